@@ -1,0 +1,76 @@
+# One word per thing to do; `make help` lists them. Everything is built below this folder, from hash-pinned locks.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RUN := .venv/bin
+ENVIRONMENT := $(PYTHON) -m workers.local.environments
+ARGS ?=
+
+.PHONY: help setup setup-localstack setup-infra demo dev test e2e-localstack lint fmt types types-infra templates \
+	templates-check cfn-lint bundle lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
+
+setup:  ## build .venv and the embedded emulator's environment, unless they are there
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed (make PYTHON=python3.12 ...)" if sys.version_info < (3, 11) else 0)'
+	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
+	@$(ENVIRONMENT) .emulators/ministack requirements/ministack.txt
+
+setup-localstack: setup
+	@$(ENVIRONMENT) .emulators/localstack requirements/localstack.txt
+
+setup-infra: setup
+	@$(ENVIRONMENT) .infra requirements/infra.txt
+
+demo: setup  ## the whole story on this machine: emulator, workers, real files, a table at the end
+	@$(RUN)/fleet demo $(ARGS)
+
+dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
+	@$(RUN)/fleet dev $(ARGS)
+
+test: setup  ## every test but the LocalStack runs, with coverage
+	@$(RUN)/coverage erase
+	@$(RUN)/coverage run -m pytest -m "not localstack" $(ARGS)
+	@$(RUN)/coverage combine --quiet
+	@$(RUN)/coverage report
+
+e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode
+	@$(RUN)/python -m workers.local.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
+
+lint: setup  ## ruff: rules and format
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+
+fmt: setup  ## let ruff repair and format
+	@$(RUN)/ruff check --fix .
+	@$(RUN)/ruff format .
+
+types: setup  ## mypy, strict
+	@$(RUN)/mypy
+
+types-infra: setup-infra
+	@$(RUN)/mypy --python-executable .infra/bin/python infra
+
+templates: setup-infra  ## synthesize infra/templates from the CDK app (needs Node)
+	@.infra/bin/python -m infra.app
+
+templates-check: setup-infra  ## say when infra/templates is not what the CDK app says
+	@.infra/bin/python -m infra.app --check
+
+cfn-lint: setup-infra
+	@.infra/bin/cfn-lint infra/templates/*.json
+
+bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
+	@$(RUN)/python -m workers.local.bundle build/fleet-lambda.zip
+
+lock:  ## resolve the locks again; pins that still fit stay
+	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
+	@for lock in runtime lambda build dev ministack localstack uv; do \
+		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
+		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \
+	done
+
+clean:  ## remove everything that was built
+	rm -rf .venv .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis
