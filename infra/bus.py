@@ -1,0 +1,101 @@
+"""The event bus, the clock, and the rules that turn both into messages."""
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_events as events
+from constructs import Construct
+
+from infra.naming import name_of
+from infra.outputs import export
+from infra.queues import EVENTS_UNDELIVERED
+from infra.statements import allow_send
+from infra.worker_queue import DeadLetterQueue, WorkerQueue, queue_policy
+
+HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long EventBridge tries a target before the event goes to its dead-letter queue."""
+
+    seconds: int
+    attempts: int
+
+
+# A tick that is five minutes old has been overtaken by its successors; an event is somebody's and gets all AWS offers.
+TICK = Patience(seconds=300, attempts=10)
+EVENT = Patience(seconds=24 * HOUR, attempts=185)
+
+
+class Bus(Construct):
+    """The fleet's bus, with its rules and the queue of what they could not deliver."""
+
+    def __init__(self, scope: Construct, ticks: WorkerQueue, tenant_events: WorkerQueue, audit: WorkerQueue) -> None:
+        """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`."""
+        super().__init__(scope, "Bus")
+        bus = events.CfnEventBus(self, "EventBus", name=name_of("events"))
+        bus.override_logical_id("EventBus")
+        export(self, "EventBusName", bus.ref)
+        export(self, "EventBusArn", bus.attr_arn)
+
+        self.undelivered = DeadLetterQueue(self, "EventsUndeliveredQueue", EVENTS_UNDELIVERED)
+        export(self, "EventsUndeliveredQueueUrl", self.undelivered.queue.ref)
+        export(self, "EventsUndeliveredQueueArn", self.undelivered.arn)
+
+        tick = self._clock("TickRule", "tick", "Wakes the reminder dispatcher each minute", "rate(1 minute)", ticks)
+        # Asked for by message and not by a timer of the worker's own, so that both doors make digests alike.
+        digest = self._clock("DigestRule", "digest", "Asks the archiver for a digest", "rate(5 minutes)", audit)
+        tenant = events.CfnRule(
+            self,
+            "TenantEventRule",
+            name=name_of("tenant-events"),
+            description="Whatever happened to a tenant may be wanted by the tenant's webhooks",
+            event_bus_name=bus.ref,
+            event_pattern={"detail": {"tenantId": [{"exists": True}]}},
+            state="ENABLED",
+            targets=[self._target(tenant_events, EVENT)],
+        )
+        for rule, queue in ((tick, ticks), (digest, audit), (tenant, tenant_events)):
+            rule.override_logical_id(rule.node.id)
+            queue.accept("events", rule.attr_arn)
+        queue_policy(
+            self,
+            "EventsUndeliveredQueuePolicy",
+            self.undelivered.queue,
+            allow_send("events", self.undelivered.arn, [tick.attr_arn, digest.attr_arn, tenant.attr_arn]),
+        )
+
+    def _clock(self, stem: str, name: str, description: str, rate: str, queue: WorkerQueue) -> events.CfnRule:
+        return events.CfnRule(
+            self,
+            stem,
+            name=name_of(name),
+            description=description,
+            schedule_expression=rate,
+            state="ENABLED",
+            targets=[
+                self._target(
+                    queue,
+                    TICK,
+                    events.CfnRule.InputTransformerProperty(
+                        input_paths_map={"time": "$.time"}, input_template='{"source":"scheduler","time":<time>}'
+                    ),
+                )
+            ],
+        )
+
+    def _target(
+        self,
+        queue: WorkerQueue,
+        patience: Patience,
+        transformer: events.CfnRule.InputTransformerProperty | None = None,
+    ) -> events.CfnRule.TargetProperty:
+        return events.CfnRule.TargetProperty(
+            id="queue",
+            arn=queue.arn,
+            input_transformer=transformer,
+            dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.undelivered.arn),
+            retry_policy=events.CfnRule.RetryPolicyProperty(
+                maximum_event_age_in_seconds=patience.seconds, maximum_retry_attempts=patience.attempts
+            ),
+        )

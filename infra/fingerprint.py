@@ -1,0 +1,17 @@
+"""A hash of this folder's sources, carried by each template: tells that one is stale without Node and without the CDK."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+METADATA_KEY: Final = "SourceSha256"
+FOLDER: Final = Path(__file__).resolve().parent
+
+
+def fingerprint(folder: Path = FOLDER) -> str:
+    """SHA-256 (hex) over names and texts of `folder`'s Python files, in the order of their names, lines ending in LF."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        text = path.read_text(encoding="utf-8")  # universal newlines: a checkout with CRLF reads the same
+        digest.update(f"{path.name}\0{text}\0".encode())
+    return digest.hexdigest()

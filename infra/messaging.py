@@ -1,0 +1,42 @@
+"""The stack `messaging`: every queue, rule, notification, table, stream and pipe, and the order they are joined in."""
+
+from aws_cdk import BootstraplessSynthesizer, Stack
+from constructs import Construct
+
+from infra.bus import Bus
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import tag_everything
+from infra.pipes import AuditPipes
+from infra.queues import QUEUES
+from infra.stage import Stage
+from infra.storage import TABLES, audit_bucket, table, upload_bucket
+from infra.worker_queue import WorkerQueue
+
+
+class MessagingStack(Stack):
+    """One template for every stage: no bootstrap, no assets, no custom resources."""
+
+    def __init__(self, scope: Construct) -> None:
+        """Declare everything."""
+        super().__init__(
+            scope,
+            "messaging",
+            description="Queues, bus, buckets and tables of the worker fleet",
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,  # `cdk deploy` has no bucket to upload a template above 51,200 bytes to
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        stage = Stage(self)
+        queues = {settings.name: WorkerQueue(self, settings) for settings in QUEUES}
+        bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"])
+        upload_bucket(self, stage, queues["uploads"])
+        audit_bucket(self, stage)
+        tables = {settings.name: table(self, settings, stage) for settings in TABLES}
+        AuditPipes(
+            self,
+            stage,
+            {settings.name: tables[settings.name] for settings in TABLES if settings.streamed},
+            audit_queue_arn=queues["audit"].arn,
+            undelivered_arn=bus.undelivered.arn,
+        )
+        tag_everything(self)

@@ -1,0 +1,34 @@
+"""`{project}-{resource}-{stage}`: the one place where a physical name is built."""
+
+from typing import Final
+
+from aws_cdk import Fn, Tags
+from constructs import Construct
+
+PROJECT: Final = "ProjectName"
+STAGE: Final = "Stage"
+
+
+def name_of(resource: str, *, prefix: str = "") -> str:
+    """The physical name of a resource, as a token: `fleet-uploads-dev` under the default parameters."""
+    return Fn.sub(prefix + _pattern(resource))
+
+
+def arn_of(service: str, resource: str, *, kind: str = "") -> str:
+    """The ARN of a resource of this account before it exists, where an attribute would close a circle."""
+    return Fn.sub(f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{kind}{_pattern(resource)}")
+
+
+def bucket_arn_of(resource: str) -> str:
+    """The ARN of a bucket before it exists; it names neither region nor account."""
+    return Fn.sub(f"arn:${{AWS::Partition}}:s3:::{_pattern(resource)}")
+
+
+def tag_everything(scope: Construct) -> None:
+    """Tag each resource with its project and its stage; not the stack, whose own tags know no parameters."""
+    for key, parameter in (("Project", PROJECT), ("Environment", STAGE)):
+        Tags.of(scope).add(key, Fn.ref(parameter), exclude_resource_types=["aws:cdk:stack"])
+
+
+def _pattern(resource: str) -> str:
+    return f"${{{PROJECT}}}-{resource}-${{{STAGE}}}"

@@ -1,0 +1,106 @@
+"""Table streams to the audit queue: one pipe per table, one role for all, and a log of what went wrong."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aws_cdk import Aws, CfnResource, Token
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_pipes as pipes
+from constructs import Construct
+
+from infra.naming import arn_of, name_of
+from infra.stage import Stage
+from infra.statements import allow, document
+
+BATCH: Final = 10  # what one SendMessageBatch holds; a larger source batch is refused for an SQS target
+# A stream keeps a record for 24 hours. Half of it to try again, half to read back what a dead letter points to.
+MAX_RECORD_AGE: Final = 12 * 3600
+
+
+class AuditPipes(Construct):
+    """Exists only where `PipesEnabled` is true: emulators store pipes, or refuse them, and pump none."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        tables: Mapping[str, dynamodb.CfnTable],
+        *,
+        audit_queue_arn: str,
+        undelivered_arn: str,
+    ) -> None:
+        """A pipe from the stream of each of `tables` (by name) to the audit queue."""
+        super().__init__(scope, "AuditPipes")
+        streams = [table.attr_stream_arn for table in tables.values()]
+        role = pipe_role(self, streams, [audit_queue_arn, undelivered_arn])
+        log_group = logs.CfnLogGroup(
+            self,
+            "PipeLogs",
+            log_group_name=name_of("audit", prefix="/aws/vendedlogs/pipes/"),
+            retention_in_days=Token.as_number(stage.log_retention),
+        )
+        made: list[CfnResource] = [role, log_group]
+        for name, table in tables.items():
+            pipe = pipes.CfnPipe(
+                self,
+                f"{name.capitalize()}Pipe",
+                name=name_of(f"{name}-audit"),
+                role_arn=role.attr_arn,
+                source=table.attr_stream_arn,
+                source_parameters=_source(undelivered_arn),
+                target=audit_queue_arn,
+                log_configuration=pipes.CfnPipe.PipeLogConfigurationProperty(
+                    level="ERROR",
+                    cloudwatch_logs_log_destination=pipes.CfnPipe.CloudwatchLogsLogDestinationProperty(
+                        log_group_arn=log_group.attr_arn
+                    ),
+                ),
+            )
+            made.append(pipe)
+        for resource in made:
+            resource.override_logical_id(resource.node.id)
+            resource.cfn_options.condition = stage.piped
+
+
+def _source(undelivered_arn: str) -> pipes.CfnPipe.PipeSourceParametersProperty:
+    """From the first record that the stream still has, one bad record never holding up the rest."""
+    return pipes.CfnPipe.PipeSourceParametersProperty(
+        dynamo_db_stream_parameters=pipes.CfnPipe.PipeSourceDynamoDBStreamParametersProperty(
+            starting_position="TRIM_HORIZON",
+            batch_size=BATCH,
+            maximum_record_age_in_seconds=MAX_RECORD_AGE,
+            on_partial_batch_item_failure="AUTOMATIC_BISECT",
+            dead_letter_config=pipes.CfnPipe.DeadLetterConfigProperty(arn=undelivered_arn),
+        )
+    )
+
+
+def pipe_role(scope: Construct, streams: list[str], queues: list[str]) -> iam.CfnRole:
+    """Read these streams, send to these queues; assumed by this stack's pipes alone."""
+    return iam.CfnRole(
+        scope,
+        "PipeRole",
+        role_name=name_of("audit-pipes"),
+        assume_role_policy_document=document(
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pipes.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "ArnLike": {"aws:SourceArn": arn_of("pipes", "*-audit", kind="pipe/")},
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                },
+            }
+        ),
+        policies=[
+            iam.CfnRole.PolicyProperty(
+                policy_name="streams-to-queue",
+                policy_document=document(
+                    allow(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], streams),
+                    allow(["sqs:SendMessage"], queues),
+                ),
+            )
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Tests mirror the tree: shared/ workers/ contract/ infra/ local/ e2e/ bench/."""
