@@ -1,0 +1,1 @@
+"""The road a message takes from an SQS queue to its end; it knows no worker."""

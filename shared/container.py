@@ -1,0 +1,90 @@
+"""One container: a worker's pollers, its health, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from shared import health
+from shared.lease import Leases
+from shared.pipeline import Pipeline
+from shared.poller import Pace, Poller
+from shared.settings import RuntimeSettings, read
+from shared.settle import Deletes
+from shared.telemetry import logging, metrics, tracing
+from shared.wiring import App, Clients
+from shared.worker import Worker
+
+log = structlog.get_logger()
+
+
+async def run(app: App, environment: Mapping[str, str]) -> None:
+    """Consume until SIGTERM or SIGINT, then drain and return. Raises SettingsError before anything is received.
+
+    A second signal changes nothing: the drain has its budget and ends by itself.
+    """
+    settings = read(RuntimeSettings, environment)
+    logging.configure(settings.log_level)
+    tracing.configure(environment, service=app.name)
+    metrics.configure(environment, service=app.name)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _pollers(app, environment, settings) as pollers, _health(pollers, settings, stop) as port:
+        log.info("worker_started", worker=app.name, queues=app.queues, health_port=port)
+        async with asyncio.TaskGroup() as group:
+            for poller in pollers:
+                group.create_task(poller.run(stop))
+    tracing.flush()
+    metrics.flush()
+    log.info("worker_stopped", worker=app.name)
+
+
+@asynccontextmanager
+async def _pollers(
+    app: App, environment: Mapping[str, str], settings: RuntimeSettings
+) -> AsyncIterator[tuple[Poller, ...]]:
+    async with AsyncExitStack() as stack:
+        clients = await stack.enter_async_context(Clients(environment))
+        workers = await stack.enter_async_context(app.open_workers(environment, clients))
+        yield tuple([await _poller(worker, clients, settings) for worker in workers])
+
+
+async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettings) -> Poller:
+    if settings.concurrency is not None:
+        worker = replace(worker, concurrency=settings.concurrency)
+    queue = await clients.queue(worker.queue)
+    leases = Leases(queue, visibility=settings.visibility_seconds, clock=time.monotonic)
+
+    async def hide(delivery: Any, seconds: float) -> None:
+        await leases.give_back([delivery], seconds=seconds)
+
+    ledger = await clients.ledger() if worker.key is not None else None
+    return Poller(
+        Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger),
+        queue,
+        leases,
+        Deletes(queue, leases, dice=random.random),
+        pace=Pace(
+            wait=settings.poll_wait_seconds, visibility=settings.visibility_seconds, drain=settings.drain_seconds
+        ),
+    )
+
+
+@asynccontextmanager
+async def _health(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: asyncio.Event) -> AsyncIterator[int]:
+    async with health.served(
+        host=settings.health_host,
+        port=settings.health_port,
+        live=lambda: health.alive(pollers, now=time.monotonic(), wait=settings.poll_wait_seconds),
+        readiness=lambda: health.ready(pollers, draining=stop.is_set()),
+    ) as port:
+        yield port

@@ -1,0 +1,106 @@
+"""One receipt of one message, read the same from a poll and from a Lambda event."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One SQS message attribute; `data_type` is String, Number or Binary, with an optional custom suffix."""
+
+    data_type: str
+    text: str | None = None
+    binary: bytes | None = None
+
+    def size(self, name: str) -> int:
+        """Bytes that this attribute takes of the message's limit under `name`: SQS counts name, type and value."""
+        content = len(self.binary) if self.binary is not None else len((self.text or "").encode())
+        return len(name.encode()) + len(self.data_type.encode()) + content
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """One receipt of one message: the same message received again is another delivery with another receipt handle.
+
+    `attempt` is ApproximateReceiveCount (1 on the first receipt); times are epoch seconds; `received_at` is the
+    clock of the lease, in the seconds of time.monotonic(), and 0.0 where a door knows none (Lambda).
+    """
+
+    queue: str
+    message_id: str
+    receipt_handle: str
+    body: str
+    attempt: int = 1
+    sent_at: float | None = None
+    first_received_at: float | None = None
+    group: str | None = None
+    trace_header: str | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    received_at: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body as SQS counts them (UTF-8)."""
+        return len(self.body.encode())
+
+    def text(self, name: str) -> str | None:
+        """The text of a message attribute, or None where there is none."""
+        attribute = self.attributes.get(name)
+        return attribute.text if attribute else None
+
+
+def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> Delivery:
+    """Read one entry of a ReceiveMessage response."""
+    attributes = {
+        name: Attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
+        for name, value in message.get("MessageAttributes", {}).items()
+    }
+    system = message.get("Attributes", {})
+    return Delivery(
+        queue=queue,
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        attributes=attributes,
+        received_at=received_at,
+        **_told_by_sqs(system),
+    )
+
+
+def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
+    """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    attributes = {
+        name: Attribute(
+            value.get("dataType", "String"),
+            value.get("stringValue"),
+            base64.b64decode(value["binaryValue"]) if value.get("binaryValue") else None,
+        )
+        for name, value in (record.get("messageAttributes") or {}).items()
+    }
+    system = record.get("attributes") or {}
+    return Delivery(
+        queue=queue,
+        message_id=record["messageId"],
+        receipt_handle=record["receiptHandle"],
+        body=record["body"],
+        attributes=attributes,
+        **_told_by_sqs(system),
+    )
+
+
+def _told_by_sqs(system: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "attempt": int(system.get("ApproximateReceiveCount", "1")),
+        "sent_at": _seconds(system.get("SentTimestamp")),
+        "first_received_at": _seconds(system.get("ApproximateFirstReceiveTimestamp")),
+        "group": system.get("MessageGroupId"),
+        "trace_header": system.get("AWSTraceHeader"),
+    }
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return int(milliseconds) / 1000 if milliseconds else None

@@ -1,0 +1,73 @@
+"""/livez and /readyz of a container: does it still poll, and may it be sent work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+STALLED_AFTER = 60.0
+"""Seconds without an answered poll, beyond the long poll itself, after which a process counts as stuck."""
+
+
+class Polls(Protocol):
+    """What health needs to know of a poller."""
+
+    @property
+    def queue_name(self) -> str: ...
+    @property
+    def polled_at(self) -> float: ...
+    @property
+    def has_polled(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`faults` names each queue in trouble and why; empty means well."""
+
+    faults: tuple[str, ...]
+
+
+def alive(pollers: Sequence[Polls], *, now: float, wait: float) -> Report:
+    """A queue whose polls have not been answered for a minute is stuck, whatever the reason."""
+    limit = STALLED_AFTER + wait
+    stuck = [each for each in pollers if now - each.polled_at > limit]
+    return Report(tuple(f"{each.queue_name}: no answered poll for {now - each.polled_at:.0f} s" for each in stuck))
+
+
+def ready(pollers: Sequence[Polls], *, draining: bool) -> Report:
+    """Ready once every queue has been polled, and until the drain begins."""
+    if draining:
+        return Report(("draining",))
+    return Report(tuple(f"{each.queue_name}: not polled yet" for each in pollers if not each.has_polled))
+
+
+@asynccontextmanager
+async def served(
+    *, host: str, port: int, live: Callable[[], Report], readiness: Callable[[], Report]
+) -> AsyncIterator[int]:
+    """Serve both while the context is open; yields the port (a free one where `port` is 0)."""
+    web_app = web.Application()
+    web_app.add_routes([web.get("/livez", _answer(live)), web.get("/readyz", _answer(readiness))])
+    runner = web.AppRunner(web_app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _answer(ask: Callable[[], Report]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        report = ask()
+        body = {"ok": not report.faults, "faults": list(report.faults)}
+        return web.json_response(body, status=503 if report.faults else 200)
+
+    return answer

@@ -1,0 +1,47 @@
+"""The environment, read once at a door into a frozen pydantic model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsError(Exception):
+    """The environment lacks or misspells something; the text names every variable and never quotes a value."""
+
+
+class Settings(BaseModel):
+    """Base of every settings model: field `upload_bucket_name` is read from UPLOAD_BUCKET_NAME."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class RuntimeSettings(Settings):
+    """How a container consumes, whatever the worker. Times in seconds."""
+
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    poll_wait_seconds: int = Field(default=20, ge=0, le=20)
+    visibility_seconds: int = Field(default=60, ge=5, le=43_200)
+    drain_seconds: float = Field(default=25.0, ge=1, le=3600)
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=8080, ge=0, le=65535)
+    log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def read(model: type[Model], environment: Mapping[str, str]) -> Model:
+    """Build `model` from `environment`; an empty variable counts as unset. Raises SettingsError naming every fault."""
+    given = {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])).upper() or model.__name__}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+    # Raised outside the handler so that no traceback carries pydantic's error, which knows the values.
+    raise SettingsError(f"set or mend these environment variables: {faults}")

@@ -1,0 +1,244 @@
+"""The queue port and its SQS adapter: receive, delete, extend, bury and send, every `Failed` entry read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from shared.burial import Letter
+from shared.delivery import Attribute, Delivery, from_poll
+from shared.telemetry import metrics, tracing
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+BATCH = 10
+"""Entries SQS takes in one batch call."""
+LARGEST_CALL = 1_048_576
+"""Bytes of all bodies and attributes of one SendMessageBatch call."""
+
+LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
+"""Codes with which SQS says that a receipt handle is no longer ours, spelt without the query protocol's prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to send; `delay` in whole seconds (0 to 900), `group` a fair-queue or FIFO MessageGroupId."""
+
+    body: str
+    delay: int = 0
+    group: str | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One entry of a batch that SQS did not carry out; `lost` when the receipt handle has lost its lease."""
+
+    delivery: Delivery
+    code: str
+    lost: bool
+
+
+class Send(Protocol):
+    """How a handler puts messages on another queue: all of them, or it raises and nothing may be settled."""
+
+    async def __call__(self, messages: Sequence[Message]) -> None: ...
+
+
+class Queue(Protocol):
+    """What the road needs of a queue. Batch calls take any number and return what was refused; a call raises
+    only where nothing of it can have happened (no connection, no permission).
+    """
+
+    @property
+    def name(self) -> str: ...
+    async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]: ...
+    async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]: ...
+    async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]: ...
+    async def bury(self, letter: Letter) -> None: ...
+
+
+class NotSent(Exception):
+    """SQS refused messages of a send, also when tried again; `codes` say why."""
+
+    def __init__(self, queue: str, codes: Sequence[str]) -> None:
+        super().__init__(f"{len(codes)} messages were not accepted by {queue}: {', '.join(sorted(set(codes)))}")
+
+
+class SqsQueue:
+    """One queue and its dead-letter queue, through an aiobotocore client that others may share."""
+
+    def __init__(
+        self,
+        client: SQSClient,
+        *,
+        name: str,
+        url: str,
+        dead_letter_url: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
+        """Up to ten messages, after waiting at most `wait` seconds, leased for `visibility` seconds."""
+        asked_at = self._clock()  # the lease is counted from the question: early, never late
+        answer = await self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=min(limit, BATCH),
+            WaitTimeSeconds=wait,
+            VisibilityTimeout=visibility,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        )
+        messages = answer.get("Messages", [])
+        # A long poll may have waited: a message that came later was not leased before it came.
+        leased_at = asked_at if not wait else max(asked_at, self._clock() - 1.0)
+        return [from_poll(message, queue=self._name, received_at=leased_at) for message in messages]
+
+    async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+        refused: list[Refused] = []
+        for chunk in _chunks(deliveries, BATCH):
+            entries: list[Any] = [
+                {"Id": str(place), "ReceiptHandle": each.receipt_handle} for place, each in enumerate(chunk)
+            ]
+            answer = await self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+            refused += _refused(chunk, answer.get("Failed", []))
+        return refused
+
+    async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
+        """Make the leases end `seconds` from now; 0 gives the messages back at once."""
+        refused: list[Refused] = []
+        for chunk in _chunks(deliveries, BATCH):
+            entries: list[Any] = [
+                {"Id": str(place), "ReceiptHandle": each.receipt_handle, "VisibilityTimeout": round(seconds)}
+                for place, each in enumerate(chunk)
+            ]
+            answer = await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            refused += _refused(chunk, answer.get("Failed", []))
+        return refused
+
+    async def bury(self, letter: Letter) -> None:
+        """Send a letter to the dead-letter queue; raises where that is not certain."""
+        options: dict[str, Any] = {"MessageGroupId": letter.group} if letter.group else {}
+        if letter.trace_header:
+            options["MessageSystemAttributes"] = {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": letter.trace_header}
+            }
+        await self._client.send_message(
+            QueueUrl=self._dead_letter_url,
+            MessageBody=letter.body,
+            MessageAttributes=_written(letter.attributes),
+            **options,
+        )
+
+
+class SqsSender:
+    """Sends to one queue in as few batch calls as fit; carries the trace; tries refused entries again."""
+
+    def __init__(self, client: SQSClient, *, name: str, url: str) -> None:
+        self._client = client
+        self._name = name
+        self._url = url
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """Raises NotSent, or botocore's error where a whole call failed. An empty sequence sends nothing."""
+        if not messages:
+            return
+        with tracing.sending(self._name, count=len(messages)):
+            carried, header = tracing.carried(), tracing.x_ray_header()
+            for chunk in _fitting([_entry(message, carried, header) for message in messages]):
+                await self._send(chunk)
+        metrics.sent(queue=self._name, count=len(messages))
+
+    async def _send(self, entries: list[dict[str, Any]]) -> None:
+        left = [{**entry, "Id": str(place)} for place, entry in enumerate(entries)]
+        codes: list[str] = []
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(5),
+                wait=wait_random_exponential(multiplier=0.1, max=2),
+                retry=retry_if_exception_type(_SomeRefused),
+            ):
+                with attempt:
+                    batch: list[Any] = left
+                    answer = await self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+                    failed = {entry["Id"]: entry.get("Code", "") for entry in answer.get("Failed", [])}
+                    left = [entry for entry in left if entry["Id"] in failed]
+                    codes = list(failed.values())
+                    if left:
+                        raise _SomeRefused
+        except RetryError as error:
+            raise NotSent(self._name, codes) from error
+
+
+class _SomeRefused(Exception):
+    """Entries of a send batch came back as failed."""
+
+
+def _entry(message: Message, carried: Mapping[str, Attribute], header: str | None) -> dict[str, Any]:
+    attributes = dict(message.attributes)
+    if len(attributes) + len(carried) <= BATCH:  # ten attributes at most; the trace header below always fits
+        attributes |= carried
+    entry: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": _written(attributes)}
+    if message.delay:
+        entry["DelaySeconds"] = message.delay
+    if message.group:
+        entry["MessageGroupId"] = message.group
+    if header:
+        entry["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
+    return entry
+
+
+def _written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    return {
+        name: {"DataType": value.data_type, "BinaryValue": value.binary}
+        if value.binary is not None
+        else {"DataType": value.data_type, "StringValue": value.text or ""}
+        for name, value in attributes.items()
+    }
+
+
+def _fitting(entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Ten entries and one MiB at most in a call."""
+    calls: list[list[dict[str, Any]]] = []
+    room = 0
+    for entry in entries:
+        size = len(entry["MessageBody"].encode()) + 1024  # attributes we add stay below a KiB
+        if not calls or len(calls[-1]) == BATCH or size > room:
+            calls.append([])
+            room = LARGEST_CALL
+        calls[-1].append(entry)
+        room -= size
+    return calls
+
+
+def _refused(chunk: Sequence[Delivery], failed: Sequence[Mapping[str, Any]]) -> list[Refused]:
+    return [
+        Refused(chunk[int(entry["Id"])], code, lost=is_lost(code))
+        for entry in failed
+        for code in [str(entry.get("Code", ""))]
+    ]
+
+
+def is_lost(code: str) -> bool:
+    """True where this error code means that the lease is gone, in either of SQS's protocols."""
+    return code.rsplit(".", 1)[-1] in LOST
+
+
+def _chunks(deliveries: Sequence[Delivery], size: int) -> list[list[Delivery]]:
+    rest = iter(deliveries)
+    return list(iter(lambda: list(islice(rest, size)), []))

@@ -1,0 +1,84 @@
+"""Counts and durations of the road; dimensions are worker, queue and outcome, never an id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+from opentelemetry import metrics
+
+from shared.telemetry import names
+from shared.telemetry.flush import Flush
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds; the conventions end at ten, which is too early for work on large uploads."""
+
+_flush = Flush()
+
+
+class Instruments(NamedTuple):
+    """The instruments of one process."""
+
+    duration: metrics.Histogram
+    consumed: metrics.Counter
+    sent: metrics.Counter
+    leases_lost: metrics.Counter
+    deletes_failed: metrics.Counter
+
+
+def configure(environment: Mapping[str, str], *, service: str) -> None:
+    """Export metrics over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing."""
+    if not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    metrics.set_meter_provider(MeterProvider([reader], resource=Resource.create({"service.name": service})))
+
+
+def flush(*, seconds: float = 0.2) -> None:
+    """Send what is gathered, and wait for it no longer than `seconds`."""
+    _flush(metrics.get_meter_provider(), seconds=seconds)
+
+
+def processed(*, worker: str, queue: str, outcome: str, seconds: float) -> None:
+    """One message came to an end at this receipt: done, retry or dead."""
+    about = {**_about(queue, "process"), names.WORKER: worker, names.OUTCOME: outcome}
+    instruments = _instruments()
+    instruments.duration.record(seconds, about)
+    instruments.consumed.add(1, about)
+
+
+def sent(*, queue: str, count: int) -> None:
+    """Messages put on a queue by this process."""
+    _instruments().sent.add(count, _about(queue, "send"))
+
+
+def lease_lost(*, queue: str) -> None:
+    """A message became visible to others while it was in hand: its work was cut and its delete forbidden."""
+    _instruments().leases_lost.add(1, {names.DESTINATION: queue})
+
+
+def delete_failed(*, queue: str, count: int) -> None:
+    """Entries of a delete batch that SQS refused, before they were tried again."""
+    _instruments().deletes_failed.add(count, {names.DESTINATION: queue})
+
+
+def _about(queue: str, operation: str) -> dict[str, str]:
+    return {names.SYSTEM: names.AWS_SQS, names.OPERATION_NAME: operation, names.DESTINATION: queue}
+
+
+@cache
+def _instruments() -> Instruments:
+    meter = metrics.get_meter("sqs-worker-fleet")
+    return Instruments(
+        duration=meter.create_histogram(names.PROCESS_DURATION, unit="s", explicit_bucket_boundaries_advisory=BUCKETS),
+        consumed=meter.create_counter(names.CONSUMED, unit="{message}"),
+        sent=meter.create_counter(names.SENT, unit="{message}"),
+        leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
+        deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
+    )

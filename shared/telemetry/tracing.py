@@ -1,0 +1,225 @@
+"""Spans of a message's road, named by OpenTelemetry's messaging conventions, and the context that travels with it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.delivery import Attribute, Delivery
+from shared.telemetry import names
+from shared.telemetry.flush import Flush
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+_W3C = TraceContextTextMapPropagator()  # by name: OTEL_PROPAGATORS must not change what our messages carry
+_ROOT = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE)
+_PARENT = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
+_flush = Flush()
+
+
+def configure(environment: Mapping[str, str], *, service: str) -> None:
+    """Export spans over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing."""
+    if not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+def flush(*, seconds: float = 0.2) -> None:
+    """Send what is gathered, and wait for it no longer than `seconds`."""
+    _flush(trace.get_tracer_provider(), seconds=seconds)
+
+
+def creation_context(delivery: Delivery) -> SpanContext | None:
+    """Who made this message: W3C `traceparent` first, X-Ray's AWSTraceHeader where there is none."""
+    carrier = {name: text for name in ("traceparent", "tracestate") if (text := delivery.text(name))}
+    found = trace.get_current_span(_W3C.extract(carrier)).get_span_context() if carrier else None
+    if found is not None and found.is_valid:
+        return found
+    return _from_x_ray(delivery.trace_header) if delivery.trace_header else None
+
+
+def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
+    """`receive <queue>`, CLIENT: a poll that has just ended and took `seconds`; one link to each message's creator.
+
+    Told afterwards, because links are known only then, and because a poll that brought nothing is not worth a span.
+    """
+    queue, ended = deliveries[0].queue, time.time_ns()
+    span = _tracer().start_span(
+        f"receive {queue}",
+        kind=SpanKind.CLIENT,
+        links=_links(deliveries),
+        attributes={**_about(queue, "receive"), names.BATCH_COUNT: len(deliveries)},
+        start_time=ended - int(seconds * 1e9),
+    )
+    span.end(ended)
+
+
+@contextmanager
+def processing(delivery: Delivery) -> Iterator[Span]:
+    """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both."""
+    made_by = creation_context(delivery)
+    parent: Context | None = trace.set_span_in_context(NonRecordingSpan(made_by)) if made_by else None
+    attributes = {**_about(delivery.queue, "process"), names.MESSAGE_ID: delivery.message_id}
+    with _span(
+        f"process {delivery.queue}", SpanKind.CONSUMER, attributes, links=_links([delivery]), context=parent
+    ) as span:
+        yield span
+
+
+@contextmanager
+def processing_batch(deliveries: Sequence[Delivery]) -> Iterator[Span]:
+    """`process <queue>` over many messages: no parent, one link to each message's creator."""
+    queue = deliveries[0].queue
+    attributes = {**_about(queue, "process"), names.BATCH_COUNT: len(deliveries)}
+    with _span(f"process {queue}", SpanKind.CONSUMER, attributes, links=_links(deliveries)) as span:
+        yield span
+
+
+@contextmanager
+def settling(
+    queue: str, *, how: str, error_type: str | None = None, deliveries: Sequence[Delivery] = ()
+) -> Iterator[Span]:
+    """`settle <queue>`, CLIENT: deleted, hidden or buried; `error_type` when it was buried.
+
+    Settled inside `processing` it is that span's child; a batch that is settled later names its `deliveries` for links.
+    """
+    attributes: dict[str, Any] = {**_about(queue, "settle"), names.SETTLED: how}
+    if error_type:
+        attributes[names.ERROR_TYPE] = error_type
+    if deliveries:
+        attributes[names.BATCH_COUNT] = len(deliveries)
+    with _span(f"settle {queue}", SpanKind.CLIENT, attributes, links=_links(deliveries)) as span:
+        yield span
+
+
+@contextmanager
+def sending(queue: str, *, count: int) -> Iterator[Span]:
+    """`send <queue>`: PRODUCER for one message, which carries its context; CLIENT for many, each made by `creating`."""
+    attributes: dict[str, Any] = _about(queue, "send")
+    if count > 1:
+        attributes[names.BATCH_COUNT] = count
+    with _span(f"send {queue}", SpanKind.CLIENT if count > 1 else SpanKind.PRODUCER, attributes) as span:
+        yield span
+
+
+@contextmanager
+def creating(queue: str) -> Iterator[Span]:
+    """`create <queue>`, PRODUCER: one message of a batch, which carries this context."""
+    with _span(f"create {queue}", SpanKind.PRODUCER, _about(queue, "create")) as span:
+        yield span
+
+
+def failed(error_type: str = names.OTHER_ERROR) -> None:
+    """Mark the current span: what it stands for did not succeed. `error_type` is a class name, never a text."""
+    _fail(trace.get_current_span(), error_type)
+
+
+def carried() -> dict[str, Attribute]:
+    """The current context as message attributes; empty where nothing is traced."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return {name: Attribute("String", text=text) for name, text in carrier.items()}
+
+
+def x_ray_header() -> str | None:
+    """The current context as X-Ray writes it, for the system attribute AWSTraceHeader; None where nothing is traced."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    whole = trace.format_trace_id(context.trace_id)
+    sampled = int(context.trace_flags.sampled)
+    return f"Root=1-{whole[:8]}-{whole[8:]};Parent={trace.format_span_id(context.span_id)};Sampled={sampled}"
+
+
+def trace_id() -> str:
+    """32 hex digits of the current trace, or ""."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+def span_id() -> str:
+    """16 hex digits of the current span, or ""."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_span_id(context.span_id) if context.is_valid else ""
+
+
+def _from_x_ray(header: str) -> SpanContext | None:
+    """https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader, in any order."""
+    fields = dict(part.strip().partition("=")[::2] for part in header.split(";"))
+    root, parent = _ROOT.fullmatch(fields.get("Root", "")), _PARENT.fullmatch(fields.get("Parent", ""))
+    if root is None:
+        return None
+    # Without a decision (no Sampled, or `?`) it is ours to make; only 0 says that nobody wants to see this trace.
+    unwanted = fields.get("Sampled") == "0"
+    context = SpanContext(
+        trace_id=int(root[1] + root[2], 16),
+        # A header without a parent (a service made it, no segment did) still names the trace.
+        span_id=int(parent[0] if parent else root[2][:16], 16),
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.DEFAULT if unwanted else TraceFlags.SAMPLED),
+    )
+    return context if context.is_valid else None
+
+
+def _links(deliveries: Iterable[Delivery]) -> list[Link]:
+    return [Link(made_by) for each in deliveries if (made_by := creation_context(each)) is not None]
+
+
+@contextmanager
+def _span(
+    name: str,
+    kind: SpanKind,
+    attributes: Mapping[str, Any],
+    *,
+    links: Sequence[Link] = (),
+    context: Context | None = None,
+) -> Iterator[Span]:
+    """The current span while the block runs. An error leaves its type: its text and traceback may quote a payload."""
+    with _tracer().start_as_current_span(
+        name,
+        context=context,
+        kind=kind,
+        links=links,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except BaseException as error:
+            _fail(span, type(error).__name__)
+            raise
+
+
+def _fail(span: Span, error_type: str) -> None:
+    span.set_attribute(names.ERROR_TYPE, error_type)
+    span.set_status(StatusCode.ERROR)
+
+
+def _about(queue: str, operation: str) -> dict[str, Any]:
+    return {
+        names.SYSTEM: names.AWS_SQS,
+        names.OPERATION_NAME: operation,
+        names.OPERATION_TYPE: operation,
+        names.DESTINATION: queue,
+    }
+
+
+def _tracer() -> trace.Tracer:
+    return trace.get_tracer("sqs-worker-fleet")

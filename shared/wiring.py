@@ -1,0 +1,110 @@
+"""The clients of one process: each opened once, on its first use, and all closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from shared.ledger import DynamoDbLedger, Ledger
+from shared.settings import SettingsError
+from shared.sqs import SqsQueue, SqsSender
+from shared.worker import Worker
+
+OpenWorkers = Callable[[Mapping[str, str], "Clients"], AbstractAsyncContextManager[tuple[Worker[Any], ...]]]
+"""Given the environment and the clients, opens what the workers need, yields them, and closes it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A deployable worker: its name on the command line, the logical queues it reads, and how it is put together."""
+
+    name: str
+    queues: tuple[str, ...]
+    open_workers: OpenWorkers
+
+
+class Clients:
+    """AWS clients of one process, all from one session; `open` returns the same client for the same service.
+
+    The connection pool is larger than all polls, deletes and extensions together: botocore's ten would make a delete
+    wait behind open long polls, for up to twenty seconds.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, pool: int = 100) -> None:
+        self._environment = environment
+        self._pool = pool
+        self._stack = AsyncExitStack()
+        self._opened: dict[tuple[str, str | None], Any] = {}
+        self._opening = asyncio.Lock()
+        self._session: Any = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._opened.clear()
+        await self._stack.aclose()
+
+    async def open(self, service: str, *, endpoint_url: str | None = None) -> Any:
+        """The process's client of an AWS service, by botocore's name ("dynamodb"); credentials, region and
+        AWS_ENDPOINT_URL are botocore's business.
+        """
+        async with self._opening:
+            found = self._opened.get((service, endpoint_url))
+            if found is None:
+                found = self._opened[service, endpoint_url] = await self._enter(service, endpoint_url)
+            return found
+
+    async def queue(self, name: str) -> SqsQueue:
+        """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
+        url, dead_letter_url = self._required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
+        return SqsQueue(await self.open("sqs"), name=name, url=url, dead_letter_url=dead_letter_url)
+
+    async def sender(self, queue: str) -> SqsSender:
+        """Sends to a logical queue of the fleet."""
+        [url] = self._required(f"{variable(queue)}_QUEUE_URL")
+        return SqsSender(await self.open("sqs"), name=queue, url=url)
+
+    async def ledger(self) -> Ledger:
+        """The claims in LEDGER_TABLE_NAME."""
+        [table] = self._required("LEDGER_TABLE_NAME")
+        return DynamoDbLedger(await self.open("dynamodb"), table=table)
+
+    def _required(self, *names: str) -> list[str]:
+        missing = [name for name in names if not self._environment.get(name)]
+        if missing:
+            faults = "; ".join(f"{name}: Field required" for name in missing)
+            raise SettingsError(f"set or mend these environment variables: {faults}")
+        return [self._environment[name] for name in names]
+
+    async def _enter(self, service: str, endpoint_url: str | None) -> Any:
+        from botocore.exceptions import NoRegionError
+
+        try:
+            return await self._stack.enter_async_context(self._client(service, endpoint_url))
+        except NoRegionError as error:
+            raise SettingsError("set or mend these environment variables: AWS_DEFAULT_REGION: Field required") from error
+
+    def _client(self, service: str, endpoint_url: str | None) -> Any:
+        import aioboto3
+        from aiobotocore.config import AioConfig
+
+        if self._session is None:
+            self._session = aioboto3.Session()
+        config = AioConfig(
+            max_pool_connections=self._pool,
+            connect_timeout=5,
+            read_timeout=40,  # twice the longest poll
+            retries={"mode": "standard", "max_attempts": 4},
+            tcp_keepalive=True,
+            user_agent_extra="sqs-worker-fleet",
+        )
+        return self._session.client(service, endpoint_url=endpoint_url, config=config)
+
+
+def variable(queue: str) -> str:
+    """How a logical queue name is spelt in the environment: `reminder-ticks` is REMINDER_TICKS."""
+    return queue.upper().replace("-", "_")

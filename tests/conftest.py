@@ -1,0 +1,50 @@
+"""One emulator for the whole run, one deployed stack, and a wall around this machine."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests import loopback
+from tests.aws import Aws
+from workers.local.deploy import deploy
+from workers.local.emulator import Endpoint, ministack
+
+loopback.stay()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Endpoint]:
+    """MiniStack as a process of its own, or what already answers at FLEET_TEST_ENDPOINT (LocalStack, say)."""
+    given = os.environ.get("FLEET_TEST_ENDPOINT")
+    if given:
+        yield Endpoint.from_environment({**os.environ, "AWS_ENDPOINT_URL": given})
+        return
+    with ministack() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def aws(emulator: Endpoint) -> Aws:
+    """The topology, deployed under a project name of this run's own, so that runs do not meet on a shared emulator."""
+    project = f"t{uuid.uuid4().hex[:8]}"
+    return Aws(emulator, project, "dev", deploy(emulator, project=project, stage="dev"))
+
+
+@pytest.fixture(autouse=True)
+def _stays_on_this_machine() -> Iterator[None]:
+    loopback.attempts.clear()
+    yield
+    assert not loopback.attempts, "this test reached beyond the loopback interface"
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds a real account: neither in the environment nor in the developer's files."""
+    for name in [*os.environ]:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

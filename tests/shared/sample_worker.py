@@ -1,0 +1,40 @@
+"""A worker as a process of its own: each message's body is appended to the file EFFECTS, after WORK_SECONDS."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from shared import container
+from shared.delivery import Delivery
+from shared.wiring import App, Clients
+from shared.worker import Worker
+
+
+@asynccontextmanager
+async def open_workers(environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    effects = Path(environment["EFFECTS"])
+    seconds = float(environment["WORK_SECONDS"])
+
+    async def handle(body: str) -> None:
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(_append, effects, body)
+
+    yield (Worker(name="sample", queue="uploads", decode=_body, handle=handle, concurrency=4),)
+
+
+def _append(effects: Path, body: str) -> None:
+    with effects.open("a") as file:
+        file.write(f"{body}\n")
+
+
+def _body(delivery: Delivery) -> str:
+    return delivery.body
+
+
+APP = App("sample", ("uploads",), open_workers)
+
+if __name__ == "__main__":
+    asyncio.run(container.run(APP, os.environ))
