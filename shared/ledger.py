@@ -45,7 +45,10 @@ class DynamoDbLedger:
         self._table = table
 
     async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim:
-        """Take the key if it is free, ours already, or its holder's lease has ended."""
+        """Take the key if it is free, ours already, or its holder's lease has ended.
+
+        What has expired counts as gone: DynamoDB itself takes up to two days to remove it.
+        """
         try:
             await self._client.put_item(
                 TableName=self._table,
@@ -56,8 +59,8 @@ class DynamoDbLedger:
                     "claimedUntil": {"N": f"{now + lease:.3f}"},
                     "expiresAt": {"N": str(int(now + lease) + 86_400)},
                 },
-                ConditionExpression="attribute_not_exists(#key) OR (#state = :claimed AND "
-                "(#owner = :owner OR claimedUntil <= :now))",
+                ConditionExpression="attribute_not_exists(#key) OR expiresAt <= :now OR "
+                "(#state = :claimed AND (#owner = :owner OR claimedUntil <= :now))",
                 ExpressionAttributeNames={"#key": "key", "#state": "state", "#owner": "owner"},
                 ExpressionAttributeValues={
                     ":claimed": {"S": "CLAIMED"},

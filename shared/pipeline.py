@@ -28,7 +28,7 @@ LEDGER_KEEPS = 15 * 86_400.0
 """Seconds a completed key is remembered: longer than the 14 days for which SQS can keep a message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pipeline(Generic[Event]):
     """One worker's road. `hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter
     queue; `dice` is uniform in [0, 1); `now` is the wall clock in epoch seconds.

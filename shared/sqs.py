@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from shared.burial import Letter
+from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
+from shared.burial import LARGEST_MESSAGE, MOST_ATTRIBUTES, Letter
 from shared.delivery import Attribute, Delivery, from_poll
 from shared.telemetry import metrics, tracing
 
@@ -19,8 +22,12 @@ if TYPE_CHECKING:
 
 BATCH = 10
 """Entries SQS takes in one batch call."""
-LARGEST_CALL = 1_048_576
-"""Bytes of all bodies and attributes of one SendMessageBatch call."""
+LARGEST_CALL = LARGEST_MESSAGE
+"""Bytes of all bodies and attributes of one SendMessageBatch call: SQS sets the same limit to one message."""
+MARGIN = 30.0
+"""Seconds kept clear of SQS's twelve hours."""
+HELD_BY_LAMBDA = 1_200.0
+"""Seconds that a message may have been held before we know of it: Lambda's longest window and longest run."""
 
 LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
 """Codes with which SQS says that a receipt handle is no longer ours, spelt without the query protocol's prefix."""
@@ -104,32 +111,44 @@ class SqsQueue:
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["All"],
         )
-        messages = answer.get("Messages", [])
+        ended_at = self._clock()
         # A long poll may have waited: a message that came later was not leased before it came.
-        leased_at = asked_at if not wait else max(asked_at, self._clock() - 1.0)
-        return [from_poll(message, queue=self._name, received_at=leased_at) for message in messages]
+        leased_at = asked_at if not wait else max(asked_at, ended_at - 1.0)
+        messages = answer.get("Messages", [])
+        deliveries = [from_poll(message, queue=self._name, received_at=leased_at) for message in messages]
+        if deliveries:
+            tracing.received(deliveries, seconds=ended_at - asked_at)
+        return deliveries
 
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
-        refused: list[Refused] = []
-        for chunk in _chunks(deliveries, BATCH):
+        async def call(chunk: Sequence[Delivery]) -> Any:
             entries: list[Any] = [
                 {"Id": str(place), "ReceiptHandle": each.receipt_handle} for place, each in enumerate(chunk)
             ]
-            answer = await self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
-            refused += _refused(chunk, answer.get("Failed", []))
-        return refused
+            return await self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+
+        return await _in_chunks(deliveries, call)
 
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
-        """Make the leases end `seconds` from now; 0 gives the messages back at once."""
-        refused: list[Refused] = []
-        for chunk in _chunks(deliveries, BATCH):
+        """Make the leases end `seconds` from now, or at SQS's twelve hours; 0 gives the messages back at once."""
+
+        async def call(chunk: Sequence[Delivery]) -> Any:
             entries: list[Any] = [
-                {"Id": str(place), "ReceiptHandle": each.receipt_handle, "VisibilityTimeout": round(seconds)}
+                {
+                    "Id": str(place),
+                    "ReceiptHandle": each.receipt_handle,
+                    "VisibilityTimeout": self._allowed(each, seconds),
+                }
                 for place, each in enumerate(chunk)
             ]
-            answer = await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
-            refused += _refused(chunk, answer.get("Failed", []))
-        return refused
+            return await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+        return await _in_chunks(deliveries, call)
+
+    def _allowed(self, delivery: Delivery, seconds: float) -> int:
+        # SQS counts twelve hours from the receive and refuses what is beyond, which would bring the message back soon.
+        held = self._clock() - delivery.received_at if delivery.received_at else HELD_BY_LAMBDA
+        return max(0, round(min(seconds, LONGEST_VISIBILITY_TIMEOUT - MARGIN - held)))
 
     async def bury(self, letter: Letter) -> None:
         """Send a letter to the dead-letter queue; raises where that is not certain."""
@@ -159,10 +178,18 @@ class SqsSender:
         if not messages:
             return
         with tracing.sending(self._name, count=len(messages)):
-            carried, header = tracing.carried(), tracing.x_ray_header()
-            for chunk in _fitting([_entry(message, carried, header) for message in messages]):
+            for chunk in _fitting(self._entries(messages)):
                 await self._send(chunk)
         metrics.sent(queue=self._name, count=len(messages))
+
+    def _entries(self, messages: Sequence[Message]) -> list[_Entry]:
+        if len(messages) == 1:
+            return [_entry(messages[0])]
+        entries = []
+        for message in messages:
+            with tracing.creating(self._name):
+                entries.append(_entry(message))
+        return entries
 
     async def _send(self, entries: list[dict[str, Any]]) -> None:
         left = [{**entry, "Id": str(place)} for place, entry in enumerate(entries)]
@@ -189,18 +216,33 @@ class _SomeRefused(Exception):
     """Entries of a send batch came back as failed."""
 
 
-def _entry(message: Message, carried: Mapping[str, Attribute], header: str | None) -> dict[str, Any]:
-    attributes = dict(message.attributes)
-    if len(attributes) + len(carried) <= BATCH:  # ten attributes at most; the trace header below always fits
-        attributes |= carried
-    entry: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": _written(attributes)}
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    fields: dict[str, Any]
+    size: int
+
+
+def _entry(message: Message) -> _Entry:
+    """A message as SQS takes it, with the current trace: ten attributes and one MiB at most, or the trace stays out.
+
+    AWSTraceHeader always fits, because SQS counts it in neither.
+    """
+    attributes = {**message.attributes, **tracing.carried()}
+    size = _size(message.body, attributes)
+    if len(attributes) > MOST_ATTRIBUTES or size > LARGEST_CALL:
+        attributes, size = dict(message.attributes), _size(message.body, message.attributes)
+    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": _written(attributes)}
     if message.delay:
-        entry["DelaySeconds"] = message.delay
+        fields["DelaySeconds"] = message.delay
     if message.group:
-        entry["MessageGroupId"] = message.group
-    if header:
-        entry["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
-    return entry
+        fields["MessageGroupId"] = message.group
+    if header := tracing.x_ray_header():
+        fields["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
+    return _Entry(fields, size)
+
+
+def _size(body: str, attributes: Mapping[str, Attribute]) -> int:
+    return len(body.encode()) + sum(value.size(name) for name, value in attributes.items())
 
 
 def _written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
@@ -212,18 +254,35 @@ def _written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     }
 
 
-def _fitting(entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:
     """Ten entries and one MiB at most in a call."""
     calls: list[list[dict[str, Any]]] = []
     room = 0
     for entry in entries:
-        size = len(entry["MessageBody"].encode()) + 1024  # attributes we add stay below a KiB
-        if not calls or len(calls[-1]) == BATCH or size > room:
+        if not calls or len(calls[-1]) == BATCH or entry.size > room:
             calls.append([])
             room = LARGEST_CALL
-        calls[-1].append(entry)
-        room -= size
+        calls[-1].append(entry.fields)
+        room -= entry.size
     return calls
+
+
+async def _in_chunks(
+    deliveries: Sequence[Delivery], call: Callable[[Sequence[Delivery]], Awaitable[Any]]
+) -> list[Refused]:
+    """Ten in a call, all calls at once. A call that fails whole refuses its own ten; raises where every call failed."""
+    chunks = _chunks(deliveries, BATCH)
+    answers = await asyncio.gather(*(call(chunk) for chunk in chunks), return_exceptions=True)
+    errors = [answer for answer in answers if isinstance(answer, BaseException)]
+    if errors and len(errors) == len(chunks):
+        raise errors[0]
+    refused: list[Refused] = []
+    for chunk, answer in zip(chunks, answers, strict=True):
+        if isinstance(answer, BaseException):
+            refused += [Refused(each, type(answer).__name__, lost=False) for each in chunk]
+        else:
+            refused += _refused(chunk, answer.get("Failed", []))
+    return refused
 
 
 def _refused(chunk: Sequence[Delivery], failed: Sequence[Mapping[str, Any]]) -> list[Refused]:
@@ -236,7 +295,7 @@ def _refused(chunk: Sequence[Delivery], failed: Sequence[Mapping[str, Any]]) -> 
 
 def is_lost(code: str) -> bool:
     """True where this error code means that the lease is gone, in either of SQS's protocols."""
-    return code.rsplit(".", 1)[-1] in LOST
+    return re.split("[.#]", code)[-1] in LOST
 
 
 def _chunks(deliveries: Sequence[Delivery], size: int) -> list[list[Delivery]]:

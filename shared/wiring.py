@@ -86,7 +86,9 @@ class Clients:
         try:
             return await self._stack.enter_async_context(self._client(service, endpoint_url))
         except NoRegionError as error:
-            raise SettingsError("set or mend these environment variables: AWS_DEFAULT_REGION: Field required") from error
+            raise SettingsError(
+                "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
+            ) from error
 
     def _client(self, service: str, endpoint_url: str | None) -> Any:
         import aioboto3

@@ -24,7 +24,7 @@ class Batch:
     seconds: float = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: with them, Worker[X](...) fails inside typing on Python 3.11
 class Worker(Generic[Event]):
     """One consumer of one queue. Exactly one of `handle` and `handle_batch` is set.
 

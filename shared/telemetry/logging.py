@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, BinaryIO
+import traceback
+from collections.abc import Mapping, MutableMapping
+from decimal import Decimal
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import ExcInfo
 
 HIDDEN = frozenset(
     {"body", "payload", "secret", "secrets", "authorization", "password", "token", "tokens", "signature", "email"}
 )
 """Field names that are blanked whoever logs them: the last line of defence, not the first."""
+
+DEEPEST = 20
+"""Frames kept of each error in a chain of causes."""
+LONGEST_CHAIN = 5
 
 
 def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
@@ -23,8 +34,8 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(_places),
             hide,
-            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_serialize),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
@@ -34,11 +45,47 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank the fields whose names say that they hold what logs must not."""
-    for name in HIDDEN & event.keys():
-        event[name] = "[hidden]"
+    """Blank the fields, at any depth, whose names say that they hold what logs must not."""
+    for name, value in event.items():
+        event[name] = _hidden(name, value)
     return event
 
 
+def _hidden(name: object, value: Any) -> Any:
+    if isinstance(name, str) and name.lower() in HIDDEN:
+        return "[hidden]"
+    if isinstance(value, Mapping):
+        return {inner: _hidden(inner, each) for inner, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hidden(None, each) for each in value]
+    return value
+
+
+def _places(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """Types and places of an error and its causes. Their texts stay out: they may quote a payload."""
+    chain: list[dict[str, Any]] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None and len(chain) < LONGEST_CHAIN:
+        frames = list(traceback.walk_tb(error.__traceback__))[-DEEPEST:]
+        stack = [f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_name}:{line}" for frame, line in frames]
+        chain.append({"type": type(error).__name__, "stack": stack})
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return chain
+
+
 def _serialize(event: Any, **_options: Any) -> bytes:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError:  # half a surrogate pair, a number beyond 64 bits: the line matters more than its speed
+        return json.dumps(event, default=_plain, skipkeys=True).encode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for. An arbitrary object, a Delivery say, could hold anything: only its type is told."""
+    match value:
+        case set() | frozenset():
+            return sorted(map(str, value))
+        case Decimal() | PurePath():
+            return str(value)
+        case other:
+            return f"<{type(other).__name__}>"

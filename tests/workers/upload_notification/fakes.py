@@ -1,0 +1,217 @@
+"""Stand-ins for what the upload handler asks of the world, and changes to feed it with."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from shared.envelope import padded_sequencer
+from workers.upload_notification import rules
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
+from workers.upload_notification.handler import handle
+from workers.upload_notification.ports import Accepted, Answer, Gone, Posted, Refused
+from workers.upload_notification.rules import Expire, Move, Note, Session, TakeOver, Withdraw, Write
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+HOUR = 3600
+
+Row = dict[str, Any]
+"""A row of the sessions table, its values as Python has them."""
+
+
+def row(session_id: str = "s1", status: str = "AWAITING_SCAN", **attributes: Any) -> Row:
+    """A session that has an hour to go."""
+    expires = int(NOON.timestamp()) + HOUR
+    return {"sessionId": session_id, "status": status, "expiresAt": expires, **attributes}
+
+
+def finished(
+    sequencer: str = "05", *, session_id: str = "s1", name: str = "a.jpg", at: float = 0, size: int = 7
+) -> UploadFinished:
+    """An upload that was complete `at` seconds after NOON."""
+    return UploadFinished(
+        id=f"upload_{session_id}_{name}_{sequencer}",
+        session_id=session_id,
+        bucket="fleet-uploads-dev",
+        key=f"session-uploads/{session_id}/{name}",
+        size=size,
+        etag="e-tag",
+        order=padded_sequencer(sequencer),
+        occurred_at=NOON + timedelta(seconds=at),
+    )
+
+
+def removed(sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg", at: float = 1) -> UploadRemoved:
+    return UploadRemoved(
+        id=f"upload_{session_id}_{name}_{sequencer}",
+        session_id=session_id,
+        bucket="fleet-uploads-dev",
+        key=f"session-uploads/{session_id}/{name}",
+        order=padded_sequencer(sequencer),
+        occurred_at=NOON + timedelta(seconds=at),
+    )
+
+
+def uploaded(upload: UploadFinished, *, told: bool = True, lease: int = 0, **attributes: Any) -> Row:
+    """The session after this upload: announced, or with `lease` more seconds of somebody's announcement."""
+    announcement: Row = {"announcedSequencer": upload.order} if told else {}
+    if lease:
+        announcement["announceUntil"] = int(NOON.timestamp()) + lease
+    return {**row(upload.session_id, "UPLOADED"), **_of(upload), **announcement, **attributes}
+
+
+class FakeSessions:
+    """The sessions table in memory. Each write is one step of the loop, as each conditional update is atomic there."""
+
+    def __init__(self, *rows: Row) -> None:
+        self.rows: dict[str, Row] = {each["sessionId"]: each for each in rows}
+        self.moves = 0
+        self.calls = 0
+
+    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+        await self._called()
+        found = self.rows.get(_session_id(step))
+        if found is None:
+            return Refused(None)
+        if not _holds(step, session(found), now):
+            return Refused(session(found))
+        until = int(now.timestamp()) + rules.LEASE
+        match step:
+            case Move(upload):
+                self.moves += 1
+                found.pop("announcedSequencer", None)
+                found |= {"status": "UPLOADED", "announceUntil": until, **_of(upload)}
+            case TakeOver():
+                found["announceUntil"] = until
+            case Withdraw(removal):
+                for name in ("uploadKey", "size", "etag", "sequencer", "uploadedAt", "announceUntil"):
+                    found.pop(name, None)
+                found.pop("announcedSequencer", None)
+                found |= {"status": "AWAITING_SCAN", rules.mark(removal.key): removal.order}
+            case Note(removal):
+                found[rules.mark(removal.key)] = removal.order
+            case Expire():
+                found["status"] = "EXPIRED"
+        return Accepted(session(found))
+
+    async def announced(self, upload: UploadFinished) -> None:
+        await self._called()
+        found = self.rows.get(upload.session_id, {})
+        if (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order):
+            found.pop("announceUntil", None)
+            found["announcedSequencer"] = upload.order
+
+    async def release(self, session: Session) -> None:
+        await self._called()
+        found = self.rows.get(session.session_id, {})
+        held = (session.upload_key, session.order, session.announce_until)
+        if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
+            del found["announceUntil"]
+
+    async def disconnect(self, session_id: str, connection_id: str) -> str:
+        await self._called()
+        found = self.rows.get(session_id, {})
+        if found.get("wsConnectionId") == connection_id:
+            del found["wsConnectionId"]
+        return str(found.get("wsConnectionId", ""))
+
+    async def _called(self) -> None:
+        self.calls += 1
+        await asyncio.sleep(0)  # others may come first, as over a network
+
+
+def session(found: Row) -> Session:
+    return Session(
+        session_id=found["sessionId"],
+        status=found.get("status", ""),
+        expires_at=found.get("expiresAt"),
+        connection_id=found.get("wsConnectionId", ""),
+        tenant_id=found.get("tenantId", ""),
+        upload_key=found.get("uploadKey", ""),
+        order=found.get("sequencer", ""),
+        uploaded_at=found.get("uploadedAt", ""),
+        announced=found.get("announcedSequencer", ""),
+        announce_until=found.get("announceUntil", 0),
+        seen={name: value for name, value in found.items() if name.startswith("seq#")},
+    )
+
+
+@dataclass
+class World:
+    """A handler and everything around it; `answers` says what a post to a connection is answered with.
+
+    `posts` are the calls, `messages` what browsers took.
+    """
+
+    store: FakeSessions
+    answers: Callable[[str], Answer] = lambda _connection: Posted()
+    time: datetime = NOON
+    posts: list[tuple[str, bytes]] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    async def post(self, connection_id: str, data: bytes) -> Answer:
+        await asyncio.sleep(0)
+        self.posts.append((connection_id, data))
+        answer = self.answers(connection_id)
+        if answer == Posted():
+            self.messages.append(orjson.loads(data))
+        return answer
+
+    async def put_event(self, detail: Mapping[str, Any], time: datetime) -> None:
+        await asyncio.sleep(0)
+        self.events.append(detail)
+
+    async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
+        await handle(
+            event or UploadEvents(changes),
+            store=self.store,
+            post=self.post,
+            put_event=self.put_event,
+            count=lambda outcome: self.counts.update([outcome]),
+            now=lambda: self.time,
+        )
+
+
+def scripted(*answers: Answer) -> Callable[[str], Answer]:
+    """Answers in this order, whichever the connection."""
+    coming = iter(answers)
+    return lambda _connection: next(coming)
+
+
+def gone(*connections: str) -> Callable[[str], Answer]:
+    return lambda connection: Gone() if connection in connections else Posted()
+
+
+def _of(upload: UploadFinished) -> Row:
+    return {
+        "uploadKey": upload.key,
+        "size": upload.size,
+        "etag": upload.etag,
+        "sequencer": upload.order,
+        "uploadedAt": instant(upload.occurred_at),
+        rules.mark(upload.key): upload.order,
+    }
+
+
+def _session_id(step: Write) -> str:
+    match step:
+        case Move(change) | TakeOver(change):
+            return change.session_id
+        case Withdraw(removal) | Note(removal):
+            return removal.session_id
+        case Expire(session_id):
+            return session_id
+
+
+def _holds(step: Write, found: Session, now: datetime) -> bool:
+    """Whether the step's condition holds: it is what the rules ask for, looking at this row."""
+    if isinstance(step, Expire):
+        return rules.is_expired(found, int(now.timestamp())) and found.status in rules.OPEN
+    change = step.upload if isinstance(step, (Move, TakeOver)) else step.removal
+    return rules.judge(change, found, now=now) == step

@@ -1,0 +1,57 @@
+"""What browser and bus are sent."""
+
+import orjson
+
+from tests.workers.upload_notification.fakes import finished, session, uploaded
+from workers.upload_notification.announcement import LARGEST_POINTER, detail, message, pointer
+
+UPLOAD = finished(name="a b+ü.jpg")
+SESSION = session(uploaded(UPLOAD))
+
+
+def test_the_browser_is_sent_exactly_these_fields() -> None:
+    assert orjson.loads(message(UPLOAD, SESSION)) == {
+        "type": "upload.completed",
+        "sessionId": "s1",
+        "key": "session-uploads/s1/a b+ü.jpg",
+        "size": 7,
+        "etag": "e-tag",
+        "status": "UPLOADED",
+        "occurredAt": "2026-11-21T12:00:00.000Z",
+    }
+
+
+def test_the_bus_is_told_the_bucket_and_the_tenant_too() -> None:
+    assert detail(UPLOAD, session(uploaded(UPLOAD, tenantId="acme"))) == {
+        "id": UPLOAD.id,
+        "tenantId": "acme",
+        "sessionId": "s1",
+        "key": "session-uploads/s1/a b+ü.jpg",
+        "bucket": "fleet-uploads-dev",
+        "size": 7,
+        "etag": "e-tag",
+        "status": "UPLOADED",
+        "occurredAt": "2026-11-21T12:00:00.000Z",
+    }
+
+
+def test_without_a_tenant_the_bus_event_has_none() -> None:
+    assert "tenantId" not in detail(UPLOAD, SESSION)
+
+
+def test_a_message_that_no_connection_takes_becomes_a_pointer() -> None:
+    huge = finished(name="x" * 140_000)
+    assert message(huge, SESSION) == pointer(huge, SESSION)
+
+
+def test_a_pointer_says_which_session_to_look_at() -> None:
+    assert orjson.loads(pointer(UPLOAD, SESSION)) == {
+        "type": "upload.completed",
+        "sessionId": "s1",
+        "status": "UPLOADED",
+        "occurredAt": "2026-11-21T12:00:00.000Z",
+    }
+
+
+def test_a_pointer_is_short_whatever_the_session_is_called() -> None:
+    assert len(pointer(finished(session_id="\x01" * 900), SESSION)) <= LARGEST_POINTER

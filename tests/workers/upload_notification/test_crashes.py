@@ -1,0 +1,107 @@
+"""A worker killed between any two steps loses nothing: the next receipt of the message finishes the work."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.outcome import Later
+from tests.workers.upload_notification.fakes import FakeSessions, World, finished, gone, row
+from workers.upload_notification.ports import Answer
+from workers.upload_notification.rules import LEASE
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more, no `except Exception` either."""
+
+
+class Mortal(World):
+    """Dies at its n-th call, before or after the call has had its effect."""
+
+    def dies_at(self, call: int, *, after_effect: bool) -> None:
+        self.life, self.after_effect = call, after_effect
+        store = self.store
+        for name in ("write", "announced", "release", "disconnect"):
+            setattr(store, name, self.mortal(getattr(store, name)))
+
+    def mortal(self, call: Any) -> Any:
+        async def called(*arguments: Any, **named: Any) -> Any:
+            self.life -= 1
+            if self.life == 0 and not self.after_effect:
+                raise Killed
+            answer = await call(*arguments, **named)
+            if self.life == 0:
+                raise Killed
+            return answer
+
+        return called
+
+    async def post(self, connection_id: str, data: bytes) -> Answer:
+        answer: Answer = await self.mortal(super().post)(connection_id, data)
+        return answer
+
+    async def put_event(self, detail: Mapping[str, Any], time: datetime) -> None:
+        await self.mortal(super().put_event)(detail, time)
+
+
+MOST_RECEIPTS = 5
+CALLS = 5
+"""Move, put on the bus, post to a gone connection, forget it, mark as announced."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", range(1, CALLS + 1))
+async def test_killed_at_any_step_the_next_receipts_finish_the_work(call: int, moment: str) -> None:
+    first = Mortal(FakeSessions(row(wsConnectionId="old")), answers=gone("old"))
+    rows = first.store.rows
+    first.dies_at(call, after_effect=moment == "after")
+    with pytest.raises(Killed):
+        await first.handle(finished())
+    rows["s1"]["wsConnectionId"] = "browser"
+
+    second = World(FakeSessions(*rows.values()), time=first.time)
+    await comes_again(second)
+
+    assert rows["s1"]["announcedSequencer"] == finished().order
+    assert first.store.moves + second.store.moves == 1
+    assert {event["id"] for event in first.events + second.events} == {finished().id}
+    done = (call, moment) == (CALLS, "after")
+    assert len(second.messages) == (0 if done else 1)
+    assert second.time - first.time <= timedelta(seconds=LEASE)
+
+
+async def comes_again(world: World) -> None:
+    """Receive the message as often as SQS allows after a first receipt, each time when the handler said."""
+    for _ in range(MOST_RECEIPTS - 1):
+        try:
+            return await world.handle(finished())
+        except Later as objection:
+            world.time += timedelta(seconds=objection.after)
+    raise AssertionError("the message would be buried before its work is done")
+
+
+class Stuck(World):
+    """Its gateway never answers, until it is `mended`."""
+
+    mended = False
+
+    async def post(self, connection_id: str, data: bytes) -> Answer:
+        if not self.mended:
+            await asyncio.Event().wait()
+        return await super().post(connection_id, data)
+
+
+async def test_a_handler_that_was_cut_leaves_its_lease_to_run_out() -> None:
+    world = Stuck(FakeSessions(row(wsConnectionId="browser")))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await world.handle(finished())
+    world.mended = True
+
+    with pytest.raises(Later):
+        await world.handle(finished())
+    await comes_again(world)
+
+    assert (len(world.messages), world.store.moves) == (1, 1)

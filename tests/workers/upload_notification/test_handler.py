@@ -1,0 +1,254 @@
+"""What becomes of session, browser and bus when a message is handled."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from shared.outcome import Dead, Later, Reject, Retry
+from shared.verdict import judge
+from tests.workers.upload_notification.fakes import (
+    NOON,
+    FakeSessions,
+    World,
+    finished,
+    gone,
+    removed,
+    row,
+    scripted,
+    session,
+    uploaded,
+)
+from workers.upload_notification.event import Ignored, UploadEvents
+from workers.upload_notification.handler import WebSocketForbidden
+from workers.upload_notification.ports import Accepted, Answer, Busy, Forbidden, Posted, Refused, TooLarge
+from workers.upload_notification.rules import Write, mark
+
+PAST = int(NOON.timestamp()) - 1
+WAITING = row(wsConnectionId="browser", tenantId="acme")
+
+
+async def test_an_upload_moves_its_session_and_is_told_once_to_bus_and_browser() -> None:
+    world = World(FakeSessions(dict(WAITING)))
+
+    await world.handle(finished("0A", size=1024))
+
+    order = finished("0A").order
+    assert world.store.rows["s1"] == WAITING | {
+        "status": "UPLOADED",
+        "uploadKey": "session-uploads/s1/a.jpg",
+        "size": 1024,
+        "etag": "e-tag",
+        "sequencer": order,
+        "uploadedAt": "2026-11-21T12:00:00.000Z",
+        "announcedSequencer": order,
+        mark("session-uploads/s1/a.jpg"): order,
+    }
+    (message,) = world.messages
+    assert (message["type"], message["sessionId"], message["status"]) == ("upload.completed", "s1", "UPLOADED")
+    (event,) = world.events
+    assert (event["id"], event["tenantId"], event["size"]) == (finished("0A").id, "acme", 1024)
+
+
+async def test_the_same_message_again_changes_and_tells_nothing() -> None:
+    world = World(FakeSessions(dict(WAITING)))
+    for _ in range(5):
+        await world.handle(finished())
+
+    assert (world.store.moves, len(world.messages), len(world.events)) == (1, 1, 1)
+    assert world.counts == {"announced": 1, "duplicate": 4}
+
+
+async def test_without_a_connection_the_state_is_saved_and_nothing_posted() -> None:
+    world = World(FakeSessions(row()))
+    await world.handle(finished())
+
+    assert world.store.rows["s1"]["status"] == "UPLOADED"
+    assert (world.posts, len(world.events)) == ([], 1)
+
+
+async def test_an_expired_session_is_marked_and_nobody_told() -> None:
+    world = World(FakeSessions(row(expiresAt=PAST, wsConnectionId="browser")))
+    await world.handle(finished())
+
+    assert world.store.rows["s1"]["status"] == "EXPIRED"
+    assert (world.posts, world.events) == ([], [])
+
+
+async def test_an_upload_of_an_unknown_session_is_counted_and_done() -> None:
+    world = World(FakeSessions())
+    await world.handle(finished())
+
+    assert world.counts == {"orphaned": 1}
+    assert world.store.rows == {}
+
+
+async def test_what_is_none_of_ours_costs_no_call() -> None:
+    world = World(FakeSessions(row()))
+    await world.handle(event=UploadEvents(ignored=(Ignored("test_event"), Ignored("path_not_plain"))))
+
+    assert world.store.calls == 0
+    assert world.counts == {"test_event": 1, "path_not_plain": 1}
+
+
+async def test_the_removal_of_the_upload_takes_the_session_back() -> None:
+    world = World(FakeSessions(dict(WAITING)))
+    await world.handle(finished("05"), removed("06"))
+
+    assert world.store.rows["s1"] == WAITING | {mark(removed().key): removed("06").order}
+
+
+async def test_an_upload_that_comes_after_its_removal_is_told_to_nobody() -> None:
+    world = World(FakeSessions(dict(WAITING)))
+    await world.handle(removed("06"), finished("05"))
+
+    assert world.store.rows["s1"] == WAITING | {mark(removed().key): removed("06").order}
+    assert (world.posts, world.events) == ([], [])
+
+
+async def test_a_gone_connection_costs_one_call_and_is_forgotten() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=gone("browser"))
+    await world.handle(finished())
+
+    assert [connection for connection, _ in world.posts] == ["browser"]
+    assert "wsConnectionId" not in world.store.rows["s1"]
+    assert world.store.rows["s1"]["announcedSequencer"] == finished().order
+
+
+async def test_a_browser_that_reconnected_meanwhile_is_told_at_its_new_connection() -> None:
+    store = FakeSessions(dict(WAITING))
+
+    def answer(connection: str) -> Answer:
+        store.rows["s1"]["wsConnectionId"] = "newer"
+        return gone("browser")(connection)
+
+    world = World(store, answers=answer)
+    await world.handle(finished())
+
+    assert [connection for connection, _ in world.posts] == ["browser", "newer"]
+    assert store.rows["s1"]["wsConnectionId"] == "newer"
+
+
+async def test_a_browser_that_reconnects_for_ever_is_tried_again_later() -> None:
+    store = FakeSessions(dict(WAITING))
+
+    def answer(connection: str) -> Answer:
+        store.rows["s1"]["wsConnectionId"] = f"{connection}+"
+        return gone(connection)(connection)
+
+    world = World(store, answers=answer)
+    with pytest.raises(Later, match="reconnecting"):
+        await world.handle(finished())
+
+
+async def test_a_message_that_is_too_large_is_replaced_by_a_pointer() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(TooLarge(), Posted()))
+    await world.handle(finished())
+
+    (_, message), (_, pointer) = world.posts
+    assert len(pointer) < len(message)
+    assert world.counts["announced"] == 1
+
+
+async def test_a_busy_connection_is_tried_later_without_waiting_for_the_lease() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(Busy(), Posted()))
+
+    with pytest.raises(Later) as objection:
+        await world.handle(finished())
+    assert objection.value.after == 5
+    await world.handle(finished())
+
+    assert world.counts == {"announced": 1}
+    assert world.store.moves == 1
+
+
+async def test_a_forbidden_post_is_a_fault_of_configuration_and_leaves_the_session_alone() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=lambda _: Forbidden())
+
+    with pytest.raises(WebSocketForbidden, match="check WS_API_ENDPOINT"):
+        await world.handle(finished())
+
+    found = world.store.rows["s1"]
+    assert (found["status"], found["wsConnectionId"]) == ("UPLOADED", "browser")
+    assert "announcedSequencer" not in found
+    assert world.counts == {"websocket_forbidden": 1}
+
+
+def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_what_to_mend() -> None:
+    fault = WebSocketForbidden("check WS_API_ENDPOINT", after=60)
+
+    assert judge(fault, worker="upload-notification", attempt=4, max_attempts=5) == Retry(fault.why, after=60)
+    buried = judge(fault, worker="upload-notification", attempt=5, max_attempts=5)
+    assert isinstance(buried, Dead)
+    assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")
+
+
+async def test_a_duplicate_waits_while_another_worker_announces() -> None:
+    world = World(FakeSessions(uploaded(finished(), told=False, lease=5)))
+
+    with pytest.raises(Later) as objection:
+        await world.handle(finished())
+    assert objection.value.after == 5
+
+
+async def test_a_dead_workers_announcement_is_taken_over() -> None:
+    world = World(FakeSessions(uploaded(finished(), told=False, lease=-1, wsConnectionId="browser")))
+    await world.handle(finished())
+
+    assert (len(world.messages), len(world.events)) == (1, 1)
+    assert world.store.moves == 0
+
+
+class Contended(FakeSessions):
+    """A row that somebody else changes each time, just before the write."""
+
+    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+        return Refused(session(self.rows["s1"]))
+
+
+async def test_a_row_that_others_keep_changing_is_tried_later() -> None:
+    with pytest.raises(Later, match="keep changing"):
+        await World(Contended(row())).handle(finished())
+
+
+async def test_good_records_are_handled_before_the_message_is_kept_for_its_bad_one() -> None:
+    world = World(FakeSessions(row("s1"), row("s2")))
+    message = UploadEvents((finished(session_id="s1"), finished(session_id="s2")), (), ("record 1: key: missing",))
+
+    with pytest.raises(Reject, match="1 unreadable among S3 records; record 1: key: missing"):
+        await world.handle(event=message)
+
+    assert [found["status"] for found in world.store.rows.values()] == ["UPLOADED", "UPLOADED"]
+
+
+async def test_a_message_kept_for_its_bad_record_changes_nothing_when_replayed() -> None:
+    world = World(FakeSessions(row()))
+    message = UploadEvents((finished(),), (), ("record 1: key: missing",))
+    for _ in range(2):
+        with pytest.raises(Reject):
+            await world.handle(event=message)
+
+    assert (world.store.moves, len(world.events)) == (1, 1)
+
+
+class BusDown(Exception):
+    pass
+
+
+class WithoutBus(World):
+    async def put_event(self, detail: Mapping[str, Any], time: datetime) -> None:
+        if detail["sessionId"] == "s1":
+            raise BusDown
+        await super().put_event(detail, time)
+
+
+async def test_a_change_that_fails_does_not_hold_up_the_others_and_is_tried_again() -> None:
+    world = WithoutBus(FakeSessions(row("s1"), row("s2"), uploaded(finished(session_id="s3"), told=False, lease=9)))
+    message = UploadEvents(tuple(finished(session_id=f"s{n}") for n in (3, 1, 2)), (), ("record 3: key: missing",))
+
+    with pytest.raises(BusDown):  # neither the patience of s3 nor the end because of record 3: s1 can still be told
+        await world.handle(event=message)
+
+    assert [event["sessionId"] for event in world.events] == ["s2"]
+    assert "announceUntil" not in world.store.rows["s1"]

@@ -1,0 +1,131 @@
+"""Whatever order changes come in, however often and to however many workers at once: the end is the same."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from shared.outcome import Later
+from tests.virtual_time import virtual
+from tests.workers.upload_notification.fakes import FakeSessions, Row, World, finished, gone, removed, row
+from workers.upload_notification.event import Change, UploadFinished
+
+
+async def handled(world: World, change: Change) -> None:
+    """As the queue does it: a message comes again, when it asked for, until it is done."""
+    for _ in range(20):
+        try:
+            return await world.handle(change)
+        except Later as objection:
+            await asyncio.sleep(objection.after)
+            world.time += timedelta(seconds=objection.after)
+    raise AssertionError("this message would end in the dead-letter queue")
+
+
+async def handled_by_workers(world: World, changes: Sequence[Change], *, workers: int) -> None:
+    queue = list(changes)
+
+    async def worker() -> None:
+        while queue:
+            await handled(world, queue.pop(0))
+
+    await asyncio.gather(*(worker() for _ in range(workers)))
+
+
+def history(kinds: Sequence[bool]) -> list[Change]:
+    """One key's life, in its true order: at each place a file was created (True) or removed."""
+    return [
+        finished(f"{place:02x}", at=place, size=place) if created else removed(f"{place:02x}", at=place)
+        for place, created in enumerate(kinds, start=1)
+    ]
+
+
+def assert_is_the_state_of(last: Change, found: Row) -> None:
+    if isinstance(last, UploadFinished):
+        told = (found["status"], found["size"], found["sequencer"], found["announcedSequencer"])
+        assert told == ("UPLOADED", last.size, last.order, last.order)
+    else:
+        assert found["status"] == "AWAITING_SCAN"
+        assert not {"uploadKey", "size", "etag", "sequencer", "uploadedAt", "announcedSequencer"} & found.keys()
+
+
+@settings(max_examples=300, deadline=None)
+@given(kinds=st.lists(st.booleans(), min_size=1, max_size=6), workers=st.integers(1, 4), data=st.data())
+def test_the_greatest_sequencer_of_a_key_decides_whatever_the_order_of_arrival(
+    kinds: list[bool], workers: int, data: st.DataObject
+) -> None:
+    changes = history(kinds)
+    repeated = data.draw(st.lists(st.sampled_from(changes), max_size=6))
+    arriving = data.draw(st.permutations([*changes, *repeated]))
+    world = World(FakeSessions(row(wsConnectionId="browser")))
+
+    virtual(handled_by_workers(world, arriving, workers=workers))
+
+    assert_is_the_state_of(changes[-1], world.store.rows["s1"])
+    assert len(world.messages) == world.store.moves, "each state change was told once"
+    sizes = [message["size"] for message in world.messages]
+    assert len(sizes) == len(set(sizes)), "no upload was told twice"
+
+
+def test_a_thousand_keys_in_twenty_random_orders_with_duplicates_and_removals() -> None:
+    dice = random.Random(20_261_121)
+
+    async def arrive() -> None:
+        for _ in range(1_000):
+            changes = history([dice.random() < 0.7 for _ in range(dice.randint(1, 4))])
+            for _ in range(20):
+                arriving = [*changes, *dice.choices(changes, k=2)]
+                dice.shuffle(arriving)
+                world = World(FakeSessions(row()))
+                await world.handle(*arriving)
+                assert_is_the_state_of(changes[-1], world.store.rows["s1"])
+
+    with capture_logs():  # nobody reads 80,000 lines
+        virtual(arrive())
+
+
+@settings(deadline=None)
+@given(
+    arriving=st.permutations([finished("09", name="a"), finished("05", name="b", at=5), finished("01", name="c", at=2)])
+)
+def test_the_newest_of_several_files_decides_whatever_the_order_of_arrival(arriving: list[Change]) -> None:
+    world = World(FakeSessions(row()))
+
+    virtual(handled_by_workers(world, arriving, workers=2))
+
+    assert world.store.rows["s1"]["uploadKey"] == "session-uploads/s1/b"
+
+
+def test_five_copies_of_a_message_at_four_workers_change_the_state_once_and_tell_the_browser_once() -> None:
+    for _ in range(50):
+        world = World(FakeSessions(row(wsConnectionId="browser")))
+        virtual(handled_by_workers(world, [finished()] * 5, workers=4))
+
+        assert (world.store.moves, len(world.messages), len(world.events)) == (1, 1, 1)
+
+
+def test_a_browser_that_reconnects_while_its_old_connection_is_gone_keeps_its_new_one() -> None:
+    dice = random.Random(410)
+
+    async def race() -> None:
+        store = FakeSessions(row(wsConnectionId="old"))
+        world = World(store, answers=gone("old"))
+
+        async def reconnect() -> None:
+            for _ in range(dice.randrange(8)):
+                await asyncio.sleep(0)
+            store.rows["s1"]["wsConnectionId"] = "new"
+
+        await asyncio.gather(world.handle(finished()), reconnect())
+        assert store.rows["s1"]["wsConnectionId"] == "new"
+        assert [connection for connection, _ in world.posts].count("old") <= 1
+
+    async def races() -> None:
+        for _ in range(10_000):
+            await race()
+
+    virtual(races())

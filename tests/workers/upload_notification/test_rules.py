@@ -1,0 +1,157 @@
+"""What a change means for a session, for every state that the session may be in."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.workers.upload_notification.fakes import NOON, Row, finished, removed, row, session, uploaded
+from workers.upload_notification.event import Change
+from workers.upload_notification.rules import (
+    LEASE,
+    LONGEST_WAIT,
+    Expire,
+    Ignore,
+    Move,
+    Note,
+    TakeOver,
+    Wait,
+    Withdraw,
+    judge,
+    mark,
+    usual,
+)
+
+PAST = int(NOON.timestamp()) - 1
+OTHER = finished("09", name="other.jpg", at=60)
+
+
+@pytest.mark.parametrize("status", ["AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING"])
+def test_an_open_session_takes_an_upload(status: str) -> None:
+    assert judge(finished(), session(row(status=status)), now=NOON) == Move(finished())
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "REJECTED", "SOMETHING_NEW", ""])
+def test_a_session_in_any_other_state_takes_none(status: str) -> None:
+    assert judge(finished(), session(row(status=status)), now=NOON) == Ignore("closed")
+
+
+def test_an_upload_without_a_session_is_orphaned() -> None:
+    assert judge(finished(), None, now=NOON) == Ignore("orphaned")
+
+
+def test_a_removal_after_its_session_is_nothing_to_speak_of() -> None:
+    assert judge(removed(), None, now=NOON) == Ignore("removed_after_session")
+
+
+@pytest.mark.parametrize("change", [finished(), removed()])
+def test_a_session_whose_time_is_over_expires_although_the_table_still_has_it(change: Change) -> None:
+    late = session(row(expiresAt=PAST))
+    assert judge(change, late, now=NOON) == Expire("s1")
+
+
+def test_an_expired_session_stays_expired_and_untouched() -> None:
+    assert judge(finished(), session(row(status="EXPIRED")), now=NOON) == Ignore("expired")
+
+
+def test_a_complete_session_does_not_turn_expired() -> None:
+    assert judge(finished(), session(row(status="COMPLETE", expiresAt=PAST)), now=NOON) == Ignore("expired")
+
+
+def test_a_session_expires_at_the_second_it_names() -> None:
+    ends_now = session(row(expiresAt=int(NOON.timestamp())))
+    assert judge(finished(), ends_now, now=NOON) == Expire("s1")
+    assert judge(finished(), ends_now, now=NOON - timedelta(seconds=1)) == Move(finished())
+
+
+def test_a_session_without_an_expiry_never_ends() -> None:
+    endless = row()
+    del endless["expiresAt"]
+    assert judge(finished(), session(endless), now=NOON + timedelta(days=9999)) == Move(finished())
+
+
+def test_an_older_sequencer_is_stale() -> None:
+    newer, older = finished("0055AED6DCD90281E5"), finished("0055AED6DCD90281E4")
+    assert judge(older, session(uploaded(newer)), now=NOON) == Ignore("stale")
+
+
+def test_a_shorter_sequencer_may_be_the_newer_one() -> None:
+    newer, older = finished("62"), finished("617f0837b476e463")
+    assert judge(newer, session(uploaded(older)), now=NOON) == Move(newer)
+
+
+def test_what_was_announced_is_not_announced_again() -> None:
+    assert judge(finished(), session(uploaded(finished())), now=NOON) == Ignore("duplicate")
+
+
+def test_what_somebody_announces_right_now_is_left_to_them() -> None:
+    assert judge(finished(), session(uploaded(finished(), told=False, lease=5)), now=NOON) == Wait(5)
+
+
+def test_a_copy_looks_again_soon_although_the_lease_may_last_longer() -> None:
+    row = session(uploaded(finished(), told=False, lease=LEASE))
+    assert judge(finished(), row, now=NOON) == Wait(LONGEST_WAIT)
+
+
+@pytest.mark.parametrize("row", [uploaded(finished(), told=False, lease=-1), uploaded(finished(), told=False)])
+def test_what_nobody_announced_is_taken_over_when_the_lease_has_run_out(row: Row) -> None:
+    assert judge(finished(), session(row), now=NOON) == TakeOver(finished())
+
+
+def test_an_unannounced_upload_is_taken_over_also_when_its_session_went_on() -> None:
+    went_on = uploaded(finished(), told=False, status="COMPLETE")
+    assert judge(finished(), session(went_on), now=NOON) == TakeOver(finished())
+
+
+def test_an_upload_under_another_name_takes_over_if_it_is_newer() -> None:
+    assert judge(OTHER, session(uploaded(finished("ff"))), now=NOON) == Move(OTHER)
+
+
+def test_an_older_upload_under_another_name_does_not_take_over() -> None:
+    assert judge(finished("ff"), session(uploaded(OTHER)), now=NOON) == Ignore("superseded")
+
+
+def test_of_two_names_at_the_same_instant_the_same_one_wins_in_either_order() -> None:
+    first, second = finished(name="a.jpg"), finished(name="b.jpg")
+    assert judge(second, session(uploaded(first)), now=NOON) == Move(second)
+    assert judge(first, session(uploaded(second)), now=NOON) == Ignore("superseded")
+
+
+def test_a_duplicate_of_an_upload_that_another_replaced_is_old_news() -> None:
+    replaced = uploaded(OTHER) | {mark(finished().key): finished().order}
+    assert judge(finished(), session(replaced), now=NOON) == Ignore("superseded")
+
+
+@pytest.mark.parametrize("status", ["UPLOADED", "SCANNING"])
+def test_the_removal_of_the_current_upload_takes_it_back(status: str) -> None:
+    assert judge(removed(), session(uploaded(finished(), status=status)), now=NOON) == Withdraw(removed())
+
+
+def test_the_removal_of_another_file_is_only_noted() -> None:
+    assert judge(removed(), session(uploaded(OTHER)), now=NOON) == Note(removed())
+
+
+def test_a_removal_that_comes_before_its_upload_is_noted() -> None:
+    assert judge(removed(), session(row()), now=NOON) == Note(removed())
+
+
+def test_a_removal_does_not_reopen_a_session_that_is_complete() -> None:
+    assert judge(removed(), session(uploaded(finished(), status="COMPLETE")), now=NOON) == Note(removed())
+
+
+def test_a_removal_older_than_the_upload_is_stale() -> None:
+    assert judge(removed("04"), session(uploaded(finished("05"))), now=NOON) == Ignore("stale")
+
+
+def test_a_removal_that_was_noted_is_a_duplicate() -> None:
+    noted = row(**{mark(removed().key): removed().order})
+    assert judge(removed(), session(noted), now=NOON) == Ignore("duplicate")
+
+
+def test_an_upload_that_comes_after_its_removal_is_stale() -> None:
+    noted = row(**{mark(removed("06").key): removed("06").order})
+    assert judge(finished("05"), session(noted), now=NOON) == Ignore("stale")
+
+
+def test_the_usual_step_needs_no_look_at_the_row() -> None:
+    assert usual(finished()) == Move(finished())
+    assert usual(removed()) == Withdraw(removed())

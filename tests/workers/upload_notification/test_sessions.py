@@ -1,0 +1,214 @@
+"""The sessions table and its stand-in, at the same tests: each step of the rules is one conditional update."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Protocol
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from shared.outcome import Reject
+from tests.aws import Aws
+from tests.workers.upload_notification.fakes import (
+    NOON,
+    FakeSessions,
+    Row,
+    finished,
+    removed,
+    row,
+    session,
+    uploaded,
+)
+from workers.upload_notification.event import Change
+from workers.upload_notification.ports import Accepted, Refused, SessionStore
+from workers.upload_notification.rules import (
+    LEASE,
+    Expire,
+    Move,
+    Note,
+    TakeOver,
+    Withdraw,
+    Write,
+    judge,
+    mark,
+)
+from workers.upload_notification.sessions import DynamoDbSessions
+
+PAST = int(NOON.timestamp()) - 1
+NEWER_ELSEWHERE = finished("01", name="other.jpg", at=60)
+OLDER_ELSEWHERE = finished("ff", name="other.jpg", at=-60)
+
+
+class Table(Protocol):
+    """A sessions table under test: its port, and a way to fill and to see it."""
+
+    @property
+    def store(self) -> SessionStore: ...
+
+    async def put(self, found: Row) -> None: ...
+    async def get(self, session_id: str) -> Row | None: ...
+
+
+class InMemory:
+    def __init__(self) -> None:
+        self.store = self._fake = FakeSessions()
+
+    async def put(self, found: Row) -> None:
+        self._fake.rows[found["sessionId"]] = dict(found)
+
+    async def get(self, session_id: str) -> Row | None:
+        return self._fake.rows.get(session_id)
+
+
+class InDynamoDb:
+    def __init__(self, client: Any, name: str) -> None:
+        self.store = DynamoDbSessions(client, table=name)
+        self._client = client
+        self._name = name
+
+    async def put(self, found: Row) -> None:
+        item = {name: TypeSerializer().serialize(value) for name, value in found.items()}
+        await self._client.put_item(TableName=self._name, Item=item)
+
+    async def get(self, session_id: str) -> Row | None:
+        key = {"sessionId": {"S": session_id}}
+        item = (await self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)).get("Item")
+        return item and {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+
+
+@pytest.fixture(params=["in memory", "in DynamoDB"])
+async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
+    if request.param == "in memory":
+        yield InMemory()
+        return
+    aws: Aws = request.getfixturevalue("aws")
+    async with aws.open("dynamodb") as client:
+        yield InDynamoDb(client, aws.table_like("sessions"))
+
+
+ROWS: list[Row | None] = [
+    None,
+    *(row(status=status) for status in ("AWAITING_SCAN", "SCANNED", "UPLOADING", "COMPLETE", "REJECTED", "EXPIRED")),
+    row(expiresAt=PAST),
+    row(status="COMPLETE", expiresAt=PAST),
+    {"sessionId": "s1", "status": "AWAITING_SCAN"},
+    *(uploaded(finished(sequencer)) for sequencer in ("04", "05", "06")),
+    *(uploaded(finished(), status=status) for status in ("SCANNING", "COMPLETE", "REJECTED", "EXPIRED")),
+    *(uploaded(finished(), told=False, lease=lease) for lease in (-1, 0, 1, 30)),
+    uploaded(finished(), told=False, status="COMPLETE"),
+    uploaded(finished(), told=False, expiresAt=PAST),
+    uploaded(NEWER_ELSEWHERE),
+    uploaded(OLDER_ELSEWHERE),
+    uploaded(NEWER_ELSEWHERE) | {mark(finished().key): finished("05").order},
+    uploaded(finished("01", name="0.jpg")),
+    uploaded(finished("01", name="z.jpg")),
+    row() | {mark(finished().key): finished("06").order},
+]
+CHANGES: list[Change] = [finished("05"), removed("05"), removed("06")]
+
+
+def steps(change: Change) -> list[Write]:
+    """Every step that may be asked for on account of a change, right or wrong."""
+    if isinstance(change, type(finished())):
+        return [Move(change), TakeOver(change), Expire(change.session_id)]
+    return [Withdraw(change), Note(change), Expire(change.session_id)]  # type: ignore[arg-type]  # it is a removal
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["upload", "removal of the same order", "removal"])
+async def test_a_step_is_accepted_for_exactly_those_rows_for_which_the_rules_ask_for_it(
+    table: Table, change: Change
+) -> None:
+    for place, found in enumerate(ROWS):
+        asked = judge(change, session(found) if found else None, now=NOON)
+        for step in steps(change):
+            if found:
+                await table.put(found)
+            answer = await table.store.write(step, now=NOON)
+            assert isinstance(answer, Accepted) == (step == asked), f"row {place}: {step}"
+            if isinstance(answer, Refused):
+                assert answer.session == (session(found) if found else None), f"row {place}: {step}"
+                assert await table.get("s1") == found
+
+
+async def test_a_move_writes_the_upload_and_takes_the_lease(table: Table) -> None:
+    await table.put(uploaded(finished("04"), tenantId="acme", wsConnectionId="browser"))
+
+    answer = await table.store.write(Move(finished("05", size=9)), now=NOON)
+
+    until = int(NOON.timestamp()) + LEASE
+    expected = uploaded(finished("05", size=9), told=False, lease=LEASE, tenantId="acme", wsConnectionId="browser")
+    assert await table.get("s1") == expected
+    assert answer == Accepted(session(expected))
+    assert expected["announceUntil"] == until
+
+
+async def test_the_announcement_is_marked_and_ends_the_lease(table: Table) -> None:
+    await table.put(uploaded(finished(), told=False, lease=30))
+    await table.store.announced(finished())
+    assert await table.get("s1") == uploaded(finished())
+
+
+async def test_an_announcement_that_came_too_late_marks_nothing(table: Table) -> None:
+    for found in (uploaded(finished("06"), told=False, lease=30), uploaded(NEWER_ELSEWHERE), row()):
+        await table.put(found)
+        await table.store.announced(finished("05"))
+        assert await table.get("s1") == found
+
+
+async def test_a_take_over_takes_the_lease_once(table: Table) -> None:
+    await table.put(uploaded(finished(), told=False, lease=-1))
+
+    answers = await asyncio.gather(*(table.store.write(TakeOver(finished()), now=NOON) for _ in range(4)))
+
+    assert sum(isinstance(answer, Accepted) for answer in answers) == 1
+    assert await table.get("s1") == uploaded(finished(), told=False, lease=LEASE)
+
+
+async def test_of_several_moves_at_once_one_is_accepted(table: Table) -> None:
+    await table.put(row())
+    answers = await asyncio.gather(*(table.store.write(Move(finished()), now=NOON) for _ in range(5)))
+    assert sum(isinstance(answer, Accepted) for answer in answers) == 1
+
+
+async def test_a_lease_is_given_back_only_by_its_holder(table: Table) -> None:
+    held = uploaded(finished(), told=False, lease=30)
+    await table.put(held)
+
+    await table.store.release(session(uploaded(finished(), told=False, lease=29)))
+    assert await table.get("s1") == held
+    await table.store.release(session(held))
+    assert await table.get("s1") == uploaded(finished(), told=False)
+
+
+async def test_a_withdrawal_leaves_nothing_of_the_upload_but_its_sequencer(table: Table) -> None:
+    await table.put(uploaded(finished("05"), lease=3, wsConnectionId="browser"))
+    await table.store.write(Withdraw(removed("06")), now=NOON)
+    assert await table.get("s1") == row(wsConnectionId="browser") | {mark(removed().key): removed("06").order}
+
+
+async def test_an_expired_session_says_so(table: Table) -> None:
+    await table.put(row(expiresAt=PAST))
+    await table.store.write(Expire("s1"), now=NOON + timedelta(seconds=0.9))
+    assert await table.get("s1") == row(status="EXPIRED", expiresAt=PAST)
+
+
+async def test_exactly_the_gone_connection_is_forgotten(table: Table) -> None:
+    await table.put(row(wsConnectionId="old"))
+    assert await table.store.disconnect("s1", "older") == "old"
+    assert await table.store.disconnect("s1", "old") == ""
+    assert await table.store.disconnect("s1", "old") == ""
+    assert await table.get("s1") == row()
+
+
+async def test_a_session_that_vanished_has_no_connection(table: Table) -> None:
+    assert await table.store.disconnect("s1", "old") == ""
+    assert await table.get("s1") is None
+
+
+async def test_a_row_with_an_unreadable_expiry_is_refused_for_good(aws: Aws) -> None:
+    async with aws.open("dynamodb") as client:
+        table = InDynamoDb(client, aws.table_like("sessions"))
+        await table.put(row(expiresAt="tomorrow"))
+        with pytest.raises(Reject, match="expiresAt is no number"):
+            await table.store.write(Move(finished()), now=NOON)

@@ -1,0 +1,56 @@
+"""What is told of an upload: to its browser, and to everybody on the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from workers.upload_notification.event import UploadFinished, instant
+from workers.upload_notification.rules import Session
+
+TYPE = "upload.completed"
+
+LARGEST_MESSAGE = 131_072
+"""Bytes of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+LARGEST_POINTER = 1024
+"""Bytes of the message that only says where to look."""
+
+
+def message(upload: UploadFinished, session: Session) -> bytes:
+    """The browser's message; a pointer where it would be longer than a connection takes."""
+    told = {
+        "type": TYPE,
+        "sessionId": upload.session_id,
+        "key": upload.key,
+        "size": upload.size,
+        "etag": upload.etag,
+        "status": session.status,
+        "occurredAt": instant(upload.occurred_at),
+    }
+    data = orjson.dumps(told)
+    return data if len(data) <= LARGEST_MESSAGE else pointer(upload, session)
+
+
+def pointer(upload: UploadFinished, session: Session) -> bytes:
+    """At most 1 KB: the browser reads the rest from its session."""
+    told = {"type": TYPE, "status": session.status, "occurredAt": instant(upload.occurred_at)}
+    data = orjson.dumps({**told, "sessionId": upload.session_id})
+    # Only an absurd session id is that long, and a browser knows its own.
+    return data if len(data) <= LARGEST_POINTER else orjson.dumps(told)
+
+
+def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
+    """The detail of the bus event; its `id` is the same however often the upload is announced."""
+    told = {
+        "id": upload.id,
+        "sessionId": upload.session_id,
+        "key": upload.key,
+        "bucket": upload.bucket,
+        "size": upload.size,
+        "etag": upload.etag,
+        "status": session.status,
+        "occurredAt": instant(upload.occurred_at),
+    }
+    return {**told, "tenantId": session.tenant_id} if session.tenant_id else told

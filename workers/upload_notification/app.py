@@ -1,0 +1,68 @@
+"""Joins the worker: settings, clients and handler; the container's door and Lambda's both start here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from opentelemetry import metrics
+
+from shared import lambda_entry
+from shared.settings import Settings, read
+from shared.wiring import App, Clients
+from shared.worker import Worker
+from workers.upload_notification.bus import EventBridge
+from workers.upload_notification.event import decode
+from workers.upload_notification.gateway import ApiGateway, endpoint_url
+from workers.upload_notification.handler import handle
+from workers.upload_notification.ports import Count
+from workers.upload_notification.sessions import DynamoDbSessions
+
+
+class UploadSettings(Settings):
+    """What this worker reads from the environment; WS_API_ENDPOINT with or without a scheme."""
+
+    sessions_table_name: str
+    upload_bucket_name: str
+    event_bus_name: str
+    ws_api_endpoint: str
+
+
+@asynccontextmanager
+async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    """Open the clients and yield the one worker of this app. Raises SettingsError."""
+    settings = read(UploadSettings, environment)
+    gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
+    yield (
+        Worker(
+            name=APP.name,
+            queue="uploads",
+            timeout=15.0,  # less than the lease of an announcement
+            decode=partial(decode, bucket=settings.upload_bucket_name),
+            handle=partial(
+                handle,
+                store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
+                post=ApiGateway(gateway).post,
+                put_event=EventBridge(await clients.open("events"), bus=settings.event_bus_name).put,
+                count=counter(),
+                now=partial(datetime.now, UTC),
+            ),
+        ),
+    )
+
+
+def counter() -> Count:
+    """Counts outcomes as `fleet.uploads`: alarm on `orphaned` and `websocket_forbidden`."""
+    uploads = metrics.get_meter("sqs-worker-fleet").create_counter("fleet.uploads", unit="{upload}")
+
+    def count(outcome: str) -> None:
+        uploads.add(1, {"fleet.outcome": outcome})
+
+    return count
+
+
+APP = App(name="upload-notification", queues=("uploads",), open_workers=open_workers)
+lambda_handler = lambda_entry.door(APP)

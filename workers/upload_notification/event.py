@@ -1,0 +1,136 @@
+"""What a message of the uploads queue tells: files that arrived for a session or left it, read from S3's changes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from shared.delivery import Delivery
+from shared.envelope import S3Change, padded_sequencer, s3_changes
+
+PREFIX = "session-uploads/"
+
+WhyIgnored = Literal["test_event", "other_bucket", "outside_prefix", "path_not_plain", "no_session_id", "no_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFinished:
+    """A file is complete in the bucket. `size` in bytes; `etag` is no MD5 for a multipart upload.
+
+    `order` compares as text and says which of two changes of the same key came later; `id` is the same for every
+    copy of this change, by whatever road it came ([a-z0-9_], 39 characters).
+    """
+
+    id: str
+    session_id: str
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    order: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRemoved:
+    """A file left the bucket, or a delete marker hides it."""
+
+    id: str
+    session_id: str
+    bucket: str
+    key: str
+    order: str
+    occurred_at: datetime
+
+
+Change = UploadFinished | UploadRemoved
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something that is none of ours; no call is made for it."""
+
+    why: WhyIgnored
+
+
+@dataclass(frozen=True, slots=True)
+class UploadEvents:
+    """All that one message tells; `unreadable` says of each record that could not be read, why."""
+
+    changes: tuple[Change, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
+    """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
+    told = s3_changes(delivery.body)
+    if told.is_test:
+        return UploadEvents(ignored=(Ignored("test_event"),))
+    found = [_understood(change, bucket) for change in told.changes]
+    return UploadEvents(
+        changes=tuple(each for each in found if not isinstance(each, Ignored)),
+        ignored=tuple(each for each in found if isinstance(each, Ignored)),
+        unreadable=told.unreadable,
+    )
+
+
+def session_of(key: str) -> str | Ignored:
+    """The session id in `session-uploads/{sessionId}/{name}`; the name may hold further slashes."""
+    if not key.startswith(PREFIX):
+        return Ignored("outside_prefix")
+    session_id, _, name = key.removeprefix(PREFIX).partition("/")
+    segments = (session_id, *name.split("/"))
+    if "." in segments or ".." in segments:
+        return Ignored("path_not_plain")  # S3 takes it literally, whatever reads the file later may not
+    if not session_id:
+        return Ignored("no_session_id")
+    if not segments[-1]:
+        return Ignored("no_name")  # `.../folder/` is how consoles write an empty folder
+    return session_id
+
+
+def instant(time: datetime) -> str:
+    """A time as rows and messages hold it, 2026-11-21T09:00:00.000Z: fixed width, so that text order is time order."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _understood(change: S3Change, bucket: str) -> Change | Ignored:
+    if change.bucket != bucket:
+        return Ignored("other_bucket")
+    session_id = session_of(change.key)
+    if isinstance(session_id, Ignored):
+        return session_id
+    order = change.sequencer or _order_by_time(change.occurred_at)
+    mark = change.sequencer or change.version_id or order
+    digest = hashlib.sha256(f"{change.bucket}/{change.key}@{mark}".encode()).hexdigest()
+    if change.kind == "removed":
+        return UploadRemoved(
+            id=f"upload_{digest[:32]}",
+            session_id=session_id,
+            bucket=change.bucket,
+            key=change.key,
+            order=order,
+            occurred_at=change.occurred_at,
+        )
+    return UploadFinished(
+        id=f"upload_{digest[:32]}",
+        session_id=session_id,
+        bucket=change.bucket,
+        key=change.key,
+        size=change.size or 0,  # S3 always states it; some compatible stores leave a zero out
+        etag=change.etag,
+        order=order,
+        occurred_at=change.occurred_at,
+    )
+
+
+def _order_by_time(time: datetime) -> str:
+    """Stands in for a missing sequencer: seconds and microseconds in hex.
+
+    S3's own begin like this too, so that even a mixture most likely compares well; nothing relies on it.
+    """
+    moment = time.astimezone(UTC)
+    return padded_sequencer(f"{int(moment.timestamp()):08x}{moment.microsecond:05x}")

@@ -1,0 +1,166 @@
+"""An upload's message, handled: the session moves by one conditional write, then bus and browser are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import assert_never
+
+import structlog
+
+from shared.outcome import Later, Reject
+from workers.upload_notification import announcement, rules
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished
+from workers.upload_notification.ports import (
+    Accepted,
+    Busy,
+    Count,
+    Forbidden,
+    Gone,
+    Post,
+    Posted,
+    PutEvent,
+    SessionStore,
+    TooLarge,
+)
+from workers.upload_notification.rules import Expire, Ignore, Move, Note, Session, TakeOver, Wait, Withdraw, Write
+
+log = structlog.get_logger()
+
+ROUNDS = 8
+"""Tries at a row, or at a browser's connection, that others keep changing, before the message waits its turn."""
+
+
+class WebSocketForbidden(Later):
+    """The WebSocket API answers 403. No message will pass before somebody mends the configuration."""
+
+
+async def handle(
+    event: UploadEvents,
+    *,
+    store: SessionStore,
+    post: Post,
+    put_event: PutEvent,
+    count: Count,
+    now: Callable[[], datetime],
+) -> None:
+    """Handle every change of a message, whatever becomes of the others, then object if one could not be.
+
+    Raises:
+        Later: an upload is being announced by another worker, or its browser is busy.
+        Reject: records could not be read. All others are handled by then, and handling them again changes nothing, so
+            the message in the dead-letter queue is kept for the sake of the unreadable ones alone.
+    """
+    for each in event.ignored:
+        count(each.why)
+        log.info("upload_ignored", why=each.why)
+    failures: list[Exception] = []
+    for change in event.changes:
+        try:
+            await _settle(change, store=store, post=post, put_event=put_event, count=count, now=now)
+        except Exception as failure:  # noqa: BLE001  # raised below, when the other changes have had their turn
+            failures.append(failure)
+    if event.unreadable:
+        failures.append(Reject(f"{len(event.unreadable)} unreadable among S3 records; {event.unreadable[0]}"))
+    if failures:
+        raise min(failures, key=_patience)
+
+
+async def _settle(
+    change: Change, *, store: SessionStore, post: Post, put_event: PutEvent, count: Count, now: Callable[[], datetime]
+) -> None:
+    step: Write | Wait | Ignore = rules.usual(change)
+    for _ in range(ROUNDS):
+        match step:
+            case Wait(seconds):
+                raise Later("another worker is announcing this upload", after=seconds)
+            case Ignore(why):
+                return _told(change, why, count=count)
+            case _:
+                answer = await store.write(step, now=now())
+        if isinstance(answer, Accepted):
+            if isinstance(step, (Move, TakeOver)):
+                await _announce(step.upload, answer.session, store=store, post=post, put_event=put_event, count=count)
+            return _told(change, _done(step), count=count)
+        step = rules.judge(change, answer.session, now=now())
+    raise Later("others keep changing the session", after=2)
+
+
+async def _announce(
+    upload: UploadFinished, session: Session, *, store: SessionStore, post: Post, put_event: PutEvent, count: Count
+) -> None:
+    """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
+    tells again: the bus knows the event by its id, the browser may hear twice.
+    """
+    try:
+        # The bus goes first: its consumers know a repetition by its id, the browser does not, and a broken WebSocket API
+        # should not keep webhooks waiting.
+        await put_event(announcement.detail(upload, session), upload.occurred_at)
+        await _tell_browser(upload, session, store=store, post=post, count=count)
+        await store.announced(upload)
+    except Exception:
+        await store.release(session)  # or every further receipt would wait for the lease to run out
+        raise
+
+
+async def _tell_browser(
+    upload: UploadFinished, session: Session, *, store: SessionStore, post: Post, count: Count
+) -> None:
+    connection, data = session.connection_id, announcement.message(upload, session)
+    for _ in range(ROUNDS):
+        if not connection:
+            return  # nobody is waiting: the row tells whoever looks
+        match await post(connection, data):
+            case Posted():
+                return
+            case Gone():
+                count("connection_gone")
+                log.info("connection_gone", session_id=session.session_id)
+                connection = await store.disconnect(session.session_id, connection)
+            case TooLarge():
+                data = announcement.pointer(upload, session)
+            case Busy():
+                raise Later("the browser's connection is busy", after=5)
+            case Forbidden():
+                count("websocket_forbidden")
+                log.error("websocket_forbidden", session_id=session.session_id)
+                raise WebSocketForbidden(
+                    "the WebSocket API answers 403: check WS_API_ENDPOINT and execute-api:ManageConnections", after=60
+                )
+            case never:
+                assert_never(never)
+    raise Later("the browser keeps reconnecting", after=5)
+
+
+def _told(change: Change, outcome: str, *, count: Count) -> None:
+    count(outcome)
+    about = {"session_id": change.session_id, "upload_id": change.id}
+    if outcome == "orphaned":
+        log.warning("upload_orphaned", **about)  # a file lies in the bucket that no session asked for
+    else:
+        log.info("upload_settled", outcome=outcome, **about)
+
+
+def _done(step: Write) -> str:
+    match step:
+        case Move() | TakeOver():
+            return "announced"
+        case Withdraw():
+            return "withdrawn"
+        case Note():
+            return "removal_noted"
+        case Expire():
+            return "expired"
+        case never:
+            assert_never(never)
+
+
+def _patience(failure: Exception) -> int:
+    """Who speaks for a message with several failures: what backs off, then who knows when, and only then the end."""
+    match failure:
+        case Reject():
+            return 2
+        case Later():
+            return 1
+        case _:
+            return 0

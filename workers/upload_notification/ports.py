@@ -1,0 +1,78 @@
+"""What the handler asks of the table and of the browser's connection, and the answers it may get."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.rules import Session, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The write was made; the row as it is now."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The write's condition did not hold; the row as it was instead, None where there is none."""
+
+    session: Session | None
+
+
+class SessionStore(Protocol):
+    """Upload sessions. Every write is one conditional update: of several at once, one is accepted."""
+
+    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+        """Move and TakeOver also take the announcement's lease, until `now` and LEASE."""
+
+    async def announced(self, upload: UploadFinished) -> None:
+        """Remember that the upload was told; nothing happens if it is no longer the current one."""
+
+    async def release(self, session: Session) -> None:
+        """Give the lease of an unfinished announcement back, if it is still the one that `session` shows."""
+
+    async def disconnect(self, session_id: str, connection_id: str) -> str:
+        """Forget exactly this connection; answers the one that the session has now, "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The browser's connection took the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There is no such connection (any more): 410."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The message is longer than the connection takes: 413."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Throttled, or the browser reads too slowly, also after a few tries: 429."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """This worker may not post there: 403, a fault of configuration."""
+
+
+Answer = Posted | Gone | TooLarge | Busy | Forbidden
+
+Post = Callable[[str, bytes], Awaitable[Answer]]
+"""Post bytes to a connection id; anything but an Answer is raised and may pass."""
+
+PutEvent = Callable[[Mapping[str, Any], datetime], Awaitable[None]]
+"""Put `upload.completed` with this detail on the bus, for this time; raises unless the bus has accepted it."""
+
+Count = Callable[[str], None]
+"""Count one outcome, for the metric that alarms read."""

@@ -1,0 +1,156 @@
+"""Which change of an upload may move its session, what must be told again, and what is old news."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from workers.upload_notification.event import Change, UploadFinished, UploadRemoved, instant
+
+AWAITING: Final = "AWAITING_SCAN"
+UPLOADED: Final = "UPLOADED"
+EXPIRED: Final = "EXPIRED"
+OPEN: Final = ("AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING")
+"""States in which a session still takes an upload; COMPLETE, REJECTED and EXPIRED are final."""
+HOLDING: Final = ("UPLOADED", "SCANNING")
+"""Open states that say a file is there, and fall back to AWAITING_SCAN when it goes."""
+
+LEASE: Final = 20
+"""Seconds for which an announcement belongs to the worker that began it; longer than the handler's timeout, so that
+whoever outlives its lease is dead, not slow."""
+LONGEST_WAIT: Final = 7
+"""Seconds until a copy looks again: most announcements take a blink, and three looks outlast the longest lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
+
+    `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
+    upload, `announced` the order of the last one that was told; `seen` holds, by `mark`, the latest order of each key.
+    """
+
+    session_id: str
+    status: str = ""
+    expires_at: float | None = None
+    connection_id: str = ""
+    tenant_id: str = ""
+    upload_key: str = ""
+    order: str = ""
+    uploaded_at: str = ""
+    announced: str = ""
+    announce_until: float = 0
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Make this upload the session's current one, state UPLOADED, and take the lease of its announcement."""
+
+    upload: UploadFinished
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The session has this upload, but whoever began to announce it is gone: take the lease."""
+
+    upload: UploadFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The current upload was removed: back to AWAITING_SCAN, without it."""
+
+    removal: UploadRemoved
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something else than the current upload was removed: only remember it, so that its creation, if late, is stale."""
+
+    removal: UploadRemoved
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The session's time is over, although the table still has it."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Somebody else is announcing this upload, for `seconds` more at most."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing is left to do, or ever was."""
+
+    why: Literal["orphaned", "expired", "duplicate", "stale", "superseded", "closed", "removed_after_session"]
+
+
+Write = Move | TakeOver | Withdraw | Note | Expire
+"""What is asked of the table; each write carries its own condition and may be refused."""
+
+
+def usual(change: Change) -> Write:
+    """What to try without having read the row: nearly always right, and one write is then all it costs."""
+    return Move(change) if isinstance(change, UploadFinished) else Withdraw(change)
+
+
+def judge(change: Change, session: Session | None, *, now: datetime) -> Write | Wait | Ignore:
+    """What a change means for the session as it is now. Whatever order changes come in, the latest of a key wins."""
+    moment = int(now.timestamp())
+    finished = isinstance(change, UploadFinished)
+    if session is None:
+        return Ignore("orphaned" if finished else "removed_after_session")
+    if session.status == EXPIRED or is_expired(session, moment):
+        return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
+    seen = session.seen.get(mark(change.key), "")
+    if change.order < seen:
+        return Ignore("stale")
+    if isinstance(change, UploadRemoved):
+        return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
+    return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
+
+
+def is_expired(session: Session, moment: int) -> bool:
+    """DynamoDB deletes up to 48 hours late; a row without an expiry never ends."""
+    return session.expires_at is not None and session.expires_at <= moment
+
+
+def mark(key: str) -> str:
+    """The attribute that holds the latest order seen of a key."""
+    return f"seq#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _judge_upload(upload: UploadFinished, session: Session) -> Move | Ignore:
+    if session.status not in OPEN:
+        return Ignore("closed")
+    if session.upload_key in ("", upload.key) or not session.uploaded_at:
+        return Move(upload)
+    # Sequencers of two keys do not compare. The key breaks a tie, so that any order of arrival ends the same.
+    newer = (instant(upload.occurred_at), upload.key) > (session.uploaded_at, session.upload_key)
+    return Move(upload) if newer else Ignore("superseded")
+
+
+def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeOver | Wait | Ignore:
+    if (session.upload_key, session.order) != (upload.key, upload.order):
+        return Ignore("superseded")
+    if session.announced == upload.order:
+        return Ignore("duplicate")
+    if session.announce_until > moment:
+        return Wait(min(session.announce_until - moment, LONGEST_WAIT))
+    return TakeOver(upload)
+
+
+def _judge_removal(removal: UploadRemoved, session: Session) -> Withdraw | Note:
+    if session.upload_key == removal.key and session.status in HOLDING:
+        return Withdraw(removal)
+    return Note(removal)
