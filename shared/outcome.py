@@ -44,6 +44,14 @@ class Later(Exception):
         self.after = after
 
 
+class Contended(Later):
+    """Somebody else holds this work for at most `after` seconds more.
+
+    Most work ends long before its lease, so the message is looked at again sooner than that, and only as its receipts
+    run out is the whole lease waited for: a copy is settled quickly, and a dead holder's work is still taken over.
+    """
+
+
 class Reject(Exception):
     """Raised by a decoder or handler that knows the message can never succeed; `why` must hold no payload."""
 

@@ -18,7 +18,7 @@ from typing import Generic, assert_never
 from shared.burial import Letter, letter
 from shared.delivery import Delivery
 from shared.ledger import AlreadyDone, Busy, Claimed, Ledger
-from shared.outcome import Dead, Done, Later, Outcome, Retry
+from shared.outcome import Contended, Dead, Done, Outcome, Retry
 from shared.telemetry import tracing
 from shared.telemetry.road import Record, told
 from shared.verdict import judge, unreadable
@@ -99,7 +99,7 @@ class Pipeline(Generic[Event]):
             case AlreadyDone():
                 return
             case Busy(seconds):
-                raise Later("somebody else is at this work", after=max(1.0, seconds))
+                raise Contended("somebody else is at this work", after=max(1.0, seconds))
             case Claimed():
                 try:
                     await handle(event)

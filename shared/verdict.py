@@ -10,7 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.outcome import Dead, Later, Reject, Retry
+from shared.outcome import Contended, Dead, Later, Reject, Retry
+
+FIRST_LOOK = 1.0
+"""Seconds after which work that somebody else holds is looked at again; three times as long each time."""
 
 DEEPEST = 12
 """Frames kept of a stack: enough to find the line, small enough for a message attribute."""
@@ -29,6 +32,8 @@ def judge(error: BaseException, *, worker: str, attempt: int, max_attempts: int)
         return dead(error, worker=worker)
     if attempt >= max_attempts:
         return dead(error, worker=worker)
+    if isinstance(error, Contended) and attempt < max_attempts - 1:
+        return Retry(why=error.why, after=min(error.after, FIRST_LOOK * 3.0 ** (attempt - 1)))
     if isinstance(error, Later):
         return Retry(why=error.why, after=error.after)
     place = _frames(error.__traceback__)[-1:]

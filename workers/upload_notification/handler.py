@@ -8,7 +8,7 @@ from typing import assert_never
 
 import structlog
 
-from shared.outcome import Later, Reject
+from shared.outcome import Contended, Later, Reject
 from workers.upload_notification import announcement, rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished
 from workers.upload_notification.ports import (
@@ -73,7 +73,7 @@ async def _settle(
     for _ in range(ROUNDS):
         match step:
             case Wait(seconds):
-                raise Later("another worker is announcing this upload", after=seconds)
+                raise Contended("another worker is announcing this upload", after=seconds)
             case Ignore(why):
                 return _told(change, why, count=count)
             case _:

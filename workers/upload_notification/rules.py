@@ -21,8 +21,6 @@ HOLDING: Final = ("UPLOADED", "SCANNING")
 LEASE: Final = 20
 """Seconds for which an announcement belongs to the worker that began it; longer than the handler's timeout, so that
 whoever outlives its lease is dead, not slow."""
-LONGEST_WAIT: Final = 7
-"""Seconds until a copy looks again: most announcements take a blink, and three looks outlast the longest lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeO
     if session.announced == upload.order:
         return Ignore("duplicate")
     if session.announce_until > moment:
-        return Wait(min(session.announce_until - moment, LONGEST_WAIT))
+        return Wait(session.announce_until - moment)
     return TakeOver(upload)
 
 

@@ -7,8 +7,6 @@ import pytest
 from tests.workers.upload_notification.fakes import NOON, Row, finished, removed, row, session, uploaded
 from workers.upload_notification.event import Change
 from workers.upload_notification.rules import (
-    LEASE,
-    LONGEST_WAIT,
     Expire,
     Ignore,
     Move,
@@ -85,11 +83,6 @@ def test_what_was_announced_is_not_announced_again() -> None:
 
 def test_what_somebody_announces_right_now_is_left_to_them() -> None:
     assert judge(finished(), session(uploaded(finished(), told=False, lease=5)), now=NOON) == Wait(5)
-
-
-def test_a_copy_looks_again_soon_although_the_lease_may_last_longer() -> None:
-    row = session(uploaded(finished(), told=False, lease=LEASE))
-    assert judge(finished(), row, now=NOON) == Wait(LONGEST_WAIT)
 
 
 @pytest.mark.parametrize("row", [uploaded(finished(), told=False, lease=-1), uploaded(finished(), told=False)])

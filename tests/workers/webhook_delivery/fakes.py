@@ -1,0 +1,190 @@
+"""Hand-written stand-ins for the handler's ports; FakeStore sits the same contract tests as the real table."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.rules import (
+    Again,
+    Attempt,
+    Claim,
+    Claimed,
+    Delivered,
+    Endpoint,
+    Exhausted,
+    Failed,
+    Gone,
+    Held,
+    Reply,
+    Subscription,
+    Verdict,
+    recorded,
+)
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+
+def endpoint(endpoint_id: str = "endpoint-1", **fields: Any) -> Endpoint:
+    plain = Endpoint(
+        "tenant-1", endpoint_id, url="https://customer.example/hook?token=t0ken", secrets=(SECRET,), enabled=True
+    )
+    return replace(plain, **fields)
+
+
+def job(attempt: int = 1, endpoint_id: str = "endpoint-1", **fields: Any) -> DeliveryJob:
+    plain = DeliveryJob(
+        eventId="msg_1",
+        eventType="upload.completed",
+        tenantId="tenant-1",
+        endpointId=endpoint_id,
+        attempt=attempt,
+        payload='{"type":"upload.completed","timestamp":"2026-11-21T12:00:00Z","data":{"é":"☃",  "a":1}}',
+        firstAttemptAt=NOON,
+        notBefore=NOON,
+    )
+    return plain.model_copy(update=fields)
+
+
+class Clock:
+    """A wall clock that moves when told."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The delivery row as the table shows it."""
+
+    status: str
+    attempts: int
+    last_status: int
+
+
+Key = tuple[str, str]
+
+
+class FakeStore:
+    """The webhooks table in memory: same conditions, same all-or-nothing writes."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[Key, Endpoint] = {}
+        self.event_types: dict[Key, tuple[str, ...]] = {}
+        self.attempts: dict[tuple[str, str, int], Attempt] = {}
+        self.deliveries: dict[Key, Delivery] = {}
+        self.records: list[tuple[int, int, str | None]] = []
+
+    def add(self, new: Endpoint, *event_types: str) -> None:
+        self.endpoints[new.tenant_id, new.endpoint_id] = new
+        self.event_types[new.tenant_id, new.endpoint_id] = event_types or ("*",)
+
+    async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
+        return [
+            Subscription(endpoint_id, self.event_types[tenant, endpoint_id], enabled=each.enabled)
+            for (tenant, endpoint_id), each in self.endpoints.items()
+            if tenant == tenant_id
+        ]
+
+    async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        return self.endpoints.get((tenant_id, endpoint_id))
+
+    async def attempt(self, job: DeliveryJob) -> Attempt | None:
+        return self.attempts.get(_attempt(job))
+
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
+        found = self.attempts.get(_attempt(job))
+        if found is None or (isinstance(found, Held) and found.until <= now.timestamp()):
+            until = math.ceil(now.timestamp() + lease)
+            self.attempts[_attempt(job)] = Held(until=until)
+            return Claimed(until=until)
+        return found
+
+    async def record(
+        self,
+        job: DeliveryJob,
+        claimed: Claimed,
+        verdict: Verdict,
+        reply: Reply,
+        *,
+        endpoint: Endpoint,
+        started: datetime,
+        finished: datetime,
+    ) -> bool:
+        if self.attempts.get(_attempt(job)) != Held(until=claimed.until):
+            return False
+        self.attempts[_attempt(job)] = recorded(verdict, reply)
+        self.records.append((job.attempt, reply.status, reply.error))
+        status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(verdict)]
+        self.deliveries[job.event_id, job.endpoint_id] = Delivery(status, job.attempt, reply.status)
+        key = (endpoint.tenant_id, endpoint.endpoint_id)
+        current = self.endpoints.get(key)
+        if isinstance(verdict, Gone) and current is not None and current.url == endpoint.url:
+            self.endpoints[key] = replace(current, enabled=False)
+        return True
+
+    async def settle(self, job: DeliveryJob) -> None:
+        found = self.attempts.get(_attempt(job))
+        if isinstance(found, Failed):
+            self.attempts[_attempt(job)] = replace(found, settled=True)
+
+    async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool:
+        found = self.deliveries.get((job.event_id, job.endpoint_id), Delivery("PENDING", job.attempt - 1, 0))
+        if found.status != "PENDING":
+            return False
+        self.deliveries[job.event_id, job.endpoint_id] = replace(found, status="CANCELLED")
+        return True
+
+    def delivery(self, job: DeliveryJob) -> Delivery | None:
+        return self.deliveries.get((job.event_id, job.endpoint_id))
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One POST as the endpoint saw it, and when."""
+
+    at: datetime
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class FakePost:
+    """Endpoints that answer with the next of `replies` and stay with the last; a POST takes `seconds`."""
+
+    clock: Clock
+    replies: Sequence[Reply] = (Reply(200),)
+    seconds: float = 0.0
+    during: Callable[[], None] = lambda: None
+    posted: list[Posted] = field(default_factory=list)
+
+    async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
+        self.posted.append(Posted(self.clock(), url, dict(headers), body))
+        self.during()
+        self.clock.move(self.seconds)
+        return self.replies[min(len(self.posted), len(self.replies)) - 1]
+
+
+@dataclass
+class FakeBus:
+    """Keeps the events that were put."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    async def __call__(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        self.events.append((detail_type, dict(detail)))
+
+
+def _attempt(job: DeliveryJob) -> tuple[str, str, int]:
+    return job.event_id, job.endpoint_id, job.attempt

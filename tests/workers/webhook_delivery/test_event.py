@@ -1,0 +1,147 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from shared.outcome import Reject
+from tests.fakes import delivery
+from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, event_id, published
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+def read(name: str) -> Published:
+    return published(delivery((EVENTS / name).read_text(), queue="webhook-events"))
+
+
+def test_a_bus_event_becomes_a_standard_webhooks_payload() -> None:
+    event = read("bus-upload-completed.json")
+    detail = json.loads((EVENTS / "bus-upload-completed.json").read_text())["detail"]
+    assert event.event_id == "msg_upload_6f1ed002ab5595859014ebf0951522d9"
+    assert (event.event_type, event.tenant_id) == ("upload.completed", "tenant-1")
+    assert json.loads(event.payload) == {
+        "type": "upload.completed",
+        "timestamp": "2026-11-21T09:00:00Z",
+        "data": detail,
+    }
+
+
+def test_a_payload_keeps_the_order_of_keys() -> None:
+    assert read("bus-foreign-without-own-id.json").payload == (
+        '{"type":"order.paid","timestamp":"2026-11-21T09:00:00Z",'
+        '"data":{"z":1,"a":{"later":true,"earlier":null},"tenantId":"tenant-1","price":10.5}}'
+    )
+
+
+def test_the_same_business_event_put_twice_has_the_same_id_and_the_same_payload() -> None:
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
+    again = body | {"id": "99999999-05d4-b198-2fde-7ededc63b103", "time": "2026-11-21T10:00:00Z"}
+    assert published(delivery(json.dumps(again))) == read("bus-upload-completed.json")
+
+
+@pytest.mark.parametrize("occurred_at", [None, 5, "yesterday", "2026-11-21T09:00:00"])
+def test_an_unusable_time_of_the_business_gives_way_to_the_time_of_the_bus(occurred_at: object) -> None:
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
+    body["detail"]["occurredAt"] = occurred_at
+    assert json.loads(published(delivery(json.dumps(body))).payload)["timestamp"] == "2026-11-21T09:00:05Z"
+
+
+def test_an_event_without_an_id_of_its_own_goes_by_the_id_of_the_bus() -> None:
+    assert read("bus-foreign-without-own-id.json").event_id == "msg_6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+
+
+def test_an_id_unfit_for_a_header_gives_way_to_the_id_of_the_bus() -> None:
+    assert read("bus-id-with-dots.json").event_id == "msg_0e2b3ad8-5b4f-4b4a-9b0e-0c5b9a4d6c11"
+
+
+@pytest.mark.parametrize("key", ["a.b", "a b", "é", "x" * 65, "a\n", "../x", "a\r\nx: 1"])
+def test_a_key_unfit_for_a_header_becomes_its_hash(key: str) -> None:
+    hashed = event_id(key).removeprefix("msg_")
+    assert (len(hashed), hashed.isalnum()) == (64, True)
+    assert event_id(key) == event_id(key) != event_id(key + "x")
+
+
+def test_an_event_without_a_tenant_is_rejected() -> None:
+    with pytest.raises(Reject):
+        read("bus-without-tenant.json")
+
+
+@pytest.mark.parametrize("tenant", [None, "", 7, ["t"], "t" * 257])
+def test_a_tenant_that_can_be_no_key_is_rejected(tenant: object) -> None:
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
+    body["detail"]["tenantId"] = tenant
+    with pytest.raises(Reject):
+        published(delivery(json.dumps(body)))
+
+
+def test_an_event_without_a_type_is_rejected() -> None:
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text()) | {"detail-type": ""}
+    with pytest.raises(Reject):
+        published(delivery(json.dumps(body)))
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", '{"detail": {}}'])
+def test_a_body_that_is_no_bus_event_is_refused(body: str) -> None:
+    with pytest.raises((Reject, ValidationError)):
+        published(delivery(body))
+
+
+def job() -> DeliveryJob:
+    return delivery_job(delivery((EVENTS / "webhook-job.json").read_text(), queue="webhook-deliveries"))
+
+
+def test_a_job_is_read_and_written_without_loss() -> None:
+    assert delivery_job(delivery(job().body())) == job()
+    assert job().not_before == datetime(2026, 11, 21, 9, 0, 5, 250_000, tzinfo=UTC)
+
+
+def test_a_job_can_carry_every_character_that_a_payload_can_hold() -> None:
+    odd = job().model_copy(update={"payload": "\ufffe\uffff\u2028\x7f\U0001f600\n\\ufffe"})
+    assert not {"\ufffe", "\uffff"} & set(odd.body())
+    assert delivery_job(delivery(odd.body())) == odd
+
+
+def test_a_job_keeps_its_payload_byte_for_byte_over_every_attempt() -> None:
+    first = job()
+    later = first
+    for hours in range(9):
+        later = delivery_job(delivery(later.next(first.not_before + timedelta(hours=hours)).body()))
+    assert later.payload == first.payload == json.loads((EVENTS / "webhook-job.json").read_text())["payload"]
+    assert later.attempt == first.attempt + 9
+    assert later.first_attempt_at == first.first_attempt_at
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("eventId", "msg.1"),
+        ("eventId", "msg_1\n"),
+        ("tenantId", ""),
+        ("endpointId", ""),
+        ("attempt", 0),
+        ("attempt", 10_000),
+        ("notBefore", "2026-11-21T09:00:00"),
+        ("notBefore", "soon"),
+        ("payload", None),
+    ],
+)
+def test_a_job_that_cannot_be_carried_out_is_refused(field: str, value: object) -> None:
+    body = json.loads((EVENTS / "webhook-job.json").read_text()) | {field: value}
+    with pytest.raises(ValidationError):
+        delivery_job(delivery(json.dumps(body)))
+
+
+def test_a_job_without_payload_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        delivery_job(delivery((EVENTS / "webhook-job-without-payload.json").read_text()))
+
+
+def test_an_exhausted_delivery_is_an_event_like_any_other() -> None:
+    assert read("bus-webhook-exhausted.json").event_type == "webhook.exhausted"
+
+
+def test_payloads_do_not_show_in_a_repr() -> None:
+    assert "☃" not in repr(job())
+    assert "session-1" not in repr(read("bus-upload-completed.json"))

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.outcome import Reject
+from tests.fakes import FakeSender, delivery
+from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
+from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
+from workers.webhook_delivery.handler import LARGEST_JOB, fan_out
+from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
+
+EVENT = published(delivery((Path(__file__).parents[2] / "events/bus-upload-completed.json").read_text()))
+
+
+async def fanned_out(store: FakeStore, event: Published = EVENT, schedule: Schedule = STANDARD_WEBHOOKS) -> FakeSender:
+    send = FakeSender()
+    await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=schedule, now=Clock())
+    return send
+
+
+def jobs(send: FakeSender) -> list[DeliveryJob]:
+    return [delivery_job(delivery(message.body)) for message in send.sent]
+
+
+async def test_each_endpoint_that_wants_the_event_gets_one_job() -> None:
+    store = FakeStore()
+    store.add(endpoint("all"), "*")
+    store.add(endpoint("exact"), "reminder.due", "upload.completed")
+    store.add(endpoint("prefix"), "upload.*")
+    store.add(endpoint("other"), "reminder.*")
+    store.add(endpoint("off", enabled=False), "*")
+    store.add(endpoint("stranger", tenant_id="tenant-2"), "*")
+    assert [each.endpoint_id for each in jobs(await fanned_out(store))] == ["all", "exact", "prefix"]
+
+
+async def test_a_job_carries_all_that_its_attempts_need() -> None:
+    store = FakeStore()
+    store.add(endpoint())
+    send = await fanned_out(store)
+    assert json.loads(send.sent[0].body) == {
+        "eventId": "msg_upload_6f1ed002ab5595859014ebf0951522d9",
+        "eventType": "upload.completed",
+        "tenantId": "tenant-1",
+        "endpointId": "endpoint-1",
+        "attempt": 1,
+        "payload": EVENT.payload,
+        "firstAttemptAt": "2026-11-21T12:00:00Z",
+        "notBefore": "2026-11-21T12:00:00Z",
+    }
+    assert (send.sent[0].delay, send.sent[0].group) == (0, "tenant-1")
+
+
+async def test_the_first_attempt_waits_as_long_as_the_schedule_says() -> None:
+    store = FakeStore()
+    store.add(endpoint())
+    send = await fanned_out(store, schedule=Schedule((1000, 5)))
+    assert send.sent[0].delay == 900
+    assert (jobs(send)[0].not_before - NOON).total_seconds() == 1000
+
+
+@pytest.mark.parametrize("tenant", ["tenant one", "tenänt", "t" * 129])
+async def test_a_tenant_whose_name_sqs_would_refuse_as_a_group_gets_a_group_all_the_same(tenant: str) -> None:
+    store = FakeStore()
+    store.add(endpoint(tenant_id=tenant))
+    send = await fanned_out(store, Published("msg_1", "upload.completed", tenant, "{}"))
+    group = send.sent[0].group
+    assert group is not None
+    assert group.isalnum()
+    assert len(group) == 64
+    assert jobs(send)[0].tenant_id == tenant
+
+
+async def test_an_event_that_nobody_wants_sends_nothing() -> None:
+    assert (await fanned_out(FakeStore())).sent == []
+
+
+async def test_an_event_too_large_for_a_message_is_rejected_before_anything_is_sent() -> None:
+    store = FakeStore()
+    store.add(endpoint())
+    with pytest.raises(Reject):
+        await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", "é" * (LARGEST_JOB // 2)))
+
+
+async def test_a_failed_send_is_raised_so_that_the_event_stays_in_its_queue() -> None:
+    def fail() -> None:
+        raise ConnectionError
+
+    store, send = FakeStore(), FakeSender()
+    store.add(endpoint())
+    send.fail = fail
+    with pytest.raises(ConnectionError):
+        await fan_out(EVENT, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())

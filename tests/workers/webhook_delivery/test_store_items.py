@@ -1,0 +1,195 @@
+"""What only the real table can show: how items are spelled, pages, indexes, conflicts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.workers.webhook_delivery.fakes import NOON, SECRET, endpoint, job
+from tests.workers.webhook_delivery.table import InDynamoDb, row
+from tests.workers.webhook_delivery.test_store import DUE, LATER, LEASE, claimed, record
+from workers.webhook_delivery.rules import Again, Delivered, Endpoint, Exhausted, Gone, Held, Reply, Subscription
+
+MONTH = 30 * 86_400
+
+
+async def test_an_attempt_under_way_is_spelled_as_documented(dynamodb: InDynamoDb) -> None:
+    await claimed(dynamodb.store, 3)
+    assert await dynamodb.item(job(3), "ATTEMPT#0003") == {
+        "PK": {"S": "DELIVERY#msg_1#endpoint-1"},
+        "SK": {"S": "ATTEMPT#0003"},
+        "GSI1PK": {"S": "ENDPOINT#endpoint-1"},
+        "GSI1SK": {"S": "ATTEMPT#2026-11-21T12:00:00.000000Z"},
+        "entity": {"S": "attempt"},
+        "status": {"S": "SENDING"},
+        "startedAt": {"S": "2026-11-21T12:00:00.000000Z"},
+        "claimedUntil": {"N": str(int(NOON.timestamp() + LEASE))},
+        "TTL": {"N": str(int(NOON.timestamp()) + MONTH)},
+    }
+
+
+async def test_a_failed_attempt_and_its_delivery_are_spelled_as_documented(dynamodb: InDynamoDb) -> None:
+    await record(dynamodb.store, await claimed(dynamodb.store), Again(at=DUE), Reply(503, body="busy"))
+    attempt = await dynamodb.item(job(), "ATTEMPT#0001")
+    kept_until = {"N": str(int(LATER.timestamp()) + MONTH)}
+    assert {name: attempt[name] for name in attempt.keys() - {"PK", "SK", "GSI1PK", "GSI1SK", "claimedUntil"}} == {
+        "entity": {"S": "attempt"},
+        "status": {"S": "FAILED"},
+        "httpStatus": {"N": "503"},
+        "startedAt": {"S": "2026-11-21T12:00:00.000000Z"},
+        "finishedAt": {"S": "2026-11-21T12:00:01.000000Z"},
+        "durationMs": {"N": "1000"},
+        "response": {"S": "busy"},
+        "nextAt": {"S": "2026-11-21T12:00:05.000250Z"},
+        "settled": {"BOOL": False},
+        "TTL": kept_until,
+    }
+    assert await dynamodb.item(job(), "DELIVERY") == {
+        "PK": {"S": "DELIVERY#msg_1#endpoint-1"},
+        "SK": {"S": "DELIVERY"},
+        "entity": {"S": "delivery"},
+        "status": {"S": "PENDING"},
+        "tenantId": {"S": "tenant-1"},
+        "endpointId": {"S": "endpoint-1"},
+        "eventId": {"S": "msg_1"},
+        "eventType": {"S": "upload.completed"},
+        "attempts": {"N": "1"},
+        "lastStatus": {"N": "503"},
+        "updatedAt": {"S": "2026-11-21T12:00:01.000000Z"},
+        "TTL": kept_until,
+    }
+
+
+async def test_an_error_class_is_kept_and_an_empty_answer_is_not(dynamodb: InDynamoDb) -> None:
+    await record(dynamodb.store, await claimed(dynamodb.store), Exhausted(), Reply(0, "timeout"))
+    attempt = await dynamodb.item(job(), "ATTEMPT#0001")
+    assert attempt["error"] == {"S": "timeout"}
+    assert attempt["httpStatus"] == {"N": "0"}
+    assert attempt.keys().isdisjoint({"response", "nextAt"})
+
+
+async def test_a_cancelled_delivery_is_spelled_like_any_other(dynamodb: InDynamoDb) -> None:
+    await dynamodb.store.cancel(job(), now=LATER)
+    cancelled = await dynamodb.item(job(), "DELIVERY")
+    await record(dynamodb.store, await claimed(dynamodb.store), Delivered(), Reply(200))
+    delivered = await dynamodb.item(job(), "DELIVERY")
+    changed = {name for name in delivered if delivered[name] != cancelled.get(name)}
+    assert cancelled.keys() == delivered.keys()
+    assert changed == {"status", "attempts", "lastStatus"}
+
+
+async def test_a_disabled_endpoint_says_why_and_keeps_everything_else(dynamodb: InDynamoDb) -> None:
+    await dynamodb.add(endpoint(), "upload.*")
+    await record(dynamodb.store, await claimed(dynamodb.store), Gone(), Reply(410))
+    key = {"PK": {"S": "TENANT#tenant-1"}, "SK": {"S": "ENDPOINT#endpoint-1"}}
+    found = await dynamodb.client.get_item(TableName=dynamodb.name, Key=key)
+    assert found["Item"] == row(endpoint(enabled=False), "upload.*") | {"disabledReason": {"S": "410 Gone"}}
+
+
+async def test_an_endpoint_s_attempts_are_found_in_the_order_of_time(dynamodb: InDynamoDb) -> None:
+    await dynamodb.add(endpoint())
+    for attempt, seconds in ((1, 0.5), (2, 7.25), (3, 320.0)):
+        await claimed(dynamodb.store, attempt, seconds=seconds)
+    found = await dynamodb.client.query(
+        TableName=dynamodb.name,
+        IndexName="GSI1",
+        KeyConditionExpression="GSI1PK = :endpoint AND begins_with(GSI1SK, :attempt)",
+        ExpressionAttributeValues={":endpoint": {"S": "ENDPOINT#endpoint-1"}, ":attempt": {"S": "ATTEMPT#"}},
+    )
+    assert [item["SK"]["S"] for item in found["Items"]] == ["ATTEMPT#0001", "ATTEMPT#0002", "ATTEMPT#0003"]
+
+
+async def test_more_endpoints_than_fit_on_one_page_are_all_found(dynamodb: InDynamoDb) -> None:
+    wide = [f"upload.{number}.{'x' * 1000}" for number in range(100)]
+    for number in range(15):  # 100 kB each: a page has one MiB
+        await dynamodb.add(endpoint(f"endpoint-{number}"), *wide)
+    assert len(await dynamodb.store.subscriptions("tenant-1")) == 15
+
+
+async def test_sets_of_texts_are_read_like_lists(dynamodb: InDynamoDb) -> None:
+    item = row(endpoint()) | {"eventTypes": {"SS": ["upload.*"]}, "previousSecrets": {"SS": [SECRET]}}
+    await dynamodb.client.put_item(TableName=dynamodb.name, Item=item)
+    assert await dynamodb.store.subscriptions("tenant-1") == [Subscription("endpoint-1", ("upload.*",), enabled=True)]
+    assert await dynamodb.store.endpoint("tenant-1", "endpoint-1") == endpoint(secrets=(SECRET, SECRET))
+
+
+async def test_a_crippled_endpoint_harms_nobody_else(dynamodb: InDynamoDb) -> None:
+    await dynamodb.add(endpoint("good"))
+    for name, item in (
+        ("nameless", {}),
+        ("long", {"endpointId": {"S": "e" * 257}}),
+        ("bare", {"endpointId": {"S": "bare"}}),
+    ):
+        key = {"PK": {"S": "TENANT#tenant-1"}, "SK": {"S": f"ENDPOINT#{name}"}}
+        await dynamodb.client.put_item(TableName=dynamodb.name, Item=key | item)
+    found = await dynamodb.store.subscriptions("tenant-1")
+    assert {each.endpoint_id: each.enabled for each in found} == {"good": True, "bare": False}
+    bare = Endpoint("tenant-1", "bare", url="", secrets=("",), enabled=False)
+    assert await dynamodb.store.endpoint("tenant-1", "bare") == bare
+
+
+async def test_a_row_that_expired_between_two_looks_is_claimed_a_little_later(dynamodb: InDynamoDb) -> None:
+    await claimed(dynamodb.store)
+
+    async def gone(**_event: Any) -> tuple["Refusal", dict[str, Any]]:
+        return Refusal(200), {}
+
+    dynamodb.client.meta.events.register("before-call.dynamodb.GetItem", gone)
+    assert await dynamodb.store.claim(job(), now=NOON, lease=LEASE) == Held(until=NOON.timestamp())
+
+
+@dataclass
+class Refusal:
+    """An HTTP answer, as far as botocore looks at one that an event handler gives."""
+
+    status_code: int
+
+
+def cancelling(dynamodb: InDynamoDb, *codes: str, times: int) -> list[int]:
+    """Let the next transactions be cancelled with these reasons, by botocore's own event hook; counts the calls."""
+    calls: list[int] = []
+
+    async def cancel(**_event: Any) -> tuple[Refusal, dict[str, Any]] | None:
+        calls.append(1)
+        if len(calls) > times:
+            return None
+        reasons = [{"Code": code} for code in codes]
+        return Refusal(400), {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+
+    dynamodb.client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+    return calls
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+async def test_a_result_that_met_a_passing_conflict_is_written_all_the_same(dynamodb: InDynamoDb, code: str) -> None:
+    claim = await claimed(dynamodb.store)
+    calls = cancelling(dynamodb, "None", code, times=2)
+    assert await record(dynamodb.store, claim, Delivered(), Reply(200))
+    assert len(calls) == 3
+
+
+async def test_a_conflict_that_does_not_pass_is_raised(dynamodb: InDynamoDb) -> None:
+    claim = await claimed(dynamodb.store)
+    calls = cancelling(dynamodb, "TransactionConflict", "None", times=100)
+    with pytest.raises(ClientError):
+        await record(dynamodb.store, claim, Delivered(), Reply(200))
+    assert len(calls) == 5
+
+
+async def test_a_fault_of_our_own_in_a_write_is_raised_at_once(dynamodb: InDynamoDb) -> None:
+    claim = await claimed(dynamodb.store)
+    calls = cancelling(dynamodb, "None", "ValidationError", times=100)
+    with pytest.raises(ClientError):
+        await record(dynamodb.store, claim, Delivered(), Reply(200))
+    assert len(calls) == 1
+
+
+async def test_a_clock_that_went_backwards_gives_no_negative_duration(dynamodb: InDynamoDb) -> None:
+    claim = await claimed(dynamodb.store)
+    earlier = NOON - timedelta(seconds=1)
+    await dynamodb.store.record(
+        job(), claim, Delivered(), Reply(200), endpoint=endpoint(), started=NOON, finished=earlier
+    )
+    assert (await dynamodb.item(job(), "ATTEMPT#0001"))["durationMs"] == {"N": "0"}

@@ -1,0 +1,99 @@
+"""The webhook worker put together: two queues, one HTTP session, one table."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+
+from shared import lambda_entry
+from shared.settings import Settings, read
+from shared.wiring import App, Clients
+from shared.worker import Worker
+from workers.webhook_delivery.bus import EventBus
+from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
+from workers.webhook_delivery.handler import deliver, fan_out
+from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
+from workers.webhook_delivery.sender import open_sender
+from workers.webhook_delivery.store import DynamoDbStore
+
+HANDLER_SECONDS: Final = 30.0
+"""For one delivery: the POST's own limit (20 s at most) and four DynamoDB calls."""
+LEASE_SECONDS: Final = HANDLER_SECONDS + 5.0
+"""Of a claimed attempt: longer than a handler can run, so that no attempt is made twice while its first maker lives."""
+SLOTS: Final = 50
+"""Deliveries at once: they wait for other people's servers."""
+
+
+def _listed(given: Any) -> Any:
+    return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
+
+
+Delay = Annotated[float, Field(ge=0, le=14 * 86_400, allow_inf_nan=False)]
+
+
+class WebhookSettings(Settings):
+    """Of this worker; times in seconds. The schedule's first entry is the delay of the first attempt."""
+
+    webhooks_table_name: str
+    event_bus_name: str
+    webhook_allow_loopback: bool = False
+    webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
+    webhook_retry_schedule: Annotated[
+        tuple[Delay, ...], BeforeValidator(_listed), Field(min_length=1, max_length=100)
+    ] = STANDARD_WEBHOOKS.delays
+    concurrency: int | None = Field(default=None, ge=1, le=1000)
+
+
+@asynccontextmanager
+async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    settings = read(WebhookSettings, environment)
+    schedule = Schedule(settings.webhook_retry_schedule)
+    store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name)
+    bus = EventBus(await clients.open("events"), bus=settings.event_bus_name)
+    send = await clients.sender("webhook-deliveries")
+    async with open_sender(
+        allow_loopback=settings.webhook_allow_loopback,
+        seconds=settings.webhook_timeout_seconds,
+        connections=max(SLOTS, settings.concurrency or 0),
+    ) as post:
+        yield (
+            Worker[Published](
+                name="webhook-delivery",
+                queue="webhook-events",
+                decode=published,
+                handle=partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now),
+                timeout=HANDLER_SECONDS,
+            ),
+            Worker[DeliveryJob](
+                name="webhook-delivery",
+                queue="webhook-deliveries",
+                decode=delivery_job,
+                handle=partial(
+                    deliver,
+                    store=store,
+                    post=post,
+                    send=send,
+                    put_event=bus,
+                    schedule=schedule,
+                    lease=LEASE_SECONDS,
+                    now=_now,
+                    dice=random.random,
+                ),
+                timeout=HANDLER_SECONDS,
+                concurrency=SLOTS,
+            ),
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+APP = App(name="webhook-delivery", queues=("webhook-events", "webhook-deliveries"), open_workers=open_workers)
+lambda_handler = lambda_entry.door(APP)

@@ -1,0 +1,100 @@
+"""What the two queues carry: a tenant's event to be fanned out, and the job of delivering it to one endpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+
+from shared.delivery import Delivery
+from shared.envelope import BusEvent, Wire, bus_event
+from shared.outcome import Reject
+
+LONGEST_NAME = 256
+"""Characters of a tenant's or endpoint's id: both become parts of table keys."""
+
+_SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One event of one tenant. `payload` is the very text that every attempt signs and sends."""
+
+    event_id: str
+    event_type: str
+    tenant_id: str
+    payload: str = field(repr=False)
+
+
+class DeliveryJob(Wire):
+    """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body."""
+
+    event_id: str = Field(alias="eventId", pattern=r"^[A-Za-z0-9_-]{1,128}$")
+    event_type: str = Field(alias="eventType", min_length=1)
+    tenant_id: str = Field(alias="tenantId", min_length=1, max_length=LONGEST_NAME)
+    endpoint_id: str = Field(alias="endpointId", min_length=1, max_length=LONGEST_NAME)
+    attempt: int = Field(ge=1, le=9999)
+    payload: str = Field(repr=False)
+    first_attempt_at: AwareDatetime = Field(alias="firstAttemptAt")
+    not_before: AwareDatetime = Field(alias="notBefore")
+
+    def body(self) -> str:
+        """As a message carries it: SQS refuses two characters that JSON may hold as they are."""
+        return self.model_dump_json(by_alias=True).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+    def next(self, at: datetime) -> DeliveryJob:
+        """The job of the attempt after this one: the same payload, byte for byte."""
+        return self.model_copy(update={"attempt": self.attempt + 1, "not_before": at})
+
+
+def published(delivery: Delivery) -> Published:
+    """Decode a bus event. Raises Reject (also without a tenant: the rule sends none such) or ValidationError."""
+    event = bus_event(delivery.body)
+    tenant_id = event.detail.get("tenantId")
+    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= LONGEST_NAME:
+        raise Reject("the event has no detail.tenantId that can be used")
+    if not event.detail_type:
+        raise Reject("the event has no detail-type")
+    return Published(
+        event_id=event_id(event.key), event_type=event.detail_type, tenant_id=tenant_id, payload=_payload(event)
+    )
+
+
+def delivery_job(delivery: Delivery) -> DeliveryJob:
+    """Decode a delivery job. Raises ValidationError."""
+    return DeliveryJob.model_validate_json(delivery.body)
+
+
+def event_id(key: str) -> str:
+    """The webhook-id of a business key: the same at every retry and duplicate, without a dot, fit for a header."""
+    return "msg_" + (key if _SAFE_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest())
+
+
+def _payload(event: BusEvent) -> str:
+    """Standard Webhooks 1.0.0, "payload structure".
+
+    The time is the business's own where it has one: the bus gives a duplicate a new time, and a duplicate's payload
+    must be the same bytes.
+    """
+    document: dict[str, Any] = {
+        "type": event.detail_type,
+        "timestamp": _occurred_at(event.detail.get("occurredAt")) or event.time.isoformat().replace("+00:00", "Z"),
+        "data": event.detail,
+    }
+    return orjson.dumps(document).decode()
+
+
+def _occurred_at(given: Any) -> str | None:
+    if not isinstance(given, str):
+        return None
+    try:
+        _INSTANT.validate_python(given)
+    except ValidationError:
+        return None
+    return given

@@ -1,0 +1,253 @@
+"""What is done with a tenant's event, and with one delivery job: fan out, hop, post, record, try again.
+
+The order of writes, and what a crash after each costs. A job leaves its queue only after the last of them.
+
+    claim the attempt       crash: its lease ends, the job comes back, the attempt is claimed again; nothing was posted
+    POST                    crash: as above, and the endpoint gets the event twice, with the same webhook-id. Nobody can
+                            know whether it had it; every other step is free of doubles
+    record the result       crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
+                            the delivery's state and a 410's end of the endpoint are one transaction
+    what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus.
+                            crash: it is done again; the second message finds the attempt made, the event has the same id
+    settle                  the attempt says that what follows was done, so that a duplicate of the job starts no second
+                            chain of retries
+    (the job is deleted)    crash: the job comes back and finds DELIVERED, or FAILED and settled: done
+
+A customer's failure is a recorded attempt and a new message: it never raises, so a message's receive count, and the
+dead-letter queue, speak only of faults of our own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, assert_never
+
+import structlog
+
+from shared.outcome import Contended, Reject
+from shared.sqs import Message, Send
+from workers.webhook_delivery.event import DeliveryJob, Published
+from workers.webhook_delivery.rules import (
+    Again,
+    Attempt,
+    Claim,
+    Claimed,
+    Endpoint,
+    Failed,
+    Held,
+    Reply,
+    Schedule,
+    Subscription,
+    Succeeded,
+    Verdict,
+    delay,
+    judge,
+    recorded,
+    wants,
+)
+from workers.webhook_delivery.signing import Secret, SignatureError, sign
+
+EXHAUSTED = "webhook.exhausted"
+USER_AGENT = "sqs-worker-fleet-webhooks/1"
+LARGEST_JOB = 1_000_000
+"""Bytes of a job's body: an SQS message has 1 MiB, attributes included."""
+
+_GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
+
+log = structlog.get_logger()
+
+
+class Store(Protocol):
+    """The table of endpoints, attempts and deliveries; `lease` in seconds. See store.py for what each promises."""
+
+    async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None: ...
+    async def attempt(self, job: DeliveryJob) -> Attempt | None: ...
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim: ...
+    async def record(
+        self,
+        job: DeliveryJob,
+        claimed: Claimed,
+        verdict: Verdict,
+        reply: Reply,
+        *,
+        endpoint: Endpoint,
+        started: datetime,
+        finished: datetime,
+    ) -> bool: ...
+    async def settle(self, job: DeliveryJob) -> None: ...
+    async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool: ...
+
+
+class Post(Protocol):
+    """One POST. A customer's failure is a Reply; only a fault of this machine raises."""
+
+    async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply: ...
+
+
+class PutEvent(Protocol):
+    """One event for the bus; raises where the bus did not take it."""
+
+    async def __call__(self, detail_type: str, detail: Mapping[str, Any]) -> None: ...
+
+
+async def fan_out(
+    event: Published,
+    *,
+    subscriptions: Callable[[str], Awaitable[Sequence[Subscription]]],
+    send: Send,
+    schedule: Schedule,
+    now: Callable[[], datetime],
+) -> None:
+    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made."""
+    at = now()
+    due = at + timedelta(seconds=schedule.delays[0])
+    jobs = [
+        DeliveryJob(
+            eventId=event.event_id,
+            eventType=event.event_type,
+            tenantId=event.tenant_id,
+            endpointId=each.endpoint_id,
+            attempt=1,
+            payload=event.payload,
+            firstAttemptAt=due,
+            notBefore=due,
+        )
+        for each in await subscriptions(event.tenant_id)
+        if wants(each, event.event_type)
+    ]
+    messages = [_message(job, at) for job in jobs]
+    if any(len(message.body.encode()) > LARGEST_JOB for message in messages):
+        raise Reject("the event is too large for a webhook")
+    await send(messages)
+    log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=len(jobs))
+
+
+async def deliver(
+    job: DeliveryJob,
+    *,
+    store: Store,
+    post: Post,
+    send: Send,
+    put_event: PutEvent,
+    schedule: Schedule,
+    lease: float,
+    now: Callable[[], datetime],
+    dice: Callable[[], float],
+) -> None:
+    """Make one attempt, once, when it is due. `lease` in seconds: longer than this call can take."""
+    if delay(job.not_before, now=now()):
+        await send(
+            [_message(job, now())]
+        )  # a hop: SQS delays for 900 s at most, and a new message starts its counts anew
+        return
+    endpoint = await store.endpoint(job.tenant_id, job.endpoint_id)
+    if endpoint is None or not endpoint.enabled:
+        await _cancel(job, store=store, put_event=put_event, now=now)
+        return
+    found = await store.claim(job, now=now(), lease=lease)
+    if isinstance(found, Claimed):
+        found = await _attempt(job, endpoint, found, store=store, post=post, schedule=schedule, now=now, dice=dice)
+    match found:
+        case Succeeded():
+            return
+        case Held(until=until):
+            raise Contended("another worker is at this attempt", after=max(1, math.ceil(until - now().timestamp())))
+        case Failed(settled=True):
+            return
+        case Failed(next_at=datetime() as next_at):
+            await send([_message(job.next(next_at), now())])
+            await store.settle(job)
+        case Failed() as last:
+            await _give_up(job, last, store=store, put_event=put_event)
+        case other:
+            assert_never(other)
+
+
+async def _attempt(
+    job: DeliveryJob,
+    endpoint: Endpoint,
+    claimed: Claimed,
+    *,
+    store: Store,
+    post: Post,
+    schedule: Schedule,
+    now: Callable[[], datetime],
+    dice: Callable[[], float],
+) -> Attempt:
+    """Post once and record it; the attempt as it is then known."""
+    started = now()
+    reply = await _posted(job, endpoint, at=started, post=post)
+    finished = now()
+    verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=dice())
+    if not await store.record(job, claimed, verdict, reply, endpoint=endpoint, started=started, finished=finished):
+        # We were away for longer than the lease, and somebody else makes the attempt: his result will stand.
+        return Held(until=finished.timestamp() + 1.0)
+    made = recorded(verdict, reply)
+    log.info(
+        "webhook_delivered" if isinstance(made, Succeeded) else "webhook_attempt_failed",
+        event_id=job.event_id,
+        endpoint_id=job.endpoint_id,
+        attempt=job.attempt,
+        status=reply.status,
+        error=reply.error,
+        next_at=verdict.at.isoformat() if isinstance(verdict, Again) else None,
+    )
+    return made
+
+
+async def _posted(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
+    """A secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
+    body, timestamp = job.payload.encode(), int(at.timestamp())
+    try:
+        secrets = [Secret.read(text) for text in endpoint.secrets]
+        signature = sign(secrets, message_id=job.event_id, timestamp=timestamp, body=body)
+    except SignatureError:
+        return Reply(status=0, error="secret_invalid")
+    headers = {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        "webhook-id": job.event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature,
+    }
+    return await post(endpoint.url, headers=headers, body=body)
+
+
+async def _cancel(job: DeliveryJob, *, store: Store, put_event: PutEvent, now: Callable[[], datetime]) -> None:
+    """The endpoint was deleted or disabled: the delivery ends here, unless it has ended before."""
+    found = await store.attempt(job)
+    if isinstance(found, Failed) and found.next_at is None and not found.settled:
+        await _give_up(
+            job, found, store=store, put_event=put_event
+        )  # this was the last attempt; a crash kept it untold
+    if await store.cancel(job, now=now()):
+        log.info("webhook_cancelled", event_id=job.event_id, endpoint_id=job.endpoint_id, attempt=job.attempt)
+
+
+async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: PutEvent) -> None:
+    if job.event_type != EXHAUSTED:  # an endpoint that fails would be told of its failures, and fail at that
+        delivery = hashlib.sha256(f"{job.event_id}#{job.endpoint_id}".encode()).hexdigest()
+        detail = {
+            "id": f"exhausted_{delivery[:32]}",
+            "tenantId": job.tenant_id,
+            "endpointId": job.endpoint_id,
+            "eventId": job.event_id,
+            "eventType": job.event_type,
+            "attempts": job.attempt,
+            "lastStatus": last.status,
+            "lastError": last.error,
+        }
+        await put_event(EXHAUSTED, detail)
+    await store.settle(job)
+    log.info("webhook_exhausted", event_id=job.event_id, endpoint_id=job.endpoint_id, attempts=job.attempt)
+
+
+def _message(job: DeliveryJob, now: datetime) -> Message:
+    """Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
+    tenant = job.tenant_id
+    group = tenant if _GROUP.fullmatch(tenant) else hashlib.sha256(tenant.encode()).hexdigest()
+    return Message(body=job.body(), delay=delay(job.not_before, now=now), group=group)

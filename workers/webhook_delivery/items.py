@@ -1,0 +1,235 @@
+"""How endpoints, attempts and deliveries are spelled in the webhooks table: pure, in DynamoDB's typed JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from workers.webhook_delivery.event import LONGEST_NAME, DeliveryJob
+from workers.webhook_delivery.rules import (
+    Again,
+    Attempt,
+    Claimed,
+    Delivered,
+    Endpoint,
+    Exhausted,
+    Failed,
+    Gone,
+    Held,
+    Reply,
+    Subscription,
+    Succeeded,
+    Verdict,
+)
+
+KEEPS: Final = 30 * 86_400
+"""Seconds for which the log of attempts and deliveries is kept."""
+
+Item = Mapping[str, Any]
+Write = dict[str, Any]
+"""Arguments of a PutItem or UpdateItem, without the table's name."""
+
+_STATUS: Final = {"#status": "status"}
+
+
+def endpoints_of(tenant_id: str) -> Write:
+    """A Query for what fan-out needs: neither URLs nor secrets are read."""
+    return {
+        "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
+        "ExpressionAttributeValues": {":pk": _s(f"TENANT#{tenant_id}"), ":endpoint": _s("ENDPOINT#")},
+        "ProjectionExpression": "endpointId, eventTypes, enabled",
+        "ConsistentRead": True,
+    }
+
+
+def endpoint_key(tenant_id: str, endpoint_id: str) -> Item:
+    return {"PK": _s(f"TENANT#{tenant_id}"), "SK": _s(f"ENDPOINT#{endpoint_id}")}
+
+
+def attempt_key(job: DeliveryJob) -> Item:
+    return {"PK": _s(f"DELIVERY#{job.event_id}#{job.endpoint_id}"), "SK": _s(f"ATTEMPT#{job.attempt:04d}")}
+
+
+def delivery_key(job: DeliveryJob) -> Item:
+    return {**attempt_key(job), "SK": _s("DELIVERY")}
+
+
+def subscription(item: Item) -> Subscription | None:
+    """None where the item's endpointId cannot be one."""
+    endpoint_id = _text(item, "endpointId")
+    if not 1 <= len(endpoint_id) <= LONGEST_NAME:
+        return None
+    return Subscription(endpoint_id, _texts(item, "eventTypes"), enabled=_flag(item, "enabled"))
+
+
+def endpoint(item: Item, *, tenant_id: str, endpoint_id: str) -> Endpoint:
+    """A missing URL or secret is an empty one: refused at the attempt, where the customer can see it."""
+    return Endpoint(
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        url=_text(item, "url"),
+        secrets=(_text(item, "secret"), *_texts(item, "previousSecrets")),
+        enabled=_flag(item, "enabled"),
+    )
+
+
+def attempt(item: Item) -> Attempt:
+    match item["status"]["S"]:
+        case "DELIVERED":
+            return Succeeded()
+        case "SENDING":
+            return Held(until=float(item["claimedUntil"]["N"]))
+        case _:
+            return Failed(
+                status=int(item["httpStatus"]["N"]),
+                error=_text(item, "error") or None,
+                next_at=datetime.fromisoformat(item["nextAt"]["S"]) if "nextAt" in item else None,
+                settled=_flag(item, "settled"),
+            )
+
+
+def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
+    """A put that holds where nobody has begun the attempt, or whoever did has not finished within his lease."""
+    return {
+        "Item": {
+            **attempt_key(job),
+            "GSI1PK": _s(f"ENDPOINT#{job.endpoint_id}"),
+            "GSI1SK": _s(f"ATTEMPT#{_iso(now)}"),
+            "entity": _s("attempt"),
+            "status": _s("SENDING"),
+            "startedAt": _s(_iso(now)),
+            "claimedUntil": _n(claimed.until),
+            "TTL": _kept_until(now),
+        },
+        "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now)",
+        "ExpressionAttributeNames": _STATUS,
+        "ExpressionAttributeValues": {":sending": _s("SENDING"), ":now": _n(f"{now.timestamp():.3f}")},
+    }
+
+
+def result(
+    job: DeliveryJob, claimed: Claimed, verdict: Verdict, reply: Reply, *, started: datetime, finished: datetime
+) -> Write:
+    """An update that holds while the claim is ours: a later claim always ends later, so its end tells them apart."""
+    milliseconds = max(0, round((finished - started).total_seconds() * 1000))
+    values = {
+        ":status": _s("DELIVERED" if isinstance(verdict, Delivered) else "FAILED"),
+        ":httpStatus": _n(reply.status),
+        ":finishedAt": _s(_iso(finished)),
+        ":durationMs": _n(milliseconds),
+        # A delivered or refused-for-good attempt has no sequel; a failed one has: a message or an event to be sent.
+        ":settled": {"BOOL": isinstance(verdict, Delivered | Gone)},
+        ":TTL": _kept_until(finished),
+    }
+    if reply.error is not None:
+        values[":error"] = _s(reply.error)
+    if reply.body is not None:
+        values[":response"] = _s(reply.body)
+    if isinstance(verdict, Again):
+        values[":nextAt"] = _s(_iso(verdict.at))
+    return {
+        "Key": attempt_key(job),
+        "UpdateExpression": "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values),
+        "ConditionExpression": "#status = :sending AND claimedUntil = :claimedUntil",
+        "ExpressionAttributeNames": {f"#{name[1:]}": name[1:] for name in values},
+        "ExpressionAttributeValues": {**values, ":sending": _s("SENDING"), ":claimedUntil": _n(claimed.until)},
+    }
+
+
+def state(job: DeliveryJob, verdict: Verdict, reply: Reply, *, now: datetime) -> Write:
+    """A put of the delivery as the attempt leaves it."""
+    status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(verdict)]
+    return {
+        "Item": {
+            **delivery_key(job),
+            **_told(job, status, now),
+            "attempts": _n(job.attempt),
+            "lastStatus": _n(reply.status),
+        }
+    }
+
+
+def cancellation(job: DeliveryJob, *, now: datetime) -> Write:
+    """An update that ends a delivery, and holds where it has not ended already."""
+    told = {**_told(job, "CANCELLED", now), "attempts": _n(job.attempt - 1), "lastStatus": _n(0)}
+    kept = {"attempts", "lastStatus"}  # an earlier attempt has told them better
+    sets = [f"#{name} = if_not_exists(#{name}, :{name})" if name in kept else f"#{name} = :{name}" for name in told]
+    return {
+        "Key": delivery_key(job),
+        "UpdateExpression": "SET " + ", ".join(sets),
+        "ConditionExpression": "attribute_not_exists(PK) OR #status = :pending",
+        "ExpressionAttributeNames": {f"#{name}": name for name in told},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in told.items()} | {":pending": _s("PENDING")},
+    }
+
+
+def settlement(job: DeliveryJob) -> Write:
+    """An update that notes that what follows from a failed attempt was done."""
+    return {
+        "Key": attempt_key(job),
+        "UpdateExpression": "SET settled = :yes",
+        "ConditionExpression": "#status = :failed",
+        "ExpressionAttributeNames": _STATUS,
+        "ExpressionAttributeValues": {":yes": {"BOOL": True}, ":failed": _s("FAILED")},
+    }
+
+
+def disabling(gone: Endpoint) -> Write:
+    """An update that holds while the endpoint is the one that answered: a customer may have given it another URL."""
+    return {
+        "Key": endpoint_key(gone.tenant_id, gone.endpoint_id),
+        "UpdateExpression": "SET enabled = :no, disabledReason = :reason",
+        "ConditionExpression": "enabled = :yes AND #url = :url",
+        "ExpressionAttributeNames": {"#url": "url"},
+        "ExpressionAttributeValues": {
+            ":no": {"BOOL": False},
+            ":yes": {"BOOL": True},
+            ":url": _s(gone.url),
+            ":reason": _s("410 Gone"),
+        },
+    }
+
+
+def _told(job: DeliveryJob, status: str, now: datetime) -> dict[str, Any]:
+    return {
+        "entity": _s("delivery"),
+        "status": _s(status),
+        "tenantId": _s(job.tenant_id),
+        "endpointId": _s(job.endpoint_id),
+        "eventId": _s(job.event_id),
+        "eventType": _s(job.event_type),
+        "updatedAt": _s(_iso(now)),
+        "TTL": _kept_until(now),
+    }
+
+
+def _s(text: str) -> dict[str, str]:
+    return {"S": text}
+
+
+def _n(number: int | str) -> dict[str, str]:
+    return {"N": str(number)}
+
+
+def _iso(at: datetime) -> str:
+    """In UTC and of one width, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _kept_until(now: datetime) -> dict[str, str]:
+    return _n(int(now.timestamp()) + KEEPS)
+
+
+def _text(item: Item, name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))
+
+
+def _texts(item: Item, name: str) -> tuple[str, ...]:
+    """The texts of a list or a set."""
+    value = item.get(name, {})
+    return tuple(value.get("SS", ())) + tuple(each["S"] for each in value.get("L", ()) if "S" in each)
+
+
+def _flag(item: Item, name: str) -> bool:
+    return item.get(name, {}).get("BOOL") is True

@@ -1,0 +1,200 @@
+"""Who gets an event, what an answer means, and when to try again."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+LONGEST_HOP = 900
+"""Seconds for which SQS can delay a message; longer waits are chains of messages."""
+
+HINTED = frozenset({429, 502, 503, 504})
+"""Statuses whose Retry-After is honoured (Standard Webhooks 1.0.0, "delivery retries")."""
+
+SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_HTTP_DATES = (
+    "%a, %d %b %Y %H:%M:%S GMT",  # RFC 9110, 5.6.7: the one to send, and the two to understand
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %d %H:%M:%S %Y",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What fan-out knows of an endpoint: no URL, no secret."""
+
+    endpoint_id: str
+    event_types: tuple[str, ...]
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens)."""
+
+    tenant_id: str
+    endpoint_id: str
+    url: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of one POST: an HTTP status, or 0 and an error class; `body` is what is kept of the answer."""
+
+    status: int
+    error: str | None = None
+    retry_after: str | None = None
+    body: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Seconds before attempt 1, 2, ...; jitter is additive only: at most `jitter` times the wait, plus one second."""
+
+    delays: tuple[float, ...]
+    longest_hint: float = 24 * HOUR
+    jitter: float = 0.1
+
+    @property
+    def attempts(self) -> int:
+        return len(self.delays)
+
+
+STANDARD_WEBHOOKS = Schedule(
+    (0, 5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
+)
+"""The specification's schedule: ten attempts over 75 h 35 min 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A 2xx, and nothing else is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The attempt failed; the next one is due at `at`."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The last attempt failed: the delivery is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """410: the endpoint wants no more, neither this event nor any other."""
+
+
+Verdict = Delivered | Again | Exhausted | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The attempt is ours until `until` (epoch seconds), which is also what proves it ours when its result is written."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else is at this attempt, until `until` (epoch seconds) at the latest."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The attempt was made before, and delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt was made before and failed. `next_at` None: there is no next one. `settled`: what follows was done."""
+
+    status: int
+    error: str | None
+    next_at: datetime | None
+    settled: bool
+
+
+Attempt = Held | Succeeded | Failed
+Claim = Claimed | Attempt
+
+
+def wants(subscription: Subscription, event_type: str) -> bool:
+    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; a disabled endpoint takes nothing."""
+    return subscription.enabled and any(_fits(pattern, event_type) for pattern in subscription.event_types)
+
+
+def judge(reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float) -> Verdict:
+    """What the `attempt`-th answer (1-based), come in at `now`, means; `dice` is uniform in [0, 1)."""
+    if 200 <= reply.status <= 299:
+        return Delivered()
+    if reply.status == 410:
+        return Gone()
+    if attempt >= schedule.attempts:
+        return Exhausted()
+    asked = seconds_asked(reply.retry_after, now=now) if reply.status in HINTED else None
+    target = max(schedule.delays[attempt], min(asked or 0.0, schedule.longest_hint))
+    return Again(at=now + timedelta(seconds=wait(target, jitter=schedule.jitter, dice=dice)))
+
+
+def recorded(verdict: Verdict, reply: Reply) -> Succeeded | Failed:
+    """An attempt as it stands once its verdict is written. Delivered and Gone leave nothing to do."""
+    match verdict:
+        case Delivered():
+            return Succeeded()
+        case Again(at=at):
+            return Failed(reply.status, reply.error, next_at=at, settled=False)
+        case Exhausted():
+            return Failed(reply.status, reply.error, next_at=None, settled=False)
+        case Gone():
+            return Failed(reply.status, reply.error, next_at=None, settled=True)
+        case never:
+            assert_never(never)
+
+
+def wait(target: float, *, jitter: float, dice: float) -> int:
+    """Whole seconds, as SQS delays: never less than `target`, less than `target * (1 + jitter) + 1`."""
+    least = math.ceil(target)
+    if not (math.isfinite(jitter) and jitter > 0):
+        return least
+    return max(least, math.floor(target + dice * (target * jitter + 1.0)))
+
+
+def seconds_asked(retry_after: str | None, *, now: datetime) -> float | None:
+    """A Retry-After's seconds from `now` (RFC 9110, 10.2.3), fractions rounded up, a past date 0; None if malformed."""
+    given = (retry_after or "").strip()
+    if _SECONDS.fullmatch(given):
+        seconds = float(given)
+        return math.ceil(seconds) if math.isfinite(seconds) else seconds
+    for form in _HTTP_DATES:
+        try:
+            moment = datetime.strptime(given, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return max(0.0, (moment - now).total_seconds())
+    return None
+
+
+def delay(not_before: datetime, *, now: datetime) -> int:
+    """Seconds for which to delay a message that is due at `not_before`: the next hop of the way, 0 when it is due."""
+    return min(LONGEST_HOP, max(0, math.ceil((not_before - now).total_seconds())))
+
+
+def _fits(pattern: str, event_type: str) -> bool:
+    if pattern == "*":
+        return True
+    if pattern.endswith(".*"):
+        return event_type.startswith(pattern[:-1])
+    return pattern == event_type

@@ -1,0 +1,133 @@
+"""Endpoints, attempts and deliveries in the webhooks table: every claim and every result a conditional write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from workers.webhook_delivery import items
+from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Gone, Held, Reply, Subscription, Verdict
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+log = structlog.get_logger()
+
+
+class DynamoDbStore:
+    """The webhooks table through an aiobotocore client. Raises botocore's errors: the pipeline tries again."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
+        """Every endpoint of a tenant, enabled or not."""
+        pages = self._client.get_paginator("query").paginate(TableName=self._table, **items.endpoints_of(tenant_id))
+        found = [items.subscription(item) async for page in pages for item in page.get("Items", [])]
+        if None in found:
+            log.warning("webhook_endpoint_unreadable", tenant_id=tenant_id)
+        return [each for each in found if each is not None]
+
+    async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        item = await self._get(items.endpoint_key(tenant_id, endpoint_id))
+        return items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id) if item is not None else None
+
+    async def attempt(self, job: DeliveryJob) -> Attempt | None:
+        """What is known of this attempt; None if nobody has begun it."""
+        item = await self._get(items.attempt_key(job))
+        return items.attempt(item) if item is not None else None
+
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
+        """Take the attempt for `lease` seconds if it is free, or whoever has it did not finish within his."""
+        claimed = Claimed(until=math.ceil(now.timestamp() + lease))
+        write = self._client.put_item(TableName=self._table, **items.claim(job, claimed, now=now))
+        if await self._holds(write):
+            return claimed
+        # Read again and not from the failed condition: DynamoDB Local does not return the item there.
+        return await self.attempt(job) or Held(until=now.timestamp())
+
+    async def record(
+        self,
+        job: DeliveryJob,
+        claimed: Claimed,
+        verdict: Verdict,
+        reply: Reply,
+        *,
+        endpoint: Endpoint,
+        started: datetime,
+        finished: datetime,
+    ) -> bool:
+        """Write the attempt's result, the delivery's state and, on 410, the endpoint's end, all or nothing.
+
+        False: the claim has passed to somebody else, and nothing was written.
+        """
+        result = items.result(job, claimed, verdict, reply, started=started, finished=finished)
+        writes = [{"Update": result}, {"Put": items.state(job, verdict, reply, now=finished)}]
+        if isinstance(verdict, Gone) and not await self._together([*writes, {"Update": items.disabling(endpoint)}]):
+            return True
+        # Disabled, deleted or given another URL meanwhile: a 410 no longer speaks of the endpoint, only of this delivery.
+        return not await self._together(writes)
+
+    async def settle(self, job: DeliveryJob) -> None:
+        """Note that what follows from a failed attempt was done: a duplicate of its message finds nothing left to do."""
+        await self._holds(self._client.update_item(TableName=self._table, **items.settlement(job)))
+
+    async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool:
+        """End a delivery whose endpoint is gone; False where it had ended already, and stays as it ended."""
+        return await self._holds(self._client.update_item(TableName=self._table, **items.cancellation(job, now=now)))
+
+    async def _get(self, key: items.Item) -> items.Item | None:
+        found = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return found.get("Item")
+
+    async def _holds(self, write: Awaitable[Any]) -> bool:
+        try:
+            await write
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    async def _together(self, writes: Sequence[items.Write]) -> list[str]:
+        """Carry out all writes or none: no codes where they were, else one code for each.
+
+        What passes (a conflict with another transaction) is tried again here, for some hundred milliseconds: the result
+        of a POST is worth it, because without it the POST is made again.
+        """
+        entries: list[Any] = [
+            {kind: {"TableName": self._table, **request}} for write in writes for kind, request in write.items()
+        ]
+        async for trial in AsyncRetrying(
+            stop=stop_after_attempt(5),
+            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            retry=retry_if_exception(_passes),
+            reraise=True,
+        ):
+            with trial:
+                try:
+                    await self._client.transact_write_items(TransactItems=entries)
+                except self._client.exceptions.TransactionCanceledException as error:
+                    codes = _codes(error)
+                    if _CONDITION_FAILED in codes:
+                        return codes
+                    raise
+        return []
+
+
+def _passes(error: BaseException) -> bool:
+    return not _PASSING.isdisjoint(_codes(error))
+
+
+def _codes(error: BaseException) -> list[str]:
+    """The reason for each write of a cancelled transaction, `None` where it was not the cause."""
+    response: Any = getattr(error, "response", {})
+    return [str(reason.get("Code")) for reason in response.get("CancellationReasons", [])]
