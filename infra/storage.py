@@ -159,9 +159,11 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
         lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
             rules=[
                 # Objects below 128 KiB stay where they are: S3 does not move what Glacier would make dearer.
+                # Only the rows: the digests stay at hand for as long as there is anything to verify.
                 s3.CfnBucket.RuleProperty(
                     id="archive",
                     status="Enabled",
+                    prefix="table=",
                     transitions=[
                         s3.CfnBucket.TransitionProperty(
                             storage_class="GLACIER", transition_in_days=AUDIT_TO_GLACIER_DAYS
@@ -169,6 +171,14 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
                     ],
                     expiration_in_days=AUDIT_EXPIRY_DAYS,
                     noncurrent_version_expiration=_noncurrent(),
+                ),
+                # A marker is deleted when a digest lists its object; versioning would keep it for ever.
+                s3.CfnBucket.RuleProperty(
+                    id="markers",
+                    status="Enabled",
+                    prefix="pending/",
+                    noncurrent_version_expiration=_noncurrent(),
+                    expired_object_delete_marker=True,
                 ),
                 _abort_multipart(),
             ]

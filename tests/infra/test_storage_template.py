@@ -56,7 +56,9 @@ class TestBuckets:
 
     def test_the_archive_is_versioned_goes_to_glacier_after_30_days_and_ends_after_395(self) -> None:
         bucket = messaging().properties("AuditBucket")
-        archive, abort = bucket["LifecycleConfiguration"]["Rules"]
+        archive, markers, abort = bucket["LifecycleConfiguration"]["Rules"]
+        assert (archive["Prefix"], markers["Prefix"]) == ("table=", "pending/"), "digests stay at hand"
+        assert markers["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert archive["Transitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 30}]
         assert archive["ExpirationInDays"] == 395
