@@ -1,0 +1,191 @@
+"""A ledger and a write-once bucket in memory, and a clock; what reaches them may be slowed, lost or cut by a test."""
+
+import gzip
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+import orjson
+
+from shared.envelope import StreamRecord
+from workers.audit_archive.archive import Archive
+from workers.audit_archive.bucket import Found
+from workers.audit_archive.claims import Claim
+from workers.audit_archive.objects import summary
+from workers.audit_archive.personal import Names
+from workers.audit_archive.redact import HashKey, Redactor
+from workers.audit_archive.rules import Row, audit_row
+
+Result = TypeVar("Result")
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+KEY = HashKey("k1", b"0123456789abcdef0123456789abcdef")
+REDACTOR = Redactor(KEY, Names())
+
+
+class Wire(Protocol):
+    """The way of one call to a store and back: decides whether and when `effect` happens, and what its caller hears.
+
+    `call` is the method's name, `key` what it is about.
+    """
+
+    def __call__(self, call: str, key: str, effect: Callable[[], Result]) -> Awaitable[Result]: ...
+
+
+async def at_once(call: str, key: str, effect: Callable[[], Result]) -> Result:
+    return effect()
+
+
+@dataclass
+class Clock:
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeClaims:
+    """`over(wire)` is the same ledger, seen over another wire."""
+
+    held: dict[str, Claim] = field(default_factory=dict)
+    wire: Wire = at_once
+
+    def over(self, wire: Wire) -> "FakeClaims":
+        return replace(self, wire=wire)
+
+    async def put(self, event_id: str, claim: Claim) -> bool:
+        return await self.wire("put", event_id, lambda: self._put(event_id, claim))
+
+    async def read(self, event_id: str) -> Claim | None:
+        return await self.wire("read", event_id, lambda: self.held.get(event_id))
+
+    async def replace(self, event_id: str, claim: Claim, *, instead_of: str) -> bool:
+        return await self.wire("replace", event_id, lambda: self._replace(event_id, claim, instead_of))
+
+    def _put(self, event_id: str, claim: Claim) -> bool:
+        if event_id in self.held:
+            return False
+        self.held[event_id] = claim
+        return True
+
+    def _replace(self, event_id: str, claim: Claim, instead_of: str) -> bool:
+        held = self.held.get(event_id)
+        if held is None or held.object != instead_of:
+            return False
+        self.held[event_id] = claim
+        return True
+
+
+@dataclass
+class FakeBucket:
+    """An S3 bucket with `If-None-Match: *`; `over(wire)` is the same bucket, seen over another wire."""
+
+    objects: dict[str, tuple[bytes, Mapping[str, str]]] = field(default_factory=dict)
+    wire: Wire = at_once
+
+    def over(self, wire: Wire) -> "FakeBucket":
+        return replace(self, wire=wire)
+
+    async def put_new(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
+        return await self.wire("put_new", key, lambda: self._put_new(key, body, metadata))
+
+    async def put_marker(self, key: str) -> None:
+        await self.wire("put_marker", key, lambda: self.objects.__setitem__(key, (b"", {})))
+
+    async def head(self, key: str) -> Found | None:
+        return await self.wire("head", key, lambda: self._head(key))
+
+    async def get(self, key: str) -> bytes | None:
+        return await self.wire("get", key, lambda: self.objects[key][0] if key in self.objects else None)
+
+    async def keys(self, prefix: str, *, after: str = "") -> list[str]:
+        return await self.wire(
+            "keys", prefix, lambda: sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+        )
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self.wire("delete", "", lambda: [self.objects.pop(key, None) for key in keys])
+
+    def _put_new(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
+        if key in self.objects:
+            return False
+        self.objects[key] = (body, metadata)
+        return True
+
+    def _head(self, key: str) -> Found | None:
+        if key not in self.objects:
+            return None
+        body, metadata = self.objects[key]
+        return Found(len(body), metadata)
+
+
+@dataclass
+class World:
+    """One ledger, one bucket, one clock, and as many workers as a test wants."""
+
+    claims: FakeClaims = field(default_factory=FakeClaims)
+    bucket: FakeBucket = field(default_factory=FakeBucket)
+    clock: Clock = field(default_factory=Clock)
+    tokens: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def worker(self, wire: Wire = at_once) -> Archive:
+        return Archive(claims=self.claims.over(wire), bucket=self.bucket.over(wire), now=self.clock, token=self.token)
+
+    def token(self) -> str:
+        return f"{next(self.tokens):016x}"
+
+    def archived(self) -> list[str]:
+        """The event ids in the archive, as often as they are there."""
+        return [line["event_id"] for line in self.lines()]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for key in self.data_objects() for line in contents(self.bucket, key).splitlines()]
+
+    def data_objects(self) -> list[str]:
+        """The objects that hold rows, without the fences."""
+        return [
+            key for key in self.table_objects() if not (said := summary(self.bucket.objects[key][1])) or not said.fence
+        ]
+
+    def table_objects(self) -> list[str]:
+        return sorted(key for key in self.bucket.objects if key.startswith("table="))
+
+    def pending(self) -> list[str]:
+        return sorted(key for key in self.bucket.objects if key.startswith("pending/"))
+
+    def digests(self) -> list[dict[str, Any]]:
+        return [orjson.loads(self.bucket.objects[key][0]) for key in sorted(self.bucket.objects) if "digests/" in key]
+
+    def listed(self) -> list[str]:
+        """The objects that digests name, as often as they do."""
+        return sorted(entry["key"] for digest in self.digests() for entry in digest["objects"])
+
+
+def contents(bucket: FakeBucket, key: str) -> bytes:
+    return gzip.decompress(bucket.objects[key][0])
+
+
+def record(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> StreamRecord:
+    """A stream record with what a test does not care about filled in."""
+    image = {"sessionId": {"S": "s-1"}, "status": {"S": "UPLOADED"}}
+    plain: dict[str, Any] = {
+        "event_id": event_id,
+        "event_name": name,
+        "table": "fleet-sessions-dev",
+        "keys": {"sessionId": {"S": "s-1"}},
+        "old": None if name == "INSERT" else image,
+        "new": None if name == "REMOVE" else image,
+        "sequence_number": "100000000000000000001",
+        "created_at": NOON,
+    }
+    return StreamRecord.model_validate(plain | fields)
+
+
+def row(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> Row:
+    return audit_row(record(event_id, name, **fields), hide=REDACTOR.image)

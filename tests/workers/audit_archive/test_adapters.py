@@ -1,0 +1,179 @@
+"""The ledger and the bucket in memory and on the emulator, at the same tests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.aws import Aws
+from tests.workers.audit_archive.fakes import NOON, FakeBucket, FakeClaims
+from workers.audit_archive.bucket import Bucket, Found, S3Bucket
+from workers.audit_archive.claims import KEPT_SECONDS, Claim, Claims, DynamoDbClaims
+from workers.audit_archive.objects import FENCE
+from workers.audit_archive.source import InColdStorage
+
+UNTIL = NOON.timestamp() + 60.25
+ODD = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=12/20261121T120000000Z-00000000000000ff.ndjson.gz"
+
+
+@pytest.fixture(params=["memory", "emulator"])
+async def claims(request: pytest.FixtureRequest) -> AsyncIterator[Claims]:
+    if request.param == "memory":
+        yield FakeClaims()
+        return
+    aws: Aws = request.getfixturevalue("aws")
+    async with aws.open("dynamodb") as client:
+        yield DynamoDbClaims(client, table=aws.table_like("ledger"))
+
+
+@pytest.fixture(params=["memory", "emulator"])
+async def bucket(request: pytest.FixtureRequest) -> AsyncIterator[Bucket]:
+    if request.param == "memory":
+        yield FakeBucket()
+        return
+    aws: Aws = request.getfixturevalue("aws")
+    async with aws.open("s3") as client:
+        yield S3Bucket(client, name=aws.bucket("audit"))
+
+
+async def test_the_first_claim_of_an_event_stands(claims: Claims) -> None:
+    assert await claims.read("e1") is None
+    assert await claims.put("e1", Claim("a", UNTIL))
+    assert not await claims.put("e1", Claim("b", UNTIL))
+    assert not await claims.put("e1", Claim("a", UNTIL))
+    assert await claims.read("e1") == Claim("a", UNTIL)
+    assert await claims.read("e2") is None
+
+
+async def test_of_many_claims_at_once_one_stands(claims: Claims) -> None:
+    won = await asyncio.gather(*(claims.put("e1", Claim(f"o{number}", UNTIL)) for number in range(8)))
+    assert won.count(True) == 1
+    assert await claims.read("e1") == Claim(f"o{won.index(True)}", UNTIL)
+
+
+async def test_a_claim_is_taken_over_only_from_the_object_it_names(claims: Claims) -> None:
+    await claims.put("e1", Claim("a", UNTIL))
+    assert not await claims.replace("e1", Claim("c", UNTIL), instead_of="b")
+    assert await claims.replace("e1", Claim("b", UNTIL + 60), instead_of="a")
+    assert not await claims.replace("e1", Claim("c", UNTIL), instead_of="a")
+    assert await claims.read("e1") == Claim("b", UNTIL + 60)
+
+
+async def test_an_event_without_a_claim_cannot_be_taken_over(claims: Claims) -> None:
+    assert not await claims.replace("e1", Claim("b", UNTIL), instead_of="a")
+    assert await claims.read("e1") is None
+
+
+async def test_an_object_is_written_once(bucket: Bucket) -> None:
+    assert await bucket.head(ODD) is None
+    assert await bucket.get(ODD) is None
+    assert await bucket.put_new(ODD, b"one", {"sha256": "x", "rows": "1"})
+    assert not await bucket.put_new(ODD, b"two", {})
+    assert not await bucket.put_new(ODD, FENCE.body, FENCE.metadata)
+    assert await bucket.get(ODD) == b"one"
+    assert await bucket.head(ODD) == Found(3, {"sha256": "x", "rows": "1"})
+
+
+async def test_of_many_writers_at_once_one_wins(bucket: Bucket) -> None:
+    won = await asyncio.gather(*(bucket.put_new(ODD, f"{number}".encode(), {}) for number in range(8)))
+    assert won.count(True) == 1
+    assert await bucket.get(ODD) == f"{won.index(True)}".encode()
+
+
+async def test_a_fence_is_read_back_as_what_it_is(bucket: Bucket) -> None:
+    await bucket.put_new(ODD, FENCE.body, FENCE.metadata)
+    assert await bucket.head(ODD) == Found(len(FENCE.body), FENCE.metadata)
+
+
+async def test_markers_are_put_again_without_harm_and_deleted_without_harm(bucket: Bucket) -> None:
+    for _ in range(2):
+        await bucket.put_marker(f"pending/{ODD}")
+    assert await bucket.keys("pending/") == [f"pending/{ODD}"]
+    for _ in range(2):
+        await bucket.delete([f"pending/{ODD}"])
+    await bucket.delete([])
+    assert await bucket.keys("pending/") == []
+
+
+async def test_keys_are_listed_in_order_all_pages_of_them_and_behind_a_key(bucket: Bucket) -> None:
+    numbers = [f"digests/{number:012}.json" for number in range(1, 1102)]
+    slots = asyncio.Semaphore(50)
+
+    async def put(key: str) -> None:
+        async with slots:
+            await bucket.put_marker(key)
+
+    await asyncio.gather(*(put(key) for key in reversed(numbers)))
+    await bucket.put_marker("other/x")
+    assert await bucket.keys("digests/") == numbers
+    assert await bucket.keys("digests/", after=numbers[1098]) == numbers[1099:]
+    await bucket.delete(numbers)
+    assert await bucket.keys("digests/") == []
+
+
+async def test_a_claim_forgets_itself_after_any_redelivery(aws: Aws) -> None:
+    table = aws.table_like("ledger")
+    async with aws.open("dynamodb") as client:
+        await DynamoDbClaims(client, table=table).put("e1", Claim("a", UNTIL))
+    item = aws.dynamodb.get_item(TableName=table, Key={"key": {"S": "audit#e1"}})["Item"]
+    assert item == {
+        "key": {"S": "audit#e1"},
+        "object": {"S": "a"},
+        "claimedUntil": {"N": item["claimedUntil"]["N"]},
+        "expiresAt": {"N": str(int(UNTIL) + KEPT_SECONDS)},
+    }
+    assert float(item["claimedUntil"]["N"]) == UNTIL
+
+
+class RefusingS3:
+    """Answers as S3 does where the emulator never would; the shape of its errors is botocore's own."""
+
+    class exceptions:  # noqa: N801  # as the client spells it
+        ClientError = ClientError
+
+    def __init__(self, *codes: str) -> None:
+        self.codes = [*codes]
+        self.calls = 0
+
+    async def answer(self, **_request: Any) -> dict[str, Any]:
+        self.calls += 1
+        if self.codes:
+            raise ClientError({"Error": {"Code": self.codes.pop(0)}}, "Answer")
+        return {"Errors": [{"Key": "k", "Code": "InternalError"}]}
+
+    put_object = get_object = head_object = delete_objects = answer
+
+
+def refusing(*codes: str) -> S3Bucket:
+    return S3Bucket(RefusingS3(*codes), name="b")  # type: ignore[arg-type]  # four of the client's calls
+
+
+async def test_a_conditional_write_that_met_another_one_is_tried_again() -> None:
+    assert await refusing("ConditionalRequestConflict", "ConditionalRequestConflict").put_new("k", b"", {})
+    assert not await refusing("ConditionalRequestConflict", "PreconditionFailed").put_new("k", b"", {})
+
+
+async def test_a_conflict_without_end_is_an_error() -> None:
+    with pytest.raises(ClientError, match="ConditionalRequestConflict"):
+        await refusing(*["ConditionalRequestConflict"] * 5).put_new("k", b"", {})
+
+
+async def test_a_refusal_is_never_taken_for_an_answer() -> None:
+    with pytest.raises(ClientError):
+        await refusing("AccessDenied").put_new("k", b"", {})
+    with pytest.raises(ClientError):
+        await refusing("403").head("k")
+    with pytest.raises(ClientError):
+        await refusing("AccessDenied").get("k")
+
+
+async def test_an_object_in_glacier_is_there_but_cannot_be_read() -> None:
+    with pytest.raises(InColdStorage):
+        await refusing("InvalidObjectState").get("k")
+
+
+async def test_a_delete_that_was_refused_for_some_is_an_error() -> None:
+    with pytest.raises(OSError, match="1 of 2 objects were not deleted: InternalError"):
+        await refusing().delete(["k", "l"])

@@ -1,0 +1,95 @@
+"""The worker as the doors open it, on the emulator: from messages to a chain that verifies."""
+
+import base64
+import gzip
+from pathlib import Path
+
+import orjson
+import pytest
+
+from shared.settings import SettingsError
+from shared.wiring import Clients
+from tests.aws import Aws
+from tests.fakes import delivery
+from workers.audit_archive.app import APP, open_workers
+from workers.audit_archive.bucket import S3Bucket
+from workers.audit_archive.source import Directory
+from workers.audit_archive.verify import verify
+
+EVENTS = Path(__file__).parents[2] / "events"
+TICK = '{"source":"scheduler","time":"2026-11-21T09:05:00Z"}'
+KEYS = f"k1:{base64.b64encode(b'a' * 32).decode()}"
+
+
+@pytest.fixture
+def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    found = aws.environment | {
+        "AUDIT_BUCKET_NAME": aws.bucket("audit"),
+        "LEDGER_TABLE_NAME": aws.table_like("ledger"),
+        "AUDIT_HASH_KEYS": KEYS,
+        "AUDIT_PERSONAL_FIELDS": "uploadKey",
+        "AUDIT_BATCH_COUNT": "7",
+        "AUDIT_BATCH_SECONDS": "0.5",
+    }
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+async def test_messages_become_a_verified_archive_and_come_again_without_harm(
+    aws: Aws, environment: dict[str, str], tmp_path: Path
+) -> None:
+    bodies = [path.read_text() for path in sorted(EVENTS.glob("stream-*.json"))]
+    async with Clients(environment) as clients, open_workers(environment, clients) as (worker,):
+        assert (worker.name, worker.queue, worker.batch.count, worker.batch.seconds) == (
+            "audit-archive",
+            "audit",
+            7,
+            0.5,
+        )
+        assert worker.handle_batch is not None
+        events = [worker.decode(delivery(body, queue="audit")) for body in [*bodies, TICK]]
+        for _ in range(3):
+            assert await worker.handle_batch(events) == [None] * len(events)
+        found = await verify(S3Bucket(await clients.open("s3"), name=environment["AUDIT_BUCKET_NAME"]))
+    assert (found.findings, found.notes, found.digests, found.rows) == ((), (), 1, len(bodies))
+
+    lines = b""
+    for entry in aws.s3.list_objects_v2(Bucket=environment["AUDIT_BUCKET_NAME"])["Contents"]:
+        body = aws.s3.get_object(Bucket=environment["AUDIT_BUCKET_NAME"], Key=entry["Key"])["Body"].read()
+        path = tmp_path / entry["Key"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        if entry["Key"].startswith("table="):
+            lines += gzip.decompress(body)
+    ids = [orjson.loads(line)["event_id"] for line in lines.splitlines()]
+    assert sorted(ids) == sorted(orjson.loads(body)["eventID"] for body in bodies)
+    assert not [
+        raw for raw in (b"anna", b"whsec_", b"ExponentPush", b"170 1234567", b"session-uploads") if raw in lines
+    ]
+    assert await verify(Directory(tmp_path)) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("AUDIT_HASH_KEYS", None, "AUDIT_HASH_KEYS: Field required"),
+        ("AUDIT_HASH_KEYS", "k1:c2VjcmV0", "AUDIT_HASH_KEYS: Value error, key 1 is not base64 of 32 bytes or more"),
+        ("AUDIT_BUCKET_NAME", None, "AUDIT_BUCKET_NAME: Field required"),
+        ("AUDIT_DIGEST_SECONDS", "0", "AUDIT_DIGEST_SECONDS"),
+    ],
+)
+async def test_settings_that_are_missing_or_wrong_are_named_and_not_quoted(
+    name: str, value: str | None, why: str
+) -> None:
+    environment = {"AUDIT_BUCKET_NAME": "b", "LEDGER_TABLE_NAME": "t", "AUDIT_HASH_KEYS": KEYS}
+    environment = {key: kept for key, kept in (environment | {name: value}).items() if kept is not None}
+    async with Clients(environment) as clients:
+        with pytest.raises(SettingsError, match=why) as refused:
+            async with open_workers(environment, clients):
+                raise AssertionError("opened without its settings")
+    assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_the_app_is_named_as_the_command_line_knows_it() -> None:
+    assert (APP.name, APP.queues) == ("audit-archive", ("audit",))

@@ -1,0 +1,1 @@
+"""Audit: every row that changed, once, without personal data, in write-once files that a hash chain names."""

@@ -1,0 +1,85 @@
+"""The audit worker put together: settings, clients, keys, and its one queue."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from shared import lambda_entry
+from shared.settings import Settings, read
+from shared.wiring import App, Clients
+from shared.worker import Batch, Worker
+from workers.audit_archive.archive import LEASE, Archive
+from workers.audit_archive.bucket import S3Bucket
+from workers.audit_archive.chain import Chain
+from workers.audit_archive.claims import DynamoDbClaims
+from workers.audit_archive.event import AuditEvent, decode
+from workers.audit_archive.handler import handle_batch
+from workers.audit_archive.personal import Names
+from workers.audit_archive.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.rules import audit_row
+
+TIMEOUT = 45.0
+"""Seconds for one batch; below the lease, so that a claim's owner is dead when others may doubt it."""
+
+assert TIMEOUT < LEASE
+
+
+class AuditSettings(Settings):
+    """What the audit worker reads from the environment. Times in seconds.
+
+    AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
+    are kept for searches. AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas.
+    """
+
+    audit_bucket_name: str
+    ledger_table_name: str
+    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
+    audit_personal_fields: str = ""
+    audit_batch_count: int = Field(default=500, ge=1, le=5000)
+    audit_batch_seconds: float = Field(default=5.0, gt=0, le=300)
+    audit_digest_seconds: float = Field(default=300.0, gt=0, le=86_400)
+
+
+@asynccontextmanager
+async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    """Raises SettingsError."""
+    settings = read(AuditSettings, environment)
+    bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
+    claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
+    redactor = Redactor(settings.audit_hash_keys[0], Names(settings.audit_personal_fields.split(",")))
+    every = timedelta(seconds=settings.audit_digest_seconds)
+    worker: Worker[AuditEvent] = Worker(
+        name="audit-archive",
+        queue="audit",
+        decode=decode,
+        handle_batch=partial(
+            handle_batch,
+            row=partial(audit_row, hide=redactor.image),
+            keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
+            digests=Chain(bucket=bucket, now=_now, every=every),
+        ),
+        batch=Batch(count=settings.audit_batch_count, bytes=4 * 1024 * 1024, seconds=settings.audit_batch_seconds),
+        timeout=TIMEOUT,
+        concurrency=2,  # one batch waits for S3 while the next is packed
+    )
+    yield (worker,)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
+
+
+APP = App(name="audit-archive", queues=("audit",), open_workers=open_workers)
+
+lambda_handler = lambda_entry.door(APP)

@@ -1,0 +1,124 @@
+"""The audit bucket: objects that are written once, and small markers that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from workers.audit_archive.source import InColdStorage
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at an object tells: its size in bytes as stored, and its metadata."""
+
+    size: int
+    metadata: Mapping[str, str]
+
+
+class Bucket(Protocol):
+    """Each call is atomic and strongly consistent; whatever it raises leaves its effect unknown."""
+
+    async def put_new(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
+        """Write an object where there is none (`If-None-Match: *`); False where there is one."""
+        ...
+
+    async def put_marker(self, key: str) -> None: ...
+    async def head(self, key: str) -> Found | None: ...
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def keys(self, prefix: str, *, after: str = "") -> list[str]:
+        """Every key with this prefix that sorts behind `after`, sorted."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None: ...
+
+
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_DELETES_AT_ONCE = 1000
+
+
+def _code(error: BaseException) -> str:
+    """The error code of a botocore ClientError; "" for anything else."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, Mapping) else ""
+
+
+_again_on_conflict = retry(
+    # S3 answers 409 when a conditional write meets another write of the same key that is still under way.
+    retry=retry_if_exception(lambda error: _code(error) == "ConditionalRequestConflict"),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(multiplier=0.05, max=1.0),
+    reraise=True,
+)
+
+
+class S3Bucket:
+    """The bucket on S3. Its role needs s3:ListBucket: without it S3 answers 403 for what is missing, and not 404."""
+
+    def __init__(self, client: S3Client, *, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    @_again_on_conflict
+    async def put_new(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
+        try:
+            await self._client.put_object(
+                Bucket=self._name,
+                Key=key,
+                Body=body,
+                ContentType="application/gzip" if key.endswith(".gz") else "application/json",
+                Metadata=metadata,
+                IfNoneMatch="*",
+            )
+        except self._client.exceptions.ClientError as error:
+            if _code(error) in {"PreconditionFailed", "412"}:
+                return False
+            raise
+        return True
+
+    async def put_marker(self, key: str) -> None:
+        await self._client.put_object(Bucket=self._name, Key=key, Body=b"")
+
+    async def head(self, key: str) -> Found | None:
+        try:
+            answer = await self._client.head_object(Bucket=self._name, Key=key)
+        except self._client.exceptions.ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise
+        return Found(answer["ContentLength"], answer["Metadata"])
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            answer = await self._client.get_object(Bucket=self._name, Key=key)
+        except self._client.exceptions.ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            if _code(error) == "InvalidObjectState":
+                raise InColdStorage(key) from error
+            raise
+        async with answer["Body"] as body:
+            return await body.read()
+
+    async def keys(self, prefix: str, *, after: str = "") -> list[str]:
+        found: list[str] = []
+        pages = self._client.get_paginator("list_objects_v2")
+        async for page in pages.paginate(Bucket=self._name, Prefix=prefix, StartAfter=after):
+            found += [entry["Key"] for entry in page.get("Contents", [])]
+        return found
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for first in range(0, len(keys), _DELETES_AT_ONCE):
+            some = keys[first : first + _DELETES_AT_ONCE]
+            answer = await self._client.delete_objects(
+                Bucket=self._name, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
+            )
+            if failed := answer.get("Errors"):
+                raise OSError(f"{len(failed)} of {len(some)} objects were not deleted: {failed[0].get('Code')}")

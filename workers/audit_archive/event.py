@@ -1,0 +1,103 @@
+"""What the audit queue carries: a row that changed, or the schedule's wish for a digest."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.delivery import Delivery
+from shared.envelope import Image, StreamRecord, document, schedule_tick, stream_record
+from shared.outcome import Reject
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanged:
+    """One record of a table's stream; its images are whole and of known types."""
+
+    record: StreamRecord
+
+
+@dataclass(frozen=True, slots=True)
+class DigestDue:
+    """The schedule fired at `at`: the objects written since the last digest want a new one."""
+
+    at: datetime
+
+
+AuditEvent = RowChanged | DigestDue
+
+_EVENT_ID = re.compile(r"[\x21-\x7e]{1,256}")
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")  # DynamoDB's own rule; it makes the name safe in an object's key
+_SEQUENCE = re.compile(r"[0-9]{1,40}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_NEEDED = {"INSERT": ("new",), "MODIFY": ("old", "new"), "REMOVE": ("old",)}
+_DEEPEST = 64  # DynamoDB nests 32 levels
+
+
+def decode(delivery: Delivery) -> AuditEvent:
+    """Read one message. Raises Reject or pydantic.ValidationError; neither quotes the item."""
+    if document(delivery.body).get("source") == "scheduler":
+        return DigestDue(schedule_tick(delivery.body).time)
+    record = stream_record(delivery.body)
+    if not _EVENT_ID.fullmatch(record.event_id):
+        raise Reject("the record's eventID is no plain identifier")
+    if not _TABLE.fullmatch(record.table):
+        raise Reject("the record's eventSourceARN names no DynamoDB table")
+    if not _SEQUENCE.fullmatch(record.sequence_number):
+        raise Reject("the record's SequenceNumber is no decimal number")
+    if not record.keys:
+        raise Reject("the record has no keys")
+    if any(getattr(record, image) is None for image in _NEEDED[record.event_name]):
+        raise Reject(f"{record.event_name} without its image: the stream's view type must be NEW_AND_OLD_IMAGES")
+    for image in (record.keys, record.old, record.new):
+        _check(image or {})
+    return RowChanged(record)
+
+
+def _check(image: Image, depth: int = 0) -> None:
+    for value in image.values():
+        _check_value(value, depth)
+
+
+def _check_value(value: Any, depth: int) -> None:
+    """The shape of one typed value: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html"""
+    if depth > _DEEPEST:
+        raise Reject("an image is nested deeper than DynamoDB allows")
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise Reject("an image holds a value that is not typed DynamoDB JSON")
+    ((kind, content),) = value.items()
+    match kind, content:
+        case ("SS" | "NS" | "BS", [_, *_]):
+            for member in content:
+                _check_value({kind[0]: member}, depth + 1)
+        case ("L", list()):
+            for member in content:
+                _check_value(member, depth + 1)
+        case ("M", dict()):
+            _check(content, depth + 1)
+        case _ if not _is_scalar(kind, content):
+            raise Reject("an image holds a value of no DynamoDB type")
+
+
+def _is_scalar(kind: str, content: Any) -> bool:
+    match kind, content:
+        case ("S", str()) | ("BOOL" | "NULL", bool()):
+            return True
+        case ("N", str()):
+            return _NUMBER.fullmatch(content) is not None
+        case ("B", str()):
+            return _is_base64(content)
+        case _:
+            return False
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""A stream record as an audit row, and the names under which rows are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from shared.envelope import Image, StreamRecord
+
+SCHEMA = 1
+"""Version of a row's fields: a reader of the archive finds every version that was ever written."""
+
+WRITER = "audit-archive"
+
+Hide = Callable[[Image], tuple[Image, int]]
+"""Takes the personal data out of an image; the number counts what was found by its look and not by its name."""
+
+OBJECT_KEY = (
+    r"table=[A-Za-z0-9_.-]{3,255}/year=[0-9]{4}/month=[0-9]{2}/day=[0-9]{2}/hour=[0-9]{2}/"
+    r"([0-9]{8}T[0-9]{6})([0-9]{3})Z-[0-9a-f]{16}\.ndjson\.gz"
+)
+
+_OBJECT_KEY = re.compile(OBJECT_KEY)
+_PENDING = "pending/"
+_ACTIVITY = {"INSERT": "create", "MODIFY": "update", "REMOVE": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One audit row. `line` is its canonical JSON without the line feed; rows of an object are sorted by `order`.
+
+    `partition` is the folder of its table and of the hour in which the row changed. `found` counts personal data that
+    only its look gave away.
+    """
+
+    event_id: str
+    partition: str
+    event_time: datetime
+    order: tuple[bytes, int]
+    line: bytes
+    found: int = 0
+
+
+def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
+    """The row of one record. Images stay typed DynamoDB JSON, so that no number is rounded and no set is reordered."""
+    keys, found_in_keys = hide(record.keys)
+    old, found_in_old = hide(record.old) if record.old is not None else (None, 0)
+    new, found_in_new = hide(record.new) if record.new is not None else (None, 0)
+    expired = record.event_name == "REMOVE" and record.by_time_to_live
+    happened = _utc(record.created_at)
+    line = canonical(
+        {
+            "schema": SCHEMA,
+            "event_id": record.event_id,
+            "table": record.table,
+            "activity": _ACTIVITY[record.event_name],
+            "actor": "ttl" if expired else "unknown",  # a stream names no caller
+            "outcome": "expired" if expired else "success",  # what failed never reaches a stream
+            "keys": keys,
+            "old": old,
+            "new": new,
+            "diff": difference(old, new) if old is not None and new is not None else {},
+            "sequence_number": record.sequence_number,
+            "event_time": happened.isoformat().replace("+00:00", "Z"),
+            "archived_by": WRITER,
+        }
+    )
+    return Row(
+        event_id=record.event_id,
+        partition=partition(record.table, happened),
+        event_time=happened,
+        order=(canonical(keys), int(record.sequence_number)),  # as text, "9" would come after "10"
+        line=line,
+        found=found_in_keys + found_in_old + found_in_new,
+    )
+
+
+def difference(old: Image, new: Image) -> dict[str, dict[str, Any]]:
+    """The attributes that changed, each with its old and new typed value; null where it was absent."""
+    return {
+        name: {"old": old.get(name), "new": new.get(name)}
+        for name in sorted(old.keys() | new.keys())
+        if _unordered(old.get(name)) != _unordered(new.get(name))
+    }
+
+
+def canonical(document: Any) -> bytes:
+    """JSON with sorted keys, no blanks, UTF-8, on one line: the same document is always the same bytes."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def partition(table: str, happened: datetime) -> str:
+    """The folder of a table's hour: of the event, in UTC, never of its arrival."""
+    at = _utc(happened)
+    return f"table={table}/year={at.year:04}/month={at.month:02}/day={at.day:02}/hour={at.hour:02}"
+
+
+def object_key(partition: str, *, at: datetime, token: str) -> str:
+    """A name nobody had before: sortable by the time it was given, unique by `token` (16 hex digits)."""
+    named = _utc(at)
+    stamp = f"{named.year:04}{named:%m%dT%H%M%S}{named.microsecond // 1000:03}Z"
+    return f"{partition}/{stamp}-{token}.ndjson.gz"
+
+
+def named_at(key: str) -> datetime | None:
+    """When an object got its name, to the millisecond; None where the key is none of ours."""
+    found = _OBJECT_KEY.fullmatch(key)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(f"{found[1]}{found[2]}000+0000", "%Y%m%dT%H%M%S%f%z")
+    except ValueError:  # a thirteenth month
+        return None
+
+
+def marker(key: str) -> str:
+    """The small object that says "this name may come to exist, and no digest lists it yet"."""
+    return _PENDING + key
+
+
+def marked(marker: str) -> str | None:
+    """The object a marker names; None where it is no marker of ours."""
+    key = marker.removeprefix(_PENDING)
+    return key if key != marker and named_at(key) is not None else None
+
+
+def _unordered(value: Mapping[str, Any] | None) -> Any:
+    """A typed value with its sets sorted: a set has no order, so another order is no change."""
+    if value is None:
+        return None
+    ((kind, content),) = value.items()
+    match kind:
+        case "SS" | "NS" | "BS":
+            return kind, sorted(content)
+        case "L":
+            return kind, [_unordered(member) for member in content]
+        case "M":
+            return kind, {name: _unordered(member) for name, member in content.items()}
+        case _:
+            return kind, content
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
