@@ -1,0 +1,128 @@
+"""The demo and the development fleet as a user starts them: one command, real processes, real files."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.waiting import until
+from workers.local import env_file
+from workers.local.emulator import Endpoint
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "demo.schema.json").read_text())
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+async def fleet(folder: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "workers.cli", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **variables},
+    )
+
+
+async def demo(folder: Path, emulator: Endpoint, *arguments: str) -> tuple[int | None, dict[str, Any], str]:
+    """Run the demo on the emulator of the tests, under names of its own."""
+    where = ("--endpoint", emulator.url, "--project", f"demo-{folder.name[-8:].replace('_', '-').lower()}0")
+    process = await fleet(folder, "demo", "--json", *where, *arguments, **emulator.environment)
+    out, words = await asyncio.wait_for(process.communicate(), 300)
+    return process.returncode, json.loads(out) if out else {}, words.decode()
+
+
+async def test_the_story_comes_to_its_end_though_a_worker_is_killed_in_the_middle(
+    tmp_path: Path, emulator: Endpoint
+) -> None:
+    code, told, words = await demo(tmp_path, emulator)
+    assert code == 0, words
+    Draft202012Validator(SCHEMA).validate(told)
+    assert told["missing"] == []
+    assert {upload["status"] for upload in told["uploads"]} == {"UPLOADED"}
+    assert max(upload["size"] for upload in told["uploads"]) > 5 * 1024 * 1024
+    assert told["kill"]["worker"] == "audit-archive"
+    assert told["kill"]["messages_in_hand"] >= 1
+
+    healthy, flaky, gone = told["webhooks"]
+    assert healthy["delivered"] == len(told["uploads"]) + 1  # one reminder goes by webhook
+    assert flaky["delivered"] == len(told["uploads"])
+    assert flaky["answers"]["500"] == 2 * flaky["delivered"]
+    assert (gone["enabled"], gone["delivered"], set(gone["answers"])) == (False, 0, {"410"})
+    assert sum(endpoint["refused_signatures"] for endpoint in told["webhooks"]) == 0
+
+    assert {reminder["channel"] for reminder in told["reminders"]} == {"push", "email", "webhook"}
+    assert {reminder["status"] for reminder in told["reminders"]} == {"SENT"}
+    assert {reminder["deliveries"] for reminder in told["reminders"]} == {1, None}  # three ticks, one push each
+    assert sum(reminder["next_due_at"] is not None for reminder in told["reminders"]) == 1
+
+    assert told["audit"]["verified"]
+    assert told["audit"]["records"] > 2 * len(told["uploads"])
+    (letter,) = told["dead_letters"]
+    assert (letter["queue"], letter["worker"], letter["error_type"]) == ("uploads", "upload-notification", "Reject")
+    assert {hop["hop"] for hop in told["latency"]} >= {"upload PUT to browser message", "row written to row archived"}
+
+
+async def test_what_does_not_come_in_time_is_named_and_ends_the_demo_with_1(tmp_path: Path, emulator: Endpoint) -> None:
+    code, told, words = await demo(tmp_path, emulator, "--within", "1", "--kill", "none")
+    assert code == 1, words
+    Draft202012Validator(SCHEMA).validate(told)
+    assert told["ok"] is False
+    assert told["missing"]
+    assert all(f"missing: {name}" in words for name in told["missing"])
+
+
+async def test_a_client_drives_the_development_fleet_and_ctrl_c_drains_it(tmp_path: Path) -> None:
+    process = await fleet(tmp_path, "dev")
+    file = tmp_path / ".fleet" / "dev.env"
+    try:
+        await until(lambda: file.exists() or has_ended(process), seconds=60, what="dev.env")
+        assert not has_ended(process), (await process.communicate())[1].decode()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        given = env_file.read(file)
+        await uploaded(given)
+        sound = await fleet(tmp_path, "doctor", "--env-file", str(file))
+        out, _ = await sound.communicate()
+        assert sound.returncode == 0, out.decode()
+    finally:
+        if not has_ended(process):
+            process.send_signal(signal.SIGINT)
+        out, words = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, words.decode()
+    assert given["UPLOAD_BUCKET_NAME"] in out.decode()
+    assert given["AUDIT_HASH_KEYS"] not in out.decode()
+    assert "draining" in words.decode()
+    assert not file.exists()
+    logs = (tmp_path / ".fleet" / "logs" / "upload-notification.log").read_text()
+    assert "worker_stopped" in logs
+
+
+def has_ended(process: asyncio.subprocess.Process) -> bool:
+    return process.returncode is not None
+
+
+async def uploaded(given: dict[str, str]) -> None:
+    """Put an object as any boto3 client would, and wait until its session says so."""
+    session = boto3.Session(
+        given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"], region_name=given["AWS_DEFAULT_REGION"]
+    )
+    dynamodb = session.client("dynamodb", endpoint_url=given["AWS_ENDPOINT_URL"])
+    s3 = session.client("s3", endpoint_url=given["AWS_ENDPOINT_URL"])
+    table, key = given["SESSIONS_TABLE_NAME"], {"sessionId": {"S": "mine"}}
+    dynamodb.put_item(TableName=table, Item={**key, "status": {"S": "AWAITING_SCAN"}})
+    s3.put_object(Bucket=given["UPLOAD_BUCKET_NAME"], Key="session-uploads/mine/a file.txt", Body=b"x")
+
+    def status() -> bool:
+        item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        return item["status"]["S"] == "UPLOADED"
+
+    await until(status, seconds=30, what="the session's state")

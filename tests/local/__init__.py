@@ -1,0 +1,1 @@
+"""The emulators and what is built for them, run for real."""

@@ -1,0 +1,1 @@
+"""What a developer's machine needs in place of AWS: emulators, stand-ins, the demo."""

@@ -1,0 +1,75 @@
+"""A process that ends with the one that started it, even when that one is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# Runs in the new process just before the program proper: asks the kernel for SIGTERM at the parent's death (Linux only;
+# elsewhere a kill -9 leaves the child behind), and gives up if the parent died before it could ask. A preexec function
+# would do the same inside a fork of a program that may have threads, which can deadlock.
+_LEASH = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One running process; what it prints goes to `log`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the process to end, and say whether it did: a pause that notices a crash."""
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, *, patience: float = 5.0) -> int:
+        """Ask it to end (SIGTERM), after `patience` seconds kill it and what it started; answer its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            if not self.ended_within(patience):
+                with suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+        return self.process.wait()
+
+    def last_words(self, lines: int = 20) -> str:
+        """The end of its log, for the message that says it failed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def start(command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path | None = None) -> Child:
+    """Start `command` with exactly `environment`, its output appended to `log`.
+
+    It gets a session of its own: Ctrl-C reaches only the starter, which ends its children in the order it wants.
+    The leash is tied to the calling *thread*: start children from one that lives as long as the program.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    return Child(process, log)

@@ -1,0 +1,176 @@
+"""Who and what appears in the demo: files with odd names, customers' endpoints, reminders in three time zones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from workers.reminder_dispatch.keys import due_text, index_keys, key_of
+
+Item = dict[str, Any]
+"""A row in DynamoDB's typed JSON."""
+
+KIB = 1024
+PART = 5 * KIB * KIB
+"""Bytes of a multipart upload's parts: S3 allows no smaller ones, but for the last."""
+
+Browser = Literal["told", "nobody watching", "left before"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of `size` bytes to be uploaded in a session of its own, and who is watching there."""
+
+    session_id: str
+    name: str
+    size: int
+    browser: Browser = "told"
+
+    @property
+    def key(self) -> str:
+        return f"session-uploads/{self.session_id}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A webhook endpoint at the receiver's `path`, and what it takes."""
+
+    name: str
+    path: str
+    event_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """A reminder that is due at `due_at`; `rule` makes it come again."""
+
+    reminder_id: str
+    channel: Literal["push", "email", "webhook"]
+    time_zone: str
+    due_at: datetime
+    rule: str | None = None
+
+    @property
+    def local_time(self) -> str:
+        """The wall clock where the reminder lives, without offset."""
+        return self.due_at.astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None).isoformat()
+
+    @property
+    def token(self) -> str:
+        return f"ExponentPushToken[{self.reminder_id}]"
+
+
+def files(run: str) -> tuple[File, ...]:
+    """The first wave: sizes from one byte to a multipart upload, and names that break careless key decoding."""
+    named: tuple[tuple[str, int, Browser], ...] = (
+        ("one-byte.bin", 1, "told"),
+        ("holiday film + map.bin", 100 * KIB, "told"),
+        ("Grüße/aus Köln/100%.bin", 300 * KIB, "told"),
+        ("🎉 party #1.bin", 70 * KIB, "told"),
+        ("a+b c%20d&e=f?.bin", 20, "told"),
+        ("a film in two parts.bin", 6 * KIB * KIB, "told"),
+        ("nobody is watching.bin", 10 * KIB, "nobody watching"),
+        ("the browser has left.bin", 10 * KIB, "left before"),
+    )
+    return tuple(File(f"{run}-{number}", *each) for number, each in enumerate(named, start=1))
+
+
+def files_under_fire(run: str) -> tuple[File, ...]:
+    """The second wave: a worker is killed while it works on these."""
+    return tuple(File(f"{run}-kill-{number}", f"under fire {number}.bin", 5 * KIB) for number in range(1, 7))
+
+
+def customers() -> tuple[Customer, ...]:
+    """One that is well and wants everything, one that fails twice for each webhook, one that is gone."""
+    return (
+        Customer("healthy", "/ok", ("*",)),
+        Customer("fails twice", "/flaky", ("upload.*",)),
+        Customer("gone", "/gone", ("upload.completed",)),
+    )
+
+
+def appointments(run: str, *, now: datetime) -> tuple[Appointment, ...]:
+    """Due now, wherever their wall clocks stand; the first one comes again every day."""
+    due = now.astimezone(UTC).replace(microsecond=0)
+    return (
+        Appointment(f"{run}-push", "push", "Europe/Berlin", due, rule="FREQ=DAILY;COUNT=3"),
+        Appointment(f"{run}-email", "email", "America/New_York", due),
+        Appointment(f"{run}-webhook", "webhook", "Asia/Kolkata", due),
+    )
+
+
+def appointments_under_fire(run: str, *, now: datetime) -> tuple[Appointment, ...]:
+    """Reminders of the second wave."""
+    due = now.astimezone(UTC).replace(microsecond=0)
+    zones = ("Pacific/Auckland", "Asia/Tokyo", "America/Sao_Paulo")
+    return tuple(Appointment(f"{run}-fire-{number}", "push", zone, due) for number, zone in enumerate(zones, start=1))
+
+
+def session_item(file: File, *, tenant: str, now: datetime) -> Item:
+    return {
+        "sessionId": {"S": file.session_id},
+        "status": {"S": "AWAITING_SCAN"},
+        "createdAt": {"S": _instant(now)},
+        "expiresAt": {"N": str(int((now + timedelta(hours=1)).timestamp()))},
+        "tenantId": {"S": tenant},
+    }
+
+
+def endpoint_item(customer: Customer, *, run: str, tenant: str, url: str, secret: str, now: datetime) -> Item:
+    endpoint = endpoint_id(customer, run)
+    return {
+        **endpoint_key(customer, run=run, tenant=tenant),
+        "GSI1PK": {"S": f"ENDPOINT#{endpoint}"},
+        "GSI1SK": {"S": "ENDPOINT"},
+        "entity": {"S": "endpoint"},
+        "tenantId": {"S": tenant},
+        "endpointId": {"S": endpoint},
+        "url": {"S": url},
+        "secret": {"S": secret},
+        "eventTypes": {"L": [{"S": each} for each in customer.event_types]},
+        "enabled": {"BOOL": True},
+        "createdAt": {"S": _instant(now)},
+    }
+
+
+def endpoint_key(customer: Customer, *, run: str, tenant: str) -> Item:
+    return {"PK": {"S": f"TENANT#{tenant}"}, "SK": {"S": f"ENDPOINT#{endpoint_id(customer, run)}"}}
+
+
+def endpoint_id(customer: Customer, run: str) -> str:
+    return f"{run}{customer.path.replace('/', '-')}"
+
+
+def reminder_item(appointment: Appointment, *, tenant: str, now: datetime) -> Item:
+    key = key_of(appointment.reminder_id, appointment.due_at)
+    index: Mapping[str, str] = index_keys(appointment.reminder_id, appointment.due_at)
+    item: Item = {
+        "PK": {"S": key.pk},
+        "SK": {"S": key.sk},
+        **{name: {"S": value} for name, value in index.items()},
+        "entity": {"S": "occurrence"},
+        "reminderId": {"S": appointment.reminder_id},
+        "dueAt": {"S": due_text(appointment.due_at)},
+        "status": {"S": "PENDING"},
+        "channel": {"S": appointment.channel},
+        "tenantId": {"S": tenant},
+        "title": {"S": "Appointment"},
+        "body": {"S": "It is time."},
+        "data": {"M": {"demo": {"BOOL": True}}},
+        "timeZone": {"S": appointment.time_zone},
+        "localTime": {"S": appointment.local_time},
+    }
+    if appointment.channel == "push":
+        item["tokens"] = {"L": [{"S": appointment.token}]}
+    if appointment.channel == "email":
+        item["email"] = {"S": "guest@example.com"}
+    if appointment.rule is not None:
+        item |= {"rule": {"S": appointment.rule}, "ruleStart": {"S": appointment.local_time}}
+    return item
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Looks at everything the fleet needs, changes nothing, and says what to do about each fault."""
