@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,20 +11,36 @@ from typing import Any
 import orjson
 
 from shared.delivery import Attribute, Delivery
-from shared.outcome import Dead
+from shared.envelope import document
+from shared.outcome import Dead, Reject
 
 ATTRIBUTE = "fleet-failure"
 """The message attribute that carries the envelope, as JSON text."""
+
+REPLAY = "fleet-replay"
+"""The message attribute of a message that was replayed by hand, as JSON text: which letter it was, and its key."""
+
+LINEAGE = ("replayed_from", "plan_id", "edited_from", "times_replayed")
+"""What of REPLAY goes into the envelope when a replayed message dies again."""
+
+KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
+"""Message attributes in which a producer may state the key itself."""
 
 VERSION = 1
 MOST_ATTRIBUTES = 10  # SQS's limit for one message
 LARGEST_MESSAGE = 1_048_576  # bytes, body and attributes together
 
+LONGEST_KEY = 512  # characters of an idempotency key
+_MOST_OF_IT = (
+    *("stack", "message", "sent_at", "trace_id", "source_queue", "attempts", "first_failure", "last_failure"),
+    *LINEAGE,  # the plan's journal knows
+)
 LEFT_OUT = (
     (),
     ("stack",),
     ("stack", "message", "sent_at"),
-    ("stack", "message", "sent_at", "trace_id", "source_queue", "attempts", "first_failure", "last_failure"),
+    _MOST_OF_IT,
+    (*_MOST_OF_IT, "idempotency_key"),  # can be derived again, but not where a replay wrote it down: so it goes last
 )
 """What is left out of the envelope, step by step, where a message is nearly as large as SQS allows."""
 
@@ -38,6 +55,37 @@ class Letter:
     trace_header: str | None
 
 
+def idempotency_key(body: str, attributes: Mapping[str, Attribute]) -> str:
+    """The key of the effect that this message asks for: the first of these that is there, and never the MessageId.
+
+    1. what a replay or an earlier burial wrote down, then the producer's own attribute `idempotency-key`;
+    2. the identity that the source gave: `stream:{eventID}` of a stream record, `event:{source}:{detail.id or id}` of
+       a bus event, `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
+    3. `body:{the first 32 hex digits of the body's SHA-256}`.
+    """
+    written = (_object(attributes.get(name)).get("idempotency_key") for name in (REPLAY, ATTRIBUTE))
+    stated = (each.text for name in KEY_ATTRIBUTES if (each := attributes.get(name)) is not None)
+    for key in (*written, *stated):
+        if isinstance(key, str) and 1 <= len(key) <= LONGEST_KEY:
+            return key
+    source = _source_identity(body)
+    if source and len(source) <= LONGEST_KEY:
+        return source
+    return f"body:{hashlib.sha256(body.encode(errors='replace')).hexdigest()[:32]}"
+
+
+def done_mark(plan_id: str, letter_id: str) -> str:
+    """The ledger's key under which a worker writes down that a replayed letter is done: a replay's canary asks for it."""
+    return f"replay#{plan_id}#{letter_id}"
+
+
+def replayed(attributes: Mapping[str, Attribute]) -> str:
+    """The `done_mark` that a message's `fleet-replay` asks for; "" where it was not replayed."""
+    told = _object(attributes.get(REPLAY))
+    plan_id, letter_id = told.get("plan_id"), told.get("replayed_from")
+    return done_mark(plan_id, letter_id) if isinstance(plan_id, str) and isinstance(letter_id, str) else ""
+
+
 def letter(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, trace_id: str = "") -> Letter:
     """Write the reason on a message.
 
@@ -49,6 +97,9 @@ def letter(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, tra
     envelope = _envelope(delivery, failure, worker=worker, now=now, trace_id=trace_id)
     if (earlier := attributes.pop(ATTRIBUTE, None)) is not None:
         envelope |= _inherited(earlier)
+    if (replayed := _object(attributes.get(REPLAY))).get("plan_id"):
+        del attributes[REPLAY]
+        envelope |= {name: replayed[name] for name in LINEAGE if replayed.get(name)}
     if len(attributes) >= MOST_ATTRIBUTES:
         name = min(attributes, key=lambda each: attributes[each].size(each))
         envelope["displaced"] = _displaced(name, attributes.pop(name))
@@ -77,17 +128,42 @@ def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, 
         "sent_at": datetime.fromtimestamp(delivery.sent_at, UTC).isoformat() if delivery.sent_at is not None else None,
         "original_message_id": delivery.message_id,
         "trace_id": trace_id,
+        "idempotency_key": idempotency_key(delivery.body, delivery.attributes),
     }
+
+
+def _source_identity(body: str) -> str:
+    """Read tolerantly: a letter may hold anything."""
+    try:
+        opened = document(body)
+    except Reject:
+        return ""
+    match opened:
+        case {"eventID": str(event_id), "dynamodb": dict()}:
+            return f"stream:{event_id}"
+        case {"detail-type": str(), "source": str(source), "id": str(bus_id), "detail": detail}:
+            own = detail.get("id") if isinstance(detail, dict) else None
+            return f"event:{source}:{own if isinstance(own, str) and own else bus_id}"
+        case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}}]}:
+            mark = thing.get("versionId") or thing.get("sequencer")
+            return f"s3:{bucket}/{thing.get('key')}@{mark}" if mark else ""
+        case _:
+            return ""
+
+
+def _object(attribute: Attribute | None) -> dict[str, Any]:
+    try:
+        opened = orjson.loads(attribute.text or "") if attribute is not None else None
+    except ValueError:  # not written by us
+        opened = None
+    return opened if isinstance(opened, dict) else {}
 
 
 def _inherited(earlier: Attribute) -> dict[str, Any]:
     """What a letter that died again keeps of its earlier envelope: only the newest reason counts, but an attribute
     that was displaced then has no other place.
     """
-    try:
-        displaced = orjson.loads(earlier.text or "{}").get("displaced")
-    except (ValueError, AttributeError):  # not an envelope of ours
-        displaced = None
+    displaced = _object(earlier).get("displaced")
     return {"died_before": True, **({"displaced": displaced} if displaced else {})}
 
 

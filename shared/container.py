@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from shared import health
+from shared.intake import Pace
 from shared.lease import Leases
 from shared.pipeline import Pipeline
-from shared.poller import Pace, Poller
+from shared.poller import Poller
 from shared.settings import RuntimeSettings, read
 from shared.settle import Deletes
 from shared.telemetry import logging, metrics, tracing

@@ -1,4 +1,4 @@
-"""The container's door: long polls, slots that refill one by one, and a drain that loses nothing."""
+"""The container's door: slots that refill one by one, turns where order matters, and a drain that loses nothing."""
 
 from __future__ import annotations
 
@@ -6,39 +6,32 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from shared.delivery import Delivery
 from shared.gather import Gather
+from shared.intake import Intake, Pace
 from shared.lease import Leases
 from shared.pipeline import Pipeline
 from shared.settle import Deletes
 from shared.slots import Slots
 from shared.sqs import BATCH, Queue
+from shared.throttle import Throttle
+from shared.turns import Turns
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 10.0
-"""Seconds between polls when polling fails; it recovers within this time once the fault ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How one queue is polled and left. All times in seconds."""
-
-    wait: int = 20
-    visibility: int = 60
-    drain: float = 25.0
+SLOT_USE = 0.05
+"""Part of a typical handler's time for which a poll may wait for more free slots: 95 % of the slots stay in use."""
 
 
 class Poller:
     """Consumes one queue until `stop` is set, then drains.
 
-    A message holds a slot from its receipt to its end, so a poll never brings more than can be started, and a slow
-    message costs its own slot only. `polled_at` is the clock at the last poll that was answered: the watchdog's food.
+    A message holds a slot from its receipt to its end, so a slow message costs its own slot only. Where messages of one
+    group wait for each other, as many again may be in hand and wait.
     """
 
     def __init__(
@@ -59,86 +52,82 @@ class Poller:
         self._deletes = deletes
         self._pace = pace
         self._clock = clock
-        self._dice = dice
-        batch = self._worker.batch.count if self._worker.handle_batch else 1
-        self._slots = Slots(self._worker.concurrency * batch)
+        self._concurrency = self._worker.concurrency
+        self._slots = Slots(self._in_hand(self._concurrency))
+        self._throttle = Throttle(self._worker.rate, clock=clock)
+        self._turns = Turns(at_once=self._worker.per_group) if self._worker.per_group else None
         self._gather = Gather(self._worker.batch, self._start_batch) if self._worker.handle_batch else None
-        self._running: dict[asyncio.Task[None], Sequence[Delivery]] = {}
         self._batches = asyncio.Semaphore(self._worker.concurrency)
-        self._failures = 0
-        self._asking = False
-        self._stopping = False
-        self.polled_at = clock()
-        self.has_polled = False
+        self._running: dict[asyncio.Task[None], Sequence[Delivery]] = {}
+        self._draining = False
+        self._intake = Intake(
+            queue,
+            self._slots,
+            self._throttle,
+            pace=pace,
+            admit=self._admit,
+            give_back=self._return_unseen,
+            clock=clock,
+            dice=dice,
+        )
 
     @property
     def queue_name(self) -> str:
         """The logical queue this poller reads."""
         return self._queue.name
 
+    @property
+    def polled_at(self) -> float:
+        """The clock at the last poll that was answered: the watchdog's food."""
+        return self._intake.polled_at
+
+    @property
+    def has_polled(self) -> bool:
+        """Whether a poll has been answered yet."""
+        return self._intake.has_polled
+
+    def adjust(self, *, concurrency: int | None, rate: float | None) -> None:
+        """Change the limits of a running worker; None means the worker's own. Concurrency 0 is a pause: what runs is
+        finished, nothing is received.
+        """
+        self._concurrency = self._worker.concurrency if concurrency is None else concurrency
+        self._slots.resize(self._in_hand(self._concurrency))
+        self._throttle.change(self._worker.rate if rate is None else rate)
+        self._start_turns()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until `stop` is set; return when everything in hand is settled or given back."""
         keeper = asyncio.create_task(self._leases.keep())
         try:
-            await self._drain(deadline=await self._poll_until(stop))
+            await self._drain(deadline=await self._intake.run(stop))
         finally:
             keeper.cancel()
 
-    async def _poll_until(self, stop: asyncio.Event) -> float:
-        """Poll until told to stop; by when the drain must have ended."""
-        stopped = asyncio.create_task(stop.wait())
-        deadline = self._clock() + self._pace.drain
-        try:
-            while not stop.is_set():
-                step = asyncio.create_task(self._poll())
-                await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                deadline = self._clock() + self._pace.drain
-                if step.done():
-                    step.result()
-                else:
-                    await self._last(step)
-        finally:
-            stopped.cancel()
-        return deadline
+    def _in_hand(self, concurrency: int) -> int:
+        if self._worker.handle_batch is not None:
+            return concurrency * self._worker.batch.count
+        waiting = max(concurrency, 2 * BATCH) if self._worker.per_group and concurrency else 0
+        return concurrency + waiting
 
-    async def _poll(self) -> None:
-        free = await self._slots.some_free()
-        self._asking = True
-        try:
-            deliveries = await self._queue.receive(
-                limit=min(free, BATCH), wait=self._pace.wait, visibility=self._pace.visibility
-            )
-        except Exception as error:
-            self._asking = False
-            await self._pause(error)
-            return
-        self._asking = False
-        self._failures = 0
-        self.polled_at, self.has_polled = self._clock(), True
+    def _admit(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             self._leases.take(delivery)
-        if self._stopping:
-            await self._give_back(deliveries)
-            return
-        for delivery in deliveries:
-            self._admit(delivery)
+            if self._deletes.was_finished(delivery):
+                log.info("finished_before", queue=self._queue.name, message_id=delivery.message_id)
+                self._slots.give(1)
+                self._deletes.add(delivery)
+            elif self._gather is not None:
+                self._gather.add(delivery)
+            elif self._turns is not None:
+                self._turns.arrive(delivery)
+            else:
+                self._start(self._travel(delivery), [delivery])
+        self._start_turns()
 
-    async def _pause(self, error: Exception) -> None:
-        """Whatever the fault (reset, throttle, expired credentials, queue gone), polling goes on, only slower."""
-        self._failures += 1
-        seconds = min(LONGEST_PAUSE, 0.5 * 2.0 ** min(self._failures, 10)) * (0.5 + self._dice() / 2)
-        log.warning("poll_failed", queue=self._queue.name, error_type=type(error).__name__, pause_s=round(seconds, 2))
-        await asyncio.sleep(seconds)
-
-    def _admit(self, delivery: Delivery) -> None:
-        if self._deletes.was_finished(delivery):
-            log.info("finished_before", queue=self._queue.name, message_id=delivery.message_id)
-            self._deletes.add(delivery)
-            return
-        self._slots.take()
-        if self._gather is not None:
-            self._gather.add(delivery)
-        else:
+    def _start_turns(self) -> None:
+        while self._turns is not None and not self._draining and len(self._running) < self._concurrency:
+            if (delivery := self._turns.next()) is None:
+                return
             self._start(self._travel(delivery), [delivery])
 
     def _start_batch(self, deliveries: Sequence[Delivery]) -> None:
@@ -157,9 +146,28 @@ class Poller:
         if not task.cancelled() and (error := task.exception()) is not None:
             # The pipeline turns every handler's error into an outcome: this one is ours.
             log.error("road_broken", queue=self._queue.name, exc_info=error)
+        if self._turns is not None:
+            for delivery in deliveries:
+                self._turns.end(delivery)
+            self._start_turns()
 
     async def _travel(self, delivery: Delivery) -> None:
-        self._leave_or_stay(delivery, leaves=await self._pipeline.travel(delivery))
+        started = self._clock()
+        leaves = await self._pipeline.travel(delivery)
+        self._intake.linger += (SLOT_USE * (self._clock() - started) - self._intake.linger) / 16
+        if leaves and self._worker.fifo:
+            await self._deletes.at_once(delivery)  # before its successor may start
+            return
+        self._leave_or_stay(delivery, leaves=leaves)
+        if not leaves and self._worker.fifo:
+            await self._hold_back(delivery)
+
+    async def _hold_back(self, failed: Delivery) -> None:
+        """The rest of a failed message's group must not overtake it: back into the queue, at once."""
+        assert self._turns is not None
+        behind = self._turns.abandon(failed)
+        self._slots.give(len(behind))
+        await self._give_back(behind)
 
     async def _travel_together(self, deliveries: Sequence[Delivery]) -> None:
         async with self._batches:
@@ -173,19 +181,10 @@ class Poller:
         else:
             self._leases.drop(delivery)
 
-    async def _last(self, poll: asyncio.Task[None]) -> None:
-        """A poll that was open when the stop came: cut, it would hide its messages for a whole visibility timeout,
-        so it is awaited within half of the drain budget, and what it brings is given back.
-        """
-        self._stopping = True
-        if self._asking:
-            await asyncio.wait({poll}, timeout=min(self._pace.wait + 1.0, self._pace.drain / 2))
-        poll.cancel()
-        await asyncio.wait({poll})
-
     async def _drain(self, *, deadline: float) -> None:
+        self._draining = True
         unstarted = self._gather.take_all() if self._gather is not None else []
-        self._slots.give(len(unstarted))
+        unstarted += self._turns.abandon_all() if self._turns is not None else []
         await self._give_back(unstarted)
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - self._clock()))
@@ -198,6 +197,11 @@ class Poller:
         await self._give_back(cut)
         await self._deletes.settled()
         log.info("drained", queue=self._queue.name, unstarted=len(unstarted), cut=len(cut))
+
+    async def _return_unseen(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._leases.take(delivery)
+        await self._give_back(deliveries)
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         try:

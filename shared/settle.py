@@ -30,7 +30,7 @@ class Deletes:
     """
 
     def __init__(
-        self, queue: Queue, leases: Leases, *, dice: Callable[[], float], linger: float = 0.02, pause: float = 0.2
+        self, queue: Queue, leases: Leases, *, dice: Callable[[], float], linger: float = 0.05, pause: float = 0.2
     ) -> None:
         self._queue = queue
         self._leases = leases
@@ -52,6 +52,11 @@ class Deletes:
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._linger, self._flush)
+
+    async def at_once(self, delivery: Delivery) -> None:
+        """Delete one message and return when that has had its answer: the order of a FIFO group waits for it."""
+        self._finished[delivery.message_id] = None
+        await self._delete([delivery])
 
     def was_finished(self, delivery: Delivery) -> bool:
         """True for a message whose work was done here before, and only its delete has not succeeded yet."""

@@ -6,27 +6,43 @@ import asyncio
 
 
 class Slots:
-    """A count of free places that can be waited for; one task waits, any may give."""
+    """A count of places that can be reserved and waited for; the count may change while it is in use."""
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = count
+        self._taken = 0
         self._some = asyncio.Event()
-        if count > 0:
-            self._some.set()
+        self._tell()
+
+    @property
+    def free(self) -> int:
+        """Places that can be reserved now."""
+        return max(0, self._count - self._taken)
 
     async def some_free(self) -> int:
         """Wait until at least one place is free; how many there are."""
         await self._some.wait()
-        return self._free
+        return self.free
 
-    def take(self) -> None:
-        """Occupy one place."""
-        self._free -= 1
-        if self._free <= 0:
-            self._some.clear()
+    def reserve(self, most: int) -> int:
+        """Take up to `most` places; how many there were."""
+        got = min(most, self.free)
+        self._taken += got
+        self._tell()
+        return got
 
     def give(self, count: int) -> None:
         """Free `count` places."""
-        self._free += count
-        if self._free > 0:
+        self._taken -= count
+        self._tell()
+
+    def resize(self, count: int) -> None:
+        """Change how many places there are; what is in hand beyond a smaller count is finished, not cut."""
+        self._count = count
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.free:
             self._some.set()
+        else:
+            self._some.clear()

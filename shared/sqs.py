@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -271,7 +270,7 @@ async def _in_chunks(
     deliveries: Sequence[Delivery], call: Callable[[Sequence[Delivery]], Awaitable[Any]]
 ) -> list[Refused]:
     """Ten in a call, all calls at once. A call that fails whole refuses its own ten; raises where every call failed."""
-    chunks = _chunks(deliveries, BATCH)
+    chunks = [deliveries[start : start + BATCH] for start in range(0, len(deliveries), BATCH)]
     answers = await asyncio.gather(*(call(chunk) for chunk in chunks), return_exceptions=True)
     errors = [answer for answer in answers if isinstance(answer, BaseException)]
     if errors and len(errors) == len(chunks):
@@ -296,8 +295,3 @@ def _refused(chunk: Sequence[Delivery], failed: Sequence[Mapping[str, Any]]) -> 
 def is_lost(code: str) -> bool:
     """True where this error code means that the lease is gone, in either of SQS's protocols."""
     return re.split("[.#]", code)[-1] in LOST
-
-
-def _chunks(deliveries: Sequence[Delivery], size: int) -> list[list[Delivery]]:
-    rest = iter(deliveries)
-    return list(iter(lambda: list(islice(rest, size)), []))

@@ -33,6 +33,10 @@ class Worker(Generic[Event]):
     - `handle`: returns (done), raises Later or Reject; any other exception means "again, with backoff".
     - `handle_batch`: takes many events, returns a BatchResult; raising fails them all with that exception.
     - `timeout`: seconds one handler call may take; `concurrency`: handler calls (or batches) at once.
+    - `fifo`: the queue is a FIFO queue: messages of one group run one at a time, in order, and behind a failed one the
+      rest of its group goes back. `per_group`: how many messages of one MessageGroupId may run at once on a standard
+      queue (a fair queue), so that one tenant cannot hold every slot; None is no limit.
+    - `rate`: messages started per second in one process; None is no limit.
     - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
       maxReceiveCount, so that SQS itself never has to move a message without one.
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
@@ -47,6 +51,9 @@ class Worker(Generic[Event]):
     key: Callable[[Event], str] | None = None
     timeout: float = 30.0
     concurrency: int = 10
+    fifo: bool = False
+    per_group: int | None = None
+    rate: float | None = None
     batch: Batch = field(default_factory=Batch)
     max_attempts: int = 5
     backoff: Backoff = field(default_factory=Backoff)
@@ -54,5 +61,9 @@ class Worker(Generic[Event]):
     def __post_init__(self) -> None:
         if (self.handle is None) == (self.handle_batch is None):
             raise ValueError(f"worker {self.name}: set exactly one of handle and handle_batch")
+        if self.fifo:
+            object.__setattr__(self, "per_group", 1)
+        if self.per_group is not None and self.handle is None:
+            raise ValueError(f"worker {self.name}: fifo and per_group go with handle, not with handle_batch")
         if self.key is not None and self.handle is None:
             raise ValueError(f"worker {self.name}: key (the ledger) goes with handle, not with handle_batch")

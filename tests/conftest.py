@@ -1,10 +1,12 @@
 """One emulator for the whole run, one deployed stack, and a wall around this machine."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests import loopback
 from tests.aws import Aws
@@ -48,3 +50,14 @@ def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A door configures logging for its whole process, and every logger keeps what it saw first: both are undone."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        for name, module in [*sys.modules.items()]:
+            if name.startswith(("shared.", "workers.")) and hasattr(module, "log"):
+                vars(module.log).pop("bind", None)

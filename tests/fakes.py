@@ -23,6 +23,7 @@ class Stored:
     message_id: str
     body: str
     hidden_until: float
+    group: str | None = None
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     receipts: int = 0
     handle: str = ""
@@ -30,14 +31,16 @@ class Stored:
 
 
 class FakeQueue:
-    """A standard SQS queue in memory: long polls, visibility, receipt handles that go stale, receive counts.
+    """An SQS queue in memory: long polls, visibility, receipt handles that go stale, receive counts; as a FIFO queue it
+    hands out nothing of a group of which something is in flight.
 
     Faults are put in by the test: `fail_receive`, `fail_delete` and `fail_extend` are called before the work and may
     raise; `refuse` is asked for each entry of a batch and answers an error code or "".
     """
 
-    def __init__(self, clock: Callable[[], float], *, name: str = "uploads") -> None:
+    def __init__(self, clock: Callable[[], float], *, name: str = "uploads", fifo: bool = False) -> None:
         self._clock = clock
+        self._fifo = fifo
         self.name = name
         self.messages: list[Stored] = []
         self.letters: list[Letter] = []
@@ -52,11 +55,11 @@ class FakeQueue:
         self._handles = itertools.count(1)
         self._arrived = asyncio.Event()
 
-    def put(self, *bodies: str, delay: float = 0.0) -> list[Stored]:
+    def put(self, *bodies: str, delay: float = 0.0, group: str | None = None) -> list[Stored]:
         """Send messages, visible after `delay` seconds."""
         start = len(self.messages)
         added = [
-            Stored(f"m-{start + place}", body, hidden_until=self._clock() + delay)
+            Stored(f"m-{start + place}", body, hidden_until=self._clock() + delay, group=group)
             for place, body in enumerate(bodies, start=1)
         ]
         self.messages += added
@@ -69,7 +72,10 @@ class FakeQueue:
         return [message for message in self.messages if not message.deleted]
 
     def visible(self) -> list[Stored]:
-        return [message for message in self.left if message.hidden_until <= self._clock()]
+        """What a receive may hand out."""
+        now = self._clock()
+        blocked = {each.group for each in self.left if self._fifo and each.hidden_until > now}
+        return [each for each in self.left if each.hidden_until <= now and each.group not in blocked]
 
     async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
         assert 1 <= limit <= BATCH, "SQS hands out one to ten messages"
@@ -140,6 +146,7 @@ class FakeQueue:
             receipt_handle=message.handle,
             body=message.body,
             attempt=message.receipts,
+            group=message.group,
             attributes=message.attributes,
             received_at=self._clock(),
         )

@@ -17,14 +17,14 @@ FLOORS: tuple[set[str], ...] = (
     GROUND,
     {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger"},
     {"worker"},
-    {"pipeline", "slots", "gather"},
+    {"pipeline", "slots", "gather", "throttle", "turns", "intake"},
     {"wiring", "health"},
     {"poller", "lambda_entry"},
+    {"container"},
 )
 
-# Inside a worker: event, then what decides, then adapters and the handler (any other name), then app.
-EVENT, DECIDES, ADAPTS, JOINS = range(4)
-WORKER_FLOOR = {"event": EVENT, "rules": DECIDES, "signing": DECIDES, "digest": DECIDES, "app": JOINS}
+# Inside a worker: app joins everything, handler is joined by app alone, and what is pure rests on what is pure.
+WORKER_FLOOR = {"handler": 1, "app": 2}
 
 PURE_FILES = {
     "rules.py",
@@ -219,7 +219,7 @@ def shared_floor(name: str) -> int:
 
 def worker_floor(name: str) -> int:
     parts = name.split(".")
-    return WORKER_FLOOR.get(parts[2], ADAPTS) if len(parts) > 2 else EVENT
+    return WORKER_FLOOR.get(parts[2], 0) if len(parts) > 2 else 0
 
 
 def owner(name: str, modules: set[str]) -> str | None:
@@ -231,11 +231,21 @@ def owner(name: str, modules: set[str]) -> str | None:
 
 
 def pure() -> list[Source]:
-    return [
-        source
-        for source in sources("shared", "workers")
+    """The files that promise purity by their name, and everything of ours that they rest on."""
+    every = {source.module: source for source in sources("shared", "workers")}
+    reached = {
+        module: source
+        for module, source in every.items()
         if source.path.name in PURE_FILES and "local" not in source.path.parts
-    ]
+    }
+    waiting = list(reached.values())
+    while waiting:
+        for name in waiting.pop().imports:
+            below = owner(name, set(every))
+            if below is not None and below not in reached:
+                reached[below] = every[below]
+                waiting.append(every[below])
+    return list(reached.values())
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:

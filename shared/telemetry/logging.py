@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
@@ -15,7 +14,7 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import ExcInfo
+    from structlog.typing import ExcInfo, Processor
 
 HIDDEN = frozenset(
     {"body", "payload", "secret", "secrets", "authorization", "password", "token", "tokens", "signature", "email"}
@@ -30,14 +29,7 @@ LONGEST_CHAIN = 5
 def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     """Called once by a door. Each line is flushed, so that a killed process loses none."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(_places),
-            hide,
-            structlog.processors.JSONRenderer(serializer=_serialize),
-        ],
+        processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.BytesLoggerFactory(file=stream or sys.stdout.buffer),
         cache_logger_on_first_use=True,
@@ -74,10 +66,25 @@ def _places(exc_info: ExcInfo) -> list[dict[str, Any]]:
 
 
 def _serialize(event: Any, **_options: Any) -> bytes:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
     try:
-        return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
-    except TypeError:  # half a surrogate pair, a number beyond 64 bits: the line matters more than its speed
-        return json.dumps(event, default=_plain, skipkeys=True).encode()
+        return orjson.dumps(event, default=_plain, option=options)
+    except TypeError:  # half a surrogate pair, a number beyond 64 bits: the line matters more than its form
+        return orjson.dumps(_mended(event), default=_plain, option=options)
+
+
+def _mended(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case int() if not isinstance(value, bool):
+            return value if value.bit_length() < 64 else str(value)
+        case Mapping():
+            return {_mended(str(name)): _mended(each) for name, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_mended(each) for each in value]
+        case _:
+            return value
 
 
 def _plain(value: Any) -> Any:
@@ -89,3 +96,14 @@ def _plain(value: Any) -> Any:
             return str(value)
         case other:
             return f"<{type(other).__name__}>"
+
+
+PROCESSORS: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.ExceptionRenderer(_places),
+    hide,
+    structlog.processors.JSONRenderer(serializer=_serialize),
+]
+"""One list for the whole process: loggers keep it, and structlog's capture_logs works by changing it in place."""

@@ -37,7 +37,8 @@ def configure(environment: Mapping[str, str], *, service: str) -> None:
     from opentelemetry.sdk.resources import Resource
 
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    metrics.set_meter_provider(MeterProvider([reader], resource=Resource.create({"service.name": service})))
+    resource = Resource.create({"service.name": service})
+    metrics.set_meter_provider(MeterProvider([reader], resource=resource, shutdown_on_exit=False))
 
 
 def flush(*, seconds: float = 0.2) -> None:

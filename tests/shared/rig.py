@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from shared.delivery import Delivery
+from shared.intake import Pace
 from shared.lease import Leases
 from shared.pipeline import Pipeline
-from shared.poller import Pace, Poller
+from shared.poller import Poller
 from shared.settle import Deletes
 from shared.worker import Batch, BatchResult, Worker
 from tests.fakes import FakeQueue
@@ -33,8 +34,9 @@ class Rig:
         concurrency: int = 10,
         timeout: float = 3_600.0,
         pace: Pace | None = None,
+        **options: Any,
     ) -> None:
-        self.queue = FakeQueue(clock)
+        self.queue = FakeQueue(clock, fifo=options.get("fifo", False))
         self.pace = pace or Pace()
         self.started: list[str] = []
         self.ended: list[str] = []
@@ -46,7 +48,13 @@ class Rig:
             {"handle": self._handle} if batch is None else {"handle_batch": batch, "batch": limits or Batch()}
         )
         self.worker: Worker[str] = Worker(
-            name="sample", queue="uploads", decode=decode, concurrency=concurrency, timeout=timeout, **handling
+            name="sample",
+            queue="uploads",
+            decode=decode,
+            concurrency=concurrency,
+            timeout=timeout,
+            **handling,
+            **options,
         )
         self.leases = Leases(self.queue, visibility=self.pace.visibility, clock=clock)
         self.deletes = Deletes(self.queue, self.leases, dice=lambda: 0.5)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.poller import Pace
+from shared.intake import Pace
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import virtual
 

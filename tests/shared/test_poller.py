@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from shared.delivery import Delivery
-from shared.poller import Pace
+from shared.intake import Pace
 from shared.worker import Batch, BatchResult
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual

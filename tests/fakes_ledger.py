@@ -1,0 +1,42 @@
+"""The ledger in memory, as strict about owners and leases as the table; both sit tests/shared/test_ledger.py."""
+
+from dataclasses import dataclass
+
+from shared.ledger import AlreadyDone, Busy, Claim, Claimed
+
+
+@dataclass(slots=True)
+class Row:
+    """One key: whose it is, and until when it is claimed or remembered (epoch seconds)."""
+
+    owner: str
+    claimed_until: float
+    done_until: float | None = None
+
+
+class FakeLedger:
+    """Claims in a dict. Nothing is awaited inside, so that every call is as atomic as a conditional write."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim:
+        row = self.rows.get(key)
+        if row is not None and row.done_until is not None and row.done_until > now:
+            return AlreadyDone()
+        if row is not None and row.done_until is None and row.owner != owner and row.claimed_until > now:
+            return Busy(row.claimed_until - now)
+        self.rows[key] = Row(owner, claimed_until=now + lease)
+        return Claimed()
+
+    async def complete(self, key: str, *, owner: str, now: float, keep: float) -> bool:
+        row = self.rows.get(key)
+        if row is None or row.owner != owner or row.done_until is not None:
+            return False
+        row.done_until = now + keep
+        return True
+
+    async def release(self, key: str, *, owner: str) -> None:
+        row = self.rows.get(key)
+        if row is not None and row.owner == owner and row.done_until is None:
+            del self.rows[key]

@@ -1,0 +1,1 @@
+"""Tests of the road: one file for each file of shared/."""

@@ -1,0 +1,137 @@
+"""The environment: read once, every fault named, no value quoted."""
+
+import traceback
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import AnyUrl, Field, SecretStr, ValidationError
+
+from shared.settings import RuntimeSettings, Settings, SettingsError, read
+
+CANARY = "canary-7f3a"
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Sample(Settings):
+    upload_bucket_name: str
+    retries: int = Field(default=3, ge=0, le=9)
+    loopback: bool = False
+
+
+class Every(Settings):
+    """One field of each kind that a worker may want."""
+
+    number: int
+    fraction: float
+    flag: bool
+    word: Literal["a", "b"]
+    colour: Colour
+    address: AnyUrl
+    moment: datetime
+    unique: UUID
+    zone: ZoneInfo
+    short: str = Field(max_length=3)
+    matching: str = Field(pattern="^[0-9]+$")
+    hidden: SecretStr = Field(min_length=50)
+
+
+def refusal(model: type[Settings], environment: dict[str, str]) -> SettingsError:
+    with pytest.raises(SettingsError) as info:
+        read(model, environment)
+    return info.value
+
+
+def test_a_field_is_read_from_the_variable_of_its_name() -> None:
+    assert read(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": "5", "LOOPBACK": "true"}) == Sample(
+        upload_bucket_name="b", retries=5, loopback=True
+    )
+
+
+def test_variables_that_nobody_asked_for_are_left_alone() -> None:
+    assert (
+        read(Sample, {"UPLOAD_BUCKET_NAME": "b", "PATH": "/bin", "upload_bucket_name": "c"}).upload_bucket_name == "b"
+    )
+
+
+@pytest.mark.parametrize("environment", [{}, {"UPLOAD_BUCKET_NAME": ""}])
+def test_an_empty_variable_counts_as_unset(environment: dict[str, str]) -> None:
+    assert "UPLOAD_BUCKET_NAME: Field required" in str(refusal(Sample, environment))
+    assert read(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": ""}).retries == 3
+
+
+def test_every_fault_is_named_at_once() -> None:
+    told = str(refusal(Sample, {"RETRIES": "many", "LOOPBACK": "perhaps"}))
+    assert all(name in told for name in ("UPLOAD_BUCKET_NAME: ", "RETRIES: ", "LOOPBACK: "))
+
+
+def test_no_fault_quotes_a_value() -> None:
+    error = refusal(Every, {name.upper(): CANARY for name in Every.model_fields})
+    assert all(f"{name.upper()}: " in str(error) for name in Every.model_fields)
+    assert CANARY not in str(error)
+
+
+def test_no_traceback_carries_the_values() -> None:
+    error = refusal(Every, {name.upper(): CANARY for name in Every.model_fields})
+    assert (error.__context__, error.__cause__) == (None, None)
+    assert CANARY not in "".join(traceback.format_exception(error))
+
+
+def test_settings_do_not_change() -> None:
+    settings = read(Sample, {"UPLOAD_BUCKET_NAME": "b"})
+    with pytest.raises(ValidationError):
+        settings.retries = 4
+
+
+def test_a_container_needs_no_setting_of_its_own() -> None:
+    assert read(RuntimeSettings, {}) == RuntimeSettings(
+        concurrency=None,
+        poll_wait_seconds=20,
+        visibility_seconds=60,
+        drain_seconds=25.0,
+        health_host="127.0.0.1",
+        health_port=8080,
+        log_level="info",
+    )
+
+
+@pytest.mark.parametrize("level", ["debug", "INFO", "Warning", "error"])
+def test_a_log_level_is_taken_in_any_case(level: str) -> None:
+    assert read(RuntimeSettings, {"LOG_LEVEL": level}).log_level == level
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONCURRENCY", "0"),
+        ("CONCURRENCY", "ten"),
+        ("POLL_WAIT_SECONDS", "21"),
+        ("POLL_WAIT_SECONDS", "-1"),
+        ("VISIBILITY_SECONDS", "4"),
+        ("VISIBILITY_SECONDS", "43201"),
+        ("DRAIN_SECONDS", "0"),
+        ("DRAIN_SECONDS", "nan"),
+        ("DRAIN_SECONDS", "inf"),
+        ("HEALTH_PORT", "65536"),
+        ("LOG_LEVEL", "infos"),
+        ("LOG_LEVEL", "critical\n"),
+    ],
+)
+def test_what_sqs_or_the_machine_would_refuse_later_is_refused_now(name: str, value: str) -> None:
+    assert str(refusal(RuntimeSettings, {name: value})).startswith(f"set or mend these environment variables: {name}: ")
+
+
+def test_a_rule_over_several_fields_names_the_model() -> None:
+    class Pair(Settings):
+        low: int = 0
+
+        def model_post_init(self, _context: Any, /) -> None:
+            raise ValueError("low must be below high")
+
+    assert "Pair: Value error, low must be below high" in str(refusal(Pair, {}))
