@@ -1,0 +1,215 @@
+"""The reminders table in memory, channels that answer what a test says, and rows to fill them with."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.outcome import Later
+from shared.sqs import Message
+from shared.worker import BatchResult
+from tests.fakes import FakeSender, delivery
+from workers.reminder_dispatch.channel import Accepted, Answer, Note
+from workers.reminder_dispatch.event import ReminderDue, decode_due
+from workers.reminder_dispatch.handler import dispatch
+from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
+from workers.reminder_dispatch.occurrence import Content, Move, Row
+from workers.reminder_dispatch.store import Reminders
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PUSHED = "ExponentPushToken[{}]"
+
+
+def row(reminder_id: str = "r1", due_at: datetime = NOON, **attributes: Any) -> dict[str, Any]:
+    """A push reminder that waits to be sent; an attribute given as None is left out."""
+    key = key_of(reminder_id, due_at)
+    full = {
+        "PK": key.pk,
+        "SK": key.sk,
+        "entity": "occurrence",
+        "reminderId": reminder_id,
+        "dueAt": due_text(due_at),
+        "status": "PENDING",
+        "channel": "push",
+        "tokens": [PUSHED.format(reminder_id)],
+        "title": "Tea",
+        "body": "It is time.",
+        "timeZone": "UTC",
+        "localTime": due_at.replace(tzinfo=None).isoformat(),
+        **index_keys(reminder_id, due_at),
+        **attributes,
+    }
+    return {name: value for name, value in full.items() if value is not None}
+
+
+def daily(reminder_id: str = "r1", due_at: datetime = NOON, **attributes: Any) -> dict[str, Any]:
+    """A push reminder that comes again each day at the same time, UTC."""
+    wall = due_at.replace(tzinfo=None).isoformat()
+    return row(reminder_id, due_at, **{"rule": "FREQ=DAILY", "ruleStart": wall, **attributes})
+
+
+def due(reminder_id: str = "r1", due_at: datetime = NOON) -> ReminderDue:
+    return ReminderDue.model_validate({"reminderId": reminder_id, "dueAt": due_text(due_at)})
+
+
+class FakeReminders(Reminders):
+    """As strict as the table: `calls` names what was asked, each call yields to others before and after its effect."""
+
+    def __init__(self, *rows: Mapping[str, Any]) -> None:
+        self.rows = {Key(one["PK"], one["SK"]): dict(one) for one in rows}
+        self.minute: datetime | None = None
+        self.calls: list[str] = []
+        self.page = 100
+        self.before: Callable[[str], None] = _nothing
+        self.after: Callable[[str], None] = _nothing
+
+    def __getitem__(self, event: ReminderDue) -> dict[str, Any]:
+        return self.rows[event.key]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [str(one.get("status")) for one in self.rows.values()]
+
+    async def cursor(self) -> datetime | None:
+        await self._enter("cursor")
+        return self.minute
+
+    async def advance(self, minute: datetime) -> None:
+        await self._enter("advance")
+        if self.minute is None or self.minute < minute:
+            self.minute = minute
+        self.after("advance")
+
+    async def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
+        await self._enter("pages")
+        wanted = bucket(minute, shard)
+        found = [dict(one) for one in self.rows.values() if one.get("GSI1PK") == wanted]
+        for start in range(0, len(found), self.page):
+            await asyncio.sleep(0)
+            yield found[start : start + self.page]
+
+    async def load(self, key: Key) -> Row | None:
+        await self._enter("load")
+        found = dict(self.rows[key]) if key in self.rows else None
+        self.after("load")
+        return found
+
+    async def move(self, key: Key, move: Move) -> bool:
+        await self._enter(call := f"move to {move.put.get('status', 'the same')}")
+        found = self.rows.get(key)
+        moved = found is not None and all(found.get(name) == value for name, value in move.expect.items())
+        if moved and found is not None:
+            found.update(move.put)
+            for name in move.drop:
+                found.pop(name, None)
+        self.after(call)
+        return moved
+
+    async def add(self, row: Row) -> bool:
+        await self._enter("add")
+        key = Key(row["PK"], row["SK"])
+        added = key not in self.rows
+        self.rows.setdefault(key, dict(row))
+        self.after("add")
+        return added
+
+    async def _enter(self, call: str) -> None:
+        await asyncio.sleep(0)
+        self.before(call)
+        self.calls.append(call)
+
+
+@dataclass
+class World:
+    """Everything a dispatch touches; the clock stands until a test moves it.
+
+    `answers` are given out one for each recipient, in order; when there are no more, everything is accepted.
+    """
+
+    store: FakeReminders
+    at: datetime = NOON
+    answers: deque[Answer] = field(default_factory=deque)
+    notes: list[Note] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    mails: list[Content] = field(default_factory=list)
+    details: list[Mapping[str, Any]] = field(default_factory=list)
+    queue: FakeSender = field(default_factory=FakeSender)
+    claims: int = 0
+    before_push: Callable[[], None] = lambda: None
+    after_push: Callable[[], None] = lambda: None
+
+    async def dispatch(self, *events: ReminderDue) -> BatchResult:
+        return await dispatch(
+            events,
+            store=self.store,
+            push=self.push,
+            mail=self.mail,
+            announce=self.announce,
+            queue=self.queue,
+            now=lambda: self.at,
+            sign=self.sign,
+            dice=lambda: 0.5,
+        )
+
+    async def redelivered(self, *events: ReminderDue) -> None:
+        """Deliver until nothing is asked for later: each message again after its delay or its visibility."""
+        waiting = list(events)
+        while waiting:
+            results = await self.dispatch(*waiting)
+            objections = [result for result in results if isinstance(result, Later)]
+            assert all(result is None or isinstance(result, Later) for result in results)
+            again = self.asked_again()
+            waiting = [event for event, result in zip(waiting, results, strict=True) if result is not None]
+            waiting += [decode_due(delivery(message.body)) for message in again]
+            self.later(
+                seconds=max([message.delay for message in again] + [each.after for each in objections], default=0)
+            )
+
+    async def push(self, notes: Sequence[Note]) -> Sequence[Answer]:
+        if not notes:
+            return []
+        await asyncio.sleep(0)
+        self.before_push()
+        self.notes += notes
+        self.requests.append(len(notes))
+        self.after_push()
+        return [self._answer() for _ in notes]
+
+    async def mail(self, content: Content) -> Answer:
+        await asyncio.sleep(0)
+        self.mails.append(content)
+        return self._answer()
+
+    async def announce(self, detail: Mapping[str, Any]) -> Answer:
+        await asyncio.sleep(0)
+        self.details.append(detail)
+        return self._answer()
+
+    def sign(self) -> str:
+        self.claims += 1
+        return f"owner-{self.claims}"
+
+    def later(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+    @property
+    def sent_to(self) -> list[str]:
+        return [note.token for note in self.notes]
+
+    def asked_again(self) -> list[Message]:
+        """Take out what was put on the reminders queue."""
+        taken, self.queue.sent = self.queue.sent, []
+        return taken
+
+    def _answer(self) -> Answer:
+        return self.answers.popleft() if self.answers else Accepted(f"ticket-{len(self.notes)}")
+
+
+def _nothing(_call: str) -> None:
+    """No fault."""
+
+
+def world(*rows: Mapping[str, Any], answers: Sequence[Answer] = ()) -> World:
+    return World(FakeReminders(*rows), answers=deque(answers))

@@ -1,0 +1,122 @@
+"""What the answers of a channel make of an occurrence."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, due, row
+from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.conclusion import ATTEMPTS, Conclusion, conclude, without
+from workers.reminder_dispatch.rules import Attempt, judge
+
+NOW = int(NOON.timestamp())
+A, B, C = (PUSHED.format(name) for name in "abc")
+DEAD = Refused("DeviceNotRegistered", dead=True)
+
+
+def attempt(tokens: int = 1, /, **attributes: Any) -> Attempt:
+    found = judge(due(), row(**{"tokens": [A, B, C][:tokens], **attributes}), now=NOON, owner="me")
+    assert isinstance(found, Attempt)
+    return found
+
+
+def concluded(of: Attempt, *answers: Answer, dice: float = 0.5) -> Conclusion:
+    return conclude(of, answers, now=NOON, dice=dice)
+
+
+def test_an_accepted_reminder_is_sent_with_its_tickets_and_leaves_the_index() -> None:
+    end = concluded(attempt(2), Accepted("t-1"), Accepted("t-2"))
+    assert end.move.expect == {"status": "SENDING", "owner": "me"}
+    assert end.move.put == {
+        "status": "SENT",
+        "tickets": [{"token": A, "id": "t-1"}, {"token": B, "id": "t-2"}],
+        "unknowns": 0,
+        "sentAt": "2026-11-21T12:00:00Z",
+        "TTL": NOW + 30 * 86_400,
+    }
+    assert set(end.move.drop) == {"owner", "claimedUntil", "GSI1PK", "GSI1SK"}
+    assert end.retry_in is None
+
+
+def test_a_dead_token_is_recorded_and_the_reminder_fails_only_if_no_other_was_reached() -> None:
+    alone, together = concluded(attempt(), DEAD), concluded(attempt(2), DEAD, Accepted("t"))
+    assert (alone.status, alone.reason, alone.dead) == ("FAILED", "DeviceNotRegistered", frozenset({A}))
+    assert (together.status, together.move.put["deadTokens"]) == ("SENT", [A])
+
+
+@pytest.mark.parametrize(("attempts", "least", "most"), [(0, 4, 7), (1, 8, 13), (2, 15, 25), (12, 900, 900)])
+def test_a_busy_channel_is_asked_again_after_growing_waits(attempts: int, least: int, most: int) -> None:
+    of = attempt(attempts=attempts)
+    waits = [concluded(of, Busy("429"), dice=dice).retry_in or 0 for dice in (0.0, 0.999)]
+    assert least <= waits[0] <= waits[1] <= most
+    end = concluded(of, Busy("429"), dice=0.0)
+    assert (end.status, end.move.put["notBefore"]) == ("PENDING", NOW + waits[0])
+    assert set(end.move.drop) == {"owner", "claimedUntil"}, "it stays in the index"
+
+
+def test_after_many_attempts_it_is_given_up_with_the_reason() -> None:
+    end = concluded(attempt(attempts=ATTEMPTS - 1), Busy("429"))
+    assert (end.status, end.reason) == ("FAILED", "gave up: 429")
+
+
+def test_who_was_answered_is_kept_when_others_must_be_asked_again() -> None:
+    end = concluded(attempt(3), Accepted("t-1"), DEAD, Busy("429"))
+    assert end.status == "PENDING"
+    told = end.move.put["tickets"]
+    assert told == [{"token": A, "id": "t-1"}, {"token": B, "error": "DeviceNotRegistered"}]
+    again = attempt(3, attempts=1, tickets=told, deadTokens=[B])
+    assert again.recipients == (C,)
+    last = concluded(again, Accepted("t-3"))
+    assert (last.status, last.move.put["tickets"][-1]) == ("SENT", {"token": C, "id": "t-3"})
+    assert last.move.put["deadTokens"] == [B]
+
+
+def test_a_lost_request_is_sent_once_more_by_default_and_then_is_unknown() -> None:
+    first = concluded(attempt(), Lost("no answer"))
+    assert (first.status, first.ambiguous, first.move.put["unknowns"]) == ("PENDING", True, 1)
+    assert first.retry_in is not None
+    second = concluded(attempt(attempts=1, unknowns=1), Lost("no answer"))
+    assert (second.status, second.reason, second.retry_in) == ("UNKNOWN", "no answer", None)
+
+
+def test_a_lost_request_is_never_sent_again_where_at_most_once_was_asked() -> None:
+    end = concluded(attempt(onUnknown="at_most_once"), Lost("no answer"))
+    assert (end.status, end.ambiguous, end.retry_in) == ("UNKNOWN", True, None)
+    assert end.move.put["tickets"] == [{"token": A, "error": "unknown"}]
+
+
+def test_a_busy_neighbour_does_not_bring_a_lost_recipient_back_where_at_most_once_was_asked() -> None:
+    end = concluded(attempt(2, onUnknown="at_most_once"), Lost("no answer"), Busy("429"))
+    assert (end.status, end.move.put["tickets"]) == ("PENDING", [{"token": A, "error": "unknown"}])
+    again = attempt(2, onUnknown="at_most_once", attempts=1, unknowns=1, tickets=end.move.put["tickets"])
+    assert again.recipients == (B,)
+    assert concluded(again, Accepted("t")).status == "UNKNOWN"
+
+
+def test_missing_credentials_leave_the_reminder_pending_and_raise_an_alarm() -> None:
+    end = concluded(attempt(2, attempts=ATTEMPTS), Misconfigured("UNAUTHORIZED"), Busy("not tried"))
+    assert (end.status, end.alarm, end.retry_in) == ("PENDING", "UNAUTHORIZED", None)
+    assert end.move.put["tickets"] == []
+    assert "notBefore" not in end.move.put
+
+
+def test_an_email_keeps_its_message_id_and_no_address() -> None:
+    end = concluded(attempt(0, channel="email", email="anna@example.com"), Accepted("ses-1"))
+    assert end.move.put["tickets"] == [{"id": "ses-1"}]
+
+
+def test_dead_tokens_are_taken_out_of_an_occurrence_to_come_and_of_no_other() -> None:
+    move = without(row(tokens=[A, B]), frozenset({A}))
+    assert move is not None
+    assert (move.expect["tokens"], move.put) == ([A, B], {"tokens": [B]})
+    assert without(row(tokens=[B]), frozenset({A})) is None
+    assert without(row(tokens=[A], status="SENDING"), frozenset({A})) is None
+    assert without(row(tokens=None), frozenset({A})) is None
+
+
+def test_waits_together_last_for_hours_of_outage() -> None:
+    waits = [concluded(attempt(attempts=done), Busy("429")).retry_in or 0 for done in range(ATTEMPTS - 1)]
+    assert sum(waits) > timedelta(hours=5).total_seconds()
+    assert all(earlier < later or later == 900 for earlier, later in pairwise(waits))

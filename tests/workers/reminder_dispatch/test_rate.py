@@ -1,0 +1,38 @@
+"""No more recipients in a second than Expo allows, in catch-up floods as in normal times."""
+
+import asyncio
+
+from tests.virtual_time import clock, virtual
+from workers.reminder_dispatch.rate import PER_SECOND, WINDOW, RateCap
+
+
+async def passed(sizes: list[int]) -> list[tuple[float, int]]:
+    cap, times = RateCap(clock=clock), []
+
+    async def one(size: int) -> None:
+        await cap.take(size)
+        times.append((clock(), size))
+
+    await asyncio.gather(*(one(size) for size in sizes))
+    return times
+
+
+def test_no_window_of_a_second_holds_more_than_the_limit() -> None:
+    times = virtual(passed([100, 37, 100, 1, 99, 100] * 20))
+    for start, _ in times:
+        assert sum(size for at, size in times if start <= at < start + 1) <= PER_SECOND
+
+
+def test_the_limit_is_used() -> None:
+    times = virtual(passed([100] * 60))
+    assert times[-1][0] - times[0][0] <= 10 * WINDOW
+
+
+def test_requests_pass_in_the_order_they_came() -> None:
+    sizes = [100, 50, 100, 1] * 10
+    assert [size for _, size in virtual(passed(sizes))] == sizes
+
+
+def test_the_first_requests_do_not_wait() -> None:
+    times = virtual(passed([100] * 6))
+    assert times[-1][0] == times[0][0]

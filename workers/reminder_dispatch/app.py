@@ -1,0 +1,89 @@
+"""The reminder worker put together: ticks are looked through, due reminders are dispatched."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from pydantic import Field, SecretStr
+
+from shared import lambda_entry
+from shared.settings import Settings, read
+from shared.wiring import App, Clients
+from shared.worker import Batch, Worker
+from workers.reminder_dispatch import bus, ses
+from workers.reminder_dispatch.event import decode_due, decode_tick
+from workers.reminder_dispatch.expo import RECIPIENTS, Expo, open_session
+from workers.reminder_dispatch.handler import dispatch
+from workers.reminder_dispatch.scan import look
+from workers.reminder_dispatch.store import DynamoReminders
+
+NAME = "reminder-dispatch"
+TICKS, REMINDERS = "reminder-ticks", "reminders"
+
+LOOK_TIMEOUT = 30.0
+"""Seconds: an hour of minutes, or one minute of a hundred thousand reminders; a tick cut short keeps its progress."""
+
+DISPATCH_TIMEOUT = 30.0
+"""Seconds; a claim's lease (rules.LEASE_SECONDS) is longer."""
+
+
+class ReminderSettings(Settings):
+    reminders_table_name: str
+    event_bus_name: str
+    expo_push_url: str = Field(default="https://exp.host/--/api/v2/push/send", pattern="^https?://")
+    expo_access_token: SecretStr | None = None
+    email_sender: str | None = None
+
+
+@asynccontextmanager
+async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    """Raises SettingsError."""
+    settings = read(ReminderSettings, environment)
+    token = settings.expo_access_token
+    store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
+    queue = await clients.sender(REMINDERS)
+    async with open_session() as session:
+        expo = Expo(session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None)
+        ticks = Worker(
+            name=NAME,
+            queue=TICKS,
+            decode=decode_tick,
+            handle_batch=partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
+            timeout=LOOK_TIMEOUT,
+            concurrency=1,
+            batch=Batch(count=10, seconds=0.05),
+        )
+        reminders = Worker(
+            name=NAME,
+            queue=REMINDERS,
+            decode=decode_due,
+            handle_batch=partial(
+                dispatch,
+                store=store,
+                push=expo.push,
+                mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
+                announce=partial(bus.announce, client=await clients.open("events"), bus=settings.event_bus_name),
+                queue=queue,
+                now=_now,
+                sign=lambda: uuid4().hex,
+                dice=random.random,
+            ),
+            timeout=DISPATCH_TIMEOUT,
+            concurrency=4,
+            batch=Batch(count=RECIPIENTS, seconds=0.2),
+        )
+        yield ticks, reminders
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+APP = App(name=NAME, queues=(TICKS, REMINDERS), open_workers=open_workers)
+lambda_handler = lambda_entry.door(APP)

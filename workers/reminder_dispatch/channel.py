@@ -1,0 +1,57 @@
+"""What goes out through a channel, and the five things it may say about one recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One push notification to one device; `project` keeps apart what one request may not hold together."""
+
+    token: str
+    title: str
+    body: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The service took it; `ticket` is the service's id for it."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will never be taken as it is; `dead` says that the address itself must not be used again."""
+
+    why: str
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """It was surely not taken, for a reason that passes: the rate, an outage, no connection."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request went out and no answer came: it may have been taken."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """It was surely not taken, and will not be until a person mends credentials or an account."""
+
+    why: str
+
+
+Answer = Accepted | Refused | Busy | Lost | Misconfigured

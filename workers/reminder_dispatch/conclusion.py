@@ -1,0 +1,117 @@
+"""What a channel's answers make of an occurrence: sent, failed, unknown, or another attempt later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Any, assert_never
+
+from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.keys import due_text
+from workers.reminder_dispatch.occurrence import INDEX, LEASE, Move, Row, Status
+from workers.reminder_dispatch.rules import LONGEST_DELAY, Attempt, end_of, ended, may_resend
+
+ATTEMPTS = 30
+"""Claims of one occurrence before it is given up: with the waits below, about six hours of outage."""
+
+FIRST_WAIT = 5
+"""Seconds before the second attempt; each further wait is twice as long, up to what SQS can delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """How the occurrence goes on.
+
+    `retry_in` seconds, where there is another attempt by itself; `alarm`, where a person must act before there can be
+    one; `dead`, the tokens never to be used again; `ambiguous`, that a request may have been accepted unseen.
+    """
+
+    status: Status
+    reason: str
+    move: Move
+    dead: frozenset[str] = frozenset()
+    retry_in: int | None = None
+    alarm: str | None = None
+    ambiguous: bool = False
+
+
+def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice: float) -> Conclusion:
+    """Judge the answers, one for each recipient in order; `dice` is uniform in [0, 1).
+
+    Recipients that were answered for good are never asked again, so one that must be tried again costs the others
+    nothing.
+    """
+    state = attempt.state
+    told = list(zip(attempt.recipients, answers, strict=True))
+    dead = frozenset(token for token, answer in told if isinstance(answer, Refused) and answer.dead)
+    lost = any(isinstance(answer, Lost) for answer in answers)
+    resend = lost and may_resend(attempt.content, state)
+    again = _again(attempt, answers, resend=resend)
+    tickets = (*state.tickets, *_tickets(told, resend=resend, open_end=again is not None))
+    known: dict[str, Any] = {"tickets": list(tickets), "unknowns": state.unknowns + lost}
+    if dead or state.dead_tokens:
+        known["deadTokens"] = sorted(dead.union(state.dead_tokens))
+    expect = {"status": "SENDING", "owner": state.owner}
+
+    if again is not None:
+        put = {**known, "status": "PENDING", "reason": again.why}
+        if isinstance(again, Misconfigured):
+            move = Move(expect=expect, put=put, drop=LEASE)
+            return Conclusion(status="PENDING", reason=again.why, move=move, dead=dead, alarm=again.why, ambiguous=lost)
+        wait = _wait(state.attempts, dice)
+        move = Move(expect=expect, put={**put, "notBefore": int(now.timestamp()) + wait}, drop=LEASE)
+        return Conclusion(status="PENDING", reason=again.why, move=move, dead=dead, retry_in=wait, ambiguous=lost)
+
+    status, reason = end_of(tickets)
+    put = {**known, "status": status, **ended(now)}
+    put |= {"sentAt": due_text(now)} if status == "SENT" else {"reason": reason}
+    move = Move(expect=expect, put=put, drop=(*LEASE, *INDEX))
+    return Conclusion(status=status, reason=reason, move=move, dead=dead, ambiguous=lost)
+
+
+def without(row: Row, dead: frozenset[str]) -> Move | None:
+    """Take dead tokens out of an occurrence that is still to come; None where there is nothing to take."""
+    tokens = row.get("tokens") or ()
+    left = [token for token in tokens if token not in dead]
+    if row.get("status") != "PENDING" or len(left) == len(tokens):
+        return None
+    return Move(expect={"status": "PENDING", "tokens": tokens}, put={"tokens": left})
+
+
+def _again(attempt: Attempt, answers: Sequence[Answer], *, resend: bool) -> Busy | Lost | Misconfigured | None:
+    """Why there is another attempt: what a person must mend comes before what passes by itself."""
+    for answer in answers:
+        if isinstance(answer, Misconfigured):
+            return answer
+    if attempt.state.attempts < ATTEMPTS:
+        for answer in answers:
+            if isinstance(answer, Busy) or (isinstance(answer, Lost) and resend):
+                return answer
+    return None
+
+
+def _tickets(told: Sequence[tuple[str, Answer]], *, resend: bool, open_end: bool) -> Iterator[Mapping[str, str]]:
+    """What is known of each recipient for good; who has no ticket is asked again, unless this is the end."""
+    for token, answer in told:
+        to = {"token": token} if token else {}
+        match answer:
+            case Accepted(ticket):
+                yield {**to, "id": ticket}
+            case Refused(why):
+                yield {**to, "error": why}
+            case Lost():
+                if not (resend and open_end):
+                    yield {**to, "error": "unknown"}
+            case Busy(why) | Misconfigured(why):
+                if not open_end:
+                    yield {**to, "error": f"gave up: {why}"}
+            case other:
+                assert_never(other)
+
+
+def _wait(attempts: int, dice: float) -> int:
+    """Doubling, with a quarter of jitter either way, so that waits always grow until they reach the longest."""
+    wait = FIRST_WAIT * 2.0 ** min(attempts - 1, 20) * (0.75 + dice / 2)
+    return min(LONGEST_DELAY, ceil(wait))

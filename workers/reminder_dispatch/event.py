@@ -1,0 +1,46 @@
+"""What the two reminder queues carry: a tick of the schedule, and one due occurrence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import orjson
+from pydantic import Field, PlainSerializer, PlainValidator
+
+from shared.delivery import Delivery
+from shared.envelope import ScheduleTick, Wire, document, schedule_tick
+from workers.reminder_dispatch.keys import Key, due_text, key_of, read_due
+
+DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]
+
+
+class ReminderDue(Wire):
+    """One occurrence to send: the reminder and the UTC instant it is due, which together are its identity."""
+
+    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=512)
+    due_at: DueTime = Field(alias="dueAt")
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.reminder_id, self.due_at)
+
+
+def decode_tick(delivery: Delivery) -> ScheduleTick:
+    """Raises Reject or pydantic.ValidationError."""
+    return schedule_tick(delivery.body)
+
+
+def decode_due(delivery: Delivery) -> ReminderDue:
+    """Raises Reject or pydantic.ValidationError."""
+    return ReminderDue.model_validate(document(delivery.body))
+
+
+def due_body(reminder_id: str, due_at: datetime) -> str:
+    """The message that asks for one occurrence to be sent."""
+    return orjson.dumps({"reminderId": reminder_id, "dueAt": due_text(due_at)}).decode()
+
+
+def tick_body(tick: ScheduleTick) -> str:
+    """The same tick once more, for a look through the past that takes more than one."""
+    return orjson.dumps({"source": tick.source, "time": tick.time}, option=orjson.OPT_UTC_Z).decode()

@@ -1,0 +1,219 @@
+"""Due reminders, many at once: claim each, send all, record each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Any, Protocol, assert_never
+
+import structlog
+from opentelemetry import metrics
+
+from shared.outcome import Contended, Later
+from shared.sqs import Message, Send
+from shared.worker import BatchResult
+from workers.reminder_dispatch.channel import Answer, Note
+from workers.reminder_dispatch.conclusion import conclude, without
+from workers.reminder_dispatch.event import ReminderDue, due_body
+from workers.reminder_dispatch.keys import Key, due_text
+from workers.reminder_dispatch.occurrence import Content, Status
+from workers.reminder_dispatch.rules import Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
+from workers.reminder_dispatch.store import Reminders
+
+SOON = timedelta(minutes=2)
+"""A next occurrence due before this, or already past, is queued at once: the ticks may have left its minute behind."""
+
+LOOKS = 3
+"""Times a row is read again when it changed between reading and claiming it."""
+
+log = structlog.get_logger()
+_meter = metrics.get_meter("fleet.reminders")
+_settled = _meter.create_counter("fleet.reminders.settled", description="occurrences, by where a dispatch left them")
+_unknowns = _meter.create_counter(
+    "fleet.reminders.unknown", description="requests and claims of which nobody knows whether they were accepted"
+)
+
+
+class ChannelMisconfigured(Exception):
+    """The channel refuses us until a person mends credentials or an account; the reminder is PENDING again."""
+
+
+Settle = Callable[[Attempt, Sequence[Answer]], Awaitable[None]]
+
+
+class Push(Protocol):
+    """Sends push notifications; one answer for each note, in order."""
+
+    async def __call__(self, notes: Sequence[Note]) -> Sequence[Answer]: ...
+
+
+async def dispatch(
+    events: Sequence[ReminderDue],
+    *,
+    store: Reminders,
+    push: Push,
+    mail: Callable[[Content], Awaitable[Answer]],
+    announce: Callable[[Mapping[str, Any]], Awaitable[Answer]],
+    queue: Send,
+    now: Callable[[], datetime],
+    sign: Callable[[], str],
+    dice: Callable[[], float],
+) -> BatchResult:
+    """Send each occurrence once; `sign` makes a new claim's owner, `dice` is uniform in [0, 1).
+
+    For each: read, write the series' next occurrence, claim, send, record. The next occurrence comes first, so that
+    whatever happens to this one the series goes on; and little stands between claim and request, so that a crash
+    seldom leaves a doubt. A claim that was never recorded runs out with its lease and is then settled by the
+    reminder's policy for unknown ends.
+    """
+    due = list(dict.fromkeys(events))  # the same occurrence twice in one batch is one piece of work
+    prepared = await asyncio.gather(
+        *(_prepare(event, store=store, queue=queue, now=now, sign=sign) for event in due), return_exceptions=True
+    )
+    attempts = [found for found in prepared if isinstance(found, Attempt)]
+    pushes = [attempt for attempt in attempts if attempt.content.channel == "push"]
+    others = [attempt for attempt in attempts if attempt.content.channel != "push"]
+    settle = partial(_settle, store=store, queue=queue, now=now, dice=dice)
+    pushed, alone = await asyncio.gather(
+        asyncio.gather(_push(pushes, push=push, settle=settle), return_exceptions=True),
+        asyncio.gather(
+            *(_send(one, mail=mail, announce=announce, settle=settle) for one in others), return_exceptions=True
+        ),
+    )
+    ends: dict[ReminderDue, object] = dict(zip(due, prepared, strict=True))
+    for found in pushed:
+        each = [found] * len(pushes) if isinstance(found, BaseException) else found
+        ends |= zip((one.event for one in pushes), each, strict=True)
+    ends |= zip((one.event for one in others), alone, strict=True)
+    return [_fault(ends[event]) for event in events]
+
+
+async def _prepare(
+    event: ReminderDue, *, store: Reminders, queue: Send, now: Callable[[], datetime], sign: Callable[[], str]
+) -> Attempt | None:
+    """The occurrence, claimed; None where there is nothing (more) to send. Raises Later."""
+    for _ in range(LOOKS):
+        row = await store.load(event.key)
+        if row is None:
+            log.info("reminder_gone", reminder=event.reminder_id)
+            return None
+        at = now()
+        match judge(event, row, now=at, owner=sign()):
+            case Nothing():
+                return None
+            case Wait(why, seconds):
+                raise Later(why, after=seconds)
+            case Taken(seconds):
+                raise Contended("another worker is sending it", after=seconds)
+            case Close(status, reason, move, follow):
+                await _go_on(event.reminder_id, follow, store=store, queue=queue, at=at)
+                if await store.move(event.key, move):
+                    _report(event, row.get("channel"), status, reason)
+                    _count_unknown(row.get("onUnknown"), status == "UNKNOWN")
+                    return None
+            case Attempt() as attempt:
+                await _go_on(event.reminder_id, attempt.follow, store=store, queue=queue, at=at)
+                if await store.move(event.key, attempt.claim):
+                    _count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
+                    return attempt
+            case other:
+                assert_never(other)
+    raise Contended("the row changes faster than it can be read", after=1.0)
+
+
+async def _go_on(reminder_id: str, follow: Follow, *, store: Reminders, queue: Send, at: datetime) -> None:
+    for row in follow.rows:
+        await store.add(row)
+    if follow.due_at is not None and follow.due_at < at + SOON:
+        # Also where the row was there before: who wrote it may have died before sending this.
+        delay = max(0, ceil((follow.due_at - at).total_seconds()))
+        await queue([Message(body=due_body(reminder_id, follow.due_at), delay=delay)])
+
+
+async def _push(attempts: Sequence[Attempt], *, push: Push, settle: Settle) -> Sequence[BaseException | None]:
+    """Send all push notifications of the batch in common requests; one end for each attempt."""
+    if not attempts:
+        return []
+    answers = iter(await push([_note(attempt, token) for attempt in attempts for token in attempt.recipients]))
+    return await asyncio.gather(
+        *(settle(attempt, [next(answers) for _ in attempt.recipients]) for attempt in attempts), return_exceptions=True
+    )
+
+
+async def _send(
+    attempt: Attempt,
+    *,
+    mail: Callable[[Content], Awaitable[Answer]],
+    announce: Callable[[Mapping[str, Any]], Awaitable[Answer]],
+    settle: Settle,
+) -> None:
+    content = attempt.content
+    await settle(attempt, [await (mail(content) if content.channel == "email" else announce(detail_of(attempt)))])
+
+
+async def _settle(
+    attempt: Attempt,
+    answers: Sequence[Answer],
+    *,
+    store: Reminders,
+    queue: Send,
+    now: Callable[[], datetime],
+    dice: Callable[[], float],
+) -> None:
+    """Record what became of an attempt. Raises ChannelMisconfigured."""
+    end = conclude(attempt, answers, now=now(), dice=dice())
+    if end.dead and attempt.follow.next is not None:
+        await _forget(attempt.follow.next, end.dead, store=store)
+    _count_unknown(attempt.content.on_unknown, end.ambiguous)
+    if not await store.move(attempt.event.key, end.move):
+        # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
+        log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)
+        return
+    _report(attempt.event, attempt.content.channel, end.status, end.reason)
+    if end.alarm is not None:
+        log.error("reminder_channel_misconfigured", channel=attempt.content.channel, reason=end.alarm)
+        raise ChannelMisconfigured(end.alarm)
+    if end.retry_in is not None:
+        # A new message, because the receive count of this one means faults of ours, not of a channel.
+        event = attempt.event
+        await queue([Message(body=due_body(event.reminder_id, event.due_at), delay=end.retry_in)])
+
+
+async def _forget(key: Key, dead: frozenset[str], *, store: Reminders) -> None:
+    """Take dead tokens out of the next occurrence; where somebody else changes it just now, it finds them out itself."""
+    row = await store.load(key)
+    move = without(row, dead) if row else None
+    if move is not None:
+        await store.move(key, move)
+
+
+def _fault(end: object) -> Exception | None:
+    """What is to be reported of an event. Raises what is no Exception: a cancelled part must not pass for done."""
+    if isinstance(end, BaseException) and not isinstance(end, Exception):
+        raise end
+    return end if isinstance(end, Exception) else None
+
+
+def _note(attempt: Attempt, token: str) -> Note:
+    content = attempt.content
+    return Note(token, content.title, content.body, content.data, content.project)
+
+
+def _count_unknown(policy: Any, happened: bool) -> None:  # noqa: FBT001  read at the call as "if"
+    if happened:
+        _unknowns.add(1, {"policy": policy if policy == "at_most_once" else "at_least_once"})
+
+
+def _report(event: ReminderDue, channel: Any, status: Status, reason: str) -> None:
+    _settled.add(1, {"status": status, "channel": str(channel)})
+    log.info(
+        "reminder_settled",
+        reminder=event.reminder_id,
+        due_at=due_text(event.due_at),
+        channel=channel,
+        status=status,
+        reason=reason or None,
+    )

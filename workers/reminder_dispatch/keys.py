@@ -1,0 +1,97 @@
+"""Where a reminder lies in its table: its keys, its minute of the due index, its shard."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+SHARDS = 16
+"""Index keys per minute: 100,000 reminders due in one minute put 6,366 on the fullest of sixteen."""
+
+MINUTE = timedelta(minutes=1)
+
+_DUE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A row's primary key as it stands in the table."""
+
+    pk: str
+    sk: str
+
+
+def key_of(reminder_id: str, due_at: datetime) -> Key:
+    """The key of one occurrence."""
+    return Key(f"REMINDER#{reminder_id}", f"AT#{due_text(due_at)}")
+
+
+def identity_of(key: Key) -> tuple[str, datetime]:
+    """The reminder id and the due instant that a key names. Raises ValueError, whose text names the faulty part."""
+    kind, _, reminder_id = key.pk.partition("#")
+    if kind != "REMINDER" or not reminder_id:
+        raise ValueError("PK: not REMINDER# and an id")
+    kind, _, due = key.sk.partition("#")
+    if kind != "AT":
+        raise ValueError("SK: not AT# and a due time")
+    try:
+        return reminder_id, read_due(due)
+    except ValueError as error:
+        raise ValueError("SK: the due time is not like 2026-11-21T09:00:00Z") from error
+
+
+def due_text(due_at: datetime) -> str:
+    """As in keys and messages: whole seconds, UTC, a Z."""
+    return due_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_due(text: Any) -> datetime:
+    """Reads what `due_text` writes, and nothing else, because the text is part of keys. Raises ValueError."""
+    if not isinstance(text, str) or not _DUE.fullmatch(text):
+        raise ValueError("a due time is like 2026-11-21T09:00:00Z")
+    return datetime.fromisoformat(text)
+
+
+def minute_of(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+def minute_text(minute: datetime) -> str:
+    """As in index keys and in the cursor; sorts as time does."""
+    return minute.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def read_minute(text: Any) -> datetime | None:
+    """Reads what `minute_text` writes; None for anything else."""
+    if not isinstance(text, str) or not _MINUTE.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def shard_of(reminder_id: str) -> int:
+    return int(hashlib.sha256(reminder_id.encode()).hexdigest()[:8], 16) % SHARDS
+
+
+def bucket(minute: datetime, shard: int) -> str:
+    """The index key (GSI1PK) under which one shard's reminders of one minute are found."""
+    return f"DUE#{minute_text(minute)}#{shard:02d}"
+
+
+def index_keys(reminder_id: str, due_at: datetime) -> dict[str, str]:
+    """The two index attributes of an occurrence that still has to be sent."""
+    return {
+        "GSI1PK": bucket(due_at, shard_of(reminder_id)),
+        "GSI1SK": f"{due_text(due_at)}#{reminder_id}",
+    }
+
+
+def event_id(reminder_id: str, due_at: datetime) -> str:
+    """The same id for the same occurrence, however often its event is put on the bus (41 characters, [a-z0-9-])."""
+    return "reminder-" + hashlib.sha256(f"{reminder_id}#{due_text(due_at)}".encode()).hexdigest()[:32]

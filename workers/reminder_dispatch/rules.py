@@ -1,0 +1,235 @@
+"""What to do about a due occurrence as its row stands: leave it, wait, end it, or claim and send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from workers.reminder_dispatch.event import ReminderDue
+from workers.reminder_dispatch.keys import Key, due_text, event_id, key_of
+from workers.reminder_dispatch.occurrence import (
+    INDEX,
+    LEASE,
+    Content,
+    Malformed,
+    Move,
+    Row,
+    State,
+    Status,
+    read_content,
+    read_series,
+    read_state,
+    skipped,
+    successor,
+)
+from workers.reminder_dispatch.recurrence import following
+from workers.reminder_dispatch.rule_text import BadRule
+
+LEASE_SECONDS = 60
+"""How long a claim holds. Longer than the handler's timeout: who still holds the lease is still sending, or dead."""
+
+KEPT = timedelta(days=30)
+"""How long an ended occurrence stays in its table."""
+
+LONGEST_DELAY = 900
+"""Seconds by which SQS can delay a message."""
+
+RESENDS = 1
+"""Times an occurrence whose fate is unknown is sent again under `at_least_once`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The message may go: the occurrence has ended, or a tick will find it at its minute."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Too early; again in `seconds`."""
+
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another worker is sending it, for at most `seconds` more."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """How the series goes on: rows to write where there are none yet, and the next occurrence among them."""
+
+    rows: tuple[Row, ...] = ()
+    next: Key | None = None
+    due_at: datetime | None = None
+
+
+SERIES_ENDS = Follow()
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The occurrence ends without being sent (again)."""
+
+    status: Status
+    reason: str
+    move: Move
+    follow: Follow = SERIES_ENDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The occurrence is to be claimed by `claim` and then sent to `recipients` (tokens for push, one "" else).
+
+    `state` is the row's state once the claim is written.
+    """
+
+    event: ReminderDue
+    claim: Move
+    state: State
+    content: Content
+    recipients: tuple[str, ...]
+    follow: Follow
+
+
+def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Nothing | Wait | Taken | Close | Attempt:
+    """What to do about an occurrence; `owner` signs the claim. Whatever is wrong with the row ends it with a reason."""
+    try:
+        state = read_state(row)
+        if (held := _held(state, event.due_at, now)) is not None:
+            return held
+        follow = _follow(row, event, now)
+    except (Malformed, BadRule) as fault:
+        return _close(row, "FAILED", str(fault), now)
+    try:
+        content = read_content(row)
+    except Malformed as fault:
+        return _close(row, "FAILED", str(fault), now, follow)
+    recipients = _recipients(content, state)
+    if (end := _end_unsent(content, state, recipients, late_by=now - event.due_at)) is not None:
+        return _close(row, *end, now, follow)
+    claimed = {
+        "status": "SENDING",
+        "owner": owner,
+        "claimedUntil": int(now.timestamp()) + LEASE_SECONDS,
+        "attempts": state.attempts + 1,
+        "unknowns": state.unknowns + (state.status == "SENDING"),
+    }
+    return Attempt(
+        event=event,
+        claim=Move(expect=_seen(row), put=claimed, drop=("notBefore", "reason")),
+        state=State.model_validate({**row, **claimed}),
+        content=content,
+        recipients=recipients,
+        follow=follow,
+    )
+
+
+def spoiled(row: Row, why: str, *, now: datetime) -> Move:
+    """Take a row that can never be sent out of the due index, with the reason on it."""
+    return _close(row, "FAILED", why, now).move
+
+
+def may_resend(content: Content, state: State) -> bool:
+    """Whether an occurrence that may have been accepted is sent once more: its own policy says so."""
+    return content.on_unknown == "at_least_once" and state.unknowns < RESENDS
+
+
+def end_of(tickets: tuple[Mapping[str, str], ...]) -> tuple[Status, str]:
+    """UNKNOWN if one recipient's fate is; else SENT if one was reached; else FAILED with the first reason."""
+    errors = [ticket["error"] for ticket in tickets if "error" in ticket]
+    if "unknown" in errors:
+        return "UNKNOWN", "no answer"
+    if len(errors) < len(tickets):
+        return "SENT", ""
+    return "FAILED", errors[0]
+
+
+def ended(now: datetime) -> dict[str, Any]:
+    """What every ended row carries: when DynamoDB may delete it."""
+    return {"TTL": int((now + KEPT).timestamp())}
+
+
+def detail_of(attempt: Attempt) -> dict[str, Any]:
+    """The bus event `reminder.due`: the same id for the same occurrence, so that consumers can tell a repetition."""
+    return {
+        "id": event_id(attempt.event.reminder_id, attempt.event.due_at),
+        "tenantId": attempt.content.tenant_id,
+        "reminderId": attempt.event.reminder_id,
+        "dueAt": due_text(attempt.event.due_at),
+        "title": attempt.content.title,
+        "body": attempt.content.body,
+        "data": attempt.content.data,
+    }
+
+
+def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Taken | None:
+    match state.status:
+        case "SENT" | "FAILED" | "UNKNOWN":
+            return Nothing("ended before")
+        case "SENDING":
+            left = state.claimed_until - now.timestamp()
+            return Taken(left) if left > 0 else None
+        case "PENDING":
+            early = (due_at - now).total_seconds()
+            if early > LONGEST_DELAY:
+                return Nothing("not due for long")
+            if early > 0:
+                return Wait("not due yet", early)
+            left = state.not_before - now.timestamp()
+            return Wait("waiting for its next attempt", left) if left > 0 else None
+        case other:
+            assert_never(other)
+
+
+def _end_unsent(
+    content: Content, state: State, recipients: tuple[str, ...], *, late_by: timedelta
+) -> tuple[Status, str] | None:
+    """Why an occurrence ends here, without (another) request; None where it is to be sent."""
+    late = content.max_lateness is not None and late_by > timedelta(seconds=content.max_lateness)
+    # SENDING here means that a lease ran out: a worker died between claim and record.
+    if state.status == "SENDING" and (late or not may_resend(content, state)):
+        return "UNKNOWN", "claim expired"
+    if not late and recipients:
+        return None
+    if state.tickets:
+        return end_of(state.tickets)
+    return "FAILED", "late" if late else "tokens: none left"
+
+
+def _recipients(content: Content, state: State) -> tuple[str, ...]:
+    if content.channel != "push":
+        return ("",)
+    answered = {ticket.get("token") for ticket in state.tickets}
+    return tuple(token for token in dict.fromkeys(content.tokens) if token not in answered)
+
+
+def _follow(row: Row, event: ReminderDue, now: datetime) -> Follow:
+    series = read_series(row)
+    if series is None:
+        return SERIES_ENDS
+    found = following(series, event.due_at)
+    forget_at = ended(now)["TTL"]
+    rows = [skipped(row, event.reminder_id, series, moment, forget_at=forget_at) for moment in found.skipped]
+    if found.next is None:
+        return Follow(rows=tuple(rows))
+    rows.append(successor(row, event.reminder_id, series, found.next))
+    due = found.next.instant
+    return Follow(rows=tuple(rows), next=key_of(event.reminder_id, due), due_at=due)
+
+
+def _close(row: Row, status: Status, reason: str, now: datetime, follow: Follow = SERIES_ENDS) -> Close:
+    put = {"status": status, "reason": reason, **ended(now)} if reason else {"status": status, **ended(now)}
+    return Close(status, reason, Move(expect=_seen(row), put=put, drop=(*LEASE, "notBefore", *INDEX)), follow)
+
+
+def _seen(row: Row) -> dict[str, Any]:
+    """What a row must still be for a decision about it to count: `attempts` tells one PENDING from the next."""
+    return {"status": row.get("status"), "attempts": row.get("attempts")}

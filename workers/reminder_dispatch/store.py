@@ -1,0 +1,156 @@
+"""The reminders table: what is due in a minute, one row read, one row moved by condition, one row added once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from workers.reminder_dispatch.keys import Key, bucket, minute_text, read_minute
+from workers.reminder_dispatch.occurrence import Move, Row
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+INDEX_NAME = "GSI1"
+PAGE = 500
+"""Rows of one page of the due index: five batches of messages per shard and second stay small in memory."""
+
+_CURSOR = Key("TICK", "CURSOR")
+_SEEN_BY_A_TICK = {"#p": "PK", "#k": "SK", "#s": "status", "#c": "claimedUntil", "#n": "notBefore"}
+
+
+class Reminders(Protocol):
+    """The table as the handlers see it."""
+
+    async def cursor(self) -> datetime | None:
+        """The first minute that is not wholly queued; None before the first tick, or if it cannot be read."""
+
+    async def advance(self, minute: datetime) -> None:
+        """Move the cursor forward; a cursor that is further already stays."""
+
+    def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
+        """Keys, status, claimedUntil and notBefore of what the due index holds under one minute and shard."""
+
+    async def load(self, key: Key) -> Row | None:
+        """The whole row, read consistently."""
+
+    async def move(self, key: Key, move: Move) -> bool:
+        """Whether the row existed, was as the move expects, and has been changed."""
+
+    async def add(self, row: Row) -> bool:
+        """Whether there was no such row and it has been written."""
+
+
+class DynamoReminders:
+    """Reminders in DynamoDB. Raises botocore's errors, but for lost conditions, which are answers."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def cursor(self) -> datetime | None:
+        found = await self.load(_CURSOR)
+        return read_minute(found.get("minute")) if found else None
+
+    async def advance(self, minute: datetime) -> None:
+        try:
+            await self._client.update_item(
+                TableName=self._table,
+                Key=_typed({"PK": _CURSOR.pk, "SK": _CURSOR.sk}),
+                UpdateExpression="SET #m = :m, #e = :e",
+                ConditionExpression="attribute_not_exists(#m) OR #m < :m",
+                ExpressionAttributeNames={"#m": "minute", "#e": "entity"},
+                ExpressionAttributeValues=_typed({":m": minute_text(minute), ":e": "cursor"}),
+            )
+        except ClientError as error:
+            _unless_condition(error)
+
+    async def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
+        start: dict[str, Any] = {}
+        while True:
+            page = await self._client.query(
+                TableName=self._table,
+                IndexName=INDEX_NAME,
+                KeyConditionExpression="GSI1PK = :bucket",
+                ExpressionAttributeValues=_typed({":bucket": bucket(minute, shard)}),
+                ProjectionExpression=", ".join(_SEEN_BY_A_TICK),
+                ExpressionAttributeNames=_SEEN_BY_A_TICK,
+                Limit=PAGE,
+                **start,
+            )
+            if page["Items"]:
+                yield [_plain(item) for item in page["Items"]]
+            if not page.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def load(self, key: Key) -> Row | None:
+        found = await self._client.get_item(
+            TableName=self._table, Key=_typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
+        )
+        return _plain(found["Item"]) if "Item" in found else None
+
+    async def move(self, key: Key, move: Move) -> bool:
+        names = {"#pk": "PK"}
+        values: dict[str, Any] = {}
+        conditions, sets, drops = ["attribute_exists(#pk)"], [], []
+        for number, (name, value) in enumerate(move.expect.items()):
+            names[f"#e{number}"] = name
+            if value is None:
+                conditions.append(f"attribute_not_exists(#e{number})")
+            else:
+                conditions.append(f"#e{number} = :e{number}")
+                values[f":e{number}"] = value
+        for number, (name, value) in enumerate(move.put.items()):
+            names[f"#p{number}"], values[f":p{number}"] = name, value
+            sets.append(f"#p{number} = :p{number}")
+        for number, name in enumerate(move.drop):
+            names[f"#d{number}"] = name
+            drops.append(f"#d{number}")
+        try:
+            await self._client.update_item(
+                TableName=self._table,
+                Key=_typed({"PK": key.pk, "SK": key.sk}),
+                UpdateExpression="SET " + ", ".join(sets) + (" REMOVE " + ", ".join(drops) if drops else ""),
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=_typed(values),
+            )
+        except ClientError as error:
+            _unless_condition(error)
+            return False
+        return True
+
+    async def add(self, row: Row) -> bool:
+        try:
+            await self._client.put_item(
+                TableName=self._table,
+                Item=_typed(row),
+                ConditionExpression="attribute_not_exists(#pk)",
+                ExpressionAttributeNames={"#pk": "PK"},
+            )
+        except ClientError as error:
+            _unless_condition(error)
+            return False
+        return True
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    serializer = TypeSerializer()
+    return {
+        name: serializer.serialize(list(value) if isinstance(value, tuple) else value) for name, value in values.items()
+    }
+
+
+def _plain(item: Mapping[str, Any]) -> Row:
+    deserializer = TypeDeserializer()
+    return {name: deserializer.deserialize(value) for name, value in item.items()}
+
+
+def _unless_condition(error: ClientError) -> None:
+    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+        raise error
