@@ -53,6 +53,7 @@ class Letter:
     attributes: Mapping[str, Attribute]
     group: str | None
     trace_header: str | None
+    message_id: str = ""
 
 
 def idempotency_key(body: str, attributes: Mapping[str, Attribute]) -> str:
@@ -109,7 +110,7 @@ def letter(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, tra
         attributes = dict(delivery.attributes)
     else:
         attributes[ATTRIBUTE] = Attribute("String", text=text)
-    return Letter(delivery.body, attributes, delivery.group, delivery.trace_header)
+    return Letter(delivery.body, attributes, delivery.group, delivery.trace_header, delivery.message_id)
 
 
 def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, trace_id: str) -> dict[str, Any]:

@@ -26,6 +26,9 @@ from shared.worker import Worker
 
 log = structlog.get_logger()
 
+LAST_WORD = 2.0
+"""Seconds for telling the collector what is left; a dead one does not keep the container from ending."""
+
 
 async def run(app: App, environment: Mapping[str, str]) -> None:
     """Consume until SIGTERM or SIGINT, then drain and return. Raises SettingsError before anything is received.
@@ -44,8 +47,8 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
         async with asyncio.TaskGroup() as group:
             for poller in pollers:
                 group.create_task(poller.run(stop))
-    tracing.flush()
-    metrics.flush()
+    tracing.flush(seconds=LAST_WORD)
+    metrics.flush(seconds=LAST_WORD)
     log.info("worker_stopped", worker=app.name)
 
 

@@ -18,9 +18,6 @@ Image = Mapping[str, Mapping[str, Any]]
 """A DynamoDB item in its typed JSON form ({"name": {"S": "x"}}): numbers stay strings, nothing is rounded."""
 
 
-_BUSINESS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
 class Wire(BaseModel):
     """A body as it comes over the wire: frozen, unknown fields ignored, names as AWS spells them."""
 
@@ -42,11 +39,10 @@ class BusEvent(Wire):
     def key(self) -> str:
         """The event's business id: `detail.id` where the producer gave one, for EventBridge's own id is new each time.
 
-        It becomes part of table keys and HTTP headers: what is longer than 64 characters, or not made of letters,
-        digits, `-` and `_`, is no business id.
+        Any text: who puts it into a table key or a header makes it fit there.
         """
         own = self.detail.get("id")
-        return own if isinstance(own, str) and _BUSINESS_ID.fullmatch(own) else self.id
+        return own if isinstance(own, str) and own else self.id
 
 
 class ScheduleTick(Wire):

@@ -38,7 +38,7 @@ class Intake:
     """Polls one queue until it is stopped.
 
     Each poll reserves its slots before it asks, so that no message comes that could not be started. A full receive opens
-    a further poll while there is room; a thin one lets all but one end. `polled_at` is the clock at the last answer.
+    a further poll while there is room; a thin one lets all but one end.
     """
 
     def __init__(
@@ -65,9 +65,15 @@ class Intake:
         self._failures = 0
         self._stopping = False
         self._asking: set[asyncio.Task[None]] = set()
+        self._polled_at = clock()
+        self._without_room = 0
         self.linger = 0.0
-        self.polled_at = clock()
         self.has_polled = False
+
+    @property
+    def polled_at(self) -> float:
+        """The clock at the last answer; now, while there is no room to ask (busy, paused) and while it ends."""
+        return self._clock() if self._without_room or self._stopping else self._polled_at
 
     async def run(self, stop: asyncio.Event) -> float:
         """Poll until told to stop, then end the open polls; by when the drain must be over."""
@@ -97,7 +103,7 @@ class Intake:
             return
         self._slots.give(limit - len(deliveries))
         self._failures = 0
-        self.polled_at, self.has_polled = self._clock(), True
+        self._polled_at, self.has_polled = self._clock(), True
         if self._stopping:
             self._slots.give(len(deliveries))
             await self._give_back(deliveries)
@@ -117,6 +123,15 @@ class Intake:
             self._asking.discard(task)
 
     async def _room(self) -> int:
+        self._without_room += 1
+        try:
+            return await self._reserved()
+        finally:
+            self._without_room -= 1
+            if not self._failures:  # having been busy is no fault
+                self._polled_at = self._clock()
+
+    async def _reserved(self) -> int:
         while True:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()

@@ -69,8 +69,10 @@ class Leases:
     async def give_back(self, deliveries: Sequence[Delivery], *, seconds: float) -> None:
         """Stop keeping these leases and let the messages be seen again in `seconds`."""
         ours = [each for each in deliveries if self._leases.pop(each, None) is not None]
-        if ours:
-            await self._queue.extend(ours, seconds=seconds)
+        refused = await self._queue.extend(ours, seconds=seconds) if ours else []
+        if refused:  # they come back by themselves when their visibility timeout ends
+            codes = sorted({each.code for each in refused})
+            log.warning("give_back_refused", queue=self._queue.name, count=len(refused), codes=codes)
 
     async def keep(self) -> None:
         """Extend leases until cancelled. Survives failing calls: what failed is tried again while time is left."""

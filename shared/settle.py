@@ -94,7 +94,7 @@ class Deletes:
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
-        with tracing.settling(self._queue.name, how="delete"):
+        with tracing.settling(self._queue.name, how="delete", deliveries=held):
             try:
                 refused = await self._queue.delete(held)
             except Exception as error:

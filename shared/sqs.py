@@ -152,6 +152,8 @@ class SqsQueue:
     async def bury(self, letter: Letter) -> None:
         """Send a letter to the dead-letter queue; raises where that is not certain."""
         options: dict[str, Any] = {"MessageGroupId": letter.group} if letter.group else {}
+        if self._dead_letter_url.endswith(".fifo"):  # one letter for each message that died, however often it is sent
+            options["MessageDeduplicationId"] = letter.message_id
         if letter.trace_header:
             options["MessageSystemAttributes"] = {
                 "AWSTraceHeader": {"DataType": "String", "StringValue": letter.trace_header}

@@ -37,7 +37,7 @@ class Clients:
         self._environment = environment
         self._pool = pool
         self._stack = AsyncExitStack()
-        self._opened: dict[tuple[str, str | None], Any] = {}
+        self._opened: dict[tuple[str, str | None, int], Any] = {}
         self._opening = asyncio.Lock()
         self._session: Any = None
 
@@ -48,15 +48,15 @@ class Clients:
         self._opened.clear()
         await self._stack.aclose()
 
-    async def open(self, service: str, *, endpoint_url: str | None = None) -> Any:
+    async def open(self, service: str, *, endpoint_url: str | None = None, attempts: int = 4) -> Any:
         """The process's client of an AWS service, by botocore's name ("dynamodb"); credentials, region and
-        AWS_ENDPOINT_URL are botocore's business.
+        AWS_ENDPOINT_URL are botocore's business. `attempts` of one call, together; 1 where a repetition would show.
         """
+        key = (service, endpoint_url, attempts)
         async with self._opening:
-            found = self._opened.get((service, endpoint_url))
-            if found is None:
-                found = self._opened[service, endpoint_url] = await self._enter(service, endpoint_url)
-            return found
+            if key not in self._opened:
+                self._opened[key] = await self._enter(*key)
+            return self._opened[key]
 
     async def queue(self, name: str) -> SqsQueue:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
@@ -80,17 +80,17 @@ class Clients:
             raise SettingsError(f"set or mend these environment variables: {faults}")
         return [self._environment[name] for name in names]
 
-    async def _enter(self, service: str, endpoint_url: str | None) -> Any:
+    async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         from botocore.exceptions import NoRegionError
 
         try:
-            return await self._stack.enter_async_context(self._client(service, endpoint_url))
+            return await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
         except NoRegionError as error:
             raise SettingsError(
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
 
-    def _client(self, service: str, endpoint_url: str | None) -> Any:
+    def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3
         from aiobotocore.config import AioConfig
 
@@ -100,7 +100,7 @@ class Clients:
             max_pool_connections=self._pool,
             connect_timeout=5,
             read_timeout=40,  # twice the longest poll
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             user_agent_extra="sqs-worker-fleet",
         )

@@ -10,7 +10,11 @@ Seen = TypeVar("Seen")
 
 
 async def until(
-    predicate: Callable[[], Seen | Awaitable[Seen | None] | None], *, seconds: float = 10.0, what: str = "", pause: float = 0.02
+    predicate: Callable[[], Seen | Awaitable[Seen | None] | None],
+    *,
+    seconds: float = 10.0,
+    what: str = "",
+    pause: float = 0.02,
 ) -> Seen:
     """Call `predicate` until it answers something true, and return that.
 

@@ -87,7 +87,7 @@ def test_it_fits_lambda_with_room_to_spare(unpacked: Path) -> None:
 
 def test_for_another_platform_it_holds_that_platforms_wheels_and_no_byte_code(tmp_path: Path) -> None:
     target = tmp_path / "arm.zip"
-    command = [sys.executable, "-m", "workers.local.bundle", target, "--platform", "aarch64-unknown-linux-gnu"]
+    command = [sys.executable, "-m", "workers.local.bundle", str(target), "--platform", "aarch64-unknown-linux-gnu"]
     done = subprocess.run([*command, "--python", "3.13"], capture_output=True, text=True, check=True)
     with zipfile.ZipFile(target) as archive:
         names = archive.namelist()

@@ -59,7 +59,7 @@ def test_pips_environment_outranks_its_files() -> None:
 def test_the_command_line_builds_it_and_says_so_once(tmp_path: Path) -> None:
     lock, home = tmp_path / "lock.txt", tmp_path / "home"
     lock.write_text("# nothing\n")
-    command = [sys.executable, "-m", "workers.local.environments", home, lock]
+    command = [sys.executable, "-m", "workers.local.environments", str(home), str(lock)]
     first = subprocess.run(command, capture_output=True, text=True, check=True)
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "building" in first.stderr
@@ -70,7 +70,7 @@ def test_the_command_line_builds_it_and_says_so_once(tmp_path: Path) -> None:
 def test_the_command_line_fails_with_the_reason(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("structlog==26.1.0\n")
-    command = [sys.executable, "-m", "workers.local.environments", tmp_path / "home", lock]
+    command = [sys.executable, "-m", "workers.local.environments", str(tmp_path / "home"), str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "cannot build" in done.stderr

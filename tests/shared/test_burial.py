@@ -153,7 +153,7 @@ def test_the_fuller_a_message_the_shorter_its_envelope() -> None:
 
 def test_a_message_without_any_room_is_buried_as_it_came() -> None:
     full = nearly_full(0, ten())
-    assert buried(full) == Letter(full.body, full.attributes, None, None)
+    assert buried(full) == Letter(full.body, full.attributes, None, None, full.message_id)
 
 
 @settings(max_examples=60)  # its messages are a mebibyte long

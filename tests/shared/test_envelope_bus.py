@@ -78,13 +78,13 @@ def test_a_time_without_an_offset_is_refused(time: str | None) -> None:
         schedule_tick(json.dumps({"source": "scheduler", "time": time}))
 
 
-@pytest.mark.parametrize("own", ["up_1", "A-z_0", "x" * 64])
+@pytest.mark.parametrize("own", ["up_1", "order:42", "a b", "x" * 100, "zażółć"])
 def test_the_key_of_an_event_is_its_business_id(own: str) -> None:
     assert bus_event(event(detail={"id": own})).key == own
 
 
-@pytest.mark.parametrize("own", [None, "", 42, ["a"], "x" * 65, "a#b", "a b", "a\r\nX-Evil: 1", "zażółć", "up_1\n"])
-def test_what_could_not_stand_in_a_key_or_a_header_is_no_business_id(own: object) -> None:
+@pytest.mark.parametrize("own", [None, "", 42, ["a"]])
+def test_what_is_no_text_is_no_business_id(own: object) -> None:
     assert bus_event(event(detail={"id": own})).key == EVENT["id"]
 
 

@@ -290,3 +290,22 @@ def test_no_more_batches_run_at_once_than_the_worker_allows() -> None:
         assert len(batches.seen) == 2
 
     virtual(story())
+
+
+def test_a_container_whose_slots_are_all_busy_is_alive() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1_000), concurrency=1)
+        rig.queue.put("a")
+        await rig.runs_for(500)
+        assert clock() - rig.poller.polled_at == 0
+
+    virtual(story())
+
+
+def test_the_first_poll_does_not_wait_so_that_an_idle_container_is_ready_at_once() -> None:
+    async def story() -> None:
+        rig = Rig(at_once)
+        await rig.runs_for(0.1)
+        assert rig.poller.has_polled
+
+    virtual(story())
