@@ -30,7 +30,7 @@ dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-
 
 test: setup  ## every test but the LocalStack runs, with coverage
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest -m "not localstack" $(ARGS)
+	@$(RUN)/coverage run -m pytest -n 2 --dist loadfile -m "not localstack" $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 

@@ -7,7 +7,7 @@ from shared.delivery import Delivery
 from shared.intake import Pace
 from shared.worker import Batch, BatchResult
 from tests.shared.rig import Rig, at_once, taking
-from tests.virtual_time import clock, virtual
+from tests.virtual_time import virtual
 
 
 def test_every_message_is_handled_once_and_deleted_in_batches() -> None:
@@ -86,21 +86,6 @@ def test_polling_survives_every_fault_and_is_back_within_ten_seconds_of_its_end(
         await rig.runs_for(11)
         assert rig.ended == ["a"]
         await rig.drains()
-
-    virtual(story())
-
-
-def test_the_watchdog_sees_a_queue_whose_polls_fail() -> None:
-    async def story() -> None:
-        rig = Rig(at_once)
-
-        def broken() -> None:
-            raise ConnectionResetError
-
-        await rig.runs_for(100)
-        rig.queue.fail_receive = broken
-        await rig.runs_for(100)
-        assert clock() - rig.poller.polled_at > 60
 
     virtual(story())
 
@@ -288,24 +273,5 @@ def test_no_more_batches_run_at_once_than_the_worker_allows() -> None:
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(50)
         assert len(batches.seen) == 2
-
-    virtual(story())
-
-
-def test_a_container_whose_slots_are_all_busy_is_alive() -> None:
-    async def story() -> None:
-        rig = Rig(taking(1_000), concurrency=1)
-        rig.queue.put("a")
-        await rig.runs_for(500)
-        assert clock() - rig.poller.polled_at == 0
-
-    virtual(story())
-
-
-def test_the_first_poll_does_not_wait_so_that_an_idle_container_is_ready_at_once() -> None:
-    async def story() -> None:
-        rig = Rig(at_once)
-        await rig.runs_for(0.1)
-        assert rig.poller.has_polled
 
     virtual(story())
