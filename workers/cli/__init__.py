@@ -21,6 +21,11 @@ COMMANDS = {
     "demo": Entry("workers.cli.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "doctor": Entry("workers.cli.doctor:doctor", "Check endpoint, credentials and every resource; say what to do."),
     "archive": Entry("workers.cli.archive:archive", "Verify the audit archive, or write its next digest."),
+    "dlq": Entry("workers.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
+    "audit": Entry("workers.cli.audit:audit", "The log of what people did to dead letters."),
+    "pause": Entry("workers.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
+    "resume": Entry("workers.cli.controls:resume", "End a pause."),
+    "limit": Entry("workers.cli.controls:limit", "Change a running worker's concurrency or rate."),
     "stand-ins": Entry("workers.cli.stand_ins:stand_ins", "Serve what emulators lack (development only)."),
 }
 
@@ -43,12 +48,34 @@ class Lazily(click.Group):
             formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
 
 
+def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) -> None:
+    if shell is None:
+        return
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.BadParameter(f"no completion for {shell}: bash, zsh and fish have one")
+    click.echo(found(fleet, {}, "fleet", "_FLEET_COMPLETE").source())
+    ctx.exit()
+
+
 @click.group(
     cls=Lazily,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration.",
 )
 @click.version_option(package_name="sqs-worker-fleet", prog_name="fleet")
+@click.option(
+    "--show-completion",
+    is_flag=False,
+    flag_value="bash",
+    metavar="SHELL",
+    is_eager=True,
+    expose_value=False,
+    callback=_show_completion,
+    help="Print the completion script for bash (or zsh, fish), to be sourced.",
+)
 def fleet() -> None:
     """A fleet of SQS workers: reminders, webhooks, uploads and audit.
 

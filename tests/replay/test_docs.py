@@ -1,0 +1,42 @@
+"""docs/dlq.md tells of every command, option, setting and exit code there is, and of none that is not."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.replay.schemas import PLACE, schema
+from workers.cli.dlq import dlq
+from workers.replay.settings import ReplaySettings
+from workers.replay.shapes import SHAPES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "dlq.md").read_text()
+OPTIONS = {name for command in dlq.commands.values() for each in command.params for name in each.opts}
+UNTOLD = {"--env-file", "--no-color", "--output", "--bucket", "--archive-id"}
+
+
+def test_every_command_is_told_of() -> None:
+    assert [name for name in dlq.commands if f"`{name}" not in PAGE and f"fleet dlq {name}" not in PAGE] == []
+
+
+def test_every_option_is_told_of_and_none_is_made_up() -> None:
+    told = {*re.findall(r"--[a-z-]+[a-z]", PAGE)}
+    assert {each for each in OPTIONS if each.startswith("--")} - told - UNTOLD == set()
+    assert told - OPTIONS == set()
+
+
+def test_every_setting_and_shape_is_told_of() -> None:
+    assert [name for name in ReplaySettings.model_fields if f"`{name.upper()}`" not in PAGE] == []
+    assert [name for name in SHAPES if f"`{name}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("command", dlq.commands.values(), ids=[*dlq.commands])
+def test_every_command_speaks_json_and_never_needs_to_ask(command: click.Command) -> None:
+    names = {name for each in command.params for name in each.opts}
+    assert {"--json", "--no-input", "--no-color", "--env-file"} <= names
+
+
+@pytest.mark.parametrize("path", sorted(PLACE.glob("dlq-*.json")), ids=lambda path: path.name)
+def test_every_published_schema_is_a_schema(path: Path) -> None:
+    schema(path.name.removesuffix(".schema.json"))

@@ -1,0 +1,91 @@
+"""Every letter that the fleet parks carries its whole reason: over all workers and all kinds of failure."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from shared.burial import ATTRIBUTE, Letter
+from shared.delivery import Attribute, Delivery
+from shared.outcome import Later, Reject
+from shared.pipeline import Pipeline
+from shared.worker import Worker
+from tests.fakes import delivery
+from workers import roster
+from workers.replay.mend import READERS, check
+
+REQUIRED = """
+    version worker source_queue error_type message stack fingerprint attempts first_failure last_failure
+    idempotency_key original_message_id trace_id
+""".split()
+
+
+def decode(given: Delivery) -> object:
+    check(given.body, queue=given.queue)
+    return given
+
+
+async def fails(_: object) -> None:
+    raise ConnectionError("the secret of a customer")
+
+
+async def rejects(_: object) -> None:
+    raise Reject("endpoint is gone")
+
+
+async def postpones(_: object) -> None:
+    raise Later("busy", after=10)
+
+
+def accepts(_: Delivery) -> object:
+    return object()
+
+
+Handle = Callable[[Any], Awaitable[None]]
+KINDS: dict[str, tuple[Callable[[Delivery], object], Handle, int, str]] = {
+    "unreadable": (decode, fails, 1, "NotMended"),
+    "rejected": (accepts, rejects, 2, "Reject"),
+    "out of receives": (accepts, fails, 5, "ConnectionError"),
+    "always later": (accepts, postpones, 5, "Later"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("worker", roster.WORKERS)
+@pytest.mark.parametrize("queue", READERS)
+async def test_a_parked_letter_has_every_required_field(queue: str, worker: str, kind: str) -> None:
+    read, handle, attempt, error_type = KINDS[kind]
+    parked: list[Letter] = []
+
+    async def bury(dead: Letter) -> None:
+        parked.append(dead)
+
+    async def hide(_: Delivery, seconds: float) -> None:
+        raise AssertionError("this message is dead")
+
+    dying = delivery(
+        '{"customer": "Ada Lovelace"}',
+        queue=queue,
+        attempt=attempt,
+        sent_at=1_800_000_000.0,
+        first_received_at=1_800_000_001.0,
+        attributes={"mine": Attribute("Number", "1")},
+    )
+    road = Pipeline(
+        worker=Worker(name=worker, queue=queue, decode=read, handle=handle),
+        hide=hide,
+        bury=bury,
+        now=lambda: 1_800_000_900.0,
+    )
+    assert await road.travel(dying)
+    [dead] = parked
+    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert [name for name in REQUIRED if name not in told] == []
+    assert (told["worker"], told["source_queue"], told["attempts"]) == (worker, queue, attempt)
+    assert told["error_type"] == error_type
+    assert datetime.fromisoformat(told["first_failure"]) < datetime.fromisoformat(told["last_failure"])
+    assert (dead.body, dead.attributes["mine"]) == (dying.body, Attribute("Number", "1"))
+    assert "secret" not in str(told)
+    assert "Ada" not in str(told)

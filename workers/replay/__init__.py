@@ -1,0 +1,1 @@
+"""Dead letters, read, understood and sent back by hand: `fleet dlq`."""

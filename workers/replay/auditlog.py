@@ -1,0 +1,165 @@
+"""Who changed what, when and why: JSON lines, each sealed with a hash over itself and the line before."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+VERSION = 1
+GENESIS = "0" * 64
+
+Outcome = Literal["begun", "done", "partly", "refused", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One mutation, or the beginning of one that takes long. `digests`: SHA-256 of bodies before and after an edit."""
+
+    command: str
+    queue: str
+    reason: str
+    outcome: Outcome
+    who: str
+    ids: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    plan_id: str = ""
+    note: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line that is not as it was written; `line` counts from 1."""
+
+    line: int
+    why: str
+
+
+class AuditLog:
+    """The log at `path`; a file beside it (`.head`) knows the newest line, so that a cut end is found as well."""
+
+    def __init__(self, path: Path, *, now: Callable[[], str]) -> None:
+        self._path = path
+        self._now = now
+
+    def append(self, entry: Entry) -> None:
+        """Returns when the disk has it. Two processes that append at once wait for each other."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._held() as file:
+            content = _tail(file)
+            last: dict[str, Any] = orjson.loads(content) if content else {"seq": 0, "hash": GENESIS}
+            told = {
+                "version": VERSION,
+                "seq": last["seq"] + 1,
+                "at": self._now(),
+                "who": entry.who,
+                "command": entry.command,
+                "queue": entry.queue,
+                "reason": entry.reason,
+                "outcome": entry.outcome,
+                "plan_id": entry.plan_id,
+                "ids": list(entry.ids),
+                "counts": dict(entry.counts),
+                "digests": dict(entry.digests),
+                "note": entry.note,
+                "previous": last["hash"],
+            }
+            line = _sealed(told)
+            os.write(file, line)
+            os.fsync(file)
+            self._write_head(line)
+
+    def is_sound_at_its_end(self) -> bool:
+        """Whether the newest line can be chained to."""
+        if not self._path.exists():
+            return self._head() == GENESIS
+        with self._held() as file:
+            last = _read(_tail(file))
+        return last["hash"] == self._head() if last is not None and "hash" in last else self._head() == GENESIS
+
+    def verify(self) -> tuple[int, list[Fault]]:
+        """The number of lines, and every line that was edited, removed or put elsewhere."""
+        if not self._path.exists():
+            return 0, [] if self._head() == GENESIS else [Fault(1, "the whole log is missing")]
+        with self._held() as file:
+            content = os.pread(file, os.fstat(file).st_size, 0)
+            head = self._head()
+        lines = content.split(b"\n")
+        faults = list(_faults(lines[:-1]))
+        if lines[-1]:
+            faults.append(Fault(len(lines), "the line has no end"))
+        elif not faults and head != (orjson.loads(lines[-2])["hash"] if len(lines) > 1 else GENESIS):
+            faults.append(Fault(len(lines), "lines are missing at the end"))
+        return len(lines) - 1, faults
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        finally:
+            os.close(file)
+
+    def _head_path(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.head")
+
+    def _head(self) -> str:
+        path = self._head_path()
+        return path.read_text().strip() if path.exists() else GENESIS
+
+    def _write_head(self, line: bytes) -> None:
+        fresh = self._head_path().with_suffix(".new")
+        fresh.write_text(f"{orjson.loads(line)['hash']}\n")
+        fresh.replace(self._head_path())
+
+
+def _sealed(told: Mapping[str, Any]) -> bytes:
+    """One line; its bytes are the only ones that this content can have."""
+    digest = hashlib.sha256(orjson.dumps(told)).hexdigest()
+    return orjson.dumps({**told, "hash": digest}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _faults(lines: Sequence[bytes]) -> Iterator[Fault]:
+    previous, expected = GENESIS, 1
+    for number, line in enumerate(lines, start=1):
+        told = _read(line)
+        if told is None:
+            yield Fault(number, "the line is no record")
+            previous, expected = "", expected + 1
+            continue
+        sealed = {name: value for name, value in told.items() if name != "hash"}
+        if _sealed(sealed) != line + b"\n":
+            yield Fault(number, "the line was edited")
+        elif (told.get("previous"), told.get("seq")) != (previous, expected) and previous:
+            yield Fault(number, "the line before it is missing, or lines changed places")
+        previous = str(told.get("hash"))
+        expected = told["seq"] + 1 if isinstance(told.get("seq"), int) else expected + 1
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        told = orjson.loads(line)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _tail(file: int) -> bytes:
+    """The last whole line."""
+    size = os.fstat(file).st_size
+    reach = 4096
+    while True:
+        start = max(0, size - reach)
+        lines = os.pread(file, size - start, start).rstrip(b"\n").split(b"\n")
+        if len(lines) > 1 or start == 0:
+            return lines[-1]
+        reach *= 4

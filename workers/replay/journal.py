@@ -1,0 +1,142 @@
+"""What a replay has done so far, beside its plan: appended and flushed to the disk before anything follows from it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+State = Literal["sent", "deleted", "failed", "gone", "skipped", "returned"]
+Verdict = Literal["good", "bad", "none"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again."""
+
+    sent: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    runs: int = 0
+
+    @property
+    def settled(self) -> set[str]:
+        """Those that no runner needs to send."""
+        return self.sent | self.gone | self.skipped
+
+    def take(self, line: dict[str, Any]) -> None:
+        match line:
+            case {
+                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "returned") as state,
+                "ids": list(ids),
+            }:
+                getattr(self, state).update(ids)
+                if state == "sent":
+                    self.failed.difference_update(ids)
+            case {"verdict": verdict, "step": int(step)}:
+                self.verdicts[step] = verdict
+            case {"run": _}:
+                self.runs += 1
+            case _:
+                pass
+
+
+class Journal:
+    """An append-only file of JSON lines. `write` puts bytes at its end and returns when the disk has them."""
+
+    def __init__(self, write: Callable[[bytes], None], *, now: Callable[[], float], progress: Progress) -> None:
+        self._write = write
+        self._now = now
+        self.progress = progress
+
+    def note(self, state: State, ids: Iterable[str], *, step: int) -> None:
+        """Nothing is written for no ids."""
+        if names := list(ids):
+            self._line({"state": state, "step": step, "ids": names})
+
+    def verdict(self, step: int, verdict: Verdict) -> None:
+        self._line({"verdict": verdict, "step": step})
+
+    def begin(self, who: str, reason: str) -> None:
+        self._line({"run": self.progress.runs + 1, "who": who, "reason": reason})
+
+    def _line(self, told: dict[str, Any]) -> None:
+        self._write(orjson.dumps({"at": round(self._now(), 3), **told}) + b"\n")
+        self.progress.take(told)
+
+
+def folded(content: bytes) -> Progress:
+    """Read a journal; a last line that was cut short by a kill counts as not written."""
+    progress = Progress()
+    for line in content.split(b"\n"):
+        try:
+            told = orjson.loads(line) if line else None
+        except ValueError:
+            continue
+        if isinstance(told, dict):
+            progress.take(told)
+    return progress
+
+
+class PlanBusy(Exception):
+    """Another runner holds this plan."""
+
+
+def journal_path(plan_file: Path, plan_id: str) -> Path:
+    return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.journal")
+
+
+def cancel_path(plan_file: Path) -> Path:
+    return plan_file.with_name(f"{plan_file.name}.cancel")
+
+
+@contextmanager
+def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterator[Journal]:
+    """Hold the plan and its journal; the kernel gives both free when this process dies. Raises PlanBusy."""
+    lock = os.open(plan_file.with_name(f"{plan_file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PlanBusy("another runner holds this plan") from error
+        path = journal_path(plan_file, plan_id)
+        content = path.read_bytes() if path.exists() else b""
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            if content and not content.endswith(b"\n"):
+                os.write(file, b"\n")  # what was cut short stays on a line of its own
+            yield Journal(lambda line: _durable(file, line), now=now, progress=folded(content))
+        finally:
+            os.close(file)
+    finally:
+        os.close(lock)
+
+
+def is_held(plan_file: Path) -> bool:
+    """Whether a runner is at work on this plan."""
+    path = plan_file.with_name(f"{plan_file.name}.lock")
+    if not path.exists():
+        return False
+    lock = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _durable(file: int, line: bytes) -> None:
+    os.write(file, line)
+    os.fsync(file)

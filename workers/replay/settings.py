@@ -1,0 +1,39 @@
+"""What `fleet dlq` reads from the environment."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+from pydantic import Field
+
+from shared.settings import Settings
+
+
+class ReplaySettings(Settings):
+    """All of it may stay unset.
+
+    - DLQ_AUDIT_LOG: the hash-chained file that every mutation is appended to.
+    - DLQ_ARCHIVE_BUCKET_NAME: where archived letters go, as objects below `dead-letters/`; else AUDIT_BUCKET_NAME, as
+      long as that has no object lock. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted.
+    - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
+    - DLQ_ACTOR: who acts, for the log; else user@host.
+    - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
+    - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
+      counts lag by that much, and 2 at an endpoint of your own.
+    - LEDGER_TABLE_NAME: where workers write down that a replayed letter is done, which settles a canary at once.
+    """
+
+    dlq_audit_log: str = ".fleet/dlq-audit.jsonl"
+    dlq_archive_bucket_name: str = ""
+    audit_bucket_name: str = ""
+    dlq_archive_days: int = Field(default=30, ge=1, le=3650)
+    dlq_edit_enabled: bool = False
+    dlq_actor: str = ""
+    dlq_last_look_seconds: int = Field(default=1, ge=0, le=20)
+    dlq_settle_seconds: float | None = Field(default=None, ge=0, le=3600)
+    ledger_table_name: str = ""
+
+    @property
+    def actor(self) -> str:
+        return self.dlq_actor or f"{getpass.getuser()}@{socket.gethostname()}"
