@@ -7,13 +7,14 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from shared import health
+from shared.controls import obey
 from shared.intake import Pace
 from shared.lease import Leases
 from shared.pipeline import Pipeline
@@ -42,11 +43,16 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _pollers(app, environment, settings) as pollers, _health(pollers, settings, stop) as port:
+    async with (
+        Clients(environment) as clients,
+        _pollers(app, environment, settings, clients) as pollers,
+        _health(pollers, settings, stop) as port,
+        _orders(app, environment, clients, pollers),
+        asyncio.TaskGroup() as group,
+    ):
         log.info("worker_started", worker=app.name, queues=app.queues, health_port=port)
-        async with asyncio.TaskGroup() as group:
-            for poller in pollers:
-                group.create_task(poller.run(stop))
+        for poller in pollers:
+            group.create_task(poller.run(stop))
     tracing.flush(seconds=LAST_WORD)
     metrics.flush(seconds=LAST_WORD)
     log.info("worker_stopped", worker=app.name)
@@ -54,12 +60,26 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
 
 @asynccontextmanager
 async def _pollers(
-    app: App, environment: Mapping[str, str], settings: RuntimeSettings
+    app: App, environment: Mapping[str, str], settings: RuntimeSettings, clients: Clients
 ) -> AsyncIterator[tuple[Poller, ...]]:
-    async with AsyncExitStack() as stack:
-        clients = await stack.enter_async_context(Clients(environment))
-        workers = await stack.enter_async_context(app.open_workers(environment, clients))
+    async with app.open_workers(environment, clients) as workers:
         yield tuple([await _poller(worker, clients, settings) for worker in workers])
+
+
+@asynccontextmanager
+async def _orders(
+    app: App, environment: Mapping[str, str], clients: Clients, pollers: tuple[Poller, ...]
+) -> AsyncIterator[None]:
+    """Obey `fleet pause`, `resume` and `limit`, where LEDGER_TABLE_NAME says where orders are kept."""
+    if not environment.get("LEDGER_TABLE_NAME"):
+        yield
+        return
+    controls = await clients.controls()
+    obeying = asyncio.create_task(obey(app.name, pollers, controls.read))
+    try:
+        yield
+    finally:
+        obeying.cancel()
 
 
 async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettings) -> Poller:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,7 @@ class RuntimeSettings(Settings):
     drain_seconds: float = Field(default=25.0, ge=1, le=3600)
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8080, ge=0, le=65535)
+    sqs_client: Literal["hot", "aioboto3"] = "hot"
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
+from shared.controls import Controls
 from shared.ledger import DynamoDbLedger, Ledger
 from shared.settings import SettingsError
 from shared.sqs import SqsQueue, SqsSender
@@ -40,6 +41,7 @@ class Clients:
         self._opened: dict[tuple[str, str | None, int], Any] = {}
         self._opening = asyncio.Lock()
         self._session: Any = None
+        self._hot: Any = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,17 +63,33 @@ class Clients:
     async def queue(self, name: str) -> SqsQueue:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
         url, dead_letter_url = self._required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
-        return SqsQueue(await self.open("sqs"), name=name, url=url, dead_letter_url=dead_letter_url)
+        return SqsQueue(await self._sqs(), name=name, url=url, dead_letter_url=dead_letter_url)
 
     async def sender(self, queue: str) -> SqsSender:
         """Sends to a logical queue of the fleet."""
         [url] = self._required(f"{variable(queue)}_QUEUE_URL")
-        return SqsSender(await self.open("sqs"), name=queue, url=url)
+        return SqsSender(await self._sqs(), name=queue, url=url)
 
     async def ledger(self) -> Ledger:
         """The claims in LEDGER_TABLE_NAME."""
         [table] = self._required("LEDGER_TABLE_NAME")
         return DynamoDbLedger(await self.open("dynamodb"), table=table)
+
+    async def controls(self) -> Controls:
+        """The orders in LEDGER_TABLE_NAME."""
+        [table] = self._required("LEDGER_TABLE_NAME")
+        return Controls(await self.open("dynamodb"), table=table)
+
+    async def _sqs(self) -> Any:
+        """The process's client for messages: with the hot calls, or plainly aioboto3's where SQS_CLIENT says so."""
+        from shared.hot.client import HotSqs
+
+        client = await self.open("sqs")
+        if self._environment.get("SQS_CLIENT") == "aioboto3":
+            return client
+        if self._hot is None:
+            self._hot = HotSqs(client)
+        return self._hot
 
     def _required(self, *names: str) -> list[str]:
         missing = [name for name in names if not self._environment.get(name)]
