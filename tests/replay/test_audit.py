@@ -138,3 +138,14 @@ def test_a_log_that_was_taken_away_is_missed(tmp_path: Path) -> None:
     (tmp_path / "log").unlink()
     assert made.verify() == (0, [Fault(1, "the whole log is missing")])
     assert not made.is_sound_at_its_end()
+
+
+def test_a_kill_between_a_line_and_its_head_does_not_lock_the_log(tmp_path: Path) -> None:
+    made = log(tmp_path / "log", 2)
+    head = (tmp_path / "log.head").read_text()
+    log(tmp_path / "log", 1)
+    (tmp_path / "log.head").write_text(head)
+    assert made.verify() == (3, [])
+    assert made.is_sound_at_its_end()
+    log(tmp_path / "log", 1)
+    assert made.verify() == (4, [])

@@ -67,6 +67,13 @@ def test_an_unknown_queue_is_one_line_with_its_name_and_the_region(cli: Lines) -
     assert "us-east-1" in told.stderr
 
 
+def test_an_unreachable_aws_is_one_line_and_no_traceback(cli: Lines) -> None:
+    told = cli("dlq", "groups", "somewhere", exits=1, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert told.stdout == ""
+    assert len(told.stderr.splitlines()) == 1
+    assert "127.0.0.1:9" in told.stderr
+
+
 def test_a_letter_close_to_its_end_is_flagged_everywhere(ground: Ground, cli: Lines) -> None:
     ground.aws.sqs.set_queue_attributes(QueueUrl=ground.dead, Attributes={"MessageRetentionPeriod": "14400"})
     ground.park({})

@@ -153,7 +153,8 @@ def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
 
 
 def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
-    client, [to] = connect(), plan.destinations
+    client = connect()
+    to = plan.destinations[0] if len(plan.destinations) == 1 else ""  # each back to its own
     say(redrive.LIMITS)
     redrive.start(client, plan, to=to)
     task = redrive.follow(client, plan, sleep=time.sleep)

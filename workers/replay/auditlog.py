@@ -82,8 +82,9 @@ class AuditLog:
         if not self._path.exists():
             return self._head() == GENESIS
         with self._held() as file:
-            last = _read(_tail(file))
-        return last["hash"] == self._head() if last is not None and "hash" in last else self._head() == GENESIS
+            content = _tail(file)
+        last = _read(content) if content else {"hash": GENESIS}
+        return last is not None and _is_newest(last, self._head())
 
     def verify(self) -> tuple[int, list[Fault]]:
         """The number of lines, and every line that was edited, removed or put elsewhere."""
@@ -96,7 +97,7 @@ class AuditLog:
         faults = list(_faults(lines[:-1]))
         if lines[-1]:
             faults.append(Fault(len(lines), "the line has no end"))
-        elif not faults and head != (orjson.loads(lines[-2])["hash"] if len(lines) > 1 else GENESIS):
+        elif not faults and (head != GENESIS if len(lines) == 1 else not _is_newest(orjson.loads(lines[-2]), head)):
             faults.append(Fault(len(lines), "lines are missing at the end"))
         return len(lines) - 1, faults
 
@@ -120,6 +121,11 @@ class AuditLog:
         fresh = self._head_path().with_suffix(".new")
         fresh.write_text(f"{orjson.loads(line)['hash']}\n")
         fresh.replace(self._head_path())
+
+
+def _is_newest(line: Mapping[str, Any], head: str) -> bool:
+    """A kill between a line and its head leaves the head one line behind."""
+    return head in (line.get("hash"), line.get("previous"))
 
 
 def _sealed(told: Mapping[str, Any]) -> bytes:

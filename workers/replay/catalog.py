@@ -106,7 +106,12 @@ class Catalog:
         """Those that the environment names, and every queue that another one's redrive policy names or that is called so."""
         named = [url for name, url in self._environment.items() if name.endswith("_DLQ_URL") and url]
         named += [url for url in [self._environment.get("EVENTS_UNDELIVERED_QUEUE_URL")] if url]
-        every = [*self._every()]
+        try:
+            every = [*self._every()]
+        except ClientError as error:
+            if not named or "AccessDenied" not in error.response["Error"]["Code"]:
+                raise
+            every = []  # who may not list queues still sees those that the environment names
         targets = {info.redrives_to for info in every} - {""}
         found = {info.arn: info for info in every if info.arn in targets or "-dlq" in info.name or info.url in named}
         for url in named:

@@ -38,7 +38,7 @@ def objections(
         found.append("it accepts only the dead-letter queue of another SQS queue")
     if any(each.standing.shape != "sqs" for each in views):
         found.append("it would send letters of other shapes with their envelopes")
-    if not to and any(each.letter is None or not each.letter.moved_from for each in views):
+    if not to and not all(each.moved_by_sqs for each in views):
         found.append("it knows no way back for letters that the fleet parked: name the queue with --to")
     return found
 

@@ -32,6 +32,7 @@ class View:
     attempts: int | None = None
     plan_id: str = ""
     times_replayed: int = 0
+    moved_by_sqs: bool = False
     letter: DeadLetter | None = field(default=None, repr=False)
 
     @property
@@ -70,6 +71,7 @@ def view(letter: DeadLetter, *, retention: float, origin: Origin, now: float) ->
         attempts=reason.attempts if reason is not None else None,
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
+        moved_by_sqs=bool(letter.moved_from),
         letter=letter,
     )
 
