@@ -86,12 +86,12 @@ async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettin
     if settings.concurrency is not None:
         worker = replace(worker, concurrency=settings.concurrency)
     queue = await clients.queue(worker.queue)
-    leases = Leases(queue, visibility=settings.visibility_seconds, clock=time.monotonic)
+    leases = Leases(queue, visibility=settings.visibility_seconds, clock=time.monotonic, longest=worker.longest_lease)
 
     async def hide(delivery: Any, seconds: float) -> None:
         await leases.give_back([delivery], seconds=seconds)
 
-    ledger = await clients.ledger() if worker.key is not None else None
+    ledger = await clients.ledger_for(worker)
     return Poller(
         Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger),
         queue,

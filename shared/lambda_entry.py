@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -49,6 +49,7 @@ def door(app: App, environment: Mapping[str, str] | None = None) -> Handler:
 @dataclass(frozen=True, slots=True)
 class _Road:
     pipeline: Pipeline[Any]
+    queue: SqsQueue
     resource_name: str
 
 
@@ -93,7 +94,7 @@ class Sandbox:
                 failures += _named(record)
                 log.warning("record_unreadable", worker=self._app.name, error_type=type(error).__name__)
         reports = await asyncio.gather(
-            *(_travel(self._roads[place].pipeline, found, deadline=deadline) for place, found in by_road.items())
+            *(_travel(self._roads[place], found, deadline=deadline) for place, found in by_road.items())
         )
         tracing.flush()
         metrics.flush()
@@ -123,9 +124,9 @@ class Sandbox:
 
 async def _road(worker: Worker[Any], clients: Clients, environment: Mapping[str, str]) -> _Road:
     queue = await clients.queue(worker.queue)
-    ledger = await clients.ledger() if worker.key is not None else None
+    ledger = await clients.ledger_for(worker)
     pipeline = Pipeline(worker=worker, hide=_hide(queue), bury=queue.bury, ledger=ledger, dice=random.random)
-    return _Road(pipeline, environment[f"{variable(worker.queue)}_QUEUE_URL"].rstrip("/").rsplit("/", 1)[-1])
+    return _Road(pipeline, queue, environment[f"{variable(worker.queue)}_QUEUE_URL"].rstrip("/").rsplit("/", 1)[-1])
 
 
 def _hide(queue: SqsQueue) -> Callable[[Delivery, float], Any]:
@@ -135,31 +136,55 @@ def _hide(queue: SqsQueue) -> Callable[[Delivery, float], Any]:
     return hide
 
 
-async def _travel(pipeline: Pipeline[Any], deliveries: Sequence[Delivery], *, deadline: float) -> list[str]:
+async def _travel(road: _Road, deliveries: Sequence[Delivery], *, deadline: float) -> list[str]:
     """Ids of those that may not leave: failed, cut at the deadline, or never started."""
-    if pipeline.worker.handle_batch is not None:
-        journeys = {asyncio.ensure_future(pipeline.travel_together(deliveries)): list(deliveries)}
-    else:
-        slots = asyncio.Semaphore(pipeline.worker.concurrency)
-        journeys = {asyncio.ensure_future(_one(pipeline, each, slots)): [each] for each in deliveries}
-    _, late = await asyncio.wait(journeys, timeout=max(0.0, deadline - time.monotonic()))
+    leaving: set[Delivery] = set()
+    journeys = [asyncio.ensure_future(each) for each in _journeys(road, deliveries, leaving)]
+    ended, late = await asyncio.wait(journeys, timeout=max(0.0, deadline - time.monotonic()))
+    for task in late:  # all of them at once: a slot that gets free now must not start another record
+        task.cancel()
     if late:
-        log.warning("cut_at_deadline", queue=pipeline.worker.queue, count=sum(len(journeys[task]) for task in late))
-        for task in late:  # all of them at once: a slot that gets free now must not start another record
-            task.cancel()
+        log.warning("cut_at_deadline", queue=road.pipeline.worker.queue, count=len(deliveries) - len(leaving))
         await asyncio.wait(late, timeout=DEADLINE_MARGIN / 3)
-    return [message_id for task, found in journeys.items() for message_id in _stayed(task, found)]
+    for error in [task.exception() for task in ended]:
+        if error is not None:  # the pipeline turns every handler's error into an outcome: this one is ours
+            log.error("road_broken", queue=road.pipeline.worker.queue, exc_info=error)
+    return [each.message_id for each in deliveries if each not in leaving]
 
 
-async def _one(pipeline: Pipeline[Any], delivery: Delivery, slots: asyncio.Semaphore) -> list[bool]:
-    async with slots:
-        return [await pipeline.travel(delivery)]
+def _journeys(road: _Road, deliveries: Sequence[Delivery], leaving: set[Delivery]) -> list[Coroutine[Any, Any, None]]:
+    """What may run side by side: the whole batch of a batch handler, a group of a FIFO queue, or a message. Each adds
+    to `leaving` what it is done with.
+    """
+    worker = road.pipeline.worker
+    if worker.handle_batch is not None:
+        return [_together(road, deliveries, leaving)]
+    slots = asyncio.Semaphore(worker.concurrency)
+    groups: dict[str, list[Delivery]] = {}
+    for each in deliveries:
+        groups.setdefault((worker.fifo and each.group) or each.message_id, []).append(each)
+    return [_in_order(road, group, leaving, slots) for group in groups.values()]
 
 
-def _stayed(task: asyncio.Future[list[bool]], deliveries: Sequence[Delivery]) -> list[str]:
-    if not task.done() or task.cancelled() or task.exception() is not None:
-        return [each.message_id for each in deliveries]
-    return [each.message_id for each, leaves in zip(deliveries, task.result(), strict=True) if not leaves]
+async def _together(road: _Road, deliveries: Sequence[Delivery], leaving: set[Delivery]) -> None:
+    answers = await road.pipeline.travel_together(deliveries)
+    leaving.update(each for each, leaves in zip(deliveries, answers, strict=True) if leaves)
+
+
+async def _in_order(road: _Road, group: Sequence[Delivery], leaving: set[Delivery], slots: asyncio.Semaphore) -> None:
+    for place, delivery in enumerate(group, start=1):
+        async with slots:
+            if not await road.pipeline.travel(delivery):
+                await _hold_back(road, group[place:])
+                return
+        leaving.add(delivery)
+
+
+async def _hold_back(road: _Road, behind: Sequence[Delivery]) -> None:
+    """The rest of a failed message's group must not overtake it: back into the queue, at once."""
+    [answer] = await asyncio.gather(road.queue.extend(behind, seconds=0), return_exceptions=True)
+    if isinstance(answer, BaseException):  # they come back by themselves when their visibility timeout ends
+        log.warning("give_back_failed", queue=road.queue.name, error_type=type(answer).__name__)
 
 
 def _named(record: Any) -> list[str]:

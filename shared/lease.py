@@ -32,12 +32,21 @@ class Leases:
 
     Extensions are equal and short (`visibility` seconds), asked for when a third of the lease is left, ten in a
     call. A lease that SQS says is gone, or that ran out because no extension came through, is lost: its handler is
-    cancelled and `holds` turns False, which forbids the delete.
+    cancelled and `holds` turns False, which forbids the delete. No lease is extended beyond `longest` seconds from its
+    receipt: what takes longer is lost in the same way.
     """
 
-    def __init__(self, queue: Queue, *, visibility: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        visibility: float,
+        clock: Callable[[], float],
+        longest: float = LONGEST_VISIBILITY_TIMEOUT,
+    ) -> None:
         self._queue = queue
         self._visibility = visibility
+        self._longest = min(longest, LONGEST_VISIBILITY_TIMEOUT - MARGIN)
         self._clock = clock
         self._leases: dict[Delivery, _Lease] = {}
         self._changed = asyncio.Event()
@@ -83,9 +92,12 @@ class Leases:
 
     async def _until_one_is_near(self) -> None:
         self._changed.clear()
-        alive = [lease.ends - self._early for lease in self._leases.values() if not lease.lost]
-        # A failed extension is tried again after a tenth of the lease, and so is everything below that.
-        nap = max(min(alive) - self._clock(), self._visibility / 10) if alive else None
+        alive = [lease.ends for lease in self._leases.values() if not lease.lost]
+        nap: float | None = None
+        if alive:
+            left = min(alive) - self._clock()
+            # A failed extension is tried again after a tenth of the lease; an end is seen when it comes.
+            nap = max(left - self._early, min(left, self._visibility / 10))
         try:
             await asyncio.wait_for(self._changed.wait(), nap)
             if alive:
@@ -105,8 +117,11 @@ class Leases:
         if not by_delivery:
             return
         asked_at = self._clock()
+        first_end = min(lease.ends for lease in by_delivery.values())
         try:
-            refused = await self._queue.extend(list(by_delivery), seconds=self._visibility)
+            # A call that hangs must not hide that a lease has ended meanwhile.
+            async with asyncio.timeout(max(0.1, first_end - asked_at)):
+                refused = await self._queue.extend(list(by_delivery), seconds=self._visibility)
         except Exception as error:
             log.warning("lease_extension_failed", queue=self._queue.name, error_type=type(error).__name__)
             return
@@ -119,7 +134,7 @@ class Leases:
 
     def _may_go_on(self, lease: _Lease) -> bool:
         held = self._clock() - lease.delivery.received_at
-        return held + self._visibility + MARGIN < LONGEST_VISIBILITY_TIMEOUT
+        return held + self._visibility <= self._longest
 
     def _forbid_what_ran_out(self) -> None:
         for lease in list(self._leases.values()):

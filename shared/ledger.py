@@ -35,6 +35,7 @@ class Ledger(Protocol):
     async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim: ...
     async def complete(self, key: str, *, owner: str, now: float, keep: float) -> bool: ...
     async def release(self, key: str, *, owner: str) -> None: ...
+    async def note(self, key: str, *, now: float, keep: float) -> None: ...
 
 
 class DynamoDbLedger:
@@ -88,6 +89,13 @@ class DynamoDbLedger:
                     ":expires": {"N": str(int(now + keep))},
                 },
             )
+        )
+
+    async def note(self, key: str, *, now: float, keep: float) -> None:
+        """Write down that something is done, whoever asks, for `keep` seconds."""
+        await self._client.put_item(
+            TableName=self._table,
+            Item={"key": {"S": key}, "state": {"S": "DONE"}, "expiresAt": {"N": str(int(now + keep))}},
         )
 
     async def release(self, key: str, *, owner: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, assert_never
 
-from shared.burial import Letter, letter
+from shared.burial import Letter, letter, replayed
 from shared.delivery import Delivery
 from shared.ledger import AlreadyDone, Busy, Claimed, Ledger
 from shared.outcome import Contended, Dead, Done, Outcome, Retry
@@ -124,6 +124,7 @@ class Pipeline(Generic[Event]):
         record.outcome = outcome
         match outcome:
             case Done():
+                await self._tell_replay(delivery, record)
                 return True
             case Retry(after=after):
                 await self._hide(delivery, after, record)
@@ -132,6 +133,14 @@ class Pipeline(Generic[Event]):
                 return await self._bury(delivery, outcome, record)
             case other:
                 assert_never(other)
+
+    async def _tell_replay(self, delivery: Delivery, record: Record) -> None:
+        """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
+        if self.ledger is not None and (mark := replayed(delivery.attributes)):
+            try:
+                await self.ledger.note(mark, now=self.now(), keep=LEDGER_KEEPS)
+            except Exception as error:  # the work is done all the same
+                record.trouble = error
 
     async def _hide(self, delivery: Delivery, after: float | None, record: Record) -> None:
         record.hidden = after if after is not None else self.worker.backoff.delay(delivery.attempt, dice=self.dice())

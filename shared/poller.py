@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -22,6 +22,9 @@ from shared.throttle import Throttle
 from shared.turns import Turns
 
 log = structlog.get_logger()
+
+LAST_CALLS = 0.5
+"""Seconds for giving back and deleting when the drain's budget is used up."""
 
 SLOT_USE = 0.05
 """Part of a typical handler's time for which a poll may wait for more free slots: 95 % of the slots stay in use."""
@@ -59,6 +62,7 @@ class Poller:
         self._gather = Gather(self._worker.batch, self._start_batch) if self._worker.handle_batch else None
         self._batches = asyncio.Semaphore(self._worker.concurrency)
         self._running: dict[asyncio.Task[None], Sequence[Delivery]] = {}
+        self._chores: set[asyncio.Task[None]] = set()
         self._draining = False
         self._intake = Intake(
             queue,
@@ -128,7 +132,21 @@ class Poller:
         while self._turns is not None and not self._draining and len(self._running) < self._concurrency:
             if (delivery := self._turns.next()) is None:
                 return
-            self._start(self._travel(delivery), [delivery])
+            if self._may_still_start(delivery):
+                self._start(self._travel(delivery), [delivery])
+
+    def _may_still_start(self, delivery: Delivery) -> bool:
+        """What waited for its turn may have lost its lease meanwhile, or be a copy of what was finished meanwhile."""
+        assert self._turns is not None
+        if self._leases.holds(delivery) and not self._deletes.was_finished(delivery):
+            return True
+        self._turns.end(delivery)
+        self._slots.give(1)
+        if self._leases.holds(delivery):
+            self._deletes.add(delivery)
+        elif self._worker.fifo:
+            self._hold_back(delivery)
+        return False
 
     def _start_batch(self, deliveries: Sequence[Delivery]) -> None:
         self._start(self._travel_together(deliveries), deliveries)
@@ -149,6 +167,8 @@ class Poller:
         if self._turns is not None:
             for delivery in deliveries:
                 self._turns.end(delivery)
+                if task.cancelled() and self._worker.fifo and not self._draining:
+                    self._hold_back(delivery)  # its lease was lost: it will come again, before its successors
             self._start_turns()
 
     async def _travel(self, delivery: Delivery) -> None:
@@ -160,14 +180,16 @@ class Poller:
             return
         self._leave_or_stay(delivery, leaves=leaves)
         if not leaves and self._worker.fifo:
-            await self._hold_back(delivery)
+            self._hold_back(delivery)
 
-    async def _hold_back(self, failed: Delivery) -> None:
+    def _hold_back(self, failed: Delivery) -> None:
         """The rest of a failed message's group must not overtake it: back into the queue, at once."""
         assert self._turns is not None
         behind = self._turns.abandon(failed)
         self._slots.give(len(behind))
-        await self._give_back(behind)
+        chore = asyncio.create_task(self._give_back(behind))
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     async def _travel_together(self, deliveries: Sequence[Delivery]) -> None:
         async with self._batches:
@@ -185,7 +207,7 @@ class Poller:
         self._draining = True
         unstarted = self._gather.take_all() if self._gather is not None else []
         unstarted += self._turns.abandon_all() if self._turns is not None else []
-        await self._give_back(unstarted)
+        await self._within(deadline, self._give_back(unstarted))
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - self._clock()))
         cut = [delivery for deliveries in self._running.values() for delivery in deliveries]
@@ -194,9 +216,17 @@ class Poller:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
-        await self._give_back(cut)
-        await self._deletes.settled()
+        await self._within(deadline, self._give_back(cut), *self._chores)
+        await self._within(deadline, self._deletes.settled())
         log.info("drained", queue=self._queue.name, unstarted=len(unstarted), cut=len(cut))
+
+    async def _within(self, deadline: float, *endings: Awaitable[None]) -> None:
+        """The last calls have what is left of the budget, and a little: whoever ends us will not wait for a dead SQS."""
+        left = max(LAST_CALLS, deadline - self._clock())
+        tasks = [asyncio.ensure_future(ending) for ending in endings]
+        _, late = await asyncio.wait(tasks, timeout=left)
+        for task in late:
+            task.cancel()
 
     async def _return_unseen(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

@@ -28,6 +28,7 @@ class RuntimeSettings(Settings):
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8080, ge=0, le=65535)
     sqs_client: Literal["hot", "aioboto3"] = "hot"
+    telemetry_detail: Literal["sampled", "full"] = "sampled"
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
 
 

@@ -111,8 +111,9 @@ class SqsQueue:
             MessageSystemAttributeNames=["All"],
         )
         ended_at = self._clock()
-        # A long poll may have waited: a message that came later was not leased before it came.
-        leased_at = asked_at if not wait else max(asked_at, ended_at - 1.0)
+        # A long poll may have waited, so the lease did not begin with the question; the answer may have been slow, so it
+        # did not begin with the answer: up to a third of the lease is allowed for that.
+        leased_at = max(asked_at, ended_at - visibility / 3)
         messages = answer.get("Messages", [])
         deliveries = [from_poll(message, queue=self._name, received_at=leased_at) for message in messages]
         if deliveries:

@@ -41,7 +41,7 @@ class Clients:
         self._opened: dict[tuple[str, str | None, int], Any] = {}
         self._opening = asyncio.Lock()
         self._session: Any = None
-        self._hot: Any = None
+        self._hot: dict[int, Any] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,33 +63,40 @@ class Clients:
     async def queue(self, name: str) -> SqsQueue:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
         url, dead_letter_url = self._required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
-        return SqsQueue(await self._sqs(), name=name, url=url, dead_letter_url=dead_letter_url)
+        # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
+        return SqsQueue(await self._sqs(attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
 
     async def sender(self, queue: str) -> SqsSender:
         """Sends to a logical queue of the fleet."""
         [url] = self._required(f"{variable(queue)}_QUEUE_URL")
-        return SqsSender(await self._sqs(), name=queue, url=url)
+        return SqsSender(await self._sqs(attempts=4), name=queue, url=url)
 
     async def ledger(self) -> Ledger:
         """The claims in LEDGER_TABLE_NAME."""
         [table] = self._required("LEDGER_TABLE_NAME")
         return DynamoDbLedger(await self.open("dynamodb"), table=table)
 
+    async def ledger_for(self, worker: Worker[Any]) -> Ledger | None:
+        """The ledger where it is configured; a worker whose events have keys cannot do without. Raises SettingsError."""
+        if worker.key is None and not self._environment.get("LEDGER_TABLE_NAME"):
+            return None
+        return await self.ledger()
+
     async def controls(self) -> Controls:
         """The orders in LEDGER_TABLE_NAME."""
         [table] = self._required("LEDGER_TABLE_NAME")
         return Controls(await self.open("dynamodb"), table=table)
 
-    async def _sqs(self) -> Any:
+    async def _sqs(self, *, attempts: int) -> Any:
         """The process's client for messages: with the hot calls, or plainly aioboto3's where SQS_CLIENT says so."""
         from shared.hot.client import HotSqs
 
-        client = await self.open("sqs")
+        client = await self.open("sqs", attempts=attempts)
         if self._environment.get("SQS_CLIENT") == "aioboto3":
             return client
-        if self._hot is None:
-            self._hot = HotSqs(client)
-        return self._hot
+        if attempts not in self._hot:
+            self._hot[attempts] = HotSqs(client)
+        return self._hot[attempts]
 
     def _required(self, *names: str) -> list[str]:
         missing = [name for name in names if not self._environment.get(name)]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from shared.backoff import Backoff
+from shared.backoff import LONGEST_VISIBILITY_TIMEOUT, Backoff
 from shared.delivery import Delivery
 
 Event = TypeVar("Event")
@@ -33,6 +33,8 @@ class Worker(Generic[Event]):
     - `handle`: returns (done), raises Later or Reject; any other exception means "again, with backoff".
     - `handle_batch`: takes many events, returns a BatchResult; raising fails them all with that exception.
     - `timeout`: seconds one handler call may take; `concurrency`: handler calls (or batches) at once.
+    - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
+      the message comes back. Container only; the first visibility timeout is never shortened by it.
     - `fifo`: the queue is a FIFO queue: messages of one group run one at a time, in order, and behind a failed one the
       rest of its group goes back. `per_group`: how many messages of one MessageGroupId may run at once on a standard
       queue (a fair queue), so that one tenant cannot hold every slot; None is no limit.
@@ -50,6 +52,7 @@ class Worker(Generic[Event]):
     handle_batch: Callable[[Sequence[Event]], Awaitable[BatchResult]] | None = None
     key: Callable[[Event], str] | None = None
     timeout: float = 30.0
+    longest_lease: float = LONGEST_VISIBILITY_TIMEOUT
     concurrency: int = 10
     fifo: bool = False
     per_group: int | None = None
@@ -61,6 +64,8 @@ class Worker(Generic[Event]):
     def __post_init__(self) -> None:
         if (self.handle is None) == (self.handle_batch is None):
             raise ValueError(f"worker {self.name}: set exactly one of handle and handle_batch")
+        if not 0 < self.longest_lease <= LONGEST_VISIBILITY_TIMEOUT:
+            raise ValueError(f"worker {self.name}: longest_lease is above 0 and at most twelve hours")
         if self.fifo:
             object.__setattr__(self, "per_group", 1)
         if self.per_group is not None and self.handle is None:

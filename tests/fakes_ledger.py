@@ -40,3 +40,6 @@ class FakeLedger:
         row = self.rows.get(key)
         if row is not None and row.owner == owner and row.done_until is None:
             del self.rows[key]
+
+    async def note(self, key: str, *, now: float, keep: float) -> None:
+        self.rows[key] = Row("", claimed_until=now, done_until=now + keep)

@@ -21,6 +21,9 @@ HIDDEN = frozenset(
 )
 """Field names that are blanked whoever logs them: the last line of defence, not the first."""
 
+PLAIN = (str, int, float, bool, type(None))
+"""Types that hold no further fields."""
+
 DEEPEST = 20
 """Frames kept of each error in a chain of causes."""
 LONGEST_CHAIN = 5
@@ -39,7 +42,8 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank the fields, at any depth, whose names say that they hold what logs must not."""
     for name, value in event.items():
-        event[name] = _hidden(name, value)
+        if type(value) not in PLAIN or name.lower() in HIDDEN:
+            event[name] = _hidden(name, value)
     return event
 
 

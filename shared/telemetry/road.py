@@ -39,32 +39,35 @@ def told(worker: str, delivery: Delivery, *, seconds: float = 0.0) -> Iterator[R
         "queue": delivery.queue,
         "message_id": delivery.message_id,
         "attempt": delivery.attempt,
+        **tracing.ids(),
     }
-    if trace_id := tracing.trace_id():
-        about |= {"trace_id": trace_id, "span_id": tracing.span_id()}
-    with structlog.contextvars.bound_contextvars(**about):
+    bound = structlog.contextvars.bind_contextvars(**about)
+    try:
         yield record
         elapsed = time.perf_counter() - started + seconds
         if record.outcome is not None:
             _tell(record, record.outcome, elapsed)
             metrics.processed(worker=worker, queue=delivery.queue, outcome=_name(record.outcome), seconds=elapsed)
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
 
 
 def _tell(record: Record, outcome: Outcome, elapsed: float) -> None:
-    line = log.bind(outcome=_name(outcome), duration_ms=round(elapsed * 1000, 2))
+    line: dict[str, object] = {"outcome": _name(outcome), "duration_ms": round(elapsed * 1000, 2)}
     if record.trouble is not None:
-        line = line.bind(settle_error=type(record.trouble).__name__)
+        line["settle_error"] = type(record.trouble).__name__
     match outcome:
         case Done():
-            line.info("message_done")
+            log.info("message_done", **line)
         case Retry(why=why, after=after):  # expected: no traceback, no alarm
             if after is None:
                 tracing.failed()
-            line.info("message_hidden", why=why, hidden_s=round(record.hidden or 0.0, 1))
+            log.info("message_hidden", **line, why=why, hidden_s=round(record.hidden or 0.0, 1))
         case Dead() as failure:
             tracing.failed(failure.error_type)
-            line.error(
+            log.error(
                 "message_buried" if record.trouble is None else "burial_failed",
+                **line,
                 error_type=failure.error_type,
                 why=failure.message,
                 fingerprint=failure.fingerprint,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -25,18 +26,32 @@ _ROOT = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE)
 _PARENT = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
 _flush = Flush()
 
+_kept: dict[str, Any] = {}
+
+SAMPLED = 0.01
+"""The share of traces that are kept of those that begin here."""
+
 
 def configure(environment: Mapping[str, str], *, service: str) -> None:
-    """Export spans over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing."""
+    """Export spans over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing.
+    TELEMETRY_DETAIL=full keeps every trace that begins here; OTEL_TRACES_SAMPLER decides otherwise.
+    """
     if not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
     # The door's flush is the last word: the SDK's own at exit would wait for a dead collector for ten seconds and more.
-    provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
+    # Whoever sent a message has decided whether its trace is kept; of what begins here, a share is.
+    share = 1.0 if environment.get("TELEMETRY_DETAIL") == "full" else SAMPLED
+    provider = TracerProvider(
+        sampler=None if environment.get("OTEL_TRACES_SAMPLER") else ParentBased(TraceIdRatioBased(share)),
+        resource=Resource.create({"service.name": service}),
+        shutdown_on_exit=False,
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
@@ -48,6 +63,8 @@ def flush(*, seconds: float = 0.2) -> None:
 
 def creation_context(delivery: Delivery) -> SpanContext | None:
     """Who made this message: W3C `traceparent` first, X-Ray's AWSTraceHeader where there is none."""
+    if not delivery.attributes:
+        return _from_x_ray(delivery.trace_header) if delivery.trace_header else None
     carrier = {name: text for name in ("traceparent", "tracestate") if (text := delivery.text(name))}
     found = trace.get_current_span(_W3C.extract(carrier)).get_span_context() if carrier else None
     if found is not None and found.is_valid:
@@ -71,31 +88,25 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
     span.end(ended)
 
 
-@contextmanager
-def processing(delivery: Delivery) -> Iterator[Span]:
+def processing(delivery: Delivery) -> AbstractContextManager[Span]:
     """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both."""
     made_by = creation_context(delivery)
     parent: Context | None = trace.set_span_in_context(NonRecordingSpan(made_by)) if made_by else None
     attributes = {**_about(delivery.queue, "process"), names.MESSAGE_ID: delivery.message_id}
-    with _span(
-        f"process {delivery.queue}", SpanKind.CONSUMER, attributes, links=_links([delivery]), context=parent
-    ) as span:
-        yield span
+    links = [Link(made_by)] if made_by else []
+    return _Current(f"process {delivery.queue}", SpanKind.CONSUMER, attributes, links=links, context=parent)
 
 
-@contextmanager
-def processing_batch(deliveries: Sequence[Delivery]) -> Iterator[Span]:
+def processing_batch(deliveries: Sequence[Delivery]) -> AbstractContextManager[Span]:
     """`process <queue>` over many messages: no parent, one link to each message's creator."""
     queue = deliveries[0].queue
     attributes = {**_about(queue, "process"), names.BATCH_COUNT: len(deliveries)}
-    with _span(f"process {queue}", SpanKind.CONSUMER, attributes, links=_links(deliveries)) as span:
-        yield span
+    return _Current(f"process {queue}", SpanKind.CONSUMER, attributes, links=_links(deliveries))
 
 
-@contextmanager
 def settling(
     queue: str, *, how: str, error_type: str | None = None, deliveries: Sequence[Delivery] = ()
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """`settle <queue>`, CLIENT: deleted, hidden or buried; `error_type` when it was buried.
 
     Settled inside `processing` it is that span's child; a batch that is settled later names its `deliveries` for links.
@@ -105,25 +116,20 @@ def settling(
         attributes[names.ERROR_TYPE] = error_type
     if deliveries:
         attributes[names.BATCH_COUNT] = len(deliveries)
-    with _span(f"settle {queue}", SpanKind.CLIENT, attributes, links=_links(deliveries)) as span:
-        yield span
+    return _Current(f"settle {queue}", SpanKind.CLIENT, attributes, links=_links(deliveries))
 
 
-@contextmanager
-def sending(queue: str, *, count: int) -> Iterator[Span]:
+def sending(queue: str, *, count: int) -> AbstractContextManager[Span]:
     """`send <queue>`: PRODUCER for one message, which carries its context; CLIENT for many, each made by `creating`."""
     attributes: dict[str, Any] = _about(queue, "send")
     if count > 1:
         attributes[names.BATCH_COUNT] = count
-    with _span(f"send {queue}", SpanKind.CLIENT if count > 1 else SpanKind.PRODUCER, attributes) as span:
-        yield span
+    return _Current(f"send {queue}", SpanKind.CLIENT if count > 1 else SpanKind.PRODUCER, attributes)
 
 
-@contextmanager
-def creating(queue: str) -> Iterator[Span]:
+def creating(queue: str) -> AbstractContextManager[Span]:
     """`create <queue>`, PRODUCER: one message of a batch, which carries this context."""
-    with _span(f"create {queue}", SpanKind.PRODUCER, _about(queue, "create")) as span:
-        yield span
+    return _Current(f"create {queue}", SpanKind.PRODUCER, _about(queue, "create"))
 
 
 def failed(error_type: str = names.OTHER_ERROR) -> None:
@@ -146,6 +152,14 @@ def x_ray_header() -> str | None:
     whole = trace.format_trace_id(context.trace_id)
     sampled = int(context.trace_flags.sampled)
     return f"Root=1-{whole[:8]}-{whole[8:]};Parent={trace.format_span_id(context.span_id)};Sampled={sampled}"
+
+
+def ids() -> dict[str, str]:
+    """`trace_id` and `span_id` of the current span, for log lines; empty where nothing is traced."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
 def trace_id() -> str:
@@ -182,30 +196,34 @@ def _links(deliveries: Iterable[Delivery]) -> list[Link]:
     return [Link(made_by) for each in deliveries if (made_by := creation_context(each)) is not None]
 
 
-@contextmanager
-def _span(
-    name: str,
-    kind: SpanKind,
-    attributes: Mapping[str, Any],
-    *,
-    links: Sequence[Link] = (),
-    context: Context | None = None,
-) -> Iterator[Span]:
-    """The current span while the block runs. An error leaves its type: its text and traceback may quote a payload."""
-    with _tracer().start_as_current_span(
-        name,
-        context=context,
-        kind=kind,
-        links=links,
-        attributes=attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield span
-        except BaseException as error:
-            _fail(span, type(error).__name__)
-            raise
+class _Current:
+    """The current span while the block runs. An error leaves its type: its text and traceback may quote a payload.
+
+    It does what the API's start_as_current_span does, without three generators on the way of every message.
+    """
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+        *,
+        links: Sequence[Link] = (),
+        context: Context | None = None,
+    ) -> None:
+        self._span = _tracer().start_span(name, context=context, kind=kind, links=links, attributes=attributes)
+
+    def __enter__(self) -> Span:
+        self._token = otel.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        otel.detach(self._token)
+        if error is not None:
+            _fail(self._span, type(error).__name__)
+        self._span.end()
 
 
 def _fail(span: Span, error_type: str) -> None:
@@ -223,4 +241,9 @@ def _about(queue: str, operation: str) -> dict[str, Any]:
 
 
 def _tracer() -> trace.Tracer:
-    return trace.get_tracer("sqs-worker-fleet")
+    """Kept, because to get one takes longer than a span that is not sampled; not beyond the life of its provider."""
+    provider = trace.get_tracer_provider()
+    if _kept.get("provider") is not provider:
+        _kept.update(provider=provider, tracer=provider.get_tracer("sqs-worker-fleet"))
+    tracer: trace.Tracer = _kept["tracer"]
+    return tracer

@@ -34,9 +34,10 @@ class Rig:
         concurrency: int = 10,
         timeout: float = 3_600.0,
         pace: Pace | None = None,
+        queue: FakeQueue | None = None,
         **options: Any,
     ) -> None:
-        self.queue = FakeQueue(clock, fifo=options.get("fifo", False))
+        self.queue = queue or FakeQueue(clock, fifo=options.get("fifo", False))
         self.pace = pace or Pace()
         self.started: list[str] = []
         self.ended: list[str] = []

@@ -59,7 +59,7 @@ def test_without_an_endpoint_no_sdk_and_no_exporter_is_loaded(environment: dict[
 
 
 def test_with_an_endpoint_spans_and_metrics_reach_it_under_the_name_of_the_service(collector: Collector) -> None:
-    told_by("exporting", FLUSH_SECONDS="10", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    told_by("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     [resource] = ExportTraceServiceRequest.FromString(collector.bodies("/v1/traces")[0]).resource_spans
     assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["process uploads"]
     assert "sample" in [each.value.string_value for each in resource.resource.attributes if each.key == "service.name"]
@@ -69,7 +69,7 @@ def test_with_an_endpoint_spans_and_metrics_reach_it_under_the_name_of_the_servi
 
 
 def test_nothing_that_leaves_holds_a_payload(collector: Collector) -> None:
-    told_by("exporting", FLUSH_SECONDS="10", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    told_by("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert collector.got
     assert all(b"canary-7f3a" not in body for _, body in collector.got)
 

@@ -111,6 +111,11 @@ async def test_a_release_of_nothing_is_no_error(ledger: Ledger) -> None:
     assert await ledger.claim("k", owner="a", now=NOW, lease=60) == Claimed()
 
 
+async def test_what_is_noted_as_done_is_done_for_everybody(ledger: Ledger) -> None:
+    await ledger.note("k", now=1_000.0, keep=60)
+    assert await ledger.claim("k", owner="a", now=1_001.0, lease=30) == AlreadyDone()
+
+
 async def test_keys_do_not_know_each_other(ledger: Ledger) -> None:
     await ledger.claim("k", owner="a", now=NOW, lease=60)
     assert await ledger.claim("k2", owner="b", now=NOW, lease=60) == Claimed()

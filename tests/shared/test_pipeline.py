@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.backoff import Backoff
-from shared.burial import ATTRIBUTE, Letter
-from shared.delivery import Delivery
+from shared.burial import ATTRIBUTE, REPLAY, Letter, done_mark
+from shared.delivery import Attribute, Delivery
 from shared.outcome import Later, Reject
 from shared.pipeline import Pipeline
 from shared.worker import Worker
@@ -182,6 +182,16 @@ async def test_a_duplicate_waits_while_the_first_is_at_work_and_runs_if_the_firs
     assert not await first
     assert await road.travel(delivery('{"word": "a"}', message_id="m-2", attempt=2))
     assert turns == ["run", "run"]
+
+
+async def test_a_replayed_message_that_is_done_tells_the_replay_that_waits_for_it() -> None:
+    ends, ledger = Ends(), FakeLedger()
+    worker = Worker(name="sample", queue="uploads", decode=read, handle=nothing)
+    road = Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, ledger=ledger, now=lambda: NOON)
+    told = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
+    assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=told)}))
+    assert await road.travel(delivery('{"word": "b"}'))
+    assert list(ledger.rows) == [done_mark("p-1", "m-0")]
 
 
 def batch_pipeline(ends: Ends, handle_batch: Callable[[Sequence[str]], Awaitable[Any]]) -> Pipeline[str]:

@@ -1,0 +1,175 @@
+"""Kept HTTP/1.1 connections to one endpoint, at the level of asyncio's protocols: one request at a time on each."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+import aiohttp
+
+KEPT = 12.0
+"""Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
+
+
+class NotConnected(Exception):
+    """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where connections go; `tls` is None for plain HTTP; times in seconds, `silence` between two pieces of an answer."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    connect: float
+    silence: float
+    most: int
+
+
+class Connections:
+    """As many connections as there are requests at once, up to `most`; the one used last is used next."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._idle: list[Connection] = []
+        self._places = asyncio.Semaphore(target.most)
+        self._closed = False
+
+    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Send a whole request; its answer's status, head and body.
+
+        Raises NotConnected, or aiohttp's error for what happened to the connection.
+        """
+        async with self._places:
+            connection = self._kept() or await self._connected()
+            reusable = False
+            try:
+                answer = await connection.exchange(request)
+                reusable = not connection.closing
+            finally:
+                if reusable and not self._closed:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        return answer
+
+    async def close(self) -> None:
+        """Close what is idle now, and the others as they end."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _kept(self) -> Connection | None:
+        oldest = asyncio.get_running_loop().time() - KEPT
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.used_at > oldest and not connection.closing:
+                return connection
+            connection.close()
+        return None
+
+    async def _connected(self) -> Connection:
+        target, loop = self._target, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(target.connect):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(target.silence),
+                    target.host,
+                    target.port,
+                    ssl=target.tls,
+                    happy_eyeballs_delay=0.25,
+                )
+        except OSError as error:  # a time that ran out is one too
+            raise NotConnected from error
+        return connection
+
+
+class Connection(asyncio.Protocol):
+    """One connection. It reads answers that say how long they are; whatever else comes is an error and its end."""
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[tuple[int, bytes, bytes]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._buffer = b""
+        self._need = 0
+        self.used_at = 0.0
+        self.closing = False
+
+    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+        if self._transport is None:
+            raise aiohttp.ServerDisconnectedError
+        self._answer = self._loop.create_future()
+        self._buffer, self._need = b"", 0
+        self.used_at = self._loop.time()
+        self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
+        self._transport.write(request)
+        try:
+            return await self._answer
+        finally:
+            self._timer.cancel()
+            self._answer = None
+
+    def close(self) -> None:
+        self.closing = True
+        if self._transport is not None:
+            self._transport.abort()  # nothing is left to be sent, and TLS's farewell would keep the socket open
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.used_at = self._loop.time()
+        if self._answer is None or self._answer.done():
+            self.close()  # nobody asked
+            return
+        self._buffer = self._buffer + data if self._buffer else data
+        if len(self._buffer) < self._need:
+            return
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        try:
+            self._read(end)
+        except ValueError:
+            self._fail(aiohttp.ClientPayloadError("an answer without a length"))
+
+    def _read(self, end: int) -> None:
+        head = self._buffer[:end]
+        lower = head.lower()
+        place = lower.index(b"\r\ncontent-length:") + 17
+        stop = lower.find(b"\r\n", place)
+        self._need = end + 4 + int(lower[place : stop if stop >= 0 else None])
+        if len(self._buffer) < self._need:
+            return
+        self.closing = self.closing or b"\r\nconnection: close" in lower or len(self._buffer) > self._need
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result((int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        self._transport = None
+        if isinstance(exc, OSError):
+            self._fail(aiohttp.ClientOSError(*exc.args))
+        elif self._need:
+            self._fail(aiohttp.ClientPayloadError("an answer without its end"))
+        else:
+            self._fail(aiohttp.ServerDisconnectedError())
+
+    def _look(self) -> None:
+        """Whether it has been silent for too long."""
+        ends = self.used_at + self._silence
+        if ends <= self._loop.time():
+            self._fail(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+        else:
+            self._timer = self._loop.call_at(ends, self._look)
+
+    def _fail(self, error: Exception) -> None:
+        self.closing = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)

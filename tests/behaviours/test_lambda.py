@@ -1,0 +1,110 @@
+"""What only Lambda asks for: the report of an invocation, and the deadline: B32."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.lambda_entry import Sandbox
+from tests.behaviours.doors import LambdaDoor
+from tests.behaviours.stage import Stage, failing
+from tests.behaviours.test_intake import words
+from tests.lambda_events import lambda_event
+
+
+@pytest.fixture
+async def door(stage: Stage) -> Any:
+    made = LambdaDoor(stage)
+    yield made
+    await made.closes()
+
+
+def event(stage: Stage, *bodies: str, group: str | None = None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Send these, receive them as the mapping does; the event, and the id of each body."""
+    stage.send(*bodies, group=group)
+    answer = stage.server.sqs.receive_message(
+        QueueUrl=stage.url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageSystemAttributeNames=["All"]
+    )
+    messages: list[Any] = list(answer.get("Messages", []))
+    return lambda_event(messages, queue_name=stage.queue), {each["Body"]: each["MessageId"] for each in messages}
+
+
+def opened(stage: Stage, door: LambdaDoor, **options: Any) -> Sandbox:
+    return door.sandbox(stage.worker(**options))
+
+
+async def test_an_empty_batch_reports_nothing(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues()
+    assert await door.invokes(opened(stage, door), {"Records": []}) == []
+
+
+async def test_a_whole_success_reports_nothing(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues()
+    asked, _ = event(stage, *words(10))
+    assert await door.invokes(opened(stage, door), asked) == []
+    assert len(stage.ended) == 10
+
+
+async def test_of_a_mixed_batch_only_the_failed_are_reported(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues()
+    stage.work["bad"] = failing(ConnectionError())
+    asked, ids = event(stage, "good", "bad", "better")
+    assert await door.invokes(opened(stage, door), asked) == [ids["bad"]]
+
+
+async def test_a_batch_that_failed_whole_is_returned_and_not_raised(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues()
+    stage.otherwise = failing(ConnectionError())
+    asked, ids = event(stage, *words(5))
+    assert sorted(await door.invokes(opened(stage, door), asked)) == sorted(ids.values())
+
+
+async def test_an_event_that_is_none_of_sqs_is_refused(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues()
+    with pytest.raises(TypeError, match="Records"):
+        await door.invokes(opened(stage, door), {"detail": {}})
+
+
+async def test_near_the_deadline_what_is_unfinished_and_unstarted_is_reported_half_a_second_before_the_timeout(
+    stage: Stage, door: LambdaDoor
+) -> None:
+    stage.queues()
+    stage.otherwise = lambda delivery: None if delivery.body == "quick" else asyncio.sleep(30)
+    asked, ids = event(stage, "quick", "slow", "unstarted")
+    started = asyncio.get_running_loop().time()
+    reported = await door.invokes(opened(stage, door, concurrency=1), asked, remaining=2.0)
+    assert asyncio.get_running_loop().time() - started <= 1.5
+    assert set(reported) == {ids["slow"], ids["unstarted"]}
+    assert "unstarted" not in stage.started
+
+
+async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not_what_is_done(
+    stage: Stage, door: LambdaDoor
+) -> None:
+    stage.queues("uploads.fifo")
+    stage.work["red 1"] = lambda _: asyncio.sleep(30)
+    asked, ids = event(stage, *words(4, "red"), group="red")
+    reported = await door.invokes(opened(stage, door, fifo=True), asked, remaining=1.5)
+    assert reported == [ids["red 1"], ids["red 2"], ids["red 3"]]
+    assert stage.ended == ["red 0"]
+
+
+async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: Stage, door: LambdaDoor) -> None:
+    stage.queues("uploads.fifo")
+    stage.work["red 0"] = failing(ConnectionError())
+    stage.control.fault("denied", "ChangeMessageVisibilityBatch")
+    asked, ids = event(stage, *words(3, "red"), group="red")
+    assert await door.invokes(opened(stage, door, fifo=True), asked) == list(ids.values())
+    assert stage.started == ["red 0"]
+
+
+async def test_no_more_records_run_at_once_than_the_worker_allows_also_in_groups(
+    stage: Stage, door: LambdaDoor
+) -> None:
+    stage.queues("uploads.fifo")
+    stage.otherwise = lambda _: asyncio.sleep(0.05)
+    for number in range(6):
+        stage.send(f"first of {number}", group=str(number))
+    asked, _ = event(stage, "seventh", group="seventh")
+    assert await door.invokes(opened(stage, door, fifo=True, concurrency=2), asked) == []
+    assert stage.most_running == 2

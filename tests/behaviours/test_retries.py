@@ -1,0 +1,189 @@
+"""What fails for now comes back later, what fails for ever is buried at once with its reason: B20 to B24."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from shared.backoff import Backoff
+from shared.burial import ATTRIBUTE
+from shared.outcome import Later, Reject
+from shared.worker import Batch
+from tests.behaviours.doors import Door
+from tests.behaviours.stage import Stage, failing
+from tests.waiting import until
+
+MEBIBYTE = 1_048_576
+
+
+def reason(letter: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(letter["attributes"][ATTRIBUTE]["StringValue"]))
+
+
+async def test_a_failed_message_is_hidden_for_its_backoff_by_receive_count(stage: Stage, door: Door) -> None:
+    stage.queues()
+    stage.work["flaky"] = failing(ConnectionError(), times=3)
+    stage.send("flaky")
+    await door.opens(stage.worker(backoff=Backoff(base=4.0, factor=2.0, cap=6.0)))
+    for failure, ceiling in enumerate((4.0, 6.0, 6.0), start=1):
+        hidden = (await stage.seen("extend", failure))[-1]
+        assert 1.0 <= float(hidden.more["until"]) - hidden.at <= ceiling
+        stage.control.advance(6)
+    await stage.empty()
+    assert stage.started == ["flaky"] * 4
+    assert stage.buried() == []
+
+
+async def test_a_handler_that_knows_when_is_asked_again_then(stage: Stage, door: Door) -> None:
+    stage.queues()
+    stage.work["patient"] = failing(Later("not before noon", after=777), times=1)
+    stage.send("patient")
+    await door.opens(stage.worker())
+    [hidden] = await stage.seen("extend")
+    assert float(hidden.more["until"]) - hidden.at == pytest.approx(777, abs=1)
+    stage.control.advance(778)
+    await stage.empty()
+    assert stage.started == ["patient", "patient"]
+
+
+@pytest.mark.parametrize("attributes", [0, 10])
+async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attempt_with_everything_it_came_with(
+    stage: Stage, door: Door, attributes: int
+) -> None:
+    stage.queues()
+    stage.work["hopeless"] = failing(Reject("no such session"))
+    given = {f"attribute-{n}": {"DataType": "String", "StringValue": f"value {n}"} for n in range(attributes)}
+    stage.send("hopeless", MessageAttributes=given)
+    await door.opens(stage.worker())
+    await stage.empty()
+    [letter] = stage.buried()
+    told = reason(letter)
+    assert letter["body"] == "hopeless"
+    assert "no such session" in json.dumps(told)
+    carried = json.dumps({**letter["attributes"], ATTRIBUTE: told})
+    assert [name for name in given if name not in carried] == []
+    assert stage.started == ["hopeless"]
+    assert stage.findings().faults == {}
+    assert stage.findings().buried == 1
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice, above one mebibyte
+async def test_the_largest_message_can_be_buried(stage: Stage, door: Door) -> None:
+    stage.queues()
+    body = "malformed".ljust(MEBIBYTE, ".")
+    stage.send(body)
+    await door.opens(stage.worker())
+    await stage.empty()
+    [letter] = stage.buried()
+    assert letter["body"] == body
+
+
+async def test_a_crash_between_burial_and_delete_doubles_the_dead_letter_and_loses_nothing(
+    stage: Stage, door: Door
+) -> None:
+    stage.queues()
+    stage.otherwise = failing(Reject("no such session"))
+    stage.control.fault("denied", "DeleteMessageBatch")
+    stage.send("hopeless")
+    await door.opens(stage.worker())
+    await until(lambda: stage.buried() and stage.requests("DeleteMessageBatch"), what="the delete that fails")
+    await door.dies()
+    stage.control.heal()
+    stage.control.advance(60)
+    await door.opens(stage.worker())
+    await stage.empty()
+    assert [letter["body"] for letter in stage.buried()] == ["hopeless", "hopeless"]
+    assert stage.findings().faults == {}
+
+
+async def test_a_dead_letter_queue_that_takes_nothing_keeps_the_message_in_its_own(stage: Stage, door: Door) -> None:
+    stage.queues()
+    rule = stage.control.fault("denied", "SendMessage", queues=(stage.dead,))
+    stage.send("malformed")
+    await door.opens(stage.worker())
+    await stage.seen("extend")
+    assert [each["body"] for each in stage.left()] == ["malformed"]
+    stage.control.heal(rule)
+    stage.control.advance(900)
+    await stage.empty()
+    assert [letter["body"] for letter in stage.buried()] == ["malformed"]
+
+
+async def test_what_cannot_be_read_is_buried_on_the_first_attempt_and_the_others_are_handled(
+    stage: Stage, door: Door
+) -> None:
+    stage.queues()
+    stage.send("malformed", "well")
+    await door.opens(stage.worker())
+    await stage.empty()
+    assert stage.ended == ["well"]
+    [letter] = stage.buried()
+    assert "ValueError" in json.dumps(reason(letter))
+
+
+async def test_the_last_attempt_is_buried_with_its_reason_and_backoff_resets_no_count(stage: Stage, door: Door) -> None:
+    stage.queues(receives=3)
+    stage.otherwise = failing(ConnectionError())
+    stage.send("unlucky")
+    await door.opens(stage.worker(max_attempts=3))
+    for failure in (1, 2):
+        await stage.seen("extend", failure)
+        stage.control.advance(60)
+    await stage.empty()
+    [letter] = stage.buried()
+    assert "ConnectionError" in json.dumps(reason(letter))
+    assert stage.started == ["unlucky"] * 3
+    assert stage.entries("redrive") == []
+
+
+async def test_sqs_itself_moves_what_was_received_too_often(stage: Stage, door: Door) -> None:
+    stage.queues(receives=2)
+    stage.otherwise = failing(ConnectionError())
+    stage.send("unlucky")
+    await door.opens(stage.worker(max_attempts=5))
+    for failure in (1, 2):
+        await stage.seen("extend", failure)
+        stage.control.advance(60)
+    await until(stage.buried, what="the redrive")
+    assert stage.started == ["unlucky"] * 2
+    assert stage.left() == []
+
+
+class Unheard(BaseException):
+    """What no handler should raise."""
+
+
+@pytest.mark.parametrize(
+    "error", [Unheard(), asyncio.CancelledError(), SystemExit(1)], ids=lambda error: type(error).__name__
+)
+async def test_whatever_a_handler_raises_fails_only_its_own_message(
+    stage: Stage, door: Door, error: BaseException
+) -> None:
+    stage.queues()
+    stage.work["odd"] = failing(error, times=1)
+    stage.send("odd", "well", "well too")
+    await door.opens(stage.worker())
+    await stage.seen("extend")
+    stage.control.advance(10)
+    await stage.empty()
+    assert Counter(stage.ended) == Counter(["odd", "well", "well too"])
+    assert stage.started.count("odd") == 2
+
+
+async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage, door: Door) -> None:
+    stage.queues()
+    calls: list[int] = []
+
+    async def handle_batch(deliveries: Any) -> Any:
+        calls.append(len(deliveries))
+        return [None] * (len(deliveries) if len(calls) > 1 else 0)
+
+    stage.send("one", "two")
+    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(seconds=0.1)))
+    await stage.seen("extend", 2)
+    assert len(stage.left()) == 2
+    stage.control.advance(10)
+    await stage.empty()
+    assert stage.buried() == []
