@@ -1,0 +1,110 @@
+"""What the server's ledger, the table's and the processes' ends prove of a soak."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shared.burial import ATTRIBUTE
+from tests.soak.fleet import Tally
+from tests.soak.schedule import LINES, ONCE, WORK, Job, key_in
+from tests.sqs_server.checker import Findings, check
+
+QUEUES = (WORK, ONCE, LINES)
+TOLERANCE = 0.25
+"""Seconds granted to the ends of leases: what is told of a handler's start waits for a busy core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a soak leaves behind. `letters` are the messages in the dead-letter queues, `faults` the rules in force."""
+
+    lines: list[dict[str, Any]]
+    letters: list[dict[str, Any]]
+    waiting: list[dict[str, Any]]
+    completed: Counter[str]
+    tally: Tally
+    faults: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`faults` names what must not be, with up to five examples each, and is empty where all is well."""
+
+    faults: Mapping[str, list[str]]
+    findings: Findings
+    doubles: Mapping[str, int]
+    letters: int
+    spoilt_calls: int
+    spoilt_messages: int
+    calls: int
+
+
+def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
+    """Hold the evidence against what was sent."""
+    # Copies of keyed work are deleted unread, each under a message id of its own: there the keys tell of losses.
+    findings = check(evidence.lines, tolerance=TOLERANCE, handled=(WORK, f"{LINES}.fifo"))
+    ended = _ended(evidence.lines)
+    told = {
+        **{name: list(_names(getattr(findings, name))) for name in findings.faults},
+        **_business(jobs, ended, evidence),
+        "redriven_without_a_reason": [f"{findings.redriven} messages"] if findings.redriven else [],
+        "still_in_a_queue": [f"{each['message_id']} {each['state']}" for each in evidence.waiting],
+        "hung": evidence.tally.hung,
+        "ended_badly": [f"{name}: {code}" for name, code in evidence.tally.failed.items()],
+    }
+    return Verdict(
+        faults={name: [f"{len(found)} in all", *found[:5]] for name, found in told.items() if found},
+        findings=findings,
+        doubles={queue: sum(_queue(key) == queue and len(runs) > 1 for key, runs in ended.items()) for queue in QUEUES},
+        letters=len(evidence.letters),
+        spoilt_calls=sum(rule["fired"] for rule in evidence.faults if _spoils_calls(rule)),
+        spoilt_messages=sum(rule["fired"] for rule in evidence.faults if rule["kind"] in {"refuse", "duplicate", "forget"}),
+        calls=sum(findings.requests.values()),
+    )  # fmt: skip
+
+
+def _business(jobs: Mapping[str, Job], ended: Mapping[str, list[str]], evidence: Evidence) -> dict[str, list[str]]:
+    buried = {key_in(letter["body"]): _reason(letter) for letter in evidence.letters}
+    good = [key for key, job in jobs.items() if not job.kind.is_poison]
+    keyed = [key for key in good if _queue(key) == ONCE]
+    return {
+        "neither_done_nor_buried": [key for key in jobs if key not in ended and key not in buried],
+        "poison_without_a_letter": [key for key, job in jobs.items() if job.kind.is_poison and key not in buried],
+        "letters_without_a_reason": [key for key, reason in buried.items() if not reason],
+        "good_but_buried": [f"{key} ({buried[key]})" for key in good if key in buried],
+        "completed_not_once": [f"{key}: {evidence.completed[key]}" for key in keyed if evidence.completed[key] != 1],
+        "done_twice_despite_the_key": [
+            f"{key}: by {', '.join(ended[key])}"
+            for key in keyed
+            if any(consumer not in evidence.tally.killed for consumer in ended.get(key, [])[:-1])
+        ],
+    }
+
+
+def _ended(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """By key, the consumers in which a handler ended, in order."""
+    ended: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        if line["kind"] == "effect" and line["phase"] == "ended":
+            ended[line["key"]].append(line["consumer"])
+    return ended
+
+
+def _reason(letter: Mapping[str, Any]) -> str:
+    failure = letter["attributes"].get(ATTRIBUTE)
+    return str(orjson.loads(failure["StringValue"])["error_type"]) if failure is not None else ""
+
+
+def _names(found: Any) -> Iterable[str]:
+    return [f"{name}: {count}" for name, count in found.items()] if isinstance(found, Mapping) else found
+
+
+def _queue(key: str) -> str:
+    return key.partition("-")[0]
+
+
+def _spoils_calls(rule: Mapping[str, Any]) -> bool:
+    return rule["kind"] not in {"refuse", "duplicate", "forget", "latency"}
