@@ -25,8 +25,8 @@ class Hanging(FakeQueue):
         return await super().delete(deliveries)
 
     async def _hang(self) -> None:
-        while self.hangs:
-            await asyncio.sleep(1_000)
+        if self.hangs:
+            await asyncio.sleep(100_000)
 
 
 def hanging(rig: Rig) -> Hanging:
