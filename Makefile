@@ -5,7 +5,7 @@ RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m workers.local.environments
 ARGS ?=
 
-.PHONY: help setup setup-localstack setup-infra demo dev test e2e-localstack lint fmt types types-infra templates \
+.PHONY: help setup setup-localstack setup-infra demo dev test test-slow soak e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean
 
 help:  ## list the targets
@@ -28,11 +28,17 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## every test but the LocalStack runs, with coverage
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator, with coverage
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest -n 2 --dist loadfile -m "not localstack" $(ARGS)
+	@$(RUN)/coverage run -m pytest -n 2 --dist loadfile -m "not localstack and not slow" $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
+
+test-slow: setup  ## what waits for a minute's tick, kills a replay a thousand times, or lets a storm blow for a while
+	@$(RUN)/pytest -n 2 --dist load -m "slow and not localstack" $(ARGS)
+
+soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode
 	@$(RUN)/python -m workers.local.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
