@@ -71,6 +71,11 @@ class Leases:
         lease = self._leases.get(delivery)
         return 0.0 if lease is None or lease.lost else max(0.0, lease.ends - self._clock())
 
+    @property
+    def kept(self) -> int:
+        """How many messages are in hand."""
+        return len(self._leases)
+
     def drop(self, delivery: Delivery) -> None:
         """Stop keeping this lease: the message is settled, or given back."""
         self._leases.pop(delivery, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -149,7 +149,19 @@ class Poller:
         return False
 
     def _start_batch(self, deliveries: Sequence[Delivery]) -> None:
-        self._start(self._travel_together(deliveries), deliveries)
+        if ready := [each for each in deliveries if self._still_ours(each)]:
+            self._start(self._travel_together(ready), ready)
+
+    def _still_ours(self, delivery: Delivery) -> bool:
+        """What was gathered may have lost its lease meanwhile, or be a copy of what was finished meanwhile."""
+        if not self._leases.holds(delivery):
+            self._leases.drop(delivery)
+        elif self._deletes.was_finished(delivery):
+            self._deletes.add(delivery)
+        else:
+            return True
+        self._slots.give(1)
+        return False
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
         task = asyncio.create_task(journey)
@@ -161,15 +173,32 @@ class Poller:
     def _ended(self, task: asyncio.Task[None]) -> None:
         deliveries = self._running.pop(task)
         self._slots.give(len(deliveries))
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             # The pipeline turns every handler's error into an outcome: this one is ours.
             log.error("road_broken", queue=self._queue.name, exc_info=error)
+        unsettled = error is not None or task.cancelled()
+        if unsettled:
+            self._let_go(deliveries, broken=error is not None)
         if self._turns is not None:
             for delivery in deliveries:
                 self._turns.end(delivery)
-                if task.cancelled() and self._worker.fifo and not self._draining:
+                if unsettled and self._worker.fifo and not self._draining:
                     self._hold_back(delivery)  # its lease was lost: it will come again, before its successors
             self._start_turns()
+
+    def _let_go(self, deliveries: Sequence[Delivery], *, broken: bool) -> None:
+        """Nothing is settled of a task that broke, or was cut because a lease of it was lost: no lease may be kept
+        without work. What is still ours of a cut batch is given back; what broke waits for its visibility timeout.
+        """
+        held = [] if broken else [each for each in deliveries if self._leases.holds(each)]
+        if len(held) == len(deliveries):
+            return  # the drain cut it, and gives it back
+        for delivery in deliveries:
+            if delivery not in held:
+                self._leases.drop(delivery)
+        if held:
+            self._begin(self._give_back(held))
 
     async def _travel(self, delivery: Delivery) -> None:
         started = self._clock()
@@ -187,7 +216,10 @@ class Poller:
         assert self._turns is not None
         behind = self._turns.abandon(failed)
         self._slots.give(len(behind))
-        chore = asyncio.create_task(self._give_back(behind))
+        self._begin(self._give_back(behind))
+
+    def _begin(self, ending: Coroutine[Any, Any, None]) -> None:
+        chore = asyncio.create_task(ending)
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
 

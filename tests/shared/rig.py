@@ -35,6 +35,7 @@ class Rig:
         timeout: float = 3_600.0,
         pace: Pace | None = None,
         queue: FakeQueue | None = None,
+        deletes_dice: Callable[[], float] = lambda: 0.5,
         **options: Any,
     ) -> None:
         self.queue = queue or FakeQueue(clock, fifo=options.get("fifo", False))
@@ -57,8 +58,10 @@ class Rig:
             **handling,
             **options,
         )
-        self.leases = Leases(self.queue, visibility=self.pace.visibility, clock=clock)
-        self.deletes = Deletes(self.queue, self.leases, dice=lambda: 0.5)
+        self.leases = Leases(
+            self.queue, visibility=self.pace.visibility, clock=clock, longest=self.worker.longest_lease
+        )
+        self.deletes = Deletes(self.queue, self.leases, dice=deletes_dice)
         self.poller = Poller(
             Pipeline(worker=self.worker, hide=self._hide, bury=self.queue.bury, dice=lambda: 0.5),
             self.queue,
