@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -34,9 +35,24 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     structlog.configure(
         processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=stream or sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(file=_Lenient(stream or sys.stdout.buffer)),  # type: ignore[arg-type]  # all it calls
         cache_logger_on_first_use=True,
     )
+
+
+class _Lenient:
+    """A stream that loses its lines when it cannot take them (its reader has gone, the disk is full): the work goes on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
