@@ -19,6 +19,8 @@ REMEMBERED = 10_000
 """Message ids of finished work whose delete has not succeeded; about 1 MB."""
 LONGEST_PAUSE = 2.0
 """Seconds between two tries of a delete, before jitter."""
+SHORTEST_PAUSE = 0.1
+"""The same, where a lease is about to end: the last tries must not become a flood."""
 
 
 class Deletes:
@@ -82,7 +84,7 @@ class Deletes:
         left, pause = list(batch), self._pause
         while left:
             held = [each for each in left if self._leases.holds(each)]
-            self._give_up([each for each in left if each not in held], why="lease ended")
+            self._give_up_unsent([each for each in left if each not in held])
             refused = await self._try(held) if held else []
             self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
             left = [each.delivery for each in refused if not each.lost]
@@ -90,8 +92,13 @@ class Deletes:
                 if each not in left:
                     self._leases.drop(each)
             if left:
-                await asyncio.sleep(pause * (0.5 + self._dice()))
+                await asyncio.sleep(self._jittered(pause, left))
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _jittered(self, pause: float, left: Sequence[Delivery]) -> float:
+        """Half to one and a half of `pause`, sooner where a lease would end before: there must be time to try again."""
+        shortest = min(self._leases.remaining(each) for each in left)
+        return max(SHORTEST_PAUSE, min(pause, shortest / 2)) * (0.5 + self._dice())
 
     async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
         with tracing.settling(self._queue.name, how="delete", deliveries=held):
@@ -108,6 +115,11 @@ class Deletes:
             if each not in done:
                 self._finished.pop(each.message_id, None)
         return refused
+
+    def _give_up_unsent(self, deliveries: Sequence[Delivery]) -> None:
+        if deliveries:
+            metrics.delete_failed(queue=self._queue.name, count=len(deliveries))
+        self._give_up(deliveries, why="lease ended")
 
     def _give_up(self, deliveries: Sequence[Delivery], *, why: str) -> None:
         for each in deliveries:

@@ -98,7 +98,7 @@ def lease_lost(*, queue: str) -> None:
 
 
 def delete_failed(*, queue: str, count: int) -> None:
-    """Entries of a delete batch that SQS refused, before they were tried again."""
+    """Deletes that SQS refused, each time before they are tried again, or that were not sent because a lease had ended."""
     _instruments().deletes_failed.add(count, {names.DESTINATION: queue})
 
 
