@@ -85,7 +85,7 @@ async def _orders(
 async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettings) -> Poller:
     if settings.concurrency is not None:
         worker = replace(worker, concurrency=settings.concurrency)
-    queue = await clients.queue(worker.queue)
+    queue = await clients.queue_for(worker)
     leases = Leases(queue, visibility=settings.visibility_seconds, clock=time.monotonic, longest=worker.longest_lease)
 
     async def hide(delivery: Any, seconds: float) -> None:
@@ -108,7 +108,7 @@ async def _health(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: 
     async with health.served(
         host=settings.health_host,
         port=settings.health_port,
-        live=lambda: health.alive(pollers, now=time.monotonic(), wait=settings.poll_wait_seconds),
+        live=lambda: health.alive(pollers, now=time.monotonic(), after=settings.watchdog_seconds),
         readiness=lambda: health.ready(pollers, draining=stop.is_set()),
     ) as port:
         yield port

@@ -84,12 +84,19 @@ def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
     system = record.get("attributes") or {}
     return Delivery(
         queue=queue,
-        message_id=record["messageId"],
-        receipt_handle=record["receiptHandle"],
-        body=record["body"],
+        message_id=_text(record, "messageId"),
+        receipt_handle=_text(record, "receiptHandle"),
+        body=_text(record, "body", least=0),
         attributes=attributes,
         **_told_by_sqs(system),
     )
+
+
+def _text(record: Mapping[str, Any], name: str, *, least: int = 1) -> str:
+    value = record[name]
+    if not isinstance(value, str) or len(value) < least:
+        raise ValueError(f"{name} is no text")
+    return value
 
 
 def _told_by_sqs(system: Mapping[str, str]) -> dict[str, Any]:

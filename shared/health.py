@@ -12,9 +12,6 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-STALLED_AFTER = 60.0
-"""Seconds without an answered poll, beyond the long poll itself, after which a process counts as stuck."""
-
 
 class Polls(Protocol):
     """What health needs to know of a poller."""
@@ -34,10 +31,9 @@ class Report:
     faults: tuple[str, ...]
 
 
-def alive(pollers: Sequence[Polls], *, now: float, wait: float) -> Report:
-    """A queue whose polls have not been answered for a minute is stuck, whatever the reason."""
-    limit = STALLED_AFTER + wait
-    stuck = [each for each in pollers if now - each.polled_at > limit]
+def alive(pollers: Sequence[Polls], *, now: float, after: float) -> Report:
+    """A queue of which no poll has been answered for more than `after` seconds is stuck, whatever the reason."""
+    stuck = [each for each in pollers if now - each.polled_at > after]
     return Report(tuple(f"{each.queue_name}: no answered poll for {now - each.polled_at:.0f} s" for each in stuck))
 
 

@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 MOST_POLLS = 16
 """Polls open at once: at 20 ms a call they bring 8,000 messages a second, more than one core handles."""
+FIRST_PAUSE = 1.0
+"""Seconds, before jitter, after the first failure of a poll; twice as long after each further one."""
 LONGEST_PAUSE = 10.0
 """Seconds between polls when polling fails; it recovers within this time once the fault ends."""
 THIN_PAUSE = 0.05
@@ -27,9 +29,12 @@ LONGEST_LINGER = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How one queue is polled and left. All times in seconds."""
+    """How one queue is polled and left. All times in seconds. A poll that has no answer `answer` seconds after its `wait`
+    is given up: a dead connection may stay silent for ever.
+    """
 
     wait: int = 20
+    answer: float = 10.0
     visibility: int = 60
     drain: float = 25.0
 
@@ -95,11 +100,12 @@ class Intake:
 
     async def _poll(self) -> None:
         limit = await self._room()
+        asked_at = self._clock()
         try:
             deliveries = await self._asked(limit)
         except Exception as error:
             self._slots.give(limit)
-            await self._pause(error)
+            await self._pause(error, waited=self._clock() - asked_at)
             return
         self._slots.give(limit - len(deliveries))
         self._failures = 0
@@ -117,8 +123,10 @@ class Intake:
         assert task is not None
         self._asking.add(task)
         try:
-            wait = self._pace.wait if self.has_polled else 0  # the first answer makes the container ready: at once
-            return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
+            # The first answer makes the container ready, and the first after a failure shows that it is over: at once.
+            wait = self._pace.wait if self.has_polled and not self._failures else 0
+            async with asyncio.timeout(wait + self._pace.answer):
+                return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
         finally:
             self._asking.discard(task)
 
@@ -149,11 +157,14 @@ class Intake:
         if got:
             await asyncio.sleep(THIN_PAUSE)
 
-    async def _pause(self, error: Exception) -> None:
-        """Whatever the fault (reset, throttle, expired credentials, queue gone), polling goes on, only slower."""
+    async def _pause(self, error: Exception, *, waited: float) -> None:
+        """Whatever the fault (reset, silence, throttle, expired credentials, queue gone), polling goes on, only slower.
+        What was already `waited` for the answer counts as pause.
+        """
         self._appetite = 1
         self._failures += 1
-        seconds = min(LONGEST_PAUSE, 0.5 * 2.0 ** min(self._failures, 10)) * (0.5 + self._dice() / 2)
+        longest = max(FIRST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
+        seconds = longest * (0.5 + self._dice() / 2)
         log.warning("poll_failed", queue=self._queue.name, error_type=type(error).__name__, pause_s=round(seconds, 2))
         await asyncio.sleep(seconds)
 

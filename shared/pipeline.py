@@ -47,7 +47,7 @@ class Pipeline(Generic[Event]):
             try:
                 event = self.worker.decode(delivery)
             except Exception as error:
-                return await self._settle(delivery, unreadable(error, worker=self.worker.name), record)
+                return await self._settle(delivery, self._unread(error, delivery), record)
             return await self._settle(delivery, await self._outcome(delivery, event), record)
 
     async def travel_together(self, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -58,7 +58,7 @@ class Pipeline(Generic[Event]):
             try:
                 events[delivery] = self.worker.decode(delivery)
             except Exception as error:
-                outcomes[delivery] = unreadable(error, worker=self.worker.name)
+                outcomes[delivery] = self._unread(error, delivery)
         with tracing.processing_batch(deliveries):
             started = time.perf_counter()
             outcomes |= await self._outcomes(events)
@@ -77,22 +77,23 @@ class Pipeline(Generic[Event]):
         if not events:
             return {}
         assert self.worker.handle_batch is not None
-        results: Sequence[BaseException | None]
+        results: object
         try:
             async with asyncio.timeout(self.worker.timeout):
                 results = await self.worker.handle_batch(list(events.values()))
         except BaseException as error:
             results = [error] * len(events)
-        if len(results) != len(events):
-            results = [TypeError("handle_batch must return one result for each event")] * len(events)
-        pairs = zip(events, results, strict=True)
+        pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else self._judged(error, each) for each, error in pairs}
 
     async def _claimed_and_handled(self, event: Event) -> None:
-        handle, ledger = self.worker.handle, self.ledger
+        handle: Callable[[Event], Awaitable[object]] | None = (
+            self.worker.handle
+        )  # typed None, and looked at all the same
+        ledger = self.ledger
         assert handle is not None
         if self.worker.key is None or ledger is None:
-            await handle(event)
+            _nothing(await handle(event))
             return
         key, owner = f"{self.worker.name}#{self.worker.key(event)}", uuid.uuid4().hex
         match await ledger.claim(key, owner=owner, now=self.now(), lease=self.worker.timeout * 2):
@@ -102,13 +103,18 @@ class Pipeline(Generic[Event]):
                 raise Contended("somebody else is at this work", after=max(1.0, seconds))
             case Claimed():
                 try:
-                    await handle(event)
+                    _nothing(await handle(event))
                 except BaseException:
                     await ledger.release(key, owner=owner)
                     raise
                 await ledger.complete(key, owner=owner, now=self.now(), keep=LEDGER_KEEPS)
             case other:
                 assert_never(other)
+
+    def _unread(self, error: Exception, delivery: Delivery) -> Retry | Dead:
+        if self.worker.decode_errors == "permanent":
+            return unreadable(error, worker=self.worker.name)
+        return self._judged(error, delivery)
 
     def _judged(self, error: BaseException, delivery: Delivery) -> Retry | Dead:
         task = asyncio.current_task()
@@ -162,3 +168,17 @@ class Pipeline(Generic[Event]):
                 await self._hide(delivery, None, record)
                 return False
         return True
+
+
+def _nothing(answer: object) -> None:
+    """An outcome that is returned where it should have been raised must not pass for work that is done."""
+    if answer is not None:
+        raise TypeError("a handler returns None, or raises")
+
+
+def _one_each(results: object, count: int) -> list[BaseException | None]:
+    """What a batch handler answered, event by event; an answer of another type fails those that it was given for."""
+    if not isinstance(results, Sequence) or len(results) != count:
+        return [TypeError("handle_batch must return one result for each event")] * count
+    wrong = TypeError("a result of handle_batch is None or an exception")
+    return [each if each is None or isinstance(each, BaseException) else wrong for each in results]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class SettingsError(Exception):
@@ -19,17 +19,25 @@ class Settings(BaseModel):
 
 
 class RuntimeSettings(Settings):
-    """How a container consumes, whatever the worker. Times in seconds."""
+    """How a door consumes, whatever the worker. Times in seconds. Raises where the watchdog would bite a long poll."""
 
     concurrency: int | None = Field(default=None, ge=1, le=1000)
     poll_wait_seconds: int = Field(default=20, ge=0, le=20)
     visibility_seconds: int = Field(default=60, ge=5, le=43_200)
     drain_seconds: float = Field(default=25.0, ge=1, le=3600)
+    watchdog_seconds: float = Field(default=60.0, ge=1, le=3600)
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8080, ge=0, le=65535)
     sqs_client: Literal["hot", "aioboto3"] = "hot"
     telemetry_detail: Literal["sampled", "full"] = "sampled"
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
+    lambda_raise_when_all_failed: bool = False
+
+    @model_validator(mode="after")
+    def _lets_a_long_poll_end(self) -> Self:
+        if self.watchdog_seconds <= self.poll_wait_seconds:
+            raise ValueError("WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS")
+        return self
 
 
 Model = TypeVar("Model", bound=Settings)

@@ -66,6 +66,15 @@ class Clients:
         # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
         return SqsQueue(await self._sqs(attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
 
+    async def queue_for(self, worker: Worker[Any]) -> SqsQueue:
+        """The worker's queue. Raises SettingsError where that is a FIFO queue whose order the worker would not keep."""
+        [url] = self._required(f"{variable(worker.queue)}_QUEUE_URL")
+        if url.endswith(".fifo") and not worker.fifo:
+            raise SettingsError(
+                f"{variable(worker.queue)}_QUEUE_URL names a FIFO queue; the worker {worker.name} needs fifo=True to read it"
+            )
+        return await self.queue(worker.queue)
+
     async def sender(self, queue: str) -> SqsSender:
         """Sends to a logical queue of the fleet."""
         [url] = self._required(f"{variable(queue)}_QUEUE_URL")

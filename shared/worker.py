@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT, Backoff
 from shared.delivery import Delivery
@@ -29,16 +29,21 @@ class Worker(Generic[Event]):
     """One consumer of one queue. Exactly one of `handle` and `handle_batch` is set.
 
     - `name`: the worker's name (`upload-notification`); `queue`: the logical queue (`uploads`).
-    - `decode`: pure; whatever it raises is permanent, because it would raise the same again tomorrow.
-    - `handle`: returns (done), raises Later or Reject; any other exception means "again, with backoff".
+    - `decode`: pure; whatever it raises is permanent, because it would raise the same again tomorrow. With
+      `decode_errors` "passing" it is judged as if the handler had raised it: for a decoder whose next release may read
+      what this one cannot.
+    - `handle`: returns None (done), raises Later or Reject; any other exception means "again, with backoff", and so does
+      any other answer.
     - `handle_batch`: takes many events, returns a BatchResult; raising fails them all with that exception.
     - `timeout`: seconds one handler call may take; `concurrency`: handler calls (or batches) at once.
     - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
-      the message comes back. Container only; the first visibility timeout is never shortened by it.
+      the message comes back, with all that are in one batch with it. Container only; the first visibility timeout is
+      never shortened by it.
     - `fifo`: the queue is a FIFO queue: messages of one group run one at a time, in order, and behind a failed one the
       rest of its group goes back. `per_group`: how many messages of one MessageGroupId may run at once on a standard
       queue (a fair queue), so that one tenant cannot hold every slot; None is no limit.
-    - `rate`: messages started per second in one process; None is no limit.
+    - `rate`: messages taken up per second in one process (a batch of them then starts together); None is no limit.
+      Container only.
     - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
       maxReceiveCount, so that SQS itself never has to move a message without one.
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
@@ -51,6 +56,7 @@ class Worker(Generic[Event]):
     handle: Callable[[Event], Awaitable[None]] | None = None
     handle_batch: Callable[[Sequence[Event]], Awaitable[BatchResult]] | None = None
     key: Callable[[Event], str] | None = None
+    decode_errors: Literal["permanent", "passing"] = "permanent"
     timeout: float = 30.0
     longest_lease: float = LONGEST_VISIBILITY_TIMEOUT
     concurrency: int = 10
@@ -62,13 +68,32 @@ class Worker(Generic[Event]):
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
-        if (self.handle is None) == (self.handle_batch is None):
-            raise ValueError(f"worker {self.name}: set exactly one of handle and handle_batch")
-        if not 0 < self.longest_lease <= LONGEST_VISIBILITY_TIMEOUT:
-            raise ValueError(f"worker {self.name}: longest_lease is above 0 and at most twelve hours")
         if self.fifo:
+            if self.per_group not in {None, 1}:
+                raise ValueError(f"worker {self.name}: per_group is 1 in a FIFO queue, which is what keeps its order")
             object.__setattr__(self, "per_group", 1)
-        if self.per_group is not None and self.handle is None:
-            raise ValueError(f"worker {self.name}: fifo and per_group go with handle, not with handle_batch")
-        if self.key is not None and self.handle is None:
-            raise ValueError(f"worker {self.name}: key (the ledger) goes with handle, not with handle_batch")
+        for wrong, why in self._faults():
+            if wrong:
+                raise ValueError(f"worker {self.name}: {why}")
+
+    def _faults(self) -> Iterator[tuple[bool, str]]:
+        yield (self.handle is None) == (self.handle_batch is None), "set exactly one of handle and handle_batch"
+        yield (
+            not 0 < self.longest_lease <= LONGEST_VISIBILITY_TIMEOUT,
+            "longest_lease is above 0 and at most twelve hours",
+        )
+        yield min(self.concurrency, self.max_attempts) < 1, "concurrency and max_attempts are at least 1"
+        yield self.per_group is not None and self.per_group < 1, "per_group is at least 1, or None for no limit"
+        yield self.rate is not None and not self.rate > 0, "rate is above 0, or None for no limit"
+        if self.handle_batch is not None:
+            yield (
+                self.fifo,
+                "a FIFO queue is read with handle: a batch could not stop a group behind its first message that fails",
+            )
+            yield self.per_group is not None, "per_group goes with handle, not with handle_batch"
+            yield self.key is not None, "key (the ledger) goes with handle, not with handle_batch"
+            yield min(self.batch.count, self.batch.bytes) < 1, "a batch has at least one message and one byte"
+            yield (
+                self.batch.seconds >= self.longest_lease,
+                "a batch would be gathered for as long as longest_lease allows",
+            )

@@ -4,12 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.behaviours.counters import Counters
 from tests.behaviours.doors import ContainerDoor, Door, LambdaDoor
 from tests.behaviours.stage import Stage
 from tests.sqs_server.conftest import server, server_process
 from tests.sqs_server.running import SqsServer
 
-__all__ = ["container", "door", "server", "server_process", "stage"]
+__all__ = ["container", "counters", "door", "server", "server_process", "stage"]
+
+
+@pytest.fixture(scope="session")
+def counters() -> Counters:
+    return Counters()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -37,7 +37,14 @@ class ContainerDoor:
         self._running: list[asyncio.Task[None]] = []
         self._before: set[asyncio.Task[Any] | None] = set()
 
-    async def opens(self, worker: Worker[Any], *, pace: Pace = SHORT, **environment: str) -> Poller:
+    async def opens(
+        self,
+        worker: Worker[Any],
+        *,
+        pace: Pace = SHORT,
+        dice: Callable[[], float] = random.random,
+        **environment: str,
+    ) -> Poller:
         """Begin to consume; may be called for several queues."""
         self._before = self._before or {*asyncio.all_tasks()}
         clients = await self._stack.enter_async_context(Clients({**self.stage.environment, **environment}))
@@ -48,7 +55,7 @@ class ContainerDoor:
             await leases.give_back([delivery], seconds=seconds)
 
         pipeline = Pipeline(worker=worker, hide=hide, bury=queue.bury)
-        poller = Poller(pipeline, queue, leases, Deletes(queue, leases, dice=random.random), pace=pace)
+        poller = Poller(pipeline, queue, leases, Deletes(queue, leases, dice=dice), pace=pace)
         self.poller = poller
         self._running.append(asyncio.create_task(poller.run(self._stop)))
         return poller
@@ -88,12 +95,12 @@ class LambdaDoor:
         self._sandbox: Sandbox | None = None
         self._pump: asyncio.Task[None] | None = None
 
-    def sandbox(self, worker: Worker[Any]) -> Sandbox:
+    def sandbox(self, worker: Worker[Any], **environment: str) -> Sandbox:
         @asynccontextmanager
         async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Any, ...]]:
             yield (worker,)
 
-        self._sandbox = Sandbox(App("sample", ("uploads",), open_workers), self.stage.environment)
+        self._sandbox = Sandbox(App("sample", ("uploads",), open_workers), {**self.stage.environment, **environment})
         return self._sandbox
 
     async def opens(self, worker: Worker[Any], *, pace: Pace = SHORT) -> None:

@@ -64,7 +64,7 @@ class Stage:
 
     def worker(self, **options: Any) -> Worker[Delivery]:
         handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self.handle}
-        return Worker(name="sample", queue="uploads", decode=itself, **handling, **options)
+        return Worker(name="sample", queue="uploads", **{"decode": itself, **handling, **options})
 
     def send(self, *bodies: str, group: str | None = None, **more: Any) -> None:
         fifo = self.queue.endswith(".fifo")

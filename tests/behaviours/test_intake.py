@@ -44,6 +44,7 @@ async def test_a_slow_message_does_not_keep_the_other_slots_from_being_filled(
     await container.opens(stage.worker(concurrency=10))
     await until(lambda: len(stage.ended) == 40, what="the forty others")
     assert "slow" not in stage.ended
+    assert stage.most_running == 10, "the nine others were started beside it, and refilled"
     gate.open()
     await stage.empty()
 
@@ -51,7 +52,9 @@ async def test_a_slow_message_does_not_keep_the_other_slots_from_being_filled(
 async def test_an_empty_queue_has_one_open_poll_at_a_time(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     await container.opens(stage.worker(), pace=Pace(wait=1, visibility=5, drain=5.0))
-    await until(lambda: len(stage.requests("ReceiveMessage")) >= 4, what="four polls")
+    await until(lambda: len(stage.requests("ReceiveMessage")) >= 1, what="the first poll")
+    await never(lambda: stage.control.stats()["queues"]["uploads"]["open_polls"] > 1, seconds=3.2)
+    assert len(stage.requests("ReceiveMessage")) >= 4
     asked = [each.at for each in stage.requests("ReceiveMessage")][1:]  # the first does not wait: it makes it ready
     assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.lambda_entry import Sandbox
+from shared.lambda_entry import EveryRecordFailed, Sandbox
+from shared.outcome import Later
 from tests.behaviours.doors import LambdaDoor
 from tests.behaviours.stage import Stage, failing
 from tests.behaviours.test_intake import words
@@ -29,27 +30,41 @@ def event(stage: Stage, *bodies: str, group: str | None = None) -> tuple[dict[st
     return lambda_event(messages, queue_name=stage.queue), {each["Body"]: each["MessageId"] for each in messages}
 
 
-def opened(stage: Stage, door: LambdaDoor, **options: Any) -> Sandbox:
-    return door.sandbox(stage.worker(**options))
+def opened(stage: Stage, door: LambdaDoor, *, raises: bool = False, **options: Any) -> Sandbox:
+    return door.sandbox(stage.worker(**options), LAMBDA_RAISE_WHEN_ALL_FAILED=str(raises).lower())
 
 
-async def test_an_empty_batch_reports_nothing(stage: Stage, door: LambdaDoor) -> None:
+either_way = pytest.mark.parametrize("raises", [False, True])
+
+
+@either_way
+async def test_an_empty_batch_reports_nothing(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
-    assert await door.invokes(opened(stage, door), {"Records": []}) == []
+    assert await door.invokes(opened(stage, door, raises=raises), {"Records": []}) == []
 
 
-async def test_a_whole_success_reports_nothing(stage: Stage, door: LambdaDoor) -> None:
+@either_way
+async def test_a_whole_success_reports_nothing(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
     asked, _ = event(stage, *words(10))
-    assert await door.invokes(opened(stage, door), asked) == []
+    assert await door.invokes(opened(stage, door, raises=raises), asked) == []
     assert len(stage.ended) == 10
 
 
-async def test_of_a_mixed_batch_only_the_failed_are_reported(stage: Stage, door: LambdaDoor) -> None:
+@either_way
+async def test_of_a_mixed_batch_only_the_failed_are_reported(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
     stage.work["bad"] = failing(ConnectionError())
     asked, ids = event(stage, "good", "bad", "better")
-    assert await door.invokes(opened(stage, door), asked) == [ids["bad"]]
+    assert await door.invokes(opened(stage, door, raises=raises), asked) == [ids["bad"]]
+
+
+@either_way
+async def test_a_batch_that_was_buried_whole_has_not_failed(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
+    stage.queues()
+    asked, _ = event(stage, *words(3, "malformed"))
+    assert await door.invokes(opened(stage, door, raises=raises), asked) == []
+    assert len(stage.buried()) == 3
 
 
 async def test_a_batch_that_failed_whole_is_returned_and_not_raised(stage: Stage, door: LambdaDoor) -> None:
@@ -59,20 +74,74 @@ async def test_a_batch_that_failed_whole_is_returned_and_not_raised(stage: Stage
     assert sorted(await door.invokes(opened(stage, door), asked)) == sorted(ids.values())
 
 
-async def test_an_event_that_is_none_of_sqs_is_refused(stage: Stage, door: LambdaDoor) -> None:
+async def test_where_it_is_asked_for_a_batch_that_failed_whole_raises_and_what_was_hidden_stays_hidden(
+    stage: Stage, door: LambdaDoor
+) -> None:
+    stage.queues()
+    stage.otherwise = failing(Later("not before noon", after=777))
+    asked, _ = event(stage, "secret one", "secret two")
+    with pytest.raises(EveryRecordFailed) as raised:
+        await door.invokes(opened(stage, door, raises=True), asked)
+    assert str(raised.value) == "every record of this invocation failed: 2 of sample; all stay in the queue"
+    assert {each["state"] for each in stage.left()} == {"in flight"}
+    for hidden in stage.entries("extend"):
+        assert float(hidden.more["until"]) - hidden.at == pytest.approx(777, abs=1)
+    assert len(stage.entries("extend")) == 2
+    assert stage.entries("release") == []
+
+
+@either_way
+async def test_a_fifo_batch_whose_first_of_each_group_failed_stays_whole_and_its_rest_is_given_back(
+    stage: Stage, door: LambdaDoor, *, raises: bool
+) -> None:
+    stage.queues("uploads.fifo")
+    stage.otherwise = failing(ConnectionError())
+    stage.send(*words(2, "red"), group="red")
+    asked, ids = event(stage, *words(3, "green"), group="green")
+    sandbox = opened(stage, door, raises=raises, fifo=True)
+    if raises:
+        with pytest.raises(EveryRecordFailed, match="5 of sample"):
+            await door.invokes(sandbox, asked)
+    else:
+        assert sorted(await door.invokes(sandbox, asked)) == sorted(ids.values())
+    assert sorted(stage.started) == ["green 0", "red 0"]
+    assert len(stage.entries("release")) == 3
+    assert len(stage.left()) == 5
+
+
+@either_way
+async def test_an_event_that_is_none_of_sqs_is_refused(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
     with pytest.raises(TypeError, match="Records"):
-        await door.invokes(opened(stage, door), {"detail": {}})
+        await door.invokes(opened(stage, door, raises=raises), {"detail": {}})
 
 
+@either_way
+@pytest.mark.parametrize("remaining", [0.0, 0.5])
+async def test_without_time_nothing_is_started_and_everything_stays(
+    stage: Stage, door: LambdaDoor, *, raises: bool, remaining: float
+) -> None:
+    stage.queues()
+    asked, ids = event(stage, *words(3))
+    sandbox = opened(stage, door, raises=raises)
+    if raises:
+        with pytest.raises(EveryRecordFailed, match="3 of sample"):
+            await door.invokes(sandbox, asked, remaining=remaining)
+    else:
+        assert sorted(await door.invokes(sandbox, asked, remaining=remaining)) == sorted(ids.values())
+    assert stage.started == []
+    assert len(stage.left()) == 3
+
+
+@either_way
 async def test_near_the_deadline_what_is_unfinished_and_unstarted_is_reported_half_a_second_before_the_timeout(
-    stage: Stage, door: LambdaDoor
+    stage: Stage, door: LambdaDoor, *, raises: bool
 ) -> None:
     stage.queues()
     stage.otherwise = lambda delivery: None if delivery.body == "quick" else asyncio.sleep(30)
     asked, ids = event(stage, "quick", "slow", "unstarted")
     started = asyncio.get_running_loop().time()
-    reported = await door.invokes(opened(stage, door, concurrency=1), asked, remaining=2.0)
+    reported = await door.invokes(opened(stage, door, raises=raises, concurrency=1), asked, remaining=2.0)
     assert asyncio.get_running_loop().time() - started <= 1.5
     assert set(reported) == {ids["slow"], ids["unstarted"]}
     assert "unstarted" not in stage.started

@@ -53,25 +53,33 @@ def _only_leases_near_their_end_were_extended(stage: Stage) -> None:
 async def test_a_failing_extension_does_not_stop_the_later_ones_and_a_refused_entry_is_tried_again_alone(
     stage: Stage, container: ContainerDoor
 ) -> None:
-    stage.queues()
-    stage.control.fault("denied", EXTEND, count=1)
-    stage.control.fault("refuse", EXTEND, entries=(0,), count=1, code="InternalError")
-    stage.otherwise = lambda _: asyncio.sleep(4)
-    stage.send(*words(3))
-    await container.opens(stage.worker(), pace=Pace(wait=1, visibility=3, drain=5.0))
-    await stage.empty()
-    assert Counter(stage.started) == Counter(words(3))
+    faults = ("throttled", "unavailable", "denied", "reset", "refuse")
+    stage.otherwise = lambda _: asyncio.sleep(6)
+    for fault in faults:
+        stage.queues(fault)
+        stage.control.fault(
+            fault, EXTEND, queues=(fault,), entries=(0,), count=1, code="InternalError" * (fault == "refuse")
+        )
+        stage.send(*words(3, fault))
+        await container.opens(stage.worker(), pace=Pace(wait=1, visibility=3, drain=5.0))
+    await until(lambda: not any(map(stage.control.messages, faults)), seconds=12, what="the empty queues")
+    assert Counter(stage.started) == Counter(word for fault in faults for word in words(3, fault))
     assert stage.findings().faults == {}
+    assert stage.findings().delivered_twice == 0
     assert {each["fired"] for each in stage.control.faults()} == {1}
+    stage.queue = "refuse"
+    asked = Counter(each.at for each in stage.entries("extend"))
+    assert [asked[call] for call in sorted(asked)][:2] == [2, 1], "the second call holds the refused one alone"
 
 
+@pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"])
 async def test_a_lost_lease_cancels_the_handler_within_a_second_and_forbids_the_delete(
-    stage: Stage, container: ContainerDoor
+    stage: Stage, container: ContainerDoor, code: str
 ) -> None:
     stage.queues()
     gate = Gate()
     stage.work["contested"] = lambda _: gate.passed()
-    stage.control.fault("refuse", EXTEND, count=1, code="ReceiptHandleIsInvalid")
+    stage.control.fault("refuse", EXTEND, count=1, code=code)
     stage.send("contested")
     await container.opens(stage.worker(), pace=TWO_SECONDS)
     await until(lambda: stage.cut == ["contested"], what="the cut")

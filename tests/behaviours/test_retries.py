@@ -3,14 +3,17 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from shared.backoff import Backoff
 from shared.burial import ATTRIBUTE
+from shared.delivery import Delivery
 from shared.outcome import Later, Reject
-from shared.worker import Batch
+from shared.worker import Batch, BatchResult
 from tests.behaviours.doors import Door
 from tests.behaviours.stage import Stage, failing
 from tests.waiting import until
@@ -48,7 +51,7 @@ async def test_a_handler_that_knows_when_is_asked_again_then(stage: Stage, door:
     assert stage.started == ["patient", "patient"]
 
 
-@pytest.mark.parametrize("attributes", [0, 10])
+@pytest.mark.parametrize("attributes", [0, 3, 10])
 async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attempt_with_everything_it_came_with(
     stage: Stage, door: Door, attributes: int
 ) -> None:
@@ -62,8 +65,10 @@ async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attemp
     told = reason(letter)
     assert letter["body"] == "hopeless"
     assert "no such session" in json.dumps(told)
-    carried = json.dumps({**letter["attributes"], ATTRIBUTE: told})
-    assert [name for name in given if name not in carried] == []
+    carried = {name: value for name, value in letter["attributes"].items() if name != ATTRIBUTE}
+    if displaced := told.get("displaced"):
+        carried[displaced["name"]] = {"DataType": displaced["data_type"], "StringValue": displaced["text"]}
+    assert carried == given
     assert stage.started == ["hopeless"]
     assert stage.findings().faults == {}
     assert stage.findings().buried == 1
@@ -111,16 +116,89 @@ async def test_a_dead_letter_queue_that_takes_nothing_keeps_the_message_in_its_o
     assert [letter["body"] for letter in stage.buried()] == ["malformed"]
 
 
+class Order(BaseModel):
+    number: int
+
+
+def schema(delivery: Delivery) -> Delivery:
+    """Fails as workers' decoders do: a body that is no JSON, an unknown type, a model that does not fit."""
+    found = json.loads(delivery.body)
+    if found["type"] != "order":
+        raise KeyError(found["type"])
+    Order.model_validate(found)
+    return delivery
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("{", "JSONDecodeError"),
+        ('{"type": "canary-7f3a"}', "KeyError"),
+        ('{"type": "order", "number": "canary-7f3a"}', "number: int_parsing"),
+    ],
+)
 async def test_what_cannot_be_read_is_buried_on_the_first_attempt_and_the_others_are_handled(
-    stage: Stage, door: Door
+    stage: Stage, door: Door, body: str, told: str
 ) -> None:
     stage.queues()
-    stage.send("malformed", "well")
-    await door.opens(stage.worker())
+    well = '{"type": "order", "number": 1}'
+    stage.send(body, well)
+    await door.opens(stage.worker(decode=schema))
     await stage.empty()
-    assert stage.ended == ["well"]
+    assert stage.ended == [well]
+    [letter] = stage.buried()
+    assert letter["body"] == body
+    assert told in json.dumps(reason(letter))
+    assert "canary" not in json.dumps(reason(letter)), "the reason quotes no payload"
+    assert stage.entries("extend") == []
+
+
+async def done(deliveries: Sequence[Delivery]) -> BatchResult:
+    return [None for _ in deliveries]
+
+
+one_by_one_and_together = pytest.mark.parametrize(
+    "handling", [{}, {"handle_batch": done, "batch": Batch(seconds=0.1)}], ids=["handle", "handle_batch"]
+)
+
+
+@one_by_one_and_together
+async def test_where_its_worker_wants_it_what_cannot_be_read_is_tried_again_and_buried_at_the_last_attempt(
+    stage: Stage, door: Door, handling: dict[str, Any]
+) -> None:
+    stage.queues(receives=3)
+    stage.send("malformed")
+    await door.opens(stage.worker(decode_errors="passing", max_attempts=3, **handling))
+    for failure in (1, 2):
+        hidden = (await stage.seen("extend", failure))[-1]
+        assert 1.0 <= float(hidden.more["until"]) - hidden.at <= 4.0 * 2 ** (failure - 1)
+        assert stage.buried() == []
+        stage.control.advance(60)
+    await stage.empty()
     [letter] = stage.buried()
     assert "ValueError" in json.dumps(reason(letter))
+    assert reason(letter)["attempts"] == 3
+    assert stage.entries("redrive") == []
+
+
+@one_by_one_and_together
+async def test_what_can_be_read_at_the_second_attempt_is_handled_then(
+    stage: Stage, door: Door, handling: dict[str, Any]
+) -> None:
+    stage.queues()
+    stage.send("new")
+
+    def learning(delivery: Delivery) -> Delivery:
+        if delivery.attempt == 1:
+            raise KeyError("not known before the next release")
+        return delivery
+
+    await door.opens(stage.worker(decode=learning, decode_errors="passing", **handling))
+    await stage.seen("extend")
+    stage.control.advance(60)
+    await stage.empty()
+    assert stage.buried() == []
+    assert len(stage.entries("delete")) == 1
 
 
 async def test_the_last_attempt_is_buried_with_its_reason_and_backoff_resets_no_count(stage: Stage, door: Door) -> None:
@@ -172,18 +250,41 @@ async def test_whatever_a_handler_raises_fails_only_its_own_message(
     assert stage.started.count("odd") == 2
 
 
-async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage, door: Door) -> None:
+async def test_a_handler_that_returns_what_it_should_raise_fails_only_its_own_message(stage: Stage, door: Door) -> None:
+    stage.queues()
+    calls: list[str] = []
+
+    async def handle(delivery: Delivery) -> Any:
+        calls.append(delivery.body)
+        return Reject("returned") if delivery.body == "odd" and calls.count("odd") == 1 else None
+
+    stage.send("odd", "well")
+    await door.opens(stage.worker(handle=handle))
+    await stage.seen("extend")
+    await stage.seen("delete")
+    assert [each["body"] for each in stage.left()] == ["odd"]
+    stage.control.advance(10)
+    await stage.empty()
+    assert Counter(calls) == {"odd": 2, "well": 1}
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, [], "ab", ["done", "done"]])
+async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage, door: Door, nonsense: object) -> None:
     stage.queues()
     calls: list[int] = []
 
     async def handle_batch(deliveries: Any) -> Any:
         calls.append(len(deliveries))
-        return [None] * (len(deliveries) if len(calls) > 1 else 0)
+        return [None] * len(deliveries) if len(calls) > 2 else nonsense
 
     stage.send("one", "two")
-    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(seconds=0.1)))
+    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(count=2, seconds=0.1)))
     await stage.seen("extend", 2)
     assert len(stage.left()) == 2
-    stage.control.advance(10)
-    await stage.empty()
+
+    def all_is_done() -> bool:
+        stage.control.advance(10)
+        return not stage.left()
+
+    await until(all_is_done, what="the empty queue")
     assert stage.buried() == []

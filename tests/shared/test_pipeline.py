@@ -241,8 +241,3 @@ async def test_a_batch_of_unreadable_messages_never_calls_the_handler() -> None:
         raise AssertionError("there is nothing to handle")
 
     assert await batch_pipeline(ends, handle).travel_together([delivery("no")]) == [True]
-
-
-def test_a_worker_has_exactly_one_kind_of_handler() -> None:
-    with pytest.raises(ValueError, match="exactly one"):
-        Worker(name="sample", queue="uploads", decode=read)

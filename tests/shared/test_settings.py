@@ -101,6 +101,17 @@ def test_a_container_needs_no_setting_of_its_own() -> None:
     )
 
 
+def test_the_watchdog_lets_a_long_poll_end() -> None:
+    told = str(refusal(RuntimeSettings, {"WATCHDOG_SECONDS": "15"}))
+    assert "WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS" in told
+    assert read(RuntimeSettings, {"WATCHDOG_SECONDS": "1.5", "POLL_WAIT_SECONDS": "1"}).watchdog_seconds == 1.5
+
+
+@pytest.mark.parametrize(("given", "raises"), [({}, False), ({"LAMBDA_RAISE_WHEN_ALL_FAILED": "true"}, True)])
+def test_whether_lambda_raises_is_said_in_words(given: dict[str, str], raises: object) -> None:
+    assert read(RuntimeSettings, given).lambda_raise_when_all_failed is raises
+
+
 @pytest.mark.parametrize("level", ["debug", "INFO", "Warning", "error"])
 def test_a_log_level_is_taken_in_any_case(level: str) -> None:
     assert read(RuntimeSettings, {"LOG_LEVEL": level}).log_level == level
@@ -118,6 +129,8 @@ def test_a_log_level_is_taken_in_any_case(level: str) -> None:
         ("DRAIN_SECONDS", "0"),
         ("DRAIN_SECONDS", "nan"),
         ("DRAIN_SECONDS", "inf"),
+        ("WATCHDOG_SECONDS", "0"),
+        ("LAMBDA_RAISE_WHEN_ALL_FAILED", "perhaps"),
         ("HEALTH_PORT", "65536"),
         ("LOG_LEVEL", "infos"),
         ("LOG_LEVEL", "critical\n"),

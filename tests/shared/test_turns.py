@@ -3,11 +3,8 @@
 import asyncio
 from collections import Counter
 
-import pytest
-
 from shared.intake import Pace
-from shared.worker import Worker
-from tests.shared.rig import Rig, at_once, body_of, taking
+from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
 
@@ -115,7 +112,7 @@ def test_under_backlog_more_polls_are_open_and_in_quiet_only_one() -> None:
     async def story() -> None:
         rig = Rig(taking(1), concurrency=60)
         rig.queue.put(*(f"b{number}" for number in range(200)))
-        await rig.runs_for(1)
+        await rig.runs_for(0.9)
         assert rig.running.total() == 60
         await rig.runs_for(60)
         assert len(rig.ended) == 200
@@ -222,12 +219,3 @@ def test_more_slots_are_used_as_soon_as_there_are_more() -> None:
         assert rig.running.total() == 12
 
     virtual(story())
-
-
-@pytest.mark.parametrize("options", [{"fifo": True}, {"per_group": 2}])
-def test_a_batch_handler_knows_no_turns(options: dict[str, object]) -> None:
-    async def batch(_events: object) -> list[Exception | None]:
-        return []
-
-    with pytest.raises(ValueError, match="not with handle_batch"):
-        Worker(name="sample", queue="uploads", decode=body_of, handle_batch=batch, **options)  # type: ignore[arg-type]  # one of two options

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.ledger import Claimed
 from shared.settings import SettingsError
 from shared.sqs import Message
 from shared.wiring import Clients, variable
+from shared.worker import Worker
 from tests.aws import Aws
 from tests.shared.sqs_server import sqs_server
 from tests.waiting import until
@@ -24,6 +26,28 @@ def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
 
 def refusal(error: pytest.ExceptionInfo[SettingsError]) -> str:
     return str(error.value).removeprefix("set or mend these environment variables: ")
+
+
+async def test_a_fifo_queue_is_opened_only_for_a_worker_that_keeps_its_order() -> None:
+    def worker(**options: Any) -> Worker[Any]:
+        return Worker(name="sample", queue="orders", decode=lambda each: each, handle=_handle, **options)
+
+    given = {
+        "ORDERS_QUEUE_URL": "http://127.0.0.1:9/1/orders.fifo",
+        "ORDERS_DLQ_URL": "http://127.0.0.1:9/1/orders-dlq.fifo",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    async with Clients(given) as clients:
+        with pytest.raises(
+            SettingsError, match="ORDERS_QUEUE_URL names a FIFO queue; the worker sample needs fifo=True"
+        ):
+            await clients.queue_for(worker())
+        with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):  # it goes on to open a client
+            await clients.queue_for(worker(fifo=True))
+
+
+async def _handle(_event: object) -> None:
+    """Succeeds."""
 
 
 async def test_a_service_is_opened_once_also_by_many_at_the_same_time(environment: Mapping[str, str]) -> None:

@@ -1,0 +1,81 @@
+"""A queue that is not polled any more turns its container unhealthy, and the container's other queue goes on: B31."""
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+
+from tests.behaviours.stage import Stage
+from tests.waiting import until
+
+WATCHDOG = 1.5
+"""Seconds in this process; sixty where nothing is set."""
+
+
+class Watched:
+    """A container process with the queues `uploads` and `reminders`."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def lives(self) -> tuple[int, list[str]]:
+        """What /livez answers, and the faults that it names."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/livez", timeout=5) as answer:
+                return answer.status, json.load(answer)["faults"]
+        except HTTPError as error:
+            return error.code, json.load(error)["faults"]
+
+
+@asynccontextmanager
+async def watched(environment: dict[str, str]) -> AsyncIterator[Watched]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.behaviours.watched_worker", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        line: dict[str, Any] = {}
+        while line.get("event") != "worker_started":
+            line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        yield Watched(line["health_port"])
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("fault", ["timeout", "denied"])
+async def test_without_an_answered_poll_a_container_turns_unhealthy_and_its_other_queue_goes_on(
+    stage: Stage, fault: str
+) -> None:
+    stage.queues("reminders")
+    reminders = {"REMINDERS_QUEUE_URL": stage.url, "REMINDERS_DLQ_URL": stage.dead_url}
+    stage.queues("uploads")
+    environment = {
+        **stage.environment,
+        **reminders,
+        "HEALTH_PORT": "0",
+        "POLL_WAIT_SECONDS": "1",
+        "WATCHDOG_SECONDS": str(WATCHDOG),
+        "PATH": "/usr/bin:/bin",
+    }
+    async with watched(environment) as made:
+        await until(lambda: len(stage.requests("ReceiveMessage")) >= 2, what="a poll that waits")
+        assert made.lives() == (200, [])
+        began = time.monotonic()
+        stage.control.fault(fault, "ReceiveMessage", queues=("uploads",), seconds=3_600)
+
+        await until(lambda: made.lives()[0] == 503, seconds=WATCHDOG + 2, what="an unhealthy answer")
+        _, [told] = made.lives()
+        assert told.startswith("uploads: no answered poll for ")
+        assert "reminders" not in told
+        assert time.monotonic() - began > WATCHDOG - 1.1, "it had been well a poll ago"
+        stage.queue, stage.url = "reminders", reminders["REMINDERS_QUEUE_URL"]
+        stage.send("a", "b", "c")
+        await until(lambda: len(stage.entries("delete")) == 3, seconds=2, what="the queue that is well")
