@@ -11,11 +11,12 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, assert_never
 
 from shared.burial import Letter, letter, replayed
+from shared.deadlines import Deadlines
 from shared.delivery import Delivery
 from shared.ledger import AlreadyDone, Busy, Claimed, Ledger
 from shared.outcome import Contended, Dead, Done, Outcome, Retry
@@ -40,6 +41,10 @@ class Pipeline(Generic[Event]):
     ledger: Ledger | None = None
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time
+    deadlines: Deadlines = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deadlines", Deadlines(self.worker.timeout))
 
     async def travel(self, delivery: Delivery) -> bool:
         """Take one message to its end. True: it may leave the queue. Never raises but for cancellation."""
@@ -67,7 +72,7 @@ class Pipeline(Generic[Event]):
 
     async def _outcome(self, delivery: Delivery, event: Event) -> Outcome:
         try:
-            async with asyncio.timeout(self.worker.timeout):
+            with self.deadlines.one():
                 await self._claimed_and_handled(event)
         except BaseException as error:
             return self._judged(error, delivery)
@@ -87,9 +92,8 @@ class Pipeline(Generic[Event]):
         return {each: Done() if error is None else self._judged(error, each) for each, error in pairs}
 
     async def _claimed_and_handled(self, event: Event) -> None:
-        handle: Callable[[Event], Awaitable[object]] | None = (
-            self.worker.handle
-        )  # typed None, and looked at all the same
+        # Its answer is typed as None, and looked at all the same.
+        handle: Callable[[Event], Awaitable[object]] | None = self.worker.handle
         ledger = self.ledger
         assert handle is not None
         if self.worker.key is None or ledger is None:

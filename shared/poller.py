@@ -144,7 +144,9 @@ class Poller:
         self._slots.give(1)
         if self._leases.holds(delivery):
             self._deletes.add(delivery)
-        elif self._worker.fifo:
+            return False
+        self._leases.drop(delivery)
+        if self._worker.fifo:
             self._hold_back(delivery)
         return False
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from shared.backoff import Backoff
 from shared.burial import ATTRIBUTE
 from shared.delivery import Delivery
+from shared.intake import Pace
 from shared.outcome import Later, Reject
 from shared.worker import Batch, BatchResult
-from tests.behaviours.doors import Door
+from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Stage, failing
 from tests.waiting import until
 
@@ -100,6 +101,19 @@ async def test_a_crash_between_burial_and_delete_doubles_the_dead_letter_and_los
     await door.opens(stage.worker())
     await stage.empty()
     assert [letter["body"] for letter in stage.buried()] == ["hopeless", "hopeless"]
+    assert stage.findings().faults == {}
+
+
+async def test_a_lease_that_is_lost_during_a_burial_doubles_the_dead_letter_and_loses_nothing(
+    stage: Stage, container: ContainerDoor
+) -> None:
+    stage.queues()
+    stage.control.fault("lost", "SendMessage", queues=(stage.dead,), count=1, seconds=30)
+    stage.control.fault("refuse", "ChangeMessageVisibilityBatch", count=1, code="ReceiptHandleIsInvalid")
+    stage.send("malformed")
+    await container.opens(stage.worker(), pace=Pace(wait=1, visibility=2, drain=5.0))
+    await until(lambda: len(stage.buried()) == 2, what="the second burial, after the first was cut")
+    await stage.empty()
     assert stage.findings().faults == {}
 
 
