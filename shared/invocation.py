@@ -19,7 +19,7 @@ from shared.worker import Batch
 
 log = structlog.get_logger()
 
-LAST_BREATH = 0.25
+LAST_BREATH = 0.2
 """Seconds that a handler has to end when it is cut at the deadline."""
 
 

@@ -111,3 +111,17 @@ def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     told = told_by("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert told["waited"] < 2
     assert time.monotonic() - started < 8, "the process ends, too"
+
+
+def test_a_report_near_the_deadline_waits_neither_for_a_silent_collector_nor_for_work_that_will_not_be_cut(
+    collector: Collector,
+) -> None:
+    collector.silent = True
+    told = told_by(
+        "late_report",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        TELEMETRY_DETAIL="full",
+        AWS_DEFAULT_REGION="eu-west-1",
+    )
+    assert told["reported"] == 20
+    assert 0.5 <= told["left"] < 0.75, "half a second before the timeout, and not much earlier"
