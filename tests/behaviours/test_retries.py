@@ -1,8 +1,6 @@
-"""What fails for now comes back later, what fails for ever is buried at once with its reason: B20 to B24."""
+"""What fails for now comes back later, what fails for ever is buried at once with its reason: B20 to B23."""
 
-import asyncio
 import json
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -241,64 +239,3 @@ async def test_sqs_itself_moves_what_was_received_too_often(stage: Stage, door: 
     await until(stage.buried, what="the redrive")
     assert stage.started == ["unlucky"] * 2
     assert stage.left() == []
-
-
-class Unheard(BaseException):
-    """What no handler should raise."""
-
-
-@pytest.mark.parametrize(
-    "error", [Unheard(), asyncio.CancelledError(), SystemExit(1)], ids=lambda error: type(error).__name__
-)
-async def test_whatever_a_handler_raises_fails_only_its_own_message(
-    stage: Stage, door: Door, error: BaseException
-) -> None:
-    stage.queues()
-    stage.work["odd"] = failing(error, times=1)
-    stage.send("odd", "well", "well too")
-    await door.opens(stage.worker())
-    await stage.seen("extend")
-    stage.control.advance(10)
-    await stage.empty()
-    assert Counter(stage.ended) == Counter(["odd", "well", "well too"])
-    assert stage.started.count("odd") == 2
-
-
-async def test_a_handler_that_returns_what_it_should_raise_fails_only_its_own_message(stage: Stage, door: Door) -> None:
-    stage.queues()
-    calls: list[str] = []
-
-    async def handle(delivery: Delivery) -> Any:
-        calls.append(delivery.body)
-        return Reject("returned") if delivery.body == "odd" and calls.count("odd") == 1 else None
-
-    stage.send("odd", "well")
-    await door.opens(stage.worker(handle=handle))
-    await stage.seen("extend")
-    await stage.seen("delete")
-    assert [each["body"] for each in stage.left()] == ["odd"]
-    stage.control.advance(10)
-    await stage.empty()
-    assert Counter(calls) == {"odd": 2, "well": 1}
-
-
-@pytest.mark.parametrize("nonsense", [None, 7, [], "ab", ["done", "done"]])
-async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage, door: Door, nonsense: object) -> None:
-    stage.queues()
-    calls: list[int] = []
-
-    async def handle_batch(deliveries: Any) -> Any:
-        calls.append(len(deliveries))
-        return [None] * len(deliveries) if len(calls) > 2 else nonsense
-
-    stage.send("one", "two")
-    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(count=2, seconds=0.1)))
-    await stage.seen("extend", 2)
-    assert len(stage.left()) == 2
-
-    def all_is_done() -> bool:
-        stage.control.advance(10)
-        return not stage.left()
-
-    await until(all_is_done, what="the empty queue")
-    assert stage.buried() == []
