@@ -77,17 +77,18 @@ class Clients:
 
     async def payloads(self) -> S3Payloads | None:
         """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
+        settings = read(ClaimCheckSettings, self._environment)
+        if settings.claim_check_bucket_name is None or self._payloads is not None:
+            return self._payloads
         from shared.payloads import S3Payloads
 
-        settings = read(ClaimCheckSettings, self._environment)
-        if settings.claim_check_bucket_name is not None and self._payloads is None:
-            self._payloads = S3Payloads(
-                await self.open("s3"),
-                bucket=settings.claim_check_bucket_name,
-                prefix=settings.claim_check_prefix or "",
-                threshold=settings.claim_check_threshold_bytes,
-                most=settings.claim_check_max_bytes,
-            )
+        self._payloads = S3Payloads(
+            await self.open("s3"),
+            bucket=settings.claim_check_bucket_name,
+            prefix=settings.claim_check_prefix or "",
+            threshold=settings.claim_check_threshold_bytes,
+            most=settings.claim_check_max_bytes,
+        )
         return self._payloads
 
     async def ledger(self) -> Ledger:
