@@ -99,6 +99,12 @@ def key_of(content: bytes, *, prefix: str) -> str:
     return f"{prefix}sha256-{hashlib.sha256(content).hexdigest()}"
 
 
+def goes(told: int, attributes: Mapping[str, Attribute], *, threshold: int) -> bool:
+    """Whether the body of a message of so many bytes goes to S3: what may not, and fits the queue, stays in the message."""
+    may = len(attributes) < MOST_ATTRIBUTES and not is_claimed(attributes)
+    return told > threshold and (may or told > LARGEST_MESSAGE)
+
+
 def refused(told: int) -> TooLarge:
     """Why a message of so many bytes is not sent while bodies may not go to S3."""
     return TooLarge(

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.burial import Letter
-from shared.claim_check import Payloads, refused, size
+from shared.claim_check import Payloads, goes, refused, size
 from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery, from_poll, written
 from shared.telemetry import metrics, tracing
 
@@ -190,10 +190,10 @@ class SqsSender:
 
     async def _lightened(self, message: Message) -> Message:
         told = size(message.body, message.attributes)
-        if told <= (LARGEST_MESSAGE if self._payloads is None else self._payloads.threshold):
-            return message
-        if self._payloads is None:
+        if self._payloads is None and told > LARGEST_MESSAGE:
             raise refused(told)
+        if self._payloads is None or not goes(told, message.attributes, threshold=self._payloads.threshold):
+            return message
         body, attributes = await self._payloads.check_in(message.body, message.attributes)
         return replace(message, body=body, attributes=attributes)
 

@@ -20,7 +20,7 @@ def never(_method: str, _key: str) -> str:
 @dataclass
 class S3Server:
     """Objects by (bucket, key). `calls` keeps (method, key) in order; `fail` answers an error code, or "", for a call;
-    `slow` is waited for before each answer.
+    `slow` is waited for before each answer; `checksum` is told of each object; after `cut` bytes of one the connection ends.
     """
 
     port: int = 0
@@ -28,6 +28,8 @@ class S3Server:
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail: Callable[[str, str], str] = never
     slow: asyncio.Event = field(default_factory=asyncio.Event)
+    checksum: str = ""
+    cut: int | None = None
     open_calls: int = 0
     most_open_calls: int = 0
 
@@ -64,7 +66,18 @@ class S3Server:
             self.objects[bucket, key] = content
             return web.Response(headers={"ETag": '"e"'})
         found = self.objects.get((bucket, key))
-        return _error("NoSuchKey") if found is None else web.Response(body=found, headers={"ETag": '"e"'})
+        return _error("NoSuchKey") if found is None else await self._handed_out(found, request)
+
+    async def _handed_out(self, found: bytes, request: web.Request) -> web.StreamResponse:
+        told = {"ETag": '"e"'} | ({"x-amz-checksum-sha256": self.checksum} if self.checksum else {})
+        if self.cut is None:
+            return web.Response(body=found, headers=told)
+        answer = web.StreamResponse(headers={**told, "Content-Length": str(len(found))})
+        await answer.prepare(request)
+        await answer.write(found[: self.cut])
+        if request.transport is not None:
+            request.transport.close()
+        return answer
 
 
 @asynccontextmanager

@@ -1,11 +1,14 @@
 """Bodies in S3: the adapter and the sender against the emulator, and against a server that fails on demand."""
 
 import asyncio
+import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, FlexibleChecksumError
 
 from shared.claim_check import MARK, Pointer, TooLarge, key_of, size
 from shared.delivery import LARGEST_MESSAGE, Attribute, Delivery
@@ -154,6 +157,30 @@ async def test_a_small_threshold_sends_small_bodies_through_s3_and_zero_sends_al
         all_of_them = payloads(objects, prefix="claims/", threshold=0)
         await SqsSender(client, name="deliveries", url=server.queue_url, payloads=all_of_them)([Message("x")])
         assert [key for _, key in s3.objects] == [key_of(b"x", prefix="claims/")]
+
+
+async def test_what_has_no_room_for_a_mark_and_fits_the_queue_stays_in_the_message(s3: S3Server) -> None:
+    ten = {f"name-{number}": Attribute("String", "v") for number in range(10)}
+    async with sqs_server() as server, server.client() as client, s3.client() as objects:
+        send = SqsSender(client, name="deliveries", url=server.queue_url, payloads=payloads(objects, threshold=0))
+        await send([Message("x", attributes=ten)])
+        assert server.entries[0][0]["MessageBody"] == "x"
+        with pytest.raises(TooLarge, match="all 10 are taken"):
+            await send([Message("x" * (LARGEST_MESSAGE + 1), attributes=ten)])
+        assert s3.calls == []
+
+
+async def test_what_was_damaged_or_cut_on_its_way_is_read_again_another_time(s3: S3Server) -> None:
+    s3.objects["payloads", "there"] = b"12345"
+    async with s3.client() as client:
+        s3.checksum = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+        with pytest.raises(FlexibleChecksumError):
+            await payloads(client).unpack(pointing("there", 5))
+        s3.checksum = base64.b64encode(hashlib.sha256(b"12345").digest()).decode()
+        assert (await payloads(client).unpack(pointing("there", 5))).body == "12345"
+        s3.cut = 3
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await payloads(client).unpack(pointing("there", 5))
 
 
 async def test_a_missing_object_is_an_expired_payload(s3: S3Server) -> None:
