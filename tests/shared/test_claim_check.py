@@ -182,3 +182,27 @@ def test_a_refusal_names_the_size_the_limit_and_the_setting() -> None:
     assert "1048577" in told
     assert "1048576" in told
     assert "CLAIM_CHECK_BUCKET_NAME" in told
+
+
+@given(
+    body=st.text() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(json.dumps),
+    told=st.none() | st.text(max_size=20) | st.integers().map(str),
+)
+def test_whatever_a_stranger_sends_is_refused_and_nothing_else_is_raised(body: str, told: str | None) -> None:
+    try:
+        found = claim_check.read(body, {MARK: Attribute("Number", told)})
+        permitted(found)
+    except Reject:
+        return
+    assert found.bucket == "payloads"
+
+
+@given(bucket=st.text(max_size=70), key=st.text(max_size=70), prefix=st.sampled_from(["", "claims/"]))
+def test_no_pointer_leads_out_of_the_bucket_and_the_prefix(bucket: str, key: str, prefix: str) -> None:
+    try:
+        permitted(Pointer(bucket, key, 5), prefix=prefix)
+    except Reject:
+        return
+    assert bucket == "payloads"
+    assert key.startswith(prefix)
+    assert ".." not in key.split("/")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, FlexibleChecksumError
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from shared.claim_check import MARK, Pointer, TooLarge, key_of, size
 from shared.delivery import LARGEST_MESSAGE, Attribute, Delivery
@@ -168,6 +169,17 @@ async def test_what_has_no_room_for_a_mark_and_fits_the_queue_stays_in_the_messa
         with pytest.raises(TooLarge, match="all 10 are taken"):
             await send([Message("x" * (LARGEST_MESSAGE + 1), attributes=ten)])
         assert s3.calls == []
+
+
+async def test_a_large_message_carries_its_trace_too(s3: S3Server) -> None:
+    here = NonRecordingSpan(SpanContext(trace_id=7, span_id=7, is_remote=False))
+    async with sqs_server() as server, server.client() as client, s3.client() as objects:
+        kept = payloads(objects, threshold=LARGEST_MESSAGE)
+        with use_span(here):
+            await SqsSender(client, name="deliveries", url=server.queue_url, payloads=kept)(
+                [Message("x" * (LARGEST_MESSAGE + 1))]
+            )
+        assert {"traceparent", MARK} == server.entries[0][0]["MessageAttributes"].keys()
 
 
 async def test_what_was_damaged_or_cut_on_its_way_is_read_again_another_time(s3: S3Server) -> None:
