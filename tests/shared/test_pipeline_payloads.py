@@ -63,6 +63,7 @@ class Road:
         self.hidden: list[float] = []
         self.letters: list[Letter] = []
         self.work: Callable[[str], Awaitable[None]] | None = None
+        self.batch_takes = 0.0
         handling: dict[str, Any] = {"handle_batch": self.handle_batch} if batch else {"handle": self.handle}
         worker: Worker[str] = Worker(name="sample", queue="uploads", decode=self.decode, timeout=timeout, **handling)
         self.pipeline = Pipeline(worker=worker, hide=self.hide, bury=self.bury, payloads=payloads)
@@ -78,6 +79,7 @@ class Road:
 
     async def handle_batch(self, words: Sequence[str]) -> list[Exception | None]:
         self.handled += words
+        await asyncio.sleep(self.batch_takes)
         return [None] * len(words)
 
     async def hide(self, _delivery: Delivery, seconds: float) -> None:
@@ -151,6 +153,16 @@ async def test_fetching_and_handling_share_one_timeout() -> None:
     payloads.slow = 10
     assert not await road.pipeline.travel(pointing("there"))
     assert len(road.hidden) == 2
+
+
+async def test_fetching_and_handling_of_a_batch_share_one_timeout() -> None:
+    payloads = FakePayloads(there='{"word": "hello"}')
+    payloads.slow = 0.15
+    road = Road(payloads, timeout=0.2, batch=True)
+    road.batch_takes = 0.15
+    assert await road.pipeline.travel_together([pointing("there")]) == [False]
+    payloads.slow = 0.0
+    assert await road.pipeline.travel_together([pointing("there")]) == [True]
 
 
 @pytest.mark.parametrize("batch", [False, True])
@@ -247,7 +259,7 @@ async def test_a_handler_that_sends_what_is_too_large_is_buried_at_once() -> Non
 
 
 async def test_the_mark_of_a_pointer_is_never_displaced() -> None:
-    nine = {f"name-{number}": Attribute("String", "a longer value") for number in range(9)}
+    nine = {f"name-{number}": Attribute("String", "a value much longer than a size") for number in range(9)}
     pointer = Pointer("payloads", "gone", 5)
     road = Road(FakePayloads())
     assert await road.pipeline.travel(delivery(pointer.body, attributes={**nine, MARK: pointer.mark}))
