@@ -13,17 +13,23 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, assert_never
 
+import structlog
+
 from shared.burial import Letter, letter, replayed
+from shared.claim_check import OFF, Payloads, is_claimed
 from shared.deadlines import Deadlines
 from shared.delivery import Delivery
 from shared.ledger import AlreadyDone, Busy, Claimed, Ledger
-from shared.outcome import Contended, Dead, Done, Outcome, Retry
+from shared.outcome import Contended, Dead, Done, Outcome, Reject, Retry
 from shared.telemetry import tracing
 from shared.telemetry.road import Record, told
 from shared.verdict import judge, unreadable
 from shared.worker import Event, Worker
+
+log = structlog.get_logger()
 
 LEDGER_KEEPS = 15 * 86_400.0
 """Seconds a completed key is remembered: longer than the 14 days for which SQS can keep a message."""
@@ -32,13 +38,15 @@ LEDGER_KEEPS = 15 * 86_400.0
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(Generic[Event]):
     """One worker's road. `hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter
-    queue; `dice` is uniform in [0, 1); `now` is the wall clock in epoch seconds.
+    queue; `payloads` holds bodies that are no queue's size, None where that is off; `dice` is uniform in [0, 1); `now`
+    is the wall clock in epoch seconds.
     """
 
     worker: Worker[Event]
     hide: Callable[[Delivery, float], Awaitable[None]]
     bury: Callable[[Letter], Awaitable[None]]
     ledger: Ledger | None = None
+    payloads: Payloads | None = None
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time
     deadlines: Deadlines = field(init=False)
@@ -49,24 +57,32 @@ class Pipeline(Generic[Event]):
     async def travel(self, delivery: Delivery) -> bool:
         """Take one message to its end. True: it may leave the queue. Never raises but for cancellation."""
         with tracing.processing(delivery), told(self.worker.name, delivery) as record:
+            if self.payloads is not None and is_claimed(delivery.attributes):
+                return await self._settle(delivery, await self._fetched_outcome(self.payloads, delivery), record)
             try:
                 event = self.worker.decode(delivery)
             except Exception as error:
-                return await self._settle(delivery, unreadable(error, worker=self.worker.name), record)
+                return await self._settle(delivery, self._unreadable(error, delivery), record)
             return await self._settle(delivery, await self._outcome(delivery, event), record)
 
     async def travel_together(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Take a batch to its end: each message gets an answer of its own, in order."""
         outcomes: dict[Delivery, Outcome] = {}
         events: dict[Delivery, Event] = {}
+        begun = time.perf_counter()
+        fetched = await self._fetched(self.payloads, deliveries) if self.payloads is not None else {}
         for delivery in deliveries:
-            try:
-                events[delivery] = self.worker.decode(delivery)
-            except Exception as error:
-                outcomes[delivery] = unreadable(error, worker=self.worker.name)
+            match fetched.get(delivery, delivery):
+                case Delivery() as whole:
+                    try:
+                        events[delivery] = self.worker.decode(whole)
+                    except Exception as error:
+                        outcomes[delivery] = self._unreadable(error, delivery)
+                case failed:
+                    outcomes[delivery] = failed
         with tracing.processing_batch(deliveries):
             started = time.perf_counter()
-            outcomes |= await self._outcomes(events)
+            outcomes |= await self._outcomes(events, seconds=self.worker.timeout - (started - begun))
             seconds = (time.perf_counter() - started) / len(deliveries)
             return [await self._settle_one(each, outcomes[each], seconds) for each in deliveries]
 
@@ -78,13 +94,39 @@ class Pipeline(Generic[Event]):
             return self._judged(error, delivery)
         return Done()
 
-    async def _outcomes(self, events: dict[Delivery, Event]) -> dict[Delivery, Outcome]:
+    async def _fetched_outcome(self, payloads: Payloads, delivery: Delivery) -> Outcome:
+        """The body is in S3: to have it is part of the work, inside its timeout; not to have it is judged as its failure."""
+        try:
+            async with asyncio.timeout(self.worker.timeout):
+                whole = await payloads.unpack(delivery)
+                try:
+                    event = self.worker.decode(whole)
+                except Exception as error:
+                    return self._unreadable(error, whole)
+                return await self._outcome(delivery, event)
+        except BaseException as error:
+            return self._judged(error, delivery)
+
+    async def _fetched(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Outcome]:
+        """What lies in S3 of a batch: each whole, or judged."""
+
+        async def fetch(delivery: Delivery) -> Delivery | Outcome:
+            try:
+                async with asyncio.timeout(self.worker.timeout):
+                    return await payloads.unpack(delivery)
+            except BaseException as error:
+                return self._judged(error, delivery)
+
+        claimed = [each for each in deliveries if is_claimed(each.attributes)]
+        return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
+
+    async def _outcomes(self, events: dict[Delivery, Event], *, seconds: float) -> dict[Delivery, Outcome]:
         if not events:
             return {}
         assert self.worker.handle_batch is not None
         results: Sequence[BaseException | None]
         try:
-            async with asyncio.timeout(self.worker.timeout):
+            async with asyncio.timeout(seconds):
                 results = await self.worker.handle_batch(list(events.values()))
         except BaseException as error:
             results = [error] * len(events)
@@ -114,6 +156,10 @@ class Pipeline(Generic[Event]):
                 await ledger.complete(key, owner=owner, now=self.now(), keep=LEDGER_KEEPS)
             case other:
                 assert_never(other)
+
+    def _unreadable(self, error: Exception, delivery: Delivery) -> Dead:
+        is_only_a_pointer = self.payloads is None and is_claimed(delivery.attributes)
+        return unreadable(Reject(OFF) if is_only_a_pointer else error, worker=self.worker.name)
 
     def _judged(self, error: BaseException, delivery: Delivery) -> Retry | Dead:
         task = asyncio.current_task()
@@ -156,14 +202,25 @@ class Pipeline(Generic[Event]):
                 record.trouble = error
 
     async def _bury(self, delivery: Delivery, failure: Dead, record: Record) -> bool:
-        now = datetime.fromtimestamp(self.now(), UTC)
         with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
             try:
                 # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
-                dead = letter(delivery, failure, worker=self.worker.name, now=now, trace_id=tracing.trace_id())
-                await self.bury(dead)
+                await self.bury(await self._letter(delivery, failure))
             except Exception as error:
                 record.trouble = error
                 await self._hide(delivery, None, record)
                 return False
         return True
+
+    async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
+        """With its whole reason: where the message leaves no room for that, its body makes some, if it may go to S3."""
+        now = datetime.fromtimestamp(self.now(), UTC)
+        write = partial(letter, delivery, failure, worker=self.worker.name, now=now, trace_id=tracing.trace_id())
+        dead = write()
+        if dead.shortened and self.payloads is not None:
+            try:
+                async with asyncio.timeout(self.worker.timeout):
+                    return write(stored=await self.payloads.check_in(delivery.body, delivery.attributes))
+            except Exception as error:  # a letter with a short reason is better than none
+                log.warning("payload_not_stored", queue=delivery.queue, error_type=type(error).__name__)
+        return dead

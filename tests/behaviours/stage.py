@@ -52,6 +52,7 @@ class Stage:
         self.work: dict[str, Work] = {}
         self.otherwise: Work | None = None
         self.queue = self.dead = self.url = self.dead_url = ""
+        self.more: dict[str, str] = {}
 
     def queues(self, name: str = "uploads", *, receives: int = 5, **attributes: object) -> None:
         stem, dot, fifo = name.partition(".")
@@ -60,11 +61,12 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.server.environment, "UPLOADS_QUEUE_URL": self.url, "UPLOADS_DLQ_URL": self.dead_url}
+        urls = {"UPLOADS_QUEUE_URL": self.url, "UPLOADS_DLQ_URL": self.dead_url}
+        return {**self.server.environment, **urls, **self.more}
 
     def worker(self, **options: Any) -> Worker[Delivery]:
         handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self.handle}
-        return Worker(name="sample", queue="uploads", decode=itself, **handling, **options)
+        return Worker(**{"name": "sample", "queue": "uploads", "decode": itself, **handling, **options})
 
     def send(self, *bodies: str, group: str | None = None, **more: Any) -> None:
         fifo = self.queue.endswith(".fifo")
