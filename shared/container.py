@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import time
@@ -50,6 +51,8 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
         _orders(app, environment, clients, pollers),
         asyncio.TaskGroup() as group,
     ):
+        gc.collect()
+        gc.freeze()  # what start-up has made stays: no later collection walks through it again, 7 % of a message's CPU
         log.info("worker_started", worker=app.name, queues=app.queues, health_port=port)
         for poller in pollers:
             group.create_task(poller.run(stop))

@@ -55,20 +55,13 @@ class Delivery:
 
 def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> Delivery:
     """Read one entry of a ReceiveMessage response."""
+    given = message.get("MessageAttributes")
     attributes = {
         name: Attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
-        for name, value in message.get("MessageAttributes", {}).items()
+        for name, value in (given.items() if given else ())
     }
-    system = message.get("Attributes", {})
-    return Delivery(
-        queue=queue,
-        message_id=message["MessageId"],
-        receipt_handle=message["ReceiptHandle"],
-        body=message["Body"],
-        attributes=attributes,
-        received_at=received_at,
-        **_told_by_sqs(system),
-    )
+    names = (message["MessageId"], message["ReceiptHandle"], message["Body"])
+    return _delivery(queue, names, message.get("Attributes", {}), attributes, received_at)
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
@@ -81,25 +74,29 @@ def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
         )
         for name, value in (record.get("messageAttributes") or {}).items()
     }
-    system = record.get("attributes") or {}
+    names = (record["messageId"], record["receiptHandle"], record["body"])
+    return _delivery(queue, names, record.get("attributes") or {}, attributes, 0.0)
+
+
+def _delivery(
+    queue: str,
+    names: tuple[str, str, str],
+    system: Mapping[str, str],
+    attributes: Mapping[str, Attribute],
+    received_at: float,
+) -> Delivery:
+    """By place and not by name: this runs once for each message."""
     return Delivery(
-        queue=queue,
-        message_id=record["messageId"],
-        receipt_handle=record["receiptHandle"],
-        body=record["body"],
-        attributes=attributes,
-        **_told_by_sqs(system),
+        queue,
+        *names,
+        int(system.get("ApproximateReceiveCount", "1")),
+        _seconds(system.get("SentTimestamp")),
+        _seconds(system.get("ApproximateFirstReceiveTimestamp")),
+        system.get("MessageGroupId"),
+        system.get("AWSTraceHeader"),
+        attributes,
+        received_at,
     )
-
-
-def _told_by_sqs(system: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "attempt": int(system.get("ApproximateReceiveCount", "1")),
-        "sent_at": _seconds(system.get("SentTimestamp")),
-        "first_received_at": _seconds(system.get("ApproximateFirstReceiveTimestamp")),
-        "group": system.get("MessageGroupId"),
-        "trace_header": system.get("AWSTraceHeader"),
-    }
 
 
 def _seconds(milliseconds: str | None) -> float | None:

@@ -10,11 +10,12 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, assert_never
 
 from shared.burial import Letter, letter, replayed
+from shared.deadlines import Deadlines
 from shared.delivery import Delivery
 from shared.ledger import Ledger
 from shared.once import KEPT_SECONDS, Once
@@ -37,10 +38,12 @@ class Pipeline(Generic[Event]):
     ledger: Ledger | None = None
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time
+    deadlines: Deadlines = field(init=False)
 
     def __post_init__(self) -> None:
         if self.worker.key is not None and self.ledger is None:
             raise ValueError(f"worker {self.worker.name}: an event with a key needs a ledger")
+        object.__setattr__(self, "deadlines", Deadlines(self.worker.timeout))
 
     async def travel(self, delivery: Delivery) -> bool:
         """Take one message to its end. True: it may leave the queue. Never raises but for cancellation."""
@@ -93,7 +96,7 @@ class Pipeline(Generic[Event]):
             await Once(self.worker, self.ledger, delivery, event, dice=self.dice, now=self.now).done()
             return
         assert self.worker.handle is not None
-        async with asyncio.timeout(self.worker.timeout):
+        with self.deadlines.one():
             await self.worker.handle(event)
 
     def _judged(self, error: BaseException, delivery: Delivery) -> Retry | Dead:
@@ -124,7 +127,8 @@ class Pipeline(Generic[Event]):
         """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
         if self.ledger is not None and (mark := replayed(delivery.attributes)):
             try:
-                await self.ledger.note(mark, now=self.now(), keep=KEPT_SECONDS)
+                async with asyncio.timeout(self.worker.timeout):
+                    await self.ledger.note(mark, now=self.now(), keep=KEPT_SECONDS)
             except Exception as error:  # the work is done all the same
                 record.trouble = error
 

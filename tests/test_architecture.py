@@ -15,7 +15,7 @@ CONCERNS = ("audit_archive", "reminder_dispatch", "upload_notification", "webhoo
 GROUND = {"outcome", "delivery", "envelope", "backoff", "settings"}
 FLOORS: tuple[set[str], ...] = (
     GROUND,
-    {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot"},
+    {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines"},
     {"worker"},
     {"pipeline", "once", "slots", "gather", "throttle", "turns", "intake"},
     {"wiring", "health"},

@@ -6,6 +6,8 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,8 +23,11 @@ HIDDEN = frozenset(
 )
 """Field names that are blanked whoever logs them: the last line of defence, not the first."""
 
-PLAIN = (str, int, float, bool, type(None))
+PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types that hold no further fields."""
+
+ABOUT: ContextVar[Mapping[str, Any]] = ContextVar("fleet_log_fields", default={})  # noqa: B039  # never changed in place
+"""Fields of every line that is logged meanwhile. One variable: structlog's own would be one for each field."""
 
 DEEPEST = 20
 """Frames kept of each error in a chain of causes."""
@@ -37,6 +42,17 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         logger_factory=structlog.BytesLoggerFactory(file=stream or sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what is said of everything that is logged now; a line's own fields win."""
+    return {**ABOUT.get(), **event}
+
+
+def add_time(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """UTC, ISO 8601, to the microsecond."""
+    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    return event
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -103,9 +119,10 @@ def _plain(value: Any) -> Any:
 
 
 PROCESSORS: list[Processor] = [
+    add_about,
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    add_time,
     structlog.processors.ExceptionRenderer(_places),
     hide,
     structlog.processors.JSONRenderer(serializer=_serialize),

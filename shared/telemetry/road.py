@@ -3,57 +3,64 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import assert_never
+from typing import Self, assert_never
 
 import structlog
 
 from shared.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry
-from shared.telemetry import metrics, tracing
+from shared.telemetry import logging, metrics, tracing
 
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
 class Record:
-    """Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble while settling."""
+    """Tells of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble while
+    settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt.
 
-    outcome: Outcome | None = None
-    hidden: float | None = None
-    trouble: Exception | None = None
-
-
-@contextmanager
-def told(worker: str, delivery: Delivery, *, seconds: float = 0.0) -> Iterator[Record]:
-    """Tell of one message; `seconds` is added to the measured time, for work that was shared by a batch.
-
-    Everything that is logged meanwhile carries the worker, the queue, the message id and the attempt.
+    A class and not a generator: this is entered once for each message.
     """
-    record = Record()
-    started = time.perf_counter()
-    about: dict[str, object] = {
-        "worker": worker,
-        "queue": delivery.queue,
-        "message_id": delivery.message_id,
-        "attempt": delivery.attempt,
-        **tracing.ids(),
-    }
-    bound = structlog.contextvars.bind_contextvars(**about)
-    try:
-        yield record
-        elapsed = time.perf_counter() - started + seconds
-        if record.outcome is not None:
-            _tell(record, record.outcome, elapsed)
-            metrics.processed(worker=worker, queue=delivery.queue, outcome=_name(record.outcome), seconds=elapsed)
-    finally:
-        structlog.contextvars.reset_contextvars(**bound)
+
+    __slots__ = ("_delivery", "_earlier", "_started", "_token", "_worker", "hidden", "outcome", "trouble")
+
+    def __init__(self, worker: str, delivery: Delivery, seconds: float) -> None:
+        self._worker = worker
+        self._delivery = delivery
+        self._earlier = seconds
+        self.outcome: Outcome | None = None
+        self.hidden: float | None = None
+        self.trouble: Exception | None = None
+
+    def __enter__(self) -> Self:
+        delivery = self._delivery
+        about = {
+            "worker": self._worker,
+            "queue": delivery.queue,
+            "message_id": delivery.message_id,
+            "attempt": delivery.attempt,
+            **tracing.ids(),
+        }
+        self._token = logging.ABOUT.set(about)
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
+        try:
+            if kind is None and self.outcome is not None:
+                elapsed = time.perf_counter() - self._started + self._earlier
+                ended = type(self.outcome).__name__.lower()
+                _tell(self, self.outcome, {"outcome": ended, "duration_ms": round(elapsed * 1000, 2)})
+                metrics.processed(worker=self._worker, queue=self._delivery.queue, outcome=ended, seconds=elapsed)
+        finally:
+            logging.ABOUT.reset(self._token)
 
 
-def _tell(record: Record, outcome: Outcome, elapsed: float) -> None:
-    line: dict[str, object] = {"outcome": _name(outcome), "duration_ms": round(elapsed * 1000, 2)}
+def told(worker: str, delivery: Delivery, *, seconds: float = 0.0) -> Record:
+    """Tell of one message; `seconds` is added to the measured time, for work that was shared by a batch."""
+    return Record(worker, delivery, seconds)
+
+
+def _tell(record: Record, outcome: Outcome, line: dict[str, object]) -> None:
     if record.trouble is not None:
         line["settle_error"] = type(record.trouble).__name__
     match outcome:
@@ -75,7 +82,3 @@ def _tell(record: Record, outcome: Outcome, elapsed: float) -> None:
             )
         case other:
             assert_never(other)
-
-
-def _name(outcome: Outcome) -> str:
-    return type(outcome).__name__.lower()

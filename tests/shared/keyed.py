@@ -56,6 +56,10 @@ class FaultyLedger(FakeLedger):
         await super().release(key, **more)
         await self._meets("release", self.after)
 
+    async def note(self, key: str, **more: Any) -> None:
+        await self._meets("note", self.before)
+        await super().note(key, **more)
+
     async def _meets(self, name: str, faults: dict[str, list[Fault]]) -> None:
         if faults is self.before:
             self.calls.append(name)

@@ -1,11 +1,14 @@
 """Work with a key is done once: what its duplicates find, and what a failing ledger costs."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from shared.burial import REPLAY
+from shared.delivery import Attribute
 from shared.once import KEPT_SECONDS, LAST_CALL
 from shared.outcome import Later, Reject
 from shared.pipeline import Pipeline
@@ -258,5 +261,18 @@ def test_a_release_that_fails_does_not_hide_why_the_handler_failed() -> None:
         stand.ledger.before["release"] = [refused]
         assert not await stand.road().travel(message())
         assert stand.hidden == [77]
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("fault", [hangs, refused])
+def test_a_replay_that_cannot_be_told_of_does_not_keep_its_message(fault: Any) -> None:
+    async def story() -> None:
+        stand = Stand(at_once)
+        stand.ledger.before["note"] = [fault]
+        told = Attribute("String", text='{"plan_id": "p-1", "replayed_from": "m-0"}')
+        started = clock()
+        assert await stand.road().travel(replace(message(), attributes={REPLAY: told}))
+        assert clock() - started <= 10
 
     virtual(story())

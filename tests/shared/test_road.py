@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from shared.delivery import Attribute
 from shared.outcome import Dead, Done, Later, Outcome, Reject, Retry
 from shared.pipeline import Pipeline
+from shared.telemetry import logging
 from shared.telemetry.road import told
 from shared.worker import Worker
 from tests.fakes import delivery
@@ -24,7 +25,7 @@ def line_of(
 ) -> dict[str, Any]:
     dying = delivery(message_id="m-7", attempt=3)
     with (
-        capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines,
+        capture_logs(processors=[logging.add_about]) as lines,
         told("sample", dying, seconds=seconds) as record,
     ):
         record.outcome, record.hidden, record.trouble = outcome, hidden, trouble
@@ -95,11 +96,11 @@ def test_a_message_whose_end_is_unknown_leaves_no_line() -> None:
 def test_an_error_of_the_road_itself_passes_and_leaves_nothing_bound() -> None:
     with pytest.raises(RuntimeError), told("sample", delivery()):
         raise RuntimeError
-    assert structlog.contextvars.get_contextvars() == {}
+    assert logging.ABOUT.get() == {}
 
 
 def test_everything_that_a_handler_logs_carries_the_message() -> None:
-    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+    with capture_logs(processors=[logging.add_about]) as lines:
         with told("sample", delivery(message_id="m-7", attempt=3)):
             structlog.get_logger().info("session_found")
         structlog.get_logger().info("afterwards")
@@ -125,7 +126,7 @@ async def test_no_line_of_a_message_on_its_road_holds_anything_of_its_payload(
     secret = delivery(
         CANARY, attempt=attempt, attributes={CANARY: Attribute("String", CANARY)}, group=CANARY, trace_header=CANARY
     )
-    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+    with capture_logs(processors=[logging.add_about]) as lines:
         await Pipeline(worker=worker, hide=ending, bury=ending).travel(secret)
     assert len(lines) == 1
     assert CANARY not in repr(lines)

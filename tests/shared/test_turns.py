@@ -115,7 +115,7 @@ def test_under_backlog_more_polls_are_open_and_in_quiet_only_one() -> None:
     async def story() -> None:
         rig = Rig(taking(1), concurrency=60)
         rig.queue.put(*(f"b{number}" for number in range(200)))
-        await rig.runs_for(1)
+        await rig.runs_for(0.5)
         assert rig.running.total() == 60
         await rig.runs_for(60)
         assert len(rig.ended) == 200

@@ -1,0 +1,118 @@
+"""`python -m tests.bench`: everything into docs/performance.md; `--quick` once, with few messages, only to the terminal."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.bench import extras
+from tests.bench.picture import picture
+from tests.bench.plan import ROUNDS, Row, played, rows
+from tests.bench.referee import PEERS, ROOT, Run, cores
+from tests.bench.report import figures, put
+from tests.sqs_server.account import REGION
+from tests.sqs_server.running import ACCESS_KEY, SECRET, sqs_server
+
+PAGE = ROOT / "docs" / "performance.md"
+FOLDER = ROOT / "docs" / "performance"
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def lambda_doors() -> list[dict[str, Any]]:
+    """Our Lambda entry and Powertools', each in its own environment."""
+    found = []
+    for name, python in (("fleet", sys.executable), ("powertools", str(PEERS))):
+        environment = {"PYTHONPATH": str(ROOT), "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET,
+                       "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PATH": "/usr/bin:/bin"}  # fmt: skip
+        command = ["taskset", "-c", cores()[1], python, "-m", "tests.bench.lambda_door", name]
+        done = subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True, timeout=120)
+        found.append(json.loads(done.stdout))
+        say(f"lambda: {found[-1]}")
+    return found
+
+
+def others(*, quick: bool) -> dict[str, Any]:
+    """Everything beside the rounds."""
+    found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors()}
+    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
+        names = ("fleet", "aioboto3_good")
+        found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]
+        found["idle"] = [extras.idle(server, "fleet", seconds=20 if quick else 120)]
+    return found
+
+
+def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each round's name and runs, as it ends."""
+    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
+        for each in ROUNDS:
+            if given.rounds is None or each.name in given.rounds:
+                runs, faults = played(server, each, repetitions=given.repetitions, messages=given.messages, say=say)
+                yield each.name, {"runs": [asdict(run) for run in runs], "invalid": faults}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one repetition of few messages, printed and not kept")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=10_000)
+    parser.add_argument(
+        "--rounds",
+        nargs="*",
+        choices=[each.name for each in ROUNDS],
+        help="only these, or none of them and only the rest; what is not measured stays as it was",
+    )
+    parser.add_argument("--note", default="", help="one sentence for the page: what else the machine did, say")
+    given = parser.parse_args()
+    if not PEERS.exists():
+        parser.error(f"{PEERS.relative_to(ROOT)} is missing: `make bench` builds it")
+    if given.quick:
+        given.repetitions, given.messages = 1, min(given.messages, 2_000)
+    about = {"messages": given.messages, "repetitions": given.repetitions, "note": given.note,
+             "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
+    raw: dict[str, Any] = {"about": about, "rounds": {}, "extras": {}}
+    for name, found in measured(given):
+        raw["rounds"][name] = found
+        if not given.quick:
+            keep(raw)
+    if not given.rounds:
+        raw["extras"] = others(quick=given.quick)
+    if given.quick:
+        sys.stdout.write(f"{figures(rows_of(raw), raw['extras'], about)}\n")
+        return
+    keep(raw)
+    say(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def keep(new: dict[str, Any]) -> None:
+    """The raw figures, the pictures and the page; rounds and extras that were not measured now stay as they were."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    place = FOLDER / "runs.json"
+    old = json.loads(place.read_text()) if place.exists() else {"rounds": {}, "extras": {}}
+    whole = {"about": new["about"], **{part: {**old[part], **new[part]} for part in ("rounds", "extras")}}
+    place.write_text(json.dumps(whole, indent=1) + "\n")
+    found = rows_of(whole)
+    for each in ROUNDS:
+        if each.name in {"production", "recorded"} and found.get(each.name):
+            (FOLDER / f"{each.name}.svg").write_text(picture(each.title, found[each.name]))
+    put(PAGE, figures(found, whole["extras"], whole["about"]))
+
+
+def rows_of(raw: dict[str, Any]) -> dict[str, list[Row]]:
+    """Medians of each round."""
+    return {
+        each.name: rows([Run(**run) for run in raw["rounds"][each.name]["runs"]], each.contestants)
+        for each in ROUNDS
+        if each.name in raw["rounds"]
+    }
+
+
+if __name__ == "__main__":
+    main()

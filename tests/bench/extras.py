@@ -1,0 +1,107 @@
+"""What a table of throughput does not show: a quiet queue, an idle one, imports, and Lambda's door."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.bench.bodies import QUEUE, body, nonces
+from tests.bench.referee import ROOT, cores, started
+from tests.bench.work import Task
+from tests.sqs_server.running import SqsServer
+
+ENTRIES = (
+    "workers.upload_notification.app",
+    "workers.webhook_delivery.app",
+    "workers.reminder_dispatch.app",
+    "workers.audit_archive.app",
+)
+"""What Lambda imports."""
+
+
+def _task(server: SqsServer, contestant: str, count: int, folder: str) -> Task:
+    server.control.reset()
+    server.control.keep_ledger(on=False)
+    url = server.make(QUEUE, VisibilityTimeout=300)
+    result = str(Path(folder) / "result")
+    return Task(contestant, url, server.endpoint_url, count, 1, "production", "job", 0.0, result)
+
+
+def _requests(server: SqsServer) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in server.control.stats()["requests"]:
+        found[row["action"]] = found.get(row["action"], 0) + row["count"]
+    return found
+
+
+def quiet(server: SqsServer, contestant: str, *, seconds: float, rate: int = 100) -> dict[str, Any]:
+    """`rate` messages a second, one by one; requests of the consumer for each, and how many were done in time."""
+    count = int(seconds * rate)
+    with TemporaryDirectory() as folder:
+        task = _task(server, contestant, count, folder)
+        with started(server, task, "consume"):
+            time.sleep(3.0)
+            before = _requests(server)
+            begun = time.monotonic()
+            for place, nonce in enumerate(nonces(count)):
+                server.sqs.send_message(QueueUrl=task.url, MessageBody=body("job", nonce))
+                time.sleep(max(0.0, begun + (place + 1) / rate - time.monotonic()))
+            deadline = time.monotonic() + 10
+            while not Path(task.result).exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(0.5)
+            after = _requests(server)
+        calls = sum(after[name] - before.get(name, 0) for name in after if name != "SendMessage")
+        return {"contestant": contestant, "messages": count, "requests": calls, "requests_per_message": calls / count,
+                "handled": Path(task.result).exists()}  # fmt: skip
+
+
+def idle(server: SqsServer, contestant: str, *, seconds: float) -> dict[str, Any]:
+    """Requests a minute over an empty queue."""
+    with TemporaryDirectory() as folder:
+        task = _task(server, contestant, 1, folder)
+        with started(server, task, "consume"):
+            time.sleep(5.0)
+            before = sum(_requests(server).values())
+            time.sleep(seconds)
+            calls = sum(_requests(server).values()) - before
+    return {"contestant": contestant, "seconds": seconds, "requests": calls, "per_minute": calls / seconds * 60}
+
+
+def imports(*, repetitions: int) -> list[dict[str, Any]]:
+    """CPU milliseconds to import each, over an empty interpreter."""
+    statements = {
+        "(empty)": "pass",
+        "aiobotocore.session": "import aiobotocore.session",
+        **{name: f"import {name}" for name in ENTRIES},
+    }
+    found: dict[str, list[float]] = {name: [] for name in statements}
+    for _ in range(repetitions + 1):
+        for name, statement in statements.items():
+            found[name].append(_cpu_of([sys.executable, "-c", statement]))
+    empty = median(found["(empty)"][1:])
+    alone = median(found["aiobotocore.session"][1:]) - empty
+    return [
+        {
+            "module": name,
+            "ms": round((median(times[1:]) - empty) * 1000, 1),
+            "least_ms": round((min(times[1:]) - empty) * 1000, 1),
+            "most_ms": round((max(times[1:]) - empty) * 1000, 1),
+            "times_aiobotocore": round((median(times[1:]) - empty) / alone, 2),
+        }
+        for name, times in found.items()
+        if name != "(empty)"
+    ]
+
+
+def _cpu_of(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": os.environ.get("HOME", "/")}
+    subprocess.run(["taskset", "-c", cores()[1], *command], check=True, cwd=ROOT, env=environment, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
