@@ -27,6 +27,18 @@ async def hangs() -> None:
     await asyncio.Event().wait()
 
 
+FAULTS: dict[str, Fault] = {"refused": refused, "hangs": hangs}
+
+
+async def at_once(_event: dict[str, str]) -> None:
+    """Succeeds."""
+
+
+async def in_three_seconds(event: dict[str, str]) -> str:
+    await asyncio.sleep(3)
+    return f"receipt of {event['say']}"
+
+
 class FaultyLedger(FakeLedger):
     """The next calls of a name meet the faults put into `before` (nothing is written) or `after` (the answer is lost);
     each call takes `seconds`.

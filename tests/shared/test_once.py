@@ -1,29 +1,17 @@
-"""Work with a key is done once: what its duplicates find, and what a failing ledger costs."""
+"""Work with a key is done once: what its duplicates find, and what is kept for them."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from shared.burial import REPLAY
-from shared.delivery import Attribute
-from shared.once import KEPT_SECONDS, LAST_CALL
+from shared.once import KEPT_SECONDS
 from shared.outcome import Later, Reject
 from shared.pipeline import Pipeline
 from shared.worker import Worker
-from tests.shared.keyed import FaultyLedger, Stand, hangs, message, refused
+from tests.shared.keyed import Stand, at_once, hangs, in_three_seconds, message
 from tests.virtual_time import clock, virtual
-
-
-async def at_once(_event: dict[str, str]) -> None:
-    """Succeeds."""
-
-
-async def in_three_seconds(event: dict[str, str]) -> str:
-    await asyncio.sleep(3)
-    return f"receipt of {event['say']}"
 
 
 def test_a_duplicate_of_done_work_leaves_and_runs_nothing() -> None:
@@ -182,9 +170,9 @@ def test_a_long_key_becomes_one_that_dynamodb_takes() -> None:
     async def story() -> None:
         stand = Stand(at_once)
         road = stand.road()
-        for key in ("ü" * 600, "ü" * 601, "ü" * 600):
+        for key in ("ü" * 600, "ü" * 601, "ü" * 600, "\N{SNOWFLAKE}" * 1_000):
             assert await road.travel(message(key=key))
-        assert stand.ran == ["a", "a"]
+        assert stand.ran == ["a", "a", "a"]
         assert all(len(key.encode()) < 2_048 for key in stand.ledger.rows)
 
     virtual(story())
@@ -237,42 +225,17 @@ def test_a_worker_whose_events_have_keys_does_not_go_without_a_ledger() -> None:
         Pipeline(worker=worker, hide=Stand(at_once)._hide, bury=Stand(at_once)._bury)
 
 
-def test_a_release_that_hangs_costs_the_drain_less_than_a_second() -> None:
-    async def story() -> None:
-        stand = Stand(in_three_seconds, ledger=FaultyLedger())
-        stand.ledger.before["release"] = [hangs]
-        task = asyncio.create_task(stand.road().travel(message()))
-        await asyncio.sleep(1)
-        task.cancel()
-        cut_at = clock()
-        await asyncio.wait({task})
-        assert task.cancelled()
-        assert clock() - cut_at == pytest.approx(LAST_CALL)
-
-    virtual(story())
-
-
-def test_a_release_that_fails_does_not_hide_why_the_handler_failed() -> None:
+def test_work_that_takes_too_long_is_cut_and_its_key_is_free_at_once() -> None:
     async def story() -> None:
         async def handle(_event: dict[str, str]) -> None:
-            raise Later("the receiver is away", after=77)
+            if len(stand.ran) == 1:
+                await hangs()
 
         stand = Stand(handle)
-        stand.ledger.before["release"] = [refused]
-        assert not await stand.road().travel(message())
-        assert stand.hidden == [77]
-
-    virtual(story())
-
-
-@pytest.mark.parametrize("fault", [hangs, refused])
-def test_a_replay_that_cannot_be_told_of_does_not_keep_its_message(fault: Any) -> None:
-    async def story() -> None:
-        stand = Stand(at_once)
-        stand.ledger.before["note"] = [fault]
-        told = Attribute("String", text='{"plan_id": "p-1", "replayed_from": "m-0"}')
         started = clock()
-        assert await stand.road().travel(replace(message(), attributes={REPLAY: told}))
-        assert clock() - started <= 10
+        assert not await stand.road(timeout=10).travel(message())
+        assert clock() - started == pytest.approx(10)
+        assert await stand.road(timeout=10).travel(message(attempt=2))
+        assert stand.ran == ["a", "a"]
 
     virtual(story())

@@ -1,4 +1,4 @@
-"""A duplicate that waits for the first, and a ledger that fails under the work."""
+"""A duplicate that waits for the first, and receipts that overlap in every way."""
 
 import asyncio
 from collections import Counter
@@ -8,11 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.shared.keyed import Fault, FaultyLedger, Stand, hangs, message, refused
-from tests.shared.test_once import at_once, in_three_seconds
+from tests.shared.keyed import FAULTS, Fault, FaultyLedger, Stand, at_once, in_three_seconds, message
 from tests.virtual_time import clock, virtual
-
-FAULTS: dict[str, Fault] = {"refused": refused, "hangs": hangs}
 
 
 def test_a_duplicate_that_waits_leaves_soon_after_the_first_is_done_and_learns_its_result() -> None:
@@ -85,102 +82,6 @@ def test_a_duplicate_that_waits_can_be_cut() -> None:
         await asyncio.wait({task})
         assert task.cancelled()
         assert stand.ledger.rows["sample#k"].owner == "dead"
-
-    virtual(story())
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("duplicates", ["refuse", "wait"])
-def test_without_a_claim_nothing_runs_and_the_message_comes_again(fault: str, duplicates: str) -> None:
-    async def story() -> None:
-        stand = Stand(at_once)
-        stand.ledger.before["claim"] = [FAULTS[fault]]
-        road = stand.road(duplicates=duplicates)
-        assert not await road.travel(message())
-        assert (stand.ran, stand.hidden) == ([], [4.0])
-        assert await road.travel(message(attempt=2))
-        assert stand.ran == ["a"]
-
-    virtual(story())
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_claim_whose_answer_was_lost_keeps_nobody_waiting(fault: str) -> None:
-    async def story() -> None:
-        stand = Stand(at_once)
-        stand.ledger.after["claim"] = [FAULTS[fault]]
-        road = stand.road()
-        assert not await road.travel(message())
-        assert await road.travel(message(attempt=2))
-        assert stand.ran == ["a"]
-
-    virtual(story())
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_completion_that_fails_is_tried_again_and_the_handler_is_not(fault: str, place: str) -> None:
-    async def story() -> None:
-        stand = Stand(in_three_seconds)
-        getattr(stand.ledger, place)["complete"] = [FAULTS[fault], FAULTS[fault]]
-        road = stand.road()
-        with capture_logs() as lines:
-            assert await road.travel(message())
-            assert await road.travel(message())
-        assert stand.ran == ["a"]
-        assert {each["event"] for each in lines} == {"message_done"}
-
-    virtual(story())
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_work_that_cannot_be_written_down_is_done_all_the_same_and_its_lease_keeps_others_off(fault: str) -> None:
-    async def story() -> None:
-        stand = Stand(at_once)
-        stand.ledger.before["complete"] = [FAULTS[fault]] * 20
-        road = stand.road(timeout=10)
-        started = clock()
-        with capture_logs() as lines:
-            assert await road.travel(message()), "to let it come back would run it again for certain"
-        assert clock() - started <= 10
-        assert "completion_not_recorded" in [each["event"] for each in lines]
-        stand.ledger.before.clear()
-        assert not await road.travel(message())
-        assert stand.ran == ["a"]
-        await asyncio.sleep(20)
-        assert await road.travel(message())
-        assert stand.ran == ["a", "a"], "at least once, after that"
-
-    virtual(story())
-
-
-def test_work_that_is_cut_while_it_is_written_down_is_still_written_down() -> None:
-    async def story() -> None:
-        stand = Stand(at_once)
-        stand.ledger.before["complete"] = [hangs]
-        road = stand.road()
-        task = asyncio.create_task(road.travel(message()))
-        await asyncio.sleep(1)
-        task.cancel()
-        await asyncio.wait({task})
-        assert task.cancelled()
-        assert await road.travel(message(attempt=2))
-        assert stand.ran == ["a"]
-
-    virtual(story())
-
-
-def test_a_claim_that_was_lost_is_told_and_the_message_is_done() -> None:
-    async def story() -> None:
-        async def stands_still(_event: dict[str, str]) -> None:
-            row = stand.ledger.rows["sample#k"]
-            row.owner = "another"
-
-        stand = Stand(stands_still)
-        with capture_logs() as lines:
-            assert await stand.road().travel(message())
-        assert "claim_lost" in [each["event"] for each in lines]
-        assert stand.ledger.rows["sample#k"].owner == "another"
 
     virtual(story())
 
