@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,17 +21,15 @@ from shared.burial import Letter, letter, replayed
 from shared.claim_check import OFF, Payloads, is_claimed
 from shared.deadlines import Deadlines
 from shared.delivery import Delivery
-from shared.ledger import AlreadyDone, Busy, Claimed, Ledger
-from shared.outcome import Contended, Dead, Done, Outcome, Reject, Retry
+from shared.ledger import Ledger
+from shared.once import KEPT_SECONDS, Once
+from shared.outcome import Dead, Done, Outcome, Reject, Retry
 from shared.telemetry import tracing
 from shared.telemetry.road import Record, told
 from shared.verdict import judge, unreadable
 from shared.worker import Event, Worker
 
 log = structlog.get_logger()
-
-LEDGER_KEEPS = 15 * 86_400.0
-"""Seconds a completed key is remembered: longer than the 14 days for which SQS can keep a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +49,8 @@ class Pipeline(Generic[Event]):
     deadlines: Deadlines = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.worker.key is not None and self.ledger is None:
+            raise ValueError(f"worker {self.worker.name}: an event with a key needs a ledger")
         object.__setattr__(self, "deadlines", Deadlines(self.worker.timeout))
 
     async def travel(self, delivery: Delivery) -> bool:
@@ -88,8 +87,7 @@ class Pipeline(Generic[Event]):
 
     async def _outcome(self, delivery: Delivery, event: Event) -> Outcome:
         try:
-            with self.deadlines.one():
-                await self._claimed_and_handled(event)
+            await self._handled(delivery, event)
         except BaseException as error:
             return self._judged(error, delivery)
         return Done()
@@ -103,7 +101,7 @@ class Pipeline(Generic[Event]):
                     event = self.worker.decode(whole)
                 except Exception as error:
                     return self._unreadable(error, whole)
-                return await self._outcome(delivery, event)
+                return await self._outcome(whole, event)
         except BaseException as error:
             return self._judged(error, delivery)
 
@@ -135,27 +133,13 @@ class Pipeline(Generic[Event]):
         pairs = zip(events, results, strict=True)
         return {each: Done() if error is None else self._judged(error, each) for each, error in pairs}
 
-    async def _claimed_and_handled(self, event: Event) -> None:
-        handle, ledger = self.worker.handle, self.ledger
-        assert handle is not None
-        if self.worker.key is None or ledger is None:
-            await handle(event)
+    async def _handled(self, delivery: Delivery, event: Event) -> None:
+        if self.worker.key is not None and self.ledger is not None:
+            await Once(self.worker, self.ledger, delivery, event, dice=self.dice, now=self.now).done()
             return
-        key, owner = f"{self.worker.name}#{self.worker.key(event)}", uuid.uuid4().hex
-        match await ledger.claim(key, owner=owner, now=self.now(), lease=self.worker.timeout * 2):
-            case AlreadyDone():
-                return
-            case Busy(seconds):
-                raise Contended("somebody else is at this work", after=max(1.0, seconds))
-            case Claimed():
-                try:
-                    await handle(event)
-                except BaseException:
-                    await ledger.release(key, owner=owner)
-                    raise
-                await ledger.complete(key, owner=owner, now=self.now(), keep=LEDGER_KEEPS)
-            case other:
-                assert_never(other)
+        assert self.worker.handle is not None
+        with self.deadlines.one():
+            await self.worker.handle(event)
 
     def _unreadable(self, error: Exception, delivery: Delivery) -> Dead:
         is_only_a_pointer = self.payloads is None and is_claimed(delivery.attributes)
@@ -189,7 +173,8 @@ class Pipeline(Generic[Event]):
         """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
         if self.ledger is not None and (mark := replayed(delivery.attributes)):
             try:
-                await self.ledger.note(mark, now=self.now(), keep=LEDGER_KEEPS)
+                async with asyncio.timeout(self.worker.timeout):
+                    await self.ledger.note(mark, now=self.now(), keep=KEPT_SECONDS)
             except Exception as error:  # the work is done all the same
                 record.trouble = error
 

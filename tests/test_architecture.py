@@ -17,7 +17,7 @@ FLOORS: tuple[set[str], ...] = (
     GROUND,
     {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines", "payloads"},
     {"worker"},
-    {"pipeline", "slots", "gather", "throttle", "turns", "intake"},
+    {"pipeline", "once", "slots", "gather", "throttle", "turns", "intake"},
     {"wiring", "health"},
     {"poller", "lambda_entry"},
     {"container"},

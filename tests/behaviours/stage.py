@@ -80,7 +80,7 @@ class Stage:
             answer = self.server.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
             assert not answer.get("Failed")
 
-    async def handle(self, delivery: Delivery) -> None:
+    async def handle(self, delivery: Delivery) -> object:
         """The one handler of both doors: tells the server's ledger what it does, and does what the case wants."""
         body = delivery.body
         self.started.append(body)
@@ -91,9 +91,9 @@ class Stage:
             async with self._told(delivery):
                 work = self.work.get(body, self.otherwise)
                 doing = work(delivery) if work is not None else None
-                if doing is not None:
-                    await doing
+                result = await doing if doing is not None else None
             self.ended.append(body)
+            return result
         except asyncio.CancelledError:
             self.cut.append(body)
             raise

@@ -56,7 +56,7 @@ async def test_queue_sender_and_ledger_are_found_by_their_variables(aws: Aws, en
         await send([Message("hello")])
         [found] = await queue.receive(limit=1, wait=5, visibility=30)
         assert (queue.name, found.queue, found.body) == ("audit-extra", "audit-extra", "hello")
-        assert await ledger.claim("k", owner="a", now=1_800_000_000, lease=60) == Claimed()
+        assert await ledger.claim("k", owner="a", now=1_800_000_000, lease=60, fingerprint="f") == Claimed()
 
 
 async def test_the_pool_is_larger_than_all_that_runs_at_once(environment: Mapping[str, str]) -> None:
