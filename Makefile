@@ -5,7 +5,7 @@ RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m workers.local.environments
 ARGS ?=
 
-.PHONY: help setup setup-localstack setup-infra demo dev test test-slow soak e2e-localstack lint fmt types types-infra templates \
+.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean
 
 help:  ## list the targets
@@ -21,6 +21,9 @@ setup-localstack: setup
 
 setup-infra: setup
 	@$(ENVIRONMENT) .infra requirements/infra.txt
+
+setup-bench: setup
+	@$(ENVIRONMENT) .bench requirements/bench.txt
 
 demo: setup  ## the whole story on this machine: emulator, workers, real files, a table at the end
 	@$(RUN)/fleet demo $(ARGS)
@@ -39,6 +42,9 @@ test-slow: setup  ## what waits for a minute's tick, kills a replay a thousand t
 
 soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
+
+bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: two minutes)
+	@$(RUN)/python -m tests.bench $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode
 	@$(RUN)/python -m workers.local.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
@@ -71,12 +77,12 @@ bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
 
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
-	@for lock in runtime lambda build dev ministack localstack uv; do \
+	@for lock in runtime lambda build dev bench ministack localstack uv; do \
 		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
 		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \
 	done
 
 clean:  ## remove everything that was built
-	rm -rf .venv .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+	rm -rf .venv .bench .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from shared.delivery import Attribute, Delivery
+from shared.claim_check import MARKS, size
+from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
 from shared.envelope import document
 from shared.outcome import Dead, Reject
 
@@ -27,8 +28,6 @@ KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
 """Message attributes in which a producer may state the key itself."""
 
 VERSION = 1
-MOST_ATTRIBUTES = 10  # SQS's limit for one message
-LARGEST_MESSAGE = 1_048_576  # bytes, body and attributes together
 
 LONGEST_KEY = 512  # characters of an idempotency key
 _MOST_OF_IT = (
@@ -47,13 +46,16 @@ LEFT_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter, ready to send: the original body to the byte, the original attributes, and the reason."""
+    """A dead letter, ready to send: the original body to the byte, or the pointer to it, the original attributes, and
+    the reason; `shortened` where the message left no room for all of that.
+    """
 
     body: str
     attributes: Mapping[str, Attribute]
     group: str | None
     trace_header: str | None
     message_id: str = ""
+    shortened: bool = field(default=False, compare=False)
 
 
 def idempotency_key(body: str, attributes: Mapping[str, Attribute]) -> str:
@@ -87,14 +89,23 @@ def replayed(attributes: Mapping[str, Attribute]) -> str:
     return done_mark(plan_id, letter_id) if isinstance(plan_id, str) and isinstance(letter_id, str) else ""
 
 
-def letter(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, trace_id: str = "") -> Letter:
-    """Write the reason on a message.
+def letter(
+    delivery: Delivery,
+    failure: Dead,
+    *,
+    worker: str,
+    now: datetime,
+    trace_id: str = "",
+    stored: tuple[str, Mapping[str, Attribute]] | None = None,
+) -> Letter:
+    """Write the reason on a message. `stored` is what it carries (body, attributes) once its body lies in S3.
 
     Nothing of the original is given up: where all ten attributes are taken, the smallest moves into the envelope
     (`displaced`); where the message is nearly as large as SQS allows, the envelope is shortened. A message that
     leaves no room at all is buried as it came, and only the log tells why.
     """
-    attributes = dict(delivery.attributes)
+    body, original = stored or (delivery.body, delivery.attributes)
+    attributes = dict(original)
     envelope = _envelope(delivery, failure, worker=worker, now=now, trace_id=trace_id)
     if (earlier := attributes.pop(ATTRIBUTE, None)) is not None:
         envelope |= _inherited(earlier)
@@ -102,15 +113,17 @@ def letter(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, tra
         del attributes[REPLAY]
         envelope |= {name: replayed[name] for name in LINEAGE if replayed.get(name)}
     if len(attributes) >= MOST_ATTRIBUTES:
-        name = min(attributes, key=lambda each: attributes[each].size(each))
+        movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is no pointer
+        name = min(movable, key=lambda each: attributes[each].size(each))
         envelope["displaced"] = _displaced(name, attributes.pop(name))
-    taken = delivery.size + sum(value.size(name) for name, value in attributes.items())
-    text = _fitted(envelope, room=LARGEST_MESSAGE - taken - Attribute("String").size(ATTRIBUTE))
+    room = LARGEST_MESSAGE - size(body, attributes) - Attribute("String").size(ATTRIBUTE)
+    text = _fitted(envelope, room=room)
     if text is None:
-        attributes = dict(delivery.attributes)
+        attributes = dict(original)
     else:
         attributes[ATTRIBUTE] = Attribute("String", text=text)
-    return Letter(delivery.body, attributes, delivery.group, delivery.trace_header, delivery.message_id)
+    shortened = text is None or len(text) < len(_written(envelope))
+    return Letter(body, attributes, delivery.group, delivery.trace_header, delivery.message_id, shortened)
 
 
 def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, trace_id: str) -> dict[str, Any]:

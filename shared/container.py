@@ -96,7 +96,7 @@ async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettin
 
     ledger = await clients.ledger_for(worker)
     return Poller(
-        Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger),
+        Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger, payloads=await clients.payloads()),
         queue,
         leases,
         Deletes(queue, leases, dice=random.random),

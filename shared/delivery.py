@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_ATTRIBUTES = 10  # SQS's limit for one message
+LARGEST_MESSAGE = 1_048_576  # bytes, body and attributes together
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -51,6 +54,16 @@ class Delivery:
         """The text of a message attribute, or None where there is none."""
         attribute = self.attributes.get(name)
         return attribute.text if attribute else None
+
+
+def written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    """Attributes as SQS takes them in a send."""
+    return {
+        name: {"DataType": value.data_type, "BinaryValue": value.binary}
+        if value.binary is not None
+        else {"DataType": value.data_type, "StringValue": value.text or ""}
+        for name, value in attributes.items()
+    }
 
 
 def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> Delivery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from shared.claim_check import weight
 from shared.delivery import Delivery
 from shared.worker import Batch
 
@@ -22,7 +23,7 @@ class Gather:
     def add(self, delivery: Delivery) -> None:
         """Put one more in; may start the batch."""
         self._waiting.append(delivery)
-        self._bytes += delivery.size
+        self._bytes += weight(delivery)
         if len(self._waiting) >= self._limits.count or self._bytes >= self._limits.bytes:
             self._go()
         elif self._timer is None:

@@ -113,7 +113,14 @@ class Sandbox:
 async def _road(worker: Worker[Any], clients: Clients, environment: Mapping[str, str]) -> Road:
     queue = await clients.queue_for(worker)
     ledger = await clients.ledger_for(worker)
-    pipeline = Pipeline(worker=worker, hide=_hide(queue), bury=queue.bury, ledger=ledger, dice=random.random)
+    pipeline = Pipeline(
+        worker=worker,
+        hide=_hide(queue),
+        bury=queue.bury,
+        ledger=ledger,
+        payloads=await clients.payloads(),
+        dice=random.random,
+    )
     return Road(pipeline, queue, environment[f"{variable(worker.queue)}_QUEUE_URL"].rstrip("/").rsplit("/", 1)[-1])
 
 

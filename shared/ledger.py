@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyDone:
-    """The work was completed before: nothing is left to do."""
+    """The work was completed before, from the same payload; `result` is what was stored with it, "" where nothing was."""
+
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The key was completed before from another payload: whoever asks now asks for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +34,16 @@ class Busy:
     seconds: float
 
 
-Claim = Claimed | AlreadyDone | Busy
+Claim = Claimed | AlreadyDone | Reused | Busy
 
 
 class Ledger(Protocol):
-    """Claims on keys, each conditioned on its owner; times in epoch seconds."""
+    """Claims on keys, each conditioned on its owner; times in epoch seconds. Every call may be repeated by its owner
+    when its answer was lost.
+    """
 
-    async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim: ...
-    async def complete(self, key: str, *, owner: str, now: float, keep: float) -> bool: ...
+    async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim: ...
+    async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool: ...
     async def release(self, key: str, *, owner: str) -> None: ...
     async def note(self, key: str, *, now: float, keep: float) -> None: ...
 
@@ -45,9 +55,11 @@ class DynamoDbLedger:
         self._client = client
         self._table = table
 
-    async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim:
+    async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim:
         """Take the key if it is free, ours already, or its holder's lease has ended.
 
+        `fingerprint` stands for the payload. It is compared with that of completed work only: work that is still going
+        on may yet fail, and then the other payload (a dead letter that was mended, say) is as good as the first.
         What has expired counts as gone: DynamoDB itself takes up to two days to remove it.
         """
         try:
@@ -57,6 +69,7 @@ class DynamoDbLedger:
                     "key": {"S": key},
                     "owner": {"S": owner},
                     "state": {"S": "CLAIMED"},
+                    "fingerprint": {"S": fingerprint},
                     "claimedUntil": {"N": f"{now + lease:.3f}"},
                     "expiresAt": {"N": str(int(now + lease) + 86_400)},
                 },
@@ -70,26 +83,32 @@ class DynamoDbLedger:
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            return await self._held(key, now=now)
+            return await self._held(key, now=now, fingerprint=fingerprint)
         return Claimed()
 
-    async def complete(self, key: str, *, owner: str, now: float, keep: float) -> bool:
-        """Record that the work is done, for `keep` seconds; False where the claim is no longer this owner's."""
-        return await self._if_owned(
+    async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool:
+        """Record that the work is done, and its result, for `keep` seconds; False where the claim is no longer this
+        owner's. The whole item may have 400 KB.
+        """
+        if await self._if_owned(
             self._client.update_item(
                 TableName=self._table,
                 Key={"key": {"S": key}},
-                UpdateExpression="SET #state = :done, expiresAt = :expires REMOVE claimedUntil",
+                UpdateExpression="SET #state = :done, #result = :result, expiresAt = :expires REMOVE claimedUntil",
                 ConditionExpression="#owner = :owner AND #state = :claimed",
-                ExpressionAttributeNames={"#owner": "owner", "#state": "state"},
+                ExpressionAttributeNames={"#owner": "owner", "#state": "state", "#result": "result"},
                 ExpressionAttributeValues={
                     ":owner": {"S": owner},
                     ":claimed": {"S": "CLAIMED"},
                     ":done": {"S": "DONE"},
+                    ":result": {"S": result},
                     ":expires": {"N": str(int(now + keep))},
                 },
             )
-        )
+        ):
+            return True
+        item = await self._read(key)  # a call whose first answer was lost finds its own mark
+        return item is not None and item["state"]["S"] == "DONE" and item.get("owner") == {"S": owner}
 
     async def note(self, key: str, *, now: float, keep: float) -> None:
         """Write down that something is done, whoever asks, for `keep` seconds."""
@@ -110,15 +129,16 @@ class DynamoDbLedger:
             )
         )
 
-    async def _held(self, key: str, *, now: float) -> Claim:
-        # Read again and not from the failed condition: DynamoDB Local does not return the item there.
-        found = await self._client.get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
-        item = found.get("Item")
+    async def _held(self, key: str, *, now: float, fingerprint: str) -> Claim:
+        item = await self._read(key)
         if item is None:
             return Busy(seconds=0.0)  # released between the two calls: the next receipt gets it
-        if item["state"]["S"] == "DONE":
-            return AlreadyDone()
-        return Busy(seconds=max(0.0, float(item["claimedUntil"]["N"]) - now))
+        return judged(item, now=now, fingerprint=fingerprint)
+
+    async def _read(self, key: str) -> Any:
+        # A call of its own and not the item of a failed condition: DynamoDB Local does not return that.
+        found = await self._client.get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
+        return found.get("Item")
 
     async def _if_owned(self, write: Any) -> bool:
         try:
@@ -126,3 +146,12 @@ class DynamoDbLedger:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def judged(item: Mapping[str, Any], *, now: float, fingerprint: str) -> Claim:
+    """What an item that could not be claimed means for a payload with this fingerprint."""
+    if item["state"]["S"] != "DONE":
+        return Busy(seconds=max(0.0, float(item["claimedUntil"]["N"]) - now))
+    if item.get("fingerprint", {"S": fingerprint}) != {"S": fingerprint}:
+        return Reused()
+    return AlreadyDone(result=item.get("result", {"S": ""})["S"])

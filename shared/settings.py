@@ -40,6 +40,15 @@ class RuntimeSettings(Settings):
         return self
 
 
+class ClaimCheckSettings(Settings):
+    """Bodies that go through S3 because no queue takes them; without a bucket it is off. Sizes in bytes."""
+
+    claim_check_bucket_name: str | None = Field(default=None, pattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    claim_check_prefix: str | None = Field(default=None, pattern="^[A-Za-z0-9_-][A-Za-z0-9._/-]{0,899}$")
+    claim_check_threshold_bytes: int = Field(default=1_048_576, ge=0, le=1_048_576)
+    claim_check_max_bytes: int = Field(default=67_108_864, ge=1_048_576, le=2_147_483_648)
+
+
 Model = TypeVar("Model", bound=Settings)
 
 

@@ -6,14 +6,15 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
-from shared.burial import LARGEST_MESSAGE, MOST_ATTRIBUTES, Letter
-from shared.delivery import Attribute, Delivery, from_poll
+from shared.burial import Letter
+from shared.claim_check import Payloads, goes, refused, size
+from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery, from_poll, written
 from shared.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class SqsQueue:
         await self._client.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=letter.body,
-            MessageAttributes=_written(letter.attributes),
+            MessageAttributes=written(letter.attributes),
             **options,
         )
 
@@ -170,19 +171,31 @@ class SqsQueue:
 class SqsSender:
     """Sends to one queue in as few batch calls as fit; carries the trace; tries refused entries again."""
 
-    def __init__(self, client: SQSClient, *, name: str, url: str) -> None:
+    def __init__(self, client: SQSClient, *, name: str, url: str, payloads: Payloads | None = None) -> None:
         self._client = client
         self._name = name
         self._url = url
+        self._payloads = payloads
 
     async def __call__(self, messages: Sequence[Message]) -> None:
-        """Raises NotSent, or botocore's error where a whole call failed. An empty sequence sends nothing."""
+        """Raises NotSent, TooLarge before anything is sent, or botocore's error. An empty sequence sends nothing."""
         if not messages:
             return
         with tracing.sending(self._name, count=len(messages)):
-            for chunk in _fitting(self._entries(messages)):
+            # Every large body is in S3 before the first message is sent: a crash between leaves objects, no lost body.
+            light = [await self._lightened(each) for each in messages]
+            for chunk in _fitting(self._entries(light)):
                 await self._send(chunk)
         metrics.sent(queue=self._name, count=len(messages))
+
+    async def _lightened(self, message: Message) -> Message:
+        told = size(message.body, message.attributes)
+        if self._payloads is None and told > LARGEST_MESSAGE:
+            raise refused(told)
+        if self._payloads is None or not goes(told, message.attributes, threshold=self._payloads.threshold):
+            return message
+        body, attributes = await self._payloads.check_in(message.body, message.attributes)
+        return replace(message, body=body, attributes=attributes)
 
     def _entries(self, messages: Sequence[Message]) -> list[_Entry]:
         if len(messages) == 1:
@@ -230,30 +243,17 @@ def _entry(message: Message) -> _Entry:
     AWSTraceHeader always fits, because SQS counts it in neither.
     """
     attributes = {**message.attributes, **tracing.carried()}
-    size = _size(message.body, attributes)
-    if len(attributes) > MOST_ATTRIBUTES or size > LARGEST_CALL:
-        attributes, size = dict(message.attributes), _size(message.body, message.attributes)
-    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": _written(attributes)}
+    told = size(message.body, attributes)
+    if len(attributes) > MOST_ATTRIBUTES or told > LARGEST_CALL:
+        attributes, told = dict(message.attributes), size(message.body, message.attributes)
+    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": written(attributes)}
     if message.delay:
         fields["DelaySeconds"] = message.delay
     if message.group:
         fields["MessageGroupId"] = message.group
     if header := tracing.x_ray_header():
         fields["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
-    return _Entry(fields, size)
-
-
-def _size(body: str, attributes: Mapping[str, Attribute]) -> int:
-    return len(body.encode()) + sum(value.size(name) for name, value in attributes.items())
-
-
-def _written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
-    return {
-        name: {"DataType": value.data_type, "BinaryValue": value.binary}
-        if value.binary is not None
-        else {"DataType": value.data_type, "StringValue": value.text or ""}
-        for name, value in attributes.items()
-    }
+    return _Entry(fields, told)
 
 
 def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:

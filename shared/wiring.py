@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.controls import Controls
 from shared.ledger import DynamoDbLedger, Ledger
-from shared.settings import SettingsError
+from shared.settings import ClaimCheckSettings, SettingsError, read
 from shared.sqs import SqsQueue, SqsSender
 from shared.worker import Worker
+
+if TYPE_CHECKING:
+    from shared.payloads import S3Payloads
 
 OpenWorkers = Callable[[Mapping[str, str], "Clients"], AbstractAsyncContextManager[tuple[Worker[Any], ...]]]
 """Given the environment and the clients, opens what the workers need, yields them, and closes it again."""
@@ -42,6 +45,7 @@ class Clients:
         self._opening = asyncio.Lock()
         self._session: Any = None
         self._hot: dict[int, Any] = {}
+        self._payloads: S3Payloads | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,7 +82,23 @@ class Clients:
     async def sender(self, queue: str) -> SqsSender:
         """Sends to a logical queue of the fleet."""
         [url] = self._required(f"{variable(queue)}_QUEUE_URL")
-        return SqsSender(await self._sqs(attempts=4), name=queue, url=url)
+        return SqsSender(await self._sqs(attempts=4), name=queue, url=url, payloads=await self.payloads())
+
+    async def payloads(self) -> S3Payloads | None:
+        """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
+        settings = read(ClaimCheckSettings, self._environment)
+        if settings.claim_check_bucket_name is None or self._payloads is not None:
+            return self._payloads
+        from shared.payloads import S3Payloads
+
+        self._payloads = S3Payloads(
+            await self.open("s3"),
+            bucket=settings.claim_check_bucket_name,
+            prefix=settings.claim_check_prefix or "",
+            threshold=settings.claim_check_threshold_bytes,
+            most=settings.claim_check_max_bytes,
+        )
+        return self._payloads
 
     async def ledger(self) -> Ledger:
         """The claims in LEDGER_TABLE_NAME."""

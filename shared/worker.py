@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT, Backoff
 from shared.delivery import Delivery
@@ -13,6 +13,9 @@ Event = TypeVar("Event")
 
 BatchResult = Sequence[Exception | None]
 """One entry for each event, in order: None is done, an exception is judged as if a handler had raised it."""
+
+TAKEN = frozenset({"audit", "control", "replay"})
+"""First parts of keys in the ledger's table that are no workers'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,7 @@ class Worker(Generic[Event]):
     - `decode`: pure; whatever it raises is permanent, because it would raise the same again tomorrow. With
       `decode_errors` "passing" it is judged as if the handler had raised it: for a decoder whose next release may read
       what this one cannot.
-    - `handle`: returns None (done), raises Later or Reject; any other exception means "again, with backoff", and so does
-      any other answer.
+    - `handle`: returns (done; see `key` for what), raises Later or Reject; any other exception means "again, with backoff".
     - `handle_batch`: takes many events, returns a BatchResult; raising fails them all with that exception.
     - `timeout`: seconds one handler call may take; `concurrency`: handler calls (or batches) at once.
     - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
@@ -47,15 +49,26 @@ class Worker(Generic[Event]):
     - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
       maxReceiveCount, so that SQS itself never has to move a message without one.
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
-      claims it in the ledger.
+      claims it in the ledger, and keeps what the handler returned there (JSON of at most 32 KiB). Never empty.
+    - `fingerprint`: the text that must not change under one `key`; None takes the body's payload (shared.once.payload).
+      The same key with another fingerprint, once the work is done, is buried and runs nothing.
+    - `duplicates`: what becomes of an event whose work somebody else has in hand: `refuse` hides its message for a
+      while, `wait` looks at the ledger again and again until the other ends, for one `timeout` at most. A waiting event
+      holds its slot, and each look is a write: for work that ends in seconds.
+    - `on_duplicate`: called in place of the handler where the work was done before, with the event and what the handler
+      returned then (None where nothing was kept): to send again an answer that may have been lost. What it raises is
+      judged as the handler's would be; it may run often, and beside itself.
     """
 
     name: str
     queue: str
     decode: Callable[[Delivery], Event]
-    handle: Callable[[Event], Awaitable[None]] | None = None
+    handle: Callable[[Event], Awaitable[object]] | None = None
     handle_batch: Callable[[Sequence[Event]], Awaitable[BatchResult]] | None = None
     key: Callable[[Event], str] | None = None
+    fingerprint: Callable[[Event], str] | None = None
+    duplicates: Literal["refuse", "wait"] = "refuse"
+    on_duplicate: Callable[[Event, Any], Awaitable[object]] | None = None
     decode_errors: Literal["permanent", "passing"] = "permanent"
     timeout: float = 30.0
     longest_lease: float = LONGEST_VISIBILITY_TIMEOUT
@@ -85,6 +98,14 @@ class Worker(Generic[Event]):
         yield min(self.concurrency, self.max_attempts) < 1, "concurrency and max_attempts are at least 1"
         yield self.per_group is not None and self.per_group < 1, "per_group is at least 1, or None for no limit"
         yield self.rate is not None and not self.rate > 0, "rate is above 0, or None for no limit"
+        yield (
+            self.key is None and bool(self.fingerprint or self.on_duplicate or self.duplicates != "refuse"),
+            "fingerprint, duplicates and on_duplicate go with key",
+        )
+        yield (
+            self.key is not None and ("#" in self.name or self.name in TAKEN),
+            "this name is no prefix for keys in the ledger",
+        )
         if self.handle_batch is not None:
             yield (
                 self.fifo,

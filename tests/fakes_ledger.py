@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.ledger import AlreadyDone, Busy, Claim, Claimed
+from shared.ledger import AlreadyDone, Busy, Claim, Claimed, Reused
 
 
 @dataclass(slots=True)
@@ -11,7 +11,9 @@ class Row:
 
     owner: str
     claimed_until: float
+    fingerprint: str | None = None
     done_until: float | None = None
+    result: str = ""
 
 
 class FakeLedger:
@@ -20,20 +22,21 @@ class FakeLedger:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
 
-    async def claim(self, key: str, *, owner: str, now: float, lease: float) -> Claim:
+    async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim:
         row = self.rows.get(key)
         if row is not None and row.done_until is not None and row.done_until > now:
-            return AlreadyDone()
+            return AlreadyDone(row.result) if row.fingerprint in {None, fingerprint} else Reused()
         if row is not None and row.done_until is None and row.owner != owner and row.claimed_until > now:
             return Busy(row.claimed_until - now)
-        self.rows[key] = Row(owner, claimed_until=now + lease)
+        self.rows[key] = Row(owner, claimed_until=now + lease, fingerprint=fingerprint)
         return Claimed()
 
-    async def complete(self, key: str, *, owner: str, now: float, keep: float) -> bool:
+    async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool:
         row = self.rows.get(key)
-        if row is None or row.owner != owner or row.done_until is not None:
+        if row is None or row.owner != owner:
             return False
-        row.done_until = now + keep
+        if row.done_until is None:
+            row.done_until, row.result = now + keep, result
         return True
 
     async def release(self, key: str, *, owner: str) -> None:

@@ -12,12 +12,12 @@ CONCERNS = ("audit_archive", "reminder_dispatch", "upload_notification", "webhoo
 
 # Inside shared, from the ground up: a module imports its own floor and those below it. What is not named here stands
 # between the road and its doors, where wiring does.
-GROUND = {"outcome", "delivery", "envelope", "backoff", "settings"}
+GROUND = {"outcome", "delivery", "claim_check", "envelope", "backoff", "settings"}
 FLOORS: tuple[set[str], ...] = (
     GROUND,
-    {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines"},
+    {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines", "payloads"},
     {"worker"},
-    {"pipeline", "slots", "gather", "throttle", "turns", "intake", "invocation"},
+    {"pipeline", "once", "slots", "gather", "throttle", "turns", "intake", "invocation"},
     {"wiring", "health"},
     {"poller", "lambda_entry"},
     {"container"},
@@ -35,6 +35,7 @@ PURE_FILES = {
     "envelope.py",
     "backoff.py",
     "verdict.py",
+    "claim_check.py",
 }
 IMPURE = {
     "aioboto3", "aiobotocore", "aiohttp", "boto3", "botocore", "http", "logging", "opentelemetry", "os", "random",

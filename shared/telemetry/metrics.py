@@ -33,6 +33,7 @@ class Instruments(NamedTuple):
     sent: metrics.Counter
     leases_lost: metrics.Counter
     deletes_failed: metrics.Counter
+    claims: metrics.Counter
 
 
 @dataclass(slots=True)
@@ -102,6 +103,14 @@ def delete_failed(*, queue: str, count: int) -> None:
     _instruments().deletes_failed.add(count, {names.DESTINATION: queue})
 
 
+def claim(*, worker: str, outcome: str) -> None:
+    """What came of a key in the ledger, where that was not simply one run of the handler: the work was done before
+    (absorbed) or its key used for another payload (reused), the claim was taken over (lost), or its end could not be
+    written down (unrecorded).
+    """
+    _instruments().claims.add(1, {names.WORKER: worker, names.OUTCOME: outcome})
+
+
 def _about(queue: str, operation: str) -> dict[str, str]:
     return {names.SYSTEM: names.AWS_SQS, names.OPERATION_NAME: operation, names.DESTINATION: queue}
 
@@ -119,4 +128,5 @@ def _instruments() -> Instruments:
         sent=meter.create_counter(names.SENT, unit="{message}"),
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
         deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
+        claims=meter.create_counter("fleet.claims", unit="{claim}"),
     )

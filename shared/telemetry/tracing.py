@@ -27,6 +27,7 @@ _ROOT = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE)
 _PARENT = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
 _flush = Flush()
 _UNKEPT = TraceFlags(TraceFlags.DEFAULT)
+_UNKEPT_RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 
 _kept: dict[str, Any] = {}
 
@@ -85,7 +86,7 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 
     Told afterwards, because links are known only then, and because a poll that brought nothing is not worth a span.
     """
-    if _unkept(_current()) is not None:
+    if _unkept() is not None:
         return
     queue, ended = deliveries[0].queue, time.time_ns()
     span = _tracer().start_span(
@@ -101,7 +102,7 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 def processing(delivery: Delivery) -> AbstractContextManager[Span]:
     """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both."""
     made_by = creation_context(delivery)
-    if (unkept := _unkept(made_by or _current())) is not None:
+    if (unkept := _unkept(made_by)) is not None:
         return _Current(unkept)
     queue = delivery.queue
     span = _tracer().start_span(
@@ -218,28 +219,30 @@ def _started(
     more: Mapping[str, Any] | None = None,
 ) -> _Current:
     """A child of the current span, or the first of a trace; linked to the makers of `deliveries`."""
-    if (unkept := _unkept(_current())) is not None:
+    if (unkept := _unkept()) is not None:
         return _Current(unkept)
     attributes = {**_about(queue, operation), **(more or {})}
     links = _links(deliveries)
     return _Current(_tracer().start_span(f"{operation} {queue}", kind=kind, links=links, attributes=attributes))
 
 
-def _unkept(parent: SpanContext) -> Span | None:
+def _unkept(parent: SpanContext | None = None) -> Span | None:
     """A span that nobody will see, or None where the SDK is to be asked. It carries its identifiers and the decision on,
     as the SDK's would; to let the SDK find out takes five times as long, for 99 of 100 messages.
     """
     if _kept.get("sampled") is not trace.get_tracer_provider():
         return None
+    parent = parent or _current()
     if parent.is_valid:
         if parent.trace_flags & TraceFlags.SAMPLED:
             return None
         trace_id, state = parent.trace_id, parent.trace_state
+        flags = _UNKEPT_RANDOM if parent.trace_flags & TraceFlags.RANDOM_TRACE_ID else _UNKEPT
     else:
-        trace_id, state = random.getrandbits(128) or 1, None
+        trace_id, state, flags = random.getrandbits(128) or 1, None, _UNKEPT_RANDOM
         if trace_id & (2**64 - 1) < SAMPLED_BELOW:
             return None
-    return NonRecordingSpan(SpanContext(trace_id, random.getrandbits(64) or 1, False, _UNKEPT, state))
+    return NonRecordingSpan(SpanContext(trace_id, random.getrandbits(64) or 1, False, flags, state))
 
 
 def _current() -> SpanContext:

@@ -54,7 +54,8 @@ class ContainerDoor:
         async def hide(delivery: Any, seconds: float) -> None:
             await leases.give_back([delivery], seconds=seconds)
 
-        pipeline = Pipeline(worker=worker, hide=hide, bury=queue.bury)
+        ledger, payloads = await clients.ledger_for(worker), await clients.payloads()
+        pipeline = Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger, payloads=payloads)
         poller = Poller(pipeline, queue, leases, Deletes(queue, leases, dice=dice), pace=pace)
         self.poller = poller
         self._running.append(asyncio.create_task(poller.run(self._stop)))

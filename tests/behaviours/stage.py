@@ -52,6 +52,7 @@ class Stage:
         self.work: dict[str, Work] = {}
         self.otherwise: Work | None = None
         self.queue = self.dead = self.url = self.dead_url = ""
+        self.more: dict[str, str] = {}
 
     def queues(self, name: str = "uploads", *, receives: int = 5, **attributes: object) -> None:
         stem, dot, fifo = name.partition(".")
@@ -60,11 +61,12 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.server.environment, "UPLOADS_QUEUE_URL": self.url, "UPLOADS_DLQ_URL": self.dead_url}
+        urls = {"UPLOADS_QUEUE_URL": self.url, "UPLOADS_DLQ_URL": self.dead_url}
+        return {**self.server.environment, **urls, **self.more}
 
     def worker(self, **options: Any) -> Worker[Delivery]:
         handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self.handle}
-        return Worker(name="sample", queue="uploads", **{"decode": itself, **handling, **options})
+        return Worker(**{"name": "sample", "queue": "uploads", "decode": itself, **handling, **options})
 
     def send(self, *bodies: str, group: str | None = None, **more: Any) -> None:
         fifo = self.queue.endswith(".fifo")
@@ -78,7 +80,7 @@ class Stage:
             answer = self.server.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
             assert not answer.get("Failed")
 
-    async def handle(self, delivery: Delivery) -> None:
+    async def handle(self, delivery: Delivery) -> object:
         """The one handler of both doors: tells the server's ledger what it does, and does what the case wants."""
         body = delivery.body
         self.started.append(body)
@@ -89,9 +91,9 @@ class Stage:
             async with self._told(delivery):
                 work = self.work.get(body, self.otherwise)
                 doing = work(delivery) if work is not None else None
-                if doing is not None:
-                    await doing
+                result = await doing if doing is not None else None
             self.ended.append(body)
+            return result
         except asyncio.CancelledError:
             self.cut.append(body)
             raise

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.backoff import Backoff
-from shared.settings import RuntimeSettings
+from shared.settings import ClaimCheckSettings, RuntimeSettings, Settings
 from shared.worker import Batch, Worker
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +62,8 @@ def test_every_guarantee_names_its_test() -> None:
     rows = [line for line in section("Guarantees").splitlines() if line.startswith("| B")]
     assert [row for row in rows if not NAMED.search(row)] == []
     assert {row.split(" ")[1] for row in rows} == {f"B{number}" for number in range(1, 33)}
+    claims = [line for line in section("Bodies above the queue's limit").splitlines() if line.startswith("| C")]
+    assert [row for row in claims if not NAMED.search(row)] == []
 
 
 def test_every_behaviour_test_stands_on_the_page() -> None:
@@ -75,9 +77,11 @@ def test_every_behaviour_test_stands_on_the_page() -> None:
     assert every - {name for _, name in NAMED.findall(PAGE)} == set()
 
 
-def test_every_runtime_setting_stands_there_with_its_default() -> None:
-    real = {name.upper(): written(field.default) for name, field in RuntimeSettings.model_fields.items()}
-    assert told("Environment") == real
+@pytest.mark.parametrize(
+    ("title", "model"), [("Environment", RuntimeSettings), ("Bodies above the queue's limit", ClaimCheckSettings)]
+)
+def test_every_setting_stands_there_with_its_default(title: str, model: type[Settings]) -> None:
+    assert told(title) == {name.upper(): written(field.default) for name, field in model.model_fields.items()}
 
 
 @pytest.mark.parametrize(("title", "model"), [("Worker", Worker), ("Batch", Batch), ("Backoff", Backoff)])

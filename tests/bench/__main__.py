@@ -9,13 +9,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.bench import extras
+from tests.bench import extras, scaling
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
 from tests.bench.report import figures, put
 from tests.sqs_server.account import REGION
-from tests.sqs_server.running import ACCESS_KEY, SECRET, sqs_server
+from tests.sqs_server.running import ACCESS_KEY, CERTIFICATE, SECRET, sqs_server
 
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
@@ -46,14 +46,30 @@ def others(*, quick: bool) -> dict[str, Any]:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]
         found["idle"] = [extras.idle(server, "fleet", seconds=20 if quick else 120)]
+        found["slots"] = [*scaling.slots(server, (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128, 256), say)]
+        found["processes"] = scaling.processes(server, count=2_000 if quick else 8_000, say=say)
+        found["proofs"] = [*scaling.proofs(server, count=100 if quick else 300, say=say)]
+    counts = (2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)
+    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
+        found["memory"] = [*scaling.memory(server, counts, say)]
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of this runtime's client libraries and of the peers."""
+    names = ("aioboto3", "boto3", "aiohttp", "taskiq-aio-sqs", "celery", "kombu", "dramatiq", "dramatiq-sqs", "sqs-workers",
+             "aws-lambda-powertools", "pydantic", "structlog", "opentelemetry-sdk")  # fmt: skip
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
+    done = subprocess.run([str(PEERS), "-c", code], check=True, capture_output=True, timeout=60)
+    found: dict[str, str] = json.loads(done.stdout)
     return found
 
 
 def measured(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each round's name and runs, as it ends."""
-    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
-        for each in ROUNDS:
-            if given.rounds is None or each.name in given.rounds:
+    for each in ROUNDS:
+        if given.rounds is None or each.name in given.rounds:
+            with sqs_server(prefix=("taskset", "-c", cores()[0]), tls=CERTIFICATE if each.tls else None) as server:
                 runs, faults = played(server, each, repetitions=given.repetitions, messages=given.messages, say=say)
                 yield each.name, {"runs": [asdict(run) for run in runs], "invalid": faults}
 
@@ -76,7 +92,7 @@ def main() -> None:
     if given.quick:
         given.repetitions, given.messages = 1, min(given.messages, 2_000)
     about = {"messages": given.messages, "repetitions": given.repetitions, "note": given.note,
-             "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
+             "date": datetime.now(UTC).date().isoformat(), "versions": versions()}  # fmt: skip
     raw: dict[str, Any] = {"about": about, "rounds": {}, "extras": {}}
     for name, found in measured(given):
         raw["rounds"][name] = found

@@ -1,6 +1,7 @@
 """`python -m tests.bench.contestant load|consume`: one contestant in a process of its own, told by BENCH_TASK."""
 
 import importlib
+import json
 import sys
 from typing import Any
 
@@ -14,15 +15,17 @@ def load(task: Task, contestant: object) -> None:
     """Put the messages into the queue as this contestant's own sender would write them."""
     envelope = getattr(contestant, "envelope", None)
     client: Any = boto3.client("sqs", endpoint_url=task.endpoint)
-    entries: list[dict[str, str]] = []
-    for nonce in nonces(task.count):
-        text = body(task.kind, nonce)
-        entries.append({"Id": str(len(entries)), "MessageBody": envelope(text, QUEUE) if envelope else text})
-        if len(entries) == 10:
-            client.send_message_batch(QueueUrl=task.url, Entries=entries)
-            entries = []
-    if entries:
-        client.send_message_batch(QueueUrl=task.url, Entries=entries)
+    numbers = nonces(task.count)
+    ids: dict[int, str] = {}
+    for start in range(0, len(numbers), 10):
+        texts = [(nonce, body(task.kind, nonce)) for nonce in numbers[start : start + 10]]
+        entries = [
+            {"Id": str(nonce), "MessageBody": envelope(text, QUEUE) if envelope else text} for nonce, text in texts
+        ]
+        answer = client.send_message_batch(QueueUrl=task.url, Entries=entries)
+        ids |= {int(each["Id"]): each["MessageId"] for each in answer["Successful"]}
+    if task.proof:
+        task.ids.write_text(json.dumps(ids))
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ ENTRIES = (
 """What Lambda imports."""
 
 
-def _task(server: SqsServer, contestant: str, count: int, folder: str) -> Task:
+def _task(server: SqsServer, contestant: str, count: int, folder: str, *, ledger: bool = False) -> Task:
     server.control.reset()
-    server.control.keep_ledger(on=False)
+    server.control.keep_ledger(on=ledger)
     url = server.make(QUEUE, VisibilityTimeout=300)
     result = str(Path(folder) / "result")
     return Task(contestant, url, server.endpoint_url, count, 1, "production", "job", 0.0, result)
@@ -43,7 +43,7 @@ def quiet(server: SqsServer, contestant: str, *, seconds: float, rate: int = 100
     """`rate` messages a second, one by one; requests of the consumer for each, and how many were done in time."""
     count = int(seconds * rate)
     with TemporaryDirectory() as folder:
-        task = _task(server, contestant, count, folder)
+        task = _task(server, contestant, count, folder, ledger=True)
         with started(server, task, "consume"):
             time.sleep(3.0)
             before = _requests(server)
@@ -57,8 +57,22 @@ def quiet(server: SqsServer, contestant: str, *, seconds: float, rate: int = 100
             time.sleep(0.5)
             after = _requests(server)
         calls = sum(after[name] - before.get(name, 0) for name in after if name != "SendMessage")
+        waits = _waits(server)
         return {"contestant": contestant, "messages": count, "requests": calls, "requests_per_message": calls / count,
-                "handled": Path(task.result).exists()}  # fmt: skip
+                "handled": Path(task.result).exists(), "median_ms": median(waits) * 1000,
+                "p99_ms": sorted(waits)[int(len(waits) * 0.99)] * 1000}  # fmt: skip
+
+
+def _waits(server: SqsServer) -> list[float]:
+    """Seconds from each message's send to its first receive, by the server's own clock."""
+    sent: dict[str, float] = {}
+    waits: dict[str, float] = {}
+    for line in server.control.ledger():
+        if line["kind"] == "send":
+            sent[line["message_id"]] = line["at"]
+        elif line["kind"] == "receive" and line["message_id"] in sent:
+            waits.setdefault(line["message_id"], line["at"] - sent[line["message_id"]])
+    return [*waits.values()]
 
 
 def idle(server: SqsServer, contestant: str, *, seconds: float) -> dict[str, Any]:

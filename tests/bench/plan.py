@@ -36,6 +36,7 @@ class Round:
     kind: str = "job"
     wait: float = 0.0
     latency: float = 0.0
+    tls: bool = False
     contestants: tuple[str, ...] = tuple(CONTESTANTS)
 
 
@@ -49,6 +50,8 @@ ROUNDS = (
           contestants=(*FLEET, "aioboto3_good", "boto3_threads", "taskiq_aio_sqs")),
     Round("latency", "production setting, 400 B, no-op handler, 10 ms of latency at the server", "production",
           latency=0.010, contestants=(*FLEET, "fleet_aioboto3", "aioboto3_good")),
+    Round("tls", "production setting, 400 B, no-op handler, over TLS", "production", tls=True,
+          contestants=(*FLEET, "fleet_aioboto3", "aioboto3_good", "boto3_threads")),
 )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def run(server: SqsServer, *, latency: float = 0.0, **parts: Any) -> Run:
     """Load the queue, let the contestant empty it, compare all counts. Raises Invalid."""
     server.control.reset()
     server.control.options(secrets={ACCESS_KEY: SECRET})
-    server.control.keep_ledger(on=False)
+    server.control.keep_ledger(on=bool(parts.get("proof")))
     url = server.make(QUEUE, VisibilityTimeout=300)
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result"
@@ -90,7 +90,9 @@ def run(server: SqsServer, *, latency: float = 0.0, **parts: Any) -> Run:
 
 
 @contextmanager
-def started(server: SqsServer, task: Task, what: str) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    server: SqsServer, task: Task, what: str, *, core: str | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The contestant's process, on its core; ended with the context."""
     python = sys.executable if task.contestant in OURS else str(PEERS)
     environment = {
@@ -100,7 +102,7 @@ def started(server: SqsServer, task: Task, what: str) -> Iterator["subprocess.Po
         **server.environment,
         "BENCH_TASK": task.written(),
     }
-    command = ["taskset", "-c", cores()[1], python, "-m", "tests.bench.contestant", what]
+    command = ["taskset", "-c", core or cores()[1], python, "-m", "tests.bench.contestant", what]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         yield process

@@ -43,7 +43,7 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
             (("raw_aiohttp", 0.004), ("fleet", 0.006), ("aioboto3_good", 0.012))]  # fmt: skip
     found = {"production": rows(runs, ROUNDS[0].contestants)}
     text = figures(found, {}, {"messages": 100, "repetitions": 1, "date": "2026-11-21", "note": ""})
-    assert "| at most 1.7 times the CPU of the raw loop | 1.50 | yes |" in text
+    assert "| production | at most 1.7 times the CPU of the raw loop | 1.50 | yes |" in text
     assert "16 pollers, batched deletes | 2.0 | **no** |" in text
     assert picture("a title", found["production"]).count("<rect") == 4
 

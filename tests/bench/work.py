@@ -17,6 +17,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
 
 from tests.bench.bodies import QUEUE, Kind, bare_nonce_of, nonce_of
+from tests.sqs_server.control_client import Controls
 
 Setting = Literal["bare", "production", "recorded"]
 """bare: the number is read, nothing is told. production: pydantic, one log line, spans for 1 %, metrics added up before
@@ -30,7 +31,11 @@ AGGREGATED = 100
 
 @dataclass(frozen=True)
 class Task:
-    """One run: how many messages there are, how many of them only warm up, and where the outcome is written."""
+    """One run: how many messages there are, how many of them only warm up, and where the outcome is written.
+
+    `wait` and `burn` are seconds that each handler sleeps or computes; `slots` is how many handlers of this runtime may
+    run at once. With `proof` each handler tells the server that it has ended, so that an early delete is seen.
+    """
 
     contestant: str
     url: str
@@ -41,6 +46,14 @@ class Task:
     kind: Kind
     wait: float
     result: str
+    burn: float = 0.0
+    slots: int = 200
+    proof: bool = False
+
+    @property
+    def ids(self) -> Path:
+        """Where the loader writes which message carries which number."""
+        return Path(f"{self.result}.ids")
 
     @classmethod
     def given(cls) -> "Task":
@@ -61,6 +74,7 @@ class Work:
         self._sum = 0
         self._started = (0.0, 0.0)
         self._lock = threading.Lock()
+        self._ids: dict[str, str] = json.loads(task.ids.read_text()) if task.proof else {}
         self._tell: Callable[[Callable[[], int]], int] = {
             "bare": self._bare,
             "production": self._told,
@@ -90,6 +104,13 @@ class Work:
 
     def effect(self, nonce: int) -> None:
         """The work itself, which leaves a trace in a sum."""
+        if self.task.burn:
+            ends = time.thread_time() + self.task.burn
+            while time.thread_time() < ends:
+                pass
+        if self.task.proof:
+            control = Controls(int(os.environ["SQS_CONTROL_URL"].rpartition(":")[2]))
+            control.ask("POST", "/effect", {"message_id": self._ids[str(nonce)], "phase": "ended"})
         with self._lock:
             self._count += 1
             self._sum += nonce

@@ -11,6 +11,7 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from shared.burial import letter
+from shared.ledger import AlreadyDone, Reused, judged
 from shared.outcome import Dead
 from tests.fakes import delivery
 from workers.audit_archive.event import decode as audit_event
@@ -79,6 +80,13 @@ def failure(envelope: Row) -> None:
     assert set(json.loads(made.attributes["fleet-failure"].text or "")) == set(envelope)
 
 
+def claim(item: Row) -> None:
+    done = AlreadyDone(item["result"])
+    assert judged(typed(item), now=0.0, fingerprint=item["fingerprint"]) == done
+    assert judged(typed(item), now=0.0, fingerprint="another") == Reused()
+    assert item.keys() >= {"key", "owner", "state", "expiresAt"}
+
+
 READERS: Mapping[str, Callable[[Row], None]] = {
     "session": session,
     "endpoint": endpoint,
@@ -87,6 +95,7 @@ READERS: Mapping[str, Callable[[Row], None]] = {
     "uploads": uploads,
     "audit": audit,
     "failure": failure,
+    "claim": claim,
 }
 
 

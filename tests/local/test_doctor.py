@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -191,3 +192,18 @@ def test_the_command_ends_with_1_on_a_fault_and_prints_data_on_stdout(aws: Aws) 
 def test_names_are_no_markup_in_the_table() -> None:
     made = table([Check("queue", "ok", "[red]"), Check("bucket", "fault", "403", "allow it")])
     assert made.row_count == 2
+
+
+@pytest.mark.parametrize(("days", "state"), [(None, "warning"), (14, "warning"), (30, "ok")])
+async def test_a_bucket_for_large_bodies_that_forgets_too_early_or_never_is_worth_knowing(
+    aws: Aws, days: int | None, state: str
+) -> None:
+    bucket = aws.bucket("payloads")
+    if days is not None:
+        rule: Any = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": days}}
+        aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    async with aws.open("s3") as s3:
+        there, kept = await stores.claim_check_bucket(s3, bucket)
+        assert (there.state, kept.state) == ("ok", state)
+        [gone] = await stores.claim_check_bucket(s3, f"{bucket}-not")
+        assert (gone.state, "CLAIM_CHECK_BUCKET_NAME" in gone.remedy) == ("fault", True)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.burial import ATTRIBUTE, LARGEST_MESSAGE, REPLAY, done_mark, idempotency_key, letter, replayed
-from shared.delivery import Attribute
+from shared.burial import ATTRIBUTE, REPLAY, done_mark, idempotency_key, letter, replayed
+from shared.delivery import LARGEST_MESSAGE, Attribute
 from shared.outcome import Dead
 from tests.fakes import delivery
 from tests.replay import fakes, letters

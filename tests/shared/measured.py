@@ -32,6 +32,7 @@ def tell() -> dict[str, Any]:
     metrics.sent(queue="uploads", count=12)
     metrics.lease_lost(queue="uploads")
     metrics.delete_failed(queue="uploads", count=3)
+    metrics.claim(worker="sample", outcome="absorbed")
     data = reader.get_metrics_data()
     assert data is not None
     found = json.loads(data.to_json())

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.burial import ATTRIBUTE, LARGEST_MESSAGE, MOST_ATTRIBUTES, Letter, letter
-from shared.delivery import Attribute, Delivery
+from shared.burial import ATTRIBUTE, Letter, letter
+from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
 from shared.outcome import Dead
 from tests.fakes import delivery
 

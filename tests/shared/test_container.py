@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 import pytest
 
 from shared import container
+from shared.claim_check import MARK, Pointer
 from shared.settings import SettingsError
 from tests.aws import Aws
 from tests.shared.sample_worker import APP
@@ -156,3 +157,19 @@ async def test_a_log_line_of_a_message_names_it_and_holds_no_payload(scene: Scen
 async def test_a_missing_variable_is_named_before_anything_is_received() -> None:
     with pytest.raises(SettingsError, match="UPLOADS_QUEUE_URL"):
         await container.run(APP, {"EFFECTS": "none", "WORK_SECONDS": "0", "AWS_REGION": "us-east-1"})
+
+
+async def test_a_body_in_s3_reaches_the_worker_of_a_container(aws: Aws, scene: Scene) -> None:
+    bucket = aws.bucket("payloads")
+    aws.s3.put_object(Bucket=bucket, Key="there", Body=b"from afar")
+    pointer = Pointer(bucket, "there", 9)
+    aws.sqs.send_message(
+        QueueUrl=scene.queue_url,
+        MessageBody=pointer.body,
+        MessageAttributes={MARK: {"DataType": "Number", "StringValue": "9"}},
+    )
+    async with running({**scene.environment, "CLAIM_CHECK_BUCKET_NAME": bucket}) as process:
+        await until(scene.done, seconds=20, what="the effect")
+        process.process.terminate()
+        assert await process.ends() == 0
+    assert scene.done() == ["from afar"]

@@ -7,7 +7,7 @@ import pytest
 
 from shared.burial import Letter
 from shared.delivery import Delivery
-from shared.outcome import Later, Reject
+from shared.outcome import Done, Later, Reject, Retry
 from shared.pipeline import Pipeline
 from shared.worker import Worker
 from tests.fakes import delivery
@@ -120,7 +120,9 @@ async def test_a_result_of_another_type_fails_only_the_message_that_it_was_given
     assert found == [True, False, False, True]
 
 
-@pytest.mark.parametrize("answer", [True, False, "done", Reject("returned, not raised"), []])
+@pytest.mark.parametrize(
+    "answer", [Reject("returned, not raised"), ConnectionError(), Later("x", after=1), Done(), Retry("x")]
+)
 async def test_a_handler_that_returns_what_it_should_have_raised_has_not_done_its_work(answer: object) -> None:
     async def returning(_event: str) -> Any:
         return answer

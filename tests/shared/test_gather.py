@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from shared.delivery import Delivery
+from shared.claim_check import MARK
+from shared.delivery import Attribute, Delivery
 from shared.gather import Gather
 from shared.worker import Batch
 from tests.fakes import delivery
@@ -41,6 +42,15 @@ def test_a_batch_starts_when_its_bodies_are_large_enough() -> None:
         assert started.batches == []
         started.add("y")
         assert started.batches == [(0, ["żółw", "ab", "x", "y"])]
+
+    virtual(story())
+
+
+def test_a_body_in_s3_counts_with_the_bytes_that_it_will_have() -> None:
+    async def story() -> None:
+        started = Started(Batch(count=100, bytes=1_000, seconds=60))
+        started.gather.add(delivery("pointer", attributes={MARK: Attribute("Number", "1000")}))
+        assert started.batches == [(0, ["pointer"])]
 
     virtual(story())
 

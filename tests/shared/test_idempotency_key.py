@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.burial import ATTRIBUTE, LARGEST_MESSAGE, REPLAY, idempotency_key, letter
-from shared.delivery import Attribute
+from shared.burial import ATTRIBUTE, REPLAY, idempotency_key, letter
+from shared.delivery import LARGEST_MESSAGE, Attribute
 from shared.outcome import Dead
 from tests.fakes import delivery
 

@@ -70,6 +70,11 @@ def test_lost_leases_and_refused_deletes_are_counted_by_queue(measured: dict[str
     assert points(measured, "fleet.deletes.failed") == {queue: 3}
 
 
+def test_what_came_of_a_claim_is_counted_by_worker(measured: dict[str, Any]) -> None:
+    about_it = (("fleet.outcome", "absorbed"), ("fleet.worker", "sample"))
+    assert points(measured, "fleet.claims") == {about_it: 1}
+
+
 def test_a_hundred_messages_make_one_set_of_dimensions_and_none_of_them_is_an_id(measured: dict[str, Any]) -> None:
     dimensions = {name for each in measured.values() for point in each["points"] for name in point["attributes"]}
     assert dimensions == ALLOWED
@@ -83,4 +88,5 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "messaging.client.sent.messages",
         "fleet.leases.lost",
         "fleet.deletes.failed",
+        "fleet.claims",
     }

@@ -80,7 +80,7 @@ async def test_queue_sender_and_ledger_are_found_by_their_variables(aws: Aws, en
         await send([Message("hello")])
         [found] = await queue.receive(limit=1, wait=5, visibility=30)
         assert (queue.name, found.queue, found.body) == ("audit-extra", "audit-extra", "hello")
-        assert await ledger.claim("k", owner="a", now=1_800_000_000, lease=60) == Claimed()
+        assert await ledger.claim("k", owner="a", now=1_800_000_000, lease=60, fingerprint="f") == Claimed()
 
 
 async def test_the_pool_is_larger_than_all_that_runs_at_once(environment: Mapping[str, str]) -> None:
@@ -140,3 +140,31 @@ async def test_closing_what_was_never_opened_is_no_error() -> None:
 @pytest.mark.parametrize(("queue", "spelt"), [("reminder-ticks", "REMINDER_TICKS"), ("audit", "AUDIT")])
 def test_a_logical_queue_is_spelt_in_capitals_in_the_environment(queue: str, spelt: str) -> None:
     assert variable(queue) == spelt
+
+
+async def test_bodies_in_s3_are_off_without_a_bucket_and_one_thing_with_it(environment: Mapping[str, str]) -> None:
+    async with Clients(environment) as clients:
+        assert await clients.payloads() is None
+    async with Clients({**environment, "CLAIM_CHECK_BUCKET_NAME": "payloads"}) as clients:
+        kept = await clients.payloads()
+        assert kept is not None
+        assert kept is await clients.payloads()
+        assert kept.threshold == 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLAIM_CHECK_BUCKET_NAME", "arn:aws:s3:::payloads"),
+        ("CLAIM_CHECK_PREFIX", "/payloads"),
+        ("CLAIM_CHECK_THRESHOLD_BYTES", "1048577"),
+        ("CLAIM_CHECK_MAX_BYTES", "1048575"),
+    ],
+)
+async def test_a_claim_check_setting_that_cannot_work_is_named_before_anything_is_received(
+    aws: Aws, environment: Mapping[str, str], name: str, value: str
+) -> None:
+    given = {**environment, "UPLOADS_QUEUE_URL": aws.queue(), name: value}
+    async with Clients(given) as clients:
+        with pytest.raises(SettingsError, match=name):
+            await clients.sender("uploads")

@@ -42,7 +42,8 @@ class Table:
             case "UpdateItem":
                 self.completed[key.removeprefix(f"{ONCE}#")] += 1
                 left = {name: value for name, value in self._items[key].items() if name != "claimedUntil"}
-                self._items[key] = {**left, "state": values[":done"], "expiresAt": values[":expires"]}
+                done = {"state": values[":done"], "result": values[":result"], "expiresAt": values[":expires"]}
+                self._items[key] = {**left, **done}
             case _:
                 del self._items[key]
 

@@ -23,22 +23,22 @@ async def test_a_claim_is_refused_while_it_is_held_and_granted_when_it_is_over(
     opened: tuple[Table, DynamoDbLedger],
 ) -> None:
     _, ledger = opened
-    assert await ledger.claim("once#k", owner="a", now=100.0, lease=10.0) == Claimed()
-    assert await ledger.claim("once#k", owner="b", now=104.0, lease=10.0) == Busy(6.0)
-    assert await ledger.claim("once#k", owner="b", now=111.0, lease=10.0) == Claimed()
+    assert await ledger.claim("once#k", owner="a", now=100.0, lease=10.0, fingerprint="f") == Claimed()
+    assert await ledger.claim("once#k", owner="b", now=104.0, lease=10.0, fingerprint="f") == Busy(6.0)
+    assert await ledger.claim("once#k", owner="b", now=111.0, lease=10.0, fingerprint="f") == Claimed()
     assert not await ledger.complete("once#k", owner="a", now=112.0, keep=1_000.0)
 
 
 async def test_what_is_completed_is_counted_once_and_never_granted_again(opened: tuple[Table, DynamoDbLedger]) -> None:
     table, ledger = opened
-    await ledger.claim("once#k", owner="a", now=100.0, lease=10.0)
+    await ledger.claim("once#k", owner="a", now=100.0, lease=10.0, fingerprint="f")
     assert await ledger.complete("once#k", owner="a", now=101.0, keep=1_000.0)
-    assert await ledger.claim("once#k", owner="b", now=200.0, lease=10.0) == AlreadyDone()
+    assert await ledger.claim("once#k", owner="b", now=200.0, lease=10.0, fingerprint="f") == AlreadyDone()
     assert table.completed == {"k": 1}
 
 
 async def test_what_is_released_is_free_at_once(opened: tuple[Table, DynamoDbLedger]) -> None:
     _, ledger = opened
-    await ledger.claim("once#k", owner="a", now=100.0, lease=10.0)
+    await ledger.claim("once#k", owner="a", now=100.0, lease=10.0, fingerprint="f")
     await ledger.release("once#k", owner="a")
-    assert await ledger.claim("once#k", owner="b", now=100.0, lease=10.0) == Claimed()
+    assert await ledger.claim("once#k", owner="b", now=100.0, lease=10.0, fingerprint="f") == Claimed()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aioboto3
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ACCESS_KEY = "AKIAFLEETTEST0000001"
 SECRET = "made-up-secret-of-the-tests"
+CERTIFICATE = Path(__file__).parents[1] / "workers" / "webhook_delivery" / "self-signed.pem"
+"""For 127.0.0.1 and localhost, with its key, made for tests."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,11 @@ class SqsServer:
     process: subprocess.Popen[str]
     port: int
     control_port: int
+    tls: Path | None = None
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def control_url(self) -> str:
@@ -58,6 +62,7 @@ class SqsServer:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "SQS_CONTROL_URL": self.control_url,
+            **({"AWS_CA_BUNDLE": str(self.tls)} if self.tls else {}),
         }
 
     def url_of(self, name: str) -> str:
@@ -69,15 +74,21 @@ class SqsServer:
         session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=SECRET, region_name=REGION)
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = Config(retries=retries, read_timeout=read_timeout)
-        return session.client("sqs", endpoint_url=self.endpoint_url, config=config)
+        return session.client("sqs", endpoint_url=self.endpoint_url, config=config, verify=self._verify)
 
     def open(self, *, attempts: int = 1, read_timeout: float = 60.0) -> AbstractAsyncContextManager[Any]:
         """An aioboto3 client, which does not try again unless asked to."""
         session = aioboto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET, region_name=REGION)
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = AioConfig(retries=retries, read_timeout=read_timeout, max_pool_connections=100)
-        opened: AbstractAsyncContextManager[Any] = session.client("sqs", endpoint_url=self.endpoint_url, config=config)
+        opened: AbstractAsyncContextManager[Any] = session.client(
+            "sqs", endpoint_url=self.endpoint_url, config=config, verify=self._verify
+        )
         return opened
+
+    @property
+    def _verify(self) -> str | None:
+        return str(self.tls) if self.tls else None
 
     @cached_property
     def sqs(self) -> "SQSClient":
@@ -104,12 +115,13 @@ class SqsServer:
 
 
 @contextmanager
-def sqs_server(*, strict: bool = False, prefix: tuple[str, ...] = ()) -> Iterator[SqsServer]:
+def sqs_server(*, strict: bool = False, prefix: tuple[str, ...] = (), tls: Path | None = None) -> Iterator[SqsServer]:
     """A server on free ports, ended with the context, or with this process however that dies.
 
-    `prefix` is put before the command: ("taskset", "-c", "1"), say.
+    `prefix` is put before the command: ("taskset", "-c", "1"), say. `tls` is a certificate with its key, CERTIFICATE say.
     """
     command = [*prefix, sys.executable, "-m", "tests.sqs_server", *(["--strict"] if strict else [])]
+    command += ["--tls", str(tls)] if tls else []
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -118,7 +130,7 @@ def sqs_server(*, strict: bool = False, prefix: tuple[str, ...] = ()) -> Iterato
         if not line:
             raise RuntimeError(f"the SQS server did not start; it ended with {process.wait()}")
         ports = json.loads(line)
-        yield SqsServer(process, ports["port"], ports["control_port"])
+        yield SqsServer(process, ports["port"], ports["control_port"], tls)
     finally:
         process.stdin.close()
         try:

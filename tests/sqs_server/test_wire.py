@@ -4,7 +4,7 @@ import socket
 
 import orjson
 
-from tests.sqs_server.running import SqsServer
+from tests.sqs_server.running import CERTIFICATE, SqsServer, sqs_server
 
 
 def request(action: str, content: bytes, *, length: int | None = None) -> bytes:
@@ -73,3 +73,11 @@ def test_a_request_of_many_mebibytes_is_not_read(server: SqsServer) -> None:
             assert connection.recv(1) == b""
         except ConnectionResetError:
             return
+
+
+def test_over_tls_it_serves_the_same() -> None:
+    with sqs_server(tls=CERTIFICATE) as server:
+        url = server.make("jobs")
+        assert url.startswith("https://127.0.0.1:")
+        server.sqs.send_message(QueueUrl=url, MessageBody="one")
+        assert [each["Body"] for each in server.sqs.receive_message(QueueUrl=url)["Messages"]] == ["one"]

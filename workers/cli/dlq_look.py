@@ -161,12 +161,13 @@ def _shown(each: View) -> dict[str, Any]:
         "reason": letter.written(ATTRIBUTE) or None,
         "attributes": redact.attributes(letter.attributes),
         "body": redact.body(letter.body),
+        "body_in_s3": redact.stored(letter),
     }
 
 
 def _print(told: dict[str, Any]) -> None:
     for name, value in told.items():
-        if name in ("body", "attributes", "reason", "version") or value is None:
+        if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
             continue
         click.echo(f"{name}: {redact.printable(str(value))}")
     for section in ("reason", "attributes"):
@@ -174,4 +175,8 @@ def _print(told: dict[str, Any]) -> None:
             if name == ATTRIBUTE and told["reason"]:
                 continue
             click.echo(f"{section}.{redact.printable(str(name))}: {redact.printable(str(value))}")
+    if stored := told["body_in_s3"]:
+        click.echo(
+            f"body in S3: {stored['bytes']} bytes at s3://{stored['bucket']}/{stored['key']}; here is its pointer"
+        )
     click.echo(f"body:\n{redact.printable(told['body'])}")

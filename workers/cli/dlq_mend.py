@@ -37,7 +37,7 @@ from workers.replay import keeping, record
 from workers.replay import mend as mending
 from workers.replay.draft import draft
 from workers.replay.filters import Filters
-from workers.replay.letter import DeadLetter, sha256
+from workers.replay.letter import DeadLetter, sha256, stored_body
 from workers.replay.shapes import arn_name
 from workers.replay.taking import Taken
 
@@ -190,6 +190,8 @@ def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> 
     if body_file is not None:
         text = sys.stdin.read() if os.fspath(body_file) == "-" else body_file.read_text()
         return text.removesuffix("\n")
+    if stored_body(letter) is not None:
+        raise click.UsageError("its body is in S3 (see `fleet dlq show`): fetch it, mend it, give it with --body-file")
     if not can_ask(no_input=no_input):
         raise click.UsageError("give the new body with --body-file: there is no terminal for an editor")
     edited = click.edit(letter.body, extension=".json")

@@ -16,12 +16,9 @@ from shared import lambda_entry
 from shared.settings import Settings, read
 from shared.wiring import App, Clients
 from shared.worker import Batch, Worker
-from workers.reminder_dispatch import bus, ses
 from workers.reminder_dispatch.event import decode_due, decode_tick
-from workers.reminder_dispatch.expo import RECIPIENTS, Expo, open_session
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.scan import look
-from workers.reminder_dispatch.store import DynamoReminders
 
 NAME = "reminder-dispatch"
 TICKS, REMINDERS = "reminder-ticks", "reminders"
@@ -44,6 +41,11 @@ class ReminderSettings(Settings):
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Raises SettingsError."""
+    # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
+    from workers.reminder_dispatch import bus, ses
+    from workers.reminder_dispatch.expo import RECIPIENTS, Expo, open_session
+    from workers.reminder_dispatch.store import DynamoReminders
+
     settings = read(ReminderSettings, environment)
     token = settings.expo_access_token
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 import structlog
 from opentelemetry import metrics
@@ -21,7 +21,9 @@ from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
 from workers.reminder_dispatch.occurrence import Content, Status
 from workers.reminder_dispatch.rules import Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
-from workers.reminder_dispatch.store import Reminders
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.store import Reminders
 
 SOON = timedelta(minutes=2)
 """A next occurrence due before this, or already past, is queued at once: the ticks may have left its minute behind."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,8 +16,10 @@ from workers.reminder_dispatch.event import due_body, tick_body
 from workers.reminder_dispatch.keys import SHARDS
 from workers.reminder_dispatch.occurrence import row_key
 from workers.reminder_dispatch.rules import spoiled
-from workers.reminder_dispatch.store import Reminders
 from workers.reminder_dispatch.window import Leave, Queue, Spoil, Window, sort, window_of
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.store import Reminders
 
 log = structlog.get_logger()
 

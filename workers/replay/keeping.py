@@ -9,8 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.burial import MOST_ATTRIBUTES
-from shared.delivery import Attribute
+from shared.delivery import MOST_ATTRIBUTES, Attribute
 from workers.replay.archive import Archive, Label
 from workers.replay.box import Post
 from workers.replay.desk import Desk, Open

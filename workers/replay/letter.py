@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from shared import burial
+from shared import burial, claim_check
+from shared.claim_check import Pointer
 from shared.delivery import Attribute
 from shared.envelope import document
 from shared.outcome import Reject
@@ -97,6 +98,16 @@ def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
     """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
     told = letter.written(burial.ATTRIBUTE)
     return told if told.get("plan_id") else letter.written(burial.REPLAY)
+
+
+def stored_body(letter: DeadLetter) -> Pointer | None:
+    """Where the body lies, if the letter holds only a pointer to S3; None too where that pointer cannot be read."""
+    if not claim_check.is_claimed(letter.attributes):
+        return None
+    try:
+        return claim_check.read(letter.body, letter.attributes)
+    except Reject:
+        return None
 
 
 def opened(letter: DeadLetter) -> Mapping[str, Any] | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-from shared.burial import ATTRIBUTE, LARGEST_MESSAGE, MOST_ATTRIBUTES, REPLAY
-from shared.delivery import Attribute
+from shared.burial import ATTRIBUTE, REPLAY
+from shared.claim_check import unmarked
+from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 from workers.replay.letter import RESTORED, DeadLetter, lineage_of
 from workers.replay.shapes import ERROR_ATTRIBUTES, Shape
 
@@ -34,12 +35,14 @@ class Parcel:
 
 
 def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None = None) -> Parcel:
-    """What a replay sends. `mended` is the body that a person put in place of the original.
+    """What a replay sends. `mended` is the body that a person put in place of the original, or of the pointer to it.
 
     `fleet-replay` tells which letter this was and carries its idempotency key; a message without room for it goes
     without, and is recognised by the key that its content gives.
     """
     attributes = original_attributes(letter, shape)
+    if mended is not None:
+        attributes = unmarked(attributes)  # the new body is in the message itself
     body = letter.body if mended is None else mended
     lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
     marked = {**attributes, REPLAY: Attribute("String", lineage)}

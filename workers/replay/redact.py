@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from shared.delivery import Attribute
+from workers.replay.letter import DeadLetter, stored_body
 
 SHOWN = frozenset(
     """
@@ -21,7 +22,7 @@ SHOWN = frozenset(
     streamviewtype sequencenumber sizebytes approximatecreationdatetime shardid streamarn startsequencenumber
     endsequencenumber batchsize condition busarn subscriberarn targetarn errorcode exhaustedretrycondition retryattempts
     topicarn messageid rule_arn target_arn schedule_arn error_code exhausted_retry_condition retry_attempts traceparent
-    fleet-failure fleet-replay
+    fleet-failure fleet-replay extendedpayloadsize sqslargepayloadsize
     """.split()
 )
 """Field names, in lower case, whose plain values are shown."""
@@ -43,6 +44,15 @@ def body(text: str) -> str:
 def attributes(given: Mapping[str, Attribute]) -> dict[str, str]:
     """Names, and values of those that AWS and the fleet write themselves."""
     return {_key(name): _attribute(name, value) for name, value in given.items()}
+
+
+def stored(letter: DeadLetter) -> dict[str, Any] | None:
+    """Where the body lies in S3, if it does; names that are not spelt as such stay hidden."""
+    pointer = stored_body(letter)
+    if pointer is None:
+        return None
+    shown = (pointer.bucket, pointer.key) if pointer.is_plain else ("[hidden]", "[hidden]")
+    return {"bucket": shown[0], "key": shown[1], "bytes": pointer.size}
 
 
 def printable(text: str) -> str:

@@ -19,7 +19,6 @@ from workers.webhook_delivery.bus import EventBus
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.handler import deliver, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
-from workers.webhook_delivery.sender import open_sender
 from workers.webhook_delivery.store import DynamoDbStore
 
 HANDLER_SECONDS: Final = 30.0
@@ -52,6 +51,9 @@ class WebhookSettings(Settings):
 
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    # Imported when it is used: it brings aiohttp, half of what a Lambda sandbox would load at first.
+    from workers.webhook_delivery.sender import open_sender
+
     settings = read(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)
     store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name)

@@ -14,8 +14,6 @@ from shared.worker import Worker
 from tests.bench.bodies import QUEUE
 from tests.bench.work import SPANS, Work, keep_metrics, nowhere
 
-SLOTS = 200
-
 
 def consume(work: Work) -> None:
     environment = {
@@ -46,6 +44,6 @@ def app(work: Work) -> App:
     async def open_workers(
         _environment: Mapping[str, str], _clients: Clients
     ) -> AsyncIterator[tuple[Worker[Any], ...]]:
-        yield (Worker(name="bench", queue=QUEUE, decode=decode, handle=handle, concurrency=SLOTS),)
+        yield (Worker(name="bench", queue=QUEUE, decode=decode, handle=handle, concurrency=work.task.slots),)
 
     return App(name="bench", queues=(QUEUE,), open_workers=open_workers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import time
 from typing import Any
 
@@ -42,7 +43,8 @@ def consume(work: Work) -> None:
 
 
 async def _consume(work: Work) -> None:
-    connector = aiohttp.TCPConnector(limit=100)
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    connector = aiohttp.TCPConnector(limit=100, ssl=ssl.create_default_context(cafile=bundle) if bundle else True)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         raw = Raw(session, work.task.endpoint)
         async with asyncio.TaskGroup() as group:

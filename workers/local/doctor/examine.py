@@ -100,6 +100,8 @@ async def _stores(environment: Mapping[str, str], clients: Clients) -> list[Chec
         checks += await stores.upload_bucket(s3, bucket, await _arn(environment, clients, "uploads"))
     if bucket := environment.get("AUDIT_BUCKET_NAME"):
         checks.append(await stores.audit_bucket(s3, bucket))
+    if bucket := environment.get("CLAIM_CHECK_BUCKET_NAME"):
+        checks += await stores.claim_check_bucket(s3, bucket)
     return checks
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 PREFIX = "session-uploads/"
 
+BODIES_KEPT = 30
+"""Days for which a body in S3 is kept at least: 14 in a queue, 14 as a dead letter, and some to replay it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -70,6 +73,32 @@ async def audit_bucket(s3: S3Client, name: str) -> Check:
     except Trouble as trouble:
         return fault("bucket audit", trouble, variable="AUDIT_BUCKET_NAME")
     return Check("bucket audit", "ok", "has digests" if found.get("KeyCount") else "no digest yet")
+
+
+async def claim_check_bucket(s3: S3Client, name: str) -> list[Check]:
+    """The bucket of bodies above the queue's limit: one that can be listed, and that forgets neither too early nor never."""
+    what, lifecycle = "bucket claim checks", "lifecycle of claim checks"
+    try:
+        await asked(s3.list_objects_v2(Bucket=name, MaxKeys=1))
+    except Trouble as trouble:
+        return [fault(what, trouble, variable="CLAIM_CHECK_BUCKET_NAME")]
+    there = Check(what, "ok", name)
+    remedy = (
+        f"let its objects expire, after {BODIES_KEPT} days or more: a message and its dead letter point to one for 28"
+    )
+    try:
+        told: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
+    except Trouble as trouble:
+        return [there, Check(lifecycle, "warning", trouble.code, remedy)]
+    days = [
+        one["Expiration"].get("Days") for one in told["Rules"] if one["Status"] == "Enabled" and "Expiration" in one
+    ]
+    known = [each for each in days if each is not None]
+    if not known:
+        return [there, Check(lifecycle, "warning", "nothing expires", remedy)]
+    if min(known) < BODIES_KEPT:
+        return [there, Check(lifecycle, "warning", f"objects expire after {min(known)} days", remedy)]
+    return [there, Check(lifecycle, "ok", f"objects expire after {min(known)} days")]
 
 
 def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:
