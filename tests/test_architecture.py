@@ -17,7 +17,7 @@ FLOORS: tuple[set[str], ...] = (
     GROUND,
     {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines", "payloads"},
     {"worker"},
-    {"pipeline", "once", "slots", "gather", "throttle", "turns", "intake", "invocation"},
+    {"pipeline", "handling", "once", "slots", "gather", "throttle", "turns", "intake", "invocation"},
     {"wiring", "health"},
     {"poller", "lambda_entry"},
     {"container"},

@@ -29,10 +29,12 @@ class _Jumping(selectors.DefaultSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """For code without real I/O: its `time()` starts at 1,000 seconds and passes only while everybody waits."""
 
+    BEGAN = 1_000.0
+
     def __init__(self) -> None:
         selector = _Jumping()
         selector.loop = self
-        self.passed = 1_000.0
+        self.passed = self.BEGAN
         super().__init__(selector)
 
     def time(self) -> float:
