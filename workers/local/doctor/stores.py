@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 PREFIX = "session-uploads/"
+LETTERS = "dead-letters/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,35 @@ async def audit_bucket(s3: S3Client, name: str) -> Check:
     except Trouble as trouble:
         return fault("bucket audit", trouble, variable="AUDIT_BUCKET_NAME")
     return Check("bucket audit", "ok", "has digests" if found.get("KeyCount") else "no digest yet")
+
+
+async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> Check:
+    """The bucket of archived dead letters, and whether it forgets them, but not before `days` are over."""
+    what, variable = "bucket dlq-archive", "DLQ_ARCHIVE_BUCKET_NAME"
+    try:
+        await asked(s3.list_objects_v2(Bucket=name, Prefix=LETTERS, MaxKeys=1))
+    except Trouble as trouble:
+        return fault(what, trouble, variable=variable)
+    try:
+        told: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
+    except Trouble:
+        told = {}
+    kept = [_forgets(rule) for rule in told.get("Rules", [])]
+    after = min((found for found in kept if found is not None), default=None)
+    if after is None:
+        remedy = f"deploy the messaging stack, or give {LETTERS} a lifecycle rule (an emulator may not keep it)"
+        return Check(what, "warning", "it never forgets a letter", remedy)
+    if after < days:
+        remedy = f"set DLQ_ARCHIVE_DAYS to {after} at most, or change the rule"
+        return Check(what, "warning", f"it forgets after {after} days, before DLQ_ARCHIVE_DAYS are over", remedy)
+    return Check(what, "ok", f"forgets after {after} days")
+
+
+def _forgets(rule: Mapping[str, Any]) -> int | None:
+    """The days after which a lifecycle rule removes archived letters, or None where it does not."""
+    prefix = rule.get("Prefix") or rule.get("Filter", {}).get("Prefix") or ""
+    days = rule.get("Expiration", {}).get("Days")
+    return days if rule.get("Status") == "Enabled" and LETTERS.startswith(prefix) else None
 
 
 def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:
