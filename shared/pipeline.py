@@ -155,7 +155,8 @@ class Pipeline(Generic[Event]):
         with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
             try:
                 # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
-                dead = letter(delivery, failure, worker=self.worker.name, now=now, trace_id=tracing.trace_id())
+                trace, key = tracing.trace_id(), self.worker.key_of(delivery)
+                dead = letter(delivery, failure, worker=self.worker.name, now=now, trace_id=trace, key=key)
                 await self.bury(dead)
             except Exception as error:
                 record.trouble = error

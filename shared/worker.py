@@ -72,3 +72,10 @@ class Worker(Generic[Event]):
             raise ValueError(f"worker {self.name}: fifo and per_group go with handle, not with handle_batch")
         if self.key is not None and self.handle is None:
             raise ValueError(f"worker {self.name}: key (the ledger) goes with handle, not with handle_batch")
+
+    def key_of(self, delivery: Delivery) -> str:
+        """The idempotency key of a message; "" where this worker gives none, or cannot read it."""
+        try:
+            return self.key(self.decode(delivery)) if self.key is not None else ""
+        except Exception:  # noqa: BLE001 - decode may raise anything; such a message has no key of its own
+            return ""

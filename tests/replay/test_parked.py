@@ -57,14 +57,6 @@ KINDS: dict[str, tuple[Callable[[Delivery], object], Handle, int, str]] = {
 @pytest.mark.parametrize("queue", READERS)
 async def test_a_parked_letter_has_every_required_field(queue: str, worker: str, kind: str) -> None:
     read, handle, attempt, error_type = KINDS[kind]
-    parked: list[Letter] = []
-
-    async def bury(dead: Letter) -> None:
-        parked.append(dead)
-
-    async def hide(_: Delivery, seconds: float) -> None:
-        raise AssertionError("this message is dead")
-
     dying = delivery(
         '{"customer": "Ada Lovelace"}',
         queue=queue,
@@ -73,15 +65,7 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
         first_received_at=1_800_000_001.0,
         attributes={"mine": Attribute("Number", "1")},
     )
-    road = Pipeline(
-        worker=Worker(name=worker, queue=queue, decode=read, handle=handle),
-        hide=hide,
-        bury=bury,
-        now=lambda: 1_800_000_900.0,
-    )
-    assert await road.travel(dying)
-    [dead] = parked
-    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    dead, told = await parked(Worker(name=worker, queue=queue, decode=read, handle=handle), dying)
     assert [name for name in REQUIRED if name not in told] == []
     assert (told["worker"], told["source_queue"], told["attempts"]) == (worker, queue, attempt)
     assert told["error_type"] == error_type
@@ -89,3 +73,33 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
     assert (dead.body, dead.attributes["mine"]) == (dying.body, Attribute("Number", "1"))
     assert "secret" not in str(told)
     assert "Ada" not in str(told)
+
+
+async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str, Any]]:
+    """What becomes of a message that this worker cannot handle: the dead letter, and its envelope."""
+    letters: list[Letter] = []
+
+    async def bury(dead: Letter) -> None:
+        letters.append(dead)
+
+    async def hide(_: Delivery, seconds: float) -> None:
+        raise AssertionError("this message is dead")
+
+    assert await Pipeline(worker=worker, hide=hide, bury=bury, now=lambda: 1_800_000_900.0).travel(dying)
+    [dead] = letters
+    return dead, orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+
+
+async def test_a_worker_that_gives_its_events_keys_writes_them_on_its_letters() -> None:
+    worker = Worker[dict[str, str]](
+        name="orders",
+        queue="orders",
+        decode=lambda given: orjson.loads(given.body),
+        handle=rejects,
+        key=lambda event: f"order-{event['order']}",
+    )
+    _, told = await parked(worker, delivery('{"order": "7"}'))
+    assert told["idempotency_key"] == "order-7"
+    for unreadable in ("no json", "{}"):
+        _, told = await parked(worker, delivery(unreadable))
+        assert told["idempotency_key"].startswith("body:")
