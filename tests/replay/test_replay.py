@@ -230,6 +230,15 @@ def test_a_destination_that_is_not_there_is_refused_before_the_first_send(twelve
     assert twelve.counts() == (12, 0)
 
 
+def test_a_function_that_is_not_there_is_refused_before_the_first_send(ground: Ground, cli: Lines) -> None:
+    body, _ = letters.invocation_record("arn:aws:lambda:us-east-1:000000000000:function:no-such-function")
+    ground.put(body)
+    cli("dlq", "plan", ground.name, "-o", cli.plan())
+    for arguments in ((), ACT):
+        assert "no-such-function" in cli("dlq", "replay", cli.plan(), *arguments, exits=5).stderr
+    assert ground.counts() == (1, 0)
+
+
 def test_the_dead_letter_queue_itself_is_no_destination(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "--to", twelve.name, "-o", cli.plan())
     assert "itself" in cli("dlq", "replay", cli.plan(), exits=5).stderr

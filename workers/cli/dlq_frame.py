@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,7 +20,7 @@ import orjson
 from shared.settings import read
 from workers.cli.command import Command, Failed, env_file_option
 from workers.replay.auditlog import AuditLog, Entry, Outcome
-from workers.replay.catalog import Catalog, NoSuchQueue, QueueInfo, connect
+from workers.replay.catalog import Catalog, NoSuchQueue, QueueInfo, connect, service
 from workers.replay.desk import Desk, Inventory, hidden_for
 from workers.replay.filters import Filters
 from workers.replay.journal import PlanBusy
@@ -28,6 +28,7 @@ from workers.replay.mend import NotMended
 from workers.replay.plan import PlanRefused
 from workers.replay.settings import ReplaySettings
 from workers.replay.shapes import Origin
+from workers.replay.topics import Topics, routed
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
@@ -110,6 +111,8 @@ def looked_through(
             return await tools.inventory(opened, filters, payload=payload)
 
     found = until_done(reading())
+    if any(each.standing.topic for each in found.views):
+        found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
     if not found.complete:
         say(f"incomplete: {found.scanned} of about {found.expected} letters seen; somebody else holds the others")
     return info, origin, found

@@ -130,6 +130,14 @@ class Catalog:
         }
         return Origin(info.arn, tuple(self._sources(info)), named)
 
+    def has_function(self, arn: str) -> bool:
+        """Whether Lambda knows it; an identity that may not ask finds out when it invokes."""
+        try:
+            service("lambda").get_function_configuration(FunctionName=arn)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "ResourceNotFoundException"
+        return True
+
     def _sources(self, info: QueueInfo) -> list[str]:
         prefix = info.arn.rpartition(":")[0]
         try:

@@ -10,6 +10,7 @@ import orjson
 
 from shared.burial import ATTRIBUTE, LARGEST_MESSAGE, MOST_ATTRIBUTES, REPLAY
 from shared.delivery import Attribute
+from workers.replay import invocation
 from workers.replay.letter import RESTORED, DeadLetter, lineage_of
 from workers.replay.shapes import ERROR_ATTRIBUTES, Shape
 
@@ -40,13 +41,18 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     without, and is recognised by the key that its content gives.
     """
     attributes = original_attributes(letter, shape)
-    body = letter.body if mended is None else mended
+    body = _body(letter, shape) if mended is None else mended
     lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
     marked = {**attributes, REPLAY: Attribute("String", lineage)}
     sized = Parcel(letter.id, body, marked, letter.group, f"{plan_id}-{letter.id}"[:128])
     if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
         return sized
     return Parcel(sized.id, body, attributes, sized.group, sized.deduplication)
+
+
+def _body(letter: DeadLetter, shape: Shape) -> str:
+    """The message that failed: the letter's body, but for a record in which Lambda wrapped it."""
+    return (invocation.event(letter.body) if shape == "lambda-async" else "") or letter.body
 
 
 def copy(letter: DeadLetter) -> Parcel:

@@ -28,6 +28,8 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
     urls: dict[str, str] = {}
     for destination in plan.destinations:
         if ":lambda:" in destination:
+            if not catalog.has_function(destination):
+                raise PlanRefused(f"the function {destination} is not there; nothing was sent")
             continue
         try:
             target = catalog.queue(arn_name(destination))
