@@ -4,9 +4,10 @@ import json
 import os
 import pty
 import re
+import resource
+import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -100,20 +101,21 @@ def test_completion_for_bash_is_a_script(cli: Lines) -> None:
     assert "_fleet_completion" in cli("--show-completion").stdout
 
 
-def test_help_takes_less_than_300_milliseconds_and_imports_no_aws() -> None:
+def test_help_costs_less_than_300_milliseconds_and_imports_no_aws() -> None:
+    """Of processor time: what a busy machine makes a process wait for is not what the command costs."""
     took = []
     for _ in range(10):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         told = subprocess.run([str(FLEET), "--help"], capture_output=True, check=True)
-        took.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert told.stderr == b""
-    assert sorted(took)[5] <= 0.3 * SLOWER
-    code = "import sys; from workers.cli import fleet; fleet(['--help'], standalone_mode=False); assert not {'aioboto3', 'botocore', 'boto3'} & {*sys.modules}"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-SLOWER = float(os.environ.get("FLEET_TEST_SLOWER", "3"))
-"""How much slower than its target a shared machine may be."""
+    assert statistics.median(took) <= 0.3
+    command = [sys.executable, "-X", "importtime", "-m", "workers.cli", "--help"]
+    imported = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
+    assert "click" in names
+    assert not {"aioboto3", "aiobotocore", "boto3", "botocore"} & names
 
 
 @pytest.mark.parametrize("how", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, "--no-color"], ids=["NO_COLOR", "TERM", "option"])

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from shared.burial import REPLAY
@@ -13,6 +14,7 @@ from tests.replay import letters
 from tests.replay.conftest import Ground, Lines
 from tests.replay.schemas import valid
 from tests.replay.worker import Worker
+from tests.sqs_server.running import sqs_server
 
 ACT = ("--yes", "--reason", "the endpoint is back")
 
@@ -33,7 +35,10 @@ def test_a_letter_that_had_its_effect_has_none_again(ground: Ground, cli: Lines,
     assert (worker.effects, worker.handled) == ({"order-7"}, 2)
 
 
-def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(twelve: Ground, cli: Lines) -> None:
+@both_identities
+def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(
+    twelve: Ground, cli: Lines, *, renew: bool
+) -> None:
     [planned] = cli.json("plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
     valid("dlq-planned", planned)
     valid("dlq-plan", json.loads(Path(cli.plan()).read_text()))
@@ -43,6 +48,10 @@ def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(twelve: Gro
     assert (told["planned"], told["sent"], told["deleted"], told["remaining"]) == (7, 7, 7, 0)
     assert twelve.counts() == (10, 0)
     assert len(twelve.content(twelve.source)) == 7
+    keys = {each["idempotency_key"] for each in json.loads(Path(cli.plan()).read_text())["letters"]}
+    with Worker(twelve, renew=renew) as worker:
+        worker.until_handled(7)
+    assert (worker.effects, worker.handled, len(keys)) == (keys, 7, 7)
 
 
 def test_a_replay_without_yes_changes_nothing(twelve: Ground, cli: Lines) -> None:
@@ -249,6 +258,41 @@ def test_a_plan_of_another_region_is_refused_and_both_are_named(twelve: Ground, 
     told = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
     assert "us-east-1" in told.stderr
     assert "eu-west-1" in told.stderr
+
+
+def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    with sqs_server() as other:
+        other.make(twelve.name)
+        for arguments in ((), ACT):
+            told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
+            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in told.stderr
+    assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
+
+
+def test_a_plan_of_another_account_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    account = {"AWS_ACCESS_KEY_ID": "111111111111"}  # which is how the emulators tell accounts apart
+    client = boto3.client(
+        "sqs",
+        endpoint_url=twelve.aws.url,
+        region_name="us-east-1",
+        aws_access_key_id="111111111111",
+        aws_secret_access_key="made-up",
+    )
+    client.create_queue(QueueName=twelve.name)
+    for arguments in ((), ACT):
+        told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
+        assert "account 000000000000 in the plan, 111111111111 here" in told.stderr
+    assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
+
+
+def test_a_destination_elsewhere_is_not_taken_for_the_queue_of_its_name_here(twelve: Ground, cli: Lines) -> None:
+    elsewhere = twelve.arn_of(twelve.source).replace("us-east-1", "eu-west-1")
+    cli("dlq", "plan", twelve.name, "--to", elsewhere, "-o", cli.plan())
+    told = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert elsewhere in told.stderr
+    assert twelve.counts(twelve.source) == (0, 0)
 
 
 def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(ground: Ground, cli: Lines) -> None:

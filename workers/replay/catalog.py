@@ -53,7 +53,7 @@ def service(name: str) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
+    return boto3.Session().client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
 
 
 class Catalog:

@@ -35,6 +35,10 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
             target = catalog.queue(arn_name(destination))
         except NoSuchQueue as error:
             raise PlanRefused(f"the destination {arn_name(destination)} is not there; nothing was sent") from error
+        if target.arn != destination:
+            raise PlanRefused(
+                f"the destination {destination} is not {target.arn}, which is the queue of that name here"
+            )
         if target.arn == info.arn:
             raise PlanRefused("the destination is the dead-letter queue itself")
         if target.fifo != info.fifo:
