@@ -31,10 +31,13 @@ WORLD = frozenset({"send", "sendall", "sendmsg", "recv", "recv_into", "write", "
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended. `points` is how many it passed; None where it was killed."""
+    """How a process ended. `points` is how many it passed, None where it was killed or nobody counted; `peak` is the
+    largest part of memory that it had, in bytes.
+    """
 
     status: int
     points: int | None
+    peak: int
     stdout: str
     stderr: str
 
@@ -82,6 +85,7 @@ class Fork:
         return Ended(
             told["status"],
             told["points"],
+            told["peak"],
             *("" if terminals else Path(path).read_text(encoding="utf-8") for path in (out, err)),
         )
 
@@ -138,10 +142,10 @@ def main() -> None:
             os.close(reading)
             _live(order, writing)
         os.close(writing)
-        status = _end_of(child, order["dies_after"])
+        status, peak = _end_of(child, order["dies_after"])
         points = os.read(reading, 64)
         os.close(reading)
-        answers.write(json.dumps({"status": status, "points": int(points) if points else None}) + "\n")
+        answers.write(json.dumps({"status": status, "points": int(points) if points else None, "peak": peak}) + "\n")
         answers.flush()
 
 
@@ -151,13 +155,14 @@ def _import_all() -> None:
         import_module(name)
 
 
-def _end_of(child: int, dies_after: float | None) -> int:
+def _end_of(child: int, dies_after: float | None) -> tuple[int, int]:
     if dies_after is not None:
         ended = os.pidfd_open(child)
         if not select.select([ended], [], [], dies_after)[0]:
             os.kill(child, signal.SIGKILL)
         os.close(ended)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _, status, used = os.wait4(child, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024
 
 
 def _live(order: dict[str, Any], writing: int) -> NoReturn:

@@ -1,8 +1,6 @@
 """Looking at dead letters: counted, grouped, listed, and every one of them given back."""
 
 import json
-import os
-import pty
 import re
 import resource
 import statistics
@@ -116,40 +114,6 @@ def test_help_costs_less_than_300_milliseconds_and_imports_no_aws() -> None:
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
     assert "click" in names
     assert not {"aioboto3", "aiobotocore", "boto3", "botocore"} & names
-
-
-@pytest.mark.parametrize("how", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, "--no-color"], ids=["NO_COLOR", "TERM", "option"])
-def test_without_colour_no_escape_reaches_a_terminal(how: dict[str, str] | str, twelve: Ground, cli: Lines) -> None:
-    arguments = [how] if isinstance(how, str) else []
-    environment = {"TERM": "xterm-256color", **(how if isinstance(how, dict) else {})}
-    plain = on_a_terminal(cli, "dlq", "groups", twelve.name, *arguments, **environment)
-    coloured = on_a_terminal(cli, "dlq", "groups", twelve.name, TERM="xterm-256color")
-    assert "\x1b" not in plain
-    assert "ConnectTimeout" in plain
-    assert "ConnectTimeout" in coloured
-
-
-def on_a_terminal(cli: Lines, *arguments: str, **environment: str) -> str:
-    """What a real pseudo-terminal gets, stdout and stderr together."""
-    ours, theirs = pty.openpty()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    process = subprocess.Popen(
-        [str(FLEET), *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "COLUMNS": "200", **cli.environment, **environment},
-    )
-    os.close(theirs)
-    told = b""
-    try:
-        while chunk := os.read(ours, 65_536):
-            told += chunk
-    except OSError:  # Linux's way to say that the other side has closed
-        pass
-    os.close(ours)
-    process.wait(timeout=30)
-    return told.decode()
 
 
 PERSONAL = ("Ada Lovelace", "ada@example.com", "+44 20 7946 0958", "12 St James's Square", "secret-token-123")
