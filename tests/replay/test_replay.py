@@ -35,6 +35,7 @@ def test_a_letter_that_had_its_effect_has_none_again(ground: Ground, cli: Lines,
     assert (worker.effects, worker.handled) == ({"order-7"}, 2)
 
 
+@pytest.mark.e2e
 @both_identities
 def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(
     twelve: Ground, cli: Lines, *, renew: bool
@@ -156,6 +157,7 @@ def test_nine_attributes_of_every_type_arrive_as_they_were(ground: Ground, cli: 
     assert set(found) - set(nine) == {REPLAY}
 
 
+@pytest.mark.e2e
 @both_identities
 def test_a_canary_whose_worker_is_still_broken_stops_the_rest(ground: Ground, cli: Lines, *, renew: bool) -> None:
     ground.park(*({"order": number} for number in range(100)))
@@ -169,6 +171,7 @@ def test_a_canary_whose_worker_is_still_broken_stops_the_rest(ground: Ground, cl
     assert "canary came back" in cli("dlq", "resume", cli.plan(), exits=5).stderr
 
 
+@pytest.mark.e2e
 @both_identities
 def test_a_canary_whose_worker_was_mended_lets_the_rest_through(ground: Ground, cli: Lines, *, renew: bool) -> None:
     ground.park(*({"order": number} for number in range(100)))

@@ -24,6 +24,7 @@ from workers.replay.catalog import Catalog, NoSuchQueue, QueueInfo, connect, ser
 from workers.replay.desk import Desk, Inventory, hidden_for
 from workers.replay.filters import Filters
 from workers.replay.journal import PlanBusy
+from workers.replay.letter import DeadLetter
 from workers.replay.mend import NotMended
 from workers.replay.plan import PlanRefused
 from workers.replay.settings import ReplaySettings
@@ -99,16 +100,21 @@ def until_done(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def looked_through(
-    tools: Desk, queue: str, filters: Filters, *, payload: bool = False
+    tools: Desk,
+    queue: str,
+    filters: Filters,
+    *,
+    payload: bool = False,
+    meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
-    """Read a whole dead-letter queue and give everything back."""
+    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
     info = tools.catalog.queue(queue)
     origin = tools.catalog.origin(info)
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
 
     async def reading() -> Inventory:
         async with tools.open(info, origin) as opened:
-            return await tools.inventory(opened, filters, payload=payload)
+            return await tools.inventory(opened, filters, payload=payload, meet=meet)
 
     found = until_done(reading())
     if any(each.standing.topic for each in found.views):

@@ -66,14 +66,20 @@ class Desk:
         async with Clients(self.environment) as clients:
             yield Open(info, origin, SqsBox(await clients.open("sqs"), url=info.url), clients)
 
-    async def inventory(self, opened: Open, filters: Filters, *, payload: bool = False) -> Inventory:
-        """Read the whole queue and give everything back; payloads are dropped unless they are asked for."""
+    async def inventory(
+        self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
+    ) -> Inventory:
+        """Read the whole queue and give everything back; payloads are dropped unless they are asked for, so that what
+        is kept of a letter does not grow with its body. `meet` sees each that matches, once, whole.
+        """
         now = self.now()
 
         def keep(letter: DeadLetter) -> View | None:
             seen = view(letter, retention=opened.info.retention, origin=opened.origin, now=now)
             if not matches(seen, filters):
                 return None
+            if meet is not None:
+                meet(letter)
             return seen if payload else seen.without_payload()
 
         found = await browse(
