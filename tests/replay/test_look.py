@@ -1,11 +1,13 @@
 """Looking at dead letters: counted, grouped, listed, and every one of them given back."""
 
 import json
+import os
 import re
 import resource
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +151,21 @@ def test_control_characters_in_a_letter_do_not_reach_the_terminal(ground: Ground
         told = cli("dlq", command, ground.name)
         assert "\x1b" not in told.stdout
         assert "\\x1b[31mred" in told.stdout
+
+
+def test_ids_go_through_a_real_pipe_whose_reader_leaves_early(ground: Ground, cli: Lines) -> None:
+    """2,500 ids are more than a pipe holds: `head` is gone while `list` still writes."""
+    ground.park(*({"order": number} for number in range(2_500)))
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    line = f"{FLEET} dlq list {ground.name} --ids | head -3 | {FLEET} dlq plan {ground.name} --ids - -o {cli.plan()}"
+    told = subprocess.run(
+        ["bash", "-c", f"{line}; echo ${{PIPESTATUS[@]}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**kept, **cli.environment},
+    )
+    assert told.stdout.splitlines()[-1] == "0 0 0"
+    assert "roken pipe" not in told.stderr
+    assert len(json.loads(Path(cli.plan()).read_text())["letters"]) == 3
+    assert ground.counts() == (2_500, 0)

@@ -61,6 +61,8 @@ async def run(
     origin = desk.catalog.origin(info)
     async with desk.open(info, origin) as opened:
         sights = await desk.sights(opened, plan, urls)
+        if plan.canary and not journal.progress.sent:
+            await sights.remember()
 
         async def watched(step: Step) -> Seen:
             sent = frozenset(each.id for each in step.letters) & journal.progress.sent
