@@ -42,7 +42,7 @@ class Worker(Generic[Event]):
     - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
       maxReceiveCount, so that SQS itself never has to move a message without one.
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
-      claims it in the ledger.
+      claims it in the ledger, and writes it on the message's dead letter.
     """
 
     name: str

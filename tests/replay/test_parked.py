@@ -1,6 +1,7 @@
 """Every letter that the fleet parks carries its whole reason: over all workers and all kinds of failure."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,13 @@ from shared.burial import ATTRIBUTE, Letter
 from shared.delivery import Attribute, Delivery
 from shared.outcome import Later, Reject
 from shared.pipeline import Pipeline
+from shared.wiring import Clients
 from shared.worker import Worker
+from tests.aws import Aws
 from tests.fakes import delivery
 from workers import roster
+from workers.local.dev import Ground as Place
+from workers.local.dev import worker_environment
 from workers.replay.mend import READERS, check
 
 REQUIRED = """
@@ -73,6 +78,29 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
     assert (dead.body, dead.attributes["mine"]) == (dying.body, Attribute("Number", "1"))
     assert "secret" not in str(told)
     assert "Ada" not in str(told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", roster.WORKERS)
+async def test_every_worker_as_it_is_put_together_writes_the_whole_reason(
+    name: str, kind: str, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own name, queue, reader and number of attempts; only the handler is one that fails in the way asked for."""
+    _, handle, attempt, error_type = KINDS[kind]
+    environment = worker_environment(Place(aws.endpoint, aws.names), port=1)
+    for variable, value in aws.endpoint.environment.items():
+        monkeypatch.setenv(variable, value)  # where boto looks
+    async with Clients(environment) as clients, roster.app(name).open_workers(environment, clients) as opened:
+        assert opened
+        for real in opened:
+            read = real.decode if kind == "unreadable" else accepts
+            worker = replace(real, decode=read, handle=handle, handle_batch=None, key=None)
+            attempts = real.max_attempts if attempt == 5 else attempt
+            _, told = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
+            assert [each for each in REQUIRED if each not in told] == []
+            assert (told["worker"], told["source_queue"], told["attempts"]) == (real.name, real.queue, attempts)
+            assert kind == "unreadable" or told["error_type"] == error_type
+            assert told["error_type"] != "ConnectionError" or kind == "out of receives"
 
 
 async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str, Any]]:
