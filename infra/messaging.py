@@ -9,7 +9,7 @@ from infra.naming import tag_everything
 from infra.pipes import AuditPipes
 from infra.queues import QUEUES
 from infra.stage import Stage
-from infra.storage import TABLES, audit_bucket, table, upload_bucket
+from infra.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
 from infra.worker_queue import WorkerQueue
 
 
@@ -31,6 +31,7 @@ class MessagingStack(Stack):
         bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"])
         upload_bucket(self, stage, queues["uploads"])
         audit_bucket(self, stage)
+        dead_letter_bucket(self)
         tables = {settings.name: table(self, settings, stage) for settings in TABLES}
         AuditPipes(
             self,

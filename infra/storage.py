@@ -10,7 +10,13 @@ from constructs import Construct
 
 from infra.naming import bucket_arn_of, name_of
 from infra.outputs import export
-from infra.settings import ABORT_MULTIPART_DAYS, AUDIT_EXPIRY_DAYS, AUDIT_TO_GLACIER_DAYS, NONCURRENT_DAYS
+from infra.settings import (
+    ABORT_MULTIPART_DAYS,
+    AUDIT_EXPIRY_DAYS,
+    AUDIT_TO_GLACIER_DAYS,
+    DEAD_LETTER_DAYS,
+    NONCURRENT_DAYS,
+)
 from infra.stage import Stage
 from infra.statements import deny_without_tls, document
 from infra.worker_queue import WorkerQueue, keep
@@ -179,6 +185,23 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
                     prefix="pending/",
                     noncurrent_version_expiration=_noncurrent(),
                     expired_object_delete_marker=True,
+                ),
+                _abort_multipart(),
+            ]
+        ),
+    )
+
+
+def dead_letter_bucket(scope: Construct) -> s3.CfnBucket:
+    """Where `fleet dlq archive` puts letters away: never locked or versioned, for what is removed must be gone."""
+    return _private_bucket(
+        scope,
+        "DlqArchive",
+        "dlq-archive",
+        lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
+            rules=[
+                s3.CfnBucket.RuleProperty(
+                    id="forget", status="Enabled", prefix="dead-letters/", expiration_in_days=DEAD_LETTER_DAYS
                 ),
                 _abort_multipart(),
             ]

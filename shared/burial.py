@@ -58,17 +58,18 @@ class Letter:
     shortened: bool = field(default=False, compare=False)
 
 
-def idempotency_key(body: str, attributes: Mapping[str, Attribute]) -> str:
+def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str = "") -> str:
     """The key of the effect that this message asks for: the first of these that is there, and never the MessageId.
 
-    1. what a replay or an earlier burial wrote down, then the producer's own attribute `idempotency-key`;
+    1. what a replay or an earlier burial wrote down; `own`, the key that the worker itself gives the event (known to
+       whoever buries it); the producer's attribute `idempotency-key`;
     2. the identity that the source gave: `stream:{eventID}` of a stream record, `event:{source}:{detail.id or id}` of
        a bus event, `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
     3. `body:{the first 32 hex digits of the body's SHA-256}`.
     """
     written = (_object(attributes.get(name)).get("idempotency_key") for name in (REPLAY, ATTRIBUTE))
     stated = (each.text for name in KEY_ATTRIBUTES if (each := attributes.get(name)) is not None)
-    for key in (*written, *stated):
+    for key in (*written, own, *stated):
         if isinstance(key, str) and 1 <= len(key) <= LONGEST_KEY:
             return key
     source = _source_identity(body)
@@ -96,9 +97,10 @@ def letter(
     worker: str,
     now: datetime,
     trace_id: str = "",
+    key: str = "",
     stored: tuple[str, Mapping[str, Attribute]] | None = None,
 ) -> Letter:
-    """Write the reason on a message. `stored` is what it carries (body, attributes) once its body lies in S3.
+    """Write the reason on a message. `key` is the one that the worker gives the event, if it gives any; `stored` is what it carries (body, attributes) once its body lies in S3.
 
     Nothing of the original is given up: where all ten attributes are taken, the smallest moves into the envelope
     (`displaced`); where the message is nearly as large as SQS allows, the envelope is shortened. A message that
@@ -107,6 +109,7 @@ def letter(
     body, original = stored or (delivery.body, delivery.attributes)
     attributes = dict(original)
     envelope = _envelope(delivery, failure, worker=worker, now=now, trace_id=trace_id)
+    envelope["idempotency_key"] = idempotency_key(delivery.body, delivery.attributes, own=key)
     if (earlier := attributes.pop(ATTRIBUTE, None)) is not None:
         envelope |= _inherited(earlier)
     if (replayed := _object(attributes.get(REPLAY))).get("plan_id"):
@@ -142,7 +145,6 @@ def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, 
         "sent_at": datetime.fromtimestamp(delivery.sent_at, UTC).isoformat() if delivery.sent_at is not None else None,
         "original_message_id": delivery.message_id,
         "trace_id": trace_id,
-        "idempotency_key": idempotency_key(delivery.body, delivery.attributes),
     }
 
 

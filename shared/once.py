@@ -184,9 +184,14 @@ def stored(result: object) -> str:
 
 
 def ledger_key(worker: Worker[Any], event: Any) -> str:
-    """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events."""
+    """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events. What
+    `key` itself raises is as permanent as what `decode` raises: it would raise the same again tomorrow.
+    """
     assert worker.key is not None
-    key: object = worker.key(event)
+    try:
+        key: object = worker.key(event)
+    except Exception as error:
+        raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
     if not isinstance(key, str) or not key:
         raise Reject("the event has no idempotency key")
     if len(key.encode()) > LONGEST_KEY:

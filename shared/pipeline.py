@@ -113,7 +113,8 @@ class Pipeline(Generic[Event]):
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
         """With its whole reason: where the message leaves no room for that, its body makes some, if it may go to S3."""
         now = datetime.fromtimestamp(self.now(), UTC)
-        write = partial(letter, delivery, failure, worker=self.worker.name, now=now, trace_id=tracing.trace_id())
+        trace, key = tracing.trace_id(), self.worker.key_of(delivery)
+        write = partial(letter, delivery, failure, worker=self.worker.name, now=now, trace_id=trace, key=key)
         dead = write()
         if dead.shortened and self.payloads is not None:
             try:

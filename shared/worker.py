@@ -49,7 +49,8 @@ class Worker(Generic[Event]):
     - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
       maxReceiveCount, so that SQS itself never has to move a message without one.
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
-      claims it in the ledger, and keeps what the handler returned there (JSON of at most 32 KiB). Never empty.
+      claims it in the ledger, keeps what the handler returned there (JSON of at most 32 KiB), and writes it on the
+      message's dead letter. Never empty.
     - `fingerprint`: the text that must not change under one `key`; None takes the body's payload (shared.once.payload).
       The same key with another fingerprint, once the work is done, is buried and runs nothing.
     - `duplicates`: what becomes of an event whose work somebody else has in hand: `refuse` hides its message for a
@@ -118,3 +119,10 @@ class Worker(Generic[Event]):
                 self.batch.seconds >= self.longest_lease,
                 "a batch would be gathered for as long as longest_lease allows",
             )
+
+    def key_of(self, delivery: Delivery) -> str:
+        """The idempotency key of a message; "" where this worker gives none, or cannot read it."""
+        try:
+            return self.key(self.decode(delivery)) if self.key is not None else ""
+        except Exception:  # noqa: BLE001 - decode may raise anything; such a message has no key of its own
+            return ""

@@ -82,7 +82,7 @@ async def test_hung_work_is_cut_and_given_back_inside_the_budget_and_a_second_si
 async def test_messages_that_were_not_started_are_given_back_in_batches(stage: Stage) -> None:
     stage.queues("uploads.fifo")
     for place in range(12):  # bodies of one group, which wait for the first
-        stage.send(f"{1 + place / 100}", group="red")
+        stage.send(f"{2 + place / 100}", group="red")
     async with running(stage) as process:
         await until(started(stage, 1), what="the first of the group")
         await ended(process)

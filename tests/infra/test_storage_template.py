@@ -6,6 +6,8 @@ import pytest
 
 from infra.settings import STAGES
 from tests.infra.template import messaging, raw
+from workers.replay.archive import PREFIX
+from workers.replay.settings import ReplaySettings
 
 DAY = 24 * 3600
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
@@ -15,7 +17,14 @@ S3_EVENTS = re.compile(
 
 
 class TestBuckets:
-    @pytest.mark.parametrize(("name", "physical"), [("Upload", "fleet-uploads-dev"), ("Audit", "fleet-audit-dev")])
+    @pytest.mark.parametrize(
+        ("name", "physical"),
+        [
+            ("Upload", "fleet-uploads-dev"),
+            ("Audit", "fleet-audit-dev"),
+            ("DlqArchive", "fleet-dlq-archive-dev"),
+        ],
+    )
     def test_a_bucket_is_private_encrypted_and_speaks_tls_only(self, name: str, physical: str) -> None:
         bucket = messaging().properties(f"{name}Bucket")
         assert bucket["BucketName"] == physical
@@ -74,6 +83,17 @@ class TestBuckets:
                 "ObjectLockEnabled": "Enabled",
                 "Rule": {"DefaultRetention": {"Mode": row.audit_lock_mode, "Days": 395}},
             }
+
+    def test_archived_letters_are_forgotten_when_the_command_line_says_so_and_nothing_holds_them(self) -> None:
+        bucket = messaging().properties("DlqArchiveBucket")
+        forget, abort = bucket["LifecycleConfiguration"]["Rules"]
+        assert (forget["Status"], forget["Prefix"]) == ("Enabled", f"{PREFIX}/")
+        assert forget["ExpirationInDays"] == ReplaySettings.model_fields["dlq_archive_days"].default
+        assert abort["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+        assert not {"ObjectLockEnabled", "ObjectLockConfiguration", "VersioningConfiguration"} & set(bucket)
+        for stage in STAGES:
+            locked = messaging(stage, AuditObjectLock="true").properties("DlqArchiveBucket")
+            assert not {"ObjectLockEnabled", "VersioningConfiguration"} & set(locked)
 
 
 class TestTables:

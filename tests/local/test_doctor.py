@@ -159,6 +159,20 @@ async def test_a_bucket_that_tells_nobody_is_a_fault(aws: Aws) -> None:
         assert (await stores.audit_bucket(s3, "no-such-bucket-here")).state == "fault"
 
 
+async def test_an_archive_that_forgets_too_early_or_never_is_warned_of(aws: Aws) -> None:
+    bucket = aws.bucket()
+    async with aws.open("s3") as s3:
+        assert (await stores.dead_letter_bucket(s3, "no-such-bucket-here", days=30)).state == "fault"
+        never = await stores.dead_letter_bucket(s3, bucket, days=30)
+        assert (never.state, never.found) == ("warning", "it never forgets a letter")
+        rule = {"ID": "forget", "Status": "Enabled", "Filter": {"Prefix": "dead-letters/"}, "Expiration": {"Days": 7}}
+        aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})  # type: ignore[list-item]  # literals
+        early = await stores.dead_letter_bucket(s3, bucket, days=30)
+        assert (early.state, early.remedy) == ("warning", "set DLQ_ARCHIVE_DAYS to 7 at most, or change the rule")
+        assert (await stores.dead_letter_bucket(s3, bucket, days=7)).state == "ok"
+        assert (await stores.dead_letter_bucket(s3, aws.names["DLQ_ARCHIVE_BUCKET_NAME"], days=30)).state != "fault"
+
+
 async def test_a_bus_without_its_rule_and_a_rule_that_rests_are_faults(aws: Aws) -> None:
     bus, queue = f"{aws.project}-doctor", aws.queue("target")
     arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -164,7 +164,10 @@ def ground(aws: Aws) -> Iterator[Ground]:
 @pytest.fixture
 def twelve(ground: Ground) -> Ground:
     """Seven that timed out (five of tenant t1), three with a bad signature, two that SQS moved."""
-    bodies = [{"tenantId": "t1" if number < 5 else "t2", "order": {"total": number % 2}} for number in range(7)]
+    bodies = [
+        {"tenantId": "t1" if number < 5 else "t2", "order": {"total": number % 2, "number": number}}
+        for number in range(7)
+    ]
     ground.park(*bodies)
     ground.park(*({"tenantId": "t3", "n": number} for number in range(3)), error_type="SignatureError")
     ground.die({"tenantId": "t4"}, {"tenantId": "t5"})

@@ -9,6 +9,8 @@ Golden = tuple[str, Mapping[str, str]]
 
 TABLE_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-11-21T00:00:00.000"
 
+TOPIC = "arn:aws:sns:us-east-1:000000000000:orders"
+
 
 def bus_event(target: str) -> Golden:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
@@ -97,12 +99,30 @@ def invocation() -> Golden:
     }
 
 
-def notification() -> Golden:
+def invocation_record(function: str, event: str = '{"order": 7}') -> Golden:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
+    record = {
+        "version": "1.0",
+        "timestamp": "2026-11-21T09:00:00.000Z",
+        "requestContext": {
+            "requestId": "e4b46cbf-b738-xmpl-8880-a18cdf61200e",
+            "functionArn": f"{function}:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
+        "requestPayload": "EVENT",
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responsePayload": {"errorType": "ValueError", "errorMessage": "no such order"},
+    }
+    return json.dumps(record).replace('"EVENT"', event), {}
+
+
+def notification(topic: str = TOPIC) -> Golden:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html"""
     told = {
         "Type": "Notification",
         "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
-        "TopicArn": "arn:aws:sns:us-east-1:000000000000:orders",
+        "TopicArn": topic,
         "Message": '{"order": 7}',
         "Timestamp": "2026-11-21T09:00:00.000Z",
         "UnsubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-1:000000000000:orders:c9135db0-26c4",

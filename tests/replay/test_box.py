@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shared.delivery import Attribute
 from tests.replay.fakes import SOURCE
@@ -35,11 +36,14 @@ class Sqs:
 
 
 class Function:
-    def __init__(self) -> None:
+    def __init__(self, *, refuses: bytes = b"") -> None:
         self.asked: list[dict[str, Any]] = []
+        self.refuses = refuses
 
     async def invoke(self, **asked: Any) -> None:
         self.asked.append(asked)
+        if asked["Payload"] == self.refuses:
+            raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "slowly"}}, "Invoke")
 
 
 def post(sqs: Sqs, *, url: str = URL, function: Function | None = None) -> SqsPost:
@@ -111,3 +115,9 @@ async def test_a_function_is_invoked_asynchronously_once_for_each_letter() -> No
     function, arn = Function(), "arn:aws:lambda:us-east-1:000000000000:function:resize"
     assert await post(Sqs(), function=function)(arn, [Parcel("m-1", '{"ü": 1}')]) == set()
     assert function.asked == [{"FunctionName": arn, "InvocationType": "Event", "Payload": '{"ü": 1}'.encode()}]
+
+
+async def test_an_invocation_that_is_refused_fails_alone() -> None:
+    function, arn = Function(refuses=b"1"), "arn:aws:lambda:us-east-1:000000000000:function:resize"
+    assert await post(Sqs(), function=function)(arn, parcels(3)) == {"m-1"}
+    assert len(function.asked) == 3

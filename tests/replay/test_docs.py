@@ -7,6 +7,7 @@ import click
 import pytest
 
 from tests.replay.schemas import PLACE, schema
+from workers.cli import fleet
 from workers.cli.dlq import dlq
 from workers.replay.settings import ReplaySettings
 from workers.replay.shapes import SHAPES
@@ -40,3 +41,12 @@ def test_every_command_speaks_json_and_never_needs_to_ask(command: click.Command
 @pytest.mark.parametrize("path", sorted(PLACE.glob("dlq-*.json")), ids=lambda path: path.name)
 def test_every_published_schema_is_a_schema(path: Path) -> None:
     schema(path.name.removesuffix(".schema.json"))
+
+
+def test_help_names_the_exit_codes_that_the_pages_tell_of() -> None:
+    codes = set(re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE))
+    assert codes == {"0", "1", "2", "3", "4", "5", "130"}
+    for group, page in ((dlq, PAGE), (fleet, (PLACE.parent / "cli.md").read_text())):
+        assert set(re.findall(r"\b\d+\b", group.epilog or "")) == codes
+        table = " ".join(re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE))
+        assert set(re.findall(r"\d+", table)) == codes

@@ -4,7 +4,20 @@ import pytest
 
 from tests.test_architecture import IMPURE, Source, sources, under
 
-PURE = {"letter", "shapes", "parcel", "expiry", "view", "groups", "filters", "plan", "redact", "record", "draft"}
+PURE = {
+    "letter",
+    "shapes",
+    "parcel",
+    "expiry",
+    "view",
+    "groups",
+    "filters",
+    "plan",
+    "redact",
+    "record",
+    "draft",
+    "invocation",
+}
 
 
 @pytest.mark.parametrize("source", sources("workers/replay"), ids=lambda source: source.module.rpartition(".")[2])

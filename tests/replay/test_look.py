@@ -2,11 +2,12 @@
 
 import json
 import os
-import pty
 import re
+import resource
+import statistics
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pytest
 
@@ -100,54 +101,21 @@ def test_completion_for_bash_is_a_script(cli: Lines) -> None:
     assert "_fleet_completion" in cli("--show-completion").stdout
 
 
-def test_help_takes_less_than_300_milliseconds_and_imports_no_aws() -> None:
+def test_help_costs_less_than_300_milliseconds_and_imports_no_aws() -> None:
+    """Of processor time: what a busy machine makes a process wait for is not what the command costs."""
     took = []
     for _ in range(10):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         told = subprocess.run([str(FLEET), "--help"], capture_output=True, check=True)
-        took.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert told.stderr == b""
-    assert sorted(took)[5] <= 0.3 * SLOWER
-    code = "import sys; from workers.cli import fleet; fleet(['--help'], standalone_mode=False); assert not {'aioboto3', 'botocore', 'boto3'} & {*sys.modules}"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-SLOWER = float(os.environ.get("FLEET_TEST_SLOWER", "3"))
-"""How much slower than its target a shared machine may be."""
-
-
-@pytest.mark.parametrize("how", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, "--no-color"], ids=["NO_COLOR", "TERM", "option"])
-def test_without_colour_no_escape_reaches_a_terminal(how: dict[str, str] | str, twelve: Ground, cli: Lines) -> None:
-    arguments = [how] if isinstance(how, str) else []
-    environment = {"TERM": "xterm-256color", **(how if isinstance(how, dict) else {})}
-    plain = on_a_terminal(cli, "dlq", "groups", twelve.name, *arguments, **environment)
-    coloured = on_a_terminal(cli, "dlq", "groups", twelve.name, TERM="xterm-256color")
-    assert "\x1b" not in plain
-    assert "ConnectTimeout" in plain
-    assert "ConnectTimeout" in coloured
-
-
-def on_a_terminal(cli: Lines, *arguments: str, **environment: str) -> str:
-    """What a real pseudo-terminal gets, stdout and stderr together."""
-    ours, theirs = pty.openpty()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    process = subprocess.Popen(
-        [str(FLEET), *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "COLUMNS": "200", **cli.environment, **environment},
-    )
-    os.close(theirs)
-    told = b""
-    try:
-        while chunk := os.read(ours, 65_536):
-            told += chunk
-    except OSError:  # Linux's way to say that the other side has closed
-        pass
-    os.close(ours)
-    process.wait(timeout=30)
-    return told.decode()
+    assert statistics.median(took) <= 0.3
+    command = [sys.executable, "-X", "importtime", "-m", "workers.cli", "--help"]
+    imported = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
+    assert "click" in names
+    assert not {"aioboto3", "aiobotocore", "boto3", "botocore"} & names
 
 
 PERSONAL = ("Ada Lovelace", "ada@example.com", "+44 20 7946 0958", "12 St James's Square", "secret-token-123")
@@ -183,3 +151,21 @@ def test_control_characters_in_a_letter_do_not_reach_the_terminal(ground: Ground
         told = cli("dlq", command, ground.name)
         assert "\x1b" not in told.stdout
         assert "\\x1b[31mred" in told.stdout
+
+
+def test_ids_go_through_a_real_pipe_whose_reader_leaves_early(ground: Ground, cli: Lines) -> None:
+    """2,500 ids are more than a pipe holds: `head` is gone while `list` still writes."""
+    ground.park(*({"order": number} for number in range(2_500)))
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    line = f"{FLEET} dlq list {ground.name} --ids | head -3 | {FLEET} dlq plan {ground.name} --ids - -o {cli.plan()}"
+    told = subprocess.run(
+        ["bash", "-c", f"{line}; echo ${{PIPESTATUS[@]}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**kept, **cli.environment},
+    )
+    assert told.stdout.splitlines()[-1] == "0 0 0"
+    assert "roken pipe" not in told.stderr
+    assert len(json.loads(Path(cli.plan()).read_text())["letters"]) == 3
+    assert ground.counts() == (2_500, 0)

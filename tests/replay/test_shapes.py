@@ -6,7 +6,9 @@ import pytest
 
 from tests.replay import letters
 from tests.replay.fakes import SOURCE, envelope, letter
+from workers.replay import invocation
 from workers.replay.letter import RESTORED
+from workers.replay.parcel import parcel
 from workers.replay.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:webhook-events"
@@ -27,6 +29,9 @@ def judged(golden: letters.Golden, origin: Origin = ORIGIN) -> Standing:
         (letters.bus_record(), "eventbridge-bus", False, ""),
         (letters.scheduled(QUEUE), "scheduler", True, QUEUE),
         (letters.invocation(), "lambda-async", True, ""),
+        (letters.invocation_record(FUNCTION), "lambda-async", True, f"{FUNCTION}:$LATEST"),
+        (('{"requestContext": {"functionArn": "' + FUNCTION + '"}}', {}), "lambda-async", False, ""),
+        (('{"requestContext": {"functionArn": "x"}, "requestPayload": {}}', {}), "lambda-async", False, ""),
         (letters.stream_pointer(), "lambda-stream", True, ""),
         (letters.stream_pointer(by="context"), "pipe-stream", True, ""),
         (letters.notification(), "sns", True, ""),
@@ -113,3 +118,19 @@ def test_an_sns_letter_names_its_subscription_and_warns_of_the_topic() -> None:
 def test_a_stranger_under_our_attribute_name_is_no_envelope(attribute: str) -> None:
     told = judged(("{}", {"fleet-failure": attribute}))
     assert told.shape == "unknown"
+
+
+@pytest.mark.parametrize(
+    "event", ['{"n": 1.50, "big": 123456789012345678901234567890, "u": "\\u00fc"}', "[1,  2]", '"text"', "null"]
+)
+def test_a_failed_invocation_is_sent_with_its_event_to_the_byte(event: str) -> None:
+    body, _ = letters.invocation_record(FUNCTION, event)
+    assert judged((body, {})).error_code == "ValueError"
+    assert parcel(letter(body), shape="lambda-async", plan_id="p").body == event
+    assert parcel(letter(body), shape="lambda-async", plan_id="p", mended="{}").body == "{}"
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"a" 1}', '{"a": 1}', "x", '{"requestPayload": ', "{}", "{" * 5000])
+def test_a_body_without_an_event_inside_is_the_event_itself(body: str) -> None:
+    assert invocation.event(body) == ""
+    assert parcel(letter(body), shape="lambda-async", plan_id="p").body == body

@@ -120,3 +120,11 @@ def test_a_nearly_full_replayed_message_keeps_the_key_longer_than_the_plan() -> 
     dead = letter(delivery("x" * (LARGEST_MESSAGE - room), attributes=note), DEAD, worker="sample", now=NOW)
     told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
     assert ("plan_id" in told, told["idempotency_key"]) == (False, "order-7")
+
+
+def test_the_key_that_the_worker_gives_is_written_down_unless_an_earlier_one_was() -> None:
+    stated = {"idempotency-key": Attribute("String", "producer's")}
+    dead = letter(delivery(attributes=stated), DEAD, worker="sample", now=NOW, key="worker's")
+    assert idempotency_key(dead.body, dead.attributes) == "worker's"
+    again = letter(delivery(dead.body, attributes=dead.attributes), DEAD, worker="sample", now=NOW, key="another")
+    assert idempotency_key(again.body, again.attributes) == "worker's"

@@ -63,7 +63,8 @@ def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) 
 @click.group(
     cls=Lazily,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration.",
+    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq` also "
+    "3 nothing matched, 4 partly done, 5 refused by a rule of safety, 130 interrupted.",
 )
 @click.version_option(package_name="sqs-worker-fleet", prog_name="fleet")
 @click.option(

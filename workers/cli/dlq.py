@@ -13,7 +13,8 @@ from workers.cli.dlq_replay import cancel, replay, resume, status
 
 @click.group(
     short_help="Dead letters: look, group, plan, replay, archive; nothing is lost.",
-    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 nothing matched, 4 partly done, 5 refused, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 nothing matched, 4 partly done, "
+    "5 refused by a rule of safety, 130 interrupted.",
 )
 def dlq() -> None:
     """Dead letters, read, understood and sent back by hand."""

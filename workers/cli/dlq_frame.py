@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -20,14 +20,16 @@ import orjson
 from shared.settings import read
 from workers.cli.command import Command, Failed, env_file_option
 from workers.replay.auditlog import AuditLog, Entry, Outcome
-from workers.replay.catalog import Catalog, NoSuchQueue, QueueInfo, connect
+from workers.replay.catalog import Catalog, NoSuchQueue, QueueInfo, connect, service
 from workers.replay.desk import Desk, Inventory, hidden_for
 from workers.replay.filters import Filters
 from workers.replay.journal import PlanBusy
+from workers.replay.letter import DeadLetter
 from workers.replay.mend import NotMended
 from workers.replay.plan import PlanRefused
 from workers.replay.settings import ReplaySettings
 from workers.replay.shapes import Origin
+from workers.replay.topics import Topics, routed
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
@@ -98,18 +100,25 @@ def until_done(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def looked_through(
-    tools: Desk, queue: str, filters: Filters, *, payload: bool = False
+    tools: Desk,
+    queue: str,
+    filters: Filters,
+    *,
+    payload: bool = False,
+    meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
-    """Read a whole dead-letter queue and give everything back."""
+    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
     info = tools.catalog.queue(queue)
     origin = tools.catalog.origin(info)
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
 
     async def reading() -> Inventory:
         async with tools.open(info, origin) as opened:
-            return await tools.inventory(opened, filters, payload=payload)
+            return await tools.inventory(opened, filters, payload=payload, meet=meet)
 
     found = until_done(reading())
+    if any(each.standing.topic for each in found.views):
+        found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
     if not found.complete:
         say(f"incomplete: {found.scanned} of about {found.expected} letters seen; somebody else holds the others")
     return info, origin, found

@@ -79,18 +79,18 @@ def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_i
 def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
     """Letters of QUEUE, closest to expiry first; never their bodies. `--ids` prints ids alone."""
     _, _, found = looked_through(desk(), queue, filters)
-    told = [view.document(each) for each in found.views]
     if ids == PRINT:
-        for line in told:
-            click.echo(redact.printable(line["id"]))
+        for each in found.views:
+            click.echo(redact.printable(each.id))
     elif as_json:
-        for line in told:
-            print_json(line)
-    elif told:
-        tables.show(tables.letters(told))
+        for each in found.views:
+            print_json(view.document(each))
+    elif found.views:
+        for start in range(0, len(found.views), tables.PAGE):
+            tables.show(tables.letters([view.document(each) for each in found.views[start : start + tables.PAGE]]))
     else:
         say("no letter matches")
-    end(matched=bool(told), complete=found.complete)
+    end(matched=bool(found.views), complete=found.complete)
 
 
 @click.command("show", cls=DlqCommand, short_help="One letter: its reason, and its body redacted.")

@@ -7,6 +7,7 @@ import sys
 import uuid
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -123,13 +124,20 @@ def export(
     """
     why = given_reason(reason)
     tools = desk()
-    info, _, found = looked_through(tools, queue, filters, payload=True)
-    with audited(tools, "export", queue=info.name, reason=why) as entry:
-        entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
-    with click.open_file(output, "wb") as file:
-        for each in found.views:
-            if each.letter is not None:
-                file.write(record.line(each.letter))
+    with TemporaryFile() as spool:  # not in memory: the bodies of a whole queue may be many gigabytes
+        places: dict[str, tuple[int, int]] = {}
+
+        def meet(letter: DeadLetter) -> None:
+            places[letter.id] = (spool.tell(), spool.write(record.line(letter)))
+
+        info, _, found = looked_through(tools, queue, filters, meet=meet)
+        with audited(tools, "export", queue=info.name, reason=why) as entry:
+            entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
+        with click.open_file(output, "wb") as file:
+            for each in found.views:
+                start, size = places[each.id]
+                spool.seek(start)
+                file.write(spool.read(size))
     end(matched=bool(found.views), complete=found.complete)
 
 

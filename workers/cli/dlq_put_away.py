@@ -159,14 +159,13 @@ def purge(
 
 
 def opened_archive(tools: Desk, bucket: str) -> Archive:
-    """The archive's bucket. Raises UsageError where none is named, Refused where the audit bucket would never forget."""
-    own = bucket or tools.settings.dlq_archive_bucket_name
-    name = own or tools.settings.audit_bucket_name
+    """The archive's bucket. Raises UsageError where none is named, Refused where it would never forget."""
+    name = bucket or tools.settings.dlq_archive_bucket_name
     if not name:
         raise click.UsageError("name the archive's bucket with --bucket, or set DLQ_ARCHIVE_BUCKET_NAME")
     place = Archive(service("s3"), bucket=name)
-    if not own and place.is_locked():
-        raise Refused(f"{name} has an object lock and would never forget a letter: set DLQ_ARCHIVE_BUCKET_NAME")
+    if place.is_locked():
+        raise Refused(f"{name} has an object lock and would never forget a letter: choose another bucket")
     return place
 
 

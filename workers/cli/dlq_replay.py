@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
             return cancel_path(file).exists()
 
         try:
-            until_done(running.run(tools, plan, journal, urls=urls, cancelled=cancelled, told=_teller(plan)))
+            with _progress_line(plan) as tell:
+                until_done(running.run(tools, plan, journal, urls=urls, cancelled=cancelled, told=tell))
         finally:
             told = report(plan, journal.progress)
             entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
@@ -210,15 +212,21 @@ def _print(told: dict[str, Any]) -> None:
         click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
 
 
-def _teller(plan: Plan) -> Callable[[Step, Progress], None]:
+@contextmanager
+def _progress_line(plan: Plan) -> Iterator[Callable[[Step, Progress], None]]:
     """One line that renews itself, on a terminal; elsewhere the journal is what tells."""
     terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    begun = False
 
     def tell(step: Step, progress: Progress) -> None:
+        nonlocal begun
         if terminal:
-            line = (
-                f"step {step.number}: {len(progress.sent)} of {len(plan.letters)} sent, {len(progress.returned)} back"
-            )
-            click.echo(f"\r{line}", nl=len(progress.sent) == len(plan.letters), err=True)
+            begun = True
+            sent, back = len(progress.sent), len(progress.returned)
+            click.echo(f"\rstep {step.number}: {sent} of {len(plan.letters)} sent, {back} back", nl=False, err=True)
 
-    return tell
+    try:
+        yield tell
+    finally:
+        if begun:
+            click.echo(err=True)

@@ -15,6 +15,8 @@ from rich.text import Text
 from workers.replay import expiry, redact
 
 WIDE = 180  # columns where nobody's terminal limits them
+PAGE = 500
+"""Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
 
 
 def show(table: Table) -> None:

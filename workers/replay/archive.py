@@ -73,18 +73,22 @@ class Archive:
             self._client.delete_object(Bucket=self._bucket, Key=batch.key)
 
     def batches(self, queue: str, *, archive_id: str = "") -> Iterator[Batch]:
-        """All that is archived of a queue, the oldest archive first."""
+        """All that is archived of a queue, one batch in memory at a time."""
+        for key in self.keys(queue, archive_id=archive_id):
+            yield self.read(key)
+
+    def keys(self, queue: str, *, archive_id: str = "") -> list[str]:
+        """Of all batches of a queue, or of one of its archives."""
         prefix = f"{PREFIX}/{queue}/{archive_id}/" if archive_id else f"{PREFIX}/{queue}/"
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-            for found in page.get("Contents", []):
-                yield self._read(found["Key"])
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def _write(self, key: str, label: Label, letters: Sequence[DeadLetter]) -> None:
         content = orjson.dumps({"version": 1, **asdict(label)}, option=orjson.OPT_APPEND_NEWLINE)
         content += b"".join(record.line(each) for each in letters)
         self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson")
 
-    def _read(self, key: str) -> Batch:
+    def read(self, key: str) -> Batch:
         content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         head, *lines = content.splitlines()
         told = orjson.loads(head)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from shared.delivery import Attribute
 from workers.replay.letter import DeadLetter
 from workers.replay.parcel import Parcel
@@ -120,10 +122,15 @@ class SqsPost:
         return {each.id for each in left.values()}
 
     async def _invoke(self, function: str, parcels: Sequence[Parcel]) -> set[str]:
+        """One by one: what was taken stays taken, also where the next one is refused."""
         client = await self._functions()
+        failed: set[str] = set()
         for each in parcels:
-            await client.invoke(FunctionName=function, InvocationType="Event", Payload=each.body.encode())
-        return set()
+            try:
+                await client.invoke(FunctionName=function, InvocationType="Event", Payload=each.body.encode())
+            except ClientError:
+                failed.add(each.id)
+        return failed
 
 
 async def counted(client: SQSClient, url: str) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def service(name: str) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
+    return boto3.Session().client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
 
 
 class Catalog:
@@ -129,6 +129,14 @@ class Catalog:
             if name.endswith("_QUEUE_URL") and url
         }
         return Origin(info.arn, tuple(self._sources(info)), named)
+
+    def has_function(self, arn: str) -> bool:
+        """Whether Lambda knows it; an identity that may not ask finds out when it invokes."""
+        try:
+            service("lambda").get_function_configuration(FunctionName=arn)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "ResourceNotFoundException"
+        return True
 
     def _sources(self, info: QueueInfo) -> list[str]:
         prefix = info.arn.rpartition(":")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -66,14 +66,20 @@ class Desk:
         async with Clients(self.environment) as clients:
             yield Open(info, origin, SqsBox(await clients.open("sqs"), url=info.url), clients)
 
-    async def inventory(self, opened: Open, filters: Filters, *, payload: bool = False) -> Inventory:
-        """Read the whole queue and give everything back; payloads are dropped unless they are asked for."""
+    async def inventory(
+        self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
+    ) -> Inventory:
+        """Read the whole queue and give everything back; payloads are dropped unless they are asked for, so that what
+        is kept of a letter does not grow with its body. `meet` sees each that matches, once, whole.
+        """
         now = self.now()
 
         def keep(letter: DeadLetter) -> View | None:
             seen = view(letter, retention=opened.info.retention, origin=opened.origin, now=now)
             if not matches(seen, filters):
                 return None
+            if meet is not None:
+                meet(letter)
             return seen if payload else seen.without_payload()
 
         found = await browse(
@@ -125,6 +131,17 @@ class Sights:
     sqs: SQSClient
     ledger: DynamoDBClient | None
     looks: int = 0
+    old: set[str] = field(default_factory=set)
+
+    async def remember(self) -> None:
+        """Before anything is sent: letters with the key of a planned one, which are here and did not come back."""
+        keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
+
+        def look(letter: DeadLetter) -> None:
+            if letter.key in keys and letter.id not in planned:
+                self.old.add(letter.id)
+
+        await self._browse(look)
 
     async def __call__(self, ids: frozenset[str]) -> Sight:
         done = await self._done(ids)
@@ -149,14 +166,17 @@ class Sights:
             lineage = lineage_of(letter)
             if lineage.get("plan_id") == self.plan.plan_id:
                 back.add(str(lineage.get("replayed_from")))
-            elif letter.id not in planned and not lineage and letter.key in by_key:
+            elif letter.id not in planned | self.old and not lineage and letter.key in by_key:
                 back.add(by_key[letter.key])
 
+        await self._browse(look)
+        return frozenset(back & ids)
+
+    async def _browse(self, look: Callable[[DeadLetter], None]) -> None:
         settings = self.desk.settings
         await browse(
             self.opened.box, look, visibility=hidden_for(self.opened.info), last_look=settings.dlq_last_look_seconds
         )
-        return frozenset(back & ids)
 
     async def _done(self, ids: frozenset[str]) -> frozenset[str]:
         """What workers wrote down: `burial.done_mark` of each letter, in the ledger."""

@@ -15,8 +15,8 @@ from workers.replay.view import View
 
 TENANT = frozenset({"tenantId", "tenant_id", "tenant"})
 """How a tenant is called in bodies and attributes."""
-WRAPPERS = ("detail", "data", "NewImage", "OldImage", "Keys", "dynamodb", "payload")
-"""Where bodies keep their content one level deeper: bus events, webhooks, stream records."""
+WRAPPERS = ("detail", "data", "NewImage", "OldImage", "Keys", "dynamodb", "payload", "requestPayload")
+"""Where bodies keep their content one level deeper: bus events, webhooks, stream records, failed invocations."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

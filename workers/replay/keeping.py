@@ -63,8 +63,8 @@ async def throw_away(desk: Desk, opened: Open, views: Sequence[View], taken: Tak
 
 async def fetch_back(archive: Archive, queue: str, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
     """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that."""
-    batches = await asyncio.to_thread(lambda: [*archive.batches(queue, archive_id=archive_id)])
-    for batch in batches:
+    for key in await asyncio.to_thread(archive.keys, queue, archive_id=archive_id):
+        batch = await asyncio.to_thread(archive.read, key)
         failed = await post(arn, [returned(letter) for letter in batch.letters])
         await asyncio.to_thread(archive.replace, batch, [each for each in batch.letters if each.id in failed])
         back.done += [each.id for each in batch.letters if each.id not in failed]

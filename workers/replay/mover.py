@@ -106,10 +106,13 @@ class Replay:
         return int(HELD if self.plan.rate is None else 2 + 1.2 * letters / self.plan.rate)
 
     def _batches(self, letters: Sequence[Planned]) -> Iterator[tuple[str, list[Planned]]]:
-        """In the plan's order, for one destination at a time."""
+        """In the plan's order, for one destination at a time. A function is invoked once for each letter, and each
+        invocation is in the journal before the next: Lambda knows no key by which it could tell a second one.
+        """
         batch: list[Planned] = []
         for each in letters:
-            if batch and (len(batch) == self.pace.batch or each.destination != batch[0].destination):
+            most = 1 if ":lambda:" in each.destination else self.pace.batch
+            if batch and (len(batch) >= most or each.destination != batch[0].destination):
                 yield batch[0].destination, batch
                 batch = []
             batch.append(each)

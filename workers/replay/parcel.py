@@ -11,6 +11,7 @@ import orjson
 from shared.burial import ATTRIBUTE, REPLAY
 from shared.claim_check import unmarked
 from shared.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
+from workers.replay import invocation
 from workers.replay.letter import RESTORED, DeadLetter, lineage_of
 from workers.replay.shapes import ERROR_ATTRIBUTES, Shape
 
@@ -43,13 +44,18 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     attributes = original_attributes(letter, shape)
     if mended is not None:
         attributes = unmarked(attributes)  # the new body is in the message itself
-    body = letter.body if mended is None else mended
+    body = _body(letter, shape) if mended is None else mended
     lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
     marked = {**attributes, REPLAY: Attribute("String", lineage)}
     sized = Parcel(letter.id, body, marked, letter.group, f"{plan_id}-{letter.id}"[:128])
     if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
         return sized
     return Parcel(sized.id, body, attributes, sized.group, sized.deduplication)
+
+
+def _body(letter: DeadLetter, shape: Shape) -> str:
+    """The message that failed: the letter's body, but for a record in which Lambda wrapped it."""
+    return (invocation.event(letter.body) if shape == "lambda-async" else "") or letter.body
 
 
 def copy(letter: DeadLetter) -> Parcel:

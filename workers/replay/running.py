@@ -28,11 +28,17 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
     urls: dict[str, str] = {}
     for destination in plan.destinations:
         if ":lambda:" in destination:
+            if not catalog.has_function(destination):
+                raise PlanRefused(f"the function {destination} is not there; nothing was sent")
             continue
         try:
             target = catalog.queue(arn_name(destination))
         except NoSuchQueue as error:
             raise PlanRefused(f"the destination {arn_name(destination)} is not there; nothing was sent") from error
+        if target.arn != destination:
+            raise PlanRefused(
+                f"the destination {destination} is not {target.arn}, which is the queue of that name here"
+            )
         if target.arn == info.arn:
             raise PlanRefused("the destination is the dead-letter queue itself")
         if target.fifo != info.fifo:
@@ -55,6 +61,8 @@ async def run(
     origin = desk.catalog.origin(info)
     async with desk.open(info, origin) as opened:
         sights = await desk.sights(opened, plan, urls)
+        if plan.canary and not journal.progress.sent:
+            await sights.remember()
 
         async def watched(step: Step) -> Seen:
             sent = frozenset(each.id for each in step.letters) & journal.progress.sent

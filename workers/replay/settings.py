@@ -14,8 +14,8 @@ class ReplaySettings(Settings):
     """All of it may stay unset.
 
     - DLQ_AUDIT_LOG: the hash-chained file that every mutation is appended to.
-    - DLQ_ARCHIVE_BUCKET_NAME: where archived letters go, as objects below `dead-letters/`; else AUDIT_BUCKET_NAME, as
-      long as that has no object lock. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted.
+    - DLQ_ARCHIVE_BUCKET_NAME: where archived letters go, as objects below `dead-letters/`; the stack makes a bucket for
+      them. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted; the stack's bucket forgets after 30.
     - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
     - DLQ_ACTOR: who acts, for the log; else user@host.
     - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
@@ -26,7 +26,6 @@ class ReplaySettings(Settings):
 
     dlq_audit_log: str = ".fleet/dlq-audit.jsonl"
     dlq_archive_bucket_name: str = ""
-    audit_bucket_name: str = ""
     dlq_archive_days: int = Field(default=30, ge=1, le=3650)
     dlq_edit_enabled: bool = False
     dlq_actor: str = ""

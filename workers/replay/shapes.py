@@ -59,7 +59,9 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What can be done with a letter. `destination` is an ARN, or "" where only `--to` can name one."""
+    """What can be done with a letter. `destination` is an ARN, or "" where only `--to` can name one; `topic` is the ARN
+    of the SNS topic that it came through.
+    """
 
     shape: Shape
     replayable: bool
@@ -67,6 +69,7 @@ class Standing:
     why_not: str = ""
     error_code: str = ""
     pointer: Pointer | None = None
+    topic: str = ""
 
 
 def standing(letter: DeadLetter, *, now: datetime, origin: Origin) -> Standing:
@@ -78,7 +81,7 @@ def standing(letter: DeadLetter, *, now: datetime, origin: Origin) -> Standing:
         return _pointer(body, body["DDBStreamBatchInfo"], now)
     if {"failedMessages", "busArn"} <= body.keys() or {"failedMessages", "subscriberArn"} <= body.keys():
         return _from_new_bus(body)
-    return _parked_by_aws(letter, body) or _unknown(body)
+    return _failed_invocation(body) or _parked_by_aws(letter, body) or _unknown(body)
 
 
 TEST_EVENT = "s3:TestEvent is no failure, S3 sent it to test a notification: archive or purge it"
@@ -95,6 +98,21 @@ def _parked_by_aws(letter: DeadLetter, body: Mapping[str, Any]) -> Standing | No
         why = "the letter does not name its function: give it with --to arn:aws:lambda:..."
         return Standing("lambda-async", replayable=True, why_not=why, error_code=letter.text("ErrorCode"))
     return None
+
+
+def _failed_invocation(body: Mapping[str, Any]) -> Standing | None:
+    """The record of an on-failure destination, which names the function; a function's dead-letter queue does not."""
+    match body:
+        case {"requestContext": {"functionArn": str(function), **context}}:
+            failed = body.get("responsePayload")
+            named = failed.get("errorType") if isinstance(failed, dict) else None
+            code = str(named or context.get("condition") or "")
+            if "requestPayload" not in body or not is_reachable(function):
+                why = "the record holds no event, or names no function"
+                return Standing("lambda-async", replayable=False, why_not=why, error_code=code)
+            return Standing("lambda-async", replayable=True, destination=function, error_code=code)
+        case _:
+            return None
 
 
 def _unknown(body: Mapping[str, Any]) -> Standing:
@@ -165,12 +183,13 @@ def _from_new_bus(body: Mapping[str, Any]) -> Standing:
 
 def _from_topic(letter: DeadLetter, body: Mapping[str, Any]) -> Standing:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html: only the unsubscribe link names the
-    subscription, and nothing names its endpoint.
+    subscription, and nothing names its endpoint; `topics.routed` asks SNS for it.
     """
     found = re.search(r"SubscriptionArn=(arn:[^&\s]+)", str(body.get("UnsubscribeURL") or ""))
     told = f" of {arn_name(str(body['TopicArn']))}, subscription {arn_name(found[1])}" if found else ""
     why = f"give the subscription's endpoint{told} with --to; the topic itself would reach every subscriber"
-    return Standing("sns", replayable=True, why_not=why, error_code=letter.text("ErrorCode"))
+    topic = str(body["TopicArn"])
+    return Standing("sns", replayable=True, why_not=why, error_code=letter.text("ErrorCode"), topic=topic)
 
 
 def _pointer(body: Mapping[str, Any], batch: Mapping[str, Any], now: datetime) -> Standing:

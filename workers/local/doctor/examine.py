@@ -27,6 +27,7 @@ NAMES = (
     "EVENT_BUS_NAME",
     "UPLOAD_BUCKET_NAME",
     "AUDIT_BUCKET_NAME",
+    "DLQ_ARCHIVE_BUCKET_NAME",
     "WS_API_ENDPOINT",
     "EMAIL_SENDER",
 )
@@ -102,6 +103,9 @@ async def _stores(environment: Mapping[str, str], clients: Clients) -> list[Chec
         checks.append(await stores.audit_bucket(s3, bucket))
     if bucket := environment.get("CLAIM_CHECK_BUCKET_NAME"):
         checks += await stores.claim_check_bucket(s3, bucket)
+    if bucket := environment.get("DLQ_ARCHIVE_BUCKET_NAME"):
+        days = environment.get("DLQ_ARCHIVE_DAYS", "")
+        checks.append(await stores.dead_letter_bucket(s3, bucket, days=int(days) if days.isdigit() else 30))
     return checks
 
 

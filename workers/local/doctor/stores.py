@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 PREFIX = "session-uploads/"
+LETTERS = "dead-letters/"
 
 BODIES_KEPT = 30
 """Days for which a body in S3 is kept at least: 14 in a queue, 14 as a dead letter, and some to replay it."""
@@ -99,6 +100,35 @@ async def claim_check_bucket(s3: S3Client, name: str) -> list[Check]:
     if min(known) < BODIES_KEPT:
         return [there, Check(lifecycle, "warning", f"objects expire after {min(known)} days", remedy)]
     return [there, Check(lifecycle, "ok", f"objects expire after {min(known)} days")]
+
+
+async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> Check:
+    """The bucket of archived dead letters, and whether it forgets them, but not before `days` are over."""
+    what, variable = "bucket dlq-archive", "DLQ_ARCHIVE_BUCKET_NAME"
+    try:
+        await asked(s3.list_objects_v2(Bucket=name, Prefix=LETTERS, MaxKeys=1))
+    except Trouble as trouble:
+        return fault(what, trouble, variable=variable)
+    try:
+        told: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
+    except Trouble:
+        told = {}
+    kept = [_forgets(rule) for rule in told.get("Rules", [])]
+    after = min((found for found in kept if found is not None), default=None)
+    if after is None:
+        remedy = f"deploy the messaging stack, or give {LETTERS} a lifecycle rule (an emulator may not keep it)"
+        return Check(what, "warning", "it never forgets a letter", remedy)
+    if after < days:
+        remedy = f"set DLQ_ARCHIVE_DAYS to {after} at most, or change the rule"
+        return Check(what, "warning", f"it forgets after {after} days, before DLQ_ARCHIVE_DAYS are over", remedy)
+    return Check(what, "ok", f"forgets after {after} days")
+
+
+def _forgets(rule: Mapping[str, Any]) -> int | None:
+    """The days after which a lifecycle rule removes archived letters, or None where it does not."""
+    prefix = rule.get("Prefix") or rule.get("Filter", {}).get("Prefix") or ""
+    days = rule.get("Expiration", {}).get("Days")
+    return days if rule.get("Status") == "Enabled" and LETTERS.startswith(prefix) else None
 
 
 def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:
