@@ -33,12 +33,12 @@ dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-
 
 test: setup  ## unit, contract and end-to-end tests on the embedded emulator, with coverage
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest -n 2 --dist loadfile -m "not localstack and not slow" $(ARGS)
+	@$(RUN)/coverage run -m pytest -n 3 --dist loadfile -m "not localstack and not slow" $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
 test-slow: setup  ## what waits for a minute's tick, kills a replay a thousand times, or lets a storm blow for a while
-	@$(RUN)/pytest -n 2 --dist load -m "slow and not localstack" $(ARGS)
+	@$(RUN)/pytest -n 3 --dist load -m "slow and not localstack" $(ARGS)
 
 soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)

@@ -10,6 +10,7 @@ from shared.once import KEPT_SECONDS
 from shared.outcome import Later, Reject
 from shared.pipeline import Pipeline
 from shared.worker import Worker
+from tests.fakes import delivery
 from tests.shared.keyed import Stand, at_once, hangs, in_three_seconds, message
 from tests.virtual_time import clock, virtual
 
@@ -162,6 +163,16 @@ def test_an_event_without_a_key_is_buried_and_not_taken_for_every_other_such_eve
         assert await stand.road().travel(message(key=key))
         assert stand.reasons == [("Reject", "the event has no idempotency key")]
         assert stand.ledger.rows == {}
+
+    virtual(story())
+
+
+def test_a_key_that_cannot_be_read_is_as_permanent_as_a_body_that_cannot() -> None:
+    async def story() -> None:
+        stand = Stand(at_once)
+        assert await stand.road().travel(delivery('{"say": "a"}'))
+        assert stand.reasons == [("Reject", "the event's idempotency key cannot be read: KeyError")]
+        assert stand.ran == []
 
     virtual(story())
 
