@@ -37,7 +37,7 @@ test: setup  ## unit, contract and end-to-end tests on the embedded emulator, wi
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
-test-slow: setup  ## what waits for a minute's tick, kills a replay a thousand times, or lets a storm blow for a while
+test-slow: setup  ## what waits for a minute's tick, or kills a replay a thousand times
 	@$(RUN)/pytest -n 3 --dist load -m "slow and not localstack" $(ARGS)
 
 soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
