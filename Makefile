@@ -43,7 +43,7 @@ test-slow: setup  ## what waits for a minute's tick, or kills a replay a thousan
 soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
-bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: two minutes)
+bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: three minutes, printed only)
 	@$(RUN)/python -m tests.bench $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode

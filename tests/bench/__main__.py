@@ -46,8 +46,8 @@ def others(*, quick: bool) -> dict[str, Any]:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]
         found["idle"] = [extras.idle(server, "fleet", seconds=20 if quick else 120)]
-        found["slots"] = [*scaling.slots(server, (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128, 256), say)]
-        found["processes"] = scaling.processes(server, count=2_000 if quick else 8_000, say=say)
+        found["slots"] = [*scaling.slots(server, (1, 16, 256) if quick else (1, 2, 4, 8, 16, 32, 64, 128, 256), say)]
+        found["processes"] = scaling.processes(server, count=5_000 if quick else 8_000, say=say)
         found["proofs"] = [*scaling.proofs(server, count=100 if quick else 300, say=say)]
     counts = (2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)
     with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
