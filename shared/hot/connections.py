@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import aiohttp
 
 KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
+
+
+RACE = 0.25
+"""Seconds after which a name's next address is tried beside the first, as aiohttp does (RFC 8305)."""
 
 
 class NotConnected(Exception):
@@ -79,7 +84,7 @@ class Connections:
                     target.host,
                     target.port,
                     ssl=target.tls,
-                    happy_eyeballs_delay=0.25,
+                    happy_eyeballs_delay=None if _is_address(target.host) else RACE,
                 )
         except OSError as error:  # a time that ran out is one too
             raise NotConnected from error
@@ -173,3 +178,12 @@ class Connection(asyncio.Protocol):
         self.closing = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _is_address(host: str) -> bool:
+    """An address has nothing to race against; asyncio would leave a coroutine behind for it that never ran."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
