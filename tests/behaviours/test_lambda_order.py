@@ -127,7 +127,7 @@ async def test_a_burial_that_is_cut_at_the_deadline_keeps_the_message(stage: Sta
     stage.control.fault("lost", "SendMessage", queues=(stage.dead,), count=1, seconds=30)
     asked, ids = event(stage, "hopeless")
     sandbox = opened(stage, door)
-    assert await door.invokes(sandbox, asked, remaining=1.5) == [ids["hopeless"]]
+    assert await door.invokes(sandbox, asked, remaining=6.0) == [ids["hopeless"]]
     assert [each["body"] for each in stage.left()] == ["hopeless"]
     assert [each["body"] for each in stage.buried()] == ["hopeless"], "doubled at worst, and not lost"
     stage.control.advance(61)
