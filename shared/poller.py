@@ -136,17 +136,12 @@ class Poller:
                 self._start(self._travel(delivery), [delivery])
 
     def _may_still_start(self, delivery: Delivery) -> bool:
-        """What waited for its turn may have lost its lease meanwhile, or be a copy of what was finished meanwhile."""
+        """As `_still_ours`, of what waited for its turn; a lost message of a FIFO group holds back its successors."""
         assert self._turns is not None
-        if self._leases.holds(delivery) and not self._deletes.was_finished(delivery):
+        if self._still_ours(delivery):
             return True
         self._turns.end(delivery)
-        self._slots.give(1)
-        if self._leases.holds(delivery):
-            self._deletes.add(delivery)
-            return False
-        self._leases.drop(delivery)
-        if self._worker.fifo:
+        if self._worker.fifo and not self._leases.holds(delivery):
             self._hold_back(delivery)
         return False
 
@@ -155,7 +150,7 @@ class Poller:
             self._start(self._travel_together(ready), ready)
 
     def _still_ours(self, delivery: Delivery) -> bool:
-        """What was gathered may have lost its lease meanwhile, or be a copy of what was finished meanwhile."""
+        """What waited may have lost its lease meanwhile, or be a copy of what was finished meanwhile."""
         if not self._leases.holds(delivery):
             self._leases.drop(delivery)
         elif self._deletes.was_finished(delivery):
