@@ -100,7 +100,8 @@ def letter(
     key: str = "",
     stored: tuple[str, Mapping[str, Attribute]] | None = None,
 ) -> Letter:
-    """Write the reason on a message. `key` is the one that the worker gives the event, if it gives any; `stored` is what it carries (body, attributes) once its body lies in S3.
+    """Write the reason on a message. `key` is the one that the worker gives the event, if it gives any; `stored` is what
+    the message carries (body, attributes) once its body lies in S3.
 
     Nothing of the original is given up: where all ten attributes are taken, the smallest moves into the envelope
     (`displaced`); where the message is nearly as large as SQS allows, the envelope is shortened. A message that

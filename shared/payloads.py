@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -79,5 +78,6 @@ class S3Payloads:
             return content
 
     def _named(self, content: bytes) -> tuple[str, str]:
-        digest = hashlib.sha256(content).digest()
-        return claim_check.key_of(content, prefix=self._prefix), base64.b64encode(digest).decode()
+        key = claim_check.key_of(content, prefix=self._prefix)
+        digest = bytes.fromhex(key.rpartition("sha256-")[2])  # the key tells it: a large body is hashed once
+        return key, base64.b64encode(digest).decode()
