@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 RUN := .venv/bin
-ENVIRONMENT := $(PYTHON) -m workers.local.environments
+ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
 ARGS ?=
 
 .PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow soak bench e2e-localstack lint fmt types types-infra templates \
@@ -47,7 +47,7 @@ bench: setup-bench  ## measure this runtime against its peers, into docs/perform
 	@$(RUN)/python -m tests.bench $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode
-	@$(RUN)/python -m workers.local.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
+	@$(RUN)/python -m fleet.dev.emulators.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
 
 lint: setup  ## ruff: rules and format
 	@$(RUN)/ruff check .
@@ -73,7 +73,7 @@ cfn-lint: setup-infra
 	@.infra/bin/cfn-lint infra/templates/*.json
 
 bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
-	@$(RUN)/python -m workers.local.bundle build/fleet-lambda.zip
+	@$(RUN)/python -m fleet.dev.bundle build/fleet-lambda.zip
 
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable

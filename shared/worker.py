@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT, Backoff
-from shared.delivery import Delivery
+from shared.message.delivery import Delivery
 
 Event = TypeVar("Event")
 
@@ -51,7 +51,7 @@ class Worker(Generic[Event]):
     - `key`: the idempotency key of an event whose handler has no conditional write of its own; the pipeline then
       claims it in the ledger, keeps what the handler returned there (JSON of at most 32 KiB), and writes it on the
       message's dead letter. Never empty.
-    - `fingerprint`: the text that must not change under one `key`; None takes the body's payload (shared.once.payload).
+    - `fingerprint`: the text that must not change under one `key`; None takes the body's payload (shared.road.once.payload).
       The same key with another fingerprint, once the work is done, is buried and runs nothing.
     - `duplicates`: what becomes of an event whose work somebody else has in hand: `refuse` hides its message for a
       while, `wait` looks at the ledger again and again until the other ends, for one `timeout` at most. A waiting event

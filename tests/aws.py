@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import aioboto3
 import boto3
 
-from workers.local.deploy import session
-from workers.local.emulator import Endpoint
+from fleet.dev.deploy import session
+from fleet.dev.emulators.ministack import Endpoint
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from fleet.dev.deploy import deploy
+from fleet.dev.emulators.ministack import Endpoint, ministack
 from tests import loopback
 from tests.aws import Aws
-from workers.local.deploy import deploy
-from workers.local.emulator import Endpoint, ministack
 
 loopback.stay()
 
@@ -59,5 +59,5 @@ def _logging_as_it_was() -> Iterator[None]:
     if structlog.is_configured():
         structlog.reset_defaults()
         for name, module in [*sys.modules.items()]:
-            if name.startswith(("shared.", "workers.")) and hasattr(module, "log"):
+            if name.startswith(("shared.", "workers.", "fleet.")) and hasattr(module, "log"):
                 vars(module.log).pop("bind", None)

@@ -5,9 +5,10 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.burial import Letter
-from shared.delivery import Attribute, Delivery
-from shared.sqs import BATCH, Message, Refused
+from shared.message.dead_letter import Letter
+from shared.message.delivery import Attribute, Delivery
+from shared.sqs.batches import BATCH, Refused
+from shared.sqs.sender import Message
 
 
 def delivery(body: str = "{}", *, queue: str = "uploads", **fields: object) -> Delivery:

@@ -1,8 +1,8 @@
-"""The ledger in memory, as strict about owners and leases as the table; both sit tests/shared/test_ledger.py."""
+"""The ledger in memory, as strict about owners and leases as the table; both sit tests/shared/road/test_ledger.py."""
 
 from dataclasses import dataclass
 
-from shared.ledger import AlreadyDone, Busy, Claim, Claimed, Reused
+from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Reused
 
 
 @dataclass(slots=True)

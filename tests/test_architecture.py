@@ -1,6 +1,8 @@
 """The import rule and the house style of docs/architecture.md, read from the source itself."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -8,35 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONCERNS = ("audit_archive", "reminder_dispatch", "upload_notification", "webhook_delivery")
+SHIPPED = ("shared", "workers", "fleet")
 
-# Inside shared, from the ground up: a module imports its own floor and those below it. What is not named here stands
-# between the road and its doors, where wiring does.
-GROUND = {"outcome", "delivery", "claim_check", "envelope", "backoff", "settings"}
-FLOORS: tuple[set[str], ...] = (
-    GROUND,
-    {"burial", "settle", "lease", "verdict", "sqs", "telemetry", "ledger", "controls", "hot", "deadlines", "payloads"},
-    {"worker"},
-    {"pipeline", "handling", "once", "slots", "gather", "throttle", "turns", "intake", "invocation"},
-    {"wiring", "health"},
-    {"poller", "lambda_entry"},
-    {"container"},
-)
-
-# Inside a worker: app joins everything, handler is joined by app alone, and what is pure rests on what is pure.
-WORKER_FLOOR = {"handler": 1, "app": 2}
-
-PURE_FILES = {
-    "rules.py",
-    "event.py",
-    "signing.py",
-    "outcome.py",
-    "delivery.py",
-    "envelope.py",
-    "backoff.py",
-    "verdict.py",
-    "claim_check.py",
-}
+PURE_FOLDERS = ("shared/message", "fleet/dead_letters/model")
+PURE_FILES = {"rules.py", "event.py"}
 IMPURE = {
     "aioboto3", "aiobotocore", "aiohttp", "boto3", "botocore", "http", "logging", "opentelemetry", "os", "random",
     "requests", "socket", "structlog", "subprocess", "tenacity", "time", "urllib3",
@@ -79,69 +56,52 @@ def sources(*roots: str) -> tuple[Source, ...]:
     return tuple(Source(path, ast.parse(text), len(text.splitlines())) for path, text in texts)
 
 
-def test_shared_never_imports_workers() -> None:
+def test_imports_go_the_way_that_the_architecture_page_says() -> None:
     guilty = [
-        (source.module, name) for source in sources("shared") for name in source.imports if under(name, "workers")
+        (source.module, name)
+        for source in sources(*SHIPPED)
+        for name in source.imports
+        for folder, ranks in orders()
+        if not may_import(source.module, name, folder, ranks)
     ]
     assert guilty == []
+
+
+def test_every_folder_of_shared_has_its_place_in_the_order() -> None:
+    [ranks] = [ranks for folder, ranks in orders() if folder == "shared"]
+    folders = {path.name for path in (ROOT / "shared").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders - ranks.keys() == set(), "name the folder in docs/architecture.md, where the import rule stands"
 
 
 def test_no_shipped_module_imports_tests_or_infra() -> None:
     guilty = [
         (source.module, name)
-        for source in sources("shared", "workers")
+        for source in sources(*SHIPPED)
         for name in source.imports
         if under(name, "tests") or under(name, "infra")
     ]
     assert guilty == []
 
 
-def test_no_worker_imports_another_or_what_stands_above_the_workers() -> None:
-    guilty = []
-    for concern in CONCERNS:
-        strangers = [f"workers.{other}" for other in (*CONCERNS, "local", "replay", "cli") if other != concern]
-        guilty += [
-            (source.module, name)
-            for source in sources(f"workers/{concern}")
-            for name in source.imports
-            if any(under(name, stranger) for stranger in strangers)
-        ]
-    assert guilty == []
-
-
-def test_inside_a_worker_imports_go_down() -> None:
+def test_no_worker_imports_another() -> None:
+    concerns = {path.name for path in (ROOT / "workers").iterdir() if path.is_dir() and path.name != "__pycache__"}
     guilty = [
         (source.module, name)
-        for concern in CONCERNS
+        for concern in concerns
         for source in sources(f"workers/{concern}")
         for name in source.imports
-        if under(name, f"workers.{concern}") and worker_floor(name) > worker_floor(source.module)
+        if under(name, "workers") and not under(name, f"workers.{concern}")
     ]
     assert guilty == []
 
 
-def test_inside_shared_imports_go_down() -> None:
-    guilty = [
-        (source.module, name)
-        for source in sources("shared")
-        for name in source.imports
-        if under(name, "shared") and shared_floor(name) > shared_floor(source.module)
-    ]
-    assert guilty == []
-
-
-def test_every_module_of_shared_has_its_floor() -> None:
-    known = set().union(*FLOORS)
-    homeless = {
-        source.module
-        for source in sources("shared")
-        if source.module != "shared" and second(source.module) not in known
-    }
-    assert homeless == set(), "name the module in FLOORS, and in docs/architecture.md"
+def test_a_folder_of_more_than_ten_files_wants_a_wing() -> None:
+    folders = Counter(source.path.parent for source in sources(*SHIPPED) if source.path.name[:2] != "__")
+    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 10} == {}
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    every = sources("shared", "workers")
+    every = sources(*SHIPPED)
     modules = {source.module for source in every}
     graph = {
         source.module: {
@@ -174,7 +134,7 @@ def test_importing_reads_no_environment_and_opens_nothing() -> None:
     forbidden = {"environ", "getenv", "open", "Session", "client", "connect", "socket", "run", "Popen", "read_text"}
     guilty = [
         (source.module, node.lineno)
-        for source in sources("shared", "workers")
+        for source in sources(*SHIPPED)
         for node in at_import(source.tree)
         if (isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"})
         or (isinstance(node, ast.Call) and called(node) in forbidden)
@@ -184,24 +144,18 @@ def test_importing_reads_no_environment_and_opens_nothing() -> None:
 
 def test_a_file_is_one_thought_long() -> None:
     long = [
-        (source.module, source.lines)
-        for source in sources("shared", "workers", "infra", "tests")
-        if source.lines > LONGEST_FILE
+        (source.module, source.lines) for source in sources(*SHIPPED, "infra", "tests") if source.lines > LONGEST_FILE
     ]
     assert long == []
 
 
 def test_no_file_hides_behind_a_name_that_says_nothing() -> None:
-    named = {part for source in sources("shared", "workers", "infra", "tests") for part in source.module.split(".")}
+    named = {part for source in sources(*SHIPPED, "infra", "tests") for part in source.module.split(".")}
     assert named & NAMELESS == set()
 
 
 def test_every_file_says_in_a_sentence_what_it_is() -> None:
-    silent = [
-        source.module
-        for source in sources("shared", "workers")
-        if source.tree.body and not ast.get_docstring(source.tree)
-    ]
+    silent = [source.module for source in sources(*SHIPPED) if source.tree.body and not ast.get_docstring(source.tree)]
     assert silent == []
 
 
@@ -209,18 +163,38 @@ def under(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def second(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else ""
+@cache
+def orders() -> tuple[tuple[str, dict[str, int]], ...]:
+    """The import rule of docs/architecture.md: for each folder the rank of each name in it; a higher one may import."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    [block] = re.findall(r"```imports\n(.*?)```", page, flags=re.DOTALL)
+    return tuple(
+        (".".join(folder.relative_to(ROOT).parts), ranked(order))
+        for pattern, _, order in (line.partition(" ") for line in block.splitlines())
+        for folder in ([ROOT] if pattern == "." else ROOT.glob(pattern))
+        if folder.is_dir() and folder.name != "__pycache__"
+    )
 
 
-def shared_floor(name: str) -> int:
-    return next((floor for floor, modules in enumerate(FLOORS) if second(name) in modules), 0)
+def ranked(order: str) -> dict[str, int]:
+    return {name.strip(): rank for rank, tier in enumerate(reversed(order.split(">"))) for name in tier.split(",")}
 
 
-def worker_floor(name: str) -> int:
-    parts = name.split(".")
-    return WORKER_FLOOR.get(parts[2], 0) if len(parts) > 2 else 0
+def may_import(module: str, name: str, folder: str, ranks: dict[str, int]) -> bool:
+    here, there = inside(module, folder), inside(name, folder)
+    if not here or not there or here == there:
+        return True
+    mine, others = ranks.get(here, ranks.get("*")), ranks.get(there, ranks.get("*"))
+    if mine is None or others is None:
+        return True
+    return mine > others or (mine == others == ranks.get("*"))
+
+
+def inside(name: str, folder: str) -> str:
+    """The first part of a dotted name below `folder`; "" where it is not below it."""
+    if not folder:
+        return name.partition(".")[0]
+    return name.removeprefix(f"{folder}.").partition(".")[0] if name.startswith(f"{folder}.") else ""
 
 
 def owner(name: str, modules: set[str]) -> str | None:
@@ -233,11 +207,12 @@ def owner(name: str, modules: set[str]) -> str | None:
 
 def pure() -> list[Source]:
     """The files that promise purity by their name, and everything of ours that they rest on."""
-    every = {source.module: source for source in sources("shared", "workers")}
+    every = {source.module: source for source in sources(*SHIPPED)}
     reached = {
         module: source
         for module, source in every.items()
-        if source.path.name in PURE_FILES and "local" not in source.path.parts
+        if (source.path.name in PURE_FILES and under(module, "workers"))
+        or any(source.path.is_relative_to(ROOT / folder) for folder in PURE_FOLDERS)
     }
     waiting = list(reached.values())
     while waiting:

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shared.delivery import Attribute, Delivery
+from shared.message.delivery import Attribute, Delivery
 from shared.telemetry import names
 from shared.telemetry.flush import Flush
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.intake import Pace
-from shared.lambda_entry import Sandbox
-from shared.lease import Leases
-from shared.pipeline import Pipeline
-from shared.poller import Poller
-from shared.settle import Deletes
-from shared.wiring import App, Clients
+from shared.app import App
+from shared.clients import Clients
+from shared.container.deletes import Deletes
+from shared.container.intake import Pace
+from shared.container.leases import Leases
+from shared.container.poller import Poller
+from shared.lambda_door.entry import Sandbox
+from shared.road.pipeline import Pipeline
 from shared.worker import Worker
 from tests.behaviours.stage import Stage
 from tests.lambda_events import lambda_event
@@ -25,7 +26,7 @@ SHORT = Pace(wait=1, visibility=5, drain=5.0)
 
 
 class ContainerDoor:
-    """What `shared.container` joins, with times as short as a case wants them."""
+    """What `shared.container.process` joins, with times as short as a case wants them."""
 
     name = "container"
 

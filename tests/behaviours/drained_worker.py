@@ -5,9 +5,10 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from shared import container
-from shared.delivery import Delivery
-from shared.wiring import App, Clients
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.message.delivery import Delivery
 from shared.worker import Worker
 from tests.sqs_server.control_client import AsyncControl
 
@@ -31,4 +32,4 @@ async def open_workers(
 APP = App("drained", ("uploads",), open_workers)
 
 if __name__ == "__main__":
-    asyncio.run(container.run(APP, os.environ))
+    asyncio.run(process.run(APP, os.environ))

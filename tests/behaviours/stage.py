@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.delivery import Delivery
+from shared.message.delivery import Delivery
 from shared.worker import Worker
 from tests.sqs_server.checker import Findings, check
 from tests.sqs_server.entries import Entry, read

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from shared.claim_check import MARK, Pointer, key_of
+from shared.clients import Clients
+from shared.message.pointer import MARK, Pointer, key_of
 from shared.outcome import Reject
-from shared.sqs import Message
-from shared.wiring import Clients
+from shared.sqs.sender import Message
 from shared.worker import Batch
 from tests.behaviours.doors import Door
 from tests.behaviours.stage import Stage, failing
 from tests.behaviours.test_retries import MEBIBYTE, reason
-from tests.shared.s3_server import S3Server, s3_server
+from tests.shared.sqs.s3_server import S3Server, s3_server
 from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.intake import Pace
-from shared.poller import Poller
+from shared.container.intake import Pace
+from shared.container.poller import Poller
 from shared.telemetry import logging
 from tests.behaviours.doors import ContainerDoor
 from tests.behaviours.stage import Stage, failing

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.lambda_entry import EveryRecordFailed, Sandbox
+from shared.lambda_door.entry import EveryRecordFailed, Sandbox
 from shared.outcome import Later
 from tests.behaviours.doors import LambdaDoor
 from tests.behaviours.stage import Stage, failing

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from shared.intake import Pace
-from shared.sqs import SqsQueue
+from shared.container.intake import Pace
+from shared.sqs.queue import SqsQueue
 from tests.behaviours.doors import ContainerDoor
 from tests.behaviours.stage import Gate, Stage
 from tests.behaviours.test_intake import words

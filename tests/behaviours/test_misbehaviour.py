@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.delivery import Delivery
+from shared.message.delivery import Delivery
 from shared.outcome import Reject
 from shared.worker import Batch
 from tests.behaviours.doors import Door

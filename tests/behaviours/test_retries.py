@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from shared.backoff import Backoff
-from shared.burial import ATTRIBUTE
-from shared.delivery import Delivery
-from shared.intake import Pace
+from shared.container.intake import Pace
+from shared.message.dead_letter import ATTRIBUTE
+from shared.message.delivery import Delivery
 from shared.outcome import Later, Reject
 from shared.worker import Batch, BatchResult
 from tests.behaviours.doors import ContainerDoor, Door

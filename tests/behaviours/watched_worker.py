@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared import container
-from shared.delivery import Delivery
-from shared.wiring import App, Clients
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.message.delivery import Delivery
 from shared.worker import Worker
 
 
@@ -25,4 +26,4 @@ async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> As
 APP = App("watched", ("uploads", "reminders"), open_workers)
 
 if __name__ == "__main__":
-    asyncio.run(container.run(APP, os.environ))
+    asyncio.run(process.run(APP, os.environ))

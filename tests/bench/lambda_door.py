@@ -44,8 +44,9 @@ def fleet() -> Callable[[dict[str, Any]], Any]:
     from collections.abc import AsyncIterator, Mapping  # noqa: PLC0415  # measured processes import what they use
     from contextlib import asynccontextmanager  # noqa: PLC0415  # measured processes import what they use
 
-    from shared import lambda_entry  # noqa: PLC0415  # measured processes import what they use
-    from shared.wiring import App, Clients  # noqa: PLC0415  # measured processes import what they use
+    from shared.app import App  # noqa: PLC0415  # measured processes import what they use
+    from shared.clients import Clients  # noqa: PLC0415  # measured processes import what they use
+    from shared.lambda_door import entry  # noqa: PLC0415  # measured processes import what they use
     from shared.worker import Worker  # noqa: PLC0415  # measured processes import what they use
 
     async def handle(_nonce: int) -> None:
@@ -58,7 +59,7 @@ def fleet() -> Callable[[dict[str, Any]], Any]:
         yield (Worker(name="bench", queue="orders", decode=lambda each: nonce_of("job", each.body), handle=handle),)
 
     environment = {"ORDERS_QUEUE_URL": "http://127.0.0.1:1/000000000000/orders", "ORDERS_DLQ_URL": "x"}
-    door = lambda_entry.door(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
+    door = entry.door(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
     return lambda given: door(given, context)
 

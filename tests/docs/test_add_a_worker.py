@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import workers
-from shared import container
-from shared.burial import ATTRIBUTE
-from shared.lambda_entry import Sandbox
-from shared.wiring import App
+from shared.app import App
+from shared.container import process
+from shared.lambda_door.entry import Sandbox
+from shared.message.dead_letter import ATTRIBUTE
 from tests.aws import Aws
 from tests.lambda_events import lambda_event
 from tests.waiting import until
@@ -80,7 +80,7 @@ def shop(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 async def test_the_example_adds_points_once_per_order_in_a_container(app: App, shop: Shop) -> None:
-    running = asyncio.create_task(container.run(app, shop.environment))
+    running = asyncio.create_task(process.run(app, shop.environment))
     for order_id in ("o-1", "o-1", "o-2", "o-1"):
         shop.order(order_id)
     shop.order("o-3", customer="nobody")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from shared.burial import letter
-from shared.ledger import AlreadyDone, Reused, judged
+from shared.message.dead_letter import letter
 from shared.outcome import Dead
+from shared.road.ledger import AlreadyDone, Reused, judged
 from tests.fakes import delivery
 from workers.audit_archive.event import decode as audit_event
-from workers.reminder_dispatch import keys, occurrence
+from workers.reminder_dispatch import keys
+from workers.reminder_dispatch.schedule import occurrence
 from workers.upload_notification.event import decode as upload_events
 from workers.upload_notification.rules import OPEN
 from workers.webhook_delivery import items

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from fleet.dev.crew import Crew, Post
+from fleet.dev.deploy import deploy, session
+from fleet.dev.dev import SENDER, Ground, Plan, manned, worker_environment
+from fleet.dev.emulators.ministack import Endpoint, free_port
 from tests.e2e.lambda_door import functions
 from tests.e2e.outside import Outside
-from workers.local.crew import Crew, Post
-from workers.local.deploy import deploy, session
-from workers.local.dev import SENDER, Ground, Plan, manned, worker_environment
-from workers.local.emulator import Endpoint, free_port
 
 QUICK = {
     "AUDIT_BATCH_SECONDS": "0.5",

@@ -7,9 +7,9 @@ from typing import Any
 
 import boto3
 
-from shared.wiring import variable
+from fleet.dev.bundle import bundle
+from shared.clients import variable
 from workers import roster
-from workers.local.bundle import bundle
 
 TIMEOUT = 25
 """Seconds a function may run; each queue's visibility timeout is at least six times that."""

@@ -16,13 +16,13 @@ import aioboto3
 import aiohttp
 import boto3
 
-from shared.burial import ATTRIBUTE
-from shared.wiring import variable
+from fleet.dev.crew import Crew
+from fleet.dev.deploy import session
+from fleet.dev.dev import Ground
+from fleet.dev.stand_ins import server
+from shared.clients import variable
+from shared.message.dead_letter import ATTRIBUTE
 from tests.waiting import until
-from workers.local import stand_ins
-from workers.local.crew import Crew
-from workers.local.deploy import session
-from workers.local.dev import Ground
 
 PATIENCE = 40.0
 """Seconds within which every effect has to come, on two slow cores that run everything at once."""
@@ -131,7 +131,7 @@ class Outside:
     async def browser(self, session_id: str) -> AsyncIterator["Browser"]:
         """A browser that waits on its WebSocket."""
         assert self._client is not None
-        url = f"{self.stand_ins}{stand_ins.GATEWAY}/ws?sessionId={session_id}"
+        url = f"{self.stand_ins}{server.GATEWAY}/ws?sessionId={session_id}"
         async with self._client.ws_connect(url) as socket:
             browser = Browser(socket)
             yield browser
@@ -153,7 +153,7 @@ class Outside:
             "entity": {"S": "endpoint"},
             "tenantId": {"S": tenant},
             "endpointId": {"S": endpoint_id},
-            "url": {"S": f"{self.stand_ins}{stand_ins.WEBHOOKS}{path}"},
+            "url": {"S": f"{self.stand_ins}{server.WEBHOOKS}{path}"},
             "secret": {"S": secret or self.environment["STAND_INS_WEBHOOK_SECRET"]},
             "eventTypes": {"L": [{"S": each} for each in event_types or ("*",)]},
             "enabled": {"BOOL": True},
@@ -173,7 +173,7 @@ class Outside:
 
     async def received(self, path: str) -> list[dict[str, Any]]:
         """What came to the receiver's endpoint, in order."""
-        told = await self._told(f"{stand_ins.WEBHOOKS}/received")
+        told = await self._told(f"{server.WEBHOOKS}/received")
         return [each for each in told if each["endpoint"] == path]
 
     def delivery_row(self, event_id: str, endpoint_id: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Outside:
         self.send("reminder-ticks", json.dumps({"source": "scheduler", "time": moment}))
 
     async def pushes(self, token: str) -> list[dict[str, Any]]:
-        told = await self._told(f"{stand_ins.EXPO}/received")
+        told = await self._told(f"{server.EXPO}/received")
         return [each for each in told if each["to"] == token]
 
     # Watching

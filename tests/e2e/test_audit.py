@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.outside import Outside
-from workers.audit_archive.bucket import S3Bucket
-from workers.audit_archive.verify import verify
+from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.store.bucket import S3Bucket
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 

@@ -14,9 +14,9 @@ import boto3
 import pytest
 from jsonschema import Draft202012Validator
 
+from fleet.dev import env_file
+from fleet.dev.emulators.ministack import Endpoint
 from tests.waiting import until
-from workers.local import env_file
-from workers.local.emulator import Endpoint
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "demo.schema.json").read_text())
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 
 async def fleet(folder: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "workers.cli", *arguments),
+        *(sys.executable, "-m", "fleet.cli", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=folder,

@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
+from fleet import cli
 from shared.settings import Settings, read
 from tests.aws import Aws
-from workers import cli
 from workers.roster import WORKERS
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def test_names_are_the_topologys(aws: Aws) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_a_process_needs_is_given_and_valid(name: str) -> None:
-    module = import_module(WORKERS.get(name, "workers.local.stand_ins"))
+    module = import_module(WORKERS.get(name, "fleet.dev.stand_ins.server"))
     models = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Settings)]
     assert models
     for model in models:

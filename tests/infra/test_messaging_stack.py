@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from fleet.dev.deploy import deploy
+from fleet.dev.emulators.ministack import Endpoint
 from tests.aws import Aws
 from tests.waiting import until
-from workers.local.deploy import deploy
-from workers.local.emulator import Endpoint
 
 pytestmark = pytest.mark.e2e  # so that LocalStack is asked as well
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from fleet.dead_letters.queues.archive import PREFIX
+from fleet.dead_letters.settings import ReplaySettings
 from infra.settings import STAGES
 from tests.infra.template import messaging, raw
-from workers.replay.archive import PREFIX
-from workers.replay.settings import ReplaySettings
 
 DAY = 24 * 3600
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html

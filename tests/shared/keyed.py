@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.backoff import Backoff
-from shared.burial import ATTRIBUTE, Letter
-from shared.delivery import Delivery
-from shared.ledger import Claim
-from shared.pipeline import Pipeline
+from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.delivery import Delivery
+from shared.road.ledger import Claim
+from shared.road.pipeline import Pipeline
 from shared.worker import Worker
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from shared import container
-from shared.delivery import Delivery
-from shared.wiring import App, Clients
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.message.delivery import Delivery
 from shared.worker import Worker
 
 
@@ -37,4 +38,4 @@ def _body(delivery: Delivery) -> str:
 APP = App("sample", ("uploads",), open_workers)
 
 if __name__ == "__main__":
-    asyncio.run(container.run(APP, os.environ))
+    asyncio.run(process.run(APP, os.environ))

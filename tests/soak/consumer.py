@@ -15,11 +15,12 @@ import aioboto3  # noqa: F401  # with the next, imported before the fork: a rest
 import aiobotocore.config  # noqa: F401
 import orjson
 
-from shared import container
+from shared.app import App
 from shared.backoff import Backoff
-from shared.delivery import Delivery
+from shared.clients import Clients
+from shared.container import process
+from shared.message.delivery import Delivery
 from shared.outcome import Later, Reject
-from shared.wiring import App, Clients
 from shared.worker import Worker
 from tests.soak.schedule import LINES, ONCE, WORK, Kind
 from tests.sqs_server.control_client import AsyncControl
@@ -89,7 +90,7 @@ def consume(environment: dict[str, str], log: str) -> None:
     os.dup2(file, sys.stdout.fileno())
     os.dup2(file, sys.stderr.fileno())
     os.environ.update(environment)
-    asyncio.run(container.run(APP, os.environ))
+    asyncio.run(process.run(APP, os.environ))
 
 
 def _die_with_parent() -> None:

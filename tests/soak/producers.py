@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.sqs import Message, NotSent, SqsSender
+from shared.sqs.sender import Message, NotSent, SqsSender
 from tests.soak.schedule import Schedule, Sending
 
 

@@ -22,7 +22,7 @@ class Table:
         self.claims = 0
 
     def ask(self, action: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and answer to one call of shared/ledger.py."""
+        """Status and answer to one call of shared/road/ledger.py."""
         key = asked["Item" if action == "PutItem" else "Key"]["key"]["S"]
         item = self._items.get(key)
         values = asked.get("ExpressionAttributeValues", {})

@@ -6,7 +6,7 @@ from typing import Any
 import aioboto3
 import pytest
 
-from shared.ledger import AlreadyDone, Busy, Claimed, DynamoDbLedger
+from shared.road.ledger import AlreadyDone, Busy, Claimed, DynamoDbLedger
 from tests.soak.table import Table, served
 
 

@@ -11,19 +11,20 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from shared import lambda_entry
+from shared.app import App
+from shared.clients import Clients
+from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.wiring import App, Clients
 from shared.worker import Batch, Worker
-from workers.audit_archive.archive import LEASE, Archive
-from workers.audit_archive.bucket import S3Bucket
-from workers.audit_archive.chain import Chain
-from workers.audit_archive.claims import DynamoDbClaims
+from workers.audit_archive.chain.chain import Chain
 from workers.audit_archive.event import AuditEvent, decode
 from workers.audit_archive.handler import handle_batch
-from workers.audit_archive.personal import Names
-from workers.audit_archive.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.redaction.personal import Names
+from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
 from workers.audit_archive.rules import audit_row
+from workers.audit_archive.store.archive import LEASE, Archive
+from workers.audit_archive.store.bucket import S3Bucket
+from workers.audit_archive.store.claims import DynamoDbClaims
 
 TIMEOUT = 45.0
 """Seconds for one batch; below the lease, so that a claim's owner is dead when others may doubt it."""
@@ -82,4 +83,4 @@ def _token() -> str:
 
 APP = App(name="audit-archive", queues=("audit",), open_workers=open_workers)
 
-lambda_handler = lambda_entry.door(APP)
+lambda_handler = entry.door(APP)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.delivery import Delivery
-from shared.envelope import Image, StreamRecord, document, schedule_tick, stream_record
+from shared.message.delivery import Delivery
+from shared.message.envelope import Image, StreamRecord, document, schedule_tick, stream_record
 from shared.outcome import Reject
 
 

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from pydantic import Field, SecretStr
 
-from shared import lambda_entry
+from shared.app import App
+from shared.clients import Clients
+from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.wiring import App, Clients
 from shared.worker import Batch, Worker
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
@@ -42,8 +43,8 @@ class ReminderSettings(Settings):
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Raises SettingsError."""
     # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
-    from workers.reminder_dispatch import bus, ses
-    from workers.reminder_dispatch.expo import RECIPIENTS, Expo, open_session
+    from workers.reminder_dispatch.channels import bus, ses
+    from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
     from workers.reminder_dispatch.store import DynamoReminders
 
     settings = read(ReminderSettings, environment)
@@ -88,4 +89,4 @@ def _now() -> datetime:
 
 
 APP = App(name=NAME, queues=(TICKS, REMINDERS), open_workers=open_workers)
-lambda_handler = lambda_entry.door(APP)
+lambda_handler = entry.door(APP)

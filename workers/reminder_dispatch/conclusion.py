@@ -8,10 +8,10 @@ from datetime import datetime
 from math import ceil
 from typing import Any, assert_never
 
-from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.keys import due_text
-from workers.reminder_dispatch.occurrence import INDEX, LEASE, Move, Row, Status
 from workers.reminder_dispatch.rules import LONGEST_DELAY, Attempt, end_of, ended, may_resend
+from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
 
 ATTEMPTS = 30
 """Claims of one occurrence before it is given up: with the waits below, about six hours of outage."""

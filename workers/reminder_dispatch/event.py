@@ -8,8 +8,8 @@ from typing import Annotated
 import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from shared.delivery import Delivery
-from shared.envelope import ScheduleTick, Wire, document, schedule_tick
+from shared.message.delivery import Delivery
+from shared.message.envelope import ScheduleTick, Wire, document, schedule_tick
 from workers.reminder_dispatch.keys import Key, due_text, key_of, read_due
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]

@@ -13,14 +13,14 @@ import structlog
 from opentelemetry import metrics
 
 from shared.outcome import Contended, Later
-from shared.sqs import Message, Send
+from shared.sqs.sender import Message, Send
 from shared.worker import BatchResult
-from workers.reminder_dispatch.channel import Answer, Note
+from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
-from workers.reminder_dispatch.occurrence import Content, Status
 from workers.reminder_dispatch.rules import Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
+from workers.reminder_dispatch.schedule.occurrence import Content, Status
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.keys import Key, due_text, event_id, key_of
-from workers.reminder_dispatch.occurrence import (
+from workers.reminder_dispatch.schedule.occurrence import (
     INDEX,
     LEASE,
     Content,
@@ -24,8 +24,8 @@ from workers.reminder_dispatch.occurrence import (
     skipped,
     successor,
 )
-from workers.reminder_dispatch.recurrence import following
-from workers.reminder_dispatch.rule_text import BadRule
+from workers.reminder_dispatch.schedule.recurrence import following
+from workers.reminder_dispatch.schedule.rule_text import BadRule
 
 LEASE_SECONDS = 60
 """How long a claim holds. Longer than the handler's timeout: who still holds the lease is still sending, or dead."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared.envelope import ScheduleTick
-from shared.sqs import Message, Send
+from shared.message.envelope import ScheduleTick
+from shared.sqs.sender import Message, Send
 from shared.worker import BatchResult
 from workers.reminder_dispatch.event import due_body, tick_body
 from workers.reminder_dispatch.keys import SHARDS
-from workers.reminder_dispatch.occurrence import row_key
 from workers.reminder_dispatch.rules import spoiled
-from workers.reminder_dispatch.window import Leave, Queue, Spoil, Window, sort, window_of
+from workers.reminder_dispatch.schedule.occurrence import row_key
+from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders

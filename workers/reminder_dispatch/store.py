@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from workers.reminder_dispatch.keys import Key, bucket, minute_text, read_minute
-from workers.reminder_dispatch.occurrence import Move, Row
+from workers.reminder_dispatch.schedule.occurrence import Move, Row
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

@@ -10,9 +10,10 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from shared import lambda_entry
+from shared.app import App
+from shared.clients import Clients
+from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.wiring import App, Clients
 from shared.worker import Worker
 from workers.upload_notification.bus import EventBridge
 from workers.upload_notification.event import decode
@@ -65,4 +66,4 @@ def counter() -> Count:
 
 
 APP = App(name="upload-notification", queues=("uploads",), open_workers=open_workers)
-lambda_handler = lambda_entry.door(APP)
+lambda_handler = entry.door(APP)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from shared import lambda_entry
+from shared.app import App
+from shared.clients import Clients
+from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.wiring import App, Clients
 from shared.worker import Worker
 from workers.webhook_delivery.bus import EventBus
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
@@ -98,4 +99,4 @@ def _now() -> datetime:
 
 
 APP = App(name="webhook-delivery", queues=("webhook-events", "webhook-deliveries"), open_workers=open_workers)
-lambda_handler = lambda_entry.door(APP)
+lambda_handler = entry.door(APP)

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared.delivery import Delivery
-from shared.envelope import BusEvent, Wire, bus_event
+from shared.message.delivery import Delivery
+from shared.message.envelope import BusEvent, Wire, bus_event
 from shared.outcome import Reject
 
 LONGEST_NAME = 256

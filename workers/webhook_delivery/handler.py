@@ -29,7 +29,7 @@ from typing import Any, Protocol, assert_never
 import structlog
 
 from shared.outcome import Contended, Reject
-from shared.sqs import Message, Send
+from shared.sqs.sender import Message, Send
 from workers.webhook_delivery.event import DeliveryJob, Published
 from workers.webhook_delivery.rules import (
     Again,

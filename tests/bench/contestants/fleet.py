@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared import container
-from shared.delivery import Delivery
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.message.delivery import Delivery
 from shared.telemetry import tracing
-from shared.wiring import App, Clients
 from shared.worker import Worker
 from tests.bench.bodies import QUEUE
 from tests.bench.work import SPANS, Work, keep_metrics, nowhere
@@ -28,7 +29,7 @@ def consume(work: Work) -> None:
         os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = str(SPANS)
         tracing.configure(environment, service="bench", exporter=nowhere())
         keep_metrics()
-    asyncio.run(container.run(app(work), environment))
+    asyncio.run(process.run(app(work), environment))
 
 
 def app(work: Work) -> App:

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 from botocore.credentials import ReadOnlyCredentials
 
-from shared.hot.signer import Signer
+from shared.aws.signer import Signer
 from tests.bench.work import Work
 
 POLLERS = 16

@@ -9,14 +9,14 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from shared.envelope import StreamRecord
-from workers.audit_archive.archive import Archive
-from workers.audit_archive.bucket import Found
-from workers.audit_archive.claims import Claim
-from workers.audit_archive.objects import summary
-from workers.audit_archive.personal import Names
-from workers.audit_archive.redact import HashKey, Redactor
+from shared.message.envelope import StreamRecord
+from workers.audit_archive.redaction.personal import Names
+from workers.audit_archive.redaction.redact import HashKey, Redactor
 from workers.audit_archive.rules import Row, audit_row
+from workers.audit_archive.store.archive import Archive
+from workers.audit_archive.store.bucket import Found
+from workers.audit_archive.store.claims import Claim
+from workers.audit_archive.store.objects import summary
 
 Result = TypeVar("Result")
 

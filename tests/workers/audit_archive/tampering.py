@@ -1,8 +1,8 @@
 """A small archive to tamper with, and the means to do it."""
 
 from tests.workers.audit_archive.fakes import World, row
-from workers.audit_archive.chain import make_digest
-from workers.audit_archive.verify import Verification
+from workers.audit_archive.chain.chain import make_digest
+from workers.audit_archive.chain.verify import Verification
 
 
 async def archive() -> World:

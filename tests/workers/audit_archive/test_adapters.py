@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 
 from tests.aws import Aws
 from tests.workers.audit_archive.fakes import NOON, FakeBucket, FakeClaims
-from workers.audit_archive.bucket import Bucket, Found, S3Bucket
-from workers.audit_archive.claims import KEPT_SECONDS, Claim, Claims, DynamoDbClaims
-from workers.audit_archive.objects import FENCE
 from workers.audit_archive.source import InColdStorage
+from workers.audit_archive.store.bucket import Bucket, Found, S3Bucket
+from workers.audit_archive.store.claims import KEPT_SECONDS, Claim, Claims, DynamoDbClaims
+from workers.audit_archive.store.objects import FENCE
 
 UNTIL = NOON.timestamp() + 60.25
 ODD = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=12/20261121T120000000Z-00000000000000ff.ndjson.gz"

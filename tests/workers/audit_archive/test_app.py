@@ -7,14 +7,14 @@ from pathlib import Path
 import orjson
 import pytest
 
+from shared.clients import Clients
 from shared.settings import SettingsError
-from shared.wiring import Clients
 from tests.aws import Aws
 from tests.fakes import delivery
 from workers.audit_archive.app import APP, open_workers
-from workers.audit_archive.bucket import S3Bucket
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.source import Directory
-from workers.audit_archive.verify import verify
+from workers.audit_archive.store.bucket import S3Bucket
 
 EVENTS = Path(__file__).parents[2] / "events"
 TICK = '{"source":"scheduler","time":"2026-11-21T09:05:00Z"}'

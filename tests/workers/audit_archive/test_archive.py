@@ -10,10 +10,10 @@ import pytest
 
 from shared.outcome import Later
 from tests.workers.audit_archive.fakes import NOON, World, contents, row
-from workers.audit_archive.archive import CLAIMS_AT_ONCE, LEASE, is_fence
-from workers.audit_archive.claims import Claim
-from workers.audit_archive.objects import FENCE, content_hash, pack, summary
 from workers.audit_archive.rules import marker, object_key
+from workers.audit_archive.store.archive import CLAIMS_AT_ONCE, LEASE, is_fence
+from workers.audit_archive.store.claims import Claim
+from workers.audit_archive.store.objects import FENCE, content_hash, pack, summary
 
 Result = TypeVar("Result")
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, PATIENCE, Chain, make_digest
-from workers.audit_archive.digest import digest_key, next_digest
-from workers.audit_archive.objects import pack
+from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, PATIENCE, Chain, make_digest
+from workers.audit_archive.chain.digest import digest_key, next_digest
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import marker, object_key
-from workers.audit_archive.verify import verify
+from workers.audit_archive.store.objects import pack
 
 Result = TypeVar("Result")
 

@@ -8,12 +8,12 @@ from typing import Literal, TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, REDACTOR, World, record
-from workers.audit_archive.archive import LEASE
-from workers.audit_archive.chain import PATIENCE, Chain
+from workers.audit_archive.chain.chain import PATIENCE, Chain
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.rules import audit_row
-from workers.audit_archive.verify import verify
+from workers.audit_archive.store.archive import LEASE
 
 Result = TypeVar("Result")
 Ending = Literal["before", "after"]

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.chain import make_digest
-from workers.audit_archive.digest import digest_key, next_digest, parse, sequence_of
+from workers.audit_archive.chain.chain import make_digest
+from workers.audit_archive.chain.digest import digest_key, next_digest, parse, sequence_of
 
 
 async def test_the_first_digest_names_its_objects_and_no_predecessor() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from shared.envelope import StreamRecord
+from shared.message.envelope import StreamRecord
 from shared.outcome import Later
 from tests.workers.audit_archive.fakes import NOON, REDACTOR, record
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged

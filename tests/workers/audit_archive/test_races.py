@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.archive import LEASE
-from workers.audit_archive.chain import PATIENCE, make_digest
-from workers.audit_archive.verify import verify
+from workers.audit_archive.chain.chain import PATIENCE, make_digest
+from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.store.archive import LEASE
 
 Result = TypeVar("Result")
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.envelope import stream_record
+from shared.message.envelope import stream_record
 from tests.workers.audit_archive.fakes import KEY, REDACTOR
-from workers.audit_archive.personal import FIELDS, Names
-from workers.audit_archive.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.redaction.personal import FIELDS, Names
+from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
 from workers.audit_archive.rules import audit_row, canonical
 
 EVENTS = Path(__file__).parents[2] / "events"

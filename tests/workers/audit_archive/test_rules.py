@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.envelope import Image, StreamRecord, stream_record
+from shared.message.envelope import Image, StreamRecord, stream_record
 from tests.workers.audit_archive.fakes import NOON, REDACTOR, record, row
 from workers.audit_archive.rules import (
     audit_row,

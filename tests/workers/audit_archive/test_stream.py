@@ -4,13 +4,13 @@ from typing import Any
 
 import orjson
 
+from fleet.dev.stand_ins.stream_pipe import pipe_message
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.waiting import until
 from tests.workers.audit_archive.fakes import REDACTOR
 from workers.audit_archive.event import RowChanged, decode
 from workers.audit_archive.rules import audit_row
-from workers.local.stream_pipe import pipe_message
 
 ITEM: dict[str, Any] = {
     "sessionId": {"S": "s-1"},

@@ -8,10 +8,10 @@ import pytest
 
 from tests.workers.audit_archive.fakes import NOON, contents, row
 from tests.workers.audit_archive.tampering import archive, kinds, listed_in, replace
-from workers.audit_archive.digest import digest_key, hash_of
-from workers.audit_archive.objects import pack
+from workers.audit_archive.chain.digest import digest_key, hash_of
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import object_key
-from workers.audit_archive.verify import verify
+from workers.audit_archive.store.objects import pack
 
 STRANGE = object_key(row().partition, at=NOON, token="e" * 16)
 

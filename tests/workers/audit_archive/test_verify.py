@@ -9,11 +9,11 @@ import pytest
 
 from tests.workers.audit_archive.fakes import NOON, FakeBucket, World, row
 from tests.workers.audit_archive.tampering import archive, kinds, listed_in, replace
-from workers.audit_archive.chain import make_digest
-from workers.audit_archive.digest import digest_key
+from workers.audit_archive.chain.chain import make_digest
+from workers.audit_archive.chain.digest import digest_key
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import marker, object_key
 from workers.audit_archive.source import Directory, InColdStorage
-from workers.audit_archive.verify import verify
 
 Result = TypeVar("Result")
 

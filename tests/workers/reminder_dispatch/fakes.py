@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.outcome import Later
-from shared.sqs import Message
+from shared.sqs.sender import Message
 from shared.worker import BatchResult
 from tests.fakes import FakeSender, delivery
-from workers.reminder_dispatch.channel import Accepted, Answer, Note
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Note
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
-from workers.reminder_dispatch.occurrence import Content, Move, Row
+from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.store import Reminders
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from shared.clients import Clients
 from shared.settings import SettingsError
-from shared.wiring import Clients
 from shared.worker import Worker
 from tests.aws import Aws
 from tests.fakes import delivery
@@ -17,8 +17,8 @@ from tests.waiting import until
 from tests.workers.reminder_dispatch.expo_server import ExpoServer
 from tests.workers.reminder_dispatch.fakes import daily, due, row
 from workers.reminder_dispatch.app import APP, DISPATCH_TIMEOUT, open_workers
+from workers.reminder_dispatch.channels.expo import RECIPIENTS
 from workers.reminder_dispatch.event import ReminderDue
-from workers.reminder_dispatch.expo import RECIPIENTS
 from workers.reminder_dispatch.keys import Key
 from workers.reminder_dispatch.rules import LEASE_SECONDS
 from workers.reminder_dispatch.store import DynamoReminders

@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.envelope import bus_event
+from shared.message.envelope import bus_event
 from tests.aws import Aws
 from tests.waiting import until
 from tests.workers.reminder_dispatch.fakes import NOON, due, row
 from tests.workers.reminder_dispatch.test_ses import answering, client_of
-from workers.reminder_dispatch.bus import announce
-from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.bus import announce
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.rules import Attempt, detail_of, judge
 
 

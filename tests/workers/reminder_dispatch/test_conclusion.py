@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, due, row
-from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.conclusion import ATTEMPTS, Conclusion, conclude, without
 from workers.reminder_dispatch.rules import Attempt, judge
 

@@ -9,7 +9,7 @@ import pytest
 from shared.outcome import Later
 from tests.fakes import delivery
 from tests.workers.reminder_dispatch.fakes import NOON, World, daily, due, world
-from workers.reminder_dispatch.channel import Busy
+from workers.reminder_dispatch.channels.channel import Busy
 from workers.reminder_dispatch.event import decode_due
 from workers.reminder_dispatch.rules import LEASE_SECONDS
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.workers.reminder_dispatch.expo_server import ExpoServer, Scripted
 from tests.workers.reminder_dispatch.fakes import PUSHED
-from workers.reminder_dispatch.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
-from workers.reminder_dispatch.expo import COMPRESSED_ABOVE, LARGEST_PAYLOAD, Expo, open_session
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
+from workers.reminder_dispatch.channels.expo import COMPRESSED_ABOVE, LARGEST_PAYLOAD, Expo, open_session
 
 EVENTS = Path(__file__).parents[2] / "events"
 DEAD = Refused("DeviceNotRegistered", dead=True)

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from shared.envelope import ScheduleTick
+from shared.message.envelope import ScheduleTick
 from shared.outcome import Later
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, due, row, world
-from workers.reminder_dispatch.channel import Accepted, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.event import decode_due
 from workers.reminder_dispatch.handler import ChannelMisconfigured
 from workers.reminder_dispatch.keys import due_text, key_of
-from workers.reminder_dispatch.occurrence import Move
 from workers.reminder_dispatch.scan import look
+from workers.reminder_dispatch.schedule.occurrence import Move
 
 DEAD = Refused("DeviceNotRegistered", dead=True)
 

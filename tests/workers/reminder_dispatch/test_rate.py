@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.virtual_time import clock, virtual
-from workers.reminder_dispatch.rate import PER_SECOND, WINDOW, RateCap
+from workers.reminder_dispatch.channels.rate import PER_SECOND, WINDOW, RateCap
 
 
 async def passed(sizes: list[int]) -> list[tuple[float, int]]:

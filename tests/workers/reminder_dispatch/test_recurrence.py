@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from workers.reminder_dispatch.recurrence import Series, following, instants, read_zone
-from workers.reminder_dispatch.rule_text import BadRule
+from workers.reminder_dispatch.schedule.recurrence import Series, following, instants, read_zone
+from workers.reminder_dispatch.schedule.rule_text import BadRule
 
 NEW_YORK, LONDON, LORD_HOWE, APIA = "America/New_York", "Europe/London", "Australia/Lord_Howe", "Pacific/Apia"
 

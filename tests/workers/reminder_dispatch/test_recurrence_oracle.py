@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.reminder_dispatch.recurrence import Series, following, instants
+from workers.reminder_dispatch.schedule.recurrence import Series, following, instants
 
 ZONES = (
     "America/New_York",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workers.reminder_dispatch.rule_text import BadRule, read_rule
+from workers.reminder_dispatch.schedule.rule_text import BadRule, read_rule
 
 
 def test_a_rule_is_read_apart_from_its_ends() -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row
 from workers.reminder_dispatch.keys import Key, due_text, key_of
-from workers.reminder_dispatch.occurrence import plain
 from workers.reminder_dispatch.rules import (
     LEASE_SECONDS,
     Attempt,
@@ -20,6 +19,7 @@ from workers.reminder_dispatch.rules import (
     judge,
     spoiled,
 )
+from workers.reminder_dispatch.schedule.occurrence import plain
 
 NOW = int(NOON.timestamp())
 THIRTY_DAYS = 30 * 86_400

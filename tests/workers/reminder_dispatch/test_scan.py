@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.envelope import ScheduleTick
-from shared.sqs import NotSent
+from shared.message.envelope import ScheduleTick
+from shared.sqs.sender import NotSent
 from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, due, row
 from workers.reminder_dispatch.keys import MINUTE, due_text, shard_of

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, world
-from workers.reminder_dispatch.channel import Refused
+from workers.reminder_dispatch.channels.channel import Refused
 
 TOMORROW = NOON + timedelta(days=1)
 DEAD = Refused("DeviceNotRegistered", dead=True)

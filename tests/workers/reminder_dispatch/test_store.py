@@ -15,7 +15,7 @@ from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row
 from workers.reminder_dispatch import store as store_module
 from workers.reminder_dispatch.keys import MINUTE, Key, shard_of
-from workers.reminder_dispatch.occurrence import Move, Row, read_content, read_series
+from workers.reminder_dispatch.schedule.occurrence import Move, Row, read_content, read_series
 from workers.reminder_dispatch.store import DynamoReminders, Reminders
 
 OCCURRENCE = json.loads((Path(__file__).parents[2] / "events" / "reminder-occurrence.json").read_text())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.workers.reminder_dispatch.fakes import NOON, row
 from workers.reminder_dispatch.keys import MINUTE
-from workers.reminder_dispatch.window import (
+from workers.reminder_dispatch.schedule.window import (
     CATCH_UP,
     FIRST_LOOK,
     LOOK_AHEAD,

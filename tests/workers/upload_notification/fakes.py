@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.envelope import padded_sequencer
+from shared.message.envelope import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
 from workers.upload_notification.handler import handle

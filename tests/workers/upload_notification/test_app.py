@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from shared.clients import Clients
 from shared.outcome import Later
 from shared.settings import SettingsError
-from shared.wiring import Clients
 from shared.worker import Worker
 from tests.aws import Aws
 from tests.fakes import delivery

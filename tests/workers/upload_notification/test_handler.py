@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.outcome import Dead, Later, Reject, Retry
-from shared.verdict import judge
+from shared.road.verdict import judge
 from tests.workers.upload_notification.fakes import (
     NOON,
     FakeSessions,

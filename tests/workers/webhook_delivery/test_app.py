@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from shared.clients import Clients
 from shared.settings import SettingsError, read
-from shared.wiring import Clients
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.lambda_events import FakeContext

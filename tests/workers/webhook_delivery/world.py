@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.outcome import Later
-from shared.sqs import Message
+from shared.sqs.sender import Message
 from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import Clock, FakeBus, FakePost, FakeStore
 from workers.webhook_delivery.event import DeliveryJob, delivery_job

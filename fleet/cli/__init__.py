@@ -1,0 +1,89 @@
+"""The command line, `fleet`: each command lives in a module of its own, imported only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """Where a command is, and the line that `fleet --help` prints without importing it."""
+
+    place: str
+    short_help: str
+
+
+COMMANDS = {
+    "run": Entry("fleet.cli.run:run", "Run one worker until it is told to stop."),
+    "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
+    "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
+    "doctor": Entry("fleet.cli.doctor:doctor", "Check endpoint, credentials and every resource; say what to do."),
+    "archive": Entry("fleet.cli.archive:archive", "Verify the audit archive, or write its next digest."),
+    "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
+    "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),
+    "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
+    "resume": Entry("fleet.cli.controls:resume", "End a pause."),
+    "limit": Entry("fleet.cli.controls:limit", "Change a running worker's concurrency or rate."),
+    "stand-ins": Entry("fleet.cli.dev.stand_ins:stand_ins", "Serve what emulators lack (development only)."),
+}
+
+
+class Lazily(click.Group):
+    """A group that knows its commands by name and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature, here and below
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
+
+
+def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) -> None:
+    if shell is None:
+        return
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.BadParameter(f"no completion for {shell}: bash, zsh and fish have one")
+    click.echo(found(fleet, {}, "fleet", "_FLEET_COMPLETE").source())
+    ctx.exit()
+
+
+@click.group(
+    cls=Lazily,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq` also "
+    "3 nothing matched, 4 partly done, 5 refused by a rule of safety, 130 interrupted.",
+)
+@click.version_option(package_name="sqs-worker-fleet", prog_name="fleet")
+@click.option(
+    "--show-completion",
+    is_flag=False,
+    flag_value="bash",
+    metavar="SHELL",
+    is_eager=True,
+    expose_value=False,
+    callback=_show_completion,
+    help="Print the completion script for bash (or zsh, fish), to be sourced.",
+)
+def fleet() -> None:
+    """A fleet of SQS workers: reminders, webhooks, uploads and audit.
+
+    Workers are configured by environment variables alone; `fleet dev` writes a complete set to .fleet/dev.env.
+    """
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    fleet(prog_name="fleet")

@@ -1,0 +1,81 @@
+"""What every command shares: expected faults become one line on stderr and an exit code; variables may come from a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fleet.dev import env_file
+from shared.settings import SettingsError
+from shared.telemetry import logging
+
+FAILED, MISCONFIGURED = 1, 2
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose faults are told as `told_briefly` tells them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with told_briefly():
+            return super().invoke(ctx)
+
+
+class Failed(click.ClickException):
+    """The thing itself failed."""
+
+    exit_code = FAILED
+
+
+class Misconfigured(click.ClickException):
+    """The environment or an option cannot be right."""
+
+    exit_code = MISCONFIGURED
+
+
+@contextmanager
+def told_briefly() -> Iterator[None]:
+    """Turn the faults a user can mend into words; a bug keeps its traceback. Log lines go to stderr: stdout is for data."""
+    logging.configure("warning", stream=sys.stderr.buffer)  # a door that serves configures it anew
+    try:
+        yield
+    except SettingsError as error:
+        raise Misconfigured(str(error)) from error
+    except ClientError as error:
+        raise Failed(f"AWS refused: {error}") from error
+    except BotoCoreError as error:
+        raise Failed(f"AWS cannot be asked: {error}") from error
+
+
+def env_file_option(command: Decorated) -> Decorated:
+    """Give a command `--env-file`."""
+    return click.option(
+        "--env-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_load,
+        expose_value=False,
+        is_eager=True,
+        help="Read variables from this file, such as .fleet/dev.env; those that are set already win.",
+    )(command)
+
+
+def _load(_: click.Context, __: click.Parameter, path: Path | None) -> None:
+    """Add the file to this process's environment, where boto looks for its own variables; what is set already wins."""
+    if path is None:
+        return
+    try:
+        given = env_file.read(path)
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise click.BadParameter(f"{path}: {error}") from error
+    for name, value in given.items():
+        os.environ.setdefault(name, value)

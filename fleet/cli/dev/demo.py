@@ -1,0 +1,118 @@
+"""`fleet demo`: the story, its progress on stderr and its end on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fleet.cli.command import FAILED
+from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
+from fleet.dev.demo.play import TUNING, Direction, play
+from fleet.dev.demo.tables import rendered
+from fleet.dev.dev import Ground, Plan, grounded, manned
+from workers import roster
+
+if TYPE_CHECKING:
+    from fleet.dev.demo.board import Board
+    from fleet.dev.demo.report import Report
+
+NOBODY = "none"
+REFRESH = 0.1
+
+words = Console(stderr=True, highlight=False)
+
+
+@click.command(cls=LocalCommand, short_help="Tell the fleet's whole story with real files, and check every effect.")
+@where_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document (schema demo, version 1).")
+@click.option(
+    "--kill",
+    type=click.Choice([*roster.WORKERS, NOBODY]),
+    default="audit-archive",
+    show_default=True,
+    help="The worker to kill with -9 while it has messages in hand.",
+)
+@click.option(
+    "--within",
+    type=click.FloatRange(min=1),
+    default=180.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="In which every effect must come, or be named as missing.",
+)
+def demo(*, endpoint: str | None, project: str, stage: str, as_json: bool, kill: str, within: float) -> None:
+    """Tell the fleet's whole story with real files, and check every effect.
+
+    Starts a fleet as `fleet dev` does, uploads files of several sizes and odd names while browsers wait at real
+    WebSockets, sends webhooks to three customers, reminders in three time zones and one malformed message, kills a
+    worker at work, and verifies the audit archive. Ends with 1 and the name of every effect that did not come.
+
+    At an --endpoint, nobody else may be reading the queues of this project and stage.
+    """
+    with tempfile.TemporaryDirectory(prefix="fleet-demo-") as folder:
+        plan = Plan(endpoint=endpoint, project=project, stage=stage, home=Path(".fleet/demo"), tuning=TUNING)
+        direction = Direction(None if kill == NOBODY else kill, within, Path(folder))
+        with sigterm_leaves_in_order(), grounded(plan, words.print) as ground:
+            told = until_signalled(_tell(plan, ground, direction))
+    sys.exit(tell(told, as_json=as_json))
+
+
+def tell(told: Report, *, as_json: bool) -> int:
+    """Print the report on stdout and what is missing on stderr; answer the exit code."""
+    if as_json:
+        click.echo(orjson.dumps(told.document(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        console = Console(highlight=False)
+        for part in rendered(told):
+            console.print(part)
+    for name in told.missing:
+        click.echo(f"missing: {name}", err=True)
+    return 0 if told.ok else FAILED
+
+
+async def _tell(plan: Plan, ground: Ground, direction: Direction) -> Report:
+    async with manned(plan, ground, words.print) as fleet:
+        words.print("telling the story")
+        with _Bars() as show:
+            told = await play(fleet, direction, show=show)
+        words.print("draining")
+        return told
+
+
+class _Bars:
+    """One bar for each group of effects, as long as the block runs; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=words, disable=not words.is_terminal)
+        self._drawing: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Callable[[Board], None]:
+        self._progress.start()
+        return self._show
+
+    def __exit__(self, *_error: object) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+        self._progress.stop()
+
+    def _show(self, board: Board) -> None:
+        self._drawing = asyncio.create_task(self._draw(board))
+
+    async def _draw(self, board: Board) -> None:
+        tasks = {}
+        while True:
+            for group, (come, expected) in board.progress().items():
+                if group not in tasks:
+                    tasks[group] = self._progress.add_task(group, total=expected)
+                self._progress.update(tasks[group], completed=come, total=expected)
+            await asyncio.sleep(REFRESH)

@@ -1,0 +1,212 @@
+"""What the `fleet dlq` commands share: their options, exit codes, the road to the queue, and the audit record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import orjson
+
+from fleet.cli.command import Command, Failed, env_file_option
+from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
+from fleet.dead_letters.body_check import NotMended
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.plan.plan import PlanRefused
+from fleet.dead_letters.model.shapes import Origin
+from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo, connect, service
+from fleet.dead_letters.queues.topics import Topics, routed
+from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
+from fleet.dead_letters.replay.journal import PlanBusy
+from fleet.dead_letters.settings import ReplaySettings
+from shared.settings import read
+
+NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+
+class Refused(click.ClickException):
+    """A rule of safety forbids it."""
+
+    exit_code = REFUSED
+
+
+class DlqCommand(Command):
+    """A command whose faults become one line and an exit code; a closed pipe is none of them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (PlanRefused, PlanBusy, NotMended) as error:
+            raise Refused(str(error)) from error
+        except NoSuchQueue as error:
+            raise Failed(str(error)) from error
+        except BrokenPipeError:
+            with suppress(OSError):  # the interpreter flushes once more at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            say("interrupted")
+            sys.exit(INTERRUPTED)
+
+
+def output_options(command: Decorated) -> Decorated:
+    """`--json`, `--no-color`, `--no-input` and `--env-file`."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON: one document, or one line for each item."),
+        click.option(
+            "--no-color", is_flag=True, expose_value=False, callback=_colourless, is_eager=True, help="No colour."
+        ),
+        click.option("--no-input", is_flag=True, help="Never ask; refuse instead."),
+        env_file_option,
+    ):
+        command = option(command)
+    return command
+
+
+def mutation_options(command: Decorated) -> Decorated:
+    """`--reason` and `--yes`."""
+    command = click.option("--reason", help="Why; kept in the audit log. Required to act.")(command)
+    return click.option("--yes", is_flag=True, help="Act. Without it, only tell what would be done.")(command)
+
+
+def desk() -> Desk:
+    """The tools, from this process's environment."""
+    return Desk(read(ReplaySettings, os.environ), Catalog(connect(), os.environ), os.environ, time.time)
+
+
+def until_done(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run to the end; SIGINT and SIGTERM let it give back what it holds first."""
+
+    async def cancellable() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return asyncio.run(cancellable())
+
+
+def looked_through(
+    tools: Desk,
+    queue: str,
+    filters: Filters,
+    *,
+    payload: bool = False,
+    meet: Callable[[DeadLetter], None] | None = None,
+) -> tuple[QueueInfo, Origin, Inventory]:
+    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
+    info = tools.catalog.queue(queue)
+    origin = tools.catalog.origin(info)
+    say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
+
+    async def reading() -> Inventory:
+        async with tools.open(info, origin) as opened:
+            return await tools.inventory(opened, filters, payload=payload, meet=meet)
+
+    found = until_done(reading())
+    if any(each.standing.topic for each in found.views):
+        found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
+    if not found.complete:
+        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; somebody else holds the others")
+    return info, origin, found
+
+
+def end(*, matched: bool, complete: bool) -> NoReturn:
+    """The exit code of a look."""
+    sys.exit(PARTLY if not complete else 0 if matched else NOTHING)
+
+
+def say(words: str) -> None:
+    """One line on stderr."""
+    click.echo(words, err=True)
+
+
+def print_json(told: Mapping[str, Any]) -> None:
+    """One line on stdout."""
+    click.echo(orjson.dumps(told).decode())
+
+
+def given_reason(reason: str | None) -> str:
+    """Raises UsageError (exit 2) where there is none."""
+    if not reason or not reason.strip():
+        raise click.UsageError("--reason is required: it goes to the audit log")
+    return reason.strip()
+
+
+def can_ask(*, no_input: bool) -> bool:
+    return not no_input and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+@dataclass
+class Record:
+    """What a command fills in for its audit record while it works."""
+
+    queue: str = ""
+    outcome: Outcome = "done"
+    ids: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    plan_id: str = ""
+
+
+@contextmanager
+def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[Record]:
+    """Append one record when the mutation has ended, also where it was refused or failed."""
+    record, note = Record(queue), ""
+    if not _log(tools).is_sound_at_its_end():
+        raise Refused(f"the audit log {tools.settings.dlq_audit_log} is damaged: see `fleet audit verify`")
+    try:
+        yield record
+    except (Refused, PlanRefused, PlanBusy, NotMended) as error:
+        record.outcome, note = "refused", str(error)
+        raise
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        record.outcome = "interrupted"
+        raise
+    except BaseException as error:
+        record.outcome, note = "failed", type(error).__name__
+        raise
+    finally:
+        enter(tools, command, record, reason=reason, note=note)
+
+
+def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:
+    """Append one record to the audit log."""
+    _log(tools).append(
+        Entry(
+            command=command,
+            queue=record.queue,
+            reason=reason,
+            outcome=record.outcome,
+            who=tools.settings.actor,
+            ids=record.ids,
+            counts=record.counts,
+            plan_id=record.plan_id,
+            note=note,
+            digests=record.digests,
+        )
+    )
+
+
+def _log(tools: Desk) -> AuditLog:
+    return AuditLog(
+        Path(tools.settings.dlq_audit_log), now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds")
+    )
+
+
+def _colourless(_: click.Context, __: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's signature
+    if given:
+        os.environ["NO_COLOR"] = "1"

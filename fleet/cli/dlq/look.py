@@ -1,0 +1,182 @@
+"""`fleet dlq ls, groups, list, show`: looks that change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fleet.cli.command import Failed
+from fleet.cli.dlq import tables
+from fleet.cli.dlq.filters import PRINT, filter_options
+from fleet.cli.dlq.frame import (
+    DlqCommand,
+    audited,
+    desk,
+    end,
+    given_reason,
+    looked_through,
+    output_options,
+    print_json,
+    say,
+)
+from fleet.dead_letters.model import groups as grouping
+from fleet.dead_letters.model import record, redaction, view
+from fleet.dead_letters.model.expiry import is_soon
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.view import View
+from fleet.dead_letters.queues.catalog import QueueInfo
+from fleet.dead_letters.replay.inventory import Desk
+from shared.message.dead_letter import ATTRIBUTE
+
+
+@click.command("ls", cls=DlqCommand, short_help="Every dead-letter queue: how full, how old, disappears in.")
+@click.argument("queues", nargs=-1)
+@click.option("--quick", is_flag=True, help="Counts only; do not read the letters.")
+@output_options
+def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -> None:
+    """Every dead-letter queue of the fleet and of its account, or those named.
+
+    Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
+    """
+    tools = desk()
+    infos = [tools.catalog.queue(each) for each in queues] if queues else tools.catalog.dead_letter_queues()
+    told, complete = [], True
+    for info in infos:
+        line, whole = _queue(tools, info, quick=quick)
+        told.append(line)
+        complete = complete and whole
+    if as_json:
+        for line in told:
+            print_json(line)
+    else:
+        tables.show(tables.queues(told))
+    end(matched=bool(told), complete=complete)
+
+
+@click.command("groups", cls=DlqCommand, short_help="Letters grouped by worker and error.")
+@click.argument("queue")
+@filter_options
+@output_options
+def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
+    """Letters of QUEUE (a name, URL or ARN), grouped by worker and fingerprint."""
+    _, _, found = looked_through(desk(), queue, filters)
+    told = [grouping.document(each) for each in grouping.grouped(found.views)]
+    if as_json:
+        for line in told:
+            print_json(line)
+    elif told:
+        tables.show(tables.groups(told))
+    else:
+        say("no letter matches")
+    end(matched=bool(told), complete=found.complete)
+
+
+@click.command("list", cls=DlqCommand, short_help="Letters, one per line.")
+@click.argument("queue")
+@filter_options
+@output_options
+def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
+    """Letters of QUEUE, closest to expiry first; never their bodies. `--ids` prints ids alone."""
+    _, _, found = looked_through(desk(), queue, filters)
+    if ids == PRINT:
+        for each in found.views:
+            click.echo(redaction.printable(each.id))
+    elif as_json:
+        for each in found.views:
+            print_json(view.document(each))
+    elif found.views:
+        for start in range(0, len(found.views), tables.PAGE):
+            tables.show(tables.letters([view.document(each) for each in found.views[start : start + tables.PAGE]]))
+    else:
+        say("no letter matches")
+    end(matched=bool(found.views), complete=found.complete)
+
+
+@click.command("show", cls=DlqCommand, short_help="One letter: its reason, and its body redacted.")
+@click.argument("queue")
+@click.argument("letter_id", metavar="ID")
+@click.option("--reveal", is_flag=True, help="Print body and attributes as they are; needs --reason, and is recorded.")
+@click.option("--reason", help="Why the content has to be seen.")
+@output_options
+def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+    """One letter of QUEUE. Without --reveal, values that are no plain identifiers stay hidden."""
+    why = given_reason(reason) if reveal else ""
+    tools = desk()
+    info, each, complete = one(tools, queue, letter_id)
+    told = _shown(each)
+    if reveal:
+        with audited(tools, "show --reveal", queue=info.name, reason=why) as entry:
+            entry.ids = [each.id]
+            entry.counts = {"revealed": 1}
+        assert each.letter is not None
+        told |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
+    if as_json:
+        print_json(told)
+    else:
+        _print(told)
+    end(matched=True, complete=complete)
+
+
+def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]:
+    """The letter of this id, with its payload. Raises Failed where it is not there."""
+    info, _, found = looked_through(tools, queue, Filters(ids=frozenset({letter_id})), payload=True)
+    if not found.views:
+        raise Failed(f"there is no letter {letter_id} in {info.name}: `fleet dlq list {info.name}` lists them")
+    return info, found.views[0], found.complete or bool(found.views)
+
+
+def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any], bool]:
+    told: dict[str, Any] = {
+        "version": 1,
+        "queue": info.name,
+        "url": info.url,
+        "visible": info.visible,
+        "in_flight": info.in_flight,
+        "retention_s": int(info.retention),
+        "oldest_sent_at": None,
+        "expires_in_s": None,
+        "expires_soon": False,
+        "groups": None,
+    }
+    if quick or not info.visible + info.in_flight:
+        return told | {"groups": 0 if not quick else None}, True
+    _, _, found = looked_through(tools, info.url, Filters())
+    told["groups"] = len(grouping.grouped(found.views))
+    if found.views:
+        oldest = found.views[0]
+        told |= {
+            "oldest_sent_at": view.instant(oldest.sent_at),
+            "expires_in_s": round(oldest.expires_in),
+            "expires_soon": is_soon(oldest.expires_in),
+        }
+    return told, found.complete
+
+
+def _shown(each: View) -> dict[str, Any]:
+    letter = each.letter
+    assert letter is not None
+    return {
+        **view.document(each),
+        "reason": letter.written(ATTRIBUTE) or None,
+        "attributes": redaction.attributes(letter.attributes),
+        "body": redaction.body(letter.body),
+        "body_in_s3": redaction.stored(letter),
+    }
+
+
+def _print(told: dict[str, Any]) -> None:
+    for name, value in told.items():
+        if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
+            continue
+        click.echo(f"{name}: {redaction.printable(str(value))}")
+    for section in ("reason", "attributes"):
+        for name, value in (told[section] or {}).items():
+            if name == ATTRIBUTE and told["reason"]:
+                continue
+            click.echo(f"{section}.{redaction.printable(str(name))}: {redaction.printable(str(value))}")
+    if stored := told["body_in_s3"]:
+        click.echo(
+            f"body in S3: {stored['bytes']} bytes at s3://{stored['bucket']}/{stored['key']}; here is its pointer"
+        )
+    click.echo(f"body:\n{redaction.printable(told['body'])}")

@@ -1,0 +1,220 @@
+"""`fleet dlq edit, export, import`: bodies mended, by hand or by a script."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from fleet.cli.command import Failed
+from fleet.cli.dlq.filters import filter_options
+from fleet.cli.dlq.frame import (
+    PARTLY,
+    DlqCommand,
+    Record,
+    Refused,
+    audited,
+    can_ask,
+    desk,
+    end,
+    given_reason,
+    looked_through,
+    mutation_options,
+    output_options,
+    print_json,
+    say,
+    until_done,
+)
+from fleet.cli.dlq.look import one
+from fleet.cli.dlq.plan import destination, frozen, told, write
+from fleet.cli.dlq.put_away import opened_archive
+from fleet.dead_letters import body_check as mending
+from fleet.dead_letters import putting_away
+from fleet.dead_letters.model import record
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
+from fleet.dead_letters.model.plan.draft import draft
+from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.queues.removal import Taken
+
+if TYPE_CHECKING:
+    from fleet.dead_letters.model.view import View
+    from fleet.dead_letters.replay.inventory import Desk
+
+DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
+
+
+@click.command("edit", cls=DlqCommand, short_help="Send one letter with a mended body; off by default.")
+@click.argument("queue")
+@click.argument("letter_id", metavar="ID")
+@click.option(
+    "--body-file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="The new body; `-` is stdin. Else $EDITOR opens.",
+)
+@click.option("--to", default="", metavar="QUEUE|ARN", help="Instead of where it came from.")
+@click.option(
+    "--bucket", default="", metavar="NAME", help="Where the original is archived; else DLQ_ARCHIVE_BUCKET_NAME."
+)
+@mutation_options
+@output_options
+def edit(
+    *,
+    queue: str,
+    letter_id: str,
+    body_file: Path | None,
+    to: str,
+    bucket: str,
+    yes: bool,
+    reason: str | None,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Mend the body of one letter and send the copy under a new id. The original is archived first.
+
+    Attributes are locked. The body must be what the worker of its queue reads.
+    """
+    tools = desk()
+    if not tools.settings.dlq_edit_enabled:
+        with audited(tools, "edit", queue=queue, reason=reason or "") as entry:
+            entry.ids = [letter_id]
+            raise Refused(DISABLED)
+    why = given_reason(reason) if yes else ""
+    info, each, _ = one(tools, queue, letter_id)
+    assert each.letter is not None
+    body = _new_body(each.letter, body_file, no_input=no_input)
+    arn = destination(tools, info, to) or each.standing.destination
+    with audited(tools, "edit", queue=info.name, reason=why) if yes else nullcontext(Record()) as entry:
+        entry.ids = [each.id]
+        if ":sqs:" not in arn:
+            raise Refused(each.standing.why_not or "its destination is not known: name it with --to")
+        known = mending.check(body, queue=arn_name(arn))
+        entry.digests = {"before": each.digest, "after": sha256(body)}
+        if yes:
+            _mended(tools, info.url, each, body, arn=arn, bucket=bucket, reason=why, entry=entry)
+    if as_json:
+        print_json(
+            {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known, **entry.digests}
+        )
+    else:
+        click.echo(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
+        if not known:
+            say("no worker of the fleet reads that queue: the body was checked to be JSON, no more")
+
+
+@click.command("export", cls=DlqCommand, short_help="Letters as JSON lines, to the byte; bodies are not redacted.")
+@click.argument("queue")
+@filter_options
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="The file; stdout by default."
+)
+@click.option("--reason", help="Why; kept in the audit log.")
+@output_options
+def export(
+    *, queue: str, filters: Filters, ids: str | None, output: str, reason: str | None, as_json: bool, no_input: bool
+) -> None:
+    """Write the letters of QUEUE that match, one JSON object per line, and leave them where they are.
+
+    Bodies come as they are, so this needs a reason and is recorded. Mend `body` with any script, then `import`.
+    """
+    why = given_reason(reason)
+    tools = desk()
+    with TemporaryFile() as spool:  # not in memory: the bodies of a whole queue may be many gigabytes
+        places: dict[str, tuple[int, int]] = {}
+
+        def meet(letter: DeadLetter) -> None:
+            places[letter.id] = (spool.tell(), spool.write(record.line(letter)))
+
+        info, _, found = looked_through(tools, queue, filters, meet=meet)
+        with audited(tools, "export", queue=info.name, reason=why) as entry:
+            entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
+        with click.open_file(output, "wb") as file:
+            for each in found.views:
+                start, size = places[each.id]
+                spool.seek(start)
+                file.write(spool.read(size))
+    end(matched=bool(found.views), complete=found.complete)
+
+
+@click.command("import", cls=DlqCommand, short_help="A plan from exported lines whose bodies were mended.")
+@click.argument("queue")
+@click.argument("file", type=click.File("rb"))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The plan file.")
+@click.option("--to", metavar="QUEUE|ARN", default="", help="Send all of them there.")
+@output_options
+def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool, no_input: bool) -> None:
+    """Freeze the letters of FILE (from `export`) in a plan, with the bodies that FILE gives them.
+
+    Nothing is sent: look at the plan with `fleet dlq replay`. Changed bodies must be what their worker reads.
+    """
+    tools = desk()
+    given = _records(file.read().splitlines())
+    info, _, found = looked_through(tools, queue, Filters(ids=frozenset(given)))
+    arn = destination(tools, info, to)
+    mended = {each.id: given[each.id].body for each in found.views if given[each.id].digest != each.digest}
+    if mended and not tools.settings.dlq_edit_enabled:
+        raise Refused(DISABLED)
+    drafted = draft(found.views, to=arn, mended=mended)
+    for each in drafted.planned:
+        if each.mended is not None:
+            mending.check(each.mended, queue=arn_name(each.destination))
+    if not drafted.planned:
+        raise Refused("none of these letters is in the queue and can be replayed: no plan was written")
+    made = frozen(tools, info, drafted, Filters(ids=frozenset(given)))
+    write(output, made)
+    told(made, drafted, output, as_json=as_json)
+    for name in sorted(set(given) - {each.id for each in found.views}):
+        say(f"left out: {name} is not in {info.name}")
+    sys.exit(PARTLY if len(drafted.planned) < len(given) or not found.complete else 0)
+
+
+def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: str, reason: str, entry: Record) -> None:
+    info = tools.catalog.queue(url)
+    target = tools.catalog.queue(arn_name(arn))
+    edit_id = uuid.uuid4().hex
+    entry.plan_id = edit_id
+    place = opened_archive(tools, bucket)
+    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason))
+    origin = tools.catalog.origin(info)
+
+    async def work() -> Taken:
+        async with tools.open(info, origin) as opened:
+            post = await tools.post(opened, {arn: target.url})
+            return await putting_away.mend(tools, opened, each, body, edit_id=edit_id, stored=stored, post=post, to=arn)
+
+    taken = until_done(work())
+    entry.counts = {"planned": 1, **taken.counts()}
+    if not taken.done:
+        entry.outcome = "failed"
+        raise Failed(f"{each.id} was no longer there; nothing was sent")
+
+
+def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> str:
+    if body_file is not None:
+        text = sys.stdin.read() if os.fspath(body_file) == "-" else body_file.read_text()
+        return text.removesuffix("\n")
+    if stored_body(letter) is not None:
+        raise click.UsageError("its body is in S3 (see `fleet dlq show`): fetch it, mend it, give it with --body-file")
+    if not can_ask(no_input=no_input):
+        raise click.UsageError("give the new body with --body-file: there is no terminal for an editor")
+    edited = click.edit(letter.body, extension=".json")
+    if edited is None or edited.removesuffix("\n") == letter.body:
+        raise Refused("nothing was changed")
+    return edited.removesuffix("\n")
+
+
+def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
+    found: dict[str, DeadLetter] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            letter = record.read(line)
+        except ValueError as error:
+            raise Failed(f"line {number} is no record of a letter") from error
+        found[letter.id] = letter
+    return found

@@ -1,0 +1,177 @@
+"""`fleet dlq plan`: a selection frozen in a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.cli.dlq.filters import filter_options
+from fleet.cli.dlq.frame import (
+    PARTLY,
+    DlqCommand,
+    Refused,
+    desk,
+    end,
+    looked_through,
+    output_options,
+    print_json,
+    say,
+)
+from fleet.dead_letters.model import redaction
+from fleet.dead_letters.model.expiry import spelled
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.plan import plan as planning
+from fleet.dead_letters.model.plan.draft import Draft, draft
+from fleet.dead_letters.model.plan.plan import Plan
+from fleet.dead_letters.queues.catalog import NoSuchQueue
+from fleet.dead_letters.replay import move_task
+from fleet.dead_letters.replay.journal import folded, is_held, journal_path
+from fleet.dead_letters.replay.mover import is_done
+
+if TYPE_CHECKING:
+    from fleet.dead_letters.queues.catalog import QueueInfo
+    from fleet.dead_letters.replay.inventory import Desk
+
+
+@click.command("plan", cls=DlqCommand, short_help="Freeze a selection of letters in a file, to be replayed.")
+@click.argument("queue")
+@filter_options
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The plan file.")
+@click.option("--to", metavar="QUEUE|ARN", default="", help="Send all of them there, instead of where they came from.")
+@click.option("--keep", is_flag=True, help="Send copies and leave the originals; needs --to.")
+@click.option("--rate", type=click.FloatRange(min=0.01, max=3000), help="At most so many letters per second.")
+@click.option("--canary", metavar="N,N", default="", help="Send so many first, and wait for their verdict: 1,5,20.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a verdict may take.",
+)
+@click.option(
+    "--via",
+    type=click.Choice(["fleet", "aws"]),
+    default="fleet",
+    show_default=True,
+    help="Who moves: this tool, or SQS's own redrive where it can do all that is asked.",
+)
+@output_options
+def plan(
+    *,
+    queue: str,
+    filters: Filters,
+    ids: str | None,
+    output: Path,
+    to: str,
+    keep: bool,
+    rate: float | None,
+    canary: str,
+    watch: float,
+    via: planning.Via,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Freeze the letters of QUEUE that match: ids, body digests, destinations, rate and canary.
+
+    Sends nothing. Letters that cannot be replayed are listed with the reason, and left out.
+    """
+    if keep and not to:
+        raise click.UsageError("--keep needs --to: a copy in the source queue would be handled twice")
+    sizes = _canary(canary)
+    tools = desk()
+    info, origin, found = looked_through(tools, queue, filters)
+    if not found.views:
+        say("no letter matches: no plan was written")
+        end(matched=False, complete=found.complete)
+    arn = destination(tools, info, to)
+    drafted = draft(found.views, to=arn)
+    if not drafted.planned:
+        if as_json:
+            print_json({"version": 1, "plan_id": None, "planned": 0, "refused": drafted.refusals()})
+        raise Refused(f"none of {len(found.views)} letters can be replayed: {drafted.refused[0][1]}")
+    made = frozen(tools, info, drafted, filters, keep=keep, rate=rate, canary=sizes, watch=watch, via=via)
+    if via == "aws" and (
+        why := move_task.objections(found.views, filters, origin, to=arn, plan=made, unfiltered=found.scanned)
+    ):
+        raise Refused("SQS's redrive cannot do this: " + "; ".join(why))
+    write(output, made)
+    told(made, drafted, output, as_json=as_json)
+    sys.exit(PARTLY if drafted.refused or not found.complete else 0)
+
+
+def destination(tools: Desk, info: QueueInfo, given: str) -> str:
+    """The ARN that `--to` means. A queue that is not there is planned all the same: the dry run refuses it."""
+    if not given or given.startswith("arn:"):
+        return given
+    try:
+        return tools.catalog.queue(given).arn
+    except NoSuchQueue as error:
+        say(f"warning: {error}")
+        return f"{info.arn.rpartition(':')[0]}:{given.rpartition('/')[2]}"
+
+
+def write(output: Path, made: Plan) -> None:
+    """All of it or nothing; a plan that was begun and not finished is not overwritten. Raises Refused."""
+    if output.exists():
+        try:
+            old = planning.read(output.read_bytes())
+        except planning.PlanRefused:
+            raise Refused(f"{output} is there and is no plan: choose another name") from None
+        journal = journal_path(output, old.plan_id)
+        if is_held(output) or (journal.exists() and not is_done(old, folded(journal.read_bytes()))):
+            raise Refused(
+                f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
+            )
+    fresh = output.with_name(f"{output.name}.new")
+    fresh.write_bytes(planning.write(made))
+    fresh.replace(output)
+
+
+def told(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:
+    """What was planned, on stdout."""
+    if as_json:
+        left_out = {"letters", "schema"}
+        summary = {name: value for name, value in planning.document(made).items() if name not in left_out}
+        print_json(
+            {"version": 1, "file": os.fspath(output), **summary, "late": made.late, "refused": drafted.refusals()}
+        )
+    else:
+        click.echo(f"{len(made.letters)} letters of {made.place.queue} planned in {output}")
+        for arn in made.destinations:
+            click.echo(f"  to {redaction.printable(arn)}")
+        click.echo(f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {output}")
+        if made.via == "aws":
+            click.echo(f"  by SQS's own redrive: {move_task.LIMITS}")
+    for each, why in drafted.refused:
+        say(f"left out: {each.id} ({each.standing.shape}): {redaction.printable(why)}")
+    if made.late:
+        say(f"warning: {made.late} letters disappear before their turn comes: raise --rate")
+
+
+def frozen(tools: Desk, info: QueueInfo, drafted: Draft, filters: Filters, **options: Any) -> Plan:
+    """A plan of these letters, made here and now."""
+    return Plan(
+        plan_id=uuid.uuid4().hex,
+        created_at=round(time.time(), 3),
+        author=tools.settings.actor,
+        place=tools.catalog.place(info),
+        letters=drafted.planned,
+        filters=filters.document(),
+        **options,
+    )
+
+
+def _canary(given: str) -> tuple[int, ...]:
+    if not given:
+        return ()
+    try:
+        return planning.canary_sizes(given)
+    except ValueError as error:
+        raise click.BadParameter("write numbers of letters, such as 1,5,20", param_hint="--canary") from error

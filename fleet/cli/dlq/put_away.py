@@ -1,0 +1,221 @@
+"""`fleet dlq archive, restore, purge`: letters out of the queue, and back."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.cli.dlq.filters import filter_options
+from fleet.cli.dlq.frame import (
+    NOTHING,
+    PARTLY,
+    DlqCommand,
+    Refused,
+    audited,
+    can_ask,
+    desk,
+    end,
+    given_reason,
+    looked_through,
+    mutation_options,
+    output_options,
+    print_json,
+    say,
+    until_done,
+)
+from fleet.dead_letters import putting_away
+from fleet.dead_letters.model import view
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.queues.archive import Archive
+from fleet.dead_letters.queues.catalog import QueueInfo, service
+from fleet.dead_letters.queues.removal import Taken
+
+if TYPE_CHECKING:
+    from fleet.dead_letters.model.shapes import Origin
+    from fleet.dead_letters.replay.inventory import Desk, Inventory
+
+bucket_option = click.option("--bucket", metavar="NAME", default="", help="The archive; else DLQ_ARCHIVE_BUCKET_NAME.")
+
+
+@click.command("archive", cls=DlqCommand, short_help="Put letters away in S3; a dry run until --yes.")
+@click.argument("queue")
+@filter_options
+@bucket_option
+@mutation_options
+@output_options
+def archive(
+    *,
+    queue: str,
+    filters: Filters,
+    ids: str | None,
+    bucket: str,
+    yes: bool,
+    reason: str | None,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Put the letters of QUEUE that match away: stored first, deleted after. `restore` brings them back."""
+    why = given_reason(reason) if yes else ""
+    tools = desk()
+    info, origin, found = looked_through(tools, queue, filters)
+    if not found.views or not yes:
+        _dry("archive", info, found, as_json=as_json)
+    archive_id = uuid.uuid4().hex
+    with audited(tools, "archive", queue=info.name, reason=why) as entry:
+        entry.ids, entry.plan_id = [each.id for each in found.views], archive_id
+        place = opened_archive(tools, bucket)
+        taken = Taken()
+        stored = putting_away.Stored(place, putting_away.label(tools, info.name, archive_id, why))
+
+        async def work() -> None:
+            async with tools.open(info, origin) as opened:
+                await putting_away.put_away(tools, opened, found.views, stored, taken)
+
+        try:
+            until_done(work())
+        finally:
+            entry.counts = {"planned": len(found.views), **taken.counts()}
+            entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
+    _told("archived", taken, as_json=as_json, archive_id=archive_id, bucket=place.bucket)
+
+
+@click.command("restore", cls=DlqCommand, short_help="Bring archived letters back; lists them until --yes.")
+@click.argument("queue")
+@click.option("--archive-id", default="", metavar="ID", help="One archive only.")
+@bucket_option
+@mutation_options
+@output_options
+def restore(
+    *, queue: str, archive_id: str, bucket: str, yes: bool, reason: str | None, as_json: bool, no_input: bool
+) -> None:
+    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew."""
+    why = given_reason(reason) if yes else ""
+    tools = desk()
+    info = tools.catalog.queue(queue)
+    place = opened_archive(tools, bucket)
+    if not yes:
+        _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
+    with audited(tools, "restore", queue=info.name, reason=why) as entry:
+        entry.plan_id = archive_id
+        back = putting_away.Restored()
+        origin = tools.catalog.origin(info)
+
+        async def work() -> None:
+            async with tools.open(info, origin) as opened:
+                post = await tools.post(opened, {info.arn: info.url})
+                await putting_away.fetch_back(place, info.name, info.arn, post, archive_id=archive_id, back=back)
+
+        try:
+            until_done(work())
+        finally:
+            entry.ids, entry.counts = back.done, {"restored": len(back.done), "failed": len(back.failed)}
+            entry.outcome = "partly" if back.failed else "done"
+    if as_json:
+        print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed)})
+    else:
+        click.echo(f"{len(back.done)} letters restored to {info.name}")
+    sys.exit(PARTLY if back.failed else 0 if back.done else NOTHING)
+
+
+@click.command("purge", cls=DlqCommand, short_help="Delete letters for good; only with the queue's name typed.")
+@click.argument("queue")
+@filter_options
+@click.option("--confirm", metavar="NAME", default="", help="The queue's name once more.")
+@mutation_options
+@output_options
+def purge(
+    *,
+    queue: str,
+    filters: Filters,
+    ids: str | None,
+    confirm: str,
+    yes: bool,
+    reason: str | None,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Delete the letters of QUEUE that match, for good. What arrives meanwhile stays. `archive` is the way back."""
+    tools = desk()
+    if not yes:
+        info, _, found = looked_through(tools, queue, filters)
+        _dry("purge", info, found, as_json=as_json)
+    info = tools.catalog.queue(queue)
+    with audited(tools, "purge", queue=info.name, reason=reason or "") as entry:
+        _confirm(info, confirm, no_input=no_input)
+        why = given_reason(reason)
+        assert why
+        info, origin, found = looked_through(tools, queue, filters)
+        entry.ids = [each.id for each in found.views]
+        taken = Taken()
+        try:
+            _thrown_away(tools, info, origin, found, taken)
+        finally:
+            entry.counts = {"planned": len(found.views), **taken.counts()}
+            entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
+    _told("purged", taken, as_json=as_json)
+
+
+def opened_archive(tools: Desk, bucket: str) -> Archive:
+    """The archive's bucket. Raises UsageError where none is named, Refused where it would never forget."""
+    name = bucket or tools.settings.dlq_archive_bucket_name
+    if not name:
+        raise click.UsageError("name the archive's bucket with --bucket, or set DLQ_ARCHIVE_BUCKET_NAME")
+    place = Archive(service("s3"), bucket=name)
+    if place.is_locked():
+        raise Refused(f"{name} has an object lock and would never forget a letter: choose another bucket")
+    return place
+
+
+def _thrown_away(tools: Desk, info: QueueInfo, origin: Origin, found: Inventory, taken: Taken) -> None:
+    async def work() -> None:
+        async with tools.open(info, origin) as opened:
+            await putting_away.throw_away(tools, opened, found.views, taken)
+
+    until_done(work())
+
+
+def _confirm(info: QueueInfo, confirm: str, *, no_input: bool) -> None:
+    if not confirm and can_ask(no_input=no_input):
+        confirm = click.prompt(f"Type the queue's name to delete its letters ({info.name})", err=True)
+    if confirm != info.name:
+        raise Refused(f"nothing was deleted: give --confirm {info.name}")
+
+
+def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None:
+    if as_json:
+        ids = [each.id for each in found.views]
+        print_json({"version": 1, "dry_run": True, "queue": info.name, "planned": len(ids), "ids": ids})
+    elif found.views:
+        click.echo(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
+    else:
+        say("no letter matches")
+    end(matched=bool(found.views), complete=found.complete)
+
+
+def _told(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
+    told: dict[str, Any] = {"version": 1, "dry_run": False, **taken.counts(), **more}
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
+        for name in taken.gone:
+            say(f"{name} was no longer there")
+    sys.exit(PARTLY if taken.gone or taken.left else 0)
+
+
+def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:
+    labels = [batch.label for batch in place.batches(info.name, archive_id=archive_id)]
+    for each in labels:
+        left = each.expires_at - now
+        if as_json:
+            print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
+        else:
+            until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
+            click.echo(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
+    if not as_json:
+        say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
+    sys.exit(0 if labels else NOTHING)

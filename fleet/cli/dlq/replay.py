@@ -1,0 +1,232 @@
+"""`fleet dlq replay, resume, cancel, status`: a plan carried out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fleet.cli.dlq.frame import (
+    PARTLY,
+    DlqCommand,
+    Record,
+    Refused,
+    audited,
+    desk,
+    enter,
+    given_reason,
+    mutation_options,
+    output_options,
+    print_json,
+    say,
+    until_done,
+)
+from fleet.dead_letters.model.expiry import spelled
+from fleet.dead_letters.model.plan import plan as planning
+from fleet.dead_letters.model.plan.plan import Plan, Step
+from fleet.dead_letters.queues.catalog import connect
+from fleet.dead_letters.replay import journal as journals
+from fleet.dead_letters.replay import move_task, run
+from fleet.dead_letters.replay.inventory import Desk
+from fleet.dead_letters.replay.journal import Journal, Progress, cancel_path, journal_path
+from fleet.dead_letters.replay.mover import is_done, report
+
+plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@click.command("replay", cls=DlqCommand, short_help="Carry out a plan; a dry run until --yes.")
+@plan_file
+@mutation_options
+@output_options
+def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+    """Send the letters of a plan back, and delete each one after it was sent.
+
+    Without --yes nothing is sent: the plan, its destinations and its place are checked, and counts are printed.
+    """
+    if not yes:
+        _dry(file, as_json=as_json)
+        return
+    why, tools = given_reason(reason), desk()
+    with audited(tools, "replay", queue="", reason=why) as entry:
+        plan = planning.read(file.read_bytes())
+        if journal_path(file, plan.plan_id).exists():
+            if is_done(plan, _progress(file, plan)):
+                raise Refused("this plan was carried out: make a new one for what came since")
+            raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
+        _filled(entry, plan)
+        told = _carried_out(tools, file, plan, entry, why)
+    _finish(plan, told, as_json=as_json)
+
+
+@click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
+@plan_file
+@mutation_options
+@output_options
+def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+    """Go on where the journal ends. What was sent is never sent again. The reason of the replay holds on."""
+    tools = desk()
+    with audited(tools, "resume", queue="", reason=reason or "the replay goes on") as entry:
+        plan = planning.read(file.read_bytes())
+        _filled(entry, plan)
+        if "bad" in _progress(file, plan).verdicts.values():
+            raise Refused("a canary came back: find out why, and make a new plan for the rest")
+        cancel_path(file).unlink(missing_ok=True)
+        told = _carried_out(tools, file, plan, entry, reason or "the replay goes on")
+    _finish(plan, told, as_json=as_json)
+
+
+@click.command("cancel", cls=DlqCommand, short_help="Stop a replay within two seconds; `resume` goes on.")
+@plan_file
+@mutation_options
+@output_options
+def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+    """Tell the runner of this plan to stop. What it has sent stays sent."""
+    why, tools = given_reason(reason), desk()
+    with audited(tools, "cancel", queue="", reason=why) as entry:
+        plan = planning.read(file.read_bytes())
+        _filled(entry, plan)
+        entry.ids = []
+        cancel_path(file).touch()
+    say(
+        "told to stop" if journals.is_held(file) else "nobody is at work on this plan; it stays as it is until `resume`"
+    )
+    if as_json:
+        print_json(_status(file, plan))
+
+
+@click.command("status", cls=DlqCommand, short_help="How far a plan is.")
+@plan_file
+@output_options
+def status(*, file: Path, as_json: bool, no_input: bool) -> None:
+    """How far a plan is, from its journal alone."""
+    told = _status(file, planning.read(file.read_bytes()))
+    if as_json:
+        print_json(told)
+    else:
+        _print(told)
+
+
+def _dry(file: Path, *, as_json: bool) -> None:
+    tools, plan = desk(), planning.read(file.read_bytes())
+    run.checked(tools.catalog, plan)
+    told = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
+    told["destinations"] = list(plan.destinations)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"would {'copy' if plan.keep else 'send'} {told['remaining']} letters of {plan.place.queue}")
+    for arn in plan.destinations:
+        click.echo(f"  to {arn}")
+    click.echo(f"  rate {plan.rate or 'unlimited'}, canary {','.join(map(str, plan.canary)) or 'none'}")
+    click.echo(f"  estimate {spelled(max(plan.estimate, 60))}; act with --yes --reason ...")
+
+
+def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
+    _, urls = run.checked(tools.catalog, plan)
+    if plan.via == "aws":
+        return _by_aws(plan, entry)
+    with journals.opened(file, plan.plan_id, now=time.time) as journal:
+        _note_begin(tools, plan, reason, journal)
+
+        def cancelled() -> bool:
+            return cancel_path(file).exists()
+
+        try:
+            with _progress_line(plan) as tell:
+                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, told=tell))
+        finally:
+            told = report(plan, journal.progress)
+            entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
+            entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
+        return {**told, "dry_run": False, "running": False, "cancelled": cancelled()}
+
+
+def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
+    """Both before the first send: a runner that is killed leaves no other trace of who began."""
+    begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
+    enter(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
+    journal.begin(tools.settings.actor, reason)
+
+
+def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
+    client = connect()
+    to = plan.destinations[0] if len(plan.destinations) == 1 else ""  # each back to its own
+    say(move_task.LIMITS)
+    move_task.start(client, plan, to=to)
+    task = move_task.follow(client, plan, sleep=time.sleep)
+    moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
+    entry.counts = {"planned": len(plan.letters), "sent": moved}
+    entry.outcome = "done" if task.get("Status") == "COMPLETED" else "partly"
+    told = {**report(plan, Progress()), "sent": moved, "deleted": moved, "remaining": max(0, len(plan.letters) - moved)}
+    return {**told, "dry_run": False, "running": False, "cancelled": task.get("Status") == "CANCELLED"}
+
+
+def _filled(entry: Record, plan: Plan) -> None:
+    entry.queue, entry.plan_id = plan.place.queue, plan.plan_id
+    entry.ids = [each.id for each in plan.letters]
+
+
+def _is_all_well(plan: Plan, progress: Progress) -> bool:
+    return is_done(plan, progress) and not (progress.gone or progress.skipped or progress.returned)
+
+
+def _status(file: Path, plan: Plan) -> dict[str, Any]:
+    return {
+        **report(plan, _progress(file, plan)),
+        "dry_run": False,
+        "running": journals.is_held(file),
+        "cancelled": cancel_path(file).exists(),
+    }
+
+
+def _progress(file: Path, plan: Plan) -> Progress:
+    path = journal_path(file, plan.plan_id)
+    return journals.folded(path.read_bytes()) if path.exists() else Progress()
+
+
+def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+    else:
+        _print(told)
+    ended = not any(told[name] for name in ("failed", "gone", "skipped", "returned", "remaining"))
+    if told["sent"] != told["deleted"] and not plan.keep:
+        say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
+        ended = False
+    if told["remaining"] and not told["cancelled"] and not told["returned"]:
+        say("what remains may be in other hands, such as a killed runner's, for a minute; then `fleet dlq resume`")
+    sys.exit(0 if ended else PARTLY)
+
+
+def _print(told: dict[str, Any]) -> None:
+    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "returned", "remaining")
+    click.echo("  ".join(f"{name} {told[name]}" for name in names))
+    for step in told["steps"]:
+        what = f"canary, verdict {step['verdict'] or 'open'}" if step["canary"] else "the rest"
+        click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
+
+
+@contextmanager
+def _progress_line(plan: Plan) -> Iterator[Callable[[Step, Progress], None]]:
+    """One line that renews itself, on a terminal; elsewhere the journal is what tells."""
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    begun = False
+
+    def tell(step: Step, progress: Progress) -> None:
+        nonlocal begun
+        if terminal:
+            begun = True
+            sent, back = len(progress.sent), len(progress.returned)
+            click.echo(f"\rstep {step.number}: {sent} of {len(plan.letters)} sent, {back} back", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if begun:
+            click.echo(err=True)

@@ -1,0 +1,1 @@
+"""What a dead letter is and what a person may ask of it: pure."""

@@ -1,0 +1,129 @@
+"""One dead letter as it was received, and the reason written on it; pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.message import dead_letter, pointer
+from shared.message.delivery import Attribute
+from shared.message.envelope import document
+from shared.message.pointer import Pointer
+from shared.outcome import Reject
+
+RESTORED = "fleet-restored"
+"""The attribute that keeps DeadLetterQueueSourceArn on a letter that was archived and restored, as JSON text."""
+
+OURS = frozenset({dead_letter.ATTRIBUTE, dead_letter.REPLAY, RESTORED})
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""."""
+
+    id: str
+    body: str = field(repr=False)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict, repr=False)
+    sent_at: float = 0.0
+    receives: int = 1
+    moved_from: str = ""
+    group: str = ""
+    receipt_handle: str = field(default="", repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the body's UTF-8, in hex."""
+        return sha256(self.body)
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: what was written down, or derived by the rule of `dead_letter.idempotency_key`."""
+        return dead_letter.idempotency_key(self.body, self.attributes)
+
+    def text(self, name: str) -> str:
+        """The text of a message attribute, or "" where there is none."""
+        found = self.attributes.get(name)
+        return found.text or "" if found is not None else ""
+
+    def written(self, name: str) -> dict[str, Any]:
+        """The JSON object in an attribute; empty where there is none, or where it is not JSON."""
+        try:
+            opened = orjson.loads(self.text(name))
+        except ValueError:
+            return {}
+        return opened if isinstance(opened, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a letter died, in the words of whoever parked it; times are ISO 8601 or ""."""
+
+    worker: str = ""
+    error_type: str = ""
+    fingerprint: str = ""
+    message: str = ""
+    stack: tuple[str, ...] = ()
+    attempts: int | None = None
+    source_queue: str = ""
+    first_failure: str = ""
+    last_failure: str = ""
+    trace_id: str = ""
+    plan_id: str = ""
+    replayed_from: str = ""
+    edited_from: str = ""
+    times_replayed: int = 0
+
+
+def reason_of(letter: DeadLetter) -> Reason | None:
+    """The fleet's own failure envelope; None where the fleet did not park this letter."""
+    told = letter.written(dead_letter.ATTRIBUTE)
+    if not isinstance(told.get("worker"), str) or not isinstance(told.get("error_type"), str):
+        return None
+    stack = told.get("stack")
+    attempts = told.get("attempts")
+    times = told.get("times_replayed")
+    return Reason(
+        stack=tuple(map(str, stack)) if isinstance(stack, list) else (),
+        attempts=attempts if isinstance(attempts, int) else None,
+        times_replayed=times if isinstance(times, int) else 0,
+        **{name: str(told.get(name) or "") for name in _TEXTS},
+    )
+
+
+def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
+    """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
+    told = letter.written(dead_letter.ATTRIBUTE)
+    return told if told.get("plan_id") else letter.written(dead_letter.REPLAY)
+
+
+def stored_body(letter: DeadLetter) -> Pointer | None:
+    """Where the body lies, if the letter holds only a pointer to S3; None too where that pointer cannot be read."""
+    if not pointer.is_claimed(letter.attributes):
+        return None
+    try:
+        return pointer.read(letter.body, letter.attributes)
+    except Reject:
+        return None
+
+
+def opened(letter: DeadLetter) -> Mapping[str, Any] | None:
+    """The JSON object in the body, out of its SNS envelope if it has one; None where there is none."""
+    try:
+        return document(letter.body)
+    except Reject:
+        return None
+
+
+def sha256(text: str) -> str:
+    """Hex digest of the text's UTF-8."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+_TEXTS = (
+    *("worker", "error_type", "fingerprint", "message", "source_queue", "first_failure", "last_failure"),
+    *("trace_id", "plan_id", "replayed_from", "edited_from"),
+)

@@ -1,0 +1,1 @@
+"""Which letters go where, frozen before anything moves: pure."""

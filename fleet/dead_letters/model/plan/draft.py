@@ -1,0 +1,48 @@
+"""Which of the selected letters a plan can take, to where, and why not the others; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.dead_letters.model.plan.plan import Planned
+from fleet.dead_letters.model.shapes import is_sendable_by_hand
+from fleet.dead_letters.model.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """`refused` are (view, why not) pairs."""
+
+    planned: tuple[Planned, ...]
+    refused: tuple[tuple[View, str], ...]
+
+    def refusals(self) -> list[dict[str, Any]]:
+        return [{"id": each.id, "shape": each.standing.shape, "why_not": why} for each, why in self.refused]
+
+
+def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | None = None) -> Draft:
+    """In the order given. `to` is an ARN that takes all of them; `mended` are new bodies by id."""
+    planned: list[Planned] = []
+    refused: list[tuple[View, str]] = []
+    for each in views:
+        told = each.standing
+        destination = to or told.destination
+        able = is_sendable_by_hand(told) if to else told.replayable
+        if not able or not destination:
+            refused.append((each, told.why_not or "its destination is not known: name it with --to"))
+            continue
+        body = (mended or {}).get(each.id)
+        planned.append(
+            Planned(
+                id=each.id,
+                digest=each.digest,
+                key=each.key,
+                shape=told.shape,
+                destination=destination,
+                expires_at=each.expires_at,
+                mended=body,
+            )
+        )
+    return Draft(tuple(planned), tuple(refused))

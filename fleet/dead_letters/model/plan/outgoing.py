@@ -1,0 +1,92 @@
+"""The message that a dead letter becomes again: its own body and attributes, without reasons, with its lineage; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from fleet.dead_letters.model import lambda_record
+from fleet.dead_letters.model.letter import RESTORED, DeadLetter, lineage_of
+from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
+from shared.message.dead_letter import ATTRIBUTE, REPLAY
+from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
+from shared.message.pointer import unmarked
+
+VERSION = 1
+_PARKED_BY_AWS = frozenset({"eventbridge-rule", "scheduler", "lambda-async", "sns"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to send for the letter `id`; `group` and `deduplication` are for FIFO queues, or ""."""
+
+    id: str
+    body: str = field(repr=False)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict, repr=False)
+    group: str = ""
+    deduplication: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as SQS counts them."""
+        return len(self.body.encode()) + sum(value.size(name) for name, value in self.attributes.items())
+
+
+def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None = None) -> Parcel:
+    """What a replay sends. `mended` is the body that a person put in place of the original, or of the pointer to it.
+
+    `fleet-replay` tells which letter this was and carries its idempotency key; a message without room for it goes
+    without, and is recognised by the key that its content gives.
+    """
+    attributes = original_attributes(letter, shape)
+    if mended is not None:
+        attributes = unmarked(attributes)  # the new body is in the message itself
+    body = _body(letter, shape) if mended is None else mended
+    lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
+    marked = {**attributes, REPLAY: Attribute("String", lineage)}
+    sized = Parcel(letter.id, body, marked, letter.group, f"{plan_id}-{letter.id}"[:128])
+    if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
+        return sized
+    return Parcel(sized.id, body, attributes, sized.group, sized.deduplication)
+
+
+def _body(letter: DeadLetter, shape: Shape) -> str:
+    """The message that failed: the letter's body, but for a record in which Lambda wrapped it."""
+    return (lambda_record.event(letter.body) if shape == "lambda-async" else "") or letter.body
+
+
+def copy(letter: DeadLetter) -> Parcel:
+    """The letter itself once more, reason and all: for a place to look at it, or for its way back from the archive."""
+    return Parcel(letter.id, letter.body, dict(letter.attributes), letter.group, letter.id[:128])
+
+
+def original_attributes(letter: DeadLetter, shape: Shape) -> dict[str, Attribute]:
+    """The attributes of the original message: without reasons, and with what a burial had displaced put back."""
+    kept = {name: value for name, value in letter.attributes.items() if name not in (ATTRIBUTE, RESTORED, REPLAY)}
+    if shape in _PARKED_BY_AWS:
+        kept = {name: value for name, value in kept.items() if name not in ERROR_ATTRIBUTES}
+    match letter.written(ATTRIBUTE).get("displaced"):
+        case {"name": str(name), "data_type": str(kind), "binary_hex": str(binary)}:
+            kept[name] = Attribute(kind, binary=bytes.fromhex(binary))
+        case {"name": str(name), "data_type": str(kind), "text": str(text)}:
+            kept[name] = Attribute(kind, text)
+        case _:
+            pass
+    return kept
+
+
+def _lineage(letter: DeadLetter, plan_id: str, *, edited: bool) -> dict[str, Any]:
+    earlier = lineage_of(letter)
+    times = earlier.get("times_replayed")
+    edited_from = letter.id if edited else earlier.get("edited_from")
+    return {
+        "version": VERSION,
+        "idempotency_key": letter.key,
+        "plan_id": plan_id,
+        "replayed_from": letter.id,
+        "times_replayed": (times if isinstance(times, int) else 0) + 1,
+        **({"edited_from": edited_from} if edited_from else {}),
+    }

@@ -1,0 +1,99 @@
+"""Letters put away, fetched back, mended or thrown away: each of it by id, sent or stored first and deleted after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from fleet.dead_letters.model.letter import RESTORED, DeadLetter
+from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
+from fleet.dead_letters.model.view import View
+from fleet.dead_letters.queues.archive import Archive, Label
+from fleet.dead_letters.queues.dead_letter_queue import Post
+from fleet.dead_letters.queues.removal import Taken, take
+from fleet.dead_letters.replay.inventory import Desk, Open
+from shared.message.delivery import MOST_ATTRIBUTES, Attribute
+
+DAY = 86_400.0
+
+
+@dataclass(slots=True)
+class Stored:
+    """Puts batches of one archive away, numbered."""
+
+    archive: Archive
+    label: Label
+    number: int = 0
+
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        label = replace(self.label, letters=len(letters))
+        await asyncio.to_thread(self.archive.put, label, letters, number=self.number)
+        self.number += 1
+
+
+@dataclass(slots=True)
+class Restored:
+    """Ids that are back in the queue, and those that were not accepted and stay archived."""
+
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def label(desk: Desk, queue: str, archive_id: str, reason: str) -> Label:
+    now = desk.now()
+    until = now + desk.settings.dlq_archive_days * DAY
+    return Label(archive_id, queue, now, until, desk.settings.actor, reason, 0)
+
+
+async def put_away(desk: Desk, opened: Open, views: Sequence[View], stored: Stored, taken: Taken) -> None:
+    """Archive these letters: a crash leaves a letter in both places, never in none."""
+    digests = {each.id: each.digest for each in views}
+    await take(opened.box, digests, first=stored.put, last_look=desk.settings.dlq_last_look_seconds, taken=taken)
+
+
+async def throw_away(desk: Desk, opened: Open, views: Sequence[View], taken: Taken) -> None:
+    """Delete these letters, and only these: what arrived since they were looked at stays."""
+    digests = {each.id: each.digest for each in views}
+    await take(opened.box, digests, last_look=desk.settings.dlq_last_look_seconds, taken=taken)
+
+
+async def fetch_back(archive: Archive, queue: str, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
+    """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that."""
+    for key in await asyncio.to_thread(archive.keys, queue, archive_id=archive_id):
+        batch = await asyncio.to_thread(archive.read, key)
+        failed = await post(arn, [returned(letter) for letter in batch.letters])
+        await asyncio.to_thread(archive.replace, batch, [each for each in batch.letters if each.id in failed])
+        back.done += [each.id for each in batch.letters if each.id not in failed]
+        back.failed += sorted(failed)
+
+
+async def mend(
+    desk: Desk, opened: Open, each: View, body: str, *, edit_id: str, stored: Stored, post: Post, to: str
+) -> Taken:
+    """Send a mended copy under a new id, after the original was archived and before it is deleted."""
+
+    async def first(letters: Sequence[DeadLetter]) -> None:
+        await stored.put(letters)
+        parcels = [parcel(letter, shape=each.standing.shape, plan_id=edit_id, mended=body) for letter in letters]
+        if await post(to, parcels):
+            raise NotAccepted("the mended copy was not accepted; the original is still in the dead-letter queue")
+
+    return await take(opened.box, {each.id: each.digest}, first=first, last_look=desk.settings.dlq_last_look_seconds)
+
+
+class NotAccepted(Exception):
+    """SQS refused a message, also when tried again."""
+
+
+def returned(letter: DeadLetter) -> Parcel:
+    """The letter as it was; one that SQS had moved keeps its source queue in an attribute, for only SQS can write its own."""
+    made = copy(letter)
+    if not letter.moved_from or len(made.attributes) >= MOST_ATTRIBUTES:
+        return made
+    told: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
+    mark = Attribute("String", orjson.dumps(told).decode())
+    return replace(made, attributes={**made.attributes, RESTORED: mark})

@@ -1,0 +1,1 @@
+"""Dead-letter queues and what surrounds them, as AWS has them."""

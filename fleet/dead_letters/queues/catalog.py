@@ -1,0 +1,165 @@
+"""Queues by name, URL or ARN, and what feeds a dead-letter queue: plain questions, asked of SQS one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from fleet.dead_letters.model.plan.plan import Place
+from fleet.dead_letters.model.shapes import Origin, arn_name
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+_MISSING = ("NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
+
+
+class NoSuchQueue(Exception):
+    """SQS knows no queue of this name in this region."""
+
+    def __init__(self, name: str, region: str) -> None:
+        super().__init__(f"there is no queue {name} in {region}: `fleet dlq ls` lists those that are there")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """A queue as SQS describes it at this moment; `retention` in seconds, counts as SQS approximates them."""
+
+    name: str
+    url: str
+    arn: str
+    retention: float
+    visible: int
+    in_flight: int
+    redrives_to: str = ""
+
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
+
+def connect() -> SQSClient:
+    """A boto3 client that answers or fails within 15 seconds."""
+    return service("sqs")  # type: ignore[no-any-return]  # one function opens every service
+
+
+def service(name: str) -> Any:
+    """A boto3 client of any service, impatient enough for a person who waits."""
+    import boto3  # noqa: PLC0415 - 0.3 s that `--help` must not take
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.Session().client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
+
+
+class Catalog:
+    """The queues of one account and region."""
+
+    def __init__(self, client: SQSClient, environment: Mapping[str, str]) -> None:
+        self._client = client
+        self._environment = environment
+
+    @property
+    def region(self) -> str:
+        return self._client.meta.region_name
+
+    @property
+    def endpoint(self) -> str:
+        return self._client.meta.endpoint_url
+
+    def place(self, info: QueueInfo) -> Place:
+        return Place(info.name, info.arn, self.endpoint)
+
+    def queue(self, given: str) -> QueueInfo:
+        """By URL, ARN or name; a dead-letter queue of the fleet also by its logical name (`uploads`, `uploads-dlq`).
+
+        Raises NoSuchQueue.
+        """
+        logical = given.removesuffix("-dlq").upper().replace("-", "_")
+        url = self._environment.get(f"{logical}_DLQ_URL") or (
+            given if given.startswith(("http://", "https://")) else ""
+        )
+        try:
+            if not url:
+                url = self._client.get_queue_url(QueueName=arn_name(given))["QueueUrl"]
+            found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        except ClientError as error:
+            if any(code in error.response["Error"]["Code"] for code in _MISSING):
+                raise NoSuchQueue(given, self.region) from error
+            raise
+        told: dict[str, str] = {str(name): value for name, value in found.items()}
+        return QueueInfo(
+            name=arn_name(told["QueueArn"]),
+            url=url,
+            arn=told["QueueArn"],
+            retention=float(told["MessageRetentionPeriod"]),
+            visible=int(told["ApproximateNumberOfMessages"]),
+            in_flight=int(told["ApproximateNumberOfMessagesNotVisible"]),
+            redrives_to=_target(told),
+        )
+
+    def dead_letter_queues(self) -> list[QueueInfo]:
+        """Those that the environment names, and every queue that another one's redrive policy names or that is called so."""
+        named = [url for name, url in self._environment.items() if name.endswith("_DLQ_URL") and url]
+        named += [url for url in [self._environment.get("EVENTS_UNDELIVERED_QUEUE_URL")] if url]
+        try:
+            every = [*self._every()]
+        except ClientError as error:
+            if not named or "AccessDenied" not in error.response["Error"]["Code"]:
+                raise
+            every = []  # who may not list queues still sees those that the environment names
+        targets = {info.redrives_to for info in every} - {""}
+        found = {info.arn: info for info in every if info.arn in targets or "-dlq" in info.name or info.url in named}
+        for url in named:
+            if url not in {info.url for info in found.values()}:
+                info = self.queue(url)
+                found[info.arn] = info
+        return sorted(found.values(), key=lambda info: info.name)
+
+    def origin(self, info: QueueInfo) -> Origin:
+        """What feeds this dead-letter queue."""
+        prefix = info.arn.rpartition(":")[0]
+        named = {
+            name.removesuffix("_QUEUE_URL").lower().replace("_", "-"): f"{prefix}:{url.rpartition('/')[2]}"
+            for name, url in self._environment.items()
+            if name.endswith("_QUEUE_URL") and url
+        }
+        return Origin(info.arn, tuple(self._sources(info)), named)
+
+    def has_function(self, arn: str) -> bool:
+        """Whether Lambda knows it; an identity that may not ask finds out when it invokes."""
+        try:
+            service("lambda").get_function_configuration(FunctionName=arn)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "ResourceNotFoundException"
+        return True
+
+    def _sources(self, info: QueueInfo) -> list[str]:
+        prefix = info.arn.rpartition(":")[0]
+        try:
+            pages = self._client.get_paginator("list_dead_letter_source_queues").paginate(QueueUrl=info.url)
+            return [f"{prefix}:{url.rpartition('/')[2]}" for page in pages for url in page.get("queueUrls", [])]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("InvalidAction", "UnsupportedOperation", "NotImplemented"):
+                raise
+        return [each.arn for each in self._every() if each.redrives_to == info.arn]  # an emulator without that call
+
+    def _every(self) -> Iterator[QueueInfo]:
+        for page in self._client.get_paginator("list_queues").paginate():
+            for url in page.get("QueueUrls", []):
+                try:
+                    yield self.queue(url)
+                except NoSuchQueue:  # deleted since it was listed
+                    continue
+
+
+def _target(told: Mapping[str, str]) -> str:
+    try:
+        policy = orjson.loads(told.get("RedrivePolicy") or "{}")
+    except ValueError:
+        return ""
+    return str(policy.get("deadLetterTargetArn") or "")

@@ -1,0 +1,83 @@
+"""Where a letter of a topic's subscription goes back to: asked of SNS, for the letter names no endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from fleet.dead_letters.model.shapes import Standing, arn_name, is_reachable
+from fleet.dead_letters.model.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription of a topic whose letters go to the queue in question. `raw`: without SNS's envelope."""
+
+    protocol: str
+    endpoint: str
+    raw: bool = False
+
+
+class Topics:
+    """SNS, as far as dead letters ask; an identity that may not ask knows of no subscription."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def behind(self, topic: str, queue_arn: str) -> tuple[Subscription, ...]:
+        """The subscriptions of `topic` whose redrive policy names this dead-letter queue."""
+        try:
+            return tuple(self._behind(topic, queue_arn))
+        except ClientError:
+            return ()
+
+    def _behind(self, topic: str, queue_arn: str) -> Iterable[Subscription]:
+        for page in self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
+            for each in page["Subscriptions"]:
+                if not each["SubscriptionArn"].startswith("arn:"):  # it was never confirmed
+                    continue
+                told = self._client.get_subscription_attributes(SubscriptionArn=each["SubscriptionArn"])["Attributes"]
+                if _dead_letters_of(told) == queue_arn:
+                    raw = told.get("RawMessageDelivery") == "true"
+                    yield Subscription(each["Protocol"], each["Endpoint"], raw=raw)
+
+
+def routed(views: Sequence[View], topics: Topics, *, queue_arn: str) -> list[View]:
+    """The same letters; those of a topic with their destination where SNS knows it. Each topic is asked for once."""
+    names = {each.standing.topic for each in views if each.standing.topic}
+    found = {topic: topics.behind(topic, queue_arn) for topic in sorted(names)}
+    return [
+        replace(each, standing=towards(each.standing, found[each.standing.topic])) if each.standing.topic else each
+        for each in views
+    ]
+
+
+def towards(told: Standing, found: Sequence[Subscription]) -> Standing:
+    """To the one queue whose subscription uses this dead-letter queue; else why not. Pure."""
+    endpoints = {(each.protocol, each.endpoint) for each in found}
+    if not endpoints:
+        return told
+    if len(endpoints) > 1:
+        names = ", ".join(sorted(arn_name(endpoint) for _, endpoint in endpoints))
+        why = f"several subscriptions of {arn_name(told.topic)} use this queue ({names}): name one with --to"
+        return replace(told, why_not=why)
+    [one, *_] = found
+    if one.protocol != "sqs" or not is_reachable(one.endpoint):
+        why = f"its subscriber is {one.protocol}, which only SNS can reach in its form: name a queue with --to"
+        return replace(told, why_not=why)
+    if any(each.raw for each in found):
+        why = f"{arn_name(one.endpoint)} takes raw messages now, and this letter has SNS's envelope: name it with --to"
+        return replace(told, why_not=why)
+    return replace(told, destination=one.endpoint, why_not="")
+
+
+def _dead_letters_of(told: Mapping[str, str]) -> str:
+    try:
+        policy = orjson.loads(told.get("RedrivePolicy") or "{}")
+    except ValueError:
+        return ""
+    return str(policy.get("deadLetterTargetArn") or "") if isinstance(policy, dict) else ""

@@ -1,0 +1,1 @@
+"""A plan carried out: letters sent, watched and written down."""

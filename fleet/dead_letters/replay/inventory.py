@@ -1,0 +1,197 @@
+"""Where a person's commands meet the adapters: a dead-letter queue opened, read through, watched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fleet.dead_letters.model.filters import Filters, matches, selected
+from fleet.dead_letters.model.letter import DeadLetter, lineage_of
+from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.model.plan.plan import Plan
+from fleet.dead_letters.model.shapes import Origin, standing
+from fleet.dead_letters.model.view import View, view
+from fleet.dead_letters.queues import stream_records
+from fleet.dead_letters.queues.browsing import bound, browse
+from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
+from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, SqsPost, counted
+from fleet.dead_letters.replay.canary import Sight
+from fleet.dead_letters.settings import ReplaySettings
+from shared.clients import Clients
+from shared.message import dead_letter
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_sqs import SQSClient
+
+FEW = 500
+"""Letters that are looked through at every look after a canary; a fuller queue is looked through now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a look through a queue found. `views` match the filters, closest to expiry first."""
+
+    views: tuple[View, ...]
+    scanned: int
+    expected: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One dead-letter queue, opened."""
+
+    info: QueueInfo
+    origin: Origin
+    box: Box
+    clients: Clients
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The tools of one command; `now` is the wall clock in epoch seconds."""
+
+    settings: ReplaySettings
+    catalog: Catalog
+    environment: Mapping[str, str]
+    now: Callable[[], float]
+
+    @asynccontextmanager
+    async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
+        async with Clients(self.environment) as clients:
+            yield Open(info, origin, SqsBox(await clients.open("sqs"), url=info.url), clients)
+
+    async def inventory(
+        self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
+    ) -> Inventory:
+        """Read the whole queue and give everything back; payloads are dropped unless they are asked for, so that what
+        is kept of a letter does not grow with its body. `meet` sees each that matches, once, whole.
+        """
+        now = self.now()
+
+        def keep(letter: DeadLetter) -> View | None:
+            seen = view(letter, retention=opened.info.retention, origin=opened.origin, now=now)
+            if not matches(seen, filters):
+                return None
+            if meet is not None:
+                meet(letter)
+            return seen if payload else seen.without_payload()
+
+        found = await browse(
+            opened.box, keep, visibility=hidden_for(opened.info), last_look=self.settings.dlq_last_look_seconds
+        )
+        views = selected(found.found.values(), filters)
+        return Inventory(tuple(views), found.seen, found.expected, found.complete)
+
+    async def post(self, opened: Open, destinations: Mapping[str, str]) -> SqsPost:
+        """Sends to these ARNs, whose queues have these URLs."""
+        functions = partial(opened.clients.open, "lambda")
+        return SqsPost(await opened.clients.open("sqs"), urls=destinations, functions=functions)
+
+    async def sights(self, opened: Open, plan: Plan, urls: Mapping[str, str]) -> Sights:
+        """Looks after the canaries of a plan."""
+        table = self.settings.ledger_table_name
+        return Sights(
+            desk=self,
+            opened=opened,
+            plan=plan,
+            urls=urls,
+            sqs=await opened.clients.open("sqs"),
+            ledger=await opened.clients.open("dynamodb") if table else None,
+        )
+
+    @property
+    def settle(self) -> float:
+        """Seconds that destinations must stay empty."""
+        given = self.settings.dlq_settle_seconds
+        return given if given is not None else (60.0 if ".amazonaws.com" in self.catalog.endpoint else 2.0)
+
+    async def expand(self, opened: Open, letter: DeadLetter) -> list[Parcel]:
+        """The records that a pointer letter points to."""
+        judged = standing(letter, now=datetime.fromtimestamp(self.now(), UTC), origin=opened.origin)
+        if judged.pointer is None or not judged.replayable:
+            return []
+        client = await opened.clients.open("dynamodbstreams")
+        return await stream_records.records(client, judged.pointer, letter_id=letter.id)
+
+
+@dataclass(slots=True)
+class Sights:
+    """One look after another at what became of a step."""
+
+    desk: Desk
+    opened: Open
+    plan: Plan
+    urls: Mapping[str, str]
+    sqs: SQSClient
+    ledger: DynamoDBClient | None
+    looks: int = 0
+    old: set[str] = field(default_factory=set)
+
+    async def remember(self) -> None:
+        """Before anything is sent: letters with the key of a planned one, which are here and did not come back."""
+        keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
+
+        def look(letter: DeadLetter) -> None:
+            if letter.key in keys and letter.id not in planned:
+                self.old.add(letter.id)
+
+        await self._browse(look)
+
+    async def __call__(self, ids: frozenset[str]) -> Sight:
+        done = await self._done(ids)
+        quiet = await self._quiet()
+        self.looks += 1
+        visible, hidden = await self.opened.box.count()
+        looking = quiet or visible + hidden <= FEW or self.looks % 10 == 0
+        return Sight(done, await self._returned(ids) if looking else frozenset(), quiet)
+
+    async def _quiet(self) -> bool:
+        """A function has no queue that could be seen empty."""
+        if any(destination not in self.urls for destination in self.plan.destinations):
+            return False
+        return all([await counted(self.sqs, url) == (0, 0) for url in self.urls.values()])
+
+    async def _returned(self, ids: frozenset[str]) -> frozenset[str]:
+        by_key = {each.key: each.id for each in self.plan.letters if each.id in ids}
+        planned = {each.id for each in self.plan.letters}
+        back: set[str] = set()
+
+        def look(letter: DeadLetter) -> None:
+            lineage = lineage_of(letter)
+            if lineage.get("plan_id") == self.plan.plan_id:
+                back.add(str(lineage.get("replayed_from")))
+            elif letter.id not in planned | self.old and not lineage and letter.key in by_key:
+                back.add(by_key[letter.key])
+
+        await self._browse(look)
+        return frozenset(back & ids)
+
+    async def _browse(self, look: Callable[[DeadLetter], None]) -> None:
+        settings = self.desk.settings
+        await browse(
+            self.opened.box, look, visibility=hidden_for(self.opened.info), last_look=settings.dlq_last_look_seconds
+        )
+
+    async def _done(self, ids: frozenset[str]) -> frozenset[str]:
+        """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger."""
+        if self.ledger is None:
+            return frozenset()
+        found = set()
+        for each in sorted(ids):
+            mark = dead_letter.done_mark(self.plan.plan_id, each)
+            table = self.desk.settings.ledger_table_name
+            answer: Any = await self.ledger.get_item(TableName=table, Key={"key": {"S": mark}}, ConsistentRead=True)
+            if answer.get("Item", {}).get("state", {}).get("S") == "DONE":
+                found.add(each)
+        return frozenset(found)
+
+
+def hidden_for(info: QueueInfo) -> int:
+    """Seconds that a letter is hidden while the queue is read: the bound after a kill -9."""
+    return bound(info.visible + info.in_flight)

@@ -1,0 +1,60 @@
+"""SQS's own redrive (StartMessageMoveTask), for the few plans that it can carry out as they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.plan.plan import Plan
+from fleet.dead_letters.model.shapes import Origin
+from fleet.dead_letters.model.view import View
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+FASTEST = 500
+"""Messages per second: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html"""
+LIMITS = (
+    "SQS moves whatever is in the queue when its turn comes, not the planned ids; one task per queue, at most 36 hours; "
+    "no canary, no journal, approximate counts; reasons stay on the messages"
+)
+
+
+def objections(
+    views: Sequence[View], filters: Filters, origin: Origin, *, to: str, plan: Plan, unfiltered: int
+) -> list[str]:
+    """Why SQS's redrive cannot do what is asked; empty where it can."""
+    found = []
+    if not filters.everything or len(views) != unfiltered:
+        found.append("it cannot select: it moves the whole queue")
+    if plan.canary:
+        found.append("it knows no canary")
+    if plan.keep:
+        found.append("it cannot leave the originals")
+    if plan.rate is not None and not (1 <= plan.rate <= FASTEST and plan.rate == int(plan.rate)):
+        found.append(f"its rate is a whole number up to {FASTEST} per second")
+    if not origin.sources:
+        found.append("it accepts only the dead-letter queue of another SQS queue")
+    if any(each.standing.shape != "sqs" for each in views):
+        found.append("it would send letters of other shapes with their envelopes")
+    if not to and not all(each.moved_by_sqs for each in views):
+        found.append("it knows no way back for letters that the fleet parked: name the queue with --to")
+    return found
+
+
+def start(client: SQSClient, plan: Plan, *, to: str) -> str:
+    """Begin the move and answer its task handle."""
+    options: dict[str, Any] = {"DestinationArn": to} if to else {}
+    if plan.rate is not None:
+        options["MaxNumberOfMessagesPerSecond"] = int(plan.rate)
+    return client.start_message_move_task(SourceArn=plan.place.arn, **options)["TaskHandle"]
+
+
+def follow(client: SQSClient, plan: Plan, *, sleep: Callable[[float], None]) -> dict[str, Any]:
+    """Wait until the newest task of the queue has ended; answers how."""
+    while True:
+        [task, *_] = client.list_message_move_tasks(SourceArn=plan.place.arn, MaxResults=1)["Results"]
+        if task.get("Status") not in ("RUNNING", "CANCELLING"):
+            return dict(task)
+        sleep(1.0)

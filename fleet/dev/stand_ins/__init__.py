@@ -1,0 +1,1 @@
+"""What emulators lack, for development only."""

@@ -1,0 +1,128 @@
+"""What emulators lack, played by one small server: the stream pipe, Expo, a webhook receiver, the WebSocket gateway.
+
+Development only. On AWS, EventBridge Pipes, Expo, the customers and API Gateway do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+from botocore.exceptions import ClientError
+from pydantic import Field, SecretStr
+
+from fleet.dev.stand_ins.expo_server import ExpoServer
+from fleet.dev.stand_ins.stream_pipe import StreamPipe
+from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
+from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
+from shared.clients import Clients
+from shared.settings import Settings, read
+from shared.telemetry import logging
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+log = structlog.get_logger()
+
+EXPO, WEBHOOKS, GATEWAY = "/expo", "/webhooks", "/gateway"
+"""Where each stand-in is mounted; GATEWAY takes the place of an API Gateway stage."""
+
+
+class StandInSettings(Settings):
+    """Read from the environment; port 0 takes any free port."""
+
+    stand_ins_host: str = "127.0.0.1"
+    stand_ins_port: int = Field(default=8090, ge=0, le=65535)
+    stand_ins_webhook_secret: SecretStr = SecretStr("whsec_bWFkZS1mb3ItZGV2ZWxvcG1lbnQtYW5kLWtub3duLXRvLWFsbA==")
+    expo_access_token: SecretStr | None = None
+    sessions_table_name: str
+    reminders_table_name: str
+    webhooks_table_name: str
+    audit_queue_url: str
+    log_level: str = "info"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables whose streams are pumped."""
+        return (self.sessions_table_name, self.reminders_table_name, self.webhooks_table_name)
+
+
+async def run(environment: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError."""
+    settings = read(StandInSettings, environment)
+    logging.configure(settings.log_level)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        clients = await stack.enter_async_context(Clients(environment))
+        dynamodb, streams = await clients.open("dynamodb"), await clients.open("dynamodbstreams")
+        pipes = [StreamPipe(table, streams, await clients.sender("audit")) for table in settings.tables]
+        url = await stack.enter_async_context(serving(settings, pipes=pipes, dynamodb=dynamodb))
+        log.info("stand_ins_ready", url=url)
+        await stop.wait()
+        log.info("stand_ins_stopping")
+    return 0
+
+
+@asynccontextmanager
+async def serving(
+    settings: StandInSettings, *, pipes: Sequence[StreamPipe], dynamodb: DynamoDBClient
+) -> AsyncIterator[str]:
+    """Run every stand-in inside the block; yields the server's base URL."""
+    token = settings.expo_access_token
+    together = application(
+        ExpoServer(token.get_secret_value() if token else None),
+        WebhookReceiver(settings.stand_ins_webhook_secret.get_secret_value()),
+        WebSocketGateway(partial(note_connection, dynamodb, settings.sessions_table_name)),
+    )
+    runner = web.AppRunner(together, access_log=None, shutdown_timeout=1.0)
+    pumps = [asyncio.create_task(pipe.run()) for pipe in pipes]
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, settings.stand_ins_host, settings.stand_ins_port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+def application(expo: ExpoServer, webhooks: WebhookReceiver, gateway: WebSocketGateway) -> web.Application:
+    """One server for all: /expo, /webhooks, /gateway, and /livez, /readyz for whoever watches over it."""
+    together = web.Application()
+    together.router.add_get("/livez", _well)
+    together.router.add_get("/readyz", _well)
+    together.add_subapp(EXPO, expo.application())
+    together.add_subapp(WEBHOOKS, webhooks.application())
+    together.add_subapp(GATEWAY, gateway.application())
+    return together
+
+
+async def note_connection(dynamodb: DynamoDBClient, table: str, session_id: str, connection_id: str) -> bool:
+    """Write the connection on its session, as a $connect route does; False where there is no such session."""
+    try:
+        await dynamodb.update_item(
+            TableName=table,
+            Key={"sessionId": {"S": session_id}},
+            UpdateExpression="SET wsConnectionId = :connection",
+            ConditionExpression="attribute_exists(sessionId)",
+            ExpressionAttributeValues={":connection": {"S": connection_id}},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+async def _well(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})

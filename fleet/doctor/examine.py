@@ -1,0 +1,144 @@
+"""The whole examination, in the order in which one fault hides the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from botocore.exceptions import BotoCoreError
+
+from fleet.doctor import beyond, queues, stores
+from fleet.doctor.check import Check, Trouble, asked, fault
+from shared.clients import Clients, variable
+from shared.settings import SettingsError
+from workers import roster
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+EXPO = "https://exp.host/--/api/v2/push/send"
+
+QUEUES = tuple(dict.fromkeys(queue for name in roster.WORKERS for queue in roster.app(name).queues))
+NAMES = (
+    *(f"{variable(queue)}_{kind}_URL" for queue in QUEUES for kind in ("QUEUE", "DLQ")),
+    *(shape.variable for shape in stores.TABLES),
+    "EVENTS_UNDELIVERED_QUEUE_URL",
+    "EVENT_BUS_NAME",
+    "UPLOAD_BUCKET_NAME",
+    "AUDIT_BUCKET_NAME",
+    "DLQ_ARCHIVE_BUCKET_NAME",
+    "WS_API_ENDPOINT",
+    "EMAIL_SENDER",
+)
+
+
+async def examine(environment: Mapping[str, str], clients: Clients) -> list[Check]:
+    """Look at everything that `environment` names. Where nothing answers at all, the rest is not asked."""
+    missing = [name for name in NAMES if not environment.get(name)]
+    checks = [_variables(missing), *await _workers(environment, clients)]
+    async with aiohttp.ClientSession() as http:
+        if url := environment.get("AWS_ENDPOINT_URL"):
+            checks.append(await beyond.reachable(http, "endpoint", url, variable="AWS_ENDPOINT_URL"))
+        if checks[-1].state == "fault" and checks[-1].what == "endpoint":
+            return checks
+        checks.append(identity := await _identity(clients))
+        if identity.state == "fault":
+            return checks
+        given = {name: value for name, value in environment.items() if value}
+        for part in (_queues, _stores, _bus):
+            checks += await part(given, clients)
+        return checks + await _outside(given, clients, http)
+
+
+def _variables(missing: Sequence[str]) -> Check:
+    if missing:
+        remedy = "set them from the outputs of the messaging stack, or use --env-file .fleet/dev.env"
+        return Check("environment", "fault", f"missing: {', '.join(missing)}", remedy)
+    return Check("environment", "ok", f"{len(NAMES)} variables")
+
+
+async def _workers(environment: Mapping[str, str], clients: Clients) -> list[Check]:
+    """Put every worker together, as its door would, and take it apart again; nothing is received."""
+    checks = []
+    for name in roster.WORKERS:
+        try:
+            async with roster.app(name).open_workers(environment, clients) as opened:
+                checks.append(Check(f"worker {name}", "ok", f"reads {', '.join(one.queue for one in opened)}"))
+        except SettingsError as error:
+            checks.append(Check(f"worker {name}", "fault", str(error).partition(": ")[2], "correct these variables"))
+        except BotoCoreError as error:
+            checks.append(Check(f"worker {name}", "fault", str(error), "set AWS_DEFAULT_REGION and the credentials"))
+    return checks
+
+
+async def _identity(clients: Clients) -> Check:
+    try:
+        told: Any = await asked((await clients.open("sts")).get_caller_identity())
+    except Trouble as trouble:
+        return fault("credentials", trouble)
+    return Check("credentials", "ok", told["Arn"])
+
+
+async def _queues(environment: Mapping[str, str], clients: Clients) -> list[Check]:
+    sqs: SQSClient = await clients.open("sqs")
+    checks = []
+    for name in QUEUES:
+        if {f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL"} <= environment.keys():
+            checks += await queues.queue(sqs, name, environment)
+    if url := environment.get("EVENTS_UNDELIVERED_QUEUE_URL"):
+        checks.append(await queues.undelivered(sqs, url))
+    return checks
+
+
+async def _stores(environment: Mapping[str, str], clients: Clients) -> list[Check]:
+    dynamodb, s3 = await clients.open("dynamodb"), await clients.open("s3")
+    checks = []
+    for shape in stores.TABLES:
+        if shape.variable in environment:
+            checks += await stores.table(dynamodb, shape, environment)
+    if bucket := environment.get("UPLOAD_BUCKET_NAME"):
+        checks += await stores.upload_bucket(s3, bucket, await _arn(environment, clients, "uploads"))
+    if bucket := environment.get("AUDIT_BUCKET_NAME"):
+        checks.append(await stores.audit_bucket(s3, bucket))
+    if bucket := environment.get("CLAIM_CHECK_BUCKET_NAME"):
+        checks += await stores.claim_check_bucket(s3, bucket)
+    if bucket := environment.get("DLQ_ARCHIVE_BUCKET_NAME"):
+        days = environment.get("DLQ_ARCHIVE_DAYS", "")
+        checks.append(await stores.dead_letter_bucket(s3, bucket, days=int(days) if days.isdigit() else 30))
+    return checks
+
+
+async def _bus(environment: Mapping[str, str], clients: Clients) -> list[Check]:
+    events = await clients.open("events")
+    checks = []
+    if bus := environment.get("EVENT_BUS_NAME"):
+        checks += await beyond.bus(events, bus, await _arn(environment, clients, "webhook-events"))
+    return [*checks, await beyond.schedule(events, await _arn(environment, clients, "reminder-ticks"))]
+
+
+async def _outside(environment: Mapping[str, str], clients: Clients, http: aiohttp.ClientSession) -> list[Check]:
+    checks = []
+    if endpoint := environment.get("WS_API_ENDPOINT"):
+        url = endpoint if "://" in endpoint else f"https://{endpoint}"
+        there = await beyond.reachable(http, "WebSocket API", url, variable="WS_API_ENDPOINT")
+        if there.state == "ok":
+            there = await beyond.websockets(await clients.open("apigatewaymanagementapi", endpoint_url=url))
+        checks.append(there)
+    if address := environment.get("EMAIL_SENDER"):
+        checks.append(await beyond.sender(await clients.open("ses"), address))
+    push = environment.get("EXPO_PUSH_URL", EXPO)
+    return [*checks, await beyond.reachable(http, "push server", push, variable="EXPO_PUSH_URL")]
+
+
+async def _arn(environment: Mapping[str, str], clients: Clients, queue: str) -> str:
+    """A queue's ARN, "" where it cannot be asked: its own check has said why."""
+    url = environment.get(f"{variable(queue)}_QUEUE_URL")
+    if not url:
+        return ""
+    try:
+        call = (await clients.open("sqs")).get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        told: Any = await asked(call)
+    except Trouble:
+        return ""
+    return str(told["Attributes"]["QueueArn"])

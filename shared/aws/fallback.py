@@ -1,0 +1,131 @@
+"""A client's own road through aiobotocore: its keys, its connections, and the way back when a hot call fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aiobotocore.awsrequest import AioAWSResponse
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.compat import HTTPHeaders
+
+from shared.aws.connections import Target
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+    from shared.aws.signer import Keys
+
+Failure = AioAWSResponse | Exception
+"""What came of a first attempt that did not succeed."""
+
+QUOTA = 500
+"""Successes after a failure that botocore is told of: as many as its retry quota has tokens to win back."""
+
+_first: ContextVar[Failure | None] = ContextVar("first", default=None)
+
+
+class BotocoreRoad:
+    """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
+    aiobotocore's pin moves. `see` is shown every request that botocore makes itself, and its action.
+    """
+
+    def __init__(self, client: SQSClient, *, see: Callable[[str, Any], None]) -> None:
+        self._client: Any = client
+        self._see = see
+        self._untold = 0
+        events: Any = client.meta.events  # the stubs know no handler that answers
+        events.register("before-send.sqs", self._before_send)
+
+    async def keys(self) -> Keys:
+        """The credentials of this moment, refreshed by botocore where they are about to expire."""
+        frozen: Keys = await self._client._get_credentials().get_frozen_credentials()  # noqa: SLF001
+        return frozen
+
+    def target(self, url: str) -> Target | None:
+        """How the client itself would connect: its TLS context, timeouts and number of connections. None where that is
+        not simple: through a proxy, or without looking at certificates.
+        """
+        http = self._client._endpoint.http_session  # noqa: SLF001
+        config = self._client.meta.config
+        parts = urlsplit(url)
+        tls = http._sessions[None].connector._ssl  # noqa: SLF001
+        secure = parts.scheme == "https"
+        if http._proxy_config.proxy_url_for(url) or not parts.hostname or (secure and not isinstance(tls, SSLContext)):  # noqa: SLF001
+            return None
+        return Target(
+            parts.hostname,
+            parts.port or (443 if secure else 80),
+            tls if secure else None,
+            connect=float(config.connect_timeout),
+            silence=float(config.read_timeout),
+            most=config.max_pool_connections,
+        )
+
+    def close_with(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have this done when the client closes its connections."""
+        self._client._endpoint.http_session._exit_stack.push_async_callback(close)  # noqa: SLF001
+
+    async def call(self, action: str, asked: dict[str, Any], first: Failure | None = None) -> Any:
+        """One call as botocore makes it. Where `first` is given, that is what its first attempt comes to, and botocore
+        decides whether there is a second one, when, and which error is raised in the end.
+        """
+        if first is not None:
+            self._untold = QUOTA
+        _first.set(first)
+        try:
+            return await self._client._make_api_call(action, asked)  # noqa: SLF001
+        finally:
+            _first.set(None)
+
+    async def succeeded(self, action: str) -> None:
+        """A success gives botocore's retry quota a token back; told while some may be missing."""
+        if self._untold:
+            self._untold -= 1
+            await self._client.meta.events.emit(
+                f"after-call.sqs.{action}",
+                http_response=AioAWSResponse("", 200, HTTPHeaders(), None),
+                parsed={},
+                context={},
+            )
+
+    async def _before_send(self, request: Any, event_name: str, **_others: Any) -> AioAWSResponse | None:
+        """Where botocore is about to send: an answer from here counts as the server's, an error as the connection's."""
+        first = _first.get()
+        _first.set(None)
+        match first:
+            case None:
+                await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
+                self._see(event_name.rpartition(".")[2], request)
+                return None
+            case Exception():
+                request.stream_output = False
+                answer: Any = await _Repeated(first).send(request)
+                return answer  # type: ignore[no-any-return]  # the stubs know requests' own answers
+            case _:
+                return first
+
+
+class _Repeated(AIOHTTPSession):
+    """Fails again as a request just failed: aiobotocore says which of aiohttp's errors is which of botocore's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def _get_session(self, _proxy_url: str | None) -> Any:
+        raise self._error
+
+
+def as_botocore(url: str, status: int, head: bytes, content: bytes) -> AioAWSResponse:
+    """An answer as aiobotocore holds it."""
+    headers = HTTPHeaders()
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    held: Any = AioAWSResponse(url, status, headers, None)
+    held._content = content  # noqa: SLF001
+    return held  # type: ignore[no-any-return]  # of the type that is made above

@@ -1,0 +1,64 @@
+"""What is copied from a request of botocore's, so that the next of its kind needs no botocore."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from shared.aws.signer import DATE, TOKEN, Keys, Signer
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]+"
+)
+ADDED = frozenset({"host", DATE, TOKEN})
+"""Signed headers that the signer adds."""
+SIGNED = frozenset({"content-type", "x-amz-target", "x-amzn-query-mode"})
+"""Signed headers that are the same in all requests of a kind."""
+CONSTANT = SIGNED | {"user-agent"}
+OWN = frozenset({DATE, TOKEN, "authorization", "content-length", "amz-sdk-invocation-id", "amz-sdk-request"})
+"""Headers of one request only; the last two tell retries apart, which are botocore's own requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Where requests of a kind go, the lines they begin with, and how they are signed."""
+
+    url: str
+    head: str
+    signer: Signer
+
+    def whole(self, body: bytes, keys: Keys, *, now: float) -> bytes:
+        """A request, ready to be sent; `now` in epoch seconds."""
+        signed = "".join(f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now).items())
+        return f"{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+
+
+def learned(request: AWSPreparedRequest) -> Learned | None:
+    """None where the request is of a form not known here (unsigned, another signature, headers of somebody's hook):
+    such requests stay botocore's.
+    """
+    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+    found = SIGNATURE.fullmatch(headers.get("authorization", ""))
+    if request.method != "POST" or found is None or headers.keys() - CONSTANT - OWN:
+        return None
+    region, service, names = found.groups()
+    signed = {*names.split(";")} - ADDED
+    if signed != headers.keys() & SIGNED or "?" in request.url:
+        return None
+    signer = Signer(request.url, {name: headers[name] for name in signed}, region=region, service=service)
+    fixed = {name: value for name, value in headers.items() if name in CONSTANT}
+    fixed |= {"host": signer.host, "accept-encoding": "identity"}
+    lines = [
+        f"POST {urlsplit(request.url).path or '/'} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fixed.items()),
+    ]
+    return Learned(request.url, "".join(f"{line}\r\n" for line in lines), signer)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

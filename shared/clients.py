@@ -1,0 +1,149 @@
+"""The clients of one process: each opened once, on its first use, and all closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from shared.road.ledger import DynamoDbLedger, Ledger
+from shared.settings import ClaimCheckSettings, SettingsError, read
+from shared.sqs.queue import SqsQueue
+from shared.sqs.sender import SqsSender
+from shared.worker import Worker
+
+if TYPE_CHECKING:
+    from shared.sqs.payloads import S3Payloads
+
+
+class Clients:
+    """AWS clients of one process, all from one session; `open` returns the same client for the same service.
+
+    The connection pool is larger than all polls, deletes and extensions together: botocore's ten would make a delete
+    wait behind open long polls, for up to twenty seconds.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, pool: int = 100) -> None:
+        self._environment = environment
+        self._pool = pool
+        self._stack = AsyncExitStack()
+        self._opened: dict[tuple[str, str | None, int], Any] = {}
+        self._opening = asyncio.Lock()
+        self._session: Any = None
+        self._hot: dict[int, Any] = {}
+        self._payloads: S3Payloads | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._opened.clear()
+        await self._stack.aclose()
+
+    async def open(self, service: str, *, endpoint_url: str | None = None, attempts: int = 4) -> Any:
+        """The process's client of an AWS service, by botocore's name ("dynamodb"); credentials, region and
+        AWS_ENDPOINT_URL are botocore's business. `attempts` of one call, together; 1 where a repetition would show.
+        """
+        key = (service, endpoint_url, attempts)
+        async with self._opening:
+            if key not in self._opened:
+                self._opened[key] = await self._enter(*key)
+            return self._opened[key]
+
+    async def queue(self, name: str) -> SqsQueue:
+        """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
+        url, dead_letter_url = self.required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
+        # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
+        return SqsQueue(await self._sqs(attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
+
+    async def queue_for(self, worker: Worker[Any]) -> SqsQueue:
+        """The worker's queue. Raises SettingsError where that is a FIFO queue whose order the worker would not keep."""
+        [url] = self.required(f"{variable(worker.queue)}_QUEUE_URL")
+        if url.endswith(".fifo") and not worker.fifo:
+            raise SettingsError(
+                f"{variable(worker.queue)}_QUEUE_URL names a FIFO queue; the worker {worker.name} needs fifo=True to read it"
+            )
+        return await self.queue(worker.queue)
+
+    async def sender(self, queue: str) -> SqsSender:
+        """Sends to a logical queue of the fleet."""
+        [url] = self.required(f"{variable(queue)}_QUEUE_URL")
+        return SqsSender(await self._sqs(attempts=4), name=queue, url=url, payloads=await self.payloads())
+
+    async def payloads(self) -> S3Payloads | None:
+        """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
+        settings = read(ClaimCheckSettings, self._environment)
+        if settings.claim_check_bucket_name is None or self._payloads is not None:
+            return self._payloads
+        from shared.sqs.payloads import S3Payloads
+
+        self._payloads = S3Payloads(
+            await self.open("s3"),
+            bucket=settings.claim_check_bucket_name,
+            prefix=settings.claim_check_prefix or "",
+            threshold=settings.claim_check_threshold_bytes,
+            most=settings.claim_check_max_bytes,
+        )
+        return self._payloads
+
+    async def ledger(self) -> Ledger:
+        """The claims in LEDGER_TABLE_NAME."""
+        [table] = self.required("LEDGER_TABLE_NAME")
+        return DynamoDbLedger(await self.open("dynamodb"), table=table)
+
+    async def ledger_for(self, worker: Worker[Any]) -> Ledger | None:
+        """The ledger where it is configured; a worker whose events have keys cannot do without. Raises SettingsError."""
+        if worker.key is None and not self._environment.get("LEDGER_TABLE_NAME"):
+            return None
+        return await self.ledger()
+
+    async def _sqs(self, *, attempts: int) -> Any:
+        """The process's client for messages: with the hot calls, or plainly aioboto3's where SQS_CLIENT says so."""
+        from shared.aws.fast_client import HotSqs
+
+        client = await self.open("sqs", attempts=attempts)
+        if self._environment.get("SQS_CLIENT") == "aioboto3":
+            return client
+        if attempts not in self._hot:
+            self._hot[attempts] = HotSqs(client)
+        return self._hot[attempts]
+
+    def required(self, *names: str) -> list[str]:
+        """The values of these variables. Raises SettingsError that names each one that is unset or empty."""
+        missing = [name for name in names if not self._environment.get(name)]
+        if missing:
+            faults = "; ".join(f"{name}: Field required" for name in missing)
+            raise SettingsError(f"set or mend these environment variables: {faults}")
+        return [self._environment[name] for name in names]
+
+    async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
+        from botocore.exceptions import NoRegionError
+
+        try:
+            return await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
+        except NoRegionError as error:
+            raise SettingsError(
+                "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
+            ) from error
+
+    def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
+        import aioboto3
+        from aiobotocore.config import AioConfig
+
+        if self._session is None:
+            self._session = aioboto3.Session()
+        config = AioConfig(
+            max_pool_connections=self._pool,
+            connect_timeout=5,
+            read_timeout=40,  # twice the longest poll
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            tcp_keepalive=True,
+            user_agent_extra="sqs-worker-fleet",
+        )
+        return self._session.client(service, endpoint_url=endpoint_url, config=config)
+
+
+def variable(queue: str) -> str:
+    """How a logical queue name is spelt in the environment: `reminder-ticks` is REMINDER_TICKS."""
+    return queue.upper().replace("-", "_")

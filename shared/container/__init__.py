@@ -1,0 +1,1 @@
+"""Door one: a long-polling process."""

@@ -1,0 +1,98 @@
+"""Orders to running workers: pause, resume, other limits. Kept beside the claims, looked at every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from shared.clients import Clients
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+log = structlog.get_logger()
+
+LOOKS_EVERY = 5.0
+"""Seconds until an order reaches a running container; a look costs half a read unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker's containers are told: `concurrency` and `rate` (messages per second) are per container and queue;
+    None leaves the worker its own.
+    """
+
+    paused: bool = False
+    concurrency: int | None = None
+    rate: float | None = None
+
+
+class Adjustable(Protocol):
+    """What takes orders: a poller."""
+
+    def adjust(self, *, concurrency: int | None, rate: float | None) -> None: ...
+
+
+class Controls:
+    """Orders in the ledger table, one item for each worker: `control#{worker}`."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def read(self, worker: str) -> Orders:
+        """The orders in force; those of a worker that was given none are plain."""
+        found = await self._client.get_item(TableName=self._table, Key=_key(worker))
+        item: dict[str, Any] = dict(found.get("Item", {}))
+        concurrency, rate = item.get("concurrency"), item.get("rate")
+        return Orders(
+            paused=bool(item.get("paused", {}).get("BOOL", False)),
+            concurrency=int(concurrency["N"]) if concurrency else None,
+            rate=float(rate["N"]) if rate else None,
+        )
+
+    async def write(self, worker: str, orders: Orders) -> None:
+        """Give orders; they stay until others are given."""
+        item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}}
+        if orders.concurrency is not None:
+            item["concurrency"] = {"N": str(orders.concurrency)}
+        if orders.rate is not None:
+            item["rate"] = {"N": str(orders.rate)}
+        await self._client.put_item(TableName=self._table, Item=item)
+
+
+async def opened(clients: Clients) -> Controls:
+    """The orders in LEDGER_TABLE_NAME. Raises SettingsError."""
+    [table] = clients.required("LEDGER_TABLE_NAME")
+    return Controls(await clients.open("dynamodb"), table=table)
+
+
+async def obey(
+    worker: str,
+    pollers: tuple[Adjustable, ...],
+    look: Callable[[str], Awaitable[Orders]],
+    *,
+    every: float = LOOKS_EVERY,
+) -> None:
+    """Carry out a worker's orders until cancelled. Where they cannot be read, the last ones stay in force."""
+    orders = Orders()
+    while True:
+        try:
+            found = await look(worker)
+        except Exception as error:
+            log.warning("orders_unreadable", worker=worker, error_type=type(error).__name__)
+            found = orders
+        if found != orders:
+            orders = found
+            log.info("orders_taken", worker=worker, paused=found.paused, concurrency=found.concurrency, rate=found.rate)
+            for poller in pollers:
+                poller.adjust(concurrency=0 if found.paused else found.concurrency, rate=found.rate)
+        await asyncio.sleep(every)
+
+
+def _key(worker: str) -> dict[str, Any]:
+    return {"key": {"S": f"control#{worker}"}}

@@ -1,0 +1,184 @@
+"""Messages come in: one long poll while a queue is quiet, more under backlog, none without room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from shared.container.limits import Slots, Throttle
+from shared.message.delivery import Delivery
+from shared.sqs.batches import BATCH
+from shared.sqs.queue import Queue
+
+log = structlog.get_logger()
+
+MOST_POLLS = 16
+"""Polls open at once: at 20 ms a call they bring 8,000 messages a second, more than one core handles."""
+FIRST_PAUSE = 1.0
+"""Seconds, before jitter, after the first failure of a poll; twice as long after each further one."""
+LONGEST_PAUSE = 10.0
+"""Seconds between polls when polling fails; it recovers within this time once the fault ends."""
+THIN_PAUSE = 0.05
+"""Seconds of rest after a receive that was not full: a trickle is then received a few at a time, at half the calls."""
+LONGEST_LINGER = 0.25
+"""Seconds for which a poll waits for more free slots, so that it may bring ten messages instead of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How one queue is polled and left. All times in seconds. A poll that has no answer `answer` seconds after its `wait`
+    is given up: a dead connection may stay silent for ever.
+    """
+
+    wait: int = 20
+    answer: float = 10.0
+    visibility: int = 60
+    drain: float = 25.0
+
+
+class Intake:
+    """Polls one queue until it is stopped.
+
+    Each poll reserves its slots before it asks, so that no message comes that could not be started. A full receive opens
+    a further poll while there is room; a thin one lets all but one end.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        slots: Slots,
+        throttle: Throttle,
+        *,
+        pace: Pace,
+        admit: Callable[[Sequence[Delivery]], None],
+        give_back: Callable[[Sequence[Delivery]], Awaitable[None]],
+        clock: Callable[[], float],
+        dice: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._throttle = throttle
+        self._pace = pace
+        self._admit = admit
+        self._give_back = give_back
+        self._clock = clock
+        self._dice = dice
+        self._appetite = 1
+        self._failures = 0
+        self._stopping = False
+        self._asking: set[asyncio.Task[None]] = set()
+        self._polled_at = clock()
+        self._without_room = 0
+        self.linger = 0.0
+        self.has_polled = False
+
+    @property
+    def polled_at(self) -> float:
+        """The clock at the last answer; now, while there is no room to ask (busy, paused) and while it ends."""
+        return self._clock() if self._without_room or self._stopping else self._polled_at
+
+    async def run(self, stop: asyncio.Event) -> float:
+        """Poll until told to stop, then end the open polls; by when the drain must be over."""
+        stopped = asyncio.create_task(stop.wait())
+        polls: set[asyncio.Task[None]] = set()
+        try:
+            while not stop.is_set():
+                while len(polls) < self._appetite:
+                    polls.add(asyncio.create_task(self._poll()))
+                done, _ = await asyncio.wait({stopped, *polls}, return_when=asyncio.FIRST_COMPLETED)
+                for poll in done - {stopped}:
+                    polls.discard(poll)
+                    poll.result()
+            deadline = self._clock() + self._pace.drain
+            await self._end(polls)
+        finally:
+            stopped.cancel()
+        return deadline
+
+    async def _poll(self) -> None:
+        limit = await self._room()
+        asked_at = self._clock()
+        try:
+            deliveries = await self._asked(limit)
+        except Exception as error:
+            self._slots.give(limit)
+            await self._pause(error, waited=self._clock() - asked_at)
+            return
+        self._slots.give(limit - len(deliveries))
+        self._failures = 0
+        self._polled_at, self.has_polled = self._clock(), True
+        if self._stopping:
+            self._slots.give(len(deliveries))
+            await self._give_back(deliveries)
+            return
+        self._throttle.spend(len(deliveries))
+        self._admit(deliveries)
+        await self._learn(asked=limit, got=len(deliveries))
+
+    async def _asked(self, limit: int) -> list[Delivery]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            # The first answer makes the container ready, and the first after a failure shows that it is over: at once.
+            wait = self._pace.wait if self.has_polled and not self._failures else 0
+            async with asyncio.timeout(wait + self._pace.answer):
+                return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
+        finally:
+            self._asking.discard(task)
+
+    async def _room(self) -> int:
+        self._without_room += 1
+        try:
+            return await self._reserved()
+        finally:
+            self._without_room -= 1
+            if not self._failures:  # having been busy is no fault
+                self._polled_at = self._clock()
+
+    async def _reserved(self) -> int:
+        while True:
+            allowed = await self._throttle.allowed()
+            free = await self._slots.some_free()
+            if free < BATCH and self.linger:
+                await asyncio.sleep(min(self.linger, LONGEST_LINGER))
+            if limit := self._slots.reserve(int(min(BATCH, allowed))):
+                return limit
+
+    async def _learn(self, *, asked: int, got: int) -> None:
+        if got == asked:
+            if self._slots.free >= BATCH:
+                self._appetite = min(self._appetite + 1, MOST_POLLS)
+            return
+        self._appetite = 1
+        if got:
+            await asyncio.sleep(THIN_PAUSE)
+
+    async def _pause(self, error: Exception, *, waited: float) -> None:
+        """Whatever the fault (reset, silence, throttle, expired credentials, queue gone), polling goes on, only slower.
+        What was already `waited` for the answer counts as pause.
+        """
+        self._appetite = 1
+        self._failures += 1
+        longest = max(FIRST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
+        seconds = longest * (0.5 + self._dice() / 2)
+        log.warning("poll_failed", queue=self._queue.name, error_type=type(error).__name__, pause_s=round(seconds, 2))
+        await asyncio.sleep(seconds)
+
+    async def _end(self, polls: set[asyncio.Task[None]]) -> None:
+        """Polls that were open when the stop came: cut, they would hide their messages for a whole visibility timeout,
+        so they are awaited within half of the drain budget, and what they bring is given back.
+        """
+        self._stopping = True
+        idle = polls - self._asking
+        for poll in idle:
+            poll.cancel()
+        if asking := polls - idle:
+            await asyncio.wait(asking, timeout=min(self._pace.wait + 1.0, self._pace.drain / 2))
+        for poll in asking:
+            poll.cancel()
+        if polls:
+            await asyncio.wait(polls)

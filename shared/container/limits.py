@@ -1,0 +1,100 @@
+"""What keeps intake in bounds: how many messages may be in hand at once, and how many may start per second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Slots:
+    """A count of places that can be reserved and waited for; the count may change while it is in use."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._taken = 0
+        self._some = asyncio.Event()
+        self._tell()
+
+    @property
+    def free(self) -> int:
+        """Places that can be reserved now."""
+        return max(0, self._count - self._taken)
+
+    async def some_free(self) -> int:
+        """Wait until at least one place is free; how many there are."""
+        await self._some.wait()
+        return self.free
+
+    def reserve(self, most: int) -> int:
+        """Take up to `most` places; how many there were."""
+        got = min(most, self.free)
+        self._taken += got
+        self._tell()
+        return got
+
+    def give(self, count: int) -> None:
+        """Free `count` places."""
+        self._taken -= count
+        self._tell()
+
+    def resize(self, count: int) -> None:
+        """Change how many places there are; what is in hand beyond a smaller count is finished, not cut."""
+        self._count = count
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.free:
+            self._some.set()
+        else:
+            self._some.clear()
+
+
+class Throttle:
+    """A token bucket of one second's worth. `rate` in messages per second; None is no limit, 0 a stop."""
+
+    def __init__(self, rate: float | None, *, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._tokens = self._most
+        self._filled_at = clock()
+        self._changed = asyncio.Event()
+
+    async def allowed(self) -> float:
+        """Wait until at least one message may start; how many may, at once."""
+        while True:
+            self._fill()
+            if self._rate is None:
+                return float("inf")
+            if self._tokens >= 1.0:
+                return self._tokens
+            self._changed.clear()
+            missing = max(0.001, (1.0 - self._tokens) / self._rate) if self._rate else None
+            try:
+                await asyncio.wait_for(self._changed.wait(), missing)
+            except TimeoutError:
+                continue
+
+    def spend(self, count: int) -> None:
+        """So many have started."""
+        if self._rate is not None:
+            self._tokens -= count
+
+    def change(self, rate: float | None) -> None:
+        """Set another limit, from now on."""
+        if rate == self._rate:
+            return
+        self._fill()
+        self._rate = rate
+        self._tokens = min(self._tokens, self._most)
+        self._changed.set()
+
+    @property
+    def _most(self) -> float:
+        # A bucket of a tenth of a second keeps every one-second window within the limit and that tenth.
+        return max(1.0, self._rate / 10) if self._rate else 0.0
+
+    def _fill(self) -> None:
+        now = self._clock()
+        if self._rate is not None:
+            self._tokens = min(self._most, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now

@@ -1,0 +1,1 @@
+"""Door two: an AWS Lambda function behind an SQS event source mapping."""

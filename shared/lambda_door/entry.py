@@ -1,0 +1,132 @@
+"""Lambda's door: one event loop and one set of clients per sandbox, and a partial batch report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+from shared.app import App
+from shared.clients import Clients, variable
+from shared.lambda_door.invocation import Road, report
+from shared.message.delivery import Delivery
+from shared.road.pipeline import Pipeline
+from shared.settings import RuntimeSettings, read
+from shared.sqs.queue import SqsQueue
+from shared.telemetry import logging, metrics, tracing
+from shared.worker import Worker
+
+DEADLINE_MARGIN = 0.75
+"""Seconds before Lambda's timeout at which work is cut, to report it: a timeout would redeliver the whole batch."""
+REPORTED_BEFORE = 0.5
+"""Seconds before Lambda's timeout by which the report is made."""
+
+
+class EveryRecordFailed(Exception):
+    """None of an invocation's messages may leave the queue, and LAMBDA_RAISE_WHEN_ALL_FAILED asks for an error then.
+
+    The whole batch stays in the queue, as it would by its report: standard and FIFO alike. What was hidden for its
+    backoff stays hidden for that long.
+    """
+
+    def __init__(self, worker: str, count: int) -> None:
+        super().__init__(f"every record of this invocation failed: {count} of {worker}; all stay in the queue")
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+Handler = Callable[[Mapping[str, Any], Context], dict[str, list[dict[str, str]]]]
+
+
+def door(app: App, environment: Mapping[str, str] | None = None) -> Handler:
+    """A Lambda handler for this app. Nothing is opened and no environment is read before the first invocation."""
+    sandbox = Sandbox(app, environment)
+
+    def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
+        return sandbox.invoke(event, remaining=context.get_remaining_time_in_millis() / 1000)
+
+    return lambda_handler
+
+
+class Sandbox:
+    """One Lambda sandbox: a loop, clients and workers that live from the first invocation to the last."""
+
+    def __init__(self, app: App, environment: Mapping[str, str] | None = None) -> None:
+        self._app = app
+        self._environment = environment
+        self._runner: asyncio.Runner | None = None
+        self._roads: tuple[Road, ...] = ()
+        self._raises = False
+        self._stack = AsyncExitStack()
+
+    def invoke(self, event: Mapping[str, Any], *, remaining: float) -> dict[str, list[dict[str, str]]]:
+        """The ids of the records that must stay in the queue. Raises TypeError where the event is not from SQS, and
+        EveryRecordFailed where that is asked for.
+        """
+        records = event.get("Records")
+        if not isinstance(records, list):
+            raise TypeError("event has no list `Records`: this function reads from an SQS event source mapping")
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        failures = self._runner.run(self._report(records, deadline=time.monotonic() + remaining - DEADLINE_MARGIN))
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
+
+    def close(self) -> None:
+        """Close the clients and the loop; Lambda itself never does, tests do."""
+        if self._runner is not None:
+            self._runner.run(self._stack.aclose())
+            self._runner.close()
+
+    async def _report(self, records: Sequence[Any], *, deadline: float) -> tuple[str, ...]:
+        if not self._roads:
+            self._roads = await self._open()
+        found = await report(records, self._roads, deadline=deadline)
+        spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - time.monotonic()
+        for flush in (tracing.flush, metrics.flush):  # a collector that does not answer must not cost the report
+            flush(seconds=min(0.2, max(0.0, spare / 2)))
+        if self._raises and records and not found.left:
+            raise EveryRecordFailed(self._app.name, len(records))
+        return found.staying
+
+    async def _open(self) -> tuple[Road, ...]:
+        environment = os.environ if self._environment is None else self._environment
+        settings = read(RuntimeSettings, environment)
+        logging.configure(settings.log_level)
+        tracing.configure(environment, service=self._app.name)
+        metrics.configure(environment, service=self._app.name)
+        async with AsyncExitStack() as stack:
+            clients = await stack.enter_async_context(Clients(environment))
+            workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
+            roads = [await _road(worker, clients, environment) for worker in workers]
+            self._raises = settings.lambda_raise_when_all_failed
+            self._stack = stack.pop_all()  # kept open only when everything could be opened
+        return tuple(roads)
+
+
+async def _road(worker: Worker[Any], clients: Clients, environment: Mapping[str, str]) -> Road:
+    queue = await clients.queue_for(worker)
+    ledger = await clients.ledger_for(worker)
+    pipeline = Pipeline(
+        worker=worker,
+        hide=_hide(queue),
+        bury=queue.bury,
+        ledger=ledger,
+        payloads=await clients.payloads(),
+        dice=random.random,
+    )
+    return Road(pipeline, queue, environment[f"{variable(worker.queue)}_QUEUE_URL"].rstrip("/").rsplit("/", 1)[-1])
+
+
+def _hide(queue: SqsQueue) -> Callable[[Delivery, float], Any]:
+    async def hide(delivery: Delivery, seconds: float) -> None:
+        await queue.extend([delivery], seconds=seconds)
+
+    return hide

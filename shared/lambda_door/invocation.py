@@ -1,0 +1,214 @@
+"""One invocation of Lambda's door: its records given to their roads, run in turns, and reported where they must stay."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from shared.message.delivery import Delivery, from_lambda
+from shared.road.pipeline import Pipeline
+from shared.road.turns import Turns
+from shared.sqs.queue import Queue
+from shared.worker import Batch
+
+log = structlog.get_logger()
+
+LAST_BREATH = 0.2
+"""Seconds that a handler has to end when it is cut at the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """One worker behind Lambda's door; `resource_name` is its queue's name, as event source ARNs end with it."""
+
+    pipeline: Pipeline[Any]
+    queue: Queue
+    resource_name: str
+
+
+@dataclass(slots=True)
+class Share:
+    """What one road gets of an invocation. `ready` is to be handled, in order; `behind` stands behind a record of its
+    FIFO group that could not be read, and must not overtake it.
+    """
+
+    road: Road
+    ready: dict[str, Delivery] = field(default_factory=dict)
+    behind: list[Delivery] = field(default_factory=list)
+    _stopped: set[str] = field(default_factory=set)
+    _all_stopped: bool = False
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError or AttributeError where this is no record."""
+        worker = self.road.pipeline.worker
+        delivery = from_lambda(record, queue=worker.queue)
+        if worker.fifo and not delivery.group:
+            raise ValueError("a record of a FIFO queue without its group")
+        if worker.fifo and (self._all_stopped or delivery.group in self._stopped):
+            self.behind.append(delivery)
+            return
+        known = self.ready.get(delivery.message_id)  # the same message twice is handled once, by its newest receipt
+        if known is None or delivery.attempt >= known.attempt:
+            self.ready[delivery.message_id] = delivery
+
+    def stop(self, group: str | None) -> None:
+        """Something unreadable stands here: in a FIFO queue it stops its group, or all where its group is unknown."""
+        if not self.road.pipeline.worker.fifo:
+            return
+        if group is None:
+            self._all_stopped = True
+        else:
+            self._stopped.add(group)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`staying` are the ids for batchItemFailures, each once; `left` is how many messages may leave the queue."""
+
+    staying: tuple[str, ...]
+    left: int
+
+
+async def report(records: Sequence[Any], roads: Sequence[Road], *, deadline: float) -> Report:
+    """Take every record to its end, or to `deadline` (time.monotonic); what is unfinished then stays."""
+    shares = [Share(road) for road in roads]
+    unreadable = _share_out(records, shares)
+    answers = await asyncio.gather(*(_travel(share, deadline=deadline) for share in shares))
+    staying = [*unreadable, *(each.message_id for stays, _ in answers for each in stays)]
+    return Report(tuple(dict.fromkeys(staying)), sum(left for _, left in answers))
+
+
+def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
+    """Each record to the road of its queue; the ids of those that could not be read."""
+    unreadable: list[str] = []
+    for record in records:
+        try:
+            _of(_queue(record), shares).add(record)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            unreadable += _named(record)
+            _stop_behind(record, shares)
+            log.warning("record_unreadable", error_type=type(error).__name__)
+    return unreadable
+
+
+def _of(queue: str, shares: Sequence[Share]) -> Share:
+    for share in shares:
+        if share.road.resource_name == queue:
+            return share
+    raise ValueError("a record of a queue that no worker here reads")
+
+
+def _stop_behind(record: Any, shares: Sequence[Share]) -> None:
+    """Nothing may overtake what could not be read; what it does not say of itself is taken for the worst."""
+    try:
+        concerned = [share for share in shares if share.road.resource_name == _queue(record)]
+    except (KeyError, TypeError):
+        concerned = list(shares)
+    for share in concerned:
+        share.stop(_group(record))
+
+
+def _queue(record: Any) -> str:
+    return str(record["eventSourceARN"]).rsplit(":", 1)[-1]
+
+
+def _group(record: Any) -> str | None:
+    system = record.get("attributes") if isinstance(record, Mapping) else None
+    group = system.get("MessageGroupId") if isinstance(system, Mapping) else None
+    return group if isinstance(group, str) and group else None
+
+
+def _named(record: Any) -> list[str]:
+    """The id to report an unreadable record under; without one it cannot be reported, and must not sink the batch."""
+    message_id = record.get("messageId") if isinstance(record, Mapping) else None
+    return [message_id] if isinstance(message_id, str) and message_id else []
+
+
+async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int]:
+    """Those that may not leave (failed, behind a failure, cut at the deadline, never started), and how many may."""
+    road, ready, leaving = share.road, list(share.ready.values()), set[Delivery]()
+    left = deadline - time.monotonic()
+    if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
+        journeys = [_hold_back(road, share.behind), *_journeys(road, ready, leaving)]
+        await _until(left, [asyncio.ensure_future(each) for each in journeys])
+    staying = [each for each in ready if each not in leaving]
+    if staying and time.monotonic() >= deadline:
+        log.warning("cut_at_deadline", queue=road.pipeline.worker.queue, count=len(staying))
+    return staying + share.behind, len(leaving)
+
+
+async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
+    ended, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:  # all of them at once: a slot that gets free now must not start another record
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=LAST_BREATH)
+    for error in [task.exception() for task in ended if not task.cancelled()]:
+        if error is not None:
+            log.error("road_broken", exc_info=error)
+
+
+def _journeys(road: Road, ready: Sequence[Delivery], leaving: set[Delivery]) -> list[Coroutine[Any, Any, None]]:
+    """As many as the worker may have at once; each takes what is next until nothing is, and adds to `leaving`."""
+    worker = road.pipeline.worker
+    if worker.handle_batch is not None:
+        batches = deque(_batches(ready, worker.batch))
+        return [_batch_slot(road, batches, leaving) for _ in range(min(worker.concurrency, len(batches)))]
+    turns = Turns(at_once=worker.per_group)
+    for each in ready:
+        turns.arrive(each)
+    return [_slot(road, turns, leaving) for _ in range(min(worker.concurrency, len(ready)))]
+
+
+async def _slot(road: Road, turns: Turns, leaving: set[Delivery]) -> None:
+    """Where no group may start another message the slot ends: whoever ends one of that group takes its next."""
+    while (delivery := turns.next()) is not None:
+        try:
+            leaves = await road.pipeline.travel(delivery)
+        except Exception:  # the pipeline turns every handler's error into an outcome: this one is ours
+            log.exception("road_broken", queue=road.pipeline.worker.queue)
+            leaves = False
+        if leaves:
+            leaving.add(delivery)
+        elif road.pipeline.worker.fifo:
+            await _hold_back(road, turns.abandon(delivery))
+        turns.end(delivery)
+
+
+async def _batch_slot(road: Road, batches: deque[list[Delivery]], leaving: set[Delivery]) -> None:
+    while batches:
+        batch = batches.popleft()
+        try:
+            answers = await road.pipeline.travel_together(batch)
+        except Exception:  # as above; the other batches go on
+            log.exception("road_broken", queue=road.pipeline.worker.queue)
+            continue
+        leaving.update(each for each, leaves in zip(batch, answers, strict=True) if leaves)
+
+
+def _batches(ready: Sequence[Delivery], limits: Batch) -> list[list[Delivery]]:
+    """The invocation cut where a container would start the next batch: at so many messages or so many bytes."""
+    batches: list[list[Delivery]] = []
+    size = 0
+    for each in ready:
+        if not batches or len(batches[-1]) >= limits.count or size >= limits.bytes:
+            batches.append([])
+            size = 0
+        batches[-1].append(each)
+        size += each.size
+    return batches
+
+
+async def _hold_back(road: Road, behind: Sequence[Delivery]) -> None:
+    """What must not overtake a message of its group: back into the queue, at once."""
+    if not behind:
+        return
+    [answer] = await asyncio.gather(road.queue.extend(behind, seconds=0), return_exceptions=True)
+    if isinstance(answer, BaseException):  # they come back by themselves when their visibility timeout ends
+        log.warning("give_back_failed", queue=road.queue.name, error_type=type(answer).__name__)

@@ -1,0 +1,1 @@
+"""What a message is: pure, without AWS, HTTP, environment, clock or logger."""

@@ -1,0 +1,1 @@
+"""What happens to one message, from its receipt to its end. Start with `pipeline`."""

@@ -1,0 +1,220 @@
+"""Work with an idempotency key, done once: claimed, handled, and written down; and what a duplicate of it finds."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, assert_never
+
+import orjson
+import structlog
+from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
+
+from shared.message.delivery import Delivery
+from shared.message.envelope import document
+from shared.outcome import Contended, Reject, returned
+from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
+from shared.telemetry import metrics
+from shared.worker import Event, Worker
+
+log = structlog.get_logger()
+
+KEPT_SECONDS = 15 * 86_400.0
+"""How long a completed key is remembered: longer than the 14 days for which SQS can keep a message."""
+
+MOST_RESULT = 32 * 1024
+"""Bytes of a stored result as JSON: far below DynamoDB's 400 KB for an item, and each kilobyte of it is a paid write."""
+
+LONGEST_KEY = 1024
+"""Bytes of a key that are kept as they are: a hash key of DynamoDB has 2,048 at most. A longer one becomes its SHA-256."""
+
+FIRST_LOOK, LONGEST_LOOK = 0.1, 2.0
+"""Seconds between two looks of a duplicate that waits, doubled each time, with jitter."""
+
+COMPLETING = 10.0
+"""Seconds, at most and never more than the worker's timeout, for writing down that work is done."""
+
+LAST_CALL = 0.75
+"""Seconds for one call to the ledger after the work has failed or was cut: whoever cuts does not wait for long."""
+
+
+class KeyReused(Reject):
+    """The message's idempotency key was completed with another payload."""
+
+
+class Unstorable(ValueError):
+    """What a handler returned cannot be kept; the text says why, and holds nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once(Generic[Event]):
+    """One receipt of keyed work. `now` is the wall clock in epoch seconds, `dice` uniform in [0, 1)."""
+
+    worker: Worker[Event]
+    ledger: Ledger
+    delivery: Delivery
+    event: Event
+    dice: Callable[[], float]
+    now: Callable[[], float]
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    async def done(self) -> None:
+        """Return when the work is done, now or before. Raises what the handler raises, Contended where somebody else
+        is at it, KeyReused where its key was used for something else, and the ledger's error where nothing could be
+        claimed: in all these cases nothing is written down.
+
+        The claim (with a wait for it) and the handler have one `timeout` each.
+        """
+        key = ledger_key(self.worker, self.event)
+        match await self._claim(key):
+            case Claimed():
+                await self._handle(key)
+            case AlreadyDone(result=result):
+                metrics.claim(worker=self.worker.name, outcome="absorbed")
+                if self.worker.on_duplicate is not None:
+                    async with asyncio.timeout(self.worker.timeout):
+                        await self.worker.on_duplicate(self.event, orjson.loads(result) if result else None)
+            case Reused():
+                metrics.claim(worker=self.worker.name, outcome="reused")
+                raise KeyReused("the idempotency key was used before with another payload")
+            case Busy(seconds=seconds):
+                raise Contended("somebody else is at this work", after=max(1.0, seconds))
+            case other:
+                assert_never(other)
+
+    async def _claim(self, key: str) -> Claim:
+        fingerprint = fingerprint_of(self.worker, self.delivery, self.event)
+        held, pause = None, FIRST_LOOK
+        try:
+            async with asyncio.timeout(self.worker.timeout):
+                while True:
+                    claim = await self._ask(key, fingerprint)
+                    if not isinstance(claim, Busy) or self.worker.duplicates == "refuse":
+                        return claim
+                    held = claim
+                    await asyncio.sleep(min(pause * (0.5 + self.dice()), claim.seconds + FIRST_LOOK))
+                    pause = min(pause * 2, LONGEST_LOOK)
+        except TimeoutError:
+            if held is None:
+                raise
+            return held
+
+    async def _ask(self, key: str, fingerprint: str) -> Claim:
+        try:
+            async with asyncio.timeout(self.worker.timeout / 2):  # the lease began when we asked, and must last
+                return await self.ledger.claim(
+                    key, owner=self.owner, now=self.now(), lease=self.worker.timeout * 2, fingerprint=fingerprint
+                )
+        except BaseException:
+            await self._release(key)  # the claim may be ours, and only its answer lost
+            raise
+
+    async def _handle(self, key: str) -> None:
+        assert self.worker.handle is not None
+        try:
+            async with asyncio.timeout(self.worker.timeout):
+                result = returned(await self.worker.handle(self.event))
+        except BaseException:
+            await self._release(key)
+            raise
+        await self._complete(key, self._stored(result))
+
+    async def _complete(self, key: str, result: str) -> None:
+        """The effect is there, whatever comes of this. So the message is done in any case: to let it come back would
+        only run the handler once more.
+        """
+        try:
+            async with asyncio.timeout(min(COMPLETING, self.worker.timeout)):
+                ours: bool = await AsyncRetrying(
+                    wait=wait_random_exponential(multiplier=FIRST_LOOK, max=LONGEST_LOOK),
+                    stop=stop_after_attempt(6),
+                    reraise=True,
+                )(self._write_down, key, result)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                async with asyncio.timeout(LAST_CALL):
+                    await self._write_down(key, result)
+            raise
+        except Exception as error:  # other copies are kept off until the claim's lease ends, and may run after it
+            metrics.claim(worker=self.worker.name, outcome="unrecorded")
+            log.warning("completion_not_recorded", worker=self.worker.name, error_type=type(error).__name__)
+            return
+        if not ours:  # this process stood still for longer than its lease: the work was, or is being, done twice
+            metrics.claim(worker=self.worker.name, outcome="lost")
+            log.warning("claim_lost", worker=self.worker.name)
+
+    async def _write_down(self, key: str, result: str) -> bool:
+        async with asyncio.timeout(COMPLETING / 3):
+            return await self.ledger.complete(key, owner=self.owner, now=self.now(), keep=KEPT_SECONDS, result=result)
+
+    async def _release(self, key: str) -> None:
+        """Never in the way of the error that brought us here: a claim that stays ends with its lease."""
+        try:
+            async with asyncio.timeout(LAST_CALL):
+                await self.ledger.release(key, owner=self.owner)
+        except Exception as error:
+            log.warning("claim_not_released", worker=self.worker.name, error_type=type(error).__name__)
+
+    def _stored(self, result: object) -> str:
+        try:
+            return stored(result)
+        except Unstorable as error:  # without its result, the work is done all the same
+            log.warning("result_not_stored", worker=self.worker.name, why=str(error))
+            return ""
+
+
+def stored(result: object) -> str:
+    """A handler's result as JSON; "" for None. Raises Unstorable where it is no JSON or above 32 KiB.
+
+    What JSON has no word for comes back as JSON has it: a tuple as a list, a dataclass as an object, NaN as null.
+    """
+    if result is None:
+        return ""
+    try:
+        text = orjson.dumps(result)
+    except TypeError as error:
+        raise Unstorable(f"a result of type {type(result).__name__} is no JSON") from error
+    if len(text) > MOST_RESULT:
+        raise Unstorable(f"a result of {len(text)} bytes is above the limit of {MOST_RESULT}")
+    return text.decode()
+
+
+def ledger_key(worker: Worker[Any], event: Any) -> str:
+    """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events. What
+    `key` itself raises is as permanent as what `decode` raises: it would raise the same again tomorrow.
+    """
+    assert worker.key is not None
+    try:
+        key: object = worker.key(event)
+    except Exception as error:
+        raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
+    if not isinstance(key, str) or not key:
+        raise Reject("the event has no idempotency key")
+    if len(key.encode()) > LONGEST_KEY:
+        key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"{worker.name}#{key}"
+
+
+def fingerprint_of(worker: Worker[Any], delivery: Delivery, event: Any) -> str:
+    """SHA-256, in hex, of what must not change under one key."""
+    text = worker.fingerprint(event) if worker.fingerprint is not None else payload(delivery.body)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def payload(body: str) -> str:
+    """What a producer says in a body, and nothing that is new each time it says so: out of the SNS envelope, of a bus
+    event its source, type and detail; the order of names and the blanks of JSON do not count. Other text is itself.
+
+    The body and not the decoded event: a decoder that learns a field must not make yesterday's payloads look forged.
+    """
+    try:
+        said = document(body)
+        if said.keys() >= {"source", "detail-type", "detail"}:
+            said = {name: said[name] for name in ("source", "detail-type", "detail")}
+        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    except (Reject, TypeError):  # no JSON object, or one nested too deeply
+        return body

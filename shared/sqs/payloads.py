@@ -1,0 +1,83 @@
+"""Bodies above the queue's limit, kept in one S3 bucket: put before they are sent, read before they are decoded.
+
+Nothing is ever deleted here: a dead letter, a replay or a second delivery still points to the object. The bucket's
+lifecycle removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from shared.message import pointer
+from shared.message.delivery import Attribute, Delivery
+from shared.message.pointer import Pointer
+from shared.outcome import Reject
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+AT_ONCE = 8
+"""Objects that one process reads or writes at the same time."""
+
+
+class S3Payloads:
+    """One bucket, below one prefix. `threshold` and `most` in bytes: where bodies begin to go there, and the largest."""
+
+    def __init__(self, client: S3Client, *, bucket: str, prefix: str, threshold: int, most: int) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._threshold = threshold
+        self._most = most
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def threshold(self) -> int:
+        return self._threshold
+
+    async def check_in(self, body: str, attributes: Mapping[str, Attribute]) -> tuple[str, dict[str, Attribute]]:
+        """Store a body; answer what the message carries instead. Raises TooLarge, or botocore's error."""
+        content = body.encode()
+        pointer.storable(len(content), attributes, most=self._most)
+        async with self._turns:
+            key, digest = await asyncio.to_thread(self._named, content)
+            await self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ContentType="text/plain; charset=utf-8",
+                ChecksumSHA256=digest,  # S3 refuses what arrives otherwise
+            )
+        stored = Pointer(self._bucket, key, len(content))
+        return stored.body, {**attributes, pointer.MARK: stored.mark}
+
+    async def unpack(self, delivery: Delivery) -> Delivery:
+        """The delivery with its whole body. Raises Reject where that will never be had, botocore's error where it may."""
+        found = pointer.read(delivery.body, delivery.attributes)
+        pointer.permit(found, bucket=self._bucket, prefix=self._prefix, most=self._most)
+        async with self._turns:
+            content = await self._read(found)
+            body = await asyncio.to_thread(pointer.opened, content, found)
+        return pointer.whole(delivery, body)
+
+    async def _read(self, found: Pointer) -> bytes:
+        try:
+            answer = await self._client.get_object(Bucket=found.bucket, Key=found.key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                raise Reject("payload expired: its body is no longer in S3") from error
+            raise
+        async with answer["Body"]:
+            pointer.same_size(found, answer["ContentLength"])  # before a byte of it is read
+            content: bytes = await answer["Body"].read()  # not of what `as` gives: that skips S3's checksum
+            return content
+
+    def _named(self, content: bytes) -> tuple[str, str]:
+        key = pointer.key_of(content, prefix=self._prefix)
+        digest = bytes.fromhex(key.rpartition("sha256-")[2])  # the key tells it: a large body is hashed once
+        return key, base64.b64encode(digest).decode()

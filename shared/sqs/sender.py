@@ -1,0 +1,144 @@
+"""Messages sent to a queue: in few calls, with the trace, large bodies through S3, and every `Failed` entry again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, written
+from shared.message.pointer import Payloads, goes, refused, size
+from shared.sqs.batches import BATCH
+from shared.telemetry import metrics, tracing
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+LARGEST_CALL = LARGEST_MESSAGE
+"""Bytes of all bodies and attributes of one SendMessageBatch call: SQS sets the same limit to one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to send; `delay` in whole seconds (0 to 900), `group` a fair-queue or FIFO MessageGroupId."""
+
+    body: str
+    delay: int = 0
+    group: str | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+class Send(Protocol):
+    """How a handler puts messages on another queue: all of them, or it raises and nothing may be settled."""
+
+    async def __call__(self, messages: Sequence[Message]) -> None: ...
+
+
+class NotSent(Exception):
+    """SQS refused messages of a send, also when tried again; `codes` say why."""
+
+    def __init__(self, queue: str, codes: Sequence[str]) -> None:
+        super().__init__(f"{len(codes)} messages were not accepted by {queue}: {', '.join(sorted(set(codes)))}")
+
+
+class SqsSender:
+    """Sends to one queue in as few batch calls as fit; carries the trace; tries refused entries again."""
+
+    def __init__(self, client: SQSClient, *, name: str, url: str, payloads: Payloads | None = None) -> None:
+        self._client = client
+        self._name = name
+        self._url = url
+        self._payloads = payloads
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """Raises NotSent, TooLarge before anything is sent, or botocore's error. An empty sequence sends nothing."""
+        if not messages:
+            return
+        with tracing.sending(self._name, count=len(messages)):
+            # Every large body is in S3 before the first message is sent: a crash between leaves objects, no lost body.
+            light = [await self._lightened(each) for each in messages]
+            for chunk in _fitting(self._entries(light)):
+                await self._send(chunk)
+        metrics.sent(queue=self._name, count=len(messages))
+
+    async def _lightened(self, message: Message) -> Message:
+        told = size(message.body, message.attributes)
+        if self._payloads is None and told > LARGEST_MESSAGE:
+            raise refused(told)
+        if self._payloads is None or not goes(told, message.attributes, threshold=self._payloads.threshold):
+            return message
+        body, attributes = await self._payloads.check_in(message.body, message.attributes)
+        return replace(message, body=body, attributes=attributes)
+
+    def _entries(self, messages: Sequence[Message]) -> list[_Entry]:
+        if len(messages) == 1:
+            return [_entry(messages[0])]
+        entries = []
+        for message in messages:
+            with tracing.creating(self._name):
+                entries.append(_entry(message))
+        return entries
+
+    async def _send(self, entries: list[dict[str, Any]]) -> None:
+        left = [{**entry, "Id": str(place)} for place, entry in enumerate(entries)]
+        codes: list[str] = []
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(5),
+                wait=wait_random_exponential(multiplier=0.1, max=2),
+                retry=retry_if_exception_type(_SomeRefused),
+            ):
+                with attempt:
+                    batch: list[Any] = left
+                    answer = await self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+                    failed = {entry["Id"]: entry.get("Code", "") for entry in answer.get("Failed", [])}
+                    left = [entry for entry in left if entry["Id"] in failed]
+                    codes = list(failed.values())
+                    if left:
+                        raise _SomeRefused
+        except RetryError as error:
+            raise NotSent(self._name, codes) from error
+
+
+class _SomeRefused(Exception):
+    """Entries of a send batch came back as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    fields: dict[str, Any]
+    size: int
+
+
+def _entry(message: Message) -> _Entry:
+    """A message as SQS takes it, with the current trace: ten attributes and one MiB at most, or the trace stays out.
+
+    AWSTraceHeader always fits, because SQS counts it in neither.
+    """
+    attributes = {**message.attributes, **tracing.carried()}
+    told = size(message.body, attributes)
+    if len(attributes) > MOST_ATTRIBUTES or told > LARGEST_CALL:
+        attributes, told = dict(message.attributes), size(message.body, message.attributes)
+    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": written(attributes)}
+    if message.delay:
+        fields["DelaySeconds"] = message.delay
+    if message.group:
+        fields["MessageGroupId"] = message.group
+    if header := tracing.x_ray_header():
+        fields["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
+    return _Entry(fields, told)
+
+
+def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:
+    """Ten entries and one MiB at most in a call."""
+    calls: list[list[dict[str, Any]]] = []
+    room = 0
+    for entry in entries:
+        if not calls or len(calls[-1]) == BATCH or entry.size > room:
+            calls.append([])
+            room = LARGEST_CALL
+        calls[-1].append(entry.fields)
+        room -= entry.size
+    return calls

@@ -1,0 +1,73 @@
+"""`fleet pause`, `resume` and `limit`, as an operator types them, beside a running worker."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet.dev.crew import Crew, Post
+from fleet.dev.emulators.ministack import free_port
+from tests.aws import Aws
+from tests.waiting import until
+
+
+@pytest.fixture
+def environment(aws: Aws) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**inherited, **aws.environment, "LEDGER_TABLE_NAME": aws.table("key", label="orders")}
+
+
+def fleet(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fleet.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_limit_stays_through_a_pause(environment: dict[str, str]) -> None:
+    said = [
+        fleet(environment, *words).stdout.strip()
+        for words in (
+            ("limit", "audit-archive", "--concurrency", "2", "--rate", "5"),
+            ("pause", "audit-archive"),
+            ("resume", "audit-archive"),
+            ("limit", "audit-archive"),
+        )
+    ]
+    assert said == [
+        "audit-archive: running, concurrency 2, rate 5.0",
+        "audit-archive: paused, concurrency 2, rate 5.0",
+        "audit-archive: running, concurrency 2, rate 5.0",
+        "audit-archive: running, concurrency the worker's own, rate the worker's own",
+    ]
+
+
+def test_a_worker_that_nobody_knows_ends_with_2(environment: dict[str, str]) -> None:
+    assert fleet(environment, "pause", "nobody").returncode == 2
+
+
+async def test_a_paused_worker_leaves_messages_where_they_are_until_it_is_resumed(
+    aws: Aws, environment: dict[str, str], tmp_path: Path
+) -> None:
+    queue, port = aws.queue("uploads"), free_port()
+    own = {
+        **environment,
+        "UPLOADS_QUEUE_URL": queue,
+        "UPLOADS_DLQ_URL": aws.queue("uploads-dlq"),
+        "WS_API_ENDPOINT": "http://127.0.0.1:9/none",
+        "POLL_WAIT_SECONDS": "1",
+        "HEALTH_PORT": str(port),
+    }
+    log = tmp_path / "worker.log"
+    await asyncio.to_thread(fleet, own, "pause", "upload-notification")
+    post = Post("w", ("run", "upload-notification"), own, log, f"http://127.0.0.1:{port}/livez")
+    async with Crew([post], say=print) as crew:
+        await crew.ready(seconds=20)
+        await until(lambda: "orders_taken" in log.read_text(), seconds=10, what="the pause")
+        aws.sqs.send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}')
+        await asyncio.to_thread(fleet, own, "resume", "upload-notification")
+        await until(lambda: log.read_text().count("orders_taken") == 2, seconds=10, what="the end of the pause")
+        before_resume = log.read_text().split('"orders_taken"')[1]
+        assert "message_done" not in before_resume
+        await until(lambda: "message_done" in log.read_text(), seconds=10, what="the message handled")

@@ -1,0 +1,151 @@
+"""Everything that people change is written down, and nobody can change what is written."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.dead_letters.audit_log import AuditLog, Entry, Fault
+from tests.aws import Aws
+from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.fleet.dead_letters.schemas import valid
+
+WHY = ("--reason", "because")
+
+
+def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) -> None:
+    cli.environment |= {"DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"), "DLQ_EDIT_ENABLED": "true"}
+    mended = cli.home / "mended.json"
+    mended.write_text("{}")
+    cli("dlq", "plan", twelve.name, "--error", "SignatureError", "-o", cli.plan())
+    cli("dlq", "cancel", cli.plan(), *WHY)
+    cli("dlq", "resume", cli.plan(), *WHY)
+    cli("dlq", "archive", twelve.name, "--limit", "2", "--yes", *WHY)
+    cli("dlq", "restore", twelve.name, "--yes", *WHY)
+    [letter, *_] = cli.json("list", twelve.name)
+    cli("dlq", "edit", twelve.name, letter["id"], "--body-file", str(mended), "--yes", *WHY)
+    cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY)
+    told = cli.audit()
+    for entry in told:
+        valid("dlq-audit", entry)
+        assert (entry["who"], entry["reason"], entry["queue"]) == ("tester", "because", twelve.name)
+    assert [(each["command"], each["outcome"]) for each in told] == [
+        ("cancel", "done"),
+        ("replay", "begun"),
+        ("resume", "done"),
+        ("archive", "done"),
+        ("restore", "done"),
+        ("edit", "done"),
+        ("purge", "done"),
+    ]
+    assert [len(each["ids"]) for each in told] == [0, 0, 3, 2, 2, 1, 8]
+    assert told[2]["counts"]["sent"] == 3
+    verified = cli("audit", "verify", "--json")
+    assert verified.exit_code == 0
+
+
+def test_refused_and_failed_mutations_are_recorded_as_well(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "--to", "nowhere", "-o", cli.plan())
+    cli("dlq", "replay", cli.plan(), "--yes", *WHY, exits=5)
+    cli("dlq", "purge", twelve.name, "--yes", "--confirm", "wrong", *WHY, exits=5)
+    cli("dlq", "archive", twelve.name, "--yes", "--bucket", "no-such-bucket-here", *WHY, exits=1)
+    assert [(each["command"], each["outcome"]) for each in cli.audit()] == [
+        ("replay", "refused"),
+        ("purge", "refused"),
+        ("archive", "failed"),
+    ]
+    assert twelve.counts() == (12, 0)
+
+
+def log(path: Path, lines: int = 3) -> AuditLog:
+    made = AuditLog(path, now=lambda: "2026-11-21T09:00:00.000+00:00")
+    for number in range(lines):
+        made.append(Entry("replay", "dlq", f"reason {number} ü", "done", "somebody", ids=["m-1"], counts={"sent": 1}))
+    return made
+
+
+def test_a_flipped_byte_anywhere_in_a_line_is_found_and_the_line_named(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    made = log(path)
+    content = path.read_bytes()
+    assert made.verify() == (3, [])
+    start = content.index(b"\n") + 1
+    for place in range(start, content.index(b"\n", start) + 1):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        faults = made.verify()[1]
+        assert faults
+        assert faults[0].line == 2
+
+
+def test_the_command_ends_with_1_and_names_the_line(tmp_path: Path, cli: Lines) -> None:
+    path = tmp_path / "audit.jsonl"
+    log(path)
+    assert cli("audit", "verify").stdout == "3 lines, all as they were written\n"
+    path.write_bytes(path.read_bytes().replace(b"reason 1", b"reason 7"))
+    assert f"{path}:2: the line was edited" in cli("audit", "verify", exits=1).stdout
+
+
+Change = Callable[[list[bytes]], list[bytes]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [lines[1], lines[0], lines[2]],
+        lambda lines: lines[1:],
+        lambda lines: [lines[0], lines[2]],
+        lambda lines: lines[:2],
+        lambda lines: [*lines, lines[2]],
+        lambda lines: lines[:0],
+    ],
+    ids=["swapped", "first removed", "middle removed", "last removed", "repeated", "emptied"],
+)
+def test_a_removed_or_moved_line_is_found(change: Change, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    made = log(path)
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    assert made.verify()[1]
+
+
+def test_a_line_longer_than_a_block_is_still_the_one_that_is_chained_to(tmp_path: Path) -> None:
+    made = log(tmp_path / "log", 1)
+    made.append(Entry("purge", "dlq", "x" * 50_000, "done", "somebody"))
+    made.append(Entry("purge", "dlq", "again", "done", "somebody"))
+    assert made.verify() == (3, [])
+
+
+def test_two_at_once_do_not_break_the_chain(tmp_path: Path) -> None:
+    threads = [threading.Thread(target=log, args=(tmp_path / "log", 20)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log(tmp_path / "log", 0).verify() == (80, [])
+
+
+def test_nothing_is_changed_where_the_log_was_damaged(twelve: Ground, cli: Lines) -> None:
+    path = cli.home / "audit.jsonl"
+    log(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    told = cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY, exits=5)
+    assert "damaged" in told.stderr
+    assert twelve.counts() == (12, 0)
+
+
+def test_a_log_that_was_taken_away_is_missed(tmp_path: Path) -> None:
+    made = log(tmp_path / "log")
+    (tmp_path / "log").unlink()
+    assert made.verify() == (0, [Fault(1, "the whole log is missing")])
+    assert not made.is_sound_at_its_end()
+
+
+def test_a_kill_between_a_line_and_its_head_does_not_lock_the_log(tmp_path: Path) -> None:
+    made = log(tmp_path / "log", 2)
+    head = (tmp_path / "log.head").read_text()
+    log(tmp_path / "log", 1)
+    (tmp_path / "log.head").write_text(head)
+    assert made.verify() == (3, [])
+    assert made.is_sound_at_its_end()
+    log(tmp_path / "log", 1)
+    assert made.verify() == (4, [])

@@ -1,0 +1,72 @@
+"""Where a plan holds and where it sends to: any other place is refused, and named, before the first send."""
+
+import boto3
+
+from tests.fleet.dead_letters import letters
+from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.sqs_server.running import sqs_server
+
+ACT = ("--yes", "--reason", "the endpoint is back")
+
+
+def test_a_destination_that_is_not_there_is_refused_before_the_first_send(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "--to", "nowhere", "-o", cli.plan())
+    assert "nowhere" in cli("dlq", "replay", cli.plan(), exits=5).stderr
+    assert "nowhere" in cli("dlq", "replay", cli.plan(), *ACT, exits=5).stderr
+    assert twelve.counts() == (12, 0)
+
+
+def test_a_function_that_is_not_there_is_refused_before_the_first_send(ground: Ground, cli: Lines) -> None:
+    body, _ = letters.invocation_record("arn:aws:lambda:us-east-1:000000000000:function:no-such-function")
+    ground.put(body)
+    cli("dlq", "plan", ground.name, "-o", cli.plan())
+    for arguments in ((), ACT):
+        assert "no-such-function" in cli("dlq", "replay", cli.plan(), *arguments, exits=5).stderr
+    assert ground.counts() == (1, 0)
+
+
+def test_the_dead_letter_queue_itself_is_no_destination(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "--to", twelve.name, "-o", cli.plan())
+    assert "itself" in cli("dlq", "replay", cli.plan(), exits=5).stderr
+
+
+def test_a_plan_of_another_region_is_refused_and_both_are_named(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    told = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
+    assert "us-east-1" in told.stderr
+    assert "eu-west-1" in told.stderr
+
+
+def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    with sqs_server() as other:
+        other.make(twelve.name)
+        for arguments in ((), ACT):
+            told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
+            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in told.stderr
+    assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
+
+
+def test_a_plan_of_another_account_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    account = {"AWS_ACCESS_KEY_ID": "111111111111"}  # which is how the emulators tell accounts apart
+    client = boto3.client(
+        "sqs",
+        endpoint_url=twelve.aws.url,
+        region_name="us-east-1",
+        aws_access_key_id="111111111111",
+        aws_secret_access_key="made-up",
+    )
+    client.create_queue(QueueName=twelve.name)
+    for arguments in ((), ACT):
+        told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
+        assert "account 000000000000 in the plan, 111111111111 here" in told.stderr
+    assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
+
+
+def test_a_destination_elsewhere_is_not_taken_for_the_queue_of_its_name_here(twelve: Ground, cli: Lines) -> None:
+    elsewhere = twelve.arn_of(twelve.source).replace("us-east-1", "eu-west-1")
+    cli("dlq", "plan", twelve.name, "--to", elsewhere, "-o", cli.plan())
+    told = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert elsewhere in told.stderr
+    assert twelve.counts(twelve.source) == (0, 0)

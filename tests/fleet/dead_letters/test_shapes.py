@@ -1,0 +1,136 @@
+"""What a letter is, where it can go, and why not: one golden letter of every shape."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fleet.dead_letters.model import lambda_record
+from fleet.dead_letters.model.letter import RESTORED
+from fleet.dead_letters.model.plan.outgoing import parcel
+from fleet.dead_letters.model.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
+from tests.fleet.dead_letters import letters
+from tests.fleet.dead_letters.fakes import SOURCE, envelope, letter
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:webhook-events"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:resize"
+ORIGIN = Origin(sources=(SOURCE,))
+
+
+def judged(golden: letters.Golden, origin: Origin = ORIGIN) -> Standing:
+    body, attributes = golden
+    return standing(letter(body, attributes=dict(attributes)), now=datetime.now(UTC), origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("golden", "shape", "replayable", "destination"),
+    [
+        (letters.bus_event(QUEUE), "eventbridge-rule", True, QUEUE),
+        (letters.bus_event(FUNCTION), "eventbridge-rule", True, FUNCTION),
+        (letters.bus_record(), "eventbridge-bus", False, ""),
+        (letters.scheduled(QUEUE), "scheduler", True, QUEUE),
+        (letters.invocation(), "lambda-async", True, ""),
+        (letters.invocation_record(FUNCTION), "lambda-async", True, f"{FUNCTION}:$LATEST"),
+        (('{"requestContext": {"functionArn": "' + FUNCTION + '"}}', {}), "lambda-async", False, ""),
+        (('{"requestContext": {"functionArn": "x"}, "requestPayload": {}}', {}), "lambda-async", False, ""),
+        (letters.stream_pointer(), "lambda-stream", True, ""),
+        (letters.stream_pointer(by="context"), "pipe-stream", True, ""),
+        (letters.notification(), "sns", True, ""),
+        (('{"order": 7}', {}), "unknown", False, ""),
+        (("not json", {}), "unknown", False, ""),
+    ],
+)
+def test_every_shape_is_recognised(golden: letters.Golden, shape: str, replayable: bool, destination: str) -> None:  # noqa: FBT001
+    told = judged(golden)
+    assert (told.shape, told.replayable, told.destination) == (shape, replayable, destination)
+    assert bool(told.why_not) is not bool(destination)
+
+
+def test_a_letter_that_sqs_moved_goes_back_to_where_it_came_from() -> None:
+    told = standing(letter(moved_from=QUEUE), now=datetime.now(UTC), origin=ORIGIN)
+    assert (told.shape, told.replayable, told.destination) == ("sqs", True, QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("origin", "destination"),
+    [
+        (Origin(sources=("arn:aws:sqs:r:a:webhooks", "arn:aws:sqs:r:a:other")), "arn:aws:sqs:r:a:webhooks"),
+        (
+            Origin(sources=("arn:aws:sqs:r:a:fleet-webhooks-dev", "arn:aws:sqs:r:a:x")),
+            "arn:aws:sqs:r:a:fleet-webhooks-dev",
+        ),
+        (Origin(named={"webhooks": "arn:aws:sqs:r:a:fleet-webhooks-dev"}), "arn:aws:sqs:r:a:fleet-webhooks-dev"),
+        (Origin(sources=("arn:aws:sqs:r:a:renamed",)), "arn:aws:sqs:r:a:renamed"),
+        (Origin(sources=("arn:aws:sqs:r:a:x", "arn:aws:sqs:r:a:y")), ""),
+        (Origin(), ""),
+    ],
+)
+def test_a_letter_that_the_fleet_parked_goes_to_the_queue_its_envelope_names(origin: Origin, destination: str) -> None:
+    parked = letter(attributes={"fleet-failure": envelope()})
+    told = standing(parked, now=datetime.now(UTC), origin=origin)
+    assert (told.shape, told.replayable, told.destination) == ("sqs", True, destination)
+
+
+def test_a_restored_letter_still_knows_where_sqs_moved_it_from() -> None:
+    restored = letter(attributes={RESTORED: f'{{"moved_from": "{QUEUE}"}}'})
+    assert standing(restored, now=datetime.now(UTC), origin=ORIGIN).destination == QUEUE
+
+
+def test_a_test_event_of_s3_is_no_failure_and_never_replayed() -> None:
+    body = '{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}'
+    for given in (letter(body), letter(body, moved_from=QUEUE)):
+        told = standing(given, now=datetime.now(UTC), origin=ORIGIN)
+        assert (told.replayable, told.why_not) == (False, TEST_EVENT)
+        assert not is_sendable_by_hand(told)
+
+
+def test_an_old_pointer_has_expired_and_a_fresh_one_offers_its_range() -> None:
+    old, fresh = judged(letters.stream_pointer(hours_old=25)), judged(letters.stream_pointer(hours_old=1))
+    assert (old.replayable, old.why_not.startswith("pointer expired")) == (False, True)
+    assert fresh.pointer is not None
+    assert fresh.pointer.shard in fresh.why_not
+    assert "22 h 59 min" in fresh.why_not or "23 h 0 min" in fresh.why_not
+
+
+def test_a_letter_of_ids_only_names_the_archive_as_the_way_out() -> None:
+    why = judged(letters.bus_record()).why_not
+    assert "ids only" in why
+    assert "archive of shop" in why
+
+
+def test_a_truncated_input_is_not_sent_again() -> None:
+    body, attributes = letters.scheduled(QUEUE)
+    told = judged((body, {**attributes, "IS_PAYLOAD_TRUNCATED": "true"}))
+    assert (told.replayable, "truncated" in told.why_not) == (False, True)
+
+
+def test_a_target_that_is_no_queue_and_no_function_needs_a_name() -> None:
+    told = judged(letters.bus_event("arn:aws:states:us-east-1:000000000000:stateMachine:orders"))
+    assert (told.destination, "--to" in told.why_not) == ("", True)
+
+
+def test_an_sns_letter_names_its_subscription_and_warns_of_the_topic() -> None:
+    why = judged(letters.notification()).why_not
+    assert "subscription c9135db0-26c4" in why
+    assert "every subscriber" in why
+
+
+@pytest.mark.parametrize("attribute", ["not json", "[1]", '{"worker": 5}', ""])
+def test_a_stranger_under_our_attribute_name_is_no_envelope(attribute: str) -> None:
+    told = judged(("{}", {"fleet-failure": attribute}))
+    assert told.shape == "unknown"
+
+
+@pytest.mark.parametrize(
+    "event", ['{"n": 1.50, "big": 123456789012345678901234567890, "u": "\\u00fc"}', "[1,  2]", '"text"', "null"]
+)
+def test_a_failed_invocation_is_sent_with_its_event_to_the_byte(event: str) -> None:
+    body, _ = letters.invocation_record(FUNCTION, event)
+    assert judged((body, {})).error_code == "ValueError"
+    assert parcel(letter(body), shape="lambda-async", plan_id="p").body == event
+    assert parcel(letter(body), shape="lambda-async", plan_id="p", mended="{}").body == "{}"
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"a" 1}', '{"a": 1}', "x", '{"requestPayload": ', "{}", "{" * 5000])
+def test_a_body_without_an_event_inside_is_the_event_itself(body: str) -> None:
+    assert lambda_record.event(body) == ""
+    assert parcel(letter(body), shape="lambda-async", plan_id="p").body == body

@@ -1,0 +1,79 @@
+"""Letters of a topic: back to the one queue whose subscription uses this dead-letter queue, or a word why not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fleet.dead_letters.model.shapes import Standing
+from fleet.dead_letters.queues.topics import Subscription, Topics, towards
+from tests.aws import Aws
+from tests.fleet.dead_letters import letters
+from tests.fleet.dead_letters.conftest import Ground, Lines
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:orders"
+ACT = ("--yes", "--reason", "the queue takes them again")
+
+
+def told(*found: Subscription) -> Standing:
+    return towards(Standing("sns", replayable=True, why_not="unknown", topic=letters.TOPIC), found)
+
+
+def test_one_queue_is_the_destination_however_many_subscriptions_lead_there() -> None:
+    found = told(Subscription("sqs", QUEUE), Subscription("sqs", QUEUE))
+    assert (found.destination, found.why_not) == (QUEUE, "")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ((), "unknown"),
+        ((Subscription("sqs", QUEUE), Subscription("sqs", f"{QUEUE}-2")), "(orders, orders-2)"),
+        ((Subscription("lambda", "arn:aws:lambda:us-east-1:000000000000:function:f"),), "its subscriber is lambda"),
+        ((Subscription("https", "https://shop.example/hook"),), "its subscriber is https"),
+        ((Subscription("sqs", QUEUE, raw=True),), "takes raw messages"),
+    ],
+)
+def test_any_other_subscriber_is_told_of_and_needs_a_name(found: tuple[Subscription, ...], why: str) -> None:
+    judged = told(*found)
+    assert (judged.replayable, judged.destination) == (True, "")
+    assert why in judged.why_not
+
+
+@pytest.fixture
+def sns(aws: Aws) -> Any:
+    return aws.session.client("sns", endpoint_url=aws.url)
+
+
+def subscribed(sns: Any, ground: Ground, *queues: str) -> str:
+    """A topic whose subscriptions of these queues, by ARN, use the ground's dead-letter queue."""
+    topic = sns.create_topic(Name=f"{ground.name}-topic")["TopicArn"]
+    policy = json.dumps({"deadLetterTargetArn": ground.arn})
+    for queue in queues:
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RedrivePolicy": policy})
+    return str(topic)
+
+
+def test_a_notification_goes_back_to_the_queue_that_subscribed_envelope_and_all(
+    ground: Ground, cli: Lines, sns: Any
+) -> None:
+    body, attributes = letters.notification(subscribed(sns, ground, ground.arn_of(ground.source)))
+    ground.put(body, attributes=letters.typed(attributes))
+    [letter] = cli.json("list", ground.name)
+    assert (letter["shape"], letter["destination"]) == ("sns", ground.arn_of(ground.source))
+    cli("dlq", "plan", ground.name, "-o", cli.plan())
+    cli("dlq", "replay", cli.plan(), *ACT)
+    [arrived] = ground.content(ground.source)
+    assert arrived["Body"] == body
+    assert not {*attributes} & {*arrived["MessageAttributes"]}
+
+
+def test_a_topic_that_nobody_knows_or_whose_subscriptions_use_another_queue_needs_a_name(
+    ground: Ground, cli: Lines, sns: Any
+) -> None:
+    topic = subscribed(sns, ground)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=ground.arn_of(ground.source))
+    ground.put(letters.notification()[0], letters.notification(topic)[0])
+    for letter in cli.json("list", ground.name):
+        assert (letter["destination"], "--to" in letter["note"]) == (None, True)
+    assert Topics(sns).behind(letters.TOPIC, ground.arn) == ()

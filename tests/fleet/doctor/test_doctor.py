@@ -1,0 +1,223 @@
+"""The doctor finds a sound fleet sound, and names each fault with what to do about it."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from fleet.cli import fleet
+from fleet.cli.doctor import table
+from fleet.dev.deploy import session
+from fleet.dev.dev import SENDER, Ground, worker_environment
+from fleet.dev.emulators.ministack import free_port
+from fleet.dev.stand_ins.expo_server import ExpoServer
+from fleet.dev.stand_ins.server import application
+from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
+from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
+from fleet.doctor import beyond, queues, stores
+from fleet.doctor.check import Check
+from fleet.doctor.examine import examine
+from shared.clients import Clients
+from tests.aws import Aws
+
+
+@asynccontextmanager
+async def stand_ins(port: int) -> AsyncIterator[None]:
+    async def refuse(session_id: str, connection_id: str) -> bool:
+        return False
+
+    runner = web.AppRunner(application(ExpoServer(), WebhookReceiver("whsec_eA=="), WebSocketGateway(refuse)))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def whole(aws: Aws, port: int) -> dict[str, str]:
+    """The environment of a fleet that lacks nothing."""
+    client = session(aws.endpoint).client("ses", endpoint_url=aws.endpoint.url_of("ses"))
+    client.verify_email_identity(EmailAddress=SENDER)
+    return worker_environment(Ground(aws.endpoint, aws.names), port=port)
+
+
+def faults(checks: list[Check]) -> dict[str, str]:
+    return {check.what: check.found for check in checks if check.state == "fault"}
+
+
+async def examined(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Check]:
+    for name in environment:
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, environment[name])  # where boto looks
+    async with Clients(environment) as clients:
+        return await examine(environment, clients)
+
+
+async def test_a_fleet_that_lacks_nothing_has_no_fault(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    async with stand_ins(port):
+        checks = await examined(whole(aws, port), monkeypatch)
+    assert faults(checks) == {}
+    assert {"credentials", "queue uploads", "stream of sessions", "notification of uploads"} <= {
+        check.what for check in checks
+    }
+    assert all(check.remedy for check in checks if check.state != "ok")
+
+
+async def test_what_is_missing_is_named_and_the_rest_is_still_looked_at(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    environment = whole(aws, port)
+    for name in ("UPLOADS_QUEUE_URL", "AUDIT_HASH_KEYS", "EVENT_BUS_NAME"):
+        del environment[name]
+    environment["SESSIONS_TABLE_NAME"] = "no-such-table"
+    environment["WS_API_ENDPOINT"] = "127.0.0.1:9"
+    async with stand_ins(port):
+        found = faults(await examined(environment, monkeypatch))
+    assert found["environment"] == "missing: UPLOADS_QUEUE_URL, EVENT_BUS_NAME"
+    assert "AUDIT_HASH_KEYS" in found["worker audit-archive"]
+    assert found["table sessions"] == "ResourceNotFoundException"
+    assert "WebSocket API" in found
+    assert "notification of uploads" in found
+    assert "queue audit" not in found
+
+
+async def test_nothing_more_is_asked_where_nothing_answers(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = whole(aws, 9) | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    checks = await examined(environment, monkeypatch)
+    assert checks[-1].what == "endpoint"
+    assert "AWS_ENDPOINT_URL" in checks[-1].remedy
+
+
+async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
+    dead = aws.queue("dead", MessageRetentionPeriod="345600")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    joined = aws.queue("joined", MessageRetentionPeriod="345600", RedrivePolicy=redrive)
+    alone = aws.queue("alone")
+    async with aws.open("sqs") as sqs:
+        found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": joined, "UPLOADS_DLQ_URL": dead})
+        assert faults(found) == {
+            "redrive of uploads": "after 2 receipts",
+            "dead letters of uploads": "kept 4 days, the queue's own 4",
+        }
+        found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": dead})
+        assert faults(found)["redrive of uploads"] == "no redrive policy"
+        found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": f"{dead}-not"})
+        assert faults(found) == {"dead letters of uploads": "QueueDoesNotExist"}
+        found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": f"{dead}-not", "UPLOADS_DLQ_URL": dead})
+        assert (faults(found), "UPLOADS_QUEUE_URL" in found[0].remedy) == ({"queue uploads": "QueueDoesNotExist"}, True)
+
+
+async def test_letters_and_undelivered_events_are_worth_knowing_and_no_fault(aws: Aws) -> None:
+    dead, lost = aws.queue("letters", MessageRetentionPeriod="1209600"), aws.queue("lost")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    own = aws.queue("own", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5}))
+    for url in (dead, lost):
+        aws.sqs.send_message(QueueUrl=url, MessageBody="x")
+    async with aws.open("sqs") as sqs:
+        found = await queues.queue(sqs, "audit", {"AUDIT_QUEUE_URL": own, "AUDIT_DLQ_URL": dead})
+        assert {check.what: check.found for check in found if check.state == "warning"} == {
+            "dead letters of audit": "1 letters, kept 14 days"
+        }
+        assert (await queues.undelivered(sqs, lost)).state == "warning"
+        assert (await queues.undelivered(sqs, f"{lost}-not")).state == "fault"
+
+
+async def test_a_table_of_another_shape_is_a_fault(aws: Aws) -> None:
+    keys, silent, bare = aws.table("id"), aws.table("sessionId"), aws.table("PK", "SK", stream=True)
+    sessions, reminders = stores.TABLES[0], stores.TABLES[1]
+    async with aws.open("dynamodb") as dynamodb:
+        assert faults(await stores.table(dynamodb, sessions, {"SESSIONS_TABLE_NAME": keys}))["table sessions"]
+        found = faults(await stores.table(dynamodb, sessions, {"SESSIONS_TABLE_NAME": silent}))
+        assert found == {"stream of sessions": "no stream"}
+        names = {"REMINDERS_TABLE_NAME": bare, "REMINDERS_STREAM_ARN": "another"}
+        found = faults(await stores.table(dynamodb, reminders, names))
+        assert set(found) == {"table reminders", "stream of reminders"}
+    assert "Item" not in aws.dynamodb.get_item(TableName=silent, Key={"sessionId": {"S": "fleet-doctor"}})
+
+
+async def test_a_bucket_that_tells_nobody_is_a_fault(aws: Aws) -> None:
+    bucket, queue = aws.bucket(), aws.queue("told")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    async with aws.open("s3") as s3:
+        found = faults(await stores.upload_bucket(s3, bucket, arn))
+        assert found == {"notification of uploads": "only nothing for the uploads queue"}
+        events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+        told = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
+        aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)  # type: ignore[arg-type]  # literals
+        found = faults(await stores.upload_bucket(s3, bucket, arn))
+        assert found == {"notification of uploads": "below everything"}
+        assert faults(await stores.upload_bucket(s3, "no-such-bucket-here", arn))
+        assert (await stores.audit_bucket(s3, "no-such-bucket-here")).state == "fault"
+
+
+async def test_an_archive_that_forgets_too_early_or_never_is_warned_of(aws: Aws) -> None:
+    bucket = aws.bucket()
+    async with aws.open("s3") as s3:
+        assert (await stores.dead_letter_bucket(s3, "no-such-bucket-here", days=30)).state == "fault"
+        never = await stores.dead_letter_bucket(s3, bucket, days=30)
+        assert (never.state, never.found) == ("warning", "it never forgets a letter")
+        rule = {"ID": "forget", "Status": "Enabled", "Filter": {"Prefix": "dead-letters/"}, "Expiration": {"Days": 7}}
+        aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})  # type: ignore[list-item]  # literals
+        early = await stores.dead_letter_bucket(s3, bucket, days=30)
+        assert (early.state, early.remedy) == ("warning", "set DLQ_ARCHIVE_DAYS to 7 at most, or change the rule")
+        assert (await stores.dead_letter_bucket(s3, bucket, days=7)).state == "ok"
+        assert (await stores.dead_letter_bucket(s3, aws.names["DLQ_ARCHIVE_BUCKET_NAME"], days=30)).state != "fault"
+
+
+async def test_a_bus_without_its_rule_and_a_rule_that_rests_are_faults(aws: Aws) -> None:
+    bus, queue = f"{aws.project}-doctor", aws.queue("target")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.events.create_event_bus(Name=bus)
+    async with aws.open("events") as events:
+        assert faults(await beyond.bus(events, f"{bus}-not", arn)).keys() == {"event bus"}
+        assert faults(await beyond.bus(events, bus, arn)).keys() == {"rule to webhook-events"}
+        aws.events.put_rule(Name="resting", EventBusName=bus, EventPattern='{"source":["x"]}', State="DISABLED")
+        aws.events.put_targets(Rule="resting", EventBusName=bus, Targets=[{"Id": "1", "Arn": arn}])
+        assert faults(await beyond.bus(events, bus, arn)) == {"rule to webhook-events": "resting is disabled"}
+
+
+async def test_a_sender_nobody_verified_is_a_fault(aws: Aws) -> None:
+    async with aws.open("ses") as ses:
+        assert (await beyond.sender(ses, "nobody@unverified.example")).state == "fault"
+
+
+def test_the_command_ends_with_1_on_a_fault_and_prints_data_on_stdout(aws: Aws) -> None:
+    environment = whole(aws, 9)
+    told = CliRunner().invoke(fleet, ["doctor", "--json"], env={**os.environ, **environment})
+    document = json.loads(told.stdout)
+    assert (told.exit_code, document["ok"], document["version"]) == (1, False, 1)
+    assert {check["what"] for check in document["checks"] if check["state"] == "fault"} == {
+        "WebSocket API",
+        "push server",
+    }
+    told = CliRunner().invoke(fleet, ["doctor"], env={**os.environ, **environment})
+    assert told.stderr == "2 faults\n"
+
+
+def test_names_are_no_markup_in_the_table() -> None:
+    made = table([Check("queue", "ok", "[red]"), Check("bucket", "fault", "403", "allow it")])
+    assert made.row_count == 2
+
+
+@pytest.mark.parametrize(("days", "state"), [(None, "warning"), (14, "warning"), (30, "ok")])
+async def test_a_bucket_for_large_bodies_that_forgets_too_early_or_never_is_worth_knowing(
+    aws: Aws, days: int | None, state: str
+) -> None:
+    bucket = aws.bucket("payloads")
+    if days is not None:
+        rule: Any = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": days}}
+        aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    async with aws.open("s3") as s3:
+        there, kept = await stores.claim_check_bucket(s3, bucket)
+        assert (there.state, kept.state) == ("ok", state)
+        [gone] = await stores.claim_check_bucket(s3, f"{bucket}-not")
+        assert (gone.state, "CLAIM_CHECK_BUCKET_NAME" in gone.remedy) == ("fault", True)

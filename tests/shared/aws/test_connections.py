@@ -1,0 +1,179 @@
+"""The kept connections: what is read, what ends them, and TLS as the client has it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aioboto3
+import aiohttp
+import pytest
+
+from shared.aws.connections import Connections, NotConnected, Target
+from shared.aws.fast_client import HotSqs
+from tests.sqs_server.account import REGION
+from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
+
+Streams = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+CERTIFICATE = Path(__file__).parents[2] / "workers" / "webhook_delivery" / "self-signed.pem"
+REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 2\r\nX: y\r\n\r\n{}"
+
+
+@asynccontextmanager
+async def server(serve: Streams, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(served, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
+@asynccontextmanager
+async def to(port: int, *, silence: float = 5.0, most: int = 10) -> AsyncIterator[Connections]:
+    connections = Connections(Target("127.0.0.1", port, None, connect=5.0, silence=silence, most=most))
+    try:
+        yield connections
+    finally:
+        await connections.close()
+
+
+def answering(*pieces: bytes, pause: float = 0.0) -> Streams:
+    """Answers every request of a connection with these pieces; counts connections."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause)
+
+    return serve
+
+
+async def test_an_answer_is_its_status_head_and_body() -> None:
+    async with server(answering(OK)) as port, to(port) as connections:
+        status, head, body = await connections.exchange(REQUEST)
+    assert (status, body) == (200, b"{}")
+    assert head.endswith(b"X: y")
+
+
+async def test_an_answer_in_pieces_is_put_together() -> None:
+    pieces = [OK[place : place + 7] for place in range(0, len(OK), 7)]
+    async with server(answering(*pieces, pause=0.005)) as port, to(port) as connections:
+        assert (await connections.exchange(REQUEST))[2] == b"{}"
+
+
+async def test_a_connection_is_used_again() -> None:
+    opened = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await answering(OK)(reader, writer)
+
+    async with server(serve) as port, to(port) as connections:
+        for _ in range(3):
+            await connections.exchange(REQUEST)
+    assert opened == 1
+
+
+async def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
+    closing = OK.replace(b"X: y", b"Connection: close")
+    async with server(answering(closing)) as port, to(port) as connections:
+        for _ in range(3):
+            assert (await connections.exchange(REQUEST))[0] == 200
+
+
+async def test_no_more_connections_than_allowed_are_open_at_once() -> None:
+    now = most = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal now, most
+        while await reader.readuntil(b"\r\n\r\n"):
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.01)
+            now -= 1
+            writer.write(OK)
+
+    async with server(serve) as port, to(port, most=2) as connections:
+        await asyncio.gather(*(connections.exchange(REQUEST) for _ in range(8)))
+    assert most == 2
+
+
+async def test_an_answer_of_unknown_length_is_an_error() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    async with server(answering(chunked)) as port, to(port) as connections:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await connections.exchange(REQUEST)
+
+
+async def test_silence_is_an_error_after_its_time() -> None:
+    async with server(answering(OK[:10])) as port, to(port, silence=0.1) as connections:
+        with pytest.raises(aiohttp.ServerTimeoutError):
+            await connections.exchange(REQUEST)
+
+
+async def test_an_answer_that_comes_slowly_is_no_silence() -> None:
+    pieces = [OK[place : place + 10] for place in range(0, len(OK), 10)]
+    async with server(answering(*pieces, pause=0.06)) as port, to(port, silence=0.15) as connections:
+        assert (await connections.exchange(REQUEST))[2] == b"{}"
+
+
+async def test_a_call_that_is_cancelled_takes_its_connection_with_it() -> None:
+    async with server(answering(b"")) as port, to(port) as connections:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connections.exchange(REQUEST), 0.1)
+        assert connections._idle == []
+
+
+async def test_where_nobody_listens_nothing_is_sent() -> None:
+    async with server(answering(OK)) as port:
+        pass
+    async with to(port) as connections:
+        with pytest.raises(NotConnected):
+            await connections.exchange(REQUEST)
+
+
+async def test_over_tls_certificates_are_judged_as_the_client_judges_them(serving: SqsServer) -> None:
+    """A tunnel that ends TLS stands before the server; the client is told to trust its certificate."""
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", serving.port)
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+
+        back = asyncio.create_task(pump(inner_reader, writer))
+        try:
+            await pump(reader, inner_writer)
+        finally:
+            inner_writer.close()
+            back.cancel()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(CERTIFICATE)
+    serving.control.reset()
+    url = serving.make("secret")
+    session = aioboto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET, region_name=REGION)
+    async with (
+        server(tunnel, tls=tls) as port,
+        session.client("sqs", endpoint_url=f"https://127.0.0.1:{port}", verify=str(CERTIFICATE)) as client,
+    ):
+        hot = HotSqs(client)
+        first = await hot.receive_message(QueueUrl=url)
+        second = await hot.receive_message(QueueUrl=url)
+    assert "ResponseMetadata" in first
+    assert "ResponseMetadata" not in second

@@ -1,0 +1,63 @@
+"""Orders reach running workers, and what cannot be read changes nothing."""
+
+import asyncio
+
+from shared.container.controls import Controls, Orders, obey
+from tests.aws import Aws
+from tests.virtual_time import virtual
+
+
+class Taker:
+    """A poller as far as orders go."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int | None, float | None]] = []
+
+    def adjust(self, *, concurrency: int | None, rate: float | None) -> None:
+        self.taken.append((concurrency, rate))
+
+
+def test_orders_are_carried_out_once_and_again_when_they_change() -> None:
+    async def story() -> list[tuple[int | None, float | None]]:
+        answers = [Orders(), Orders(paused=True), Orders(paused=True), Orders(concurrency=3, rate=1.5), Orders()]
+        taker = Taker()
+
+        async def look(_worker: str) -> Orders:
+            return answers.pop(0) if answers else Orders()
+
+        obeying = asyncio.create_task(obey("sample", (taker,), look))
+        await asyncio.sleep(60)
+        obeying.cancel()
+        return taker.taken
+
+    assert virtual(story()) == [(0, None), (3, 1.5), (None, None)]
+
+
+def test_while_orders_cannot_be_read_the_last_ones_stay_in_force() -> None:
+    async def story() -> list[tuple[int | None, float | None]]:
+        looks = 0
+        taker = Taker()
+
+        async def look(_worker: str) -> Orders:
+            nonlocal looks
+            looks += 1
+            if looks > 1:
+                raise ConnectionError
+            return Orders(paused=True)
+
+        obeying = asyncio.create_task(obey("sample", (taker,), look))
+        await asyncio.sleep(60)
+        obeying.cancel()
+        return taker.taken
+
+    assert virtual(story()) == [(0, None)]
+
+
+async def test_orders_are_read_as_they_were_written(aws: Aws) -> None:
+    table = aws.table("key")
+    async with aws.open("dynamodb") as client:
+        controls = Controls(client, table=table)
+        assert await controls.read("sample") == Orders()
+        for orders in (Orders(paused=True), Orders(concurrency=7), Orders(rate=0.5), Orders()):
+            await controls.write("sample", orders)
+            assert await controls.read("sample") == orders

@@ -1,0 +1,107 @@
+"""Leases are kept while there is work, and what is lost is neither finished nor deleted."""
+
+import asyncio
+
+from shared.container.intake import Pace
+from tests.shared.rig import Rig, taking
+from tests.virtual_time import virtual
+
+
+def test_extensions_of_many_messages_are_asked_for_ten_at_a_time() -> None:
+    async def story() -> None:
+        rig = Rig(taking(45), concurrency=30, pace=Pace(visibility=60))
+        rig.queue.put(*(f"b{number}" for number in range(30)))
+        await rig.runs_for(44)
+        assert [size for call, size in rig.queue.calls if call == "extend"] == [30]
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_only_messages_near_their_end_are_extended() -> None:
+    async def story() -> None:
+        rig = Rig(taking(70), pace=Pace(visibility=60))
+        rig.queue.put("early")
+        await rig.runs_for(35)
+        rig.queue.put("late")
+        await rig.runs_for(10)
+        assert [size for call, size in rig.queue.calls if call == "extend"] == [1]
+
+    virtual(story())
+
+
+def test_a_failing_extension_does_not_stop_the_later_ones() -> None:
+    async def story() -> None:
+        rig = Rig(taking(200), pace=Pace(visibility=60))
+        [stored] = rig.queue.put("a")
+        await rig.runs_for(1)
+        faults = [ConnectionResetError(), TimeoutError()]
+
+        def flaky() -> None:
+            if faults:
+                raise faults.pop()
+
+        rig.queue.fail_extend = flaky
+        await rig.runs_for(210)
+        assert (stored.receipts, stored.deleted) == (1, True)
+
+    virtual(story())
+
+
+def test_a_refused_entry_is_tried_again_alone() -> None:
+    async def story() -> None:
+        rig = Rig(taking(200), pace=Pace(visibility=60))
+        stored = rig.queue.put("a", "b")
+        refusals = ["InternalError"]
+        rig.queue.refuse = lambda call, each: (
+            refusals.pop() if call == "extend" and each.body == "a" and refusals else ""
+        )
+        await rig.runs_for(210)
+        assert [each.receipts for each in stored] == [1, 1]
+
+    virtual(story())
+
+
+def test_a_lost_lease_cancels_the_handler_and_forbids_the_delete() -> None:
+    async def story() -> None:
+        rig = Rig(taking(100), pace=Pace(visibility=60))
+        [stored] = rig.queue.put("a")
+        await rig.runs_for(1)
+        rig.queue.refuse = lambda call, _each: "ReceiptHandleIsInvalid" if call == "extend" else ""
+        await rig.runs_for(45)
+        assert rig.running.total() == 0
+        assert rig.queue.count("delete") == 0
+        assert not stored.deleted
+
+    virtual(story())
+
+
+def test_a_lease_that_ran_out_because_no_extension_came_through_is_lost() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1_000), pace=Pace(visibility=60))
+        rig.queue.put("a")
+        await rig.runs_for(1)
+
+        def broken() -> None:
+            raise ConnectionResetError
+
+        rig.queue.fail_extend = rig.queue.fail_receive = broken
+        await rig.runs_for(75)
+        assert rig.running.total() == 0
+
+    virtual(story())
+
+
+def test_a_lease_is_not_kept_beyond_the_twelve_hours_of_sqs() -> None:
+    async def story() -> None:
+        rig = Rig(taking(100_000), timeout=200_000, pace=Pace(visibility=600))
+        rig.queue.put("a")
+        await rig.runs_for(1)
+        extended: list[float] = []
+        began = asyncio.get_running_loop().time()
+        rig.queue.fail_extend = lambda: extended.append(asyncio.get_running_loop().time() - began)
+        await rig.runs_for(43_300)
+        assert max(extended) + 600 < 43_200
+        assert rig.ended == []
+
+    virtual(story())

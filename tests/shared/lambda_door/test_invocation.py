@@ -1,0 +1,219 @@
+"""One invocation of Lambda's door, without SQS: large batches, broken roads, and who runs beside whom."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from shared.lambda_door.invocation import Report, Road, report
+from shared.message.delivery import Delivery
+from shared.road.pipeline import Pipeline
+from shared.sqs.batches import Refused
+from shared.worker import Batch, BatchResult, Worker
+from tests.fakes import FakeQueue
+from tests.virtual_time import VirtualTimeLoop, clock, virtual
+
+BEGAN = VirtualTimeLoop.BEGAN
+
+Work = Callable[[str], Awaitable[None]]
+
+
+class Returning(FakeQueue):
+    """Remembers what is given back; every receipt is good."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+        self.given_back: list[str] = []
+
+    async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
+        assert seconds == 0
+        self.given_back += [each.body for each in deliveries]
+        return []
+
+
+class Case:
+    """One worker behind the door; `started` lists bodies, `groups` counts what runs of each group."""
+
+    def __init__(self, work: Work | None = None, **options: Any) -> None:
+        self.queue = Returning()
+        self.started: list[str] = []
+        self.hidden: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self._handle}
+        self._work = work
+        worker = Worker(name="sample", queue="uploads", decode=lambda each: each.body, **handling, **options)
+        pipeline = Pipeline(worker=worker, hide=self._hide, bury=self.queue.bury)
+        self.road = Road(pipeline, self.queue, "uploads")
+
+    async def reports(self, records: Sequence[Any], *, seconds: float = 30.0) -> Report:
+        return await report(records, [self.road], deadline=time.monotonic() + seconds)
+
+    async def _hide(self, delivery: Delivery, _seconds: float) -> None:
+        self.hidden.append(delivery.body)
+
+    async def _handle(self, body: str) -> None:
+        self.started.append(body)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(0)
+            if self._work is not None:
+                await self._work(body)
+        finally:
+            self.running -= 1
+
+
+def record(body: str, *, group: str | None = None, message_id: str = "", attempt: int = 1) -> dict[str, Any]:
+    system = {"ApproximateReceiveCount": str(attempt)} | ({"MessageGroupId": group} if group else {})
+    return {
+        "messageId": message_id or body,
+        "receiptHandle": f"receipt of {body}",
+        "body": body,
+        "attributes": system,
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:uploads",
+    }
+
+
+async def test_ten_thousand_records_run_within_the_concurrency_and_each_has_its_own_answer() -> None:
+    async def work(body: str) -> None:
+        if body.endswith("7"):
+            raise ConnectionError
+
+    case = Case(work, concurrency=50)
+    found = await case.reports([record(f"b{number}") for number in range(10_000)])
+    assert case.most_running == 50
+    assert len(case.started) == 10_000
+    assert set(found.staying) == {f"b{number}" for number in range(7, 10_000, 10)}
+    assert found.left == 9_000
+
+
+async def test_ten_thousand_records_of_which_each_came_twice_run_once() -> None:
+    case = Case()
+    records = [record(f"b{number}") for number in range(5_000)]
+    assert await case.reports([*records, *records]) == Report((), 5_000)
+    assert max(Counter(case.started).values()) == 1
+
+
+async def test_ten_thousand_records_of_a_hundred_groups_keep_their_order() -> None:
+    overlaps = Counter[str]()
+    worst = Counter[str]()
+
+    async def work(body: str) -> None:
+        group = body.partition(" ")[0]
+        overlaps[group] += 1
+        worst[group] = max(worst[group], overlaps[group])
+        await asyncio.sleep(0)
+        overlaps[group] -= 1
+
+    case = Case(work, concurrency=20, fifo=True)
+    records = [record(f"g{number % 100} {number:05}", group=f"g{number % 100}") for number in range(10_000)]
+    assert await case.reports(records) == Report((), 10_000)
+    assert set(worst.values()) == {1}
+    for group in range(100):
+        ran = [body for body in case.started if body.startswith(f"g{group} ")]
+        assert ran == sorted(ran)
+
+
+def test_at_the_deadline_what_has_not_begun_stays_and_what_runs_is_cut() -> None:
+    async def story() -> None:
+        case = Case(lambda _: asyncio.sleep(60), concurrency=10)
+        found = await case.reports([record(f"b{number}") for number in range(10_000)], seconds=20)
+        assert clock() - BEGAN < 21
+        assert (len(found.staying), found.left) == (10_000, 0)
+        assert len(case.started) == 10
+
+    virtual(story())
+
+
+def test_work_that_will_not_be_cut_does_not_hold_up_the_report() -> None:
+    async def stubborn(_body: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(20)
+
+    async def story() -> None:
+        found = await Case(stubborn).reports([record("b")], seconds=5)
+        assert clock() - BEGAN < 6
+        assert found == Report(("b",), 0)
+
+    virtual(story())
+
+
+async def test_without_time_nothing_begins() -> None:
+    case = Case()
+    assert await case.reports([record("a"), record("b")], seconds=0) == Report(("a", "b"), 0)
+    assert case.started == []
+
+
+async def test_no_records_are_no_work() -> None:
+    assert await Case().reports([]) == Report((), 0)
+
+
+async def test_groups_of_a_fair_queue_take_turns() -> None:
+    case = Case(concurrency=1, per_group=1)
+    noisy = [record(f"noisy {number}", group="noisy") for number in range(100)]
+    quiet = [record(f"quiet {number}", group="quiet") for number in range(3)]
+    await case.reports([*noisy, *quiet])
+    assert max(case.started.index(f"quiet {number}") for number in range(3)) <= 6
+
+
+async def test_a_copy_is_handled_by_its_newest_receipt_where_the_first_one_stood() -> None:
+    case = Case(concurrency=1, fifo=True)
+    records = [
+        record("old", group="g", message_id="m-1"),
+        record("second", group="g"),
+        record("new", group="g", message_id="m-1", attempt=2),
+    ]
+    assert await case.reports(records) == Report((), 2)
+    assert case.started == ["new", "second"]
+
+
+async def test_a_road_that_breaks_keeps_its_message_and_the_rest_of_its_group_and_other_groups_go_on() -> None:
+    async def work(body: str) -> None:
+        if body == "red 1":
+            raise ConnectionError  # there is no backoff to ask: the pipeline itself breaks
+
+    case = Case(work, concurrency=1, fifo=True, backoff=None)
+    records = [record(f"{group} {number}", group=group) for number in range(3) for group in ("red", "green")]
+    found = await case.reports(records)
+    assert found == Report(("red 1", "red 2"), 4)
+    assert case.queue.given_back == ["red 2"]
+
+
+async def test_a_batch_handler_gets_no_more_at_once_than_a_container_would_give_it() -> None:
+    sizes: list[int] = []
+
+    async def handle_batch(bodies: Sequence[str]) -> BatchResult:
+        sizes.append(len(bodies))
+        return [ConnectionError() if body == "b105" else None for body in bodies]
+
+    case = Case(handle_batch=handle_batch, batch=Batch(count=100), concurrency=2)
+    found = await case.reports([record(f"b{number}") for number in range(1_050)])
+    assert sizes == [100] * 10 + [50]
+    assert found == Report(("b105",), 1_049)
+
+
+async def test_a_batch_ends_at_its_bytes_too() -> None:
+    sizes: list[int] = []
+
+    async def handle_batch(bodies: Sequence[str]) -> BatchResult:
+        sizes.append(len(bodies))
+        return [None] * len(bodies)
+
+    case = Case(handle_batch=handle_batch, batch=Batch(count=100, bytes=30), concurrency=1)
+    await case.reports([record(f"{number:010}") for number in range(7)])
+    assert sizes == [3, 3, 1]
+
+
+async def test_a_batch_that_fails_leaves_the_others_of_its_invocation_alone() -> None:
+    async def handle_batch(bodies: Sequence[str]) -> BatchResult:
+        if "b0" in bodies:
+            raise ConnectionError
+        return [None] * len(bodies)
+
+    case = Case(handle_batch=handle_batch, batch=Batch(count=2), concurrency=1)
+    assert await case.reports([record(f"b{number}") for number in range(4)]) == Report(("b0", "b1"), 2)
+    assert case.hidden == ["b0", "b1"]

@@ -1,0 +1,175 @@
+"""What is read from the bodies that S3 sends, by whatever road they come."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.message.envelope import S3Change, S3Changes, padded_sequencer, s3_changes
+from shared.outcome import Reject
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+SHAPES = [
+    ("classic-2.1-put", "created", "session-uploads/s1/red flower.jpg", 1024, "0055aed6dcd90281e5"),
+    ("classic-2.2-post", "created", "session-uploads/s1/a b+c ü.jpg", 20480, "617f08299329d189"),
+    ("classic-2.3-copy", "created", "session-uploads/s1/写真.png", 77, "0055aed6dcd90281e6"),
+    ("classic-2.1-multipart", "created", "session-uploads/s1/video.mp4", 52_428_800, "617f0837b476e463"),
+    ("classic-2.6-put", "created", "session-uploads/s1/later.bin", 3, "00064d1b9a4c3f0001"),
+    ("classic-blank-as-percent-20", "created", "session-uploads/s1/a b.txt", 2, "0055aed6dcd90281e5"),
+    ("classic-no-sequencer", "created", "session-uploads/s1/red flower.jpg", 1, ""),
+    ("classic-delete", "removed", "session-uploads/s1/red flower.jpg", None, "0055aed6dcd90281e6"),
+    ("classic-delete-marker", "removed", "session-uploads/s1/red flower.jpg", None, "0055aed6dcd90281e7"),
+    ("classic-lifecycle-expiration", "removed", "session-uploads/s1/red flower.jpg", None, "0055aed6dcd90281e8"),
+    ("sns-classic-put", "created", "session-uploads/s1/red flower.jpg", 1024, "0055aed6dcd90281e5"),
+    ("eventbridge-created", "created", "session-uploads/s1/a+b c%20d.jpg", 5, "617f08299329d189"),
+    ("eventbridge-created-versioned", "created", "session-uploads/s1/video.mp4", 52_428_800, "617f0837b476e463"),
+    ("sns-eventbridge-created", "created", "session-uploads/s1/a+b c%20d.jpg", 5, "617f08299329d189"),
+    ("eventbridge-deleted", "removed", "session-uploads/s1/a+b c%20d.jpg", None, "617f0837b476e463"),
+    ("eventbridge-delete-marker", "removed", "session-uploads/s1/video.mp4", None, "617f0837b476e464"),
+    ("eventbridge-lifecycle-deleted", "removed", "session-uploads/s1/a+b c%20d.jpg", None, "617f0837b476e465"),
+]
+
+
+def recorded(name: str) -> str:
+    return (EVENTS / f"s3-{name}.json").read_text()
+
+
+def only_change(body: str) -> S3Change:
+    told = s3_changes(body)
+    assert told.unreadable == ()
+    (change,) = told.changes
+    return change
+
+
+@pytest.mark.parametrize(("name", "kind", "key", "size", "sequencer"), SHAPES, ids=[shape[0] for shape in SHAPES])
+def test_every_recorded_shape_is_read(name: str, kind: str, key: str, size: int | None, sequencer: str) -> None:
+    change = only_change(recorded(name))
+
+    assert (change.kind, change.bucket, change.key, change.size) == (kind, "fleet-uploads-dev", key, size)
+    assert change.sequencer == padded_sequencer(sequencer)
+    assert change.occurred_at.utcoffset() is not None
+
+
+def test_a_notification_keeps_milliseconds_etag_and_version() -> None:
+    change = only_change(recorded("classic-2.3-copy"))
+
+    assert change.occurred_at == datetime(2026, 11, 21, 9, 0, 0, 123_000, tzinfo=UTC)
+    assert change.etag == "0c2d5a5d6c3c2f5b64f0a0e4b1c5a111"
+    assert change.version_id == "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+
+
+@pytest.mark.parametrize("name", ["test-event", "sns-test-event"])
+def test_the_test_event_is_known_and_holds_no_change(name: str) -> None:
+    assert s3_changes(recorded(name)) == S3Changes(is_test=True)
+
+
+@pytest.mark.parametrize("name", ["classic-tagging", "eventbridge-tags-added"])
+def test_records_of_other_kinds_are_left_out(name: str) -> None:
+    assert s3_changes(recorded(name)) == S3Changes()
+
+
+def test_several_records_come_in_their_order() -> None:
+    told = s3_changes(recorded("classic-several-records"))
+
+    assert [change.key for change in told.changes] == [
+        "session-uploads/s1/red flower.jpg",
+        "session-uploads/s2/two.txt",
+    ]
+
+
+def test_a_bad_record_does_not_take_the_good_ones_along() -> None:
+    told = s3_changes(recorded("classic-several-records-one-bad"))
+
+    assert [change.key for change in told.changes] == [
+        "session-uploads/s1/red flower.jpg",
+        "session-uploads/s2/two.txt",
+    ]
+    assert told.unreadable == ("record 1: object.key: missing",)
+
+
+def test_an_unknown_major_version_is_refused() -> None:
+    with pytest.raises(Reject, match=r"unknown version 3\.0"):
+        s3_changes(recorded("classic-3.0-put"))
+
+
+def test_a_key_that_is_not_utf_8_is_refused_and_not_mangled() -> None:
+    with pytest.raises(Reject, match="not UTF-8"):
+        s3_changes(recorded("classic-key-not-utf-8"))
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records": {}}', '{"Type": "Notification", "Message": "no JSON"}'])
+def test_a_body_of_no_known_shape_is_refused(body: str) -> None:
+    with pytest.raises(Reject):
+        s3_changes(body)
+
+
+def broken(**changes: Any) -> str:
+    """The recorded put with fields replaced; names of `object` are prefixed with `object_`."""
+    body = json.loads(recorded("classic-2.1-put"))
+    record = body["Records"][0]
+    for name, value in changes.items():
+        if name.startswith("object_"):
+            record["s3"]["object"][name.removeprefix("object_")] = value
+        else:
+            record[name] = value
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Records": ["a record"]}',
+        broken(s3=None),
+        broken(s3={"bucket": "fleet", "object": []}),
+        broken(eventTime="yesterday"),
+        broken(eventTime="2026-11-21T09:00:00"),
+        broken(object_key=""),
+        broken(object_key=7),
+        broken(object_size=-1),
+        broken(object_sequencer=12),
+    ],
+)
+def test_a_record_with_broken_fields_is_refused_without_another_error(body: str) -> None:
+    with pytest.raises((Reject, ValidationError)):
+        s3_changes(body)
+
+
+def test_fields_that_do_not_apply_may_be_null() -> None:
+    change = only_change(broken(object_versionId=None, object_sequencer=None, object_eTag=None))
+
+    assert (change.version_id, change.sequencer, change.etag) == ("", "", "")
+
+
+def test_a_shorter_sequencer_is_padded_on_the_right() -> None:
+    assert padded_sequencer("62") > padded_sequencer("617f0837b476e463")
+
+
+def test_the_case_of_a_sequencer_means_nothing() -> None:
+    assert padded_sequencer("0055AED6DCD90281E5") == padded_sequencer("0055aed6dcd90281e5")
+
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda key: len(key.encode()) <= 1024)
+
+
+@settings(deadline=None)
+@given(key=KEYS)
+def test_any_key_comes_back_from_a_notification_byte_for_byte(key: str) -> None:
+    for encoded in (quote_plus(key), quote_plus(key, safe="/"), quote(key)):
+        assert only_change(broken(object_key=encoded)).key.encode() == key.encode()
+
+
+@settings(deadline=None)
+@given(key=KEYS)
+def test_any_key_comes_back_from_eventbridge_byte_for_byte(key: str) -> None:
+    body = json.loads(recorded("eventbridge-created"))
+    body["detail"]["object"]["key"] = key
+
+    assert only_change(json.dumps(body, ensure_ascii=False)).key.encode() == key.encode()
+    assert only_change(json.dumps(body)).key.encode() == key.encode()

@@ -1,0 +1,130 @@
+"""The key of an effect: from the business, whatever happened to the message on its way."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.message.dead_letter import ATTRIBUTE, REPLAY, idempotency_key, letter
+from shared.message.delivery import LARGEST_MESSAGE, Attribute
+from shared.outcome import Dead
+from tests.fakes import delivery
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+DEAD = Dead("KeyError", "no such session", "0123456789abcdef")
+OBJECT = {"key": "a+b.png", "sequencer": "0055AED6", "versionId": "v1"}
+STREAM = {"eventID": "e1", "eventName": "INSERT", "dynamodb": {"Keys": {}}}
+
+
+def text(content: Any) -> str:
+    return orjson.dumps(content).decode()
+
+
+def s3(*objects: dict[str, Any]) -> str:
+    return text({"Records": [{"s3": {"bucket": {"name": "b"}, "object": each}} for each in objects]})
+
+
+def bus(**fields: Any) -> str:
+    return text({"id": "6a7e", "source": "fleet.uploads", "detail-type": "upload.completed", "detail": {}} | fields)
+
+
+def written(name: str, **content: Any) -> dict[str, Attribute]:
+    return {name: Attribute("String", text(content))}
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (text(STREAM), "stream:e1"),
+        (bus(detail={"id": "up_1"}), "event:fleet.uploads:up_1"),
+        (bus(), "event:fleet.uploads:6a7e"),
+        (bus(detail={"id": 5}), "event:fleet.uploads:6a7e"),
+        (s3(OBJECT), "s3:b/a+b.png@v1"),
+        (s3({"key": "k", "sequencer": "0055"}), "s3:b/k@0055"),
+        (text({"Type": "Notification", "Message": text(STREAM)}), "stream:e1"),
+    ],
+)
+def test_the_source_s_own_identity_is_the_key(body: str, key: str) -> None:
+    assert idempotency_key(body, {}) == key
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "not json", "[]", "{}", s3(), s3(OBJECT, OBJECT), s3({"key": "k"}), text(STREAM | {"dynamodb": 5}), bus(id=5)],
+)
+def test_what_has_no_identity_is_known_by_its_content(body: str) -> None:
+    key = idempotency_key(body, {})
+    assert key.startswith("body:")
+    assert (key == idempotency_key(body, {}), key == idempotency_key(f"{body} ", {})) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "Idempotency-Key", "idempotency_key"])
+def test_a_key_that_the_producer_states_comes_before_what_the_body_tells(name: str) -> None:
+    assert idempotency_key(text(STREAM), {name: Attribute("String", "order-7")}) == "order-7"
+
+
+@pytest.mark.parametrize("attribute", [REPLAY, ATTRIBUTE])
+def test_a_key_that_was_written_down_comes_before_all_others(attribute: str) -> None:
+    attributes = written(attribute, idempotency_key="order-7") | {"idempotency-key": Attribute("String", "other")}
+    assert idempotency_key(text(STREAM), attributes) == "order-7"
+
+
+@pytest.mark.parametrize(
+    "stated", [Attribute("String", "x" * 513), Attribute("String", ""), Attribute("Binary", binary=b"order-7")]
+)
+def test_a_key_that_cannot_be_one_is_passed_over(stated: Attribute) -> None:
+    assert idempotency_key(text(STREAM), {"idempotency-key": stated}) == "stream:e1"
+
+
+@pytest.mark.parametrize("found", ["not json", "[]", '"x"', '{"idempotency_key": 5}', '{"idempotency_key": ""}'])
+def test_a_broken_note_is_passed_over(found: str) -> None:
+    assert idempotency_key(text(STREAM), {REPLAY: Attribute("String", found)}) == "stream:e1"
+
+
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from([ATTRIBUTE, REPLAY, "idempotency-key", *(f"own-{number}" for number in range(7))]),
+    st.builds(
+        Attribute,
+        st.just("String"),
+        st.fixed_dictionaries(
+            {}, optional={"idempotency_key": st.text("abc", max_size=40), "plan_id": st.just("plan-1")}
+        ).map(text)
+        | st.text("abc", min_size=1, max_size=40),
+    ),
+    max_size=10,
+)
+
+
+@given(attributes=ATTRIBUTES)
+def test_a_burial_never_changes_the_key(attributes: dict[str, Attribute]) -> None:
+    dying = delivery(text(STREAM), attributes=attributes)
+    dead = letter(dying, DEAD, worker="sample", now=NOW)
+    assert idempotency_key(dead.body, dead.attributes) == idempotency_key(dying.body, dying.attributes)
+
+
+def test_a_replayed_message_that_dies_again_names_its_plan_and_gives_its_note_away() -> None:
+    note = written(REPLAY, plan_id="plan-1", replayed_from="m-1", times_replayed=2, idempotency_key="order-7")
+    dead = letter(delivery(attributes=note), DEAD, worker="sample", now=NOW)
+    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert set(dead.attributes) == {ATTRIBUTE}
+    assert (told["plan_id"], told["replayed_from"], told["times_replayed"]) == ("plan-1", "m-1", 2)
+    assert told["idempotency_key"] == "order-7"
+
+
+def test_a_nearly_full_replayed_message_keeps_the_key_longer_than_the_plan() -> None:
+    note = written(REPLAY, plan_id="plan-1", replayed_from="m-1", idempotency_key="order-7")
+    room = note[REPLAY].size(REPLAY) + 140
+    dead = letter(delivery("x" * (LARGEST_MESSAGE - room), attributes=note), DEAD, worker="sample", now=NOW)
+    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert ("plan_id" in told, told["idempotency_key"]) == (False, "order-7")
+
+
+def test_the_key_that_the_worker_gives_is_written_down_unless_an_earlier_one_was() -> None:
+    stated = {"idempotency-key": Attribute("String", "producer's")}
+    dead = letter(delivery(attributes=stated), DEAD, worker="sample", now=NOW, key="worker's")
+    assert idempotency_key(dead.body, dead.attributes) == "worker's"
+    again = letter(delivery(dead.body, attributes=dead.attributes), DEAD, worker="sample", now=NOW, key="another")
+    assert idempotency_key(again.body, again.attributes) == "worker's"

@@ -1,0 +1,51 @@
+"""A process that measures the ends of a hundred messages and tells its metrics: a meter provider is global and for good."""
+
+import json
+import sys
+from typing import Any
+
+from opentelemetry import metrics as api
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from shared.outcome import Dead, Done, Outcome, Retry
+from shared.telemetry import metrics
+from shared.telemetry.message_log import told
+from tests.fakes import delivery
+
+CANARY = "canary-7f3a"
+
+
+def one(outcome: Outcome, number: int = 0) -> None:
+    with told("sample", delivery(f"{CANARY}-{number}", message_id=f"{CANARY}-{number}", group=CANARY)) as record:
+        record.outcome = outcome
+
+
+def tell() -> dict[str, Any]:
+    reader = InMemoryMetricReader()
+    api.set_meter_provider(MeterProvider([reader]))
+    for number in range(100):
+        one(Done(), number)
+    one(Retry("endpoint is slow", after=60))
+    one(Retry("ValueError"))
+    one(Dead("KeyError", "no such session", "0" * 16))
+    metrics.sent(queue="uploads", count=12)
+    metrics.lease_lost(queue="uploads")
+    metrics.delete_failed(queue="uploads", count=3)
+    metrics.claim(worker="sample", outcome="absorbed")
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = json.loads(data.to_json())
+    return {
+        metric["name"]: {
+            "unit": metric["unit"],
+            "points": [{**point, "bounds": point.get("explicit_bounds")} for point in metric["data"]["data_points"]],
+        }
+        for resource in found["resource_metrics"]
+        for scope in resource["scope_metrics"]
+        for metric in scope["metrics"]
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(tell()))

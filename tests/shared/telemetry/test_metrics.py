@@ -1,0 +1,92 @@
+"""What is counted, in whose names, and that no id ever becomes a dimension."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.shared.telemetry.alone import told_by
+
+ALLOWED = {
+    "messaging.system",
+    "messaging.operation.name",
+    "messaging.destination.name",
+    "fleet.worker",
+    "fleet.outcome",
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Any]:
+    """Everything that a process measured while it did what tests/shared/telemetry/measured.py says."""
+    found: dict[str, Any] = told_by("measured")
+    return found
+
+
+def points(measured: dict[str, Any], name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {
+        tuple(sorted(point["attributes"].items())): point.get("value", point.get("count"))
+        for point in measured[name]["points"]
+    }
+
+
+def about(operation: str, **more: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted(
+            {
+                "messaging.system": "aws_sqs",
+                "messaging.operation.name": operation,
+                "messaging.destination.name": "uploads",
+                **{name.replace("__", "."): value for name, value in more.items()},
+            }.items()
+        )
+    )
+
+
+def test_every_end_of_a_message_is_counted_by_worker_and_outcome(measured: dict[str, Any]) -> None:
+    expected = {
+        about("process", fleet__worker="sample", fleet__outcome="done"): 100,
+        about("process", fleet__worker="sample", fleet__outcome="retry"): 2,
+        about("process", fleet__worker="sample", fleet__outcome="dead"): 1,
+    }
+    assert points(measured, "messaging.client.consumed.messages") == expected
+    assert points(measured, "messaging.process.duration") == expected
+
+
+def test_durations_are_seconds_in_buckets_that_reach_five_minutes(measured: dict[str, Any]) -> None:
+    duration = measured["messaging.process.duration"]
+    assert duration["unit"] == "s"
+    assert duration["points"][0]["bounds"][0] == 0.005
+    assert duration["points"][0]["bounds"][-1] == 300.0
+
+
+def test_what_is_sent_is_counted_by_messages_and_not_by_calls(measured: dict[str, Any]) -> None:
+    assert points(measured, "messaging.client.sent.messages") == {about("send"): 12}
+
+
+def test_lost_leases_and_refused_deletes_are_counted_by_queue(measured: dict[str, Any]) -> None:
+    queue = (("messaging.destination.name", "uploads"),)
+    assert points(measured, "fleet.leases.lost") == {queue: 1}
+    assert points(measured, "fleet.deletes.failed") == {queue: 3}
+
+
+def test_what_came_of_a_claim_is_counted_by_worker(measured: dict[str, Any]) -> None:
+    about_it = (("fleet.outcome", "absorbed"), ("fleet.worker", "sample"))
+    assert points(measured, "fleet.claims") == {about_it: 1}
+
+
+def test_a_hundred_messages_make_one_set_of_dimensions_and_none_of_them_is_an_id(measured: dict[str, Any]) -> None:
+    dimensions = {name for each in measured.values() for point in each["points"] for name in point["attributes"]}
+    assert dimensions == ALLOWED
+    assert "canary-7f3a" not in json.dumps(measured)
+
+
+def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None:
+    assert set(measured) == {
+        "messaging.process.duration",
+        "messaging.client.consumed.messages",
+        "messaging.client.sent.messages",
+        "fleet.leases.lost",
+        "fleet.deletes.failed",
+        "fleet.claims",
+    }

@@ -1,0 +1,170 @@
+"""The clients of one process: opened once, closed together, and a missing variable is named before anything opens."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from shared.clients import Clients, variable
+from shared.road.ledger import Claimed
+from shared.settings import SettingsError
+from shared.sqs.sender import Message
+from shared.worker import Worker
+from tests.aws import Aws
+from tests.shared.sqs.sqs_server import sqs_server
+from tests.waiting import until
+
+
+@pytest.fixture
+def environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """What a worker process is given; endpoint and credentials are read by botocore itself."""
+    for name, value in aws.endpoint.environment.items():
+        monkeypatch.setenv(name, value)
+    return aws.environment
+
+
+def refusal(error: pytest.ExceptionInfo[SettingsError]) -> str:
+    return str(error.value).removeprefix("set or mend these environment variables: ")
+
+
+async def test_a_fifo_queue_is_opened_only_for_a_worker_that_keeps_its_order() -> None:
+    def worker(**options: Any) -> Worker[Any]:
+        return Worker(name="sample", queue="orders", decode=lambda each: each, handle=_handle, **options)
+
+    given = {
+        "ORDERS_QUEUE_URL": "http://127.0.0.1:9/1/orders.fifo",
+        "ORDERS_DLQ_URL": "http://127.0.0.1:9/1/orders-dlq.fifo",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    async with Clients(given) as clients:
+        with pytest.raises(
+            SettingsError, match="ORDERS_QUEUE_URL names a FIFO queue; the worker sample needs fifo=True"
+        ):
+            await clients.queue_for(worker())
+        with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):  # it goes on to open a client
+            await clients.queue_for(worker(fifo=True))
+
+
+async def _handle(_event: object) -> None:
+    """Succeeds."""
+
+
+async def test_a_service_is_opened_once_also_by_many_at_the_same_time(environment: Mapping[str, str]) -> None:
+    async with Clients(environment) as clients:
+        opened = await asyncio.gather(*(clients.open("sqs") for _ in range(5)))
+        assert len({id(client) for client in opened}) == 1
+        assert await clients.open("dynamodb") is not opened[0]
+
+
+async def test_another_endpoint_is_another_client(environment: Mapping[str, str]) -> None:
+    async with Clients(environment) as clients:
+        plain = await clients.open("sqs")
+        other = await clients.open("sqs", endpoint_url="http://127.0.0.1:9")
+        assert other is await clients.open("sqs", endpoint_url="http://127.0.0.1:9")
+        assert (other is plain, other.meta.endpoint_url) == (False, "http://127.0.0.1:9")
+
+
+async def test_queue_sender_and_ledger_are_found_by_their_variables(aws: Aws, environment: Mapping[str, str]) -> None:
+    scratch = {
+        "AUDIT_EXTRA_QUEUE_URL": aws.queue(),
+        "AUDIT_EXTRA_DLQ_URL": aws.queue(),
+        "LEDGER_TABLE_NAME": aws.table("key"),
+    }
+    async with Clients({**environment, **scratch}) as clients:
+        queue, send, ledger = (
+            await clients.queue("audit-extra"),
+            await clients.sender("audit-extra"),
+            await clients.ledger(),
+        )
+        await send([Message("hello")])
+        [found] = await queue.receive(limit=1, wait=5, visibility=30)
+        assert (queue.name, found.queue, found.body) == ("audit-extra", "audit-extra", "hello")
+        assert await ledger.claim("k", owner="a", now=1_800_000_000, lease=60, fingerprint="f") == Claimed()
+
+
+async def test_the_pool_is_larger_than_all_that_runs_at_once(environment: Mapping[str, str]) -> None:
+    async with Clients(environment) as clients:
+        config = (await clients.open("sqs")).meta.config
+        assert config.max_pool_connections == 100
+        assert config.read_timeout > 20, "a long poll must not time out on our side"
+
+
+async def test_a_queue_without_its_variables_names_them_all_and_opens_nothing() -> None:
+    async with Clients({}) as clients:
+        with pytest.raises(SettingsError) as error:
+            await clients.queue("webhook-events")
+        assert refusal(error) == "WEBHOOK_EVENTS_QUEUE_URL: Field required; WEBHOOK_EVENTS_DLQ_URL: Field required"
+        assert clients._opened == {}
+
+
+async def test_an_empty_variable_is_a_missing_one() -> None:
+    async with Clients({"UPLOADS_QUEUE_URL": "http://127.0.0.1/q", "UPLOADS_DLQ_URL": ""}) as clients:
+        with pytest.raises(SettingsError) as error:
+            await clients.queue("uploads")
+        assert refusal(error) == "UPLOADS_DLQ_URL: Field required"
+
+
+async def test_sender_and_ledger_name_what_they_miss() -> None:
+    async with Clients({}) as clients:
+        with pytest.raises(SettingsError) as error:
+            await clients.sender("reminders")
+        assert refusal(error) == "REMINDERS_QUEUE_URL: Field required"
+        with pytest.raises(SettingsError) as error:
+            await clients.ledger()
+        assert refusal(error) == "LEDGER_TABLE_NAME: Field required"
+
+
+async def test_a_missing_region_is_named_like_any_other_variable() -> None:
+    async with Clients({}) as clients:
+        with pytest.raises(SettingsError) as error:
+            await clients.open("sqs")
+        assert refusal(error) == "AWS_DEFAULT_REGION: Field required"
+
+
+async def test_all_connections_are_closed_together(environment: Mapping[str, str]) -> None:
+    async with sqs_server() as first, sqs_server() as second:
+        async with Clients(environment) as clients:
+            for server in (first, second):
+                client = await clients.open("sqs", endpoint_url=f"http://127.0.0.1:{server.port}")
+                await client.receive_message(QueueUrl=server.queue_url, MaxNumberOfMessages=1)
+            assert (first.connections(), second.connections()) == (1, 1)
+        await until(lambda: first.connections() + second.connections() == 0, what="the end of all connections")
+
+
+async def test_closing_what_was_never_opened_is_no_error() -> None:
+    async with Clients({}):
+        """Nothing is opened."""
+
+
+@pytest.mark.parametrize(("queue", "spelt"), [("reminder-ticks", "REMINDER_TICKS"), ("audit", "AUDIT")])
+def test_a_logical_queue_is_spelt_in_capitals_in_the_environment(queue: str, spelt: str) -> None:
+    assert variable(queue) == spelt
+
+
+async def test_bodies_in_s3_are_off_without_a_bucket_and_one_thing_with_it(environment: Mapping[str, str]) -> None:
+    async with Clients(environment) as clients:
+        assert await clients.payloads() is None
+    async with Clients({**environment, "CLAIM_CHECK_BUCKET_NAME": "payloads"}) as clients:
+        kept = await clients.payloads()
+        assert kept is not None
+        assert kept is await clients.payloads()
+        assert kept.threshold == 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLAIM_CHECK_BUCKET_NAME", "arn:aws:s3:::payloads"),
+        ("CLAIM_CHECK_PREFIX", "/payloads"),
+        ("CLAIM_CHECK_THRESHOLD_BYTES", "1048577"),
+        ("CLAIM_CHECK_MAX_BYTES", "1048575"),
+    ],
+)
+async def test_a_claim_check_setting_that_cannot_work_is_named_before_anything_is_received(
+    aws: Aws, environment: Mapping[str, str], name: str, value: str
+) -> None:
+    given = {**environment, "UPLOADS_QUEUE_URL": aws.queue(), name: value}
+    async with Clients(given) as clients:
+        with pytest.raises(SettingsError, match=name):
+            await clients.sender("uploads")

@@ -1,0 +1,1 @@
+"""The chain of digests over the archive, and its verification."""

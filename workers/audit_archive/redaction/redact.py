@@ -1,0 +1,238 @@
+"""Personal data replaced by keyed hashes, wherever in an item it hides; the rest left as it was, byte for byte."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from shared.message.envelope import Image
+from workers.audit_archive.redaction.personal import Names, looks, names_within, pairs
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_SHORTEST_SECRET = 32
+_DEEPEST = 64
+"""Levels of maps, lists and JSON in strings that are looked through; JSON that lies deeper is hashed whole."""
+
+_OPENS_JSON = ("{", "[", '"')
+
+
+@dataclass(frozen=True, slots=True)
+class HashKey:
+    """One key for HMAC-SHA256. Its id stands in every hash made with it; destroying it makes those unlinkable."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+def hash_keys(text: str) -> tuple[HashKey, ...]:
+    """Read `keyid:base64[,keyid:base64...]`; the first is the current one. Raises ValueError without quoting a key."""
+    keys = tuple(_hash_key(part.strip(), place) for place, part in enumerate(text.split(","), start=1))
+    if len({key.id for key in keys}) != len(keys):
+        raise ValueError("two keys have the same id")
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Hides what is personal by its name or by its look.
+
+    A value becomes `hmac:<keyid>:<64 hex>`: the same value gives the same hash in every item, table and nesting, so
+    that rows of one guest can be found by who holds the key, and by nobody else.
+    """
+
+    key: HashKey
+    names: Names = field(default_factory=Names)
+
+    def image(self, image: Image) -> tuple[Image, int]:
+        """The item without personal data, and how often only a look gave some away. It stays typed DynamoDB JSON."""
+        walk = _Walk(self.key, self.names)
+        return walk.map(image, personal=False, depth=0), walk.found
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written: in its order, with every key, also one that comes twice."""
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class _Walk:
+    key: HashKey
+    names: Names
+    found: int = 0
+
+    def map(self, content: Mapping[str, Any], *, personal: bool, depth: int) -> dict[str, Any]:
+        return {
+            self._by_look(name): self._typed(value, personal=personal or self.names.personal(name), depth=depth + 1)
+            for name, value in content.items()
+        }
+
+    def _typed(self, value: Mapping[str, Any], *, personal: bool, depth: int) -> Mapping[str, Any]:
+        ((kind, content),) = value.items()
+        hidden: Mapping[str, Any] = value
+        match kind:
+            case "M":
+                hidden = {"M": self.map(content, personal=personal, depth=depth)}
+            case "L":
+                hidden = {"L": [self._typed(each, personal=personal, depth=depth + 1) for each in content]}
+            case "S" if not personal:
+                hidden = {"S": self._text(content, depth)}
+            case "SS" if not personal:
+                hidden = {"SS": [*dict.fromkeys(self._text(each, depth) for each in content)]}
+            case "SS" | "NS" | "BS" if personal or self._hides_text(kind, content):
+                hidden = {"SS": sorted({self._hash(kind[0], each) for each in content})}
+            case "S" | "N" | "B" if personal or self._hides_text(kind, [content]):
+                hidden = {"S": self._hash(kind, content)}
+            case "BOOL" if personal:
+                hidden = {"S": self._hash(kind, _boolean(content))}
+        return hidden
+
+    def _text(self, text: str, depth: int) -> str:
+        """A string: JSON is looked through as such, anything else by its look."""
+        if text.lstrip().startswith(_OPENS_JSON):
+            try:
+                opened = json.loads(
+                    text, object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number
+                )
+            except RecursionError:
+                return self._whole(text)
+            except ValueError:
+                pass  # only looks like JSON
+            else:
+                hidden = self._json(opened, personal=False, depth=depth + 1)
+                return text if hidden == opened else "".join(_written(hidden))
+        if names_within(text, self.names):
+            return self._whole(text)
+        return self._by_look(text)
+
+    def _json(self, value: Any, *, personal: bool, depth: int) -> Any:
+        if depth > _DEEPEST:
+            return self._whole("".join(_written(value)))
+        hidden = value
+        match value:
+            case _Pairs():
+                hidden = _Pairs(
+                    (
+                        self._by_look(name),
+                        self._json(each, personal=personal or self.names.personal(name), depth=depth + 1),
+                    )
+                    for name, each in value
+                )
+            case list():
+                hidden = [self._json(each, personal=personal, depth=depth + 1) for each in value]
+            case bool() if personal:
+                hidden = self._hash("BOOL", _boolean(value))
+            case _Number() if personal:
+                hidden = self._hash("N", value)
+            case str() if personal:
+                hidden = self._hash("S", value)
+            case str() if not isinstance(value, _Number):
+                hidden = self._text(value, depth)
+        return hidden
+
+    def _by_look(self, text: str) -> str:
+        """The text with what looks personal replaced in place: `GUEST#a@b.example` keeps its prefix."""
+        for find in (looks, self._pairs):
+            pieces, end = [], 0
+            for start, stop, value in find(text):
+                pieces += [text[end:start], self._hash("S", value)]
+                end = stop
+            if pieces:
+                self.found += len(pieces) // 2
+                text = "".join([*pieces, text[end:]])
+        return text
+
+    def _pairs(self, text: str) -> Iterator[tuple[int, int, str]]:
+        return (pair for pair in pairs(text, self.names) if not pair[2].startswith("hmac:"))
+
+    def _whole(self, text: str) -> str:
+        self.found += 1
+        return self._hash("S", text)
+
+    def _hides_text(self, kind: str, contents: list[str]) -> bool:
+        """True where a binary value is text that holds something personal."""
+        if kind not in {"B", "BS"} or not any(self._is_telling(b64decode(content)) for content in contents):
+            return False
+        self.found += 1
+        return True
+
+    def _is_telling(self, content: bytes) -> bool:
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            return False
+        return Redactor(self.key, self.names).image({"": {"S": text}})[0] != {"": {"S": text}}
+
+    def _hash(self, kind: str, value: str) -> str:
+        digest = hmac.digest(self.key.secret, _message(kind, value), "sha256")
+        return f"hmac:{self.key.id}:{digest.hex()}"
+
+
+def _message(kind: str, value: str) -> bytes:
+    """What is hashed: the type and the value in one form, so that 1, 1.0 and 10e-1 are one number, and no string."""
+    match kind:
+        case "N":
+            content = _number(value).encode()
+        case "B":
+            content = b64decode(value)
+        case _:
+            content = value.encode("utf-8", "surrogatepass")  # JSON in strings may hold half a character
+    return kind.encode() + b"\0" + content
+
+
+def _boolean(value: object) -> str:
+    return "true" if value else "false"
+
+
+def _number(text: str) -> str:
+    try:
+        sign, digits, exponent = Decimal(text).as_tuple()
+    except InvalidOperation:
+        return text
+    if not isinstance(exponent, int):  # NaN and Infinity, which only JSON in strings may hold
+        return text
+    significant = "".join(map(str, digits))
+    kept = significant.rstrip("0")
+    return f"{'-' if sign and kept else ''}{kept.lstrip('0') or '0'}e{exponent + len(significant) - len(kept) if kept else 0}"
+
+
+def _written(value: Any) -> Iterator[str]:
+    """JSON again, compact: numbers as they were written, objects in their order."""
+    match value:
+        case _Pairs():
+            for place, (name, each) in enumerate(value):
+                yield ("," if place else "{") + json.dumps(name) + ":"
+                yield from _written(each)
+            yield "}" if value else "{}"
+        case list():
+            for place, each in enumerate(value):
+                yield "," if place else "["
+                yield from _written(each)
+            yield "]" if value else "[]"
+        case _Number():
+            yield value
+        case _:
+            yield json.dumps(value)
+
+
+def _hash_key(text: str, place: int) -> HashKey:
+    key_id, colon, encoded = text.partition(":")
+    if not colon or not _KEY_ID.fullmatch(key_id):
+        raise ValueError(f"key {place} is not of the form keyid:base64, or its id has characters beyond A-Za-z0-9_-")
+    try:
+        secret = b64decode(encoded, validate=True)
+    except ValueError:
+        secret = b""
+    if len(secret) < _SHORTEST_SECRET:
+        raise ValueError(f"key {place} is not base64 of {_SHORTEST_SECRET} bytes or more")
+    return HashKey(key_id, secret)

@@ -1,0 +1,250 @@
+"""Each event into exactly one object, whatever crashes, repeats or races.
+
+The rows of a batch are sorted by table and hour; each such group is to become one object under a name that nobody had
+before. Then, with everything conditional and nothing locked:
+
+1. **Claim.** For each event an item in the ledger says which object it is going to (`attribute_not_exists`).
+2. **Mark, then write.** A marker names the object for the digest to come; then the object is written with
+   `If-None-Match: *`, holding exactly the events whose claims name it.
+3. **Done.** Only now the messages are deleted.
+
+An event that is claimed already, for another object:
+
+- the object is there and holds rows: the event is archived. Done.
+- nothing is there, and the claim's lease lives: its owner is at work. Later.
+- nothing is there, and the lease is over: an empty object, a **fence**, is written at the old name with
+  `If-None-Match: *`. Refused with 412: the owner made it after all. Done. Accepted: the owner never can.
+- a fence is there: the claim is taken over, on condition that it still names the fenced object.
+
+Why an event is in one object and not in two:
+
+(a) Only the owner of a name writes rows there, once, and only rows whose claims it holds for that name: the name is
+    new and random, and a claim for it was answered with "yours".
+(b) A claim leaves a name only when a fence stands there, and what stands at a name never changes. So of all names that
+    an event was ever claimed for, all but the last are fences, which hold nothing.
+
+Why it is in one and not in none: a message is deleted only after its event's claim was seen to name an object that
+holds rows, and the owner put every event with a claim for that name into it. This needs the owner to know its claims:
+where the answer to a claim was lost, the claim may stand or not, so the object is given up, never written, and its
+events come back, to be fenced and taken over as after a crash. For the same reason a refused claim is read again, and
+counts as ours where it names our object: the client may have repeated a request that had succeeded.
+
+Clocks and leases decide only how soon work is taken over, never whether it is right: an owner that wakes after a day
+finds a fence or writes what nobody else did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar, assert_never
+
+import structlog
+
+from shared.outcome import Contended, Later
+from workers.audit_archive.rules import Row, marker, object_key
+from workers.audit_archive.store.bucket import Bucket
+from workers.audit_archive.store.claims import Claim, Claims
+from workers.audit_archive.store.objects import FENCE, pack, summary
+
+log = structlog.get_logger()
+
+LEASE = 60.0
+"""Seconds a claim asks for peace: longer than a batch may take, so that only the dead are fenced."""
+
+CLAIMS_AT_ONCE = 32
+OBJECTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The claim names our object: the row goes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Another object holds the row already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The row is surely not ours to write, for now."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Nobody told us whether the claim names our object: it must never be written."""
+
+    error: Exception
+
+
+Answer = Ours | Kept | Refused | Doubtful
+
+Subject = TypeVar("Subject")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Keeps rows. `now` is the wall clock, `token` gives 16 hex digits that never come twice."""
+
+    claims: Claims
+    bucket: Bucket
+    now: Callable[[], datetime]
+    token: Callable[[], str]
+    lease: float = LEASE
+
+    async def keep(self, rows: Collection[Row]) -> dict[str, Exception | None]:
+        """Write rows of different events. For each event id: None where it is archived, else why it is not."""
+        drafts = self._drafts(rows)
+        goal = {row.event_id: key for key, group in drafts.items() for row in group}
+        answers = await self._claim(goal)
+        results: dict[str, Exception | None] = {}
+        ours: dict[str, list[Row]] = {}
+        given_up = {goal[event_id] for event_id, answer in answers.items() if isinstance(answer, Doubtful)}
+        for row in rows:
+            key = goal[row.event_id]
+            match answers[row.event_id]:
+                case Kept():
+                    results[row.event_id] = None
+                case Refused(error) | Doubtful(error):
+                    results[row.event_id] = error
+                case Ours() if key in given_up:
+                    results[row.event_id] = Later("a claim beside it went unanswered", after=self.lease)
+                case Ours():
+                    ours.setdefault(key, []).append(row)
+                case other:
+                    assert_never(other)
+        written = await each(ours.items(), lambda draft: self._write(*draft), at_once=OBJECTS_AT_ONCE)
+        for group, outcome in zip(ours.values(), written, strict=True):
+            results |= {row.event_id: outcome if isinstance(outcome, Exception) else None for row in group}
+        return results
+
+    def _drafts(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
+        """The groups, by the name of the object that each is going to be."""
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(row.partition, []).append(row)
+        at = self.now()
+        return {object_key(partition, at=at, token=self.token()): group for partition, group in groups.items()}
+
+    async def _claim(self, goal: Mapping[str, str]) -> dict[str, Answer]:
+        until = self.now().timestamp() + self.lease
+        wanted = {event_id: Claim(key, until) for event_id, key in goal.items()}
+        firsts = await each(wanted.items(), lambda pair: self._first(*pair), at_once=CLAIMS_AT_ONCE)
+        answers: dict[str, Answer] = {}
+        held: dict[str, Claim] = {}
+        for event_id, first in zip(wanted, firsts, strict=True):
+            if isinstance(first, Claim):
+                held[event_id] = first
+            else:
+                answers[event_id] = Doubtful(first) if isinstance(first, Exception) else first
+        return answers | await self._contest(held, wanted) if held else answers
+
+    async def _first(self, event_id: str, wanted: Claim) -> Ours | Claim:
+        """Claim, or answer with the claim that stands there."""
+        if await self.claims.put(event_id, wanted):
+            return Ours()
+        found = await self.claims.read(event_id)
+        if found is None:
+            raise LookupError("a claim stood there and does no longer")
+        return Ours() if found.object == wanted.object else found
+
+    async def _contest(self, held: Mapping[str, Claim], wanted: Mapping[str, Claim]) -> dict[str, Answer]:
+        """What becomes of events that others hold; each of their objects is looked at once."""
+        leases: dict[str, float] = {}
+        for claim in held.values():
+            leases[claim.object] = max(claim.until, leases.get(claim.object, 0.0))
+        states = await each(leases.items(), lambda pair: self._fenced(*pair), at_once=OBJECTS_AT_ONCE)
+        fenced = dict(zip(leases, states, strict=True))
+        answers: dict[str, Answer] = {}
+        open_again: list[str] = []
+        for event_id, claim in held.items():
+            state = fenced[claim.object]
+            if isinstance(state, Exception):
+                answers[event_id] = Refused(state)
+            elif state:
+                open_again.append(event_id)
+            else:
+                answers[event_id] = Kept()
+        taken = await each(
+            open_again,
+            lambda event_id: self._take_over(event_id, wanted[event_id], held[event_id].object),
+            at_once=CLAIMS_AT_ONCE,
+        )
+        for event_id, outcome in zip(open_again, taken, strict=True):
+            answers[event_id] = Doubtful(outcome) if isinstance(outcome, Exception) else outcome
+        log.info("audit_claims_contested", kept=len(held) - len(open_again), taken_over=len(open_again))
+        return answers
+
+    async def _fenced(self, key: str, until: float) -> bool:
+        """True: nothing is there, and never will be. False: rows are there. Raises Later while its owner may write."""
+        found = await self.bucket.head(key)
+        if found is not None:
+            return is_fence(found.metadata)
+        remaining = until - self.now().timestamp()
+        if remaining > 0:
+            raise Contended("another worker is writing it", after=min(remaining + 1.0, 2 * self.lease))
+        return await fence(self.bucket, key)
+
+    async def _take_over(self, event_id: str, wanted: Claim, former: str) -> Ours | Refused:
+        if await self.claims.replace(event_id, wanted, instead_of=former):
+            return Ours()
+        found = await self.claims.read(event_id)
+        if found is None or found.object == former:
+            raise LookupError("the claim could have been taken over and was not")
+        if found.object == wanted.object:
+            return Ours()
+        return Refused(Contended("another worker took it over", after=self.lease))
+
+    async def _write(self, key: str, rows: Sequence[Row]) -> None:
+        packed = pack(rows)
+        await self.bucket.put_marker(marker(key))
+        if not await self.bucket.put_new(key, packed.body, packed.metadata):
+            found = await self.bucket.head(key)
+            if found is None or found.metadata.get("sha256") != packed.metadata["sha256"]:
+                raise Later("we came too late: the object was fenced", after=1.0)
+            # The client repeated a request that had succeeded.
+        log.info("audit_object_written", object=key, rows=len(rows), bytes=len(packed.body))
+
+
+async def fence(bucket: Bucket, key: str) -> bool:
+    """Make sure that something is at `key` for ever. True: an empty object. False: rows, its owner was faster."""
+    await bucket.put_marker(marker(key))
+    if await bucket.put_new(key, FENCE.body, FENCE.metadata):
+        log.warning("audit_object_fenced", object=key)
+        return True
+    found = await bucket.head(key)
+    if found is None:
+        raise LookupError("an object stood there and does no longer")
+    return is_fence(found.metadata)
+
+
+def is_fence(metadata: Mapping[str, str]) -> bool:
+    """True for an empty object that was put there to keep its name's owner out."""
+    found = summary(metadata)
+    return found is not None and found.fence
+
+
+async def each(
+    subjects: Iterable[Subject], do: Callable[[Subject], Awaitable[Result]], *, at_once: int
+) -> list[Result | Exception]:
+    """Do something for each subject, at most `at_once` at a time; an exception becomes its subject's result."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(subject: Subject) -> Result:
+        async with slots:
+            return await do(subject)
+
+    results = await asyncio.gather(*(one(subject) for subject in subjects), return_exceptions=True)
+    return [_not_fatal(result) for result in results]
+
+
+def _not_fatal(result: Result | BaseException) -> Result | Exception:
+    if isinstance(result, BaseException) and not isinstance(result, Exception):
+        raise result  # a cancellation is nobody's result
+    return result

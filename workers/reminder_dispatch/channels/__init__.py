@@ -1,0 +1,1 @@
+"""How a reminder leaves: Expo push, SES, or a bus event that becomes a webhook."""

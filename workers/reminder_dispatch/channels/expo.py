@@ -1,0 +1,216 @@
+"""Push notifications by Expo: requests of at most 100 recipients, and each ticket back at its recipient."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, assert_never
+
+import aiohttp
+import orjson
+import structlog
+
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
+from workers.reminder_dispatch.channels.rate import RateCap
+
+RECIPIENTS = 100
+"""The most one request may hold."""
+
+LARGEST_PAYLOAD = 4_096
+"""Bytes that FCM and APNs carry; Expo accepts more and then reports MessageTooBig."""
+
+COMPRESSED_ABOVE = 1_024
+"""Bytes of a request body, as Expo's own SDK does it."""
+
+TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
+
+_TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\[\]\s]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PASSING_TICKET_ERRORS = {"MessageRateExceeded", "ExpoError", "ProviderError"}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tickets:
+    """The request was taken; one entry for each recipient, in order."""
+
+    entries: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejected:
+    """The request as a whole was refused, nothing was sent; `projects` tells whose tokens must not be together."""
+
+    why: str
+    projects: dict[str, str] = field(default_factory=dict)
+
+
+_Reply = _Tickets | _Rejected | Busy | Lost | Misconfigured
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session for `Expo`; to be called and closed in the running event loop.
+
+    Every request has a connection of its own: a kept one that the server closes at the wrong moment looks like a
+    request whose fate is unknown, and one handshake for a hundred recipients is cheap.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar(), timeout=TIMEOUT
+    )
+
+
+class Expo:
+    """Expo's push API (https://docs.expo.dev/push-notifications/sending-notifications/)."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, url: str, access_token: str | None = None, cap: RateCap | None = None
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if access_token:
+            self._headers["Authorization"] = f"Bearer {access_token}"
+        self._cap = cap or RateCap()
+
+    async def push(self, notes: Sequence[Note]) -> Sequence[Answer]:
+        """One answer for each note, in order; raises nothing of Expo's.
+
+        A request that is refused as a whole is split, by project where Expo names the projects and else in halves, so
+        that one bad notification never takes its neighbours along. After an answer that will be the same for every
+        request (too many, no connection, unauthorized) and after a lost request the rest is not tried.
+        """
+        answers: dict[int, Answer] = {}
+        for number, note in enumerate(notes):
+            if (why := _unsendable(note)) is not None:
+                answers[number] = Refused(why)
+        waiting = deque(_requests(notes, [number for number in range(len(notes)) if number not in answers]))
+        rest: Busy | Misconfigured | None = None
+        while waiting:
+            numbers = waiting.popleft()
+            reply = rest or await self._send([notes[number] for number in numbers])
+            match reply:
+                case _Tickets(entries):
+                    answers |= zip(numbers, map(_answer, entries), strict=True)
+                case _Rejected(why, projects):
+                    parts = _parts(numbers, notes, projects)
+                    waiting.extendleft(reversed(parts))
+                    answers |= {} if parts else dict.fromkeys(numbers, Refused(why))
+                case Busy() | Misconfigured():
+                    rest = reply
+                    answers |= dict.fromkeys(numbers, reply)
+                case Lost():
+                    rest = Busy("not tried after a request without answer")
+                    answers |= dict.fromkeys(numbers, reply)
+                case other:
+                    assert_never(other)
+        return [answers[number] for number in range(len(notes))]
+
+    async def _send(self, notes: Sequence[Note]) -> _Reply:
+        body = orjson.dumps([_message(note) for note in notes])
+        headers = self._headers
+        if len(body) > COMPRESSED_ABOVE:
+            body, headers = gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
+        await self._cap.take(len(notes))
+        try:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                status, text = response.status, await _text(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            return Busy("no connection to Expo")
+        except (aiohttp.ClientError, TimeoutError):
+            return Lost("no answer from Expo")
+        return _read(status, text, recipients=len(notes))
+
+
+def _unsendable(note: Note) -> str | None:
+    if not _TOKEN.fullmatch(note.token):
+        return "no Expo push token"
+    payload = {name: value for name, value in _message(note).items() if name != "to"}
+    return "MessageTooBig" if len(orjson.dumps(payload)) > LARGEST_PAYLOAD else None
+
+
+def _message(note: Note) -> dict[str, Any]:
+    message: dict[str, Any] = {"to": note.token, "title": note.title, "body": note.body}
+    return {**message, "data": note.data} if note.data else message
+
+
+def _requests(notes: Sequence[Note], numbers: Sequence[int]) -> list[list[int]]:
+    """Cut into requests of one project and at most 100 recipients each."""
+    by_project = sorted(numbers, key=lambda number: notes[number].project)  # stable: order within a project is kept
+    groups = [list(group) for _, group in groupby(by_project, key=lambda number: notes[number].project)]
+    return [group[start : start + RECIPIENTS] for group in groups for start in range(0, len(group), RECIPIENTS)]
+
+
+def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, str]) -> list[list[int]]:
+    """Smaller requests in place of a refused one; none where it held a single recipient."""
+    if len(numbers) == 1:
+        return []
+    parts: dict[str, list[int]] = {}
+    for number in numbers:
+        parts.setdefault(projects.get(notes[number].token, ""), []).append(number)
+    if len(parts) > 1:
+        return list(parts.values())
+    half = len(numbers) // 2
+    return [list(numbers[:half]), list(numbers[half:])]
+
+
+async def _text(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or nothing where it breaks off: the status may say enough."""
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, TimeoutError):
+        return b""
+
+
+def _read(status: int, text: bytes, *, recipients: int) -> _Reply:
+    answer = _object(text)
+    errors = answer.get("errors")
+    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(error.get("code", ""))
+    if status == 429 or status >= 500 or code == "TOO_MANY_REQUESTS":
+        return Busy(f"Expo: {code or status}")
+    if status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED":
+        return Misconfigured(f"Expo: {code or status}")
+    entries = answer.get("data")
+    if status < 300 and isinstance(entries, list):
+        # Where the counts differ, positions prove nothing.
+        return _Tickets(entries) if len(entries) == recipients else Lost("tickets and recipients differ in number")
+    if status < 300 and not error:
+        return Lost("unreadable answer from Expo")
+    if code == "PUSH_TOO_MANY_NOTIFICATIONS":
+        log.error("expo_request_too_large", recipients=recipients)
+    return _Rejected(f"Expo: {code or status}", _projects(error.get("details")))
+
+
+def _answer(ticket: Any) -> Answer:
+    if not isinstance(ticket, dict):
+        return Lost("unreadable ticket")
+    if ticket.get("status") == "ok" and isinstance(ticket.get("id"), str):
+        return Accepted(ticket["id"])
+    if ticket.get("status") != "error":
+        return Lost("unreadable ticket")
+    details = ticket.get("details")
+    code = str(details.get("error", "no code")) if isinstance(details, dict) else "no code"
+    if code in _PASSING_TICKET_ERRORS:
+        return Busy(f"Expo: {code}")
+    return Refused(code, dead=code == "DeviceNotRegistered")
+
+
+def _projects(details: Any) -> dict[str, str]:
+    """Token -> project, out of the map project -> tokens that PUSH_TOO_MANY_EXPERIENCE_IDS carries."""
+    if not isinstance(details, dict):
+        return {}
+    return {
+        token: project for project, tokens in details.items() if isinstance(tokens, list) for token in map(str, tokens)
+    }
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,195 @@
+"""One occurrence of a reminder as its row says it: where it stands, what to send, when the series goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+
+from shared.message.envelope import Wire
+from workers.reminder_dispatch.keys import Key, due_text, index_keys, key_of
+from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Series, read_zone
+from workers.reminder_dispatch.schedule.rule_text import BadRule
+
+Row = Mapping[str, Any]
+"""A row's attributes as plain values: text, numbers (int or Decimal), booleans, lists, maps."""
+
+Status = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
+
+INDEX = ("GSI1PK", "GSI1SK")
+LEASE = ("owner", "claimedUntil")
+_OF_ONE_SENDING = {
+    *("status", "attempts", "owner", "claimedUntil", "notBefore", "unknowns"),
+    *("sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
+}
+
+
+class Malformed(ValueError):
+    """The row cannot be read; the text begins with the attribute's name and quotes no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One conditional write: `put` and `drop` happen if every attribute of `expect` has its value (None: is absent)."""
+
+    expect: Mapping[str, Any]
+    put: Mapping[str, Any] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+
+
+class State(Wire):
+    """Where the sending stands. Times in epoch seconds.
+
+    `attempts` counts claims and so tells one PENDING from the next; `unknowns` counts claims that ended without
+    anybody knowing whether the request was accepted; `tickets` holds what is known of each recipient.
+    """
+
+    status: Status
+    attempts: int = 0
+    owner: str = ""
+    claimed_until: float = Field(default=0, alias="claimedUntil")
+    not_before: float = Field(default=0, alias="notBefore")
+    unknowns: int = 0
+    tickets: tuple[Mapping[str, str], ...] = ()
+    dead_tokens: tuple[str, ...] = Field(default=(), alias="deadTokens")
+
+
+class Content(Wire):
+    """What is sent to whom, and the promises about it. `max_lateness` in seconds."""
+
+    channel: Literal["push", "email", "webhook"]
+    title: str
+    body: str
+    data: Mapping[str, Any] = Field(default_factory=dict)
+    tokens: tuple[str, ...] = ()
+    project: str = ""
+    email: str | None = None
+    tenant_id: str | None = Field(default=None, alias="tenantId")
+    on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
+    max_lateness: int | None = Field(default=None, alias="maxLateness", ge=0)
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _as_json(cls, data: Any) -> Any:
+        return plain(data)
+
+
+class _Schedule(Wire):
+    time_zone: str | None = Field(default=None, alias="timeZone")
+    local_time: str | None = Field(default=None, alias="localTime")
+    rule: str | None = None
+    rule_start: str | None = Field(default=None, alias="ruleStart")
+    on_gap: OnGap = Field(default="shift", alias="onGap")
+    on_overlap: OnOverlap = Field(default="first", alias="onOverlap")
+
+
+def read_state(row: Row) -> State:
+    """Raises Malformed."""
+    return _read(State, row)
+
+
+def read_content(row: Row) -> Content:
+    """Raises Malformed."""
+    content = _read(Content, row)
+    if content.channel == "email" and "@" not in (content.email or ""):
+        raise Malformed("email: no address")
+    if content.channel == "webhook" and not content.tenant_id:
+        raise Malformed("tenantId: missing, and the event would reach nobody")
+    return content
+
+
+def read_series(row: Row) -> Series | None:
+    """The series that the row belongs to; None for a reminder that comes once. Raises Malformed or BadRule."""
+    schedule = _read(_Schedule, row)
+    if schedule.time_zone is not None:
+        read_zone(schedule.time_zone)
+    if not schedule.rule:
+        return None
+    if schedule.time_zone is None:
+        raise BadRule("timeZone: missing, and a rule lives on a wall clock")
+    name, start = ("ruleStart", schedule.rule_start) if schedule.rule_start else ("localTime", schedule.local_time)
+    return Series(
+        rule=schedule.rule,
+        start=_wall_time(name, start),
+        zone=schedule.time_zone,
+        on_gap=schedule.on_gap,
+        on_overlap=schedule.on_overlap,
+    )
+
+
+def successor(row: Row, reminder_id: str, series: Series, moment: Moment) -> dict[str, Any]:
+    """The row of a later occurrence: everything the reminder is, nothing of what became of this one."""
+    key = key_of(reminder_id, moment.instant)
+    kept = {name: value for name, value in row.items() if name not in _OF_ONE_SENDING}
+    if dead := set(row.get("deadTokens", ())):
+        kept["tokens"] = [token for token in row.get("tokens", ()) if token not in dead]
+    return kept | {
+        "PK": key.pk,
+        "SK": key.sk,
+        "entity": "occurrence",
+        "reminderId": reminder_id,
+        "dueAt": due_text(moment.instant),
+        "status": "PENDING",
+        "localTime": moment.wall.isoformat(),
+        "ruleStart": series.start.isoformat(),
+        **index_keys(reminder_id, moment.instant),
+    }
+
+
+def skipped(row: Row, reminder_id: str, series: Series, moment: Moment, *, forget_at: int) -> dict[str, Any]:
+    """The record of an occurrence that fell into a gap of the wall clock and is not sent."""
+    kept = successor(row, reminder_id, series, moment)
+    return {name: value for name, value in kept.items() if name not in INDEX} | {
+        "status": "FAILED",
+        "reason": "skipped_gap",
+        "TTL": forget_at,
+    }
+
+
+def row_key(row: Row) -> Key:
+    return Key(row["PK"], row["SK"])
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can say it: DynamoDB's decimals as numbers, its sets as sorted lists. Raises ValueError."""
+    match value:
+        case Decimal():
+            return plain(int(value)) if value == value.to_integral_value() else float(value)
+        case Mapping():
+            return {str(name): plain(one) for name, one in value.items()}
+        case set() | frozenset():
+            return sorted(plain(one) for one in value)
+        case int() if abs(value) >= 2**63:
+            raise ValueError("beyond the numbers that JSON readers agree on")
+        case str() | bool() | int() | float() | None:
+            return value
+        case Sequence() if not isinstance(value, bytes | bytearray):
+            return [plain(one) for one in value]
+    raise ValueError("bytes have no place in JSON")
+
+
+Model = TypeVar("Model", bound=Wire)
+
+
+def _read(model: type[Model], row: Row) -> Model:
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        reason = f"{where}: {fault['type'].replace('_', ' ')}"
+    raise Malformed(reason)  # outside the handler: pydantic's error knows the values
+
+
+def _wall_time(name: str, text: str | None) -> datetime:
+    try:
+        wall = datetime.fromisoformat(text or "")
+    except ValueError:
+        wall = None
+    if wall is None or wall.tzinfo is not None:
+        raise Malformed(f"{name}: no wall-clock time like 2026-11-21T10:00:00")
+    return wall.replace(microsecond=0)

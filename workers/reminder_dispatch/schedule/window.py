@@ -1,0 +1,108 @@
+"""Which minutes a tick looks through, and what it does with each row it finds there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from workers.reminder_dispatch.keys import MINUTE, identity_of, minute_of
+from workers.reminder_dispatch.schedule.occurrence import Row, row_key
+
+OVERLAP = timedelta(minutes=5)
+"""Looked through again at each tick: the index is eventually consistent, and a reminder may be written a bit late."""
+
+FIRST_LOOK = timedelta(minutes=60)
+"""How far back a fleet without a cursor begins."""
+
+CATCH_UP = timedelta(minutes=20)
+"""The most of the past that one tick looks through; it then sends itself on, so that no outage is too long and what has
+become due meanwhile is never far behind."""
+
+LOOK_AHEAD = timedelta(seconds=75)
+"""What is due before the next tick, and 15 s more for that tick to arrive, waits in the queue with its exact delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One minute to look through; once it and all steps before it are queued, the cursor may stand at `cursor`."""
+
+    minute: datetime
+    cursor: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a tick looks through, in order; what is due until `horizon` is queued, `unfinished` says the past goes on.
+
+    The present comes first: whatever an outage has left behind, today's reminders do not wait for it.
+    """
+
+    steps: tuple[Step, ...]
+    horizon: datetime
+    unfinished: bool
+
+
+def window_of(cursor: datetime | None, now: datetime) -> Window:
+    """The clock decides, never the tick's own time: a tick says that it is time to look, not what time it is.
+
+    `cursor` is the first minute that was not wholly queued; one in the future (a clock that was wrong once) counts as
+    now.
+    """
+    current, last = minute_of(now), minute_of(now + LOOK_AHEAD)
+    start = current - FIRST_LOOK if cursor is None else min(cursor, current) - OVERLAP
+    present = current - OVERLAP
+    end = min(present, start + CATCH_UP)
+    steps = [*(Step(minute) for minute in _minutes(present, last + MINUTE))]
+    steps += [Step(minute, minute + MINUTE) for minute in _minutes(start, end)]
+    if end == present:
+        steps[-1] = Step(steps[-1].minute, last)
+    return Window(tuple(steps), now + LOOK_AHEAD, unfinished=end < present)
+
+
+def _minutes(start: datetime, end: datetime) -> Iterator[datetime]:
+    """From `start` until before `end`."""
+    return (start + number * MINUTE for number in range((end - start) // MINUTE))
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Ask for this occurrence after `delay` seconds (0 to 900)."""
+
+    reminder_id: str
+    due_at: datetime
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing to do now: a later tick, or the message that is on its way, sees to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """The row can never be sent."""
+
+    why: str
+
+
+def sort(row: Row, minute: datetime, *, window: Window, now: datetime) -> Queue | Leave | Spoil:
+    """What becomes of a row found in the index under `minute`. Raises nothing, whatever the row holds."""
+    try:
+        reminder_id, due_at = identity_of(row_key(row))
+    except ValueError as error:
+        return Spoil(str(error))
+    if due_at > window.horizon:
+        if minute_of(due_at) != minute:
+            return Spoil("GSI1PK: not the minute of the due time")
+        return Leave()
+    held_until = row.get("claimedUntil") if row.get("status") == "SENDING" else row.get("notBefore")
+    try:
+        held = held_until is not None and held_until > now.timestamp()
+    except TypeError:
+        held = False  # no number: the dispatch will say so on the row
+    if held:
+        return Leave()
+    delay = max(0, ceil((due_at - now).total_seconds()))
+    return Queue(reminder_id, due_at, delay)
