@@ -74,7 +74,7 @@ def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> 
         for name, value in (given.items() if given else ())
     }
     names = (message["MessageId"], message["ReceiptHandle"], message["Body"])
-    return _delivery(queue, names, message.get("Attributes", {}), attributes, received_at)
+    return _delivery(queue, names, message.get("Attributes") or {}, attributes, received_at)
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:

@@ -1,4 +1,4 @@
-"""Batch calls of SQS: ten entries in a call, and what each `Failed` entry means."""
+"""Batch calls of SQS: ten entries in a call, and which of them the answer says were carried out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ BATCH = 10
 """Entries SQS takes in one batch call."""
 LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
 """Codes with which SQS says that a receipt handle is no longer ours, spelt without the query protocol's prefix."""
+
+NOT_NAMED = "NotNamedInAnswer"
+"""Our code for an entry of which the answer does not say that it was carried out: it is tried again."""
+
+
+class MalformedAnswer(Exception):
+    """AWS answered 200 with a body of another shape: nothing is known of what was asked. The text quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +46,42 @@ async def in_chunks(
         if isinstance(answer, BaseException):
             refused += [Refused(each, type(answer).__name__, lost=False) for each in chunk]
         else:
-            refused += _refused(chunk, answer.get("Failed", []))
+            codes = refused_entries(answer, len(chunk))
+            refused += [Refused(chunk[place], code, lost=is_lost(code)) for place, code in codes.items()]
     return refused
 
 
-def _refused(chunk: Sequence[Delivery], failed: Sequence[Mapping[str, Any]]) -> list[Refused]:
-    return [
-        Refused(chunk[int(entry["Id"])], code, lost=is_lost(code))
-        for entry in failed
-        for code in [str(entry.get("Code", ""))]
-    ]
+def refused_entries(answer: object, count: int, *, due: str | None = None) -> dict[int, str]:
+    """The places of the entries that this answer does not name as carried out, each with SQS's code or one of ours.
+
+    Entries are sent with their place as `Id`. Done is what stands in `Successful`, not in `Failed`, and has the field
+    `due` (MessageId for a send). Whatever is missing counts as refused: an empty, cut or foreign answer with status 200
+    says nothing about any entry.
+    """
+    listed = answer if isinstance(answer, Mapping) else {}
+    failed = _by_id(listed.get("Failed"))
+    done = {
+        place for place, entry in _by_id(listed.get("Successful")).items() if due is None or _is_text(entry.get(due))
+    }
+    return {
+        place: str(failed[place].get("Code") or NOT_NAMED) if place in failed else NOT_NAMED
+        for place in range(count)
+        if place in failed or place not in done
+    }
+
+
+def _by_id(entries: object) -> dict[int, Mapping[str, Any]]:
+    if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
+        return {}
+    return {
+        int(entry["Id"]): entry
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(entry.get("Id"), str) and entry["Id"].isdecimal()
+    }
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def is_lost(code: str) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery, from_poll, written
-from shared.sqs.batches import BATCH, Refused, in_chunks
+from shared.sqs.batches import BATCH, MalformedAnswer, Refused, in_chunks
 from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
+
+log = structlog.get_logger()
 
 MARGIN = 30.0
 """Seconds kept clear of SQS's twelve hours."""
@@ -71,10 +75,23 @@ class SqsQueue:
         # A long poll may have waited, so the lease did not begin with the question; the answer may have been slow, so it
         # did not begin with the answer: up to a third of the lease is allowed for that.
         leased_at = max(asked_at, ended_at - visibility / 3)
-        messages = answer.get("Messages", [])
-        deliveries = [from_poll(message, queue=self._name, received_at=leased_at) for message in messages]
+        deliveries = self._read(answer, received_at=leased_at)
         if deliveries:
             tracing.received(deliveries, seconds=ended_at - asked_at)
+        return deliveries
+
+    def _read(self, answer: object, *, received_at: float) -> list[Delivery]:
+        """Raises MalformedAnswer where that is not an answer to a receive: it must not be taken for an empty queue."""
+        messages = (answer.get("Messages") or []) if isinstance(answer, Mapping) else None
+        if not isinstance(messages, list):
+            raise MalformedAnswer("ReceiveMessage: `Messages` is not a list")
+        deliveries = []
+        for message in messages:
+            try:
+                deliveries.append(from_poll(message, queue=self._name, received_at=received_at))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # It cannot be settled without its handle; its own visibility timeout brings it back.
+                log.warning("message_unreadable", queue=self._name, error_type=type(error).__name__)
         return deliveries
 
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
@@ -116,9 +133,11 @@ class SqsQueue:
             options["MessageSystemAttributes"] = {
                 "AWSTraceHeader": {"DataType": "String", "StringValue": letter.trace_header}
             }
-        await self._client.send_message(
+        answer: object = await self._client.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=letter.body,
             MessageAttributes=written(letter.attributes),
             **options,
         )
+        if not isinstance(answer, Mapping) or not answer.get("MessageId"):
+            raise MalformedAnswer("SendMessage: the answer has no MessageId")

@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, written
 from shared.message.pointer import Payloads, goes, refused, size
-from shared.sqs.batches import BATCH
+from shared.sqs.batches import BATCH, refused_entries
 from shared.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ class SqsSender:
                 with attempt:
                     batch: list[Any] = left
                     answer = await self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
-                    failed = {entry["Id"]: entry.get("Code", "") for entry in answer.get("Failed", [])}
-                    left = [entry for entry in left if entry["Id"] in failed]
-                    codes = list(failed.values())
+                    refused = refused_entries(answer, len(left), due="MessageId")
+                    left = [{**left[old], "Id": str(new)} for new, old in enumerate(refused)]
+                    codes = list(refused.values())
                     if left:
                         raise _SomeRefused
         except RetryError as error:
@@ -103,7 +103,7 @@ class SqsSender:
 
 
 class _SomeRefused(Exception):
-    """Entries of a send batch came back as failed."""
+    """Entries of a send batch that the answer does not name as accepted."""
 
 
 @dataclass(frozen=True, slots=True)
