@@ -1,0 +1,180 @@
+"""The one sender to an EventBridge bus: events of many messages in few calls, and each entry's own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from shared.sqs.batches import NOT_NAMED
+
+if TYPE_CHECKING:
+    from types_aiobotocore_events import EventBridgeClient
+
+MOST_ENTRIES = 10
+"""Entries of one PutEvents call."""
+MOST_BYTES = 262_144
+"""Bytes of all entries of one call, as EventBridge counts them."""
+LINGER = 0.01
+"""Seconds for which an event waits for others, at most, and only while an earlier call is open."""
+TRIES = 3
+"""Calls for one event whose entry is refused for a passing reason."""
+PAUSE = 0.5
+"""Seconds before the second call, half to one and a half of it; twice as long before the third."""
+
+PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalException", "ServiceUnavailable", NOT_NAMED})
+"""Codes of entries that may be taken the next time.
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+"""
+
+
+class NotPut(Exception):
+    """The bus did not take an event, although the call went well; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"the bus did not take the event: {code}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class BusEvent:
+    """One event; `detail` is JSON text, carried as it is. Without `time` the bus takes its own."""
+
+    source: str
+    detail_type: str
+    detail: str
+    time: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes as EventBridge counts them.
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-entry-size
+        """
+        texts = (self.source, self.detail_type, self.detail)
+        return (14 if self.time is not None else 0) + sum(len(text.encode(errors="replace")) for text in texts)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event: BusEvent
+    size: int
+    answered: asyncio.Future[str]
+
+
+class EventBus:
+    """Puts events on one bus, through an aiobotocore client that others may share.
+
+    An event that comes while no call is open is sent at once. What comes meanwhile is gathered: ten entries, 256 KB or
+    10 ms. An event that makes EventBridge refuse a whole call costs only itself: the others are put one by one then.
+    """
+
+    def __init__(
+        self,
+        client: EventBridgeClient,
+        *,
+        bus: str,
+        pause: float = PAUSE,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._bus = bus
+        self._pause = pause
+        self._dice = dice
+        self._waiting: list[_Waiting] = []
+        self._bytes = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def put(self, event: BusEvent) -> str:
+        """Put one event; its id on the bus. Raises NotPut where the entry was refused (a passing reason: three times),
+        and botocore's error where the call failed.
+        """
+        for number in range(1, TRIES + 1):
+            try:
+                return await self._put(event)
+            except NotPut as error:
+                if error.code not in PASSING or number == TRIES:
+                    raise
+            await asyncio.sleep(self._pause * 2 ** (number - 1) * (0.5 + self._dice()))
+        raise AssertionError("unreachable")
+
+    async def _put(self, event: BusEvent) -> str:
+        waiting = _Waiting(event, event.size, asyncio.get_running_loop().create_future())
+        if self._bytes + waiting.size > MOST_BYTES:
+            self._send()
+        self._waiting.append(waiting)
+        self._bytes += waiting.size
+        if len(self._waiting) == MOST_ENTRIES or not self._calls:
+            self._send()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER, self._send)
+        return await waiting.answered
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._waiting, self._bytes = self._waiting, [], 0
+        if batch:
+            call = asyncio.create_task(self._call(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+    async def _call(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            answer: object = await self._client.put_events(Entries=[self._entry(each.event) for each in batch])
+        except ClientError as error:
+            if len(batch) > 1 and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) in {400, 413}:
+                await asyncio.gather(*(self._call([each]) for each in batch))
+                return
+            _fail(batch, error)
+        except BaseException as error:
+            _fail(batch, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for each, outcome in zip(batch, outcomes(answer, len(batch)), strict=True):
+                if each.answered.done():
+                    continue  # whoever asked was cancelled
+                if isinstance(outcome, NotPut):
+                    each.answered.set_exception(outcome)
+                else:
+                    each.answered.set_result(outcome)
+
+    def _entry(self, event: BusEvent) -> Any:
+        entry: dict[str, Any] = {
+            "EventBusName": self._bus,
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Detail": event.detail,
+        }
+        return entry | ({"Time": event.time} if event.time is not None else {})
+
+
+def outcomes(answer: object, count: int) -> list[str | NotPut]:
+    """For each entry its id on the bus, or why it is not there. Entries are answered in their order; an answer of
+    another length or shape says nothing about any of them.
+    """
+    entries = answer.get("Entries") if isinstance(answer, Mapping) else None
+    if not isinstance(entries, list) or len(entries) != count:
+        return [NotPut(NOT_NAMED) for _ in range(count)]
+    return [_outcome(entry) for entry in entries]
+
+
+def _outcome(entry: object) -> str | NotPut:
+    named: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {}
+    event_id = named.get("EventId")
+    if named.get("ErrorCode") or not isinstance(event_id, str) or not event_id:
+        return NotPut(str(named.get("ErrorCode") or NOT_NAMED))
+    return event_id
+
+
+def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:
+    for each in batch:
+        if not each.answered.done():
+            each.answered.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
