@@ -19,7 +19,9 @@ class Settings(BaseModel):
 
 
 class RuntimeSettings(Settings):
-    """How a door consumes, whatever the worker. Times in seconds. Raises where the watchdog would bite a long poll."""
+    """How a door consumes, whatever the worker. Times in seconds. Raises where the watchdog would bite a long poll, or where
+    what a long poll brings would have lost most of its lease on arrival.
+    """
 
     concurrency: int | None = Field(default=None, ge=1, le=1000)
     poll_wait_seconds: int = Field(default=20, ge=0, le=20)
@@ -37,6 +39,8 @@ class RuntimeSettings(Settings):
     def _lets_a_long_poll_end(self) -> Self:
         if self.watchdog_seconds <= self.poll_wait_seconds:
             raise ValueError("WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS")
+        if self.visibility_seconds < 1.5 * self.poll_wait_seconds:  # a lease counts from the question
+            raise ValueError("VISIBILITY_SECONDS must be at least one and a half times POLL_WAIT_SECONDS")
         return self
 
 

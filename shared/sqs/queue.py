@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -21,6 +23,8 @@ log = structlog.get_logger()
 
 MARGIN = 30.0
 """Seconds kept clear of SQS's twelve hours."""
+ATTEMPT_KNOWN = 270.0
+"""Seconds for which a ReceiveRequestAttemptId is used again: SQS knows it for five minutes."""
 HELD_BY_LAMBDA = 1_200.0
 """Seconds that a message may have been held before we know of it: Lambda's longest window and longest run."""
 
@@ -36,6 +40,31 @@ class Queue(Protocol):
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]: ...
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]: ...
     async def bury(self, letter: Letter) -> None: ...
+
+
+class ReceiveAttempts:
+    """The ReceiveRequestAttemptId of each receive from a FIFO queue. A receive whose answer was lost has hidden its
+    messages, and their whole groups: asked again under the same id within five minutes, SQS gives them once more.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+    """
+
+    def __init__(self, *, fifo: bool) -> None:
+        self._fifo = fifo
+        self._failed: list[tuple[float, str]] = []
+
+    @contextmanager
+    def one(self, *, now: float) -> Iterator[dict[str, Any]]:
+        """The option of one receive; its id is used again where this block ends with an error. None for a standard queue."""
+        if not self._fifo:
+            yield {}
+            return
+        self._failed = [each for each in self._failed if now - each[0] < ATTEMPT_KNOWN]
+        began, attempt = self._failed.pop(0) if self._failed else (now, uuid.uuid4().hex)
+        try:
+            yield {"ReceiveRequestAttemptId": attempt}
+        except BaseException:
+            self._failed.append((began, attempt))
+            raise
 
 
 class SqsQueue:
@@ -55,6 +84,7 @@ class SqsQueue:
         self._url = url
         self._dead_letter_url = dead_letter_url
         self._clock = clock
+        self._attempts = ReceiveAttempts(fifo=url.endswith(".fifo"))
 
     @property
     def name(self) -> str:
@@ -62,20 +92,21 @@ class SqsQueue:
 
     async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
         """Up to ten messages, after waiting at most `wait` seconds, leased for `visibility` seconds."""
-        asked_at = self._clock()  # the lease is counted from the question: early, never late
-        answer = await self._client.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=min(limit, BATCH),
-            WaitTimeSeconds=wait,
-            VisibilityTimeout=visibility,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        )
+        # SQS may have given the lease as soon as it was asked, and the answer may have lain here while this process stood
+        # still: no later moment is certain. What is dead on arrival is not started.
+        asked_at = self._clock()
+        with self._attempts.one(now=asked_at) as options:
+            answer = await self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(limit, BATCH),
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=visibility,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["All"],
+                **options,
+            )
+            deliveries = self._read(answer, received_at=asked_at)
         ended_at = self._clock()
-        # A long poll may have waited, so the lease did not begin with the question; the answer may have been slow, so it
-        # did not begin with the answer: up to a third of the lease is allowed for that.
-        leased_at = max(asked_at, ended_at - visibility / 3)
-        deliveries = self._read(answer, received_at=leased_at)
         if deliveries:
             tracing.received(deliveries, seconds=ended_at - asked_at)
         return deliveries

@@ -22,6 +22,7 @@ QUICK = {
     "WEBHOOK_RETRY_SCHEDULE": "0,1,1,1",
     "WEBHOOK_TIMEOUT_SECONDS": "5",
     "VISIBILITY_SECONDS": "10",
+    "POLL_WAIT_SECONDS": "5",
 }
 """Retries within seconds instead of days, batches within a second: the same code, another clock."""
 

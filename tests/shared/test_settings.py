@@ -107,6 +107,12 @@ def test_the_watchdog_lets_a_long_poll_end() -> None:
     assert read(RuntimeSettings, {"WATCHDOG_SECONDS": "1.5", "POLL_WAIT_SECONDS": "1"}).watchdog_seconds == 1.5
 
 
+def test_a_lease_outlasts_the_poll_that_brings_it() -> None:
+    told = str(refusal(RuntimeSettings, {"VISIBILITY_SECONDS": "29", "POLL_WAIT_SECONDS": "20"}))
+    assert "VISIBILITY_SECONDS must be at least one and a half times POLL_WAIT_SECONDS" in told
+    assert read(RuntimeSettings, {"VISIBILITY_SECONDS": "30", "POLL_WAIT_SECONDS": "20"}).visibility_seconds == 30
+
+
 @pytest.mark.parametrize(("given", "raises"), [({}, False), ({"LAMBDA_RAISE_WHEN_ALL_FAILED": "true"}, True)])
 def test_whether_lambda_raises_is_said_in_words(given: dict[str, str], raises: object) -> None:
     assert read(RuntimeSettings, given).lambda_raise_when_all_failed is raises

@@ -28,6 +28,7 @@ TUNING = {
     "WEBHOOK_TIMEOUT_SECONDS": "5",
     "AUDIT_BATCH_SECONDS": "1",
     "VISIBILITY_SECONDS": "5",
+    "POLL_WAIT_SECONDS": "3",  # a lease counts from the question
 }
 """What makes the fleet quick enough to watch: after a kill, messages come back in five seconds and not in sixty."""
 

@@ -142,3 +142,12 @@ async def test_a_message_that_is_not_whole_costs_only_itself(broken: Any) -> Non
         limit=10, wait=20, visibility=60
     )
     assert [each.message_id for each in received] == ["a", "c"]
+
+
+async def test_a_lease_counts_from_the_question_however_late_the_answer_is_read() -> None:
+    moments = iter([100.0, 170.0])  # the process stood still while the poll was open
+
+    client: Any = Answering({"Messages": [message("a")]})
+    queue = SqsQueue(client, name="orders", url="x/orders", dead_letter_url="x", clock=lambda: next(moments))
+    [found] = await queue.receive(limit=10, wait=20, visibility=60)
+    assert found.received_at == 100.0
