@@ -10,14 +10,14 @@ from typing import Any
 
 import structlog
 
-from shared.container.deletes import Deletes
 from shared.container.gather import Gather
 from shared.container.intake import Intake, Pace
-from shared.container.leases import Leases
 from shared.container.limits import Slots, Throttle
 from shared.message.delivery import Delivery
 from shared.road.pipeline import Pipeline
 from shared.road.turns import Turns
+from shared.settlement.deletes import Deletes
+from shared.settlement.leases import Leases
 from shared.sqs.batches import BATCH
 from shared.sqs.queue import Queue
 

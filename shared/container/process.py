@@ -17,12 +17,12 @@ import structlog
 from shared.app import App
 from shared.clients import Clients
 from shared.container import controls, health
-from shared.container.deletes import Deletes
 from shared.container.intake import Pace
-from shared.container.leases import Leases
 from shared.container.poller import Poller
 from shared.road.pipeline import Pipeline
 from shared.settings import RuntimeSettings, read
+from shared.settlement.deletes import Deletes
+from shared.settlement.leases import Leases
 from shared.telemetry import logging, metrics, tracing
 from shared.worker import Worker
 

@@ -12,12 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.app import App
 from shared.clients import Clients
-from shared.container.deletes import Deletes
 from shared.container.intake import Pace
-from shared.container.leases import Leases
 from shared.container.poller import Poller
 from shared.lambda_door.entry import Sandbox
 from shared.road.pipeline import Pipeline
+from shared.settlement.deletes import Deletes
+from shared.settlement.leases import Leases
 from shared.worker import Worker
 from tests.behaviours.stage import Stage
 from tests.lambda_events import lambda_event

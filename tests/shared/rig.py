@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from shared.container.deletes import Deletes
 from shared.container.intake import Pace
-from shared.container.leases import Leases
 from shared.container.poller import Poller
 from shared.message.delivery import Delivery
 from shared.road.pipeline import Pipeline
+from shared.settlement.deletes import Deletes
+from shared.settlement.leases import Leases
 from shared.worker import Batch, BatchResult, Worker
 from tests.fakes import FakeQueue
 from tests.virtual_time import clock
