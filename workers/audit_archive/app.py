@@ -15,7 +15,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.worker import Batch, Worker
+from shared.worker import Limits, Together, Worker
 from workers.audit_archive.chain.chain import Chain
 from workers.audit_archive.event import AuditEvent, decode
 from workers.audit_archive.handler import handle_batch
@@ -60,15 +60,18 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         name="audit-archive",
         queue="audit",
         decode=decode,
-        handle_batch=partial(
-            handle_batch,
-            row=partial(audit_row, hide=redactor.image),
-            keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
-            digests=Chain(bucket=bucket, now=_now, every=every),
+        do=Together(
+            partial(
+                handle_batch,
+                row=partial(audit_row, hide=redactor.image),
+                keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
+                digests=Chain(bucket=bucket, now=_now, every=every),
+            ),
+            count=settings.audit_batch_count,
+            bytes=4 * 1024 * 1024,
+            seconds=settings.audit_batch_seconds,
         ),
-        batch=Batch(count=settings.audit_batch_count, bytes=4 * 1024 * 1024, seconds=settings.audit_batch_seconds),
-        timeout=TIMEOUT,
-        concurrency=2,  # one batch waits for S3 while the next is packed
+        limits=Limits(timeout=TIMEOUT, concurrency=2),  # one batch waits for S3 while the next is packed
     )
     yield (worker,)
 

@@ -16,7 +16,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.worker import Batch, Worker
+from shared.worker import Limits, Together, Worker
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.scan import look
@@ -57,29 +57,33 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             name=NAME,
             queue=TICKS,
             decode=decode_tick,
-            handle_batch=partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
-            timeout=LOOK_TIMEOUT,
-            concurrency=1,
-            batch=Batch(count=10, seconds=0.05),
+            do=Together(
+                partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
+                count=10,
+                seconds=0.05,
+            ),
+            limits=Limits(timeout=LOOK_TIMEOUT, concurrency=1),
         )
         reminders = Worker(
             name=NAME,
             queue=REMINDERS,
             decode=decode_due,
-            handle_batch=partial(
-                dispatch,
-                store=store,
-                push=expo.push,
-                mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
-                announce=partial(bus.announce, client=await clients.open("events"), bus=settings.event_bus_name),
-                queue=queue,
-                now=_now,
-                sign=lambda: uuid4().hex,
-                dice=random.random,
+            do=Together(
+                partial(
+                    dispatch,
+                    store=store,
+                    push=expo.push,
+                    mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
+                    announce=partial(bus.announce, client=await clients.open("events"), bus=settings.event_bus_name),
+                    queue=queue,
+                    now=_now,
+                    sign=lambda: uuid4().hex,
+                    dice=random.random,
+                ),
+                count=RECIPIENTS,
+                seconds=0.2,
             ),
-            timeout=DISPATCH_TIMEOUT,
-            concurrency=4,
-            batch=Batch(count=RECIPIENTS, seconds=0.2),
+            limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=4),
         )
         yield ticks, reminders
 

@@ -14,7 +14,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.worker import Worker
+from shared.worker import Each, Limits, Worker
 from workers.upload_notification.bus import EventBridge
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
@@ -41,16 +41,18 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         Worker(
             name=APP.name,
             queue="uploads",
-            timeout=15.0,  # less than the lease of an announcement
             decode=partial(decode, bucket=settings.upload_bucket_name),
-            handle=partial(
-                handle,
-                store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
-                post=ApiGateway(gateway).post,
-                put_event=EventBridge(await clients.open("events"), bus=settings.event_bus_name).put,
-                count=counter(),
-                now=partial(datetime.now, UTC),
+            do=Each(
+                partial(
+                    handle,
+                    store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
+                    post=ApiGateway(gateway).post,
+                    put_event=EventBridge(await clients.open("events"), bus=settings.event_bus_name).put,
+                    count=counter(),
+                    now=partial(datetime.now, UTC),
+                )
             ),
+            limits=Limits(timeout=15.0),  # less than the lease of an announcement
         ),
     )
 

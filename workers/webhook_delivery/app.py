@@ -15,7 +15,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.lambda_door import entry
 from shared.settings import Settings, read
-from shared.worker import Worker
+from shared.worker import Each, Limits, Worker
 from workers.webhook_delivery.bus import EventBus
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.handler import deliver, fan_out
@@ -70,26 +70,27 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 name="webhook-delivery",
                 queue="webhook-events",
                 decode=published,
-                handle=partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now),
-                timeout=HANDLER_SECONDS,
+                do=Each(partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now)),
+                limits=Limits(timeout=HANDLER_SECONDS),
             ),
             Worker[DeliveryJob](
                 name="webhook-delivery",
                 queue="webhook-deliveries",
                 decode=delivery_job,
-                handle=partial(
-                    deliver,
-                    store=store,
-                    post=post,
-                    send=send,
-                    put_event=bus,
-                    schedule=schedule,
-                    lease=LEASE_SECONDS,
-                    now=_now,
-                    dice=random.random,
+                do=Each(
+                    partial(
+                        deliver,
+                        store=store,
+                        post=post,
+                        send=send,
+                        put_event=bus,
+                        schedule=schedule,
+                        lease=LEASE_SECONDS,
+                        now=_now,
+                        dice=random.random,
+                    )
                 ),
-                timeout=HANDLER_SECONDS,
-                concurrency=SLOTS,
+                limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),
             ),
         )
 

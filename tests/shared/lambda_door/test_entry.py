@@ -14,9 +14,10 @@ from shared.lambda_door.entry import Sandbox, door
 from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
-from shared.worker import BatchResult, Worker
+from shared.worker import BatchResult
 from tests.aws import Aws
 from tests.lambda_events import FakeContext, lambda_event
+from tests.made import make_worker
 
 
 class Desk:
@@ -47,7 +48,7 @@ class Desk:
         async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Any, ...]]:
             self.opened += 1
             handling: dict[str, Any] = {"handle_batch": self._handle_batch} if batch else {"handle": self._handle}
-            yield (Worker(name="sample", queue="uploads", decode=_word, **handling, **options),)
+            yield (make_worker(decode=_word, **handling, **options),)
             self.closed += 1
 
         made = Sandbox(App("sample", ("uploads",), open_workers), environment)
