@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.road.ledger import DynamoDbLedger, Ledger
-from shared.settings import ClaimCheckSettings, SettingsError, read
+from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from shared.worker import Fifo, Worker
@@ -73,7 +73,7 @@ class Clients:
 
     async def payloads(self) -> S3Payloads | None:
         """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
-        settings = read(ClaimCheckSettings, self._environment)
+        settings = read_settings(ClaimCheckSettings, self._environment)
         if settings.claim_check_bucket_name is None or self._payloads is not None:
             return self._payloads
         from shared.sqs.payloads import S3Payloads

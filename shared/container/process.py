@@ -16,7 +16,7 @@ from shared.clients import Clients
 from shared.consumer import Pace, join, open_stores
 from shared.container import controls, health
 from shared.container.poller import Poller
-from shared.settings import RuntimeSettings, read
+from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
 
     A second signal changes nothing: the drain has its budget and ends by itself.
     """
-    settings = read(RuntimeSettings, environment)
+    settings = read_settings(RuntimeSettings, environment)
     logging.configure(settings.log_level)
     tracing.configure(environment, service=app.name)
     metrics.configure(environment, service=app.name)

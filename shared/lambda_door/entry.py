@@ -13,7 +13,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
-from shared.settings import RuntimeSettings, read
+from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
 
 DEADLINE_MARGIN = 0.75
@@ -42,7 +42,7 @@ class Context(Protocol):
 Handler = Callable[[Mapping[str, Any], Context], dict[str, list[dict[str, str]]]]
 
 
-def door(app: App, environment: Mapping[str, str] | None = None) -> Handler:
+def make_lambda_handler(app: App, environment: Mapping[str, str] | None = None) -> Handler:
     """A Lambda handler for this app. Nothing is opened and no environment is read before the first invocation."""
     sandbox = Sandbox(app, environment)
 
@@ -94,7 +94,7 @@ class Sandbox:
 
     async def _open(self) -> tuple[Consumer, ...]:
         environment = os.environ if self._environment is None else self._environment
-        settings = read(RuntimeSettings, environment)
+        settings = read_settings(RuntimeSettings, environment)
         logging.configure(settings.log_level)
         tracing.configure(environment, service=self._app.name)
         metrics.configure(environment, service=self._app.name)

@@ -59,7 +59,7 @@ def fleet() -> Callable[[dict[str, Any]], Any]:
         yield (Worker(name="bench", queue="orders", decode=lambda each: nonce_of("job", each.body), do=Each(handle)),)
 
     environment = {"ORDERS_QUEUE_URL": "http://127.0.0.1:1/000000000000/orders", "ORDERS_DLQ_URL": "x"}
-    door = entry.door(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
+    door = entry.make_lambda_handler(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
     return lambda given: door(given, context)
 

@@ -12,11 +12,7 @@ from uuid import uuid4
 
 from pydantic import Field, SecretStr
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Limits, Together, Worker
+from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.scan import look
@@ -47,7 +43,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
     from workers.reminder_dispatch.store import DynamoReminders
 
-    settings = read(ReminderSettings, environment)
+    settings = read_settings(ReminderSettings, environment)
     token = settings.expo_access_token
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
@@ -93,4 +89,4 @@ def _now() -> datetime:
 
 
 APP = App(name=NAME, queues=(TICKS, REMINDERS), open_workers=open_workers)
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

@@ -10,11 +10,7 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Each, Limits, Worker
+from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.upload_notification.bus import EventBridge
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
@@ -35,7 +31,7 @@ class UploadSettings(Settings):
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Open the clients and yield the one worker of this app. Raises SettingsError."""
-    settings = read(UploadSettings, environment)
+    settings = read_settings(UploadSettings, environment)
     gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
     yield (
         Worker(
@@ -68,4 +64,4 @@ def counter() -> Count:
 
 
 APP = App(name="upload-notification", queues=("uploads",), open_workers=open_workers)
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

@@ -10,7 +10,7 @@ import pytest
 
 from shared.app import App
 from shared.clients import Clients
-from shared.lambda_door.entry import Sandbox, door
+from shared.lambda_door.entry import Sandbox, make_lambda_handler
 from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
@@ -214,7 +214,7 @@ def test_a_door_opens_nothing_before_its_first_real_invocation(desk: Desk) -> No
         desk.opened += 1
         yield ()
 
-    handler = door(App("sample", ("uploads",), open_workers), {})
+    handler = make_lambda_handler(App("sample", ("uploads",), open_workers), {})
     with pytest.raises(TypeError, match="Records"):
         handler({}, FakeContext())
     assert desk.opened == 0

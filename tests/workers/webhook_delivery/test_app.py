@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.clients import Clients
-from shared.settings import SettingsError, read
+from shared.settings import SettingsError, read_settings
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.lambda_events import FakeContext
@@ -31,7 +31,7 @@ NAMES = {"WEBHOOKS_TABLE_NAME": "fleet-webhooks-dev", "EVENT_BUS_NAME": "fleet-e
 
 
 def settings(**environment: str) -> WebhookSettings:
-    return read(WebhookSettings, NAMES | environment)
+    return read_settings(WebhookSettings, NAMES | environment)
 
 
 def test_the_defaults_are_the_specification_s_and_the_safe_ones() -> None:
