@@ -1,1 +1,123 @@
-"""The road a message takes from an SQS queue to its end; it knows no worker."""
+"""The road a message takes from an SQS queue to its end; it knows no worker. All that a worker's author needs is here:
+`from shared import App, Each, Worker, ...` (and `shared.telemetry`); the rooms behind it are the library's own business.
+
+A name is looked up when it is first asked for, so that importing this package, or any room of it, costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.app import App, OpenWorkers
+    from shared.backoff import Backoff
+    from shared.clients import Clients
+    from shared.lambda_door.entry import make_lambda_handler
+    from shared.message.delivery import Attribute, Delivery
+    from shared.message.envelope import (
+        BusEvent,
+        Image,
+        S3Change,
+        S3Changes,
+        ScheduleTick,
+        StreamRecord,
+        Wire,
+        bus_event,
+        document,
+        padded_sequencer,
+        s3_changes,
+        schedule_tick,
+        stream_record,
+    )
+    from shared.outcome import Contended, Later, Reject
+    from shared.settings import Settings, SettingsError, read_settings
+    from shared.sqs.sender import Message, NotSent, Send
+    from shared.worker import BatchResult, Each, FairShares, Fifo, Limits, Once, Together, Worker
+
+__all__ = [
+    "App",
+    "Attribute",
+    "Backoff",
+    "BatchResult",
+    "BusEvent",
+    "Clients",
+    "Contended",
+    "Delivery",
+    "Each",
+    "FairShares",
+    "Fifo",
+    "Image",
+    "Later",
+    "Limits",
+    "Message",
+    "NotSent",
+    "Once",
+    "OpenWorkers",
+    "Reject",
+    "S3Change",
+    "S3Changes",
+    "ScheduleTick",
+    "Send",
+    "Settings",
+    "SettingsError",
+    "StreamRecord",
+    "Together",
+    "Wire",
+    "Worker",
+    "bus_event",
+    "document",
+    "make_lambda_handler",
+    "padded_sequencer",
+    "read_settings",
+    "s3_changes",
+    "schedule_tick",
+    "stream_record",
+]
+
+_HOMES = {
+    "App": "shared.app",
+    "OpenWorkers": "shared.app",
+    "Backoff": "shared.backoff",
+    "Clients": "shared.clients",
+    "make_lambda_handler": "shared.lambda_door.entry",
+    "Attribute": "shared.message.delivery",
+    "Delivery": "shared.message.delivery",
+    "BusEvent": "shared.message.envelope",
+    "Image": "shared.message.envelope",
+    "S3Change": "shared.message.envelope",
+    "S3Changes": "shared.message.envelope",
+    "ScheduleTick": "shared.message.envelope",
+    "StreamRecord": "shared.message.envelope",
+    "Wire": "shared.message.envelope",
+    "bus_event": "shared.message.envelope",
+    "document": "shared.message.envelope",
+    "padded_sequencer": "shared.message.envelope",
+    "s3_changes": "shared.message.envelope",
+    "schedule_tick": "shared.message.envelope",
+    "stream_record": "shared.message.envelope",
+    "Contended": "shared.outcome",
+    "Later": "shared.outcome",
+    "Reject": "shared.outcome",
+    "Settings": "shared.settings",
+    "SettingsError": "shared.settings",
+    "read_settings": "shared.settings",
+    "Message": "shared.sqs.sender",
+    "NotSent": "shared.sqs.sender",
+    "Send": "shared.sqs.sender",
+    "BatchResult": "shared.worker",
+    "Each": "shared.worker",
+    "FairShares": "shared.worker",
+    "Fifo": "shared.worker",
+    "Limits": "shared.worker",
+    "Once": "shared.worker",
+    "Together": "shared.worker",
+    "Worker": "shared.worker",
+}
+
+if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found

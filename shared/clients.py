@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.road.ledger import DynamoDbLedger, Ledger
-from shared.settings import ClaimCheckSettings, SettingsError, read
+from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
-from shared.worker import Worker
+from shared.worker import Fifo, Worker
 
 if TYPE_CHECKING:
     from shared.sqs.payloads import S3Payloads
@@ -60,9 +60,9 @@ class Clients:
     async def queue_for(self, worker: Worker[Any]) -> SqsQueue:
         """The worker's queue. Raises SettingsError where that is a FIFO queue whose order the worker would not keep."""
         [url] = self.required(f"{variable(worker.queue)}_QUEUE_URL")
-        if url.endswith(".fifo") and not worker.fifo:
+        if url.endswith(".fifo") and not isinstance(worker.order, Fifo):
             raise SettingsError(
-                f"{variable(worker.queue)}_QUEUE_URL names a FIFO queue; the worker {worker.name} needs fifo=True to read it"
+                f"{variable(worker.queue)}_QUEUE_URL names a FIFO queue; the worker {worker.name} needs order=Fifo() to read it"
             )
         return await self.queue(worker.queue)
 
@@ -73,7 +73,7 @@ class Clients:
 
     async def payloads(self) -> S3Payloads | None:
         """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
-        settings = read(ClaimCheckSettings, self._environment)
+        settings = read_settings(ClaimCheckSettings, self._environment)
         if settings.claim_check_bucket_name is None or self._payloads is not None:
             return self._payloads
         from shared.sqs.payloads import S3Payloads
@@ -94,7 +94,7 @@ class Clients:
 
     async def ledger_for(self, worker: Worker[Any]) -> Ledger | None:
         """The ledger where it is configured; a worker whose events have keys cannot do without. Raises SettingsError."""
-        if worker.key is None and not self._environment.get("LEDGER_TABLE_NAME"):
+        if worker.once is None and not self._environment.get("LEDGER_TABLE_NAME"):
             return None
         return await self.ledger()
 

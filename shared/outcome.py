@@ -58,10 +58,3 @@ class Reject(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-def returned(answer: object) -> object:
-    """What a handler returned. Raises TypeError for an objection or outcome, which must not pass for work that is done."""
-    if isinstance(answer, BaseException | Done | Retry | Dead):
-        raise TypeError("a handler raises its objections, it does not return them")
-    return answer

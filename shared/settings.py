@@ -56,7 +56,7 @@ class ClaimCheckSettings(Settings):
 Model = TypeVar("Model", bound=Settings)
 
 
-def read(model: type[Model], environment: Mapping[str, str]) -> Model:
+def read_settings(model: type[Model], environment: Mapping[str, str]) -> Model:
     """Build `model` from `environment`; an empty variable counts as unset. Raises SettingsError naming every fault."""
     given = {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
     try:

@@ -38,7 +38,12 @@ class Source:
 
     @property
     def imports(self) -> set[str]:
-        """Full names of what it imports, at any depth; `from a import b` counts as `a.b`."""
+        """Full names of what it imports, at any depth; what comes through the library's face is named by its home."""
+        return {face().get(name, name) for name in self.written}
+
+    @property
+    def written(self) -> set[str]:
+        """As it stands in the file; `from a import b` counts as `a.b`."""
         found: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -54,6 +59,18 @@ def sources(*roots: str) -> tuple[Source, ...]:
     paths = sorted(path for root in roots for path in (ROOT / root).rglob("*.py"))
     texts = [(path, path.read_text()) for path in paths]
     return tuple(Source(path, ast.parse(text), len(text.splitlines())) for path, text in texts)
+
+
+@cache
+def face() -> dict[str, str]:
+    """What `shared` gives to a worker's author: `shared.Delivery` to the full name in the room that it comes from."""
+    tree = ast.parse((ROOT / "shared" / "__init__.py").read_text())
+    return {
+        f"shared.{alias.name}": f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and under(str(node.module), "shared")
+        for alias in node.names
+    }
 
 
 def test_imports_go_the_way_that_the_architecture_page_says() -> None:
@@ -91,6 +108,16 @@ def test_no_worker_imports_another() -> None:
         for source in sources(f"workers/{concern}")
         for name in source.imports
         if under(name, "workers") and not under(name, f"workers.{concern}")
+    ]
+    assert guilty == []
+
+
+def test_a_worker_imports_of_the_library_its_face_and_its_telemetry_alone() -> None:
+    guilty = [
+        (source.module, name)
+        for source in sources("workers")
+        for name in source.written
+        if under(name, "shared") and name not in face() and not under(name, "shared.telemetry")
     ]
     assert guilty == []
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.app import App
+    from shared import App
 
 WORKERS: Mapping[str, str] = MappingProxyType(
     {

@@ -15,7 +15,7 @@ import orjson
 
 from fleet.cli.command import FAILED, Command, env_file_option
 from shared.clients import Clients
-from shared.settings import Settings, read
+from shared.settings import Settings, read_settings
 from workers.audit_archive.chain.chain import make_digest
 from workers.audit_archive.chain.verify import Verification, verify
 from workers.audit_archive.source import Directory
@@ -88,7 +88,7 @@ async def _digest(bucket: str | None) -> Digest | None:
 
 
 def _name(bucket: str | None) -> str:
-    return bucket or read(ArchiveSettings, os.environ).audit_bucket_name
+    return bucket or read_settings(ArchiveSettings, os.environ).audit_bucket_name
 
 
 def _print(found: Verification) -> None:

@@ -13,7 +13,7 @@ from fleet.cli.command import FAILED, Command, env_file_option
 from fleet.cli.dlq.frame import print_json
 from fleet.dead_letters.audit_log import AuditLog
 from fleet.dead_letters.settings import ReplaySettings
-from shared.settings import read
+from shared.settings import read_settings
 
 
 @click.group(short_help="The log of what people did to dead letters.")
@@ -27,7 +27,7 @@ def audit() -> None:
 @env_file_option
 def verify(*, file: Path | None, as_json: bool) -> None:
     """Walk the chain; ends with 1 and the number of every line that is not as it was written."""
-    path = file or Path(read(ReplaySettings, os.environ).dlq_audit_log)
+    path = file or Path(read_settings(ReplaySettings, os.environ).dlq_audit_log)
     lines, faults = AuditLog(path, now=lambda: "").verify()
     if as_json:
         told = [asdict(fault) for fault in faults]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from shared.consumer import Consumer
 from shared.container.limits import Slots, Throttle
 from shared.message.delivery import Delivery
 from shared.sqs.batches import BATCH
-from shared.sqs.queue import Queue
 
 log = structlog.get_logger()
 
@@ -27,18 +26,6 @@ LONGEST_LINGER = 0.25
 """Seconds for which a poll waits for more free slots, so that it may bring ten messages instead of one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How one queue is polled and left. All times in seconds. A poll that has no answer `answer` seconds after its `wait`
-    is given up: a dead connection may stay silent for ever.
-    """
-
-    wait: int = 20
-    answer: float = 10.0
-    visibility: int = 60
-    drain: float = 25.0
-
-
 class Intake:
     """Polls one queue until it is stopped.
 
@@ -48,29 +35,25 @@ class Intake:
 
     def __init__(
         self,
-        queue: Queue,
+        consumer: Consumer,
         slots: Slots,
         throttle: Throttle,
         *,
-        pace: Pace,
         admit: Callable[[Sequence[Delivery]], None],
-        give_back: Callable[[Sequence[Delivery]], Awaitable[None]],
-        clock: Callable[[], float],
-        dice: Callable[[], float],
     ) -> None:
-        self._queue = queue
+        self._queue = consumer.queue
+        self._leases = consumer.leases
+        self._pace = consumer.pace
+        self._clock = consumer.clocks.monotonic
+        self._dice = consumer.clocks.dice
         self._slots = slots
         self._throttle = throttle
-        self._pace = pace
         self._admit = admit
-        self._give_back = give_back
-        self._clock = clock
-        self._dice = dice
         self._appetite = 1
         self._failures = 0
         self._stopping = False
         self._asking: set[asyncio.Task[None]] = set()
-        self._polled_at = clock()
+        self._polled_at = self._clock()
         self._without_room = 0
         self.linger = 0.0
         self.has_polled = False
@@ -110,9 +93,11 @@ class Intake:
         self._slots.give(limit - len(deliveries))
         self._failures = 0
         self._polled_at, self.has_polled = self._clock(), True
+        for each in deliveries:
+            self._leases.take(each)
         if self._stopping:
             self._slots.give(len(deliveries))
-            await self._give_back(deliveries)
+            await self._leases.give_back(deliveries)
             return
         self._throttle.spend(len(deliveries))
         self._admit(deliveries)

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import random
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any
 
 import structlog
 
 from shared.app import App
 from shared.clients import Clients
+from shared.consumer import Pace, join, open_stores
 from shared.container import controls, health
-from shared.container.deletes import Deletes
-from shared.container.intake import Pace
-from shared.container.leases import Leases
 from shared.container.poller import Poller
-from shared.road.pipeline import Pipeline
-from shared.settings import RuntimeSettings, read
+from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
-from shared.worker import Worker
 
 log = structlog.get_logger()
 
@@ -37,7 +30,7 @@ async def run(app: App, environment: Mapping[str, str]) -> None:
 
     A second signal changes nothing: the drain has its budget and ends by itself.
     """
-    settings = read(RuntimeSettings, environment)
+    settings = read_settings(RuntimeSettings, environment)
     logging.configure(settings.log_level)
     tracing.configure(environment, service=app.name)
     metrics.configure(environment, service=app.name)
@@ -66,7 +59,8 @@ async def _pollers(
     app: App, environment: Mapping[str, str], settings: RuntimeSettings, clients: Clients
 ) -> AsyncIterator[tuple[Poller, ...]]:
     async with app.open_workers(environment, clients) as workers:
-        yield tuple([await _poller(worker, clients, settings) for worker in workers])
+        pace = Pace.of(settings)
+        yield tuple([Poller(join(each, await open_stores(each, clients), pace=pace)) for each in workers])
 
 
 @asynccontextmanager
@@ -83,27 +77,6 @@ async def _orders(
         yield
     finally:
         obeying.cancel()
-
-
-async def _poller(worker: Worker[Any], clients: Clients, settings: RuntimeSettings) -> Poller:
-    if settings.concurrency is not None:
-        worker = replace(worker, concurrency=settings.concurrency)
-    queue = await clients.queue_for(worker)
-    leases = Leases(queue, visibility=settings.visibility_seconds, clock=time.monotonic, longest=worker.longest_lease)
-
-    async def hide(delivery: Any, seconds: float) -> None:
-        await leases.give_back([delivery], seconds=seconds)
-
-    ledger = await clients.ledger_for(worker)
-    return Poller(
-        Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger, payloads=await clients.payloads()),
-        queue,
-        leases,
-        Deletes(queue, leases, dice=random.random),
-        pace=Pace(
-            wait=settings.poll_wait_seconds, visibility=settings.visibility_seconds, drain=settings.drain_seconds
-        ),
-    )
 
 
 @asynccontextmanager

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from shared.app import App
-from shared.clients import Clients, variable
-from shared.lambda_door.invocation import Road, report
-from shared.message.delivery import Delivery
-from shared.road.pipeline import Pipeline
-from shared.settings import RuntimeSettings, read
-from shared.sqs.queue import SqsQueue
+from shared.clients import Clients
+from shared.consumer import Consumer, join, open_stores
+from shared.lambda_door.invocation import report
+from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
-from shared.worker import Worker
 
 DEADLINE_MARGIN = 0.75
 """Seconds before Lambda's timeout at which work is cut, to report it: a timeout would redeliver the whole batch."""
@@ -46,7 +42,7 @@ class Context(Protocol):
 Handler = Callable[[Mapping[str, Any], Context], dict[str, list[dict[str, str]]]]
 
 
-def door(app: App, environment: Mapping[str, str] | None = None) -> Handler:
+def make_lambda_handler(app: App, environment: Mapping[str, str] | None = None) -> Handler:
     """A Lambda handler for this app. Nothing is opened and no environment is read before the first invocation."""
     sandbox = Sandbox(app, environment)
 
@@ -63,7 +59,7 @@ class Sandbox:
         self._app = app
         self._environment = environment
         self._runner: asyncio.Runner | None = None
-        self._roads: tuple[Road, ...] = ()
+        self._consumers: tuple[Consumer, ...] = ()
         self._raises = False
         self._stack = AsyncExitStack()
 
@@ -86,9 +82,9 @@ class Sandbox:
             self._runner.close()
 
     async def _report(self, records: Sequence[Any], *, deadline: float) -> tuple[str, ...]:
-        if not self._roads:
-            self._roads = await self._open()
-        found = await report(records, self._roads, deadline=deadline)
+        if not self._consumers:
+            self._consumers = await self._open()
+        found = await report(records, self._consumers, deadline=deadline)
         spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - time.monotonic()
         for flush in (tracing.flush, metrics.flush):  # a collector that does not answer must not cost the report
             flush(seconds=min(0.2, max(0.0, spare / 2)))
@@ -96,37 +92,16 @@ class Sandbox:
             raise EveryRecordFailed(self._app.name, len(records))
         return found.staying
 
-    async def _open(self) -> tuple[Road, ...]:
+    async def _open(self) -> tuple[Consumer, ...]:
         environment = os.environ if self._environment is None else self._environment
-        settings = read(RuntimeSettings, environment)
+        settings = read_settings(RuntimeSettings, environment)
         logging.configure(settings.log_level)
         tracing.configure(environment, service=self._app.name)
         metrics.configure(environment, service=self._app.name)
         async with AsyncExitStack() as stack:
             clients = await stack.enter_async_context(Clients(environment))
             workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
-            roads = [await _road(worker, clients, environment) for worker in workers]
+            consumers = [join(each, await open_stores(each, clients)) for each in workers]
             self._raises = settings.lambda_raise_when_all_failed
             self._stack = stack.pop_all()  # kept open only when everything could be opened
-        return tuple(roads)
-
-
-async def _road(worker: Worker[Any], clients: Clients, environment: Mapping[str, str]) -> Road:
-    queue = await clients.queue_for(worker)
-    ledger = await clients.ledger_for(worker)
-    pipeline = Pipeline(
-        worker=worker,
-        hide=_hide(queue),
-        bury=queue.bury,
-        ledger=ledger,
-        payloads=await clients.payloads(),
-        dice=random.random,
-    )
-    return Road(pipeline, queue, environment[f"{variable(worker.queue)}_QUEUE_URL"].rstrip("/").rsplit("/", 1)[-1])
-
-
-def _hide(queue: SqsQueue) -> Callable[[Delivery, float], Any]:
-    async def hide(delivery: Delivery, seconds: float) -> None:
-        await queue.extend([delivery], seconds=seconds)
-
-    return hide
+        return tuple(consumers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,11 @@ from typing import Any
 
 import structlog
 
+from shared.consumer import Consumer
 from shared.message.delivery import Delivery, from_lambda
-from shared.road.pipeline import Pipeline
+from shared.road.batches import cut
 from shared.road.turns import Turns
-from shared.sqs.queue import Queue
-from shared.worker import Batch
+from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
@@ -23,34 +22,28 @@ LAST_BREATH = 0.2
 """Seconds that a handler has to end when it is cut at the deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Road:
-    """One worker behind Lambda's door; `resource_name` is its queue's name, as event source ARNs end with it."""
-
-    pipeline: Pipeline[Any]
-    queue: Queue
-    resource_name: str
-
-
 @dataclass(slots=True)
 class Share:
-    """What one road gets of an invocation. `ready` is to be handled, in order; `behind` stands behind a record of its
+    """What one consumer gets of an invocation. `ready` is to be handled, in order; `behind` stands behind a record of its
     FIFO group that could not be read, and must not overtake it.
     """
 
-    road: Road
+    consumer: Consumer
     ready: dict[str, Delivery] = field(default_factory=dict)
     behind: list[Delivery] = field(default_factory=list)
     _stopped: set[str] = field(default_factory=set)
     _all_stopped: bool = False
 
+    @property
+    def is_fifo(self) -> bool:
+        return isinstance(self.consumer.worker.order, Fifo)
+
     def add(self, record: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError, ValueError or AttributeError where this is no record."""
-        worker = self.road.pipeline.worker
-        delivery = from_lambda(record, queue=worker.queue)
-        if worker.fifo and not delivery.group:
+        delivery = from_lambda(record, queue=self.consumer.worker.queue)
+        if self.is_fifo and not delivery.group:
             raise ValueError("a record of a FIFO queue without its group")
-        if worker.fifo and (self._all_stopped or delivery.group in self._stopped):
+        if self.is_fifo and (self._all_stopped or delivery.group in self._stopped):
             self.behind.append(delivery)
             return
         known = self.ready.get(delivery.message_id)  # the same message twice is handled once, by its newest receipt
@@ -59,7 +52,7 @@ class Share:
 
     def stop(self, group: str | None) -> None:
         """Something unreadable stands here: in a FIFO queue it stops its group, or all where its group is unknown."""
-        if not self.road.pipeline.worker.fifo:
+        if not self.is_fifo:
             return
         if group is None:
             self._all_stopped = True
@@ -75,9 +68,9 @@ class Report:
     left: int
 
 
-async def report(records: Sequence[Any], roads: Sequence[Road], *, deadline: float) -> Report:
-    """Take every record to its end, or to `deadline` (time.monotonic); what is unfinished then stays."""
-    shares = [Share(road) for road in roads]
+async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadline: float) -> Report:
+    """Take every record to its end, or to `deadline` (on the consumers' clock); what is unfinished then stays."""
+    shares = [Share(each) for each in consumers]
     unreadable = _share_out(records, shares)
     answers = await asyncio.gather(*(_travel(share, deadline=deadline) for share in shares))
     staying = [*unreadable, *(each.message_id for stays, _ in answers for each in stays)]
@@ -85,7 +78,7 @@ async def report(records: Sequence[Any], roads: Sequence[Road], *, deadline: flo
 
 
 def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
-    """Each record to the road of its queue; the ids of those that could not be read."""
+    """Each record to the consumer of its queue; the ids of those that could not be read."""
     unreadable: list[str] = []
     for record in records:
         try:
@@ -99,7 +92,7 @@ def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
 
 def _of(queue: str, shares: Sequence[Share]) -> Share:
     for share in shares:
-        if share.road.resource_name == queue:
+        if share.consumer.resource_name == queue:
             return share
     raise ValueError("a record of a queue that no worker here reads")
 
@@ -107,7 +100,7 @@ def _of(queue: str, shares: Sequence[Share]) -> Share:
 def _stop_behind(record: Any, shares: Sequence[Share]) -> None:
     """Nothing may overtake what could not be read; what it does not say of itself is taken for the worst."""
     try:
-        concerned = [share for share in shares if share.road.resource_name == _queue(record)]
+        concerned = [share for share in shares if share.consumer.resource_name == _queue(record)]
     except (KeyError, TypeError):
         concerned = list(shares)
     for share in concerned:
@@ -132,14 +125,19 @@ def _named(record: Any) -> list[str]:
 
 async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int]:
     """Those that may not leave (failed, behind a failure, cut at the deadline, never started), and how many may."""
-    road, ready, leaving = share.road, list(share.ready.values()), set[Delivery]()
-    left = deadline - time.monotonic()
+    consumer, ready, leaving = share.consumer, list(share.ready.values()), set[Delivery]()
+    clock, leases = consumer.clocks.monotonic, consumer.leases
+    for each in (*ready, *share.behind):
+        leases.take(each, until=deadline)
+    left = deadline - clock()
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
-        journeys = [_hold_back(road, share.behind), *_journeys(road, ready, leaving)]
+        journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving)]
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
+    for each in (*ready, *share.behind):
+        leases.drop(each)
     staying = [each for each in ready if each not in leaving]
-    if staying and time.monotonic() >= deadline:
-        log.warning("cut_at_deadline", queue=road.pipeline.worker.queue, count=len(staying))
+    if staying and clock() >= deadline:
+        log.warning("cut_at_deadline", queue=consumer.worker.queue, count=len(staying))
     return staying + share.behind, len(leaving)
 
 
@@ -154,61 +152,38 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
             log.error("road_broken", exc_info=error)
 
 
-def _journeys(road: Road, ready: Sequence[Delivery], leaving: set[Delivery]) -> list[Coroutine[Any, Any, None]]:
+def _journeys(consumer: Consumer, ready: Sequence[Delivery], leaving: set[Delivery]) -> list[Coroutine[Any, Any, None]]:
     """As many as the worker may have at once; each takes what is next until nothing is, and adds to `leaving`."""
-    worker = road.pipeline.worker
-    if worker.handle_batch is not None:
-        batches = deque(_batches(ready, worker.batch))
-        return [_batch_slot(road, batches, leaving) for _ in range(min(worker.concurrency, len(batches)))]
-    turns = Turns(at_once=worker.per_group)
+    worker = consumer.worker
+    if isinstance(worker.do, Together):
+        batches = deque(cut(ready, worker.do))
+        return [_batch_slot(consumer, batches, leaving) for _ in range(min(worker.limits.concurrency, len(batches)))]
+    turns = Turns(worker.order)
     for each in ready:
         turns.arrive(each)
-    return [_slot(road, turns, leaving) for _ in range(min(worker.concurrency, len(ready)))]
+    return [_slot(consumer, turns, leaving) for _ in range(min(worker.limits.concurrency, len(ready)))]
 
 
-async def _slot(road: Road, turns: Turns, leaving: set[Delivery]) -> None:
+async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery]) -> None:
     """Where no group may start another message the slot ends: whoever ends one of that group takes its next."""
     while (delivery := turns.next()) is not None:
         try:
-            leaves = await road.pipeline.travel(delivery)
+            leaves = await consumer.pipeline.travel(delivery)
         except Exception:  # the pipeline turns every handler's error into an outcome: this one is ours
-            log.exception("road_broken", queue=road.pipeline.worker.queue)
+            log.exception("road_broken", queue=consumer.worker.queue)
             leaves = False
         if leaves:
             leaving.add(delivery)
-        elif road.pipeline.worker.fifo:
-            await _hold_back(road, turns.abandon(delivery))
-        turns.end(delivery)
+        if behind := turns.end(delivery, stays=not leaves):
+            await consumer.leases.give_back(behind)
 
 
-async def _batch_slot(road: Road, batches: deque[list[Delivery]], leaving: set[Delivery]) -> None:
+async def _batch_slot(consumer: Consumer, batches: deque[Sequence[Delivery]], leaving: set[Delivery]) -> None:
     while batches:
         batch = batches.popleft()
         try:
-            answers = await road.pipeline.travel_together(batch)
+            answers = await consumer.pipeline.travel_together(batch)
         except Exception:  # as above; the other batches go on
-            log.exception("road_broken", queue=road.pipeline.worker.queue)
+            log.exception("road_broken", queue=consumer.worker.queue)
             continue
         leaving.update(each for each, leaves in zip(batch, answers, strict=True) if leaves)
-
-
-def _batches(ready: Sequence[Delivery], limits: Batch) -> list[list[Delivery]]:
-    """The invocation cut where a container would start the next batch: at so many messages or so many bytes."""
-    batches: list[list[Delivery]] = []
-    size = 0
-    for each in ready:
-        if not batches or len(batches[-1]) >= limits.count or size >= limits.bytes:
-            batches.append([])
-            size = 0
-        batches[-1].append(each)
-        size += each.size
-    return batches
-
-
-async def _hold_back(road: Road, behind: Sequence[Delivery]) -> None:
-    """What must not overtake a message of its group: back into the queue, at once."""
-    if not behind:
-        return
-    [answer] = await asyncio.gather(road.queue.extend(behind, seconds=0), return_exceptions=True)
-    if isinstance(answer, BaseException):  # they come back by themselves when their visibility timeout ends
-        log.warning("give_back_failed", queue=road.queue.name, error_type=type(answer).__name__)

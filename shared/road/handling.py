@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Generic
+from collections.abc import Sequence
+from typing import Any
 
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_claimed
-from shared.outcome import Dead, Done, Outcome, Reject, Retry, returned
+from shared.outcome import Dead, Done, Outcome, Reject, Retry
 from shared.road.deadlines import Deadlines
-from shared.road.ledger import Ledger
-from shared.road.once import Once
+from shared.road.once import KeyedWork
+from shared.road.ports import Ports
 from shared.road.verdict import judge, unreadable
-from shared.worker import Event, Worker
+from shared.worker import Worker
+
+OBJECTIONS = (BaseException, Done, Retry, Dead)
 
 
-class Handling(Generic[Event]):
+class Handling:
     """One worker's work: every message has an outcome, and nothing is raised but the cancellation of the whole."""
 
-    def __init__(
-        self,
-        worker: Worker[Event],
-        ledger: Ledger | None,
-        payloads: Payloads | None,
-        *,
-        dice: Callable[[], float],
-        now: Callable[[], float],
-    ) -> None:
-        if worker.key is not None and ledger is None:
-            raise ValueError(f"worker {worker.name}: an event with a key needs a ledger")
-        self._worker = worker
-        self._ledger = ledger
-        self._payloads = payloads
-        self._dice = dice
-        self._now = now
-        self._deadlines = Deadlines(worker.timeout)
+    def __init__(self, worker: Worker[Any], ports: Ports) -> None:
+        if worker.once is not None and ports.ledger is None:
+            raise ValueError(f"worker {worker.name}: Once.key needs a ledger: set LEDGER_TABLE_NAME")
+        self.worker = worker
+        self._ports = ports
+        self._payloads = ports.payloads
+        self._handle: Any = worker.do.handle
+        self._once = worker.once
+        self._deadlines = Deadlines(worker.limits.timeout)
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """Of one message."""
         if self._payloads is not None and is_claimed(delivery.attributes):
             return await self._outcome_of_fetched(self._payloads, delivery)
         try:
-            event = self._worker.decode(delivery)
+            event = self.worker.decode(delivery)
         except Exception as error:
             return self._unread(error, delivery)
         return await self._outcome_of_event(delivery, event)
@@ -50,21 +44,21 @@ class Handling(Generic[Event]):
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
         """Of each message of a batch, inside one timeout for all."""
         outcomes: dict[Delivery, Outcome] = {}
-        events: dict[Delivery, Event] = {}
-        ends = asyncio.get_running_loop().time() + self._worker.timeout
+        events: dict[Delivery, Any] = {}
+        ends = asyncio.get_running_loop().time() + self.worker.limits.timeout
         fetched = await self._fetched(self._payloads, deliveries) if self._payloads is not None else {}
         for delivery in deliveries:
             match fetched.get(delivery, delivery):
                 case Delivery() as whole:
                     try:
-                        events[delivery] = self._worker.decode(whole)
+                        events[delivery] = self.worker.decode(whole)
                     except Exception as error:
                         outcomes[delivery] = self._unread(error, delivery)
                 case failed:
                     outcomes[delivery] = failed
         return outcomes | await self._outcomes_of_events(events, ends=ends)
 
-    async def _outcome_of_event(self, delivery: Delivery, event: Event) -> Outcome:
+    async def _outcome_of_event(self, delivery: Delivery, event: Any) -> Outcome:
         try:
             await self._handled(delivery, event)
         except BaseException as error:
@@ -74,10 +68,10 @@ class Handling(Generic[Event]):
     async def _outcome_of_fetched(self, payloads: Payloads, delivery: Delivery) -> Outcome:
         """The body is in S3: to have it is part of the work, inside its timeout; not to have it is judged as its failure."""
         try:
-            async with asyncio.timeout(self._worker.timeout):
+            async with asyncio.timeout(self.worker.limits.timeout):
                 whole = await payloads.unpack(delivery)
                 try:
-                    event = self._worker.decode(whole)
+                    event = self.worker.decode(whole)
                 except Exception as error:
                     return self._unread(error, whole)
                 return await self._outcome_of_event(whole, event)
@@ -89,7 +83,7 @@ class Handling(Generic[Event]):
 
         async def fetch(delivery: Delivery) -> Delivery | Outcome:
             try:
-                async with asyncio.timeout(self._worker.timeout):
+                async with asyncio.timeout(self.worker.limits.timeout):
                     return await payloads.unpack(delivery)
             except BaseException as error:
                 return self._judged(error, delivery)
@@ -97,39 +91,46 @@ class Handling(Generic[Event]):
         claimed = [each for each in deliveries if is_claimed(each.attributes)]
         return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
 
-    async def _outcomes_of_events(self, events: dict[Delivery, Event], *, ends: float) -> dict[Delivery, Outcome]:
+    async def _outcomes_of_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Outcome]:
         if not events:
             return {}
-        assert self._worker.handle_batch is not None
         results: object
         try:
             async with asyncio.timeout_at(ends):
-                results = await self._worker.handle_batch(list(events.values()))
+                results = await self._handle(list(events.values()))
         except BaseException as error:
             results = [error] * len(events)
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else self._judged(error, each) for each, error in pairs}
 
-    async def _handled(self, delivery: Delivery, event: Event) -> None:
-        if self._worker.key is not None and self._ledger is not None:
-            await Once(self._worker, self._ledger, delivery, event, dice=self._dice, now=self._now).done()
+    async def _handled(self, delivery: Delivery, event: Any) -> None:
+        if self._once is not None:
+            await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
             return
-        assert self._worker.handle is not None
         with self._deadlines.one():
-            returned(await self._worker.handle(event))
+            await self._answer(event)
+
+    async def _answer(self, event: Any) -> object:
+        """What the handler returned. Raises TypeError for an objection or outcome: it must not pass for work that is done."""
+        answer: object = await self._handle(event)
+        if isinstance(answer, OBJECTIONS):
+            raise TypeError("a handler raises its objections, it does not return them")
+        return answer
 
     def _unread(self, error: Exception, delivery: Delivery) -> Retry | Dead:
         if self._payloads is None and is_claimed(delivery.attributes):
-            return unreadable(Reject(OFF), worker=self._worker.name)  # it is only a pointer
-        if self._worker.decode_errors == "permanent":
-            return unreadable(error, worker=self._worker.name)
+            return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
+        if self.worker.decode_errors == "permanent":
+            return unreadable(error, worker=self.worker.name)
         return self._judged(error, delivery)
 
     def _judged(self, error: BaseException, delivery: Delivery) -> Retry | Dead:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise error  # we are being cut: lease lost or drain over; a handler's own CancelledError is its failure
-        return judge(error, worker=self._worker.name, attempt=delivery.attempt, max_attempts=self._worker.max_attempts)
+        return judge(
+            error, worker=self.worker.name, attempt=delivery.attempt, max_attempts=self.worker.limits.max_attempts
+        )
 
 
 def _one_each(results: object, count: int) -> list[BaseException | None]:

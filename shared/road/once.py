@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Generic, assert_never
+from typing import Any, assert_never
 
 import orjson
 import structlog
@@ -16,10 +15,11 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 
 from shared.message.delivery import Delivery
 from shared.message.envelope import document
-from shared.outcome import Contended, Reject, returned
+from shared.outcome import Contended, Reject
 from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
+from shared.road.ports import Ports
 from shared.telemetry import metrics
-from shared.worker import Event, Worker
+from shared.worker import Once, Worker
 
 log = structlog.get_logger()
 
@@ -50,36 +50,48 @@ class Unstorable(ValueError):
     """What a handler returned cannot be kept; the text says why, and holds nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Once(Generic[Event]):
-    """One receipt of keyed work. `now` is the wall clock in epoch seconds, `dice` uniform in [0, 1)."""
+class KeyedWork:
+    """One receipt of keyed work; `handle` is the handler."""
 
-    worker: Worker[Event]
-    ledger: Ledger
-    delivery: Delivery
-    event: Event
-    dice: Callable[[], float]
-    now: Callable[[], float]
-    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    def __init__(
+        self,
+        worker: Worker[Any],
+        ports: Ports,
+        delivery: Delivery,
+        event: Any,
+        handle: Callable[[Any], Awaitable[object]],
+    ) -> None:
+        assert worker.once is not None
+        assert ports.ledger is not None
+        self._worker = worker.name
+        self._timeout = worker.limits.timeout
+        self._once = worker.once
+        self._ledger: Ledger = ports.ledger
+        self._dice = ports.dice
+        self._now = ports.now
+        self._delivery = delivery
+        self._event = event
+        self._handle = handle
+        self._owner = uuid.uuid4().hex
 
-    async def done(self) -> None:
+    async def do(self) -> None:
         """Return when the work is done, now or before. Raises what the handler raises, Contended where somebody else
         is at it, KeyReused where its key was used for something else, and the ledger's error where nothing could be
         claimed: in all these cases nothing is written down.
 
         The claim (with a wait for it) and the handler have one `timeout` each.
         """
-        key = ledger_key(self.worker, self.event)
+        key = ledger_key(self._worker, self._once, self._event)
         match await self._claim(key):
             case Claimed():
-                await self._handle(key)
+                await self._run(key)
             case AlreadyDone(result=result):
-                metrics.claim(worker=self.worker.name, outcome="absorbed")
-                if self.worker.on_duplicate is not None:
-                    async with asyncio.timeout(self.worker.timeout):
-                        await self.worker.on_duplicate(self.event, orjson.loads(result) if result else None)
+                metrics.claim(worker=self._worker, outcome="absorbed")
+                if self._once.on_duplicate is not None:
+                    async with asyncio.timeout(self._timeout):
+                        await self._once.on_duplicate(self._event, orjson.loads(result) if result else None)
             case Reused():
-                metrics.claim(worker=self.worker.name, outcome="reused")
+                metrics.claim(worker=self._worker, outcome="reused")
                 raise KeyReused("the idempotency key was used before with another payload")
             case Busy(seconds=seconds):
                 raise Contended("somebody else is at this work", after=max(1.0, seconds))
@@ -87,16 +99,16 @@ class Once(Generic[Event]):
                 assert_never(other)
 
     async def _claim(self, key: str) -> Claim:
-        fingerprint = fingerprint_of(self.worker, self.delivery, self.event)
+        fingerprint = fingerprint_of(self._once, self._delivery, self._event)
         held, pause = None, FIRST_LOOK
         try:
-            async with asyncio.timeout(self.worker.timeout):
+            async with asyncio.timeout(self._timeout):
                 while True:
                     claim = await self._ask(key, fingerprint)
-                    if not isinstance(claim, Busy) or self.worker.duplicates == "refuse":
+                    if not isinstance(claim, Busy) or self._once.duplicates == "refuse":
                         return claim
                     held = claim
-                    await asyncio.sleep(min(pause * (0.5 + self.dice()), claim.seconds + FIRST_LOOK))
+                    await asyncio.sleep(min(pause * (0.5 + self._dice()), claim.seconds + FIRST_LOOK))
                     pause = min(pause * 2, LONGEST_LOOK)
         except TimeoutError:
             if held is None:
@@ -105,19 +117,18 @@ class Once(Generic[Event]):
 
     async def _ask(self, key: str, fingerprint: str) -> Claim:
         try:
-            async with asyncio.timeout(self.worker.timeout / 2):  # the lease began when we asked, and must last
-                return await self.ledger.claim(
-                    key, owner=self.owner, now=self.now(), lease=self.worker.timeout * 2, fingerprint=fingerprint
+            async with asyncio.timeout(self._timeout / 2):  # the lease began when we asked, and must last
+                return await self._ledger.claim(
+                    key, owner=self._owner, now=self._now(), lease=self._timeout * 2, fingerprint=fingerprint
                 )
         except BaseException:
             await self._release(key)  # the claim may be ours, and only its answer lost
             raise
 
-    async def _handle(self, key: str) -> None:
-        assert self.worker.handle is not None
+    async def _run(self, key: str) -> None:
         try:
-            async with asyncio.timeout(self.worker.timeout):
-                result = returned(await self.worker.handle(self.event))
+            async with asyncio.timeout(self._timeout):
+                result = await self._handle(self._event)
         except BaseException:
             await self._release(key)
             raise
@@ -128,7 +139,7 @@ class Once(Generic[Event]):
         only run the handler once more.
         """
         try:
-            async with asyncio.timeout(min(COMPLETING, self.worker.timeout)):
+            async with asyncio.timeout(min(COMPLETING, self._timeout)):
                 ours: bool = await AsyncRetrying(
                     wait=wait_random_exponential(multiplier=FIRST_LOOK, max=LONGEST_LOOK),
                     stop=stop_after_attempt(6),
@@ -140,30 +151,32 @@ class Once(Generic[Event]):
                     await self._write_down(key, result)
             raise
         except Exception as error:  # other copies are kept off until the claim's lease ends, and may run after it
-            metrics.claim(worker=self.worker.name, outcome="unrecorded")
-            log.warning("completion_not_recorded", worker=self.worker.name, error_type=type(error).__name__)
+            metrics.claim(worker=self._worker, outcome="unrecorded")
+            log.warning("completion_not_recorded", worker=self._worker, error_type=type(error).__name__)
             return
         if not ours:  # this process stood still for longer than its lease: the work was, or is being, done twice
-            metrics.claim(worker=self.worker.name, outcome="lost")
-            log.warning("claim_lost", worker=self.worker.name)
+            metrics.claim(worker=self._worker, outcome="lost")
+            log.warning("claim_lost", worker=self._worker)
 
     async def _write_down(self, key: str, result: str) -> bool:
         async with asyncio.timeout(COMPLETING / 3):
-            return await self.ledger.complete(key, owner=self.owner, now=self.now(), keep=KEPT_SECONDS, result=result)
+            return await self._ledger.complete(
+                key, owner=self._owner, now=self._now(), keep=KEPT_SECONDS, result=result
+            )
 
     async def _release(self, key: str) -> None:
         """Never in the way of the error that brought us here: a claim that stays ends with its lease."""
         try:
             async with asyncio.timeout(LAST_CALL):
-                await self.ledger.release(key, owner=self.owner)
+                await self._ledger.release(key, owner=self._owner)
         except Exception as error:
-            log.warning("claim_not_released", worker=self.worker.name, error_type=type(error).__name__)
+            log.warning("claim_not_released", worker=self._worker, error_type=type(error).__name__)
 
     def _stored(self, result: object) -> str:
         try:
             return stored(result)
         except Unstorable as error:  # without its result, the work is done all the same
-            log.warning("result_not_stored", worker=self.worker.name, why=str(error))
+            log.warning("result_not_stored", worker=self._worker, why=str(error))
             return ""
 
 
@@ -183,25 +196,24 @@ def stored(result: object) -> str:
     return text.decode()
 
 
-def ledger_key(worker: Worker[Any], event: Any) -> str:
+def ledger_key(worker: str, once: Once[Any], event: Any) -> str:
     """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events. What
     `key` itself raises is as permanent as what `decode` raises: it would raise the same again tomorrow.
     """
-    assert worker.key is not None
     try:
-        key: object = worker.key(event)
+        key: object = once.key(event)
     except Exception as error:
         raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
     if not isinstance(key, str) or not key:
         raise Reject("the event has no idempotency key")
     if len(key.encode()) > LONGEST_KEY:
         key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-    return f"{worker.name}#{key}"
+    return f"{worker}#{key}"
 
 
-def fingerprint_of(worker: Worker[Any], delivery: Delivery, event: Any) -> str:
+def fingerprint_of(once: Once[Any], delivery: Delivery, event: Any) -> str:
     """SHA-256, in hex, of what must not change under one key."""
-    text = worker.fingerprint(event) if worker.fingerprint is not None else payload(delivery.body)
+    text = once.fingerprint(event) if once.fingerprint is not None else payload(delivery.body)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 

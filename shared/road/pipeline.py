@@ -6,69 +6,40 @@ buried has reached the dead-letter queue before this page says yes.
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from typing import Generic, assert_never
+from collections.abc import Sequence
+from typing import assert_never
 
-import structlog
-
-from shared.message.dead_letter import Letter, letter, replayed
 from shared.message.delivery import Delivery
-from shared.message.pointer import Payloads
 from shared.outcome import Dead, Done, Outcome, Retry
+from shared.road.endings import Endings
 from shared.road.handling import Handling
-from shared.road.ledger import Ledger
-from shared.road.once import KEPT_SECONDS
-from shared.telemetry import tracing
-from shared.telemetry.message_log import Record, told
-from shared.worker import Event, Worker
-
-log = structlog.get_logger()
+from shared.telemetry import message_log
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pipeline(Generic[Event]):
-    """One worker's road. `hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter
-    queue; `payloads` holds bodies that are no queue's size, None where that is off; `dice` is uniform in [0, 1); `now`
-    is the wall clock in epoch seconds.
-    """
+class Pipeline:
+    """One worker's road: handling.py says how an outcome comes to be, endings.py how a message is settled."""
 
-    worker: Worker[Event]
-    hide: Callable[[Delivery, float], Awaitable[None]]
-    bury: Callable[[Letter], Awaitable[None]]
-    ledger: Ledger | None = None
-    payloads: Payloads | None = None
-    dice: Callable[[], float] = random.random
-    now: Callable[[], float] = time.time
-    handling: Handling[Event] = field(init=False)
-
-    def __post_init__(self) -> None:
-        handling = Handling(self.worker, self.ledger, self.payloads, dice=self.dice, now=self.now)
-        object.__setattr__(self, "handling", handling)
+    def __init__(self, handling: Handling, endings: Endings) -> None:
+        self._worker = handling.worker.name
+        self._handling = handling
+        self._endings = endings
 
     async def travel(self, delivery: Delivery) -> bool:
         """Take one message to its end. True: it may leave the queue. Never raises but for cancellation."""
-        with tracing.processing(delivery), told(self.worker.name, delivery) as record:
-            return await self._settle(delivery, await self.handling.outcome(delivery), record)
+        with message_log.one(self._worker, delivery) as record:
+            return await self._settle(delivery, await self._handling.outcome(delivery), record)
 
     async def travel_together(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Take a batch to its end: each message gets an answer of its own, in order."""
-        with tracing.processing_batch(deliveries):
-            started = time.perf_counter()
-            outcomes = await self.handling.outcomes(deliveries)
-            seconds = (time.perf_counter() - started) / len(deliveries)
-            return [await self._settle_one(each, outcomes[each], seconds) for each in deliveries]
+        with message_log.batch(self._worker, deliveries) as batch:
+            outcomes = await self._handling.outcomes(deliveries)
+            return [await self._settle_one(each, outcomes[each], record) for each, record in batch.records()]
 
-    async def _settle_one(self, delivery: Delivery, outcome: Outcome, seconds: float) -> bool:
-        with told(self.worker.name, delivery, seconds=seconds) as record:
+    async def _settle_one(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:
+        with record:
             return await self._settle(delivery, outcome, record)
 
-    async def _settle(self, delivery: Delivery, outcome: Outcome, record: Record) -> bool:
+    async def _settle(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:
         record.outcome = outcome
         match outcome:
             case Done():
@@ -82,44 +53,26 @@ class Pipeline(Generic[Event]):
             case other:
                 assert_never(other)
 
-    async def _tell_replay(self, delivery: Delivery, record: Record) -> None:
-        """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
-        if self.ledger is not None and (mark := replayed(delivery.attributes)):
+    async def _tell_replay(self, delivery: Delivery, record: message_log.Record) -> None:
+        if delivery.attributes:  # a replayed message says so in one of them
             try:
-                async with asyncio.timeout(self.worker.timeout):
-                    await self.ledger.note(mark, now=self.now(), keep=KEPT_SECONDS)
+                await self._endings.tell_replay(delivery)
             except Exception as error:  # the work is done all the same
                 record.trouble = error
 
-    async def _hide(self, delivery: Delivery, after: float | None, record: Record) -> None:
-        record.hidden = after if after is not None else self.worker.backoff.delay(delivery.attempt, dice=self.dice())
-        with tracing.settling(delivery.queue, how="hide"):
-            try:
-                await self.hide(delivery, record.hidden)
-            except Exception as error:  # the queue's own visibility timeout brings it back, only later
-                record.trouble = error
+    async def _hide(self, delivery: Delivery, after: float | None, record: message_log.Record) -> None:
+        record.hidden = self._endings.patience(delivery, after)
+        try:
+            await self._endings.hide(delivery, record.hidden)
+        except Exception as error:  # the queue's own visibility timeout brings it back, only later
+            record.trouble = error
 
-    async def _bury(self, delivery: Delivery, failure: Dead, record: Record) -> bool:
-        with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
-            try:
-                # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
-                await self.bury(await self._letter(delivery, failure))
-            except Exception as error:
-                record.trouble = error
-                await self._hide(delivery, None, record)
-                return False
+    async def _bury(self, delivery: Delivery, failure: Dead, record: message_log.Record) -> bool:
+        try:
+            # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
+            await self._endings.bury(delivery, failure)
+        except Exception as error:
+            record.trouble = error
+            await self._hide(delivery, None, record)
+            return False
         return True
-
-    async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
-        """With its whole reason: where the message leaves no room for that, its body makes some, if it may go to S3."""
-        now = datetime.fromtimestamp(self.now(), UTC)
-        trace, key = tracing.trace_id(), self.worker.key_of(delivery)
-        write = partial(letter, delivery, failure, worker=self.worker.name, now=now, trace_id=trace, key=key)
-        dead = write()
-        if dead.shortened and self.payloads is not None:
-            try:
-                async with asyncio.timeout(self.worker.timeout):
-                    return write(stored=await self.payloads.check_in(delivery.body, delivery.attributes))
-            except Exception as error:  # a letter with a short reason is better than none
-                log.warning("payload_not_stored", queue=delivery.queue, error_type=type(error).__name__)
-        return dead

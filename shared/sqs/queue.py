@@ -90,6 +90,11 @@ class SqsQueue:
     def name(self) -> str:
         return self._name
 
+    @property
+    def resource_name(self) -> str:
+        """The queue's own name, with which its URL and its ARN end."""
+        return self._url.rstrip("/").rsplit("/", 1)[-1]
+
     async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
         """Up to ten messages, after waiting at most `wait` seconds, leased for `visibility` seconds."""
         # SQS may have given the lease as soon as it was asked, and the answer may have lain here while this process stood

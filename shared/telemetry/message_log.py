@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Self, assert_never
 
 import structlog
@@ -15,23 +18,33 @@ log = structlog.get_logger()
 
 
 class Record:
-    """Tells of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble while
-    settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt.
+    """What is told of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble
+    while settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt.
 
     A class and not a generator: this is entered once for each message.
     """
 
-    __slots__ = ("_delivery", "_earlier", "_started", "_token", "_worker", "hidden", "outcome", "trouble")
+    __slots__ = ("_delivery", "_earlier", "_span", "_started", "_token", "_worker", "hidden", "outcome", "trouble")
 
-    def __init__(self, worker: str, delivery: Delivery, seconds: float) -> None:
+    def __init__(
+        self,
+        worker: str,
+        delivery: Delivery,
+        *,
+        span: AbstractContextManager[object] | None = None,
+        seconds: float = 0.0,
+    ) -> None:
         self._worker = worker
         self._delivery = delivery
+        self._span = span
         self._earlier = seconds
         self.outcome: Outcome | None = None
         self.hidden: float | None = None
         self.trouble: Exception | None = None
 
     def __enter__(self) -> Self:
+        if self._span is not None:
+            self._span.__enter__()
         delivery = self._delivery
         about = {
             "worker": self._worker,
@@ -44,7 +57,9 @@ class Record:
         self._started = time.perf_counter()
         return self
 
-    def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             if kind is None and self.outcome is not None:
                 elapsed = time.perf_counter() - self._started + self._earlier
@@ -53,11 +68,42 @@ class Record:
                 metrics.processed(worker=self._worker, queue=self._delivery.queue, outcome=ended, seconds=elapsed)
         finally:
             logging.ABOUT.reset(self._token)
+            if self._span is not None:
+                self._span.__exit__(kind, error, traceback)
 
 
-def told(worker: str, delivery: Delivery, *, seconds: float = 0.0) -> Record:
-    """Tell of one message; `seconds` is added to the measured time, for work that was shared by a batch."""
-    return Record(worker, delivery, seconds)
+class Batch:
+    """What is told of messages that were handled together: one span, and a record for each."""
+
+    def __init__(self, worker: str, deliveries: Sequence[Delivery]) -> None:
+        self._worker = worker
+        self._deliveries = deliveries
+        self._span = tracing.processing_batch(deliveries)
+
+    def __enter__(self) -> Self:
+        self._span.__enter__()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._span.__exit__(kind, error, traceback)
+
+    def records(self) -> list[tuple[Delivery, Record]]:
+        """To be asked for once all are handled: each message has its share of the time since then."""
+        seconds = (time.perf_counter() - self._started) / len(self._deliveries)
+        return [(each, Record(self._worker, each, seconds=seconds)) for each in self._deliveries]
+
+
+def one(worker: str, delivery: Delivery) -> Record:
+    """Tell of one message, in a span of its own."""
+    return Record(worker, delivery, span=tracing.processing(delivery))
+
+
+def batch(worker: str, deliveries: Sequence[Delivery]) -> Batch:
+    """Tell of messages that are handled together."""
+    return Batch(worker, deliveries)
 
 
 def _tell(record: Record, outcome: Outcome, line: dict[str, object]) -> None:

@@ -86,10 +86,11 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 
     Told afterwards, because links are known only then, and because a poll that brought nothing is not worth a span.
     """
-    if _unkept() is not None:
+    provider = trace.get_tracer_provider()
+    if _unkept(provider) is not None:
         return
     queue, ended = deliveries[0].queue, time.time_ns()
-    span = _tracer().start_span(
+    span = _tracer(provider).start_span(
         f"receive {queue}",
         kind=SpanKind.CLIENT,
         links=_links(deliveries),
@@ -101,11 +102,11 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 
 def processing(delivery: Delivery) -> AbstractContextManager[Span]:
     """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both."""
-    made_by = creation_context(delivery)
-    if (unkept := _unkept(made_by)) is not None:
+    made_by, provider = creation_context(delivery), trace.get_tracer_provider()
+    if (unkept := _unkept(provider, made_by)) is not None:
         return _Current(unkept)
     queue = delivery.queue
-    span = _tracer().start_span(
+    span = _tracer(provider).start_span(
         f"process {queue}",
         context=trace.set_span_in_context(NonRecordingSpan(made_by)) if made_by else None,
         kind=SpanKind.CONSUMER,
@@ -219,18 +220,19 @@ def _started(
     more: Mapping[str, Any] | None = None,
 ) -> _Current:
     """A child of the current span, or the first of a trace; linked to the makers of `deliveries`."""
-    if (unkept := _unkept()) is not None:
+    provider = trace.get_tracer_provider()
+    if (unkept := _unkept(provider)) is not None:
         return _Current(unkept)
     attributes = {**_about(queue, operation), **(more or {})}
     links = _links(deliveries)
-    return _Current(_tracer().start_span(f"{operation} {queue}", kind=kind, links=links, attributes=attributes))
+    return _Current(_tracer(provider).start_span(f"{operation} {queue}", kind=kind, links=links, attributes=attributes))
 
 
-def _unkept(parent: SpanContext | None = None) -> Span | None:
+def _unkept(provider: trace.TracerProvider, parent: SpanContext | None = None) -> Span | None:
     """A span that nobody will see, or None where the SDK is to be asked. It carries its identifiers and the decision on,
     as the SDK's would; to let the SDK find out takes five times as long, for 99 of 100 messages.
     """
-    if _kept.get("sampled") is not trace.get_tracer_provider():
+    if _kept.get("sampled") is not provider:
         return None
     parent = parent or _current()
     if parent.is_valid:
@@ -285,9 +287,8 @@ def _about(queue: str, operation: str) -> dict[str, Any]:
     }
 
 
-def _tracer() -> trace.Tracer:
+def _tracer(provider: trace.TracerProvider) -> trace.Tracer:
     """Kept, because to get one takes longer than a span that is not sampled; not beyond the life of its provider."""
-    provider = trace.get_tracer_provider()
     if _kept.get("provider") is not provider:
         _kept.update(provider=provider, tracer=provider.get_tracer("sqs-worker-fleet"))
     tracer: trace.Tracer = _kept["tracer"]

@@ -12,12 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.app import App
 from shared.clients import Clients
-from shared.container.deletes import Deletes
-from shared.container.intake import Pace
-from shared.container.leases import Leases
+from shared.consumer import Clocks, Pace, join, open_stores
 from shared.container.poller import Poller
 from shared.lambda_door.entry import Sandbox
-from shared.road.pipeline import Pipeline
 from shared.worker import Worker
 from tests.behaviours.stage import Stage
 from tests.lambda_events import lambda_event
@@ -49,15 +46,7 @@ class ContainerDoor:
         """Begin to consume; may be called for several queues."""
         self._before = self._before or {*asyncio.all_tasks()}
         clients = await self._stack.enter_async_context(Clients({**self.stage.environment, **environment}))
-        queue = await clients.queue(worker.queue)
-        leases = Leases(queue, visibility=pace.visibility, clock=time.monotonic, longest=worker.longest_lease)
-
-        async def hide(delivery: Any, seconds: float) -> None:
-            await leases.give_back([delivery], seconds=seconds)
-
-        ledger, payloads = await clients.ledger_for(worker), await clients.payloads()
-        pipeline = Pipeline(worker=worker, hide=hide, bury=queue.bury, ledger=ledger, payloads=payloads)
-        poller = Poller(pipeline, queue, leases, Deletes(queue, leases, dice=dice), pace=pace)
+        poller = Poller(join(worker, await open_stores(worker, clients), pace=pace, clocks=Clocks(dice=dice)))
         self.poller = poller
         self._running.append(asyncio.create_task(poller.run(self._stop)))
         return poller

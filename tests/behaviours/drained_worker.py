@@ -9,7 +9,8 @@ from shared.app import App
 from shared.clients import Clients
 from shared.container import process
 from shared.message.delivery import Delivery
-from shared.worker import Worker
+from shared.worker import Fifo, Worker
+from tests.made import make_worker
 from tests.sqs_server.control_client import AsyncControl
 
 
@@ -25,7 +26,14 @@ async def open_workers(
 
         fifo = environment["UPLOADS_QUEUE_URL"].endswith(".fifo")
         yield (
-            Worker(name="drained", queue="uploads", decode=lambda each: each, handle=handle, timeout=7_200, fifo=fifo),
+            make_worker(
+                name="drained",
+                queue="uploads",
+                decode=lambda each: each,
+                handle=handle,
+                timeout=7_200,
+                order=Fifo() if fifo else None,
+            ),
         )
 
 

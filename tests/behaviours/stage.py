@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.message.delivery import Delivery
 from shared.worker import Worker
+from tests.made import make_worker
 from tests.sqs_server.checker import Findings, check
 from tests.sqs_server.entries import Entry, read
 from tests.sqs_server.running import SqsServer
@@ -65,8 +66,7 @@ class Stage:
         return {**self.server.environment, **urls, **self.more}
 
     def worker(self, **options: Any) -> Worker[Delivery]:
-        handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self.handle}
-        return Worker(**{"name": "sample", "queue": "uploads", "decode": itself, **handling, **options})
+        return make_worker(self.handle, **{"decode": itself, **options})
 
     def send(self, *bodies: str, group: str | None = None, **more: Any) -> None:
         fifo = self.queue.endswith(".fifo")

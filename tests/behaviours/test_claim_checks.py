@@ -10,10 +10,10 @@ from shared.clients import Clients
 from shared.message.pointer import MARK, Pointer, key_of
 from shared.outcome import Reject
 from shared.sqs.sender import Message
-from shared.worker import Batch
 from tests.behaviours.doors import Door
 from tests.behaviours.stage import Stage, failing
 from tests.behaviours.test_retries import MEBIBYTE, reason
+from tests.made import together
 from tests.shared.sqs.s3_server import S3Server, s3_server
 from tests.waiting import until
 
@@ -69,7 +69,7 @@ async def test_bodies_reach_a_batch_handler_whole(stage: Stage, door: Door, s3: 
 
     await sends(stage, "small", LARGE)
     points(stage, "gone", size=5)
-    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(seconds=0.5)))
+    await door.opens(stage.worker(handle_batch=handle_batch, batch=together(seconds=0.5)))
     await stage.empty(seconds=20)
     assert sorted(seen) == sorted(["small", LARGE])
     assert "payload expired" in reason(only_letter(stage))["message"]

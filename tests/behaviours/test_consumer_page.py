@@ -11,7 +11,7 @@ import pytest
 
 from shared.backoff import Backoff
 from shared.settings import ClaimCheckSettings, RuntimeSettings, Settings
-from shared.worker import Batch, Worker
+from shared.worker import Each, Limits, Once, Together, Worker
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "consumer.md").read_text()
@@ -84,6 +84,8 @@ def test_every_setting_stands_there_with_its_default(title: str, model: type[Set
     assert told(title) == {name.upper(): written(field.default) for name, field in model.model_fields.items()}
 
 
-@pytest.mark.parametrize(("title", "model"), [("Worker", Worker), ("Batch", Batch), ("Backoff", Backoff)])
+@pytest.mark.parametrize(
+    ("title", "model"), [(each.__name__, each) for each in (Worker, Each, Once, Together, Limits, Backoff)]
+)
 def test_every_field_stands_there_with_its_default(title: str, model: type) -> None:
     assert told(title) == dict(fields_of(model))

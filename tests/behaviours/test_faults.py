@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from shared.container.poller import Poller
 from shared.telemetry import logging
 from tests.behaviours.doors import ContainerDoor

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 
+from shared.worker import FairShares, Fifo
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, failing
 from tests.behaviours.test_intake import words
@@ -19,7 +20,7 @@ async def test_a_group_keeps_its_order_and_never_overlaps_and_groups_run_beside_
     for place in range(4):  # a receive holds ten: of more than one group
         for group in GROUPS:
             stage.send(f"{group} {place}", group=group)
-    await door.opens(stage.worker(fifo=True))
+    await door.opens(stage.worker(order=Fifo()))
     await stage.empty()
     ran: dict[str, list[str]] = defaultdict(list)
     for body in stage.started:
@@ -37,7 +38,7 @@ async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_
     for place in range(4):
         for group in ("red", "green"):
             stage.send(f"{group} {place}", group=group)
-    await door.opens(stage.worker(fifo=True))
+    await door.opens(stage.worker(order=Fifo()))
     released = await stage.seen("release", 2)
     failed = stage.effects("failed")[0]
     assert all(each.at - failed.at < 1.0 for each in released)
@@ -53,7 +54,7 @@ async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_
 async def test_a_rejected_message_is_buried_and_its_group_goes_on(stage: Stage, door: Door) -> None:
     stage.queues("uploads.fifo")
     stage.send("red 0", "malformed", "red 2", group="red")
-    await door.opens(stage.worker(fifo=True))
+    await door.opens(stage.worker(order=Fifo()))
     await stage.empty()
     assert stage.ended == ["red 0", "red 2"]
     assert [letter["body"] for letter in stage.buried()] == ["malformed"]
@@ -64,7 +65,7 @@ async def test_a_noisy_tenant_does_not_hold_every_slot(stage: Stage, container: 
     gate = Gate()
     stage.work = {body: lambda _: gate.passed() for body in words(30, "noisy")}
     stage.send(*words(12, "noisy"), group="noisy")
-    await container.opens(stage.worker(concurrency=4, per_group=2))
+    await container.opens(stage.worker(concurrency=4, order=FairShares(2)))
     await until(lambda: len(stage.started) == 2, what="the share of the noisy tenant")
     stage.send("quiet", group="quiet")
     await until(lambda: "quiet" in stage.ended, seconds=2, what="the quiet tenant")

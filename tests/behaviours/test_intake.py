@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from itertools import pairwise
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, never
 from tests.waiting import until

@@ -7,6 +7,7 @@ import pytest
 
 from shared.lambda_door.entry import EveryRecordFailed, Sandbox
 from shared.outcome import Later
+from shared.worker import Fifo
 from tests.behaviours.doors import LambdaDoor
 from tests.behaviours.stage import Stage, failing
 from tests.behaviours.test_intake import words
@@ -98,7 +99,7 @@ async def test_a_fifo_batch_whose_first_of_each_group_failed_stays_whole_and_its
     stage.otherwise = failing(ConnectionError())
     stage.send(*words(2, "red"), group="red")
     asked, ids = event(stage, *words(3, "green"), group="green")
-    sandbox = opened(stage, door, raises=raises, fifo=True)
+    sandbox = opened(stage, door, raises=raises, order=Fifo())
     if raises:
         with pytest.raises(EveryRecordFailed, match="5 of sample"):
             await door.invokes(sandbox, asked)
@@ -153,7 +154,7 @@ async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not
     stage.queues("uploads.fifo")
     stage.work["red 1"] = lambda _: asyncio.sleep(30)
     asked, ids = event(stage, *words(4, "red"), group="red")
-    reported = await door.invokes(opened(stage, door, fifo=True), asked, remaining=6.0)
+    reported = await door.invokes(opened(stage, door, order=Fifo()), asked, remaining=6.0)
     assert reported == [ids["red 1"], ids["red 2"], ids["red 3"]]
     assert stage.ended == ["red 0"]
 
@@ -163,7 +164,7 @@ async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: S
     stage.work["red 0"] = failing(ConnectionError())
     stage.control.fault("denied", "ChangeMessageVisibilityBatch")
     asked, ids = event(stage, *words(3, "red"), group="red")
-    assert await door.invokes(opened(stage, door, fifo=True), asked) == list(ids.values())
+    assert await door.invokes(opened(stage, door, order=Fifo()), asked) == list(ids.values())
     assert stage.started == ["red 0"]
 
 
@@ -175,5 +176,5 @@ async def test_no_more_records_run_at_once_than_the_worker_allows_also_in_groups
     for number in range(6):
         stage.send(f"first of {number}", group=str(number))
     asked, _ = event(stage, "seventh", group="seventh")
-    assert await door.invokes(opened(stage, door, fifo=True, concurrency=2), asked) == []
+    assert await door.invokes(opened(stage, door, order=Fifo(), concurrency=2), asked) == []
     assert stage.most_running == 2

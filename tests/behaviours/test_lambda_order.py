@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.outcome import Reject
+from shared.worker import FairShares, Fifo
 from tests.behaviours.doors import LambdaDoor
 from tests.behaviours.stage import Gate, Stage, failing
 from tests.behaviours.test_intake import words
@@ -29,7 +30,7 @@ async def test_a_noisy_tenant_of_an_invocation_does_not_hold_every_slot(stage: S
     stage.work = {body: lambda _: gate.passed() for body in words(7, "noisy")}
     stage.send(*words(7, "noisy"), group="noisy")
     asked, _ = event(stage, *words(3, "quiet"), group="quiet")
-    invoked = asyncio.create_task(door.invokes(opened(stage, door, concurrency=4, per_group=2), asked))
+    invoked = asyncio.create_task(door.invokes(opened(stage, door, concurrency=4, order=FairShares(2)), asked))
     await until(lambda: len(stage.ended) == 3, seconds=3, what="the quiet tenant, while the noisy one still runs")
     assert stage.running == 2
     gate.open()
@@ -42,7 +43,7 @@ async def test_a_failure_on_a_fair_queue_stops_nobody_of_its_group(stage: Stage,
     stage.queues()
     stage.work["noisy 0"] = failing(ConnectionError())
     asked, ids = event(stage, *words(5, "noisy"), group="noisy")
-    assert await door.invokes(opened(stage, door, per_group=1), asked) == [ids["noisy 0"]]
+    assert await door.invokes(opened(stage, door, order=FairShares(1)), asked) == [ids["noisy 0"]]
     assert sorted(stage.ended) == words(5, "noisy")[1:]
 
 
@@ -67,7 +68,7 @@ async def test_behind_an_unreadable_record_its_fifo_group_stops_and_is_given_bac
     asked, ids = event(stage, *words(2, "green"), group="green")
     [broken] = [record for record in asked["Records"] if record["body"] == "red 1"]
     without(broken, "body", "receiptHandle")
-    reported = await door.invokes(opened(stage, door, fifo=True), asked)
+    reported = await door.invokes(opened(stage, door, order=Fifo()), asked)
     assert set(reported) == {ids["red 1"], ids["red 2"], ids["red 3"]}
     assert sorted(stage.ended) == ["green 0", "green 1", "red 0"]
     released = {each.message_id for each in stage.entries("release")}
@@ -88,7 +89,7 @@ async def test_behind_a_record_whose_group_is_unknown_nothing_of_a_fifo_queue_ru
     else:
         without(second, *lacking)
         names |= {second["messageId"]}
-    reported = await door.invokes(opened(stage, door, fifo=True), asked)
+    reported = await door.invokes(opened(stage, door, order=Fifo()), asked)
     assert set(reported) == names
     assert stage.ended == [first["body"]]
     assert ids[first["body"]] not in reported
@@ -99,7 +100,7 @@ async def test_an_unreadable_record_of_a_standard_queue_stops_nobody(stage: Stag
     asked, ids = event(stage, *words(4), group="tenant")
     without(asked["Records"][1], "body")
     broken = asked["Records"][1]["messageId"]
-    assert await door.invokes(opened(stage, door, per_group=1), asked) == [broken]
+    assert await door.invokes(opened(stage, door, order=FairShares(1)), asked) == [broken]
     assert len(stage.ended) == 3
     assert broken in ids.values()
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from shared.sqs.queue import SqsQueue
 from tests.behaviours.doors import ContainerDoor
 from tests.behaviours.stage import Gate, Stage

@@ -8,9 +8,9 @@ import pytest
 
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
-from shared.worker import Batch
 from tests.behaviours.doors import Door
 from tests.behaviours.stage import Stage, failing
+from tests.made import together
 from tests.waiting import until
 
 
@@ -63,7 +63,7 @@ async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage,
         return [None] * len(deliveries) if len(calls) > 2 else nonsense
 
     stage.send("one", "two")
-    await door.opens(stage.worker(handle_batch=handle_batch, batch=Batch(count=2, seconds=0.1)))
+    await door.opens(stage.worker(handle_batch=handle_batch, batch=together(count=2, seconds=0.1)))
     await stage.seen("extend", 2)
     assert len(stage.left()) == 2
 

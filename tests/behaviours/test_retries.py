@@ -8,13 +8,14 @@ import pytest
 from pydantic import BaseModel
 
 from shared.backoff import Backoff
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
 from shared.outcome import Later, Reject
-from shared.worker import Batch, BatchResult
+from shared.worker import BatchResult
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Stage, failing
+from tests.made import together
 from tests.waiting import until
 
 MEBIBYTE = 1_048_576
@@ -170,7 +171,7 @@ async def done(deliveries: Sequence[Delivery]) -> BatchResult:
 
 
 one_by_one_and_together = pytest.mark.parametrize(
-    "handling", [{}, {"handle_batch": done, "batch": Batch(seconds=0.1)}], ids=["handle", "handle_batch"]
+    "handling", [{}, {"handle_batch": done, "batch": together(seconds=0.1)}], ids=["handle", "handle_batch"]
 )
 
 

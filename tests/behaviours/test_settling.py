@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from tests.behaviours.counters import Counters
 from tests.behaviours.doors import ContainerDoor
 from tests.behaviours.stage import Stage

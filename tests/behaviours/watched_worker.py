@@ -11,6 +11,7 @@ from shared.clients import Clients
 from shared.container import process
 from shared.message.delivery import Delivery
 from shared.worker import Worker
+from tests.made import make_worker
 
 
 @asynccontextmanager
@@ -19,7 +20,8 @@ async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> As
         """Succeeds."""
 
     yield tuple(
-        Worker(name=queue, queue=queue, decode=lambda each: each, handle=handle) for queue in ("uploads", "reminders")
+        make_worker(name=queue, queue=queue, decode=lambda each: each, handle=handle)
+        for queue in ("uploads", "reminders")
     )
 
 

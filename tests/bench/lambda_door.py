@@ -47,7 +47,7 @@ def fleet() -> Callable[[dict[str, Any]], Any]:
     from shared.app import App  # noqa: PLC0415  # measured processes import what they use
     from shared.clients import Clients  # noqa: PLC0415  # measured processes import what they use
     from shared.lambda_door import entry  # noqa: PLC0415  # measured processes import what they use
-    from shared.worker import Worker  # noqa: PLC0415  # measured processes import what they use
+    from shared.worker import Each, Worker  # noqa: PLC0415  # measured processes import what they use
 
     async def handle(_nonce: int) -> None:
         """Nothing: the door's own cost is asked for."""
@@ -56,10 +56,10 @@ def fleet() -> Callable[[dict[str, Any]], Any]:
     async def open_workers(
         _environment: Mapping[str, str], _clients: Clients
     ) -> AsyncIterator[tuple[Worker[Any], ...]]:
-        yield (Worker(name="bench", queue="orders", decode=lambda each: nonce_of("job", each.body), handle=handle),)
+        yield (Worker(name="bench", queue="orders", decode=lambda each: nonce_of("job", each.body), do=Each(handle)),)
 
     environment = {"ORDERS_QUEUE_URL": "http://127.0.0.1:1/000000000000/orders", "ORDERS_DLQ_URL": "x"}
-    door = entry.door(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
+    door = entry.make_lambda_handler(App("bench", ("orders",), open_workers), {**environment, "LOG_LEVEL": "warning"})
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
     return lambda given: door(given, context)
 

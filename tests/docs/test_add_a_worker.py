@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import workers
-from shared.app import App
+from shared import App
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
 from shared.message.dead_letter import ATTRIBUTE
@@ -27,7 +27,7 @@ BLOCK = re.compile(r"```python\n# (workers/loyalty_points/\w+\.py)\n(.*?)```", r
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     """The example's files, imported as a package beside the real workers."""
     written = dict(BLOCK.findall(PAGE.read_text()))
-    assert len(written) == 5
+    assert len(written) == 3
     for name, code in written.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from fleet import cli
-from shared.settings import Settings, read
+from shared.settings import Settings, read_settings
 from tests.aws import Aws
 from workers.roster import WORKERS
 
@@ -119,7 +119,7 @@ def test_every_setting_a_process_needs_is_given_and_valid(name: str) -> None:
     models = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Settings)]
     assert models
     for model in models:
-        read(model, OURS[name]["environment"])  # raises, naming every variable that is missing or wrong
+        read_settings(model, OURS[name]["environment"])  # raises, naming every variable that is missing or wrong
 
 
 def test_the_image_is_run_in_the_exec_form() -> None:

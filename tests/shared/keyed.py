@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.backoff import Backoff
+from shared.consumer import lay_road
 from shared.message.dead_letter import ATTRIBUTE, Letter
 from shared.message.delivery import Delivery
 from shared.road.ledger import Claim
 from shared.road.pipeline import Pipeline
+from shared.road.ports import Ports
 from shared.worker import Worker
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
+from tests.made import make_worker
 from tests.virtual_time import clock
 
 Fault = Callable[[], Awaitable[None]]
@@ -91,8 +94,8 @@ class Stand:
     ran: list[str] = field(default_factory=list)
     ran_at: list[float] = field(default_factory=list)
 
-    def road(self, *, timeout: float = 10.0, **options: Any) -> Pipeline[dict[str, str]]:
-        worker: Worker[dict[str, str]] = Worker(
+    def road(self, *, timeout: float = 10.0, **options: Any) -> Pipeline:
+        worker: Worker[dict[str, str]] = make_worker(
             name="sample",
             queue="uploads",
             decode=lambda given: dict(json.loads(given.body)),
@@ -102,8 +105,8 @@ class Stand:
             backoff=Backoff(base=8.0),
             **options,
         )
-        return Pipeline(
-            worker=worker, hide=self._hide, bury=self._bury, ledger=self.ledger, dice=lambda: 0.5, now=clock
+        return lay_road(
+            worker, Ports(hide=self._hide, bury=self._bury, ledger=self.ledger, dice=lambda: 0.5, now=clock)
         )
 
     @property

@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from shared.container.deletes import Deletes
-from shared.container.intake import Pace
-from shared.container.leases import Leases
+from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.message.delivery import Delivery
-from shared.road.pipeline import Pipeline
-from shared.worker import Batch, BatchResult, Worker
+from shared.worker import BatchResult, Fifo, Together
 from tests.fakes import FakeQueue
+from tests.made import make_worker
 from tests.virtual_time import clock
 
 
@@ -29,16 +27,13 @@ class Rig:
         work: Callable[[str], Awaitable[None]] | None = None,
         *,
         batch: Callable[[Sequence[str]], Awaitable[BatchResult]] | None = None,
-        limits: Batch | None = None,
-        decode: Callable[[Delivery], str] = body_of,
-        concurrency: int = 10,
-        timeout: float = 3_600.0,
+        limits: Together[Any] | None = None,
         pace: Pace | None = None,
         queue: FakeQueue | None = None,
-        deletes_dice: Callable[[], float] = lambda: 0.5,
+        dice: Callable[[], float] = lambda: 0.5,
         **options: Any,
     ) -> None:
-        self.queue = queue or FakeQueue(clock, fifo=options.get("fifo", False))
+        self.queue = queue or FakeQueue(clock, fifo=options.get("order") == Fifo())
         self.pace = pace or Pace()
         self.started: list[str] = []
         self.ended: list[str] = []
@@ -46,31 +41,14 @@ class Rig:
         self.most_running = 0
         self.stop = asyncio.Event()
         self._work = work
-        handling: dict[str, Any] = (
-            {"handle": self._handle} if batch is None else {"handle_batch": batch, "batch": limits or Batch()}
+        self.worker = make_worker(
+            self._handle, handle_batch=batch, batch=limits, **{"decode": body_of, "timeout": 3_600.0, **options}
         )
-        self.worker: Worker[str] = Worker(
-            name="sample",
-            queue="uploads",
-            decode=decode,
-            concurrency=concurrency,
-            timeout=timeout,
-            **handling,
-            **options,
+        self.consumer = join(
+            self.worker, Stores(self.queue), pace=self.pace, clocks=Clocks(monotonic=clock, wall=clock, dice=dice)
         )
-        self.leases = Leases(
-            self.queue, visibility=self.pace.visibility, clock=clock, longest=self.worker.longest_lease
-        )
-        self.deletes = Deletes(self.queue, self.leases, dice=deletes_dice)
-        self.poller = Poller(
-            Pipeline(worker=self.worker, hide=self._hide, bury=self.queue.bury, dice=lambda: 0.5),
-            self.queue,
-            self.leases,
-            self.deletes,
-            pace=self.pace,
-            clock=clock,
-            dice=lambda: 0.5,
-        )
+        self.leases, self.deletes = self.consumer.leases, self.consumer.deletes
+        self.poller = Poller(self.consumer)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -108,9 +86,6 @@ class Rig:
             self.ended.append(body)
         finally:
             self.running[body] -= 1
-
-    async def _hide(self, delivery: Delivery, seconds: float) -> None:
-        await self.leases.give_back([delivery], seconds=seconds)
 
 
 async def at_once(_body: str) -> None:

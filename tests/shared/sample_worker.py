@@ -12,6 +12,7 @@ from shared.clients import Clients
 from shared.container import process
 from shared.message.delivery import Delivery
 from shared.worker import Worker
+from tests.made import make_worker
 
 
 @asynccontextmanager
@@ -23,7 +24,7 @@ async def open_workers(environment: Mapping[str, str], _clients: Clients) -> Asy
         await asyncio.sleep(seconds)
         await asyncio.to_thread(_append, effects, body)
 
-    yield (Worker(name="sample", queue="uploads", decode=_body, handle=handle, concurrency=4),)
+    yield (make_worker(decode=_body, handle=handle, concurrency=4),)
 
 
 def _append(effects: Path, body: str) -> None:

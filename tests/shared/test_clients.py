@@ -10,8 +10,9 @@ from shared.clients import Clients, variable
 from shared.road.ledger import Claimed
 from shared.settings import SettingsError
 from shared.sqs.sender import Message
-from shared.worker import Worker
+from shared.worker import Fifo, Worker
 from tests.aws import Aws
+from tests.made import make_worker
 from tests.shared.sqs.sqs_server import sqs_server
 from tests.waiting import until
 
@@ -30,7 +31,7 @@ def refusal(error: pytest.ExceptionInfo[SettingsError]) -> str:
 
 async def test_a_fifo_queue_is_opened_only_for_a_worker_that_keeps_its_order() -> None:
     def worker(**options: Any) -> Worker[Any]:
-        return Worker(name="sample", queue="orders", decode=lambda each: each, handle=_handle, **options)
+        return make_worker(name="sample", queue="orders", decode=lambda each: each, handle=_handle, **options)
 
     given = {
         "ORDERS_QUEUE_URL": "http://127.0.0.1:9/1/orders.fifo",
@@ -39,11 +40,11 @@ async def test_a_fifo_queue_is_opened_only_for_a_worker_that_keeps_its_order() -
     }
     async with Clients(given) as clients:
         with pytest.raises(
-            SettingsError, match="ORDERS_QUEUE_URL names a FIFO queue; the worker sample needs fifo=True"
+            SettingsError, match=r"ORDERS_QUEUE_URL names a FIFO queue; the worker sample needs order=Fifo\(\)"
         ):
             await clients.queue_for(worker())
         with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):  # it goes on to open a client
-            await clients.queue_for(worker(fifo=True))
+            await clients.queue_for(worker(order=Fifo()))
 
 
 async def _handle(_event: object) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import AnyUrl, Field, SecretStr, ValidationError
 
-from shared.settings import RuntimeSettings, Settings, SettingsError, read
+from shared.settings import RuntimeSettings, Settings, SettingsError, read_settings
 
 CANARY = "canary-7f3a"
 
@@ -44,26 +44,27 @@ class Every(Settings):
 
 def refusal(model: type[Settings], environment: dict[str, str]) -> SettingsError:
     with pytest.raises(SettingsError) as info:
-        read(model, environment)
+        read_settings(model, environment)
     return info.value
 
 
 def test_a_field_is_read_from_the_variable_of_its_name() -> None:
-    assert read(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": "5", "LOOPBACK": "true"}) == Sample(
+    assert read_settings(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": "5", "LOOPBACK": "true"}) == Sample(
         upload_bucket_name="b", retries=5, loopback=True
     )
 
 
 def test_variables_that_nobody_asked_for_are_left_alone() -> None:
     assert (
-        read(Sample, {"UPLOAD_BUCKET_NAME": "b", "PATH": "/bin", "upload_bucket_name": "c"}).upload_bucket_name == "b"
+        read_settings(Sample, {"UPLOAD_BUCKET_NAME": "b", "PATH": "/bin", "upload_bucket_name": "c"}).upload_bucket_name
+        == "b"
     )
 
 
 @pytest.mark.parametrize("environment", [{}, {"UPLOAD_BUCKET_NAME": ""}])
 def test_an_empty_variable_counts_as_unset(environment: dict[str, str]) -> None:
     assert "UPLOAD_BUCKET_NAME: Field required" in str(refusal(Sample, environment))
-    assert read(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": ""}).retries == 3
+    assert read_settings(Sample, {"UPLOAD_BUCKET_NAME": "b", "RETRIES": ""}).retries == 3
 
 
 def test_every_fault_is_named_at_once() -> None:
@@ -84,13 +85,13 @@ def test_no_traceback_carries_the_values() -> None:
 
 
 def test_settings_do_not_change() -> None:
-    settings = read(Sample, {"UPLOAD_BUCKET_NAME": "b"})
+    settings = read_settings(Sample, {"UPLOAD_BUCKET_NAME": "b"})
     with pytest.raises(ValidationError):
         settings.retries = 4
 
 
 def test_a_container_needs_no_setting_of_its_own() -> None:
-    assert read(RuntimeSettings, {}) == RuntimeSettings(
+    assert read_settings(RuntimeSettings, {}) == RuntimeSettings(
         concurrency=None,
         poll_wait_seconds=20,
         visibility_seconds=60,
@@ -104,23 +105,25 @@ def test_a_container_needs_no_setting_of_its_own() -> None:
 def test_the_watchdog_lets_a_long_poll_end() -> None:
     told = str(refusal(RuntimeSettings, {"WATCHDOG_SECONDS": "15"}))
     assert "WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS" in told
-    assert read(RuntimeSettings, {"WATCHDOG_SECONDS": "1.5", "POLL_WAIT_SECONDS": "1"}).watchdog_seconds == 1.5
+    assert read_settings(RuntimeSettings, {"WATCHDOG_SECONDS": "1.5", "POLL_WAIT_SECONDS": "1"}).watchdog_seconds == 1.5
 
 
 def test_a_lease_outlasts_the_poll_that_brings_it() -> None:
     told = str(refusal(RuntimeSettings, {"VISIBILITY_SECONDS": "29", "POLL_WAIT_SECONDS": "20"}))
     assert "VISIBILITY_SECONDS must be at least one and a half times POLL_WAIT_SECONDS" in told
-    assert read(RuntimeSettings, {"VISIBILITY_SECONDS": "30", "POLL_WAIT_SECONDS": "20"}).visibility_seconds == 30
+    assert (
+        read_settings(RuntimeSettings, {"VISIBILITY_SECONDS": "30", "POLL_WAIT_SECONDS": "20"}).visibility_seconds == 30
+    )
 
 
 @pytest.mark.parametrize(("given", "raises"), [({}, False), ({"LAMBDA_RAISE_WHEN_ALL_FAILED": "true"}, True)])
 def test_whether_lambda_raises_is_said_in_words(given: dict[str, str], raises: object) -> None:
-    assert read(RuntimeSettings, given).lambda_raise_when_all_failed is raises
+    assert read_settings(RuntimeSettings, given).lambda_raise_when_all_failed is raises
 
 
 @pytest.mark.parametrize("level", ["debug", "INFO", "Warning", "error"])
 def test_a_log_level_is_taken_in_any_case(level: str) -> None:
-    assert read(RuntimeSettings, {"LOG_LEVEL": level}).log_level == level
+    assert read_settings(RuntimeSettings, {"LOG_LEVEL": level}).log_level == level
 
 
 @pytest.mark.parametrize(

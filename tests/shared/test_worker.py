@@ -1,63 +1,57 @@
-"""What a worker may not be: said when it is made, and not by a queue that stands still."""
+"""What a worker may not be: said when it is made, with the field and the fix, and not by a queue that stands still."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from shared.worker import Batch, Worker
+from shared.worker import Each, FairShares, Fifo, Limits, Once, Together, Worker
+from tests.made import make_worker, together
 
 
 async def handle(_event: object) -> None:
     """Succeeds."""
 
 
-async def handle_batch(events: Any) -> list[Exception | None]:
-    return [None for _ in events]
-
-
-def made(**options: Any) -> Worker[Any]:
-    return Worker(name="sample", queue="uploads", decode=lambda each: each, **options)
-
-
-def test_a_worker_has_exactly_one_kind_of_handler() -> None:
-    for handlers in ({}, {"handle": handle, "handle_batch": handle_batch}):
-        with pytest.raises(ValueError, match="worker sample: set exactly one of handle and handle_batch"):
-            made(**handlers)
-
-
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("make", "field", "fix"),
     [
-        ({"fifo": True}, "a FIFO queue is read with handle"),
-        ({"per_group": 2}, "per_group goes with handle"),
-        ({"key": str}, "key .the ledger. goes with handle"),
-        ({"batch": Batch(count=0)}, "at least one message"),
-        ({"batch": Batch(bytes=0)}, "at least one message and one byte"),
-        ({"batch": Batch(seconds=60), "longest_lease": 30.0}, "gathered for as long as longest_lease"),
+        (lambda: together(count=0), "Together.count is 0", "1 or more"),
+        (lambda: together(bytes=0), "Together.bytes is 0", "1 or more"),
+        (lambda: FairShares(0), "FairShares.at_once is 0", "order=None is no limit"),
+        (lambda: Limits(concurrency=0), "Limits.concurrency is 0", "1 or more"),
+        (lambda: Limits(max_attempts=0), "Limits.max_attempts is 0", "1 or more"),
+        (lambda: Limits(rate=0.0), "Limits.rate is 0.0", "above 0, or None"),
+        (lambda: Limits(rate=float("nan")), "Limits.rate is nan", "above 0, or None"),
+        (lambda: Limits(longest_lease=43_201.0), "Limits.longest_lease is 43201.0", "at most twelve hours"),
+        (lambda: Limits(longest_lease=0.0), "Limits.longest_lease is 0.0", "above 0"),
+        (lambda: Limits(timeout=0.0), "Limits.timeout is 0.0", "above 0 seconds"),
+        (
+            lambda: make_worker(handle_batch=handle, batch=together(seconds=60), longest_lease=60.0),
+            "Together.seconds is 60",
+            "below Limits.longest_lease, 60.0",
+        ),
+        (lambda: make_worker(handle, name="a#b", key=str), "Worker.name is 'a#b'", "choose a name without #"),
     ],
 )
-def test_what_a_batch_handler_cannot_do_is_said_when_the_worker_is_made(options: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValueError, match=f"^worker sample: .*{why}"):
-        made(handle_batch=handle_batch, **options)
+def test_a_limit_that_would_stand_still_is_refused_by_its_name_with_the_fix(
+    make: Callable[[], object], field: str, fix: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(field)}.*{re.escape(fix)}"):
+        make()
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"per_group": 0}, "per_group is at least 1"),
-        ({"fifo": True, "per_group": 2}, "per_group is 1 in a FIFO queue"),
-        ({"concurrency": 0}, "concurrency and max_attempts"),
-        ({"max_attempts": 0}, "concurrency and max_attempts"),
-        ({"rate": 0.0}, "rate is above 0"),
-        ({"rate": float("nan")}, "rate is above 0"),
-        ({"longest_lease": 43_201.0}, "longest_lease"),
-    ],
-)
-def test_limits_that_would_stand_still_are_refused(options: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValueError, match=f"^worker sample: .*{why}"):
-        made(handle=handle, **options)
+def test_a_batch_has_no_place_for_an_order_or_a_key() -> None:
+    for impossible in ({"order": Fifo()}, {"once": Once(key=str)}):
+        with pytest.raises(TypeError, match="unexpected keyword argument"):
+            Together(handle, **impossible)  # type: ignore[arg-type]
 
 
-def test_a_fifo_worker_runs_one_message_of_a_group_at_a_time() -> None:
-    assert made(handle=handle, fifo=True).per_group == 1
-    assert made(handle=handle, fifo=True, per_group=1).per_group == 1
+def test_a_worker_says_its_order_and_its_key_whatever_it_does() -> None:
+    once: Once[Any] = Once(key=str)
+    assert make_worker(handle).order is None
+    assert make_worker(handle, order=FairShares(2)).order == FairShares(2)
+    assert make_worker(handle_batch=handle).once is None
+    keyed: Worker[Any] = Worker(name="sample", queue="q", decode=str, do=Each(handle, once=once))
+    assert keyed.once == once

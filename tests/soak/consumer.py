@@ -21,7 +21,7 @@ from shared.clients import Clients
 from shared.container import process
 from shared.message.delivery import Delivery
 from shared.outcome import Later, Reject
-from shared.worker import Worker
+from shared.worker import Each, Fifo, Limits, Once, Worker
 from tests.soak.schedule import LINES, ONCE, WORK, Kind
 from tests.sqs_server.control_client import AsyncControl
 
@@ -70,13 +70,14 @@ def _key(task: Task) -> str:
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     async with AsyncControl.from_environment() as control:
-        of = partial(Worker[Task], decode=task, backoff=BACKOFF, handle=partial(
-            handle, control=control, consumer=environment["CONSUMER"]
-        ))  # fmt: skip
+        of = partial(Worker[Task], decode=task, backoff=BACKOFF)
+        done = partial(handle, control=control, consumer=environment["CONSUMER"])
+        once = Limits(concurrency=4, max_attempts=MANY_ATTEMPTS, timeout=2.0)
+        others = Limits(concurrency=6, max_attempts=ATTEMPTS)
         yield (
-            of(name=WORK, queue=WORK, concurrency=6, max_attempts=ATTEMPTS),
-            of(name=ONCE, queue=ONCE, concurrency=4, max_attempts=MANY_ATTEMPTS, key=_key, timeout=2.0),
-            of(name=LINES, queue=LINES, concurrency=6, max_attempts=ATTEMPTS, fifo=True),
+            of(name=WORK, queue=WORK, do=Each(done), limits=others),
+            of(name=ONCE, queue=ONCE, do=Each(done, once=Once(key=_key)), limits=once),
+            of(name=LINES, queue=LINES, do=Each(done, order=Fifo()), limits=others),
         )
 
 

@@ -11,11 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Batch, Worker
+from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.audit_archive.chain.chain import Chain
 from workers.audit_archive.event import AuditEvent, decode
 from workers.audit_archive.handler import handle_batch
@@ -51,7 +47,7 @@ class AuditSettings(Settings):
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Raises SettingsError."""
-    settings = read(AuditSettings, environment)
+    settings = read_settings(AuditSettings, environment)
     bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
     redactor = Redactor(settings.audit_hash_keys[0], Names(settings.audit_personal_fields.split(",")))
@@ -60,15 +56,18 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         name="audit-archive",
         queue="audit",
         decode=decode,
-        handle_batch=partial(
-            handle_batch,
-            row=partial(audit_row, hide=redactor.image),
-            keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
-            digests=Chain(bucket=bucket, now=_now, every=every),
+        do=Together(
+            partial(
+                handle_batch,
+                row=partial(audit_row, hide=redactor.image),
+                keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
+                digests=Chain(bucket=bucket, now=_now, every=every),
+            ),
+            count=settings.audit_batch_count,
+            bytes=4 * 1024 * 1024,
+            seconds=settings.audit_batch_seconds,
         ),
-        batch=Batch(count=settings.audit_batch_count, bytes=4 * 1024 * 1024, seconds=settings.audit_batch_seconds),
-        timeout=TIMEOUT,
-        concurrency=2,  # one batch waits for S3 while the next is packed
+        limits=Limits(timeout=TIMEOUT, concurrency=2),  # one batch waits for S3 while the next is packed
     )
     yield (worker,)
 
@@ -83,4 +82,4 @@ def _token() -> str:
 
 APP = App(name="audit-archive", queues=("audit",), open_workers=open_workers)
 
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

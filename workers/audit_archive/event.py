@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.message.delivery import Delivery
-from shared.message.envelope import Image, StreamRecord, document, schedule_tick, stream_record
-from shared.outcome import Reject
+from shared import Delivery, Image, Reject, StreamRecord, document, schedule_tick, stream_record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from shared.message.envelope import StreamRecord
+from shared import StreamRecord
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.rules import Row
 

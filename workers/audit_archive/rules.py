@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from shared.message.envelope import Image, StreamRecord
+from shared import Image, StreamRecord
 
 SCHEMA = 1
 """Version of a row's fields: a reader of the archive finds every version that was ever written."""

@@ -12,11 +12,7 @@ from uuid import uuid4
 
 from pydantic import Field, SecretStr
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Batch, Worker
+from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.scan import look
@@ -47,7 +43,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
     from workers.reminder_dispatch.store import DynamoReminders
 
-    settings = read(ReminderSettings, environment)
+    settings = read_settings(ReminderSettings, environment)
     token = settings.expo_access_token
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
@@ -57,29 +53,33 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             name=NAME,
             queue=TICKS,
             decode=decode_tick,
-            handle_batch=partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
-            timeout=LOOK_TIMEOUT,
-            concurrency=1,
-            batch=Batch(count=10, seconds=0.05),
+            do=Together(
+                partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
+                count=10,
+                seconds=0.05,
+            ),
+            limits=Limits(timeout=LOOK_TIMEOUT, concurrency=1),
         )
         reminders = Worker(
             name=NAME,
             queue=REMINDERS,
             decode=decode_due,
-            handle_batch=partial(
-                dispatch,
-                store=store,
-                push=expo.push,
-                mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
-                announce=partial(bus.announce, client=await clients.open("events"), bus=settings.event_bus_name),
-                queue=queue,
-                now=_now,
-                sign=lambda: uuid4().hex,
-                dice=random.random,
+            do=Together(
+                partial(
+                    dispatch,
+                    store=store,
+                    push=expo.push,
+                    mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
+                    announce=partial(bus.announce, client=await clients.open("events"), bus=settings.event_bus_name),
+                    queue=queue,
+                    now=_now,
+                    sign=lambda: uuid4().hex,
+                    dice=random.random,
+                ),
+                count=RECIPIENTS,
+                seconds=0.2,
             ),
-            timeout=DISPATCH_TIMEOUT,
-            concurrency=4,
-            batch=Batch(count=RECIPIENTS, seconds=0.2),
+            limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=4),
         )
         yield ticks, reminders
 
@@ -89,4 +89,4 @@ def _now() -> datetime:
 
 
 APP = App(name=NAME, queues=(TICKS, REMINDERS), open_workers=open_workers)
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

@@ -8,8 +8,7 @@ from typing import Annotated
 import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from shared.message.delivery import Delivery
-from shared.message.envelope import ScheduleTick, Wire, document, schedule_tick
+from shared import Delivery, ScheduleTick, Wire, document, schedule_tick
 from workers.reminder_dispatch.keys import Key, due_text, key_of, read_due
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never
 import structlog
 from opentelemetry import metrics
 
-from shared.outcome import Contended, Later
-from shared.sqs.sender import Message, Send
-from shared.worker import BatchResult
+from shared import BatchResult, Contended, Later, Message, Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body

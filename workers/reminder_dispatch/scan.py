@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared.message.envelope import ScheduleTick
-from shared.sqs.sender import Message, Send
-from shared.worker import BatchResult
+from shared import BatchResult, Message, ScheduleTick, Send
 from workers.reminder_dispatch.event import due_body, tick_body
 from workers.reminder_dispatch.keys import SHARDS
 from workers.reminder_dispatch.rules import spoiled

@@ -10,11 +10,7 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Worker
+from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.upload_notification.bus import EventBridge
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
@@ -35,22 +31,24 @@ class UploadSettings(Settings):
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Open the clients and yield the one worker of this app. Raises SettingsError."""
-    settings = read(UploadSettings, environment)
+    settings = read_settings(UploadSettings, environment)
     gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
     yield (
         Worker(
             name=APP.name,
             queue="uploads",
-            timeout=15.0,  # less than the lease of an announcement
             decode=partial(decode, bucket=settings.upload_bucket_name),
-            handle=partial(
-                handle,
-                store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
-                post=ApiGateway(gateway).post,
-                put_event=EventBridge(await clients.open("events"), bus=settings.event_bus_name).put,
-                count=counter(),
-                now=partial(datetime.now, UTC),
+            do=Each(
+                partial(
+                    handle,
+                    store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
+                    post=ApiGateway(gateway).post,
+                    put_event=EventBridge(await clients.open("events"), bus=settings.event_bus_name).put,
+                    count=counter(),
+                    now=partial(datetime.now, UTC),
+                )
             ),
+            limits=Limits(timeout=15.0),  # less than the lease of an announcement
         ),
     )
 
@@ -66,4 +64,4 @@ def counter() -> Count:
 
 
 APP = App(name="upload-notification", queues=("uploads",), open_workers=open_workers)
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from shared.message.delivery import Delivery
-from shared.message.envelope import S3Change, padded_sequencer, s3_changes
+from shared import Delivery, S3Change, padded_sequencer, s3_changes
 
 PREFIX = "session-uploads/"
 

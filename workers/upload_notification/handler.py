@@ -8,7 +8,7 @@ from typing import assert_never
 
 import structlog
 
-from shared.outcome import Contended, Later, Reject
+from shared import Contended, Later, Reject
 from workers.upload_notification import announcement, rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished
 from workers.upload_notification.ports import (

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
-from shared.message.envelope import Image
-from shared.outcome import Reject
+from shared import Image, Reject
 from workers.upload_notification.event import UploadFinished, instant
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import (

@@ -11,11 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from shared.app import App
-from shared.clients import Clients
-from shared.lambda_door import entry
-from shared.settings import Settings, read
-from shared.worker import Worker
+from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.bus import EventBus
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.handler import deliver, fan_out
@@ -55,7 +51,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     # Imported when it is used: it brings aiohttp, half of what a Lambda sandbox would load at first.
     from workers.webhook_delivery.sender import open_sender
 
-    settings = read(WebhookSettings, environment)
+    settings = read_settings(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)
     store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name)
     bus = EventBus(await clients.open("events"), bus=settings.event_bus_name)
@@ -70,26 +66,27 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 name="webhook-delivery",
                 queue="webhook-events",
                 decode=published,
-                handle=partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now),
-                timeout=HANDLER_SECONDS,
+                do=Each(partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now)),
+                limits=Limits(timeout=HANDLER_SECONDS),
             ),
             Worker[DeliveryJob](
                 name="webhook-delivery",
                 queue="webhook-deliveries",
                 decode=delivery_job,
-                handle=partial(
-                    deliver,
-                    store=store,
-                    post=post,
-                    send=send,
-                    put_event=bus,
-                    schedule=schedule,
-                    lease=LEASE_SECONDS,
-                    now=_now,
-                    dice=random.random,
+                do=Each(
+                    partial(
+                        deliver,
+                        store=store,
+                        post=post,
+                        send=send,
+                        put_event=bus,
+                        schedule=schedule,
+                        lease=LEASE_SECONDS,
+                        now=_now,
+                        dice=random.random,
+                    )
                 ),
-                timeout=HANDLER_SECONDS,
-                concurrency=SLOTS,
+                limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),
             ),
         )
 
@@ -99,4 +96,4 @@ def _now() -> datetime:
 
 
 APP = App(name="webhook-delivery", queues=("webhook-events", "webhook-deliveries"), open_workers=open_workers)
-lambda_handler = entry.door(APP)
+lambda_handler = make_lambda_handler(APP)

@@ -11,9 +11,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared.message.delivery import Delivery
-from shared.message.envelope import BusEvent, Wire, bus_event
-from shared.outcome import Reject
+from shared import BusEvent, Delivery, Reject, Wire, bus_event
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""

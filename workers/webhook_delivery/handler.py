@@ -28,8 +28,7 @@ from typing import Any, Protocol, assert_never
 
 import structlog
 
-from shared.outcome import Contended, Reject
-from shared.sqs.sender import Message, Send
+from shared import Contended, Message, Reject, Send
 from workers.webhook_delivery.event import DeliveryJob, Published
 from workers.webhook_delivery.rules import (
     Again,

@@ -29,7 +29,7 @@ from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from fleet.dead_letters.replay.journal import PlanBusy
 from fleet.dead_letters.settings import ReplaySettings
-from shared.settings import read
+from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
@@ -84,7 +84,7 @@ def mutation_options(command: Decorated) -> Decorated:
 
 def desk() -> Desk:
     """The tools, from this process's environment."""
-    return Desk(read(ReplaySettings, os.environ), Catalog(connect(), os.environ), os.environ, time.time)
+    return Desk(read_settings(ReplaySettings, os.environ), Catalog(connect(), os.environ), os.environ, time.time)
 
 
 def until_done(work: Coroutine[Any, Any, Result]) -> Result:

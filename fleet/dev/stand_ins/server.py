@@ -22,7 +22,7 @@ from fleet.dev.stand_ins.stream_pipe import StreamPipe
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from shared.clients import Clients
-from shared.settings import Settings, read
+from shared.settings import Settings, read_settings
 from shared.telemetry import logging
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class StandInSettings(Settings):
 
 async def run(environment: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT. Raises SettingsError."""
-    settings = read(StandInSettings, environment)
+    settings = read_settings(StandInSettings, environment)
     logging.configure(settings.log_level)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

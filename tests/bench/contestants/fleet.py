@@ -11,7 +11,7 @@ from shared.clients import Clients
 from shared.container import process
 from shared.message.delivery import Delivery
 from shared.telemetry import tracing
-from shared.worker import Worker
+from shared.worker import Each, Limits, Worker
 from tests.bench.bodies import QUEUE
 from tests.bench.work import SPANS, Work, keep_metrics, nowhere
 
@@ -45,6 +45,7 @@ def app(work: Work) -> App:
     async def open_workers(
         _environment: Mapping[str, str], _clients: Clients
     ) -> AsyncIterator[tuple[Worker[Any], ...]]:
-        yield (Worker(name="bench", queue=QUEUE, decode=decode, handle=handle, concurrency=work.task.slots),)
+        limits = Limits(concurrency=work.task.slots)
+        yield (Worker(name="bench", queue=QUEUE, decode=decode, do=Each(handle), limits=limits),)
 
     return App(name="bench", queues=(QUEUE,), open_workers=open_workers)

@@ -12,14 +12,16 @@ from fleet.dead_letters.body_check import READERS, check
 from fleet.dev.dev import Ground as Place
 from fleet.dev.dev import worker_environment
 from shared.clients import Clients
+from shared.consumer import lay_road
 from shared.message.dead_letter import ATTRIBUTE, Letter
 from shared.message.delivery import Attribute, Delivery
 from shared.outcome import Later, Reject
-from shared.road.pipeline import Pipeline
-from shared.worker import Worker
+from shared.road.ports import Ports
+from shared.worker import Each, Worker
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
+from tests.made import make_worker
 from workers import roster
 
 REQUIRED = """
@@ -71,7 +73,7 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
         first_received_at=1_800_000_001.0,
         attributes={"mine": Attribute("Number", "1")},
     )
-    dead, told = await parked(Worker(name=worker, queue=queue, decode=read, handle=handle), dying)
+    dead, told = await parked(make_worker(name=worker, queue=queue, decode=read, handle=handle), dying)
     assert [name for name in REQUIRED if name not in told] == []
     assert (told["worker"], told["source_queue"], told["attempts"]) == (worker, queue, attempt)
     assert told["error_type"] == error_type
@@ -95,8 +97,8 @@ async def test_every_worker_as_it_is_put_together_writes_the_whole_reason(
         assert opened
         for real in opened:
             read = real.decode if kind == "unreadable" else accepts
-            worker = replace(real, decode=read, handle=handle, handle_batch=None, key=None)
-            attempts = real.max_attempts if attempt == 5 else attempt
+            worker = replace(real, decode=read, do=Each(handle))
+            attempts = real.limits.max_attempts if attempt == 5 else attempt
             _, told = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
             assert [each for each in REQUIRED if each not in told] == []
             assert (told["worker"], told["source_queue"], told["attempts"]) == (real.name, real.queue, attempts)
@@ -114,14 +116,14 @@ async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str
     async def hide(_: Delivery, seconds: float) -> None:
         raise AssertionError("this message is dead")
 
-    road = Pipeline(worker=worker, hide=hide, bury=bury, ledger=FakeLedger(), now=lambda: 1_800_000_900.0)
+    road = lay_road(worker, Ports(hide=hide, bury=bury, ledger=FakeLedger(), now=lambda: 1_800_000_900.0))
     assert await road.travel(dying)
     [dead] = letters
     return dead, orjson.loads(dead.attributes[ATTRIBUTE].text or "")
 
 
 async def test_a_worker_that_gives_its_events_keys_writes_them_on_its_letters() -> None:
-    worker = Worker[dict[str, str]](
+    worker = make_worker(
         name="orders",
         queue="orders",
         decode=lambda given: orjson.loads(given.body),

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from shared.message.delivery import Delivery
 from shared.sqs.batches import Refused
+from shared.worker import Fifo
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
@@ -49,7 +50,7 @@ def test_an_extension_that_hangs_does_not_hide_that_the_lease_has_ended() -> Non
 
 def test_a_message_that_lost_its_lease_while_it_waited_for_its_turn_is_not_started() -> None:
     async def story() -> None:
-        rig = Rig(taking(100), fifo=True, pace=Pace(visibility=30), queue=Hanging(clock, fifo=True))
+        rig = Rig(taking(100), order=Fifo(), pace=Pace(visibility=30), queue=Hanging(clock, fifo=True))
         rig.queue.put("a0", "a1", group="a")
         await rig.runs_for(1)
         hanging(rig).hangs = True

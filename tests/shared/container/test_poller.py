@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from shared.message.delivery import Delivery
-from shared.worker import Batch, BatchResult
+from shared.worker import BatchResult
+from tests.made import together
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import virtual
 
@@ -215,7 +216,7 @@ class Batches:
 def test_a_batch_is_gathered_across_receives_by_count() -> None:
     async def story() -> None:
         batches = Batches()
-        rig = Rig(batch=batches, limits=Batch(count=25, seconds=5))
+        rig = Rig(batch=batches, limits=together(count=25, seconds=5))
         rig.queue.put(*(f"b{number}" for number in range(50)))
         await rig.runs_for(2)
         assert [len(batch) for batch in batches.seen] == [25, 25]
@@ -229,7 +230,7 @@ def test_a_batch_is_gathered_across_receives_by_count() -> None:
 def test_a_small_batch_goes_when_its_first_message_is_old_enough() -> None:
     async def story() -> None:
         batches = Batches()
-        rig = Rig(batch=batches, limits=Batch(count=25, seconds=5))
+        rig = Rig(batch=batches, limits=together(count=25, seconds=5))
         rig.queue.put("a", "b")
         await rig.runs_for(4)
         assert batches.seen == []
@@ -243,7 +244,7 @@ def test_a_small_batch_goes_when_its_first_message_is_old_enough() -> None:
 def test_gathered_but_unstarted_messages_are_given_back_by_a_drain() -> None:
     async def story() -> None:
         batches = Batches()
-        rig = Rig(batch=batches, limits=Batch(count=500, seconds=600), pace=Pace(wait=1))
+        rig = Rig(batch=batches, limits=together(count=500, seconds=600), pace=Pace(wait=1))
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(10)
         await rig.drains()
@@ -256,7 +257,7 @@ def test_gathered_but_unstarted_messages_are_given_back_by_a_drain() -> None:
 def test_messages_that_wait_for_their_batch_keep_their_leases() -> None:
     async def story() -> None:
         batches = Batches()
-        rig = Rig(batch=batches, limits=Batch(count=500, seconds=300), pace=Pace(visibility=30))
+        rig = Rig(batch=batches, limits=together(count=500, seconds=300), pace=Pace(visibility=30))
         stored = rig.queue.put("a", "b")
         await rig.runs_for(400)
         assert batches.seen == [["a", "b"]]
@@ -269,7 +270,7 @@ def test_messages_that_wait_for_their_batch_keep_their_leases() -> None:
 def test_no_more_batches_run_at_once_than_the_worker_allows() -> None:
     async def story() -> None:
         batches = Batches(seconds=100)
-        rig = Rig(batch=batches, limits=Batch(count=10, seconds=0.1), concurrency=2)
+        rig = Rig(batch=batches, limits=together(count=10, seconds=0.1), concurrency=2)
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(50)
         assert len(batches.seen) == 2

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from shared.container.intake import Pace
-from shared.worker import Batch, BatchResult
+from shared.consumer import Pace
+from shared.worker import BatchResult, Fifo
+from tests.made import together
 from tests.shared.rig import Rig
 from tests.virtual_time import virtual
 
@@ -19,7 +20,7 @@ def test_one_lost_lease_cuts_its_batch_and_the_others_of_it_are_given_back_at_on
             await asyncio.sleep(100 if len(calls) == 1 else 0)
             return [None] * len(bodies)
 
-        rig = Rig(batch=slow, limits=Batch(count=3, seconds=1), pace=Pace(visibility=30))
+        rig = Rig(batch=slow, limits=together(count=3, seconds=1), pace=Pace(visibility=30))
         rig.queue.put("a", "b", "c")
         rig.queue.refuse = lambda call, each: (
             "ReceiptHandleIsInvalid"
@@ -44,7 +45,7 @@ def test_a_longest_lease_cuts_a_batch_and_its_messages_come_back() -> None:
             await asyncio.sleep(1_000 if len(calls) == 1 else 0)
             return [None] * len(bodies)
 
-        rig = Rig(batch=slow, limits=Batch(count=10, seconds=1), pace=Pace(visibility=30), longest_lease=70.0)
+        rig = Rig(batch=slow, limits=together(count=10, seconds=1), pace=Pace(visibility=30), longest_lease=70.0)
         rig.queue.put("a", "b", "c")
         await rig.runs_for(120)
         assert sum(calls) == 6
@@ -62,7 +63,7 @@ def test_what_lost_its_lease_while_it_was_gathered_is_not_started() -> None:
             started.extend(bodies)
             return [None] * len(bodies)
 
-        rig = Rig(batch=quick, limits=Batch(count=10, seconds=25), pace=Pace(visibility=30))
+        rig = Rig(batch=quick, limits=together(count=10, seconds=25), pace=Pace(visibility=30))
         rig.queue.put("a", "b")
         rig.queue.refuse = lambda call, each: (
             "ReceiptHandleIsInvalid" if call == "extend" and each.body == "a" and each.attempt == 1 else ""
@@ -83,7 +84,7 @@ def test_a_lease_lost_during_the_drain_leaves_no_message_of_its_batch_hidden() -
             await asyncio.sleep(10_000)
             return [None] * len(bodies)
 
-        rig = Rig(batch=endless, limits=Batch(count=3, seconds=1), pace=Pace(wait=1, visibility=30, drain=60))
+        rig = Rig(batch=endless, limits=together(count=3, seconds=1), pace=Pace(wait=1, visibility=30, drain=60))
         rig.queue.put("a", "b", "c")
         await rig.runs_for(5)
         rig.queue.refuse = lambda call, each: "ReceiptHandleIsInvalid" if (call, each.body) == ("extend", "a") else ""
@@ -125,7 +126,7 @@ def test_behind_a_broken_road_a_fifo_group_waits() -> None:
                 raise faults.pop()
 
         options: dict[str, Any] = {"backoff": None}
-        rig = Rig(work, fifo=True, pace=Pace(visibility=30), **options)
+        rig = Rig(work, order=Fifo(), pace=Pace(visibility=30), **options)
         rig.queue.put("a0", "a1", "a2", group="a")
         await rig.runs_for(5)
         assert rig.started == ["a0"]

@@ -10,13 +10,14 @@ import pytest
 
 from shared.app import App
 from shared.clients import Clients
-from shared.lambda_door.entry import Sandbox, door
+from shared.lambda_door.entry import Sandbox, make_lambda_handler
 from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
-from shared.worker import BatchResult, Worker
+from shared.worker import BatchResult
 from tests.aws import Aws
 from tests.lambda_events import FakeContext, lambda_event
+from tests.made import make_worker
 
 
 class Desk:
@@ -47,7 +48,7 @@ class Desk:
         async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Any, ...]]:
             self.opened += 1
             handling: dict[str, Any] = {"handle_batch": self._handle_batch} if batch else {"handle": self._handle}
-            yield (Worker(name="sample", queue="uploads", decode=_word, **handling, **options),)
+            yield (make_worker(decode=_word, **handling, **options),)
             self.closed += 1
 
         made = Sandbox(App("sample", ("uploads",), open_workers), environment)
@@ -213,7 +214,7 @@ def test_a_door_opens_nothing_before_its_first_real_invocation(desk: Desk) -> No
         desk.opened += 1
         yield ()
 
-    handler = door(App("sample", ("uploads",), open_workers), {})
+    handler = make_lambda_handler(App("sample", ("uploads",), open_workers), {})
     with pytest.raises(TypeError, match="Records"):
         handler({}, FakeContext())
     assert desk.opened == 0

@@ -1,17 +1,17 @@
 """One invocation of Lambda's door, without SQS: large batches, broken roads, and who runs beside whom."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from shared.lambda_door.invocation import Report, Road, report
+from shared.consumer import Clocks, Stores, join
+from shared.lambda_door.invocation import Report, report
 from shared.message.delivery import Delivery
-from shared.road.pipeline import Pipeline
 from shared.sqs.batches import Refused
-from shared.worker import Batch, BatchResult, Worker
+from shared.worker import BatchResult, FairShares, Fifo
 from tests.fakes import FakeQueue
+from tests.made import make_worker, together
 from tests.virtual_time import VirtualTimeLoop, clock, virtual
 
 BEGAN = VirtualTimeLoop.BEGAN
@@ -23,12 +23,12 @@ class Returning(FakeQueue):
     """Remembers what is given back; every receipt is good."""
 
     def __init__(self) -> None:
-        super().__init__(time.monotonic)
+        super().__init__(clock)
         self.given_back: list[str] = []
+        self.hidden: list[str] = []
 
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
-        assert seconds == 0
-        self.given_back += [each.body for each in deliveries]
+        (self.hidden if seconds else self.given_back).extend(each.body for each in deliveries)
         return []
 
 
@@ -38,20 +38,14 @@ class Case:
     def __init__(self, work: Work | None = None, **options: Any) -> None:
         self.queue = Returning()
         self.started: list[str] = []
-        self.hidden: list[str] = []
         self.running = 0
         self.most_running = 0
-        handling: dict[str, Any] = {} if "handle_batch" in options else {"handle": self._handle}
         self._work = work
-        worker = Worker(name="sample", queue="uploads", decode=lambda each: each.body, **handling, **options)
-        pipeline = Pipeline(worker=worker, hide=self._hide, bury=self.queue.bury)
-        self.road = Road(pipeline, self.queue, "uploads")
+        worker = make_worker(self._handle, **{"decode": lambda each: each.body, **options})
+        self.consumer = join(worker, Stores(self.queue, resource_name="uploads"), clocks=Clocks(monotonic=clock))
 
     async def reports(self, records: Sequence[Any], *, seconds: float = 30.0) -> Report:
-        return await report(records, [self.road], deadline=time.monotonic() + seconds)
-
-    async def _hide(self, delivery: Delivery, _seconds: float) -> None:
-        self.hidden.append(delivery.body)
+        return await report(records, [self.consumer], deadline=clock() + seconds)
 
     async def _handle(self, body: str) -> None:
         self.started.append(body)
@@ -107,7 +101,7 @@ async def test_ten_thousand_records_of_a_hundred_groups_keep_their_order() -> No
         await asyncio.sleep(0)
         overlaps[group] -= 1
 
-    case = Case(work, concurrency=20, fifo=True)
+    case = Case(work, concurrency=20, order=Fifo())
     records = [record(f"g{number % 100} {number:05}", group=f"g{number % 100}") for number in range(10_000)]
     assert await case.reports(records) == Report((), 10_000)
     assert set(worst.values()) == {1}
@@ -153,7 +147,7 @@ async def test_no_records_are_no_work() -> None:
 
 
 async def test_groups_of_a_fair_queue_take_turns() -> None:
-    case = Case(concurrency=1, per_group=1)
+    case = Case(concurrency=1, order=FairShares(1))
     noisy = [record(f"noisy {number}", group="noisy") for number in range(100)]
     quiet = [record(f"quiet {number}", group="quiet") for number in range(3)]
     await case.reports([*noisy, *quiet])
@@ -161,7 +155,7 @@ async def test_groups_of_a_fair_queue_take_turns() -> None:
 
 
 async def test_a_copy_is_handled_by_its_newest_receipt_where_the_first_one_stood() -> None:
-    case = Case(concurrency=1, fifo=True)
+    case = Case(concurrency=1, order=Fifo())
     records = [
         record("old", group="g", message_id="m-1"),
         record("second", group="g"),
@@ -176,7 +170,7 @@ async def test_a_road_that_breaks_keeps_its_message_and_the_rest_of_its_group_an
         if body == "red 1":
             raise ConnectionError  # there is no backoff to ask: the pipeline itself breaks
 
-    case = Case(work, concurrency=1, fifo=True, backoff=None)
+    case = Case(work, concurrency=1, order=Fifo(), backoff=None)
     records = [record(f"{group} {number}", group=group) for number in range(3) for group in ("red", "green")]
     found = await case.reports(records)
     assert found == Report(("red 1", "red 2"), 4)
@@ -190,7 +184,7 @@ async def test_a_batch_handler_gets_no_more_at_once_than_a_container_would_give_
         sizes.append(len(bodies))
         return [ConnectionError() if body == "b105" else None for body in bodies]
 
-    case = Case(handle_batch=handle_batch, batch=Batch(count=100), concurrency=2)
+    case = Case(handle_batch=handle_batch, batch=together(count=100), concurrency=2)
     found = await case.reports([record(f"b{number}") for number in range(1_050)])
     assert sizes == [100] * 10 + [50]
     assert found == Report(("b105",), 1_049)
@@ -203,7 +197,7 @@ async def test_a_batch_ends_at_its_bytes_too() -> None:
         sizes.append(len(bodies))
         return [None] * len(bodies)
 
-    case = Case(handle_batch=handle_batch, batch=Batch(count=100, bytes=30), concurrency=1)
+    case = Case(handle_batch=handle_batch, batch=together(count=100, bytes=30), concurrency=1)
     await case.reports([record(f"{number:010}") for number in range(7)])
     assert sizes == [3, 3, 1]
 
@@ -214,6 +208,6 @@ async def test_a_batch_that_fails_leaves_the_others_of_its_invocation_alone() ->
             raise ConnectionError
         return [None] * len(bodies)
 
-    case = Case(handle_batch=handle_batch, batch=Batch(count=2), concurrency=1)
+    case = Case(handle_batch=handle_batch, batch=together(count=2), concurrency=1)
     assert await case.reports([record(f"b{number}") for number in range(4)]) == Report(("b0", "b1"), 2)
-    assert case.hidden == ["b0", "b1"]
+    assert case.queue.hidden == ["b0", "b1"]

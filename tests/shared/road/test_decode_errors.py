@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from shared.consumer import lay_road
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.outcome import Done, Later, Reject, Retry
 from shared.road.pipeline import Pipeline
-from shared.worker import Worker
+from shared.road.ports import Ports
 from tests.fakes import delivery
+from tests.made import make_worker
 
 
 class Ends:
@@ -47,16 +49,16 @@ async def handle_batch(events: Sequence[str]) -> list[Exception | None]:
     return [None for _ in events]
 
 
-def road(ends: Ends, **options: Any) -> Pipeline[str]:
-    worker = Worker(name="sample", queue="uploads", **options)
-    return Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, dice=lambda: 0.5)
+def road(ends: Ends, **options: Any) -> Pipeline:
+    worker = make_worker(**options)
+    return lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5))
 
 
 one_by_one_and_together = pytest.mark.parametrize("handling", [{"handle": handle}, {"handle_batch": handle_batch}])
 
 
-async def travelled(pipeline: Pipeline[str], given: Delivery) -> bool:
-    if pipeline.worker.handle is not None:
+async def travelled(pipeline: Pipeline, given: Delivery, handling: dict[str, Any]) -> bool:
+    if "handle" in handling:
         return await pipeline.travel(given)
     other = delivery("good", message_id="m-2")
     answer, beside = await pipeline.travel_together([given, other])
@@ -67,7 +69,7 @@ async def travelled(pipeline: Pipeline[str], given: Delivery) -> bool:
 @one_by_one_and_together
 async def test_by_default_it_is_buried_on_the_first_receipt(handling: dict[str, Any]) -> None:
     ends = Ends()
-    assert await travelled(road(ends, decode=Reader(ValueError()), **handling), delivery("bad"))
+    assert await travelled(road(ends, decode=Reader(ValueError()), **handling), delivery("bad"), handling)
     assert [letter.body for letter in ends.letters] == ["bad"]
     assert ends.hidden == []
 
@@ -79,10 +81,10 @@ async def test_as_a_passing_error_it_is_hidden_with_backoff_and_buried_with_its_
     ends = Ends()
     pipeline = road(ends, decode=Reader(ValueError()), decode_errors="passing", **handling)
     for attempt, seconds in enumerate((2.0, 4.0, 8.0, 16.0), start=1):
-        assert not await travelled(pipeline, delivery("bad", attempt=attempt))
+        assert not await travelled(pipeline, delivery("bad", attempt=attempt), handling)
         assert ends.hidden[-1] == ("bad", seconds)
         assert ends.letters == []
-    assert await travelled(pipeline, delivery("bad", attempt=5))
+    assert await travelled(pipeline, delivery("bad", attempt=5), handling)
     [letter] = ends.letters
     assert "ValueError" in (letter.attributes["fleet-failure"].text or "")
 
@@ -90,10 +92,14 @@ async def test_as_a_passing_error_it_is_hidden_with_backoff_and_buried_with_its_
 @one_by_one_and_together
 async def test_a_decoder_that_knows_better_is_believed_also_where_its_errors_pass(handling: dict[str, Any]) -> None:
     ends = Ends()
-    await travelled(road(ends, decode=Reader(Reject("never")), decode_errors="passing", **handling), delivery("bad"))
+    await travelled(
+        road(ends, decode=Reader(Reject("never")), decode_errors="passing", **handling), delivery("bad"), handling
+    )
     assert (len(ends.letters), ends.hidden) == (1, [])
     await travelled(
-        road(ends, decode=Reader(Later("soon", after=90)), decode_errors="passing", **handling), delivery("bad")
+        road(ends, decode=Reader(Later("soon", after=90)), decode_errors="passing", **handling),
+        delivery("bad"),
+        handling,
     )
     assert (len(ends.letters), ends.hidden) == (1, [("bad", 90)])
 

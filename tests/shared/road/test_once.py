@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from shared.consumer import lay_road
 from shared.outcome import Later, Reject
 from shared.road.once import KEPT_SECONDS
-from shared.road.pipeline import Pipeline
-from shared.worker import Worker
+from shared.road.ports import Ports
 from tests.fakes import delivery
+from tests.made import make_worker
 from tests.shared.keyed import Stand, at_once, hangs, in_three_seconds, message
 from tests.virtual_time import clock, virtual
 
@@ -218,22 +219,16 @@ def test_another_payload_that_comes_during_the_work_is_refused_and_buried_when_t
     virtual(story())
 
 
-@pytest.mark.parametrize("options", [{"duplicates": "wait"}, {"on_duplicate": at_once}, {"fingerprint": str}])
-def test_what_a_key_is_needed_for_is_refused_without_one(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="go with key"):
-        Worker[Any](name="sample", queue="uploads", decode=str, handle=at_once, **options)
-
-
 @pytest.mark.parametrize("name", ["audit", "control", "replay", "a#b"])
 def test_no_worker_takes_keys_that_are_others_in_the_table(name: str) -> None:
-    with pytest.raises(ValueError, match="no prefix"):
-        Worker[Any](name=name, queue="uploads", decode=str, handle=at_once, key=str)
+    with pytest.raises(ValueError, match=r"^Worker\.name is .* choose a name without #"):
+        make_worker(name=name, queue="uploads", decode=str, handle=at_once, key=str)
 
 
 def test_a_worker_whose_events_have_keys_does_not_go_without_a_ledger() -> None:
-    worker = Worker[Any](name="sample", queue="uploads", decode=str, handle=at_once, key=str)
+    worker = make_worker(decode=str, handle=at_once, key=str)
     with pytest.raises(ValueError, match="needs a ledger"):
-        Pipeline(worker=worker, hide=Stand(at_once)._hide, bury=Stand(at_once)._bury)
+        lay_road(worker, Ports(hide=Stand(at_once)._hide, bury=Stand(at_once)._bury))
 
 
 def test_work_that_takes_too_long_is_cut_and_its_key_is_free_at_once() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from shared.backoff import Backoff
+from shared.consumer import lay_road
 from shared.message.dead_letter import ATTRIBUTE, REPLAY, Letter, done_mark
 from shared.message.delivery import Attribute, Delivery
 from shared.outcome import Later, Reject
 from shared.road.pipeline import Pipeline
-from shared.worker import Worker
+from shared.road.ports import Ports
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
+from tests.made import make_worker
 
 Handle = Callable[[str], Awaitable[None]]
 NOON = 1_795_262_400.0
@@ -37,11 +39,11 @@ class Ends:
         self.letters.append(letter)
 
 
-def pipeline(ends: Ends, handle: Handle, **options: Any) -> Pipeline[str]:
-    worker = Worker(
+def pipeline(ends: Ends, handle: Handle, **options: Any) -> Pipeline:
+    worker = make_worker(
         name="sample", queue="uploads", decode=read, handle=handle, timeout=5.0, backoff=Backoff(base=8.0), **options
     )
-    return Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, dice=lambda: 0.5, now=lambda: NOON)
+    return lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5, now=lambda: NOON))
 
 
 def read(given: Delivery) -> str:
@@ -120,8 +122,8 @@ async def test_a_handler_that_takes_too_long_is_cut_and_tried_again() -> None:
     async def hang(_event: str) -> None:
         await asyncio.Event().wait()
 
-    worker = Worker(name="sample", queue="uploads", decode=read, handle=hang, timeout=0.01)
-    road = Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, dice=lambda: 0.5)
+    worker = make_worker(decode=read, handle=hang, timeout=0.01)
+    road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5))
     assert not await road.travel(delivery('{"word": "a"}'))
     assert len(ends.hidden) == 1
 
@@ -155,8 +157,8 @@ async def test_work_with_a_key_is_done_once_however_often_its_message_comes() ->
     async def handle(event: str) -> None:
         done.append(event)
 
-    worker = Worker(name="sample", queue="uploads", decode=read, handle=handle, key=lambda event: event)
-    road = Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, ledger=FakeLedger(), now=lambda: NOON)
+    worker = make_worker(decode=read, handle=handle, key=lambda event: event)
+    road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, ledger=FakeLedger(), now=lambda: NOON))
     answers = [await road.travel(delivery('{"word": "a"}', message_id=f"m-{turn}")) for turn in range(3)]
     assert (answers, done) == ([True, True, True], ["a"])
 
@@ -172,8 +174,8 @@ async def test_a_duplicate_waits_while_the_first_is_at_work_and_runs_if_the_firs
         if len(turns) == 1:
             raise ConnectionError
 
-    worker = Worker(name="sample", queue="uploads", decode=read, handle=handle, key=lambda event: event, timeout=10)
-    road = Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, ledger=ledger, dice=lambda: 0.5, now=lambda: NOON)
+    worker = make_worker(decode=read, handle=handle, key=lambda event: event, timeout=10)
+    road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, ledger=ledger, dice=lambda: 0.5, now=lambda: NOON))
     first = asyncio.create_task(road.travel(delivery('{"word": "a"}')))
     await started.wait()
     assert not await road.travel(delivery('{"word": "a"}', message_id="m-2"))
@@ -186,17 +188,17 @@ async def test_a_duplicate_waits_while_the_first_is_at_work_and_runs_if_the_firs
 
 async def test_a_replayed_message_that_is_done_tells_the_replay_that_waits_for_it() -> None:
     ends, ledger = Ends(), FakeLedger()
-    worker = Worker(name="sample", queue="uploads", decode=read, handle=nothing)
-    road = Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, ledger=ledger, now=lambda: NOON)
+    worker = make_worker(decode=read, handle=nothing)
+    road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, ledger=ledger, now=lambda: NOON))
     told = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
     assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=told)}))
     assert await road.travel(delivery('{"word": "b"}'))
     assert list(ledger.rows) == [done_mark("p-1", "m-0")]
 
 
-def batch_pipeline(ends: Ends, handle_batch: Callable[[Sequence[str]], Awaitable[Any]]) -> Pipeline[str]:
-    worker = Worker(name="sample", queue="uploads", decode=read, handle_batch=handle_batch, timeout=5.0)
-    return Pipeline(worker=worker, hide=ends.hide, bury=ends.bury, dice=lambda: 0.5, now=lambda: NOON)
+def batch_pipeline(ends: Ends, handle_batch: Callable[[Sequence[str]], Awaitable[Any]]) -> Pipeline:
+    worker = make_worker(decode=read, handle_batch=handle_batch, timeout=5.0)
+    return lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5, now=lambda: NOON))
 
 
 def three() -> list[Delivery]:

@@ -9,13 +9,15 @@ import pytest
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
+from shared.consumer import lay_road
 from shared.message.dead_letter import ATTRIBUTE, Letter
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
 from shared.message.pointer import MARK, Pointer, TooLarge, storable, whole
 from shared.outcome import Reject
-from shared.road.pipeline import Pipeline
+from shared.road.ports import Ports
 from shared.worker import Worker
 from tests.fakes import delivery
+from tests.made import make_worker
 
 
 class FakePayloads:
@@ -65,8 +67,8 @@ class Road:
         self.work: Callable[[str], Awaitable[None]] | None = None
         self.batch_takes = 0.0
         handling: dict[str, Any] = {"handle_batch": self.handle_batch} if batch else {"handle": self.handle}
-        worker: Worker[str] = Worker(name="sample", queue="uploads", decode=self.decode, timeout=timeout, **handling)
-        self.pipeline = Pipeline(worker=worker, hide=self.hide, bury=self.bury, payloads=payloads)
+        worker: Worker[str] = make_worker(decode=self.decode, timeout=timeout, **handling)
+        self.pipeline = lay_road(worker, Ports(hide=self.hide, bury=self.bury, payloads=payloads))
 
     def decode(self, given: Delivery) -> str:
         found = json.loads(given.body)

@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
+from shared.worker import FairShares, Fifo
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
@@ -20,7 +21,7 @@ def test_messages_of_a_fifo_group_run_one_at_a_time_and_in_order_and_groups_run_
             await asyncio.sleep(1.0)
             overlap[group] -= 1
 
-        rig = Rig(work, fifo=True, concurrency=10)
+        rig = Rig(work, order=Fifo(), concurrency=10)
         for group in "abc":
             rig.queue.put(*(f"{group}{number}" for number in range(8)), group=group)
         began = clock()
@@ -42,7 +43,7 @@ def test_behind_a_failed_message_the_rest_of_its_group_goes_back_and_other_group
             if body == "a1" and faults:
                 raise faults.pop()
 
-        rig = Rig(work, fifo=True)
+        rig = Rig(work, order=Fifo())
         rig.queue.put("a0", "a1", "a2", "a3", group="a")
         rig.queue.put("b0", "b1", group="b")
         await rig.runs_for(1)
@@ -56,7 +57,7 @@ def test_behind_a_failed_message_the_rest_of_its_group_goes_back_and_other_group
 
 def test_a_fifo_message_starts_after_the_delete_of_the_one_before_it() -> None:
     async def story() -> None:
-        rig = Rig(at_once, fifo=True)
+        rig = Rig(at_once, order=Fifo())
         rig.queue.put("a0", "a1", group="a")
         refusals = ["InternalError"]
         rig.queue.refuse = lambda call, each: (
@@ -72,7 +73,7 @@ def test_a_fifo_message_starts_after_the_delete_of_the_one_before_it() -> None:
 
 def test_a_noisy_tenant_does_not_hold_the_slots_of_the_others() -> None:
     async def story() -> None:
-        rig = Rig(taking(10), concurrency=10, per_group=4)
+        rig = Rig(taking(10), concurrency=10, order=FairShares(4))
         rig.queue.put(*(f"noisy {number}" for number in range(12)), group="noisy")
         rig.queue.put("quiet 1", group="quiet 1")
         rig.queue.put("quiet 2", group="quiet 2")
@@ -87,7 +88,7 @@ def test_a_noisy_tenant_does_not_hold_the_slots_of_the_others() -> None:
 
 def test_what_waits_for_its_turn_is_given_back_by_a_drain() -> None:
     async def story() -> None:
-        rig = Rig(taking(2), fifo=True, pace=Pace(wait=1))
+        rig = Rig(taking(2), order=Fifo(), pace=Pace(wait=1))
         rig.queue.put(*(f"a{number}" for number in range(6)), group="a")
         await rig.runs_for(1)
         await rig.drains()
@@ -99,7 +100,7 @@ def test_what_waits_for_its_turn_is_given_back_by_a_drain() -> None:
 
 def test_what_waits_for_its_turn_keeps_its_lease() -> None:
     async def story() -> None:
-        rig = Rig(taking(50), fifo=True, pace=Pace(visibility=30))
+        rig = Rig(taking(50), order=Fifo(), pace=Pace(visibility=30))
         stored = rig.queue.put("a0", "a1", "a2", group="a")
         await rig.runs_for(200)
         assert rig.ended == ["a0", "a1", "a2"]

@@ -14,6 +14,7 @@ from shared.clients import Clients
 from shared.lambda_door.entry import Sandbox
 from shared.worker import Worker
 from tests.lambda_events import lambda_event
+from tests.made import make_worker
 
 REMAINING = 2.0
 URL = "http://127.0.0.1:9/123456789012/uploads"
@@ -29,7 +30,7 @@ async def handle(_event: object) -> None:
 
 @asynccontextmanager
 async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
-    yield (Worker(name="sample", queue="uploads", decode=lambda each: each, handle=handle, timeout=100),)
+    yield (make_worker(decode=lambda each: each, handle=handle, timeout=100),)
 
 
 def tell() -> dict[str, object]:

@@ -10,14 +10,14 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from shared.outcome import Dead, Done, Outcome, Retry
 from shared.telemetry import metrics
-from shared.telemetry.message_log import told
+from shared.telemetry.message_log import Record
 from tests.fakes import delivery
 
 CANARY = "canary-7f3a"
 
 
 def one(outcome: Outcome, number: int = 0) -> None:
-    with told("sample", delivery(f"{CANARY}-{number}", message_id=f"{CANARY}-{number}", group=CANARY)) as record:
+    with Record("sample", delivery(f"{CANARY}-{number}", message_id=f"{CANARY}-{number}", group=CANARY)) as record:
         record.outcome = outcome
 
 

@@ -7,13 +7,14 @@ import structlog
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from structlog.testing import capture_logs
 
+from shared.consumer import lay_road
 from shared.message.delivery import Attribute
 from shared.outcome import Dead, Done, Later, Outcome, Reject, Retry
-from shared.road.pipeline import Pipeline
+from shared.road.ports import Ports
 from shared.telemetry import logging
-from shared.telemetry.message_log import told
-from shared.worker import Worker
+from shared.telemetry.message_log import Record
 from tests.fakes import delivery
+from tests.made import make_worker
 
 CANARY = "canary-7f3a"
 FAILURE = Dead("KeyError", "no such session", "0123456789abcdef", ("workers.sample.handler:handle:12",))
@@ -26,7 +27,7 @@ def line_of(
     dying = delivery(message_id="m-7", attempt=3)
     with (
         capture_logs(processors=[logging.add_about]) as lines,
-        told("sample", dying, seconds=seconds) as record,
+        Record("sample", dying, seconds=seconds) as record,
     ):
         record.outcome, record.hidden, record.trouble = outcome, hidden, trouble
     [line] = lines
@@ -88,20 +89,20 @@ def test_a_message_that_is_traced_names_its_trace_and_span() -> None:
 
 
 def test_a_message_whose_end_is_unknown_leaves_no_line() -> None:
-    with capture_logs() as lines, told("sample", delivery()):
+    with capture_logs() as lines, Record("sample", delivery()):
         """It was cut: the drain or the lost lease has its own line."""
     assert lines == []
 
 
 def test_an_error_of_the_road_itself_passes_and_leaves_nothing_bound() -> None:
-    with pytest.raises(RuntimeError), told("sample", delivery()):
+    with pytest.raises(RuntimeError), Record("sample", delivery()):
         raise RuntimeError
     assert logging.ABOUT.get() == {}
 
 
 def test_everything_that_a_handler_logs_carries_the_message() -> None:
     with capture_logs(processors=[logging.add_about]) as lines:
-        with told("sample", delivery(message_id="m-7", attempt=3)):
+        with Record("sample", delivery(message_id="m-7", attempt=3)):
             structlog.get_logger().info("session_found")
         structlog.get_logger().info("afterwards")
     assert lines[0] == {"event": "session_found", "log_level": "info", **ABOUT}
@@ -122,11 +123,11 @@ async def test_no_line_of_a_message_on_its_road_holds_anything_of_its_payload(
     async def ending(*_: object) -> None:
         """Hidden or buried."""
 
-    worker = Worker(name="sample", queue="uploads", decode=lambda each: each.body, handle=handle)
+    worker = make_worker(decode=lambda each: each.body, handle=handle)
     secret = delivery(
         CANARY, attempt=attempt, attributes={CANARY: Attribute("String", CANARY)}, group=CANARY, trace_header=CANARY
     )
     with capture_logs(processors=[logging.add_about]) as lines:
-        await Pipeline(worker=worker, hide=ending, bury=ending).travel(secret)
+        await lay_road(worker, Ports(hide=ending, bury=ending)).travel(secret)
     assert len(lines) == 1
     assert CANARY not in repr(lines)

@@ -15,15 +15,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
+from shared.consumer import lay_road
 from shared.message.dead_letter import ATTRIBUTE, Letter
 from shared.message.delivery import Attribute, Delivery
 from shared.outcome import Later, Reject
-from shared.road.pipeline import Pipeline
+from shared.road.ports import Ports
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import Message, NotSent, SqsSender
 from shared.telemetry import tracing
-from shared.worker import Worker
 from tests.fakes import delivery
+from tests.made import make_worker
 from tests.shared.sqs.sqs_server import sqs_server
 
 CANARY = "canary-7f3a"
@@ -54,8 +55,8 @@ async def travelled(found: Delivery, handle: Callable[[str], Awaitable[None]]) -
     async def bury(letter: Letter) -> None:
         letters.append(letter)
 
-    worker = Worker(name="sample", queue="uploads", decode=lambda each: each.body, handle=handle)
-    await Pipeline(worker=worker, hide=hide, bury=bury, dice=lambda: 0.5).travel(found)
+    worker = make_worker(decode=lambda each: each.body, handle=handle)
+    await lay_road(worker, Ports(hide=hide, bury=bury, dice=lambda: 0.5)).travel(found)
     return letters
 
 
@@ -184,8 +185,8 @@ async def a_batch_is_done() -> object:
     async def untouched(*_: object) -> None:
         raise AssertionError("nothing is hidden or buried")
 
-    worker = Worker(name="sample", queue="audit", decode=lambda each: each.body, handle_batch=handle)
-    road = Pipeline(worker=worker, hide=untouched, bury=untouched)
+    worker = make_worker(name="sample", queue="audit", decode=lambda each: each.body, handle_batch=handle)
+    road = lay_road(worker, Ports(hide=untouched, bury=untouched))
     found = [carrying(queue="audit"), carrying(OTHER, queue="audit"), delivery("{}", queue="audit")]
     return await road.travel_together(found)
 

@@ -9,6 +9,7 @@ import pytest
 
 from shared.clients import Clients
 from shared.settings import SettingsError
+from shared.worker import Together
 from tests.aws import Aws
 from tests.fakes import delivery
 from workers.audit_archive.app import APP, open_workers
@@ -41,16 +42,11 @@ async def test_messages_become_a_verified_archive_and_come_again_without_harm(
 ) -> None:
     bodies = [path.read_text() for path in sorted(EVENTS.glob("stream-*.json"))]
     async with Clients(environment) as clients, open_workers(environment, clients) as (worker,):
-        assert (worker.name, worker.queue, worker.batch.count, worker.batch.seconds) == (
-            "audit-archive",
-            "audit",
-            7,
-            0.5,
-        )
-        assert worker.handle_batch is not None
+        assert isinstance(worker.do, Together)
+        assert (worker.name, worker.queue, worker.do.count, worker.do.seconds) == ("audit-archive", "audit", 7, 0.5)
         events = [worker.decode(delivery(body, queue="audit")) for body in [*bodies, TICK]]
         for _ in range(3):
-            assert await worker.handle_batch(events) == [None] * len(events)
+            assert await worker.do.handle(events) == [None] * len(events)
         found = await verify(S3Bucket(await clients.open("s3"), name=environment["AUDIT_BUCKET_NAME"]))
     assert (found.findings, found.notes, found.digests, found.rows) == ((), (), 1, len(bodies))
 

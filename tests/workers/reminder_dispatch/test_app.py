@@ -10,7 +10,7 @@ import pytest
 
 from shared.clients import Clients
 from shared.settings import SettingsError
-from shared.worker import Worker
+from shared.worker import Together, Worker
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.waiting import until
@@ -46,9 +46,8 @@ async def opened(
 
 
 async def tick(worker: Worker[Any], at: datetime) -> None:
-    assert worker.handle_batch is not None
     body = orjson.dumps({"source": "scheduler", "time": at}).decode()
-    assert await worker.handle_batch([worker.decode(delivery(body))]) == [None]
+    assert await worker.do.handle([worker.decode(delivery(body))]) == [None]
 
 
 async def test_from_the_tick_to_the_phone(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +67,7 @@ async def test_from_the_tick_to_the_phone(aws: Aws, monkeypatch: pytest.MonkeyPa
         bodies: list[str] = []
         await until(queued, what="three messages for each of two reminders")
         events: list[ReminderDue] = [reminders.decode(delivery(body)) for body in bodies]
-        assert reminders.handle_batch is not None
-        assert await reminders.handle_batch(events) == [None] * 6
+        assert await reminders.do.handle(events) == [None] * 6
 
         pushed, hooked = await table.load(due("push", at).key), await table.load(due("hook", at).key)
         tomorrow = await table.load(due("push", at + timedelta(days=1)).key)
@@ -105,7 +103,8 @@ async def test_the_workers_are_two_and_gather_what_one_request_to_expo_may_hold(
 ) -> None:
     async with opened(aws, ExpoServer(), monkeypatch) as (_, _, ticks, reminders):
         assert APP.queues == (ticks.queue, reminders.queue)
-        assert reminders.batch.count == RECIPIENTS
+        assert isinstance(reminders.do, Together)
+        assert reminders.do.count == RECIPIENTS
 
 
 def test_a_lease_outlives_the_handler_that_holds_it() -> None:

@@ -13,7 +13,7 @@ import pytest
 from shared.clients import Clients
 from shared.outcome import Later
 from shared.settings import SettingsError
-from shared.worker import Worker
+from shared.worker import Each, Worker
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.waiting import until
@@ -73,11 +73,11 @@ async def test_from_a_file_in_the_bucket_to_the_browser_and_back(
     where: Any = {"TableName": aws.names["SESSIONS_TABLE_NAME"], "Key": {"sessionId": {"S": session_id}}}
 
     async with opened(aws, gateway, monkeypatch) as worker:
-        assert worker.handle is not None
-        assert worker.timeout < LEASE, "who outlives its lease must be dead, not slow"
+        assert isinstance(worker.do, Each)
+        assert worker.limits.timeout < LEASE, "who outlives its lease must be dead, not slow"
         aws.s3.put_object(Bucket=aws.names["UPLOAD_BUCKET_NAME"], Key=key, Body=b"content")
         uploaded = await decoded(aws, worker, about(session_id))
-        copies = await asyncio.gather(*(worker.handle(uploaded) for _ in range(5)), return_exceptions=True)
+        copies = await asyncio.gather(*(worker.do.handle(uploaded) for _ in range(5)), return_exceptions=True)
         assert all(copy is None or isinstance(copy, Later) for copy in copies)
 
         found = aws.dynamodb.get_item(**where)["Item"]
@@ -88,8 +88,8 @@ async def test_from_a_file_in_the_bucket_to_the_browser_and_back(
         assert (json.loads(message)["key"], json.loads(message)["etag"]) == (key, found["etag"]["S"])
 
         aws.s3.delete_object(Bucket=aws.names["UPLOAD_BUCKET_NAME"], Key=key)
-        await worker.handle(await decoded(aws, worker, about(session_id)))
-        await worker.handle(uploaded)  # late, and once more: the file is gone
+        await worker.do.handle(await decoded(aws, worker, about(session_id)))
+        await worker.do.handle(uploaded)  # late, and once more: the file is gone
 
         found = aws.dynamodb.get_item(**where)["Item"]
         assert found["status"] == {"S": "AWAITING_SCAN"}

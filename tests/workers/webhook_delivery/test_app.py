@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.clients import Clients
-from shared.settings import SettingsError, read
+from shared.settings import SettingsError, read_settings
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.lambda_events import FakeContext
@@ -31,7 +31,7 @@ NAMES = {"WEBHOOKS_TABLE_NAME": "fleet-webhooks-dev", "EVENT_BUS_NAME": "fleet-e
 
 
 def settings(**environment: str) -> WebhookSettings:
-    return read(WebhookSettings, NAMES | environment)
+    return read_settings(WebhookSettings, NAMES | environment)
 
 
 def test_the_defaults_are_the_specification_s_and_the_safe_ones() -> None:
@@ -111,15 +111,15 @@ async def test_an_event_becomes_a_signed_post_and_a_failure_a_second_one(aws: Aw
 
 
 async def handle(worker: Any, body: str) -> None:
-    await worker.handle(worker.decode(delivery(body, queue=worker.queue)))
+    await worker.do.handle(worker.decode(delivery(body, queue=worker.queue)))
 
 
 async def test_the_app_reads_both_queues_with_room_for_slow_endpoints(environment: dict[str, str]) -> None:
     async with Clients(environment) as clients, open_workers(environment, clients) as workers:
         assert tuple(worker.queue for worker in workers) == APP.queues
         assert {worker.name for worker in workers} == {APP.name}
-        assert [worker.timeout for worker in workers] == [HANDLER_SECONDS, HANDLER_SECONDS]
-        assert workers[1].concurrency == SLOTS
+        assert [worker.limits.timeout for worker in workers] == [HANDLER_SECONDS, HANDLER_SECONDS]
+        assert workers[1].limits.concurrency == SLOTS
 
 
 def test_the_lambda_door_takes_nothing_but_sqs_events() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from shared.message.envelope import Image
+from shared import Image
 from workers.audit_archive.redaction.personal import Names, looks, names_within, pairs
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")

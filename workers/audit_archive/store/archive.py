@@ -43,7 +43,7 @@ from typing import TypeVar, assert_never
 
 import structlog
 
-from shared.outcome import Contended, Later
+from shared import Contended, Later
 from workers.audit_archive.rules import Row, marker, object_key
 from workers.audit_archive.store.bucket import Bucket
 from workers.audit_archive.store.claims import Claim, Claims

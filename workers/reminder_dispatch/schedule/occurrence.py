@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
-from shared.message.envelope import Wire
+from shared import Wire
 from workers.reminder_dispatch.keys import Key, due_text, index_keys, key_of
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Series, read_zone
 from workers.reminder_dispatch.schedule.rule_text import BadRule

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import virtual
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.container.intake import Pace
+from shared.consumer import Pace
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
@@ -78,7 +78,7 @@ def delete_times(dice: float, *, visibility: float, extends: bool) -> list[float
     """When a delete was tried, in seconds after the first try, while every delete is throttled."""
 
     async def story() -> list[float]:
-        rig = Rig(at_once, pace=Pace(visibility=int(visibility)), deletes_dice=lambda: dice)
+        rig = Rig(at_once, pace=Pace(visibility=int(visibility)), dice=lambda: dice)
         rig.queue.put("a")
         times: list[float] = []
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from shared.container.leases import Leases
 from shared.message.delivery import Delivery
+from shared.settlement.leases import Leases
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
 from shared.telemetry import metrics, tracing

@@ -51,9 +51,10 @@ class Leases:
         self._leases: dict[Delivery, _Lease] = {}
         self._changed = asyncio.Event()
 
-    def take(self, delivery: Delivery) -> None:
-        """Begin to keep the lease of a message that was just received."""
-        self._leases[delivery] = _Lease(delivery, ends=delivery.received_at + self._visibility)
+    def take(self, delivery: Delivery, *, until: float | None = None) -> None:
+        """Begin to keep the lease of a message that was just received; it ends at `until`, where a door knows that."""
+        ends = until if until is not None else delivery.received_at + self._visibility
+        self._leases[delivery] = _Lease(delivery, ends=ends)
         self._changed.set()
 
     def assign(self, delivery: Delivery, task: asyncio.Task[object]) -> None:
@@ -80,11 +81,23 @@ class Leases:
         """Stop keeping this lease: the message is settled, or given back."""
         self._leases.pop(delivery, None)
 
-    async def give_back(self, deliveries: Sequence[Delivery], *, seconds: float) -> None:
-        """Stop keeping these leases and let the messages be seen again in `seconds`."""
+    async def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Stop keeping this lease and let the message be seen again in `seconds`. Raises where the call fails."""
+        await self._release([delivery], seconds=seconds)
+
+    async def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Stop keeping these leases and let the messages be seen again at once. Where that fails they come back by
+        themselves, when their visibility timeout ends.
+        """
+        try:
+            await self._release(deliveries, seconds=0)
+        except Exception as error:
+            log.warning("give_back_failed", queue=self._queue.name, error_type=type(error).__name__)
+
+    async def _release(self, deliveries: Sequence[Delivery], *, seconds: float) -> None:
         ours = [each for each in deliveries if self._leases.pop(each, None) is not None]
         refused = await self._queue.extend(ours, seconds=seconds) if ours else []
-        if refused:  # they come back by themselves when their visibility timeout ends
+        if refused:
             codes = sorted({each.code for each in refused})
             log.warning("give_back_refused", queue=self._queue.name, count=len(refused), codes=codes)
 

@@ -1,0 +1,118 @@
+"""A worker joined with its queue: the one place where that is done, for both doors and for every test."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.clients import Clients
+from shared.message.pointer import Payloads
+from shared.road.endings import Endings
+from shared.road.handling import Handling
+from shared.road.ledger import Ledger
+from shared.road.pipeline import Pipeline
+from shared.road.ports import Ports
+from shared.settings import RuntimeSettings
+from shared.settlement.deletes import Deletes
+from shared.settlement.leases import Leases
+from shared.sqs.queue import Queue
+from shared.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How one queue is polled and left. All times in seconds. A poll that has no answer `answer` seconds after its `wait`
+    is given up: a dead connection may stay silent for ever. `concurrency` None leaves the worker its own.
+    """
+
+    wait: int = 20
+    answer: float = 10.0
+    visibility: int = 60
+    drain: float = 25.0
+    concurrency: int | None = None
+
+    @classmethod
+    def of(cls, settings: RuntimeSettings) -> Pace:
+        """What the environment asks for."""
+        return cls(
+            wait=settings.poll_wait_seconds,
+            visibility=settings.visibility_seconds,
+            drain=settings.drain_seconds,
+            concurrency=settings.concurrency,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """`monotonic` is the clock of leases and `wall` that of the ledger, in seconds; `dice` is uniform in [0, 1)."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    dice: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What AWS is to one worker: its queue, the ledger of its keys, and the bodies in S3 (None: it has none).
+
+    `resource_name` is the queue's own name, with which the ARN of a Lambda event source ends.
+    """
+
+    queue: Queue
+    ledger: Ledger | None = None
+    payloads: Payloads | None = None
+    resource_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A worker that can consume its queue, through either door."""
+
+    worker: Worker[Any]
+    queue: Queue
+    resource_name: str
+    pipeline: Pipeline
+    leases: Leases
+    deletes: Deletes
+    pace: Pace
+    clocks: Clocks
+
+
+async def open_stores(worker: Worker[Any], clients: Clients) -> Stores:
+    """Open what AWS is to this worker. Raises SettingsError."""
+    queue = await clients.queue_for(worker)
+    return Stores(queue, await clients.ledger_for(worker), await clients.payloads(), queue.resource_name)
+
+
+def lay_road(worker: Worker[Any], ports: Ports) -> Pipeline:
+    """One worker's road, before it is joined with a queue. Raises ValueError where the worker needs a ledger."""
+    return Pipeline(Handling(worker, ports), Endings(worker, ports))
+
+
+def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Clocks = Clocks()) -> Consumer:
+    """Pure wiring: opens nothing and starts nothing."""
+    if pace.concurrency is not None:
+        worker = replace(worker, limits=replace(worker.limits, concurrency=pace.concurrency))
+    queue = stores.queue
+    leases = Leases(queue, visibility=pace.visibility, longest=worker.limits.longest_lease, clock=clocks.monotonic)
+    ports = Ports(
+        hide=leases.hide,
+        bury=queue.bury,
+        ledger=stores.ledger,
+        payloads=stores.payloads,
+        dice=clocks.dice,
+        now=clocks.wall,
+    )
+    return Consumer(
+        worker=worker,
+        queue=queue,
+        resource_name=stores.resource_name,
+        pipeline=lay_road(worker, ports),
+        leases=leases,
+        deletes=Deletes(queue, leases, dice=clocks.dice),
+        pace=pace,
+        clocks=clocks,
+    )

@@ -1,0 +1,64 @@
+"""How a message is settled: hidden for a while, buried with its reason, or done, which a replay may wait to hear."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from shared.message.dead_letter import Letter, letter, replayed
+from shared.message.delivery import Delivery
+from shared.outcome import Dead
+from shared.road.once import KEPT_SECONDS
+from shared.road.ports import Ports
+from shared.telemetry import tracing
+from shared.worker import Worker
+
+log = structlog.get_logger()
+
+
+class Endings:
+    """The settlements of one worker's messages; each raises where it failed, and the pipeline says what follows."""
+
+    def __init__(self, worker: Worker[Any], ports: Ports) -> None:
+        self._worker = worker
+        self._ports = ports
+
+    async def tell_replay(self, delivery: Delivery) -> None:
+        """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
+        if self._ports.ledger is not None and (mark := replayed(delivery.attributes)):
+            async with asyncio.timeout(self._worker.limits.timeout):
+                await self._ports.ledger.note(mark, now=self._ports.now(), keep=KEPT_SECONDS)
+
+    def patience(self, delivery: Delivery, after: float | None) -> float:
+        """Seconds to hide a message: `after` where its handler said so, else the worker's backoff."""
+        if after is not None:
+            return after
+        return self._worker.backoff.delay(delivery.attempt, dice=self._ports.dice())
+
+    async def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Keep a message from view."""
+        with tracing.settling(delivery.queue, how="hide"):
+            await self._ports.hide(delivery, seconds)
+
+    async def bury(self, delivery: Delivery, failure: Dead) -> None:
+        """Send a message to the dead-letter queue, with its reason; returns when it has arrived there."""
+        with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
+            await self._ports.bury(await self._letter(delivery, failure))
+
+    async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
+        """With its whole reason: where the message leaves no room for that, its body makes some, if it may go to S3."""
+        now = datetime.fromtimestamp(self._ports.now(), UTC)
+        trace, key = tracing.trace_id(), self._worker.key_of(delivery)
+        write = partial(letter, delivery, failure, worker=self._worker.name, now=now, trace_id=trace, key=key)
+        dead = write()
+        if dead.shortened and self._ports.payloads is not None:
+            try:
+                async with asyncio.timeout(self._worker.limits.timeout):
+                    return write(stored=await self._ports.payloads.check_in(delivery.body, delivery.attributes))
+            except Exception as error:  # a letter with a short reason is better than none
+                log.warning("payload_not_stored", queue=delivery.queue, error_type=type(error).__name__)
+        return dead

@@ -1,0 +1,28 @@
+"""What the road needs of the world, joined by shared.consumer: one frozen value."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.message.dead_letter import Letter
+from shared.message.delivery import Delivery
+from shared.message.pointer import Payloads
+from shared.road.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
+    bodies that are larger than a queue takes, None where that is off; `dice` is uniform in [0, 1); `now` is the wall
+    clock in epoch seconds.
+    """
+
+    hide: Callable[[Delivery, float], Awaitable[None]]
+    bury: Callable[[Letter], Awaitable[None]]
+    ledger: Ledger | None = None
+    payloads: Payloads | None = None
+    dice: Callable[[], float] = random.random
+    now: Callable[[], float] = time.time
