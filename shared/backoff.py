@@ -10,11 +10,15 @@ LONGEST_VISIBILITY_TIMEOUT = 43_200.0
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential growth from `base` by `factor` up to `cap`, all in seconds."""
+    """Exponential growth from `base` by `factor` up to `cap`, all in seconds.
 
-    base: float = 4.0
-    factor: float = 2.0
-    cap: float = 900.0
+    The default's five runs span up to two hours (2, 30, 450, 6,750 seconds between them): an hour of trouble that no
+    breaker sees ends before the last one.
+    """
+
+    base: float = 2.0
+    factor: float = 15.0
+    cap: float = 7_200.0
 
     def delay(self, attempt: int, *, dice: float) -> float:
         """Seconds to hide the message after its `attempt`-th failure (1-based); `dice` is uniform in [0, 1).

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.outcome import code_of, is_outage
+from shared.road.breakers import Breakers
 from shared.road.ledger import DynamoDbLedger, Ledger
 from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue
@@ -24,7 +26,7 @@ class Clients:
     wait behind open long polls, for up to twenty seconds.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, pool: int = 100) -> None:
+    def __init__(self, environment: Mapping[str, str], *, pool: int = 100, breakers: Breakers | None = None) -> None:
         self._environment = environment
         self._pool = pool
         self._stack = AsyncExitStack()
@@ -33,6 +35,7 @@ class Clients:
         self._session: Any = None
         self._hot: dict[int, Any] = {}
         self._payloads: S3Payloads | None = None
+        self.breakers = breakers or Breakers()
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,11 +124,14 @@ class Clients:
         from botocore.exceptions import NoRegionError
 
         try:
-            return await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
+            client = await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
         except NoRegionError as error:
             raise SettingsError(
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
+        if service != "sqs":  # a queue that does not answer is the poller's own matter
+            watch(client, service, self.breakers)
+        return client
 
     def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3
@@ -135,13 +141,43 @@ class Clients:
             self._session = aioboto3.Session()
         config = AioConfig(
             max_pool_connections=self._pool,
-            connect_timeout=5,
-            read_timeout=40,  # twice the longest poll
+            connect_timeout=5 if service == "sqs" else 2,
+            # Twice the longest poll; elsewhere four tries of a service that is silent end inside a handler's time.
+            read_timeout=40 if service == "sqs" else 5,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             user_agent_extra="sqs-worker-fleet",
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)
+
+
+def watch(client: Any, service: str, breakers: Breakers) -> None:
+    """Tell the breakers what comes of each call of a client, after its own retries."""
+
+    def answered(*, parsed: dict[str, Any], http_response: Any, **_more: Any) -> None:
+        if http_response.status_code < 300:
+            breakers.succeeded(service)
+            return
+        error = AnsweredError(parsed)
+        if is_outage(error):
+            breakers.failed(service, code=code_of(error))
+        else:
+            breakers.succeeded(service)  # it is there, and says what was wrong with the question
+
+    def unanswered(*, exception: Exception, **_more: Any) -> None:
+        if is_outage(exception):
+            breakers.failed(service, code=code_of(exception))
+
+    client.meta.events.register("after-call", answered)
+    client.meta.events.register("after-call-error", unanswered)
+
+
+class AnsweredError(Exception):
+    """An error answer as botocore has parsed it, before it makes an exception of it."""
+
+    def __init__(self, parsed: dict[str, Any]) -> None:
+        super().__init__()
+        self.response = parsed
 
 
 def variable(queue: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.clients import Clients
 from shared.message.pointer import Payloads
+from shared.road.attempts import Attempts
+from shared.road.breakers import Breakers
 from shared.road.endings import Endings
-from shared.road.handling import Handling
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports
@@ -26,6 +27,7 @@ from shared.worker import Worker
 class Pace:
     """How one queue is polled and left. All times in seconds. A poll that has no answer `answer` seconds after its `wait`
     is given up: a dead connection may stay silent for ever. `concurrency` None leaves the worker its own.
+    `fails_fast`: a first poll that fails ends the process, which otherwise waits for its queue.
     """
 
     wait: int = 20
@@ -33,6 +35,7 @@ class Pace:
     visibility: int = 60
     drain: float = 25.0
     concurrency: int | None = None
+    fails_fast: bool = False
 
     @classmethod
     def of(cls, settings: RuntimeSettings) -> Pace:
@@ -42,6 +45,7 @@ class Pace:
             visibility=settings.visibility_seconds,
             drain=settings.drain_seconds,
             concurrency=settings.concurrency,
+            fails_fast=settings.startup == "fail",
         )
 
 
@@ -56,7 +60,8 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What AWS is to one worker: its queue, the ledger of its keys, and the bodies in S3 (None: it has none).
+    """What AWS is to one worker: its queue, the ledger of its keys, and the bodies in S3 (None: it has none), and
+    whether what its process depends on is there.
 
     `resource_name` is the queue's own name, with which the ARN of a Lambda event source ends.
     """
@@ -64,6 +69,7 @@ class Stores:
     queue: Queue
     ledger: Ledger | None = None
     payloads: Payloads | None = None
+    breakers: Breakers = field(default_factory=Breakers)
     resource_name: str = ""
 
 
@@ -77,6 +83,7 @@ class Consumer:
     pipeline: Pipeline
     leases: Leases
     deletes: Deletes
+    breakers: Breakers
     pace: Pace
     clocks: Clocks
 
@@ -84,12 +91,14 @@ class Consumer:
 async def open_stores(worker: Worker[Any], clients: Clients) -> Stores:
     """Open what AWS is to this worker. Raises SettingsError."""
     queue = await clients.queue_for(worker)
-    return Stores(queue, await clients.ledger_for(worker), await clients.payloads(), queue.resource_name)
+    return Stores(
+        queue, await clients.ledger_for(worker), await clients.payloads(), clients.breakers, queue.resource_name
+    )
 
 
 def lay_road(worker: Worker[Any], ports: Ports) -> Pipeline:
     """One worker's road, before it is joined with a queue. Raises ValueError where the worker needs a ledger."""
-    return Pipeline(Handling(worker, ports), Endings(worker, ports))
+    return Pipeline(Attempts(worker, ports), Endings(worker, ports))
 
 
 def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Clocks = Clocks()) -> Consumer:
@@ -97,12 +106,19 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
     if pace.concurrency is not None:
         worker = replace(worker, limits=replace(worker.limits, concurrency=pace.concurrency))
     queue = stores.queue
-    leases = Leases(queue, visibility=pace.visibility, longest=worker.limits.longest_lease, clock=clocks.monotonic)
+    leases = Leases(
+        queue,
+        visibility=pace.visibility,
+        longest=worker.limits.longest_lease,
+        clock=clocks.monotonic,
+        dice=clocks.dice,
+    )
     ports = Ports(
         hide=leases.hide,
         bury=queue.bury,
         ledger=stores.ledger,
         payloads=stores.payloads,
+        breakers=stores.breakers,
         dice=clocks.dice,
         now=clocks.wall,
     )
@@ -113,6 +129,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
         pipeline=lay_road(worker, ports),
         leases=leases,
         deletes=Deletes(queue, leases, dice=clocks.dice),
+        breakers=stores.breakers,
         pace=pace,
         clocks=clocks,
     )

@@ -1,8 +1,11 @@
-"""How one message's way may end, and the two objections a handler may raise."""
+"""How one message's way may end, the two objections a handler may raise, and what an error is called."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from shared.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +15,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The message stays hidden for `after` seconds; None asks for exponential backoff by receive count."""
+    """The message stays hidden for `after` seconds; None asks for `backoff` (the worker's own, where that is None) after the
+    `run`-th run. `counts`: whether this was one of the runs after which a message is buried.
+    """
 
     why: str
     after: float | None = None
+    counts: bool = True
+    run: int = 1
+    backoff: Backoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,14 @@ class Dead:
     stack: tuple[str, ...] = ()
 
 
-Outcome = Done | Retry | Dead
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """A dependency is down, or refuses all of us: the message is not at fault, and this run does not count."""
+
+    why: str
+
+
+Outcome = Done | Retry | Dead | Stalled
 
 
 class Later(Exception):
@@ -58,3 +73,72 @@ class Reject(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+def code_of(error: BaseException) -> str:
+    """What an error is called in logs and metrics: AWS's code (`AccessDenied`, `ExpiredToken`) where it has one, else its
+    class. Known by its shape (botocore's ClientError): this file imports no AWS. Never the text, which may quote a payload.
+    """
+    response = getattr(error, "response", None)
+    fault = response.get("Error") if isinstance(response, dict) else None
+    code = fault.get("Code") if isinstance(fault, dict) else None
+    named = isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,100}", code)
+    return str(code).rpartition(".")[2] if named else type(error).__name__
+
+
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "TransactionInProgressException",
+        "EC2ThrottledException",
+    }
+)
+FORBIDDEN = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "NotAuthorized",
+        "AuthFailure",
+        "OptInRequired",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "IncompleteSignature",
+        "KMSAccessDeniedException",
+        "KMS.DisabledException",
+        "NoSuchBucket",
+        "QueueDoesNotExist",
+    }
+)
+"""Codes that speak of our permissions and configuration, whatever was asked: a dead letter cannot mend them."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error of an AWS call says nothing about what was asked: no answer, a fault of theirs, a throttle, or what we
+    are not allowed or configured to do. Known by its shape, as `code_of`.
+    """
+    response = getattr(error, "response", None)
+    if isinstance(response, dict) and isinstance(response.get("Error"), dict):
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or status == 429 or code_of(error) in THROTTLED | FORBIDDEN
+    module = type(error).__module__
+    return module == "botocore.exceptions" and type(error).__name__ not in {"ParamValidationError", "ClientError"}

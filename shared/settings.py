@@ -27,6 +27,7 @@ class RuntimeSettings(Settings):
     poll_wait_seconds: int = Field(default=20, ge=0, le=20)
     visibility_seconds: int = Field(default=60, ge=5, le=43_200)
     drain_seconds: float = Field(default=25.0, ge=1, le=3600)
+    startup: Literal["wait", "fail"] = "wait"
     watchdog_seconds: float = Field(default=60.0, ge=1, le=3600)
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8080, ge=0, le=65535)

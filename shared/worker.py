@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -14,7 +14,7 @@ Event = TypeVar("Event")
 BatchResult = Sequence[Exception | None]
 """One entry for each event, in order: None is done, an exception is judged as if a handler had raised it."""
 
-TAKEN = frozenset({"audit", "control", "replay"})
+TAKEN = frozenset({"audit", "control", "replay", "runs"})
 """First parts of keys in the ledger's table that are no workers'."""
 
 
@@ -101,8 +101,11 @@ class Limits:
     - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
       the message comes back, with all that are in one batch with it. Container only; the first visibility timeout is
       never shortened by it.
-    - `max_attempts`: receipts after which a passing error is buried with its reason; equal to the queue's
-      maxReceiveCount, so that SQS itself never has to move a message without one.
+    - `max_attempts`: runs after which a passing error is buried with its reason. They are counted in the ledger; without
+      one, receipts stand for runs.
+    - `max_receives`: the queue's maxReceiveCount, after which SQS itself moves a message, without a reason. It is the last
+      net only, far above `max_attempts`: a deploy, an outage and another's claim cost receipts and not runs. What fails at
+      this receipt is buried with its reason.
     """
 
     timeout: float = 30.0
@@ -110,6 +113,7 @@ class Limits:
     rate: float | None = None
     longest_lease: float = LONGEST_VISIBILITY_TIMEOUT
     max_attempts: int = 5
+    max_receives: int = 100
 
     def __post_init__(self) -> None:
         _check("Limits.timeout", self.timeout, "above 0 seconds", holds=self.timeout > 0)
@@ -122,7 +126,8 @@ class Limits:
         _check("Limits.rate", self.rate, "above 0, or None for no limit", holds=self.rate is None or self.rate > 0)
         within = 0 < self.longest_lease <= LONGEST_VISIBILITY_TIMEOUT
         _check("Limits.longest_lease", self.longest_lease, "above 0 and at most twelve hours (43200)", holds=within)
-        _check("Limits.max_attempts", self.max_attempts, "1 or more, as maxReceiveCount", holds=self.max_attempts >= 1)
+        _check("Limits.max_attempts", self.max_attempts, "1 or more", holds=self.max_attempts >= 1)
+        _check("Limits.max_receives", self.max_receives, "1 or more, as maxReceiveCount", holds=self.max_receives >= 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +139,7 @@ class Worker(Generic[Event]):
       `decode_errors` "passing" it is judged as if the handler had raised it: for a decoder whose next release may read
       what this one cannot.
     - `do`: Each message by itself, or many Together; `limits`: how much at once, and for how long; `backoff`: how long
-      what failed for a passing reason stays hidden.
+      what failed for a passing reason stays hidden; `backoffs`: the same for classes of errors, the first that fits.
     """
 
     name: str
@@ -143,6 +148,7 @@ class Worker(Generic[Event]):
     do: Each[Event] | Together[Event]
     limits: Limits = field(default_factory=Limits)
     backoff: Backoff = field(default_factory=Backoff)
+    backoffs: Mapping[type[BaseException], Backoff] = field(default_factory=dict)
     decode_errors: Literal["permanent", "passing"] = "permanent"
 
     def __post_init__(self) -> None:

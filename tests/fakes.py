@@ -104,16 +104,22 @@ class FakeQueue:
         return refused
 
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
-        assert deliveries, "SQS answers an empty batch with an error"
-        self.calls.append(("extend", len(deliveries)))
+        return self._change("extend", dict.fromkeys(deliveries, seconds))
+
+    async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+        return self._change("release", seconds)
+
+    def _change(self, call: str, seconds: Mapping[Delivery, float]) -> list[Refused]:
+        assert seconds, "SQS answers an empty batch with an error"
+        self.calls.append((call, len(seconds)))
         self.fail_extend()
         refused = []
-        for each in deliveries:
-            code = self.refuse("extend", each) or self._staleness(each)
+        for each, patience in seconds.items():
+            code = self.refuse(call, each) or self._staleness(each)
             if code:
                 refused.append(Refused(each, code, lost=code == "ReceiptHandleIsInvalid"))
             else:
-                self._stored(each).hidden_until = self._clock() + seconds
+                self._stored(each).hidden_until = self._clock() + patience
         self._arrived.set()
         return refused
 

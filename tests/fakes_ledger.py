@@ -21,6 +21,7 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.counts: dict[str, int] = {}
 
     async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim:
         row = self.rows.get(key)
@@ -46,3 +47,7 @@ class FakeLedger:
 
     async def note(self, key: str, *, now: float, keep: float) -> None:
         self.rows[key] = Row("", claimed_until=now, done_until=now + keep)
+
+    async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
+        self.counts[key] = self.counts.get(key, 0) + by
+        return self.counts[key]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sys
 
 import click
 
@@ -18,6 +18,7 @@ from workers import roster
 def run(worker: str) -> None:
     """Run WORKER: poll its queues until SIGTERM or SIGINT, then drain and end with 0.
 
-    Everything is read from the environment; a missing variable ends it at once with 2 and its name.
+    What does not end within DRAIN_SECONDS and one more is ended, and the exit code is 70. Everything is read from the
+    environment; a missing variable ends it at once with 2 and its name.
     """
-    asyncio.run(process.run(roster.app(worker), os.environ))
+    sys.exit(process.main(roster.app(worker), os.environ))

@@ -18,6 +18,7 @@ class Gather:
         self._filling = Filling(limits)
         self._seconds = limits.seconds
         self._start = start
+        self._hurries = False
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, delivery: Delivery) -> None:
@@ -25,7 +26,12 @@ class Gather:
         if self._filling.add(delivery):
             self._go()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._go)
+            self._timer = asyncio.get_running_loop().call_later(0 if self._hurries else self._seconds, self._go)
+
+    def hurry(self) -> None:
+        """From now on nothing waits for company: what is here is started, and what still comes at once."""
+        self._hurries = True
+        self._go()
 
     def take_all(self) -> list[Delivery]:
         """Take out what was not started; the drain gives it back."""

@@ -14,34 +14,48 @@ if TYPE_CHECKING:
 
 
 class Polls(Protocol):
-    """What health needs to know of a poller."""
+    """What health needs to know of a poller; moments on the monotonic clock."""
 
     @property
     def queue_name(self) -> str: ...
     @property
+    def active_at(self) -> float: ...
+    @property
     def polled_at(self) -> float: ...
+    @property
+    def is_failing(self) -> bool: ...
     @property
     def has_polled(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`faults` names each queue in trouble and why; empty means well."""
+    """`faults` names each queue or dependency in trouble and why; empty means well."""
 
     faults: tuple[str, ...]
 
 
 def alive(pollers: Sequence[Polls], *, now: float, after: float) -> Report:
-    """A queue of which no poll has been answered for more than `after` seconds is stuck, whatever the reason."""
-    stuck = [each for each in pollers if now - each.polled_at > after]
-    return Report(tuple(f"{each.queue_name}: no answered poll for {now - each.polled_at:.0f} s" for each in stuck))
+    """A queue of which no poll has come to any end for more than `after` seconds is stuck: only a restart can help. Polls
+    that fail are another matter, which a restart would not mend.
+    """
+    stuck = [each for each in pollers if now - each.active_at > after]
+    return Report(tuple(f"{each.queue_name}: no poll has ended for {now - each.active_at:.0f} s" for each in stuck))
 
 
-def ready(pollers: Sequence[Polls], *, draining: bool) -> Report:
-    """Ready once every queue has been polled, and until the drain begins."""
+def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequence[str] = ()) -> Report:
+    """Ready once every queue has been polled, while polls are answered and nothing that is needed is `down`, until the
+    drain begins.
+    """
     if draining:
         return Report(("draining",))
-    return Report(tuple(f"{each.queue_name}: not polled yet" for each in pollers if not each.has_polled))
+    unpolled = [f"{each.queue_name}: not polled yet" for each in pollers if not each.has_polled]
+    failing = [
+        f"{each.queue_name}: polls fail, the last answer is {now - each.polled_at:.0f} s old"
+        for each in pollers
+        if each.has_polled and each.is_failing
+    ]
+    return Report((*unpolled, *failing, *(f"{each}: does not answer" for each in down)))
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import structlog
 from shared.consumer import Consumer
 from shared.container.limits import Slots, Throttle
 from shared.message.delivery import Delivery
+from shared.outcome import code_of
 from shared.sqs.batches import BATCH
 
 log = structlog.get_logger()
@@ -22,8 +23,18 @@ LONGEST_PAUSE = 10.0
 """Seconds between polls when polling fails; it recovers within this time once the fault ends."""
 THIN_PAUSE = 0.05
 """Seconds of rest after a receive that was not full: a trickle is then received a few at a time, at half the calls."""
+MOST_EARLY = 3
+"""Empty answers in a row, long before their wait was over, that are taken as they are; further ones are failures."""
+LOOKS_EVERY = 0.25
+"""Seconds between two looks whether a dependency that is down has come back."""
+CUT = 1.0
+"""Seconds before the end of the drain at which what still runs is cut, so that it can be given back."""
 LONGEST_LINGER = 0.25
 """Seconds for which a poll waits for more free slots, so that it may bring ten messages instead of one."""
+
+
+class EmptyTooEarly(Exception):
+    """The queue answers long polls at once, without a message."""
 
 
 class Intake:
@@ -43,6 +54,7 @@ class Intake:
     ) -> None:
         self._queue = consumer.queue
         self._leases = consumer.leases
+        self._breakers = consumer.breakers
         self._pace = consumer.pace
         self._clock = consumer.clocks.monotonic
         self._dice = consumer.clocks.dice
@@ -51,17 +63,29 @@ class Intake:
         self._admit = admit
         self._appetite = 1
         self._failures = 0
+        self._early = 0
+        self._wait = 0
         self._stopping = False
         self._asking: set[asyncio.Task[None]] = set()
-        self._polled_at = self._clock()
+        self._polled_at = self._active_at = self._clock()
         self._without_room = 0
         self.linger = 0.0
         self.has_polled = False
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the last poll failed."""
+        return self._failures > 0
+
+    @property
     def polled_at(self) -> float:
         """The clock at the last answer; now, while there is no room to ask (busy, paused) and while it ends."""
         return self._clock() if self._without_room or self._stopping else self._polled_at
+
+    @property
+    def active_at(self) -> float:
+        """The same of the last poll that came to any end: a loop that asks in vain is not stuck."""
+        return self._clock() if self._without_room or self._stopping else self._active_at
 
     async def run(self, stop: asyncio.Event) -> float:
         """Poll until told to stop, then end the open polls; by when the drain must be over."""
@@ -76,7 +100,7 @@ class Intake:
                     polls.discard(poll)
                     poll.result()
             deadline = self._clock() + self._pace.drain
-            await self._end(polls)
+            await self._end(polls, deadline=deadline)
         finally:
             stopped.cancel()
         return deadline
@@ -88,20 +112,34 @@ class Intake:
             deliveries = await self._asked(limit)
         except Exception as error:
             self._slots.give(limit)
-            await self._pause(error, waited=self._clock() - asked_at)
+            if not self._stopping:
+                await self._pause(error, waited=self._clock() - asked_at)
             return
         self._slots.give(limit - len(deliveries))
-        self._failures = 0
-        self._polled_at, self.has_polled = self._clock(), True
+        if self._is_too_early(deliveries, asked_at):
+            await self._pause(EmptyTooEarly(), waited=0.0)
+            return
+        self._answered()
         for each in deliveries:
             self._leases.take(each)
-        if self._stopping:
-            self._slots.give(len(deliveries))
-            await self._leases.give_back(deliveries)
-            return
         self._throttle.spend(len(deliveries))
         self._admit(deliveries)
-        await self._learn(asked=limit, got=len(deliveries))
+        if not self._stopping:
+            await self._learn(asked=limit, got=len(deliveries))
+
+    def _is_too_early(self, deliveries: Sequence[Delivery], asked_at: float) -> bool:
+        """An empty answer long before its wait is over, time and again: something answers in place of the queue."""
+        waited = self._clock() - asked_at
+        is_early = not deliveries and self._wait > 0 and waited < self._wait / 2 and not self._stopping
+        self._early = self._early + 1 if is_early else 0
+        return self._early >= MOST_EARLY
+
+    def _answered(self) -> None:
+        if self._failures:
+            log.info("polls_answered_again", queue=self._queue.name, after=self._failures)
+        self._failures = 0
+        self._polled_at, self.has_polled = self._clock(), True
+        self._active_at = self._polled_at
 
     async def _asked(self, limit: int) -> list[Delivery]:
         task = asyncio.current_task()
@@ -109,7 +147,7 @@ class Intake:
         self._asking.add(task)
         try:
             # The first answer makes the container ready, and the first after a failure shows that it is over: at once.
-            wait = self._pace.wait if self.has_polled and not self._failures else 0
+            self._wait = wait = self._pace.wait if self.has_polled and not self._failures else 0
             async with asyncio.timeout(wait + self._pace.answer):
                 return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
         finally:
@@ -128,6 +166,11 @@ class Intake:
         while True:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()
+            if self._breakers.open:  # one message in hand is the probe; the others are better off in the queue
+                if self._slots.taken:
+                    await asyncio.sleep(LOOKS_EVERY)
+                    continue
+                allowed = 1.0
             if free < BATCH and self.linger:
                 await asyncio.sleep(min(self.linger, LONGEST_LINGER))
             if limit := self._slots.reserve(int(min(BATCH, allowed))):
@@ -148,21 +191,25 @@ class Intake:
         """
         self._appetite = 1
         self._failures += 1
+        self._active_at = self._clock()
         longest = max(FIRST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
         seconds = longest * (0.5 + self._dice() / 2)
-        log.warning("poll_failed", queue=self._queue.name, error_type=type(error).__name__, pause_s=round(seconds, 2))
+        tell = log.warning if self._failures == 1 else log.debug  # one warning for a fault that lasts
+        tell("poll_failed", queue=self._queue.name, error_type=code_of(error), pause_s=round(seconds, 2))
+        if self._pace.fails_fast and not self.has_polled:
+            raise error
         await asyncio.sleep(seconds)
 
-    async def _end(self, polls: set[asyncio.Task[None]]) -> None:
-        """Polls that were open when the stop came: cut, they would hide their messages for a whole visibility timeout,
-        so they are awaited within half of the drain budget, and what they bring is given back.
+    async def _end(self, polls: set[asyncio.Task[None]], *, deadline: float) -> None:
+        """Polls that were open when the stop came: cut, they would hide their messages for a whole visibility timeout. What
+        they bring is kept, for what is given back while another poll is open would only come back through that.
         """
         self._stopping = True
         idle = polls - self._asking
         for poll in idle:
             poll.cancel()
         if asking := polls - idle:
-            await asyncio.wait(asking, timeout=min(self._pace.wait + 1.0, self._pace.drain / 2))
+            await asyncio.wait(asking, timeout=max(0.0, deadline - CUT - self._clock()))
         for poll in asking:
             poll.cancel()
         if polls:

@@ -20,6 +20,11 @@ class Slots:
         """Places that can be reserved now."""
         return max(0, self._count - self._taken)
 
+    @property
+    def taken(self) -> int:
+        """Places that are in use."""
+        return self._taken
+
     async def some_free(self) -> int:
         """Wait until at least one place is free; how many there are."""
         await self._some.wait()

@@ -10,7 +10,7 @@ import structlog
 
 from shared.consumer import Consumer
 from shared.container.gather import Gather
-from shared.container.intake import Intake
+from shared.container.intake import CUT, Intake
 from shared.container.limits import Slots, Throttle
 from shared.message.delivery import Delivery
 from shared.road.turns import Turns
@@ -49,12 +49,26 @@ class Poller:
         self._running: dict[asyncio.Task[bool], Sequence[Delivery]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._starts_until = float("inf")
+        self._late: list[Delivery] = []
+        self._pace = consumer.pace
+        self._breakers = consumer.breakers
         self.queue_name = consumer.queue.name
         self._intake = Intake(consumer, self._slots, self._throttle, admit=self._admit)
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the last poll failed."""
+        return self._intake.is_failing
+
+    @property
+    def active_at(self) -> float:
+        """The clock at the last end of a poll, whatever it was: the watchdog's food."""
+        return self._intake.active_at
+
+    @property
     def polled_at(self) -> float:
-        """The clock at the last poll that was answered: the watchdog's food."""
+        """The clock at the last poll that was answered."""
         return self._intake.polled_at
 
     @property
@@ -74,10 +88,20 @@ class Poller:
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until `stop` is set; return when everything in hand is settled or given back."""
         keeper = asyncio.create_task(self._leases.keep())
+        leaving = asyncio.create_task(self._leave(stop))
         try:
             await self._drain(deadline=await self._intake.run(stop))
         finally:
+            leaving.cancel()
             keeper.cancel()
+
+    async def _leave(self, stop: asyncio.Event) -> None:
+        """As soon as the stop comes, while polls are still open: nothing waits any longer for company or for better times."""
+        await stop.wait()
+        self._starts_until = self._clock() + self._pace.drain / 2
+        self._breakers.leave()
+        if self._gather is not None:
+            self._gather.hurry()
 
     def _in_hand(self, concurrency: int) -> int:
         if isinstance(self._worker.do, Together):
@@ -94,7 +118,7 @@ class Poller:
         self._start_turns()
 
     def _start_turns(self) -> None:
-        while not self._draining and len(self._running) < self._concurrency:
+        while self._may_begin and len(self._running) < self._concurrency:
             if (delivery := self._turns.next()) is None:
                 return
             if self._may_start(delivery):
@@ -102,8 +126,15 @@ class Poller:
             else:
                 self._end_turn(delivery, stays=not self._leases.holds(delivery))
 
+    @property
+    def _may_begin(self) -> bool:
+        """Not in the second half of a drain: what began then would be cut."""
+        return not self._draining and self._clock() < self._starts_until
+
     def _start_batch(self, deliveries: Sequence[Delivery]) -> None:
-        if ready := [each for each in deliveries if self._may_start(each)]:
+        if not self._may_begin:
+            self._late += deliveries
+        elif ready := [each for each in deliveries if self._may_start(each)]:
             self._start(self._travel_together(ready), ready)
 
     def _may_start(self, delivery: Delivery) -> bool:
@@ -162,9 +193,9 @@ class Poller:
         leaves = await self._pipeline.travel(delivery)
         self._intake.linger += (SLOT_USE * (self._clock() - started) - self._intake.linger) / 16
         if leaves and self._is_fifo:
-            await self._deletes.at_once(delivery)  # before its successor may start
-        else:
-            self._leave_or_stay(delivery, leaves=leaves)
+            return await self._deletes.at_once(delivery)  # before its successor may start, and only if it has left
+        if leaves:
+            self._deletes.add(delivery)
         return leaves
 
     def _begin(self, ending: Coroutine[Any, Any, None]) -> None:
@@ -176,30 +207,29 @@ class Poller:
         async with self._batches:
             answers = await self._pipeline.travel_together(deliveries)
         for delivery, leaves in zip(deliveries, answers, strict=True):
-            self._leave_or_stay(delivery, leaves=leaves)
+            if leaves:
+                self._deletes.add(delivery)
         return all(answers)
 
-    def _leave_or_stay(self, delivery: Delivery, *, leaves: bool) -> None:
-        if leaves:
-            self._deletes.add(delivery)
-        else:
-            self._leases.drop(delivery)
-
     async def _drain(self, *, deadline: float) -> None:
+        """All polls have ended: what was in hand is worked off, or given back once."""
+        while self._running and self._may_begin:
+            await asyncio.wait(self._running, timeout=max(0.0, self._starts_until - self._clock()))
         self._draining = True
         unstarted = self._gather.take_all() if self._gather is not None else []
-        unstarted += self._turns.take_all()
+        unstarted += [*self._turns.take_all(), *self._late]
         await self._within(deadline, self._leases.give_back(unstarted))
         if self._running:
-            await asyncio.wait(self._running, timeout=max(0.0, deadline - self._clock()))
+            await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
         cut = [delivery for deliveries in self._running.values() for delivery in deliveries]
         tasks = list(self._running)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
-        await self._within(deadline, self._leases.give_back(cut), *self._chores)
-        await self._within(deadline, self._deletes.settled())
+            await asyncio.wait(tasks, timeout=LAST_CALLS)
+        await self._within(
+            deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
+        )
         log.info("drained", queue=self.queue_name, unstarted=len(unstarted), cut=len(cut))
 
     async def _within(self, deadline: float, *endings: Awaitable[None]) -> None:

@@ -13,6 +13,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
+from shared.road.breakers import Breakers
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
 
@@ -99,7 +100,7 @@ class Sandbox:
         tracing.configure(environment, service=self._app.name)
         metrics.configure(environment, service=self._app.name)
         async with AsyncExitStack() as stack:
-            clients = await stack.enter_async_context(Clients(environment))
+            clients = await stack.enter_async_context(Clients(environment, breakers=Breakers(waits=False)))
             workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
             consumers = [join(each, await open_stores(each, clients)) for each in workers]
             self._raises = settings.lambda_raise_when_all_failed

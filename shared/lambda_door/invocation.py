@@ -131,8 +131,9 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
         leases.take(each, until=deadline)
     left = deadline - clock()
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
-        journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving)]
+        journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving, until=deadline)]
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
+        await _until(max(LAST_BREATH, deadline - clock()), [asyncio.ensure_future(leases.released())])
     for each in (*ready, *share.behind):
         leases.drop(each)
     staying = [each for each in ready if each not in leaving]
@@ -152,21 +153,27 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
             log.error("road_broken", exc_info=error)
 
 
-def _journeys(consumer: Consumer, ready: Sequence[Delivery], leaving: set[Delivery]) -> list[Coroutine[Any, Any, None]]:
+def _journeys(
+    consumer: Consumer, ready: Sequence[Delivery], leaving: set[Delivery], *, until: float
+) -> list[Coroutine[Any, Any, None]]:
     """As many as the worker may have at once; each takes what is next until nothing is, and adds to `leaving`."""
     worker = consumer.worker
     if isinstance(worker.do, Together):
         batches = deque(cut(ready, worker.do))
-        return [_batch_slot(consumer, batches, leaving) for _ in range(min(worker.limits.concurrency, len(batches)))]
+        return [
+            _batch_slot(consumer, batches, leaving, until=until)
+            for _ in range(min(worker.limits.concurrency, len(batches)))
+        ]
     turns = Turns(worker.order)
     for each in ready:
         turns.arrive(each)
-    return [_slot(consumer, turns, leaving) for _ in range(min(worker.limits.concurrency, len(ready)))]
+    return [_slot(consumer, turns, leaving, until=until) for _ in range(min(worker.limits.concurrency, len(ready)))]
 
 
-async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery]) -> None:
+async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery], *, until: float) -> None:
     """Where no group may start another message the slot ends: whoever ends one of that group takes its next."""
-    while (delivery := turns.next()) is not None:
+    # A handler that swallowed its cut ends here, and no record is begun that another invocation would find running.
+    while consumer.clocks.monotonic() < until and (delivery := turns.next()) is not None:
         try:
             leaves = await consumer.pipeline.travel(delivery)
         except Exception:  # the pipeline turns every handler's error into an outcome: this one is ours
@@ -178,8 +185,10 @@ async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery]) -> Non
             await consumer.leases.give_back(behind)
 
 
-async def _batch_slot(consumer: Consumer, batches: deque[Sequence[Delivery]], leaving: set[Delivery]) -> None:
-    while batches:
+async def _batch_slot(
+    consumer: Consumer, batches: deque[Sequence[Delivery]], leaving: set[Delivery], *, until: float
+) -> None:
+    while batches and consumer.clocks.monotonic() < until:
         batch = batches.popleft()
         try:
             answers = await consumer.pipeline.travel_together(batch)

@@ -11,7 +11,7 @@ import structlog
 
 from shared.message.dead_letter import Letter, letter, replayed
 from shared.message.delivery import Delivery
-from shared.outcome import Dead
+from shared.outcome import Dead, Retry
 from shared.road.once import KEPT_SECONDS
 from shared.road.ports import Ports
 from shared.telemetry import tracing
@@ -33,16 +33,21 @@ class Endings:
             async with asyncio.timeout(self._worker.limits.timeout):
                 await self._ports.ledger.note(mark, now=self._ports.now(), keep=KEPT_SECONDS)
 
-    def patience(self, delivery: Delivery, after: float | None) -> float:
-        """Seconds to hide a message: `after` where its handler said so, else the worker's backoff."""
-        if after is not None:
-            return after
-        return self._worker.backoff.delay(delivery.attempt, dice=self._ports.dice())
+    def hide(self, delivery: Delivery, outcome: Retry) -> float:
+        """Let a message be seen again when its outcome says, or after the backoff; the seconds for which it is hidden."""
+        if (seconds := outcome.after) is None:
+            backoff = outcome.backoff or self._worker.backoff
+            seconds = backoff.delay(outcome.run, dice=self._ports.dice())
+        return self._hide(delivery, seconds)
 
-    async def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Keep a message from view."""
+    def hide_for_outage(self, delivery: Delivery) -> float:
+        """The same, for as long as a dependency is likely to be down."""
+        return self._hide(delivery, self._ports.breakers.hiding())
+
+    def _hide(self, delivery: Delivery, seconds: float) -> float:
         with tracing.settling(delivery.queue, how="hide"):
-            await self._ports.hide(delivery, seconds)
+            self._ports.hide(delivery, seconds)
+        return seconds
 
     async def bury(self, delivery: Delivery, failure: Dead) -> None:
         """Send a message to the dead-letter queue, with its reason; returns when it has arrived there."""

@@ -1,25 +1,37 @@
-"""What comes of a message: its body fetched if it lies in S3, read, claimed, handled, and whatever went wrong judged."""
+"""One run of the work on a message: its body fetched if it lies in S3, read, claimed, handled; and what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_claimed
-from shared.outcome import Dead, Done, Outcome, Reject, Retry
+from shared.outcome import Dead, Done, Reject, Retry, Stalled
 from shared.road.deadlines import Deadlines
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
-from shared.road.verdict import judge, unreadable
+from shared.road.verdict import unreadable
 from shared.worker import Worker
 
-OBJECTIONS = (BaseException, Done, Retry, Dead)
+OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run that ended with an error, which is not judged yet."""
+
+    error: BaseException
+
+
+Run = Done | Dead | Failed
+"""How one run ended."""
 
 
 class Handling:
-    """One worker's work: every message has an outcome, and nothing is raised but the cancellation of the whole."""
+    """One worker's work: every run has an end, and nothing is raised but the cancellation of the whole."""
 
     def __init__(self, worker: Worker[Any], ports: Ports) -> None:
         if worker.once is not None and ports.ledger is None:
@@ -31,19 +43,19 @@ class Handling:
         self._once = worker.once
         self._deadlines = Deadlines(worker.limits.timeout)
 
-    async def outcome(self, delivery: Delivery) -> Outcome:
+    async def run(self, delivery: Delivery) -> Run:
         """Of one message."""
         if self._payloads is not None and is_claimed(delivery.attributes):
-            return await self._outcome_of_fetched(self._payloads, delivery)
+            return await self._run_fetched(self._payloads, delivery)
         try:
             event = self.worker.decode(delivery)
         except Exception as error:
             return self._unread(error, delivery)
-        return await self._outcome_of_event(delivery, event)
+        return await self._run_event(delivery, event)
 
-    async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
+    async def run_together(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
         """Of each message of a batch, inside one timeout for all."""
-        outcomes: dict[Delivery, Outcome] = {}
+        ended: dict[Delivery, Run] = {}
         events: dict[Delivery, Any] = {}
         ends = asyncio.get_running_loop().time() + self.worker.limits.timeout
         fetched = await self._fetched(self._payloads, deliveries) if self._payloads is not None else {}
@@ -53,19 +65,19 @@ class Handling:
                     try:
                         events[delivery] = self.worker.decode(whole)
                     except Exception as error:
-                        outcomes[delivery] = self._unread(error, delivery)
-                case failed:
-                    outcomes[delivery] = failed
-        return outcomes | await self._outcomes_of_events(events, ends=ends)
+                        ended[delivery] = self._unread(error, delivery)
+                case end:
+                    ended[delivery] = end
+        return ended | await self._run_events(events, ends=ends)
 
-    async def _outcome_of_event(self, delivery: Delivery, event: Any) -> Outcome:
+    async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
             await self._handled(delivery, event)
         except BaseException as error:
-            return self._judged(error, delivery)
+            return failed(error)
         return Done()
 
-    async def _outcome_of_fetched(self, payloads: Payloads, delivery: Delivery) -> Outcome:
+    async def _run_fetched(self, payloads: Payloads, delivery: Delivery) -> Run:
         """The body is in S3: to have it is part of the work, inside its timeout; not to have it is judged as its failure."""
         try:
             async with asyncio.timeout(self.worker.limits.timeout):
@@ -74,24 +86,24 @@ class Handling:
                     event = self.worker.decode(whole)
                 except Exception as error:
                     return self._unread(error, whole)
-                return await self._outcome_of_event(whole, event)
+                return await self._run_event(whole, event)
         except BaseException as error:
-            return self._judged(error, delivery)
+            return failed(error)
 
-    async def _fetched(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Outcome]:
+    async def _fetched(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
         """What lies in S3 of a batch: each whole, or judged."""
 
-        async def fetch(delivery: Delivery) -> Delivery | Outcome:
+        async def fetch(delivery: Delivery) -> Delivery | Run:
             try:
                 async with asyncio.timeout(self.worker.limits.timeout):
                     return await payloads.unpack(delivery)
             except BaseException as error:
-                return self._judged(error, delivery)
+                return failed(error)
 
         claimed = [each for each in deliveries if is_claimed(each.attributes)]
         return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
 
-    async def _outcomes_of_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Outcome]:
+    async def _run_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Run]:
         if not events:
             return {}
         results: object
@@ -101,7 +113,7 @@ class Handling:
         except BaseException as error:
             results = [error] * len(events)
         pairs = zip(events, _one_each(results, len(events)), strict=True)
-        return {each: Done() if error is None else self._judged(error, each) for each, error in pairs}
+        return {each: Done() if error is None else failed(error) for each, error in pairs}
 
     async def _handled(self, delivery: Delivery, event: Any) -> None:
         if self._once is not None:
@@ -117,20 +129,22 @@ class Handling:
             raise TypeError("a handler raises its objections, it does not return them")
         return answer
 
-    def _unread(self, error: Exception, delivery: Delivery) -> Retry | Dead:
+    def _unread(self, error: Exception, delivery: Delivery) -> Run:
         if self._payloads is None and is_claimed(delivery.attributes):
             return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
         if self.worker.decode_errors == "permanent":
             return unreadable(error, worker=self.worker.name)
-        return self._judged(error, delivery)
+        return failed(error)
 
-    def _judged(self, error: BaseException, delivery: Delivery) -> Retry | Dead:
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise error  # we are being cut: lease lost or drain over; a handler's own CancelledError is its failure
-        return judge(
-            error, worker=self.worker.name, attempt=delivery.attempt, max_attempts=self.worker.limits.max_attempts
-        )
+
+def failed(error: BaseException) -> Failed:
+    """The end of a run that raised. Raises the error again where we are being cut (a lost lease, the end of a drain): a
+    handler's own CancelledError is its failure.
+    """
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+    return Failed(error)
 
 
 def _one_each(results: object, count: int) -> list[BaseException | None]:

@@ -46,6 +46,7 @@ class Ledger(Protocol):
     async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool: ...
     async def release(self, key: str, *, owner: str) -> None: ...
     async def note(self, key: str, *, now: float, keep: float) -> None: ...
+    async def count(self, key: str, *, by: int, now: float, keep: float) -> int: ...
 
 
 class DynamoDbLedger:
@@ -116,6 +117,17 @@ class DynamoDbLedger:
             TableName=self._table,
             Item={"key": {"S": key}, "state": {"S": "DONE"}, "expiresAt": {"N": str(int(now + keep))}},
         )
+
+    async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
+        """Add to a counter that is remembered for `keep` seconds; its new value. A call whose answer was lost may add twice."""
+        answer = await self._client.update_item(
+            TableName=self._table,
+            Key={"key": {"S": key}},
+            UpdateExpression="ADD runs :by SET expiresAt = :expires",
+            ExpressionAttributeValues={":by": {"N": str(by)}, ":expires": {"N": str(int(now + keep))}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["runs"]["N"])
 
     async def release(self, key: str, *, owner: str) -> None:
         """Give an unfinished claim back, so that the next receipt need not wait for the lease to end."""

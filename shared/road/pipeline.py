@@ -10,29 +10,29 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from shared.message.delivery import Delivery
-from shared.outcome import Dead, Done, Outcome, Retry
+from shared.outcome import Dead, Done, Outcome, Retry, Stalled
+from shared.road.attempts import Attempts
 from shared.road.endings import Endings
-from shared.road.handling import Handling
 from shared.telemetry import message_log
 
 
 class Pipeline:
-    """One worker's road: handling.py says how an outcome comes to be, endings.py how a message is settled."""
+    """One worker's road: attempts.py says how an outcome comes to be, endings.py how a message is settled."""
 
-    def __init__(self, handling: Handling, endings: Endings) -> None:
-        self._worker = handling.worker.name
-        self._handling = handling
+    def __init__(self, attempts: Attempts, endings: Endings) -> None:
+        self._worker = attempts.worker.name
+        self._attempts = attempts
         self._endings = endings
 
     async def travel(self, delivery: Delivery) -> bool:
         """Take one message to its end. True: it may leave the queue. Never raises but for cancellation."""
         with message_log.one(self._worker, delivery) as record:
-            return await self._settle(delivery, await self._handling.outcome(delivery), record)
+            return await self._settle(delivery, await self._attempts.outcome(delivery), record)
 
     async def travel_together(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Take a batch to its end: each message gets an answer of its own, in order."""
         with message_log.batch(self._worker, deliveries) as batch:
-            outcomes = await self._handling.outcomes(deliveries)
+            outcomes = await self._attempts.outcomes(deliveries)
             return [await self._settle_one(each, outcomes[each], record) for each, record in batch.records()]
 
     async def _settle_one(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:
@@ -45,8 +45,11 @@ class Pipeline:
             case Done():
                 await self._tell_replay(delivery, record)
                 return True
-            case Retry(after=after):
-                await self._hide(delivery, after, record)
+            case Retry():
+                record.hidden = self._endings.hide(delivery, outcome)
+                return False
+            case Stalled():
+                record.hidden = self._endings.hide_for_outage(delivery)
                 return False
             case Dead():
                 return await self._bury(delivery, outcome, record)
@@ -60,19 +63,12 @@ class Pipeline:
             except Exception as error:  # the work is done all the same
                 record.trouble = error
 
-    async def _hide(self, delivery: Delivery, after: float | None, record: message_log.Record) -> None:
-        record.hidden = self._endings.patience(delivery, after)
-        try:
-            await self._endings.hide(delivery, record.hidden)
-        except Exception as error:  # the queue's own visibility timeout brings it back, only later
-            record.trouble = error
-
     async def _bury(self, delivery: Delivery, failure: Dead, record: message_log.Record) -> bool:
         try:
             # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
             await self._endings.bury(delivery, failure)
         except Exception as error:
             record.trouble = error
-            await self._hide(delivery, None, record)
+            record.hidden = self._endings.hide(delivery, Retry("burial failed", run=delivery.attempt))
             return False
         return True

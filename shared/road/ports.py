@@ -5,24 +5,26 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
+from shared.road.breakers import Breakers
 from shared.road.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
-    bodies that are larger than a queue takes, None where that is off; `dice` is uniform in [0, 1); `now` is the wall
+    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
 
-    hide: Callable[[Delivery, float], Awaitable[None]]
+    hide: Callable[[Delivery, float], None]
     bury: Callable[[Letter], Awaitable[None]]
     ledger: Ledger | None = None
     payloads: Payloads | None = None
+    breakers: Breakers = field(default_factory=Breakers)
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time

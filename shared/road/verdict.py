@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
 from pydantic import ValidationError
 
-from shared.outcome import Contended, Dead, Later, Reject, Retry
+from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled, code_of, is_outage
+from shared.worker import Worker
 
 FIRST_LOOK = 1.0
 """Seconds after which work that somebody else holds is looked at again; three times as long each time."""
@@ -22,24 +22,43 @@ OURS = frozenset({"shared", "workers"})
 """Packages whose every frame is kept; of a run of frames inside any other package only the innermost is."""
 
 
-def judge(error: BaseException, *, worker: str, attempt: int, max_attempts: int) -> Retry | Dead:
-    """Reject is final; everything else may pass, until the message has been received `max_attempts` times.
+def judge(
+    error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Iterable[str] = ()
+) -> Retry | Dead | Stalled:
+    """Reject is final; everything else may pass, until the work was begun `max_attempts` times. `down` names dependencies
+    that failed during this run: then the message is not at fault, and the run does not count.
 
     The last receipt is buried by us and not left to SQS, because SQS moves a message without saying why.
     """
-    error = _sole(error)
-    if isinstance(error, Reject):
-        return dead(error, worker=worker)
-    if attempt >= max_attempts:
-        return dead(error, worker=worker)
-    if isinstance(error, Contended) and attempt < max_attempts - 1:
-        return Retry(why=error.why, after=min(error.after, FIRST_LOOK * 3.0 ** (attempt - 1)))
+    error, limits = _sole(error), worker.limits
+    if isinstance(error, Reject) or attempt >= limits.max_receives:
+        return dead(error, worker=worker.name)
+    if names := sorted({*down}) or (["AWS"] if _has_outage(error) else []):
+        return Stalled(why=f"{explain(error)}: {', '.join(names)} does not answer")
+    if isinstance(error, Contended):
+        return Retry(why=error.why, after=min(error.after, FIRST_LOOK * 3.0 ** min(attempt - 1, 10)), counts=False)
+    if run >= limits.max_attempts:
+        return dead(error, worker=worker.name)
     if isinstance(error, Later):
         return Retry(why=error.why, after=error.after)
     place = _frames(error.__traceback__)[-1:]
     return Retry(
-        why=" at ".join((explain(error), *(f"{module}:{function}:{line}" for module, function, line in place)))
+        why=" at ".join((explain(error), *(f"{module}:{function}:{line}" for module, function, line in place))),
+        run=run,
+        backoff=next((each for kind, each in worker.backoffs.items() if isinstance(error, kind)), None),
     )
+
+
+def spent(run: int, worker: Worker[Any]) -> Dead | None:
+    """The end of a message that is buried before this run: its work was begun as often as it may be, and no run ever ended."""
+    if run <= worker.limits.max_attempts:
+        return None
+    why = f"its work was begun {run - 1} times and never ended: does it end its process?"
+    return dead(NeverEnded(why), worker=worker.name)
+
+
+class NeverEnded(Reject):
+    """The work on a message was begun again and again, and no run of it came to an end."""
 
 
 def unreadable(error: BaseException, *, worker: str) -> Dead:
@@ -68,8 +87,20 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         return "; ".join(f"{_place(fault)}: {fault['type']}" for fault in faults)[:300]
-    code = _service_code(error)
-    return f"{_type(error)} {code}" if code else _type(error)
+    code = code_of(error)
+    return _type(error) if code == _type(error) else f"{_type(error)} {code}"
+
+
+def _has_outage(error: BaseException) -> bool:
+    """Whether this error, or what it was raised from, is an AWS call that could not be made or answered."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return False
+        if is_outage(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _sole(error: BaseException) -> BaseException:
@@ -85,14 +116,6 @@ def _place(fault: Mapping[str, Any]) -> str:
         return "body"
     top, *below = fault["loc"]
     return ".".join((str(top), *(str(part) if isinstance(part, int) else "*" for part in below)))
-
-
-def _service_code(error: BaseException) -> str:
-    """The error code of a botocore ClientError, known by its shape: this file imports no AWS."""
-    response = getattr(error, "response", None)
-    fault = response.get("Error") if isinstance(response, dict) else None
-    code = fault.get("Code") if isinstance(fault, dict) else None
-    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,100}", code) else ""
 
 
 def _type(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ import structlog
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.delivery import Delivery
+from shared.outcome import code_of
+from shared.settlement.gathered import Gathered, Kind
+from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
 from shared.telemetry import metrics
 
@@ -17,23 +21,30 @@ log = structlog.get_logger()
 
 MARGIN = 30.0
 """Seconds kept clear of SQS's twelve hours from the receive."""
+SHORTEST_NAP = 0.02
+"""Seconds between two looks at the leases, at least."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lease:
     delivery: Delivery
     ends: float
     lost: bool = False
+    releases_at: float | None = None
+    extending: bool = False
+    settling: bool = False
     worker: asyncio.Task[object] | None = None
 
 
 class Leases:
     """The leases of one queue's messages in this process.
 
-    Extensions are equal and short (`visibility` seconds), asked for when a third of the lease is left, ten in a
-    call. A lease that SQS says is gone, or that ran out because no extension came through, is lost: its handler is
-    cancelled and `holds` turns False, which forbids the delete. No lease is extended beyond `longest` seconds from its
-    receipt: what takes longer is lost in the same way.
+    Extensions are equal and short (`visibility` seconds), asked for when a third of the lease is left, ten in a call.
+    Calls do not wait for each other, and one that is not answered is given up in time for another. A lease that SQS says
+    is gone, or that ran out because no extension came through, is lost: its handler is cancelled and `holds` turns
+    False, which forbids the delete. No lease is extended beyond `longest` seconds from its receipt: what takes longer is
+    lost in the same way. A message is released (`hide`, `give_back`) as deletes are carried through: again and again,
+    until SQS says that it did it or the lease is over.
     """
 
     def __init__(
@@ -43,13 +54,16 @@ class Leases:
         visibility: float,
         clock: Callable[[], float],
         longest: float = LONGEST_VISIBILITY_TIMEOUT,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._queue = queue
         self._visibility = visibility
         self._longest = min(longest, LONGEST_VISIBILITY_TIMEOUT - MARGIN)
         self._clock = clock
         self._leases: dict[Delivery, _Lease] = {}
+        self._extensions: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._releases = Gathered(Kind(name="release", queue=queue.name, call=self._release), self, dice=dice)
 
     def take(self, delivery: Delivery, *, until: float | None = None) -> None:
         """Begin to keep the lease of a message that was just received; it ends at `until`, where a door knows that."""
@@ -81,87 +95,133 @@ class Leases:
         """Stop keeping this lease: the message is settled, or given back."""
         self._leases.pop(delivery, None)
 
-    async def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Stop keeping this lease and let the message be seen again in `seconds`. Raises where the call fails."""
-        await self._release([delivery], seconds=seconds)
+    def settle(self, deliveries: Sequence[Delivery]) -> None:
+        """A settlement of these is on its way: what SQS says to an extension beside it proves nothing."""
+        for lease in self._known(deliveries):
+            lease.settling = True
+
+    def unsettle(self, deliveries: Sequence[Delivery]) -> None:
+        """That settlement has had its answer, or none."""
+        for lease in self._known(deliveries):
+            lease.settling = False
+        self._changed.set()
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        """Let the message be seen again `seconds` from now. It is told to SQS soon, with others, and again if need be."""
+        if (lease := self._leases.get(delivery)) is not None:
+            lease.releases_at = self._clock() + seconds
+            self._releases.add(delivery)
 
     async def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Stop keeping these leases and let the messages be seen again at once. Where that fails they come back by
-        themselves, when their visibility timeout ends.
+        """Let the messages be seen again at once; returns when SQS has said so of each, or its lease is over: then it
+        comes back by itself.
         """
-        try:
-            await self._release(deliveries, seconds=0)
-        except Exception as error:
-            log.warning("give_back_failed", queue=self._queue.name, error_type=type(error).__name__)
+        ours = self._known(deliveries)
+        for lease in ours:
+            lease.releases_at = self._clock()
+        if ours:
+            await self._releases.at_once([lease.delivery for lease in ours])
 
-    async def _release(self, deliveries: Sequence[Delivery], *, seconds: float) -> None:
-        ours = [each for each in deliveries if self._leases.pop(each, None) is not None]
-        refused = await self._queue.extend(ours, seconds=seconds) if ours else []
-        if refused:
-            codes = sorted({each.code for each in refused})
-            log.warning("give_back_refused", queue=self._queue.name, count=len(refused), codes=codes)
+    async def released(self) -> None:
+        """Send what waits to be hidden, and return when every release has had its end."""
+        await self._releases.settled()
 
     async def keep(self) -> None:
         """Extend leases until cancelled. Survives failing calls: what failed is tried again while time is left."""
-        while True:
-            await self._until_one_is_near()
-            await self._extend([lease for lease in self._leases.values() if self._near(lease)])
-            self._forbid_what_ran_out()
+        try:
+            while True:
+                await self._until_one_is_near()
+                self._extend([lease for lease in self._leases.values() if self._is_near(lease)])
+                self._forbid_what_ran_out()
+        finally:
+            for extension in self._extensions:
+                extension.cancel()
+
+    def _known(self, deliveries: Sequence[Delivery]) -> list[_Lease]:
+        return [lease for each in deliveries if (lease := self._leases.get(each)) is not None]
+
+    async def _release(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+        now = self._clock()
+        moments = {lease.delivery: lease.releases_at or 0.0 for lease in self._known(deliveries)}
+        return await self._queue.release({each: max(0.0, moments.get(each, 0.0) - now) for each in deliveries})
 
     async def _until_one_is_near(self) -> None:
         self._changed.clear()
-        alive = [lease.ends for lease in self._leases.values() if not lease.lost]
-        nap: float | None = None
-        if alive:
-            left = min(alive) - self._clock()
-            # A failed extension is tried again after a tenth of the lease; an end is seen when it comes.
-            nap = max(left - self._early, min(left, self._visibility / 10))
+        naps = [self._nap(lease) for lease in self._leases.values() if not lease.lost]
         try:
-            await asyncio.wait_for(self._changed.wait(), nap)
-            if alive:
+            await asyncio.wait_for(self._changed.wait(), max(SHORTEST_NAP, min(naps)) if naps else None)
+            if naps:
                 await asyncio.sleep(self._visibility / 100)  # gather a burst of arrivals into few calls
         except TimeoutError:
             pass
+
+    def _nap(self, lease: _Lease) -> float:
+        """Until this lease is near its end; a failed extension is tried again soon, and an end is seen when it comes."""
+        left = lease.ends - self._clock()
+        if not self._is_free(lease):
+            return left
+        return max(left - self._early, min(left, left / 3, self._visibility / 10))
 
     @property
     def _early(self) -> float:
         return self._visibility / 3
 
-    def _near(self, lease: _Lease) -> bool:
-        return not lease.lost and lease.ends - self._clock() <= self._early
+    def _is_free(self, lease: _Lease) -> bool:
+        """Whether an extension may be asked for: none is open, nothing settles it, and its time is not used up."""
+        return not (
+            lease.extending
+            or lease.settling
+            or lease.releases_at is not None
+            or self._held_after(lease) > self._longest
+        )
 
-    async def _extend(self, near: list[_Lease]) -> None:
-        by_delivery = {lease.delivery: lease for lease in near if self._may_go_on(lease)}
-        if not by_delivery:
-            return
+    def _is_near(self, lease: _Lease) -> bool:
+        return not lease.lost and self._is_free(lease) and lease.ends - self._clock() <= self._early
+
+    def _held_after(self, lease: _Lease) -> float:
+        """Seconds since its receipt, after one more extension."""
+        return self._clock() - lease.delivery.received_at + self._visibility
+
+    def _extend(self, near: Sequence[_Lease]) -> None:
+        for start in range(0, len(near), BATCH):
+            chunk = near[start : start + BATCH]
+            for lease in chunk:
+                lease.extending = True
+            extension = asyncio.create_task(self._extend_together(chunk))
+            self._extensions.add(extension)
+            extension.add_done_callback(self._extensions.discard)
+
+    async def _extend_together(self, chunk: Sequence[_Lease]) -> None:
         asked_at = self._clock()
-        first_end = min(lease.ends for lease in by_delivery.values())
+        shortest = min(lease.ends for lease in chunk) - asked_at
         try:
-            # A call that hangs must not hide that a lease has ended meanwhile.
-            async with asyncio.timeout(max(0.1, first_end - asked_at)):
-                refused = await self._queue.extend(list(by_delivery), seconds=self._visibility)
+            # A call that is not answered leaves time for a second one, which goes over another connection.
+            async with asyncio.timeout(max(0.1, shortest / 3)):
+                refused = await self._queue.extend([lease.delivery for lease in chunk], seconds=self._visibility)
         except Exception as error:
-            log.warning("lease_extension_failed", queue=self._queue.name, error_type=type(error).__name__)
+            log.warning("lease_extension_failed", queue=self._queue.name, error_type=code_of(error))
             return
-        for each in refused:
-            lease = by_delivery.pop(each.delivery)
-            if each.lost and each.delivery in self._leases:  # else it was settled while we asked
-                self._lose(lease, why=each.code)
-        for lease in by_delivery.values():
-            lease.ends = asked_at + self._visibility
-
-    def _may_go_on(self, lease: _Lease) -> bool:
-        held = self._clock() - lease.delivery.received_at
-        return held + self._visibility <= self._longest
+        finally:
+            for lease in chunk:
+                lease.extending = False
+            self._changed.set()
+        codes = {each.delivery: each for each in refused}
+        for lease in chunk:
+            if (found := codes.get(lease.delivery)) is None:
+                lease.ends = asked_at + self._visibility
+            elif found.lost and lease.delivery in self._leases and not lease.settling and lease.releases_at is None:
+                self._lose(lease, reason="refused", why=found.code)
 
     def _forbid_what_ran_out(self) -> None:
         for lease in list(self._leases.values()):
             if not lease.lost and lease.ends <= self._clock():
-                self._lose(lease, why="ran out")
+                limited = self._held_after(lease) > self._longest
+                own = self._longest < LONGEST_VISIBILITY_TIMEOUT - MARGIN
+                self._lose(lease, reason=("limit" if own else "twelve hours") if limited else "silent", why="ran out")
 
-    def _lose(self, lease: _Lease, *, why: str) -> None:
+    def _lose(self, lease: _Lease, *, reason: str, why: str) -> None:
         lease.lost = True
-        metrics.lease_lost(queue=self._queue.name)
-        log.warning("lease_lost", queue=self._queue.name, message_id=lease.delivery.message_id, why=why)
+        metrics.lease_lost(queue=self._queue.name, reason=reason)
+        log.warning("lease_lost", queue=self._queue.name, message_id=lease.delivery.message_id, reason=reason, why=why)
         if lease.worker is not None:
             lease.worker.cancel()

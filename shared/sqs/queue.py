@@ -39,6 +39,7 @@ class Queue(Protocol):
     async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]: ...
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]: ...
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]: ...
+    async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]: ...
     async def bury(self, letter: Letter) -> None: ...
 
 
@@ -140,20 +141,24 @@ class SqsQueue:
         return await in_chunks(deliveries, call)
 
     async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
-        """Make the leases end `seconds` from now, or at SQS's twelve hours; 0 gives the messages back at once."""
+        """Make the leases end `seconds` from now, or at SQS's twelve hours."""
+        return await self.release(dict.fromkeys(deliveries, seconds))
+
+    async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+        """Let each message be seen again so many seconds from now, or at SQS's twelve hours; 0 gives it back at once."""
 
         async def call(chunk: Sequence[Delivery]) -> Any:
             entries: list[Any] = [
                 {
                     "Id": str(place),
                     "ReceiptHandle": each.receipt_handle,
-                    "VisibilityTimeout": self._allowed(each, seconds),
+                    "VisibilityTimeout": self._allowed(each, seconds[each]),
                 }
                 for place, each in enumerate(chunk)
             ]
             return await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
-        return await in_chunks(deliveries, call)
+        return await in_chunks([*seconds], call)
 
     def _allowed(self, delivery: Delivery, seconds: float) -> int:
         # SQS counts twelve hours from the receive and refuses what is beyond, which would bring the message back soon.

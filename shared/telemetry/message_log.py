@@ -11,7 +11,7 @@ from typing import Self, assert_never
 import structlog
 
 from shared.message.delivery import Delivery
-from shared.outcome import Dead, Done, Outcome, Retry
+from shared.outcome import Dead, Done, Outcome, Retry, Stalled
 from shared.telemetry import logging, metrics, tracing
 
 log = structlog.get_logger()
@@ -116,6 +116,9 @@ def _tell(record: Record, outcome: Outcome, line: dict[str, object]) -> None:
             if after is None:
                 tracing.failed()
             log.info("message_hidden", **line, why=why, hidden_s=round(record.hidden or 0.0, 1))
+        case Stalled(why=why):
+            tracing.failed()
+            log.warning("message_waits_for_dependency", **line, why=why, hidden_s=round(record.hidden or 0.0, 1))
         case Dead() as failure:
             tracing.failed(failure.error_type)
             log.error(

@@ -32,6 +32,7 @@ class Instruments(NamedTuple):
     consumed: metrics.ObservableCounter
     sent: metrics.Counter
     leases_lost: metrics.Counter
+    breakers: metrics.UpDownCounter
     deletes_failed: metrics.Counter
     claims: metrics.Counter
 
@@ -93,9 +94,14 @@ def sent(*, queue: str, count: int) -> None:
     _instruments().sent.add(count, _about(queue, "send"))
 
 
-def lease_lost(*, queue: str) -> None:
+def lease_lost(*, queue: str, reason: str) -> None:
     """A message became visible to others while it was in hand: its work was cut and its delete forbidden."""
-    _instruments().leases_lost.add(1, {names.DESTINATION: queue})
+    _instruments().leases_lost.add(1, {names.DESTINATION: queue, "fleet.reason": reason})
+
+
+def breaker(*, dependency: str, is_open: bool) -> None:
+    """A dependency went down (1 is added) or came back (1 is taken away): the sum is how many containers miss it."""
+    _instruments().breakers.add(1 if is_open else -1, {"fleet.dependency": dependency})
 
 
 def delete_failed(*, queue: str, count: int) -> None:
@@ -127,6 +133,7 @@ def _instruments() -> Instruments:
         consumed=meter.create_observable_counter(names.CONSUMED, callbacks=[_consumed], unit="{message}"),
         sent=meter.create_counter(names.SENT, unit="{message}"),
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
+        breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),
         deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
         claims=meter.create_counter("fleet.claims", unit="{claim}"),
     )

@@ -120,7 +120,7 @@ class Stand:
         self.ran_at.append(clock())
         return await self.handle(event)
 
-    async def _hide(self, _delivery: Delivery, seconds: float) -> None:
+    def _hide(self, _delivery: Delivery, seconds: float) -> None:
         self.hidden.append(seconds)
 
     async def _bury(self, letter: Letter) -> None:

@@ -39,4 +39,4 @@ def _body(delivery: Delivery) -> str:
 APP = App("sample", ("uploads",), open_workers)
 
 if __name__ == "__main__":
-    asyncio.run(process.run(APP, os.environ))
+    process.main(APP, os.environ)

@@ -91,7 +91,7 @@ def consume(environment: dict[str, str], log: str) -> None:
     os.dup2(file, sys.stdout.fileno())
     os.dup2(file, sys.stderr.fileno())
     os.environ.update(environment)
-    asyncio.run(process.run(APP, os.environ))
+    process.main(APP, os.environ)
 
 
 def _die_with_parent() -> None:

@@ -113,7 +113,7 @@ async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str
     async def bury(dead: Letter) -> None:
         letters.append(dead)
 
-    async def hide(_: Delivery, seconds: float) -> None:
+    def hide(_: Delivery, seconds: float) -> None:
         raise AssertionError("this message is dead")
 
     road = lay_road(worker, Ports(hide=hide, bury=bury, ledger=FakeLedger(), now=lambda: 1_800_000_900.0))

@@ -35,19 +35,29 @@ def test_an_open_long_poll_does_not_count_as_stuck() -> None:
     assert alive([Polling()], now=160, after=60).faults == ()
 
 
-def test_a_queue_without_an_answered_poll_for_a_minute_is_stuck_and_named() -> None:
-    pollers = [Polling("reminders", polled_at=161), Polling("reminder-ticks")]
-    assert alive(pollers, now=161, after=60).faults == ("reminder-ticks: no answered poll for 61 s",)
+def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() -> None:
+    pollers = [Polling("reminders", active_at=161), Polling("reminder-ticks")]
+    assert alive(pollers, now=161, after=60).faults == ("reminder-ticks: no poll has ended for 61 s",)
+
+
+def test_polls_that_fail_are_no_reason_for_a_restart_but_for_sending_no_work() -> None:
+    pollers = [Polling("reminders", polled_at=100, active_at=160, is_failing=True), Polling("audit", polled_at=160)]
+    assert alive(pollers, now=161, after=60) == Report(())
+    assert ready(pollers, draining=False, now=161).faults == ("reminders: polls fail, the last answer is 61 s old",)
+
+
+def test_a_dependency_that_is_down_is_named() -> None:
+    assert ready([Polling()], draining=False, now=100, down=["dynamodb"]).faults == ("dynamodb: does not answer",)
 
 
 def test_every_queue_must_have_been_polled_before_work_is_sent() -> None:
     pollers = [Polling(), Polling("audit", has_polled=False)]
-    assert ready(pollers, draining=False).faults == ("audit: not polled yet",)
-    assert ready(pollers[:1], draining=False) == Report(())
+    assert ready(pollers, draining=False, now=100).faults == ("audit: not polled yet",)
+    assert ready(pollers[:1], draining=False, now=100) == Report(())
 
 
 def test_a_drain_ends_readiness() -> None:
-    assert ready([Polling()], draining=True).faults == ("draining",)
+    assert ready([Polling()], draining=True, now=100).faults == ("draining",)
 
 
 def test_a_drain_does_not_end_liveness() -> None:

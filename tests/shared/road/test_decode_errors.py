@@ -22,7 +22,7 @@ class Ends:
         self.hidden: list[tuple[str, float]] = []
         self.letters: list[Letter] = []
 
-    async def hide(self, given: Delivery, seconds: float) -> None:
+    def hide(self, given: Delivery, seconds: float) -> None:
         self.hidden.append((given.body, seconds))
 
     async def bury(self, letter: Letter) -> None:

@@ -30,7 +30,7 @@ class Ends:
         self.letters: list[Letter] = []
         self.fault: Exception | None = None
 
-    async def hide(self, _delivery: Delivery, seconds: float) -> None:
+    def hide(self, _delivery: Delivery, seconds: float) -> None:
         self.hidden.append(seconds)
 
     async def bury(self, letter: Letter) -> None:

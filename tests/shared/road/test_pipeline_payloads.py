@@ -84,7 +84,7 @@ class Road:
         await asyncio.sleep(self.batch_takes)
         return [None] * len(words)
 
-    async def hide(self, _delivery: Delivery, seconds: float) -> None:
+    def hide(self, _delivery: Delivery, seconds: float) -> None:
         self.hidden.append(seconds)
 
     async def bury(self, dead: Letter) -> None:

@@ -1,7 +1,7 @@
 """What an error means for its message, and that it is told without the payload."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from shared.message.envelope import bus_event, stream_record
-from shared.outcome import Contended, Dead, Later, Reject, Retry
+from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled
 from shared.road.verdict import DEEPEST, dead, explain, judge, unreadable
+from tests.made import make_worker
 
 CANARY = "canary-7f3a"
 
@@ -32,8 +33,8 @@ def caught(raising: Callable[[], Any]) -> BaseException:
     return info.value
 
 
-def verdict(error: BaseException, *, attempt: int = 1) -> Retry | Dead:
-    return judge(error, worker="sample", attempt=attempt, max_attempts=5)
+def verdict(error: BaseException, *, attempt: int = 1, down: Sequence[str] = ()) -> Retry | Dead | Stalled:
+    return judge(error, worker=make_worker(), run=attempt, attempt=attempt, down=down)
 
 
 def rejecting() -> None:

@@ -30,7 +30,7 @@ def tell() -> dict[str, Any]:
     one(Retry("ValueError"))
     one(Dead("KeyError", "no such session", "0" * 16))
     metrics.sent(queue="uploads", count=12)
-    metrics.lease_lost(queue="uploads")
+    metrics.lease_lost(queue="uploads", reason="silent")
     metrics.delete_failed(queue="uploads", count=3)
     metrics.claim(worker="sample", outcome="absorbed")
     data = reader.get_metrics_data()

@@ -128,6 +128,6 @@ async def test_no_line_of_a_message_on_its_road_holds_anything_of_its_payload(
         CANARY, attempt=attempt, attributes={CANARY: Attribute("String", CANARY)}, group=CANARY, trace_header=CANARY
     )
     with capture_logs(processors=[logging.add_about]) as lines:
-        await lay_road(worker, Ports(hide=ending, bury=ending)).travel(secret)
+        await lay_road(worker, Ports(hide=lambda *_: None, bury=ending)).travel(secret)
     assert len(lines) == 1
     assert CANARY not in repr(lines)

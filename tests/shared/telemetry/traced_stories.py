@@ -49,7 +49,7 @@ async def travelled(found: Delivery, handle: Callable[[str], Awaitable[None]]) -
     """Take one message along the road; the letters that were buried."""
     letters: list[Letter] = []
 
-    async def hide(_delivery: Delivery, _seconds: float) -> None:
+    def hide(_delivery: Delivery, _seconds: float) -> None:
         """Hidden."""
 
     async def bury(letter: Letter) -> None:
@@ -186,7 +186,7 @@ async def a_batch_is_done() -> object:
         raise AssertionError("nothing is hidden or buried")
 
     worker = make_worker(name="sample", queue="audit", decode=lambda each: each.body, handle_batch=handle)
-    road = lay_road(worker, Ports(hide=untouched, bury=untouched))
+    road = lay_road(worker, Ports(hide=lambda *_: None, bury=untouched))
     found = [carrying(queue="audit"), carrying(OTHER, queue="audit"), delivery("{}", queue="audit")]
     return await road.travel_together(found)
 

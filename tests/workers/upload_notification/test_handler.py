@@ -8,6 +8,7 @@ import pytest
 
 from shared.outcome import Dead, Later, Reject, Retry
 from shared.road.verdict import judge
+from tests.made import make_worker
 from tests.workers.upload_notification.fakes import (
     NOON,
     FakeSessions,
@@ -178,8 +179,8 @@ async def test_a_forbidden_post_is_a_fault_of_configuration_and_leaves_the_sessi
 def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_what_to_mend() -> None:
     fault = WebSocketForbidden("check WS_API_ENDPOINT", after=60)
 
-    assert judge(fault, worker="upload-notification", attempt=4, max_attempts=5) == Retry(fault.why, after=60)
-    buried = judge(fault, worker="upload-notification", attempt=5, max_attempts=5)
+    assert judge(fault, worker=make_worker(), run=4, attempt=4) == Retry(fault.why, after=60)
+    buried = judge(fault, worker=make_worker(), run=5, attempt=5)
     assert isinstance(buried, Dead)
     assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")
 

@@ -1,0 +1,108 @@
+"""The attempts on one message: counted, run, judged; and run again in hand while a dependency is down, or ahead of a FIFO group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any, assert_never
+
+from shared.message.delivery import Delivery
+from shared.outcome import Dead, Done, Outcome, Retry, Stalled
+from shared.road.handling import Failed, Handling, Run
+from shared.road.ports import Ports
+from shared.road.runs import Runs
+from shared.road.verdict import judge, spent
+from shared.worker import Fifo, Worker
+
+IN_HAND = (1.0, 3.0)
+"""Seconds before the second and third run of a FIFO message that failed: a short fault then costs the messages behind it, which
+would have to go back into the queue, no receipt.
+"""
+
+
+class Attempts:
+    """Of one worker's messages. Every message has an outcome, and nothing is raised but the cancellation of the whole."""
+
+    def __init__(self, worker: Worker[Any], ports: Ports) -> None:
+        self.worker = worker
+        self._handling = Handling(worker, ports)
+        self._breakers = ports.breakers
+        self._runs = Runs(ports.ledger, now=ports.now)
+        self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
+
+    async def outcome(self, delivery: Delivery) -> Outcome:
+        """Of one message."""
+        again = 0
+        while True:
+            number = await self._runs.begin(delivery, again=again)
+            outcome = spent(number, self.worker) or await self._carried_through(delivery, number)
+            if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
+                await self._recount(delivery, outcome, again=again)
+                return outcome
+            again += 1
+
+    async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
+        """Of each message of a batch; those that met a dependency which is down are run again, together."""
+        numbers = dict(zip(deliveries, await asyncio.gather(*map(self._runs.begin, deliveries)), strict=True))
+        outcomes: dict[Delivery, Outcome] = {
+            each: dead for each, number in numbers.items() if (dead := spent(number, self.worker)) is not None
+        }
+        left, tries = [each for each in deliveries if each not in outcomes], 0
+        while left:
+            await self._breakers.passage()
+            outcomes |= await self._run_together(left, numbers)
+            left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
+            if left and not await self._breakers.wait(tries):
+                break
+        await asyncio.gather(*(self._recount(each, outcome) for each, outcome in outcomes.items()))
+        return outcomes
+
+    def _runs_again(self, outcome: Outcome, again: int) -> bool:
+        failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
+        return failed and again < len(self._in_hand)
+
+    async def _carried_through(self, delivery: Delivery, number: int) -> Outcome:
+        """Run, and while a dependency is down, run again."""
+        tries = 0
+        try:
+            while True:
+                await self._breakers.passage()
+                with self._breakers.run() as down:
+                    end = await self._handling.run(delivery)
+                outcome, tries = self._judged(delivery, end, number, down), tries + 1
+                if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
+                    return outcome
+        except asyncio.CancelledError:
+            await self._runs.forget(delivery)
+            raise
+
+    async def _run_together(
+        self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
+    ) -> dict[Delivery, Outcome]:
+        try:
+            with self._breakers.run() as down:
+                ends = await self._handling.run_together(deliveries)
+        except asyncio.CancelledError:
+            await asyncio.gather(*map(self._runs.forget, deliveries))
+            raise
+        return {each: self._judged(each, ends[each], numbers[each], down) for each in deliveries}
+
+    def _judged(self, delivery: Delivery, end: Run, number: int, down: Collection[str]) -> Outcome:
+        match end:
+            case Done() | Dead():
+                return end
+            case Failed(error=error):
+                return judge(error, worker=self.worker, run=number, attempt=delivery.attempt, down=down)
+            case other:
+                assert_never(other)
+
+    async def _recount(self, delivery: Delivery, outcome: Outcome, *, again: int = 0) -> None:
+        match outcome:
+            case Stalled() | Retry(counts=False):
+                await self._runs.forget(delivery)
+            case Retry() if not again:
+                await self._runs.failed(delivery)
+            case Retry() | Done() | Dead():
+                return
+            case other:
+                assert_never(other)

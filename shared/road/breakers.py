@@ -1,0 +1,158 @@
+"""What a worker depends on beside its queue: is it there? Circuit breakers, one for each dependency of a process.
+
+A message that meets a dependency which is down is not at fault. It waits in hand, with its lease kept, until the dependency
+answers again, and nothing of that counts as one of its runs. While a breaker is open nothing new is taken in, and one message at
+a time is the probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import structlog
+
+from shared.telemetry import metrics
+
+log = structlog.get_logger()
+
+OPENS_AT = 5
+"""Failed calls in a row, none between them that succeeded, at which a breaker opens."""
+FIRST_PROBE = 1.0
+"""Seconds from the opening to the first probe; twice as long before each further one."""
+LONGEST_PROBE = 30.0
+"""Seconds between two probes at most: work goes on within this time when the dependency is back."""
+MOST_TRIES = 5
+"""Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
+SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
+"""Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
+
+_met: ContextVar[set[str] | None] = ContextVar("dependencies that failed in this run", default=None)
+
+
+@dataclass(slots=True)
+class _Breaker:
+    failures: int = 0
+    opened_at: float | None = None
+    probes: int = 0
+    probe_at: float = 0.0
+
+
+class Breakers:
+    """Of one process. Clients report what came of each call; the road asks whether to go on.
+
+    `waits`: whether a message may wait in hand, as in a container; Lambda's invocation must end.
+    """
+
+    def __init__(
+        self,
+        *,
+        waits: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._waits = waits
+        self._clock = clock
+        self._dice = dice
+        self._breakers: dict[str, _Breaker] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The dependencies that are down."""
+        return tuple(name for name, each in self._breakers.items() if each.opened_at is not None)
+
+    def failed(self, dependency: str, *, code: str) -> None:
+        """A call failed in a way that says nothing about what was asked: no answer, a fault of theirs, no permission."""
+        if (met := _met.get()) is not None:
+            met.add(dependency)
+        breaker = self._breakers.setdefault(dependency, _Breaker())
+        breaker.failures += 1
+        if breaker.opened_at is None and breaker.failures >= OPENS_AT:
+            breaker.opened_at, breaker.probes = self._clock(), 0
+            self._schedule(breaker)
+            metrics.breaker(dependency=dependency, is_open=True)
+            log.error("dependency_down", dependency=dependency, error_type=code)
+
+    def succeeded(self, dependency: str) -> None:
+        """A call was answered."""
+        breaker = self._breakers.get(dependency)
+        if breaker is None or not breaker.failures:
+            return
+        breaker.failures = 0
+        if breaker.opened_at is not None:
+            seconds = round(self._clock() - breaker.opened_at, 1)
+            breaker.opened_at = None
+            metrics.breaker(dependency=dependency, is_open=False)
+            log.warning("dependency_back", dependency=dependency, after_s=seconds)
+            self._wake()
+
+    def leave(self) -> None:
+        """From now on nothing waits in hand: the process is about to end."""
+        self._waits = False
+        self._wake()
+
+    @contextmanager
+    def run(self) -> Iterator[set[str]]:
+        """One run of a handler: the names of the dependencies that failed in it."""
+        met: set[str] = set()
+        token = _met.set(met)
+        try:
+            yield met
+        finally:
+            _met.reset(token)
+
+    async def wait(self, tries: int) -> bool:
+        """After the `tries`-th run in hand that met a dependency which is down: wait until it is worth another. False where
+        the message must not wait here, and is to be hidden.
+        """
+        if not self.open:
+            if not self._waits or tries >= MOST_TRIES:
+                return False
+            await self._sleep(min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** (tries - 1)) * (0.5 + self._dice()))
+        await self.passage()
+        return self._waits
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait so long in hand. False where nothing may wait here."""
+        if self._waits:
+            await self._sleep(seconds)
+        return self._waits
+
+    async def passage(self) -> None:
+        """Return at once where all is well, or nothing may wait; else when it is, or when it is the caller's turn to probe."""
+        while self._waits and (down := [each for each in self._breakers.values() if each.opened_at is not None]):
+            now = self._clock()
+            due = [each for each in down if each.probe_at <= now]
+            for each in due:
+                self._schedule(each)
+            if due:
+                return
+            await self._sleep(min(each.probe_at for each in down) - now)
+
+    def hiding(self) -> float:
+        """Seconds for which a message is hidden that met a dependency which is down and could not wait in hand."""
+        now = self._clock()
+        ages = [now - each.opened_at for each in self._breakers.values() if each.opened_at is not None]
+        longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages, default=0.0) / 4))
+        return longest * (0.5 + self._dice() / 2)
+
+    def _schedule(self, breaker: _Breaker) -> None:
+        pause = min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** min(breaker.probes, 10))
+        breaker.probes += 1
+        breaker.probe_at = self._clock() + pause * (0.75 + self._dice() / 4)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(0.01, seconds))
+        except TimeoutError:
+            return

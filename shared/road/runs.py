@@ -1,0 +1,63 @@
+"""How often the work on one message was begun. Receipts do not tell: a deploy, a turn that did not come, or another's claim cost
+receipts of messages that never ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from shared.message.delivery import Delivery
+from shared.outcome import code_of
+from shared.road.ledger import Ledger
+
+log = structlog.get_logger()
+
+REMEMBERED = 15 * 86_400.0
+"""Seconds; longer than the 14 days for which SQS can keep a message."""
+PATIENCE = 2.0
+"""Seconds for one call to the ledger."""
+
+
+class Runs:
+    """Counted in the ledger: a run of a first receipt only when it has failed, so that the usual message costs nothing, and
+    every later run when it begins, so that a message which kills its process each time is counted as well.
+
+    Without a ledger, receipts stand for runs.
+    """
+
+    def __init__(self, ledger: Ledger | None, *, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+
+    async def begin(self, delivery: Delivery, *, again: int = 0) -> int:
+        """A run begins, for the `again`-th time in hand after the first; its number, from 1. Where the ledger cannot be asked
+        it is taken for the first: nothing is buried because the ledger is down.
+        """
+        if self._ledger is None or (delivery.attempt <= 1 and not again):
+            return delivery.attempt + again
+        first_is_counted = delivery.attempt > 1 or again > 1
+        return await self._count(delivery, by=1 if first_is_counted else 2) or 1
+
+    async def failed(self, delivery: Delivery) -> None:
+        """A run has failed, and the message will come again."""
+        if delivery.attempt <= 1:
+            await self._count(delivery, by=1)
+
+    async def forget(self, delivery: Delivery) -> None:
+        """A run was cut or could not be done through no fault of the message: it does not count."""
+        if delivery.attempt > 1:
+            await self._count(delivery, by=-1)
+
+    async def _count(self, delivery: Delivery, *, by: int) -> int | None:
+        if self._ledger is None:
+            return None
+        key = f"runs#{delivery.queue}#{delivery.message_id}"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._ledger.count(key, by=by, now=self._now(), keep=REMEMBERED)
+        except Exception as error:
+            log.warning("run_not_counted", queue=delivery.queue, error_type=code_of(error))
+            return None

@@ -1,0 +1,151 @@
+"""Settlements of one kind gathered into batches, and repeated until the answer names them or their lease is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from shared.message.delivery import Delivery
+from shared.outcome import code_of
+from shared.sqs.batches import BATCH, Refused
+
+log = structlog.get_logger()
+
+LINGER = 0.05
+"""Seconds for which a settlement waits for nine others."""
+FIRST_PAUSE = 0.2
+"""Seconds before the second try, before jitter; twice as long before each further one."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries, before jitter."""
+SHORTEST_PAUSE = 0.1
+"""The same, where a lease is about to end: the last tries must not become a flood."""
+LONGEST_TRY = 10.0
+"""Seconds that one call may take, and never more than a third of the shortest lease in it: there must be time for another
+try, on another connection.
+"""
+
+
+class Held(Protocol):
+    """What is asked of leases."""
+
+    def holds(self, delivery: Delivery) -> bool: ...
+    def remaining(self, delivery: Delivery) -> float: ...
+    def settle(self, deliveries: Sequence[Delivery]) -> None: ...
+    def unsettle(self, deliveries: Sequence[Delivery]) -> None: ...
+    def drop(self, delivery: Delivery) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of settlement. `name` is for the log (`delete`, `release`); `call` sends a batch and answers what was
+    refused; `done`, `refused` and `given_up` hear of each message what came of it.
+    """
+
+    name: str
+    queue: str
+    call: Callable[[Sequence[Delivery]], Awaitable[list[Refused]]]
+    done: Callable[[Delivery], None] = lambda _delivery: None
+    refused: Callable[[int], None] = lambda _count: None
+
+
+class Gathered:
+    """Sends settlements of one kind, ten in a call.
+
+    An entry that is refused, or that the answer does not name, is sent again with jitter while its lease lasts. A call
+    that is never answered is given up in time for another. When a message's end is known its lease is dropped.
+    """
+
+    def __init__(self, kind: Kind, leases: Held, *, dice: Callable[[], float]) -> None:
+        self._kind = kind
+        self._leases = leases
+        self._dice = dice
+        self._waiting: list[Delivery] = []
+        self._flushing: set[asyncio.Task[set[Delivery]]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, delivery: Delivery) -> None:
+        """Ask for a settlement; it is sent with others, soon."""
+        self._waiting.append(delivery)
+        if len(self._waiting) >= BATCH:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER, self._flush)
+
+    async def at_once(self, deliveries: Sequence[Delivery]) -> set[Delivery]:
+        """Settle these now, ten in a call, all calls at once; which of them the answers name as done."""
+        chunks = [deliveries[start : start + BATCH] for start in range(0, len(deliveries), BATCH)]
+        done = await asyncio.gather(*(self._carry_through(chunk) for chunk in chunks))
+        return set().union(*done)
+
+    async def settled(self) -> None:
+        """Send what waits and return when every settlement has had its end."""
+        self._flush()
+        while self._flushing:
+            await asyncio.gather(*self._flushing, return_exceptions=True)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._waiting = self._waiting, []
+        for start in range(0, len(batch), BATCH):
+            task = asyncio.create_task(self._carry_through(batch[start : start + BATCH]))
+            self._flushing.add(task)
+            task.add_done_callback(self._flushing.discard)
+
+    async def _carry_through(self, batch: Sequence[Delivery]) -> set[Delivery]:
+        done, left, pause = set[Delivery](), list(batch), FIRST_PAUSE
+        while left:
+            held = [each for each in left if self._leases.holds(each)]
+            self._give_up([each for each in left if each not in held], why="lease ended")
+            refused = await self._try(held) if held else []
+            self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
+            unsettled = {each.delivery for each in refused}
+            for each in held:
+                if each not in unsettled:
+                    done.add(each)
+                    self._leases.drop(each)
+                    self._kind.done(each)
+            left = [each.delivery for each in refused if not each.lost]
+            if left:
+                await asyncio.sleep(self._jittered(pause, left))
+                pause = min(pause * 2, LONGEST_PAUSE)
+        return done
+
+    async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
+        shortest = min(self._leases.remaining(each) for each in held)
+        self._leases.settle(held)
+        try:
+            async with asyncio.timeout(min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))):
+                refused = await self._kind.call(held)
+        except Exception as error:
+            refused = [Refused(each, code_of(error), lost=False) for each in held]
+        finally:
+            self._leases.unsettle(held)
+        if refused:
+            self._kind.refused(len(refused))
+            codes = sorted({each.code for each in refused})
+            log.warning(
+                "settlement_refused", kind=self._kind.name, queue=self._kind.queue, count=len(refused), codes=codes
+            )
+        return refused
+
+    def _jittered(self, pause: float, left: Sequence[Delivery]) -> float:
+        """Half to one and a half of `pause`, sooner where a lease would end before: there must be time to try again."""
+        shortest = min(self._leases.remaining(each) for each in left)
+        return max(SHORTEST_PAUSE, min(pause, shortest / 2)) * (0.5 + self._dice())
+
+    def _give_up(self, deliveries: Sequence[Delivery], *, why: str) -> None:
+        for each in deliveries:
+            log.warning(
+                "settlement_impossible",
+                kind=self._kind.name,
+                queue=self._kind.queue,
+                message_id=each.message_id,
+                why=why,
+            )
+            self._leases.drop(each)
