@@ -33,6 +33,7 @@ BACK_WITHIN = 15.0
 """Seconds from the end of a fault until messages come in again."""
 
 
+@pytest.mark.slow
 async def test_after_every_fault_of_the_receive_messages_come_in_again_by_themselves(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -50,6 +51,7 @@ async def test_after_every_fault_of_the_receive_messages_come_in_again_by_themse
     await until(lambda: Counter(stage.ended) == Counter(ERRORS), seconds=BACK_WITHIN, what="a message of each queue")
 
 
+@pytest.mark.slow
 async def test_the_pauses_between_failing_receives_grow_and_are_jittered(
     stage: Stage, container: ContainerDoor
 ) -> None:

@@ -122,6 +122,7 @@ async def test_the_same_message_twice_in_a_batch_is_handled_once_by_its_newest_r
     assert stage.entries("release") == []
 
 
+@pytest.mark.slow
 async def test_a_burial_that_is_cut_at_the_deadline_keeps_the_message(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     stage.otherwise = failing(Reject("no such session"))

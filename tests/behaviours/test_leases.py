@@ -17,6 +17,7 @@ EXTEND = "ChangeMessageVisibilityBatch"
 TWO_SECONDS = Pace(wait=1, visibility=2, drain=5.0)
 
 
+@pytest.mark.slow
 async def test_work_of_ten_visibility_timeouts_runs_once_while_another_consumer_waits_for_it(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -50,6 +51,7 @@ def _only_leases_near_their_end_were_extended(stage: Stage) -> None:
         ends[each.message_id].append(float(each.more["until"]))
 
 
+@pytest.mark.slow
 async def test_a_failing_extension_does_not_stop_the_later_ones_and_a_refused_entry_is_tried_again_alone(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -105,6 +107,7 @@ async def test_a_lease_that_no_extension_reached_is_lost_when_it_ends(stage: Sta
     assert stage.entries("delete") == []
 
 
+@pytest.mark.slow
 async def test_a_longest_lease_ends_the_extensions_and_cuts_the_handler(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.otherwise = lambda _: asyncio.sleep(60)

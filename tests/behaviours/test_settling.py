@@ -137,6 +137,7 @@ async def test_a_delete_that_fails_whole_is_tried_again_while_its_lease_lasts(
     assert stage.findings().delivered_twice == 0
 
 
+@pytest.mark.slow
 async def test_the_pauses_between_tries_of_a_throttled_delete_are_jittered_and_stay_inside_the_lease(
     stage: Stage, container: ContainerDoor
 ) -> None:

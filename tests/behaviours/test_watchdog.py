@@ -15,6 +15,8 @@ import pytest
 from tests.behaviours.stage import Stage
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WATCHDOG = 1.5
 """Seconds in this process; sixty where nothing is set."""
 

@@ -16,7 +16,6 @@ import aioboto3
 import aiohttp
 import boto3
 
-from fleet.dev.crew import Crew
 from fleet.dev.deploy import session
 from fleet.dev.dev import Ground
 from fleet.dev.stand_ins import server
@@ -34,7 +33,7 @@ class Outside:
 
     ground: Ground
     environment: Mapping[str, str]
-    crew: Crew | None
+    door: str
     _client: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -44,10 +43,6 @@ class Outside:
     async def __aexit__(self, *_error: object) -> None:
         assert self._client is not None
         await self._client.close()
-
-    @property
-    def door(self) -> str:
-        return "container" if self.crew is not None else "lambda"
 
     def name(self, variable_name: str) -> str:
         return self.environment[variable_name]

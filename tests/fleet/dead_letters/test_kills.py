@@ -37,6 +37,7 @@ async def test_a_browse_sees_every_letter_once_and_gives_all_back() -> None:
     assert all_of(world)
 
 
+@pytest.mark.slow
 async def test_a_browse_that_is_killed_at_any_of_its_calls_leaves_nothing_hidden_beyond_its_bound() -> None:
     calls = Fuse()
     await browse(FakeBox(queue_of(1100), calls), lambda letter: letter.id, visibility=30)
@@ -157,6 +158,7 @@ def test_ten_thousand_letters_are_grouped_and_listed_within_a_minute_each(ground
         assert ground.counts() == (10_000, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_replay_gives_back_what_it_holds_and_ends_with_130(
     how: signal.Signals, ground: Ground, cli: Lines

@@ -11,6 +11,8 @@ import pytest
 
 from tests.fleet.dead_letters.clockwork import Clockwork, Ledger, clockwork
 
+pytestmark = pytest.mark.slow
+
 ACT = ("--yes", "--reason", "mended")
 
 
