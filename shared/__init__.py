@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         stream_record,
     )
     from shared.outcome import Contended, Later, Reject
+    from shared.road.once import KeyReused
     from shared.settings import Settings, SettingsError, read_settings
     from shared.sqs.sender import Message, NotSent, Send
     from shared.worker import BatchResult, Each, FairShares, Fifo, Limits, Once, Together, Worker
@@ -45,6 +46,7 @@ __all__ = [
     "FairShares",
     "Fifo",
     "Image",
+    "KeyReused",
     "Later",
     "Limits",
     "Message",
@@ -96,6 +98,7 @@ _HOMES = {
     "Contended": "shared.outcome",
     "Later": "shared.outcome",
     "Reject": "shared.outcome",
+    "KeyReused": "shared.road.once",
     "Settings": "shared.settings",
     "SettingsError": "shared.settings",
     "read_settings": "shared.settings",

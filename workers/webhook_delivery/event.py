@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,18 +17,20 @@ from shared import BusEvent, Delivery, Reject, Wire, bus_event
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
 
-_SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One event of one tenant. `payload` is the very text that every attempt signs and sends."""
+    """One event of one tenant. `payload` is the very text that every attempt signs and sends; `fingerprint` is of what
+    must not change under one `event_id`.
+    """
 
     event_id: str
     event_type: str
     tenant_id: str
     payload: str = field(repr=False)
+    fingerprint: str = ""
 
 
 class DeliveryJob(Wire):
@@ -39,12 +42,17 @@ class DeliveryJob(Wire):
     endpoint_id: str = Field(alias="endpointId", min_length=1, max_length=LONGEST_NAME)
     attempt: int = Field(ge=1, le=9999)
     payload: str = Field(repr=False)
+    fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     first_attempt_at: AwareDatetime = Field(alias="firstAttemptAt")
     not_before: AwareDatetime = Field(alias="notBefore")
 
     def body(self) -> str:
         """As a message carries it: SQS refuses two characters that JSON may hold as they are."""
         return self.model_dump_json(by_alias=True).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+    def identified(self) -> str:
+        """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
+        return self.fingerprint or hashlib.sha256(self.payload.encode()).hexdigest()
 
     def next(self, at: datetime) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
@@ -60,7 +68,11 @@ def published(delivery: Delivery) -> Published:
     if not event.detail_type:
         raise Reject("the event has no detail-type")
     return Published(
-        event_id=event_id(event.key), event_type=event.detail_type, tenant_id=tenant_id, payload=_payload(event)
+        event_id=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
+        event_type=event.detail_type,
+        tenant_id=tenant_id,
+        payload=_payload(event),
+        fingerprint=_fingerprint(event.detail),
     )
 
 
@@ -69,9 +81,25 @@ def delivery_job(delivery: Delivery) -> DeliveryJob:
     return DeliveryJob.model_validate_json(delivery.body)
 
 
-def event_id(key: str) -> str:
-    """The webhook-id of a business key: the same at every retry and duplicate, without a dot, fit for a header."""
-    return "msg_" + (key if _SAFE_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest())
+def event_id(tenant_id: str, source: str, event_type: str, own: str | int) -> str:
+    """The webhook-id: `msg_` and the SHA-256, in hex, of these four as a JSON array without blanks.
+
+    The same at every retry and duplicate, and another one for each tenant, source and type: a producer's id says only
+    which of its own events of one kind it is. No dot, and not the producer's to choose (Standard Webhooks 1.0.0).
+    """
+    identity = json.dumps([tenant_id, source, event_type, own], separators=(",", ":"))
+    return "msg_" + hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _own_id(event: BusEvent) -> str | int:
+    """`detail.id`, a text or a whole number, which are two ids; else the bus's own, which is new each time."""
+    own = event.detail.get("id")
+    return own if isinstance(own, int) and not isinstance(own, bool) else event.key
+
+
+def _fingerprint(detail: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of what the business says; the bus gives a duplicate another time, so that does not count."""
+    return hashlib.sha256(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _payload(event: BusEvent) -> str:

@@ -26,22 +26,26 @@ _HTTP_DATES = (
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What fan-out knows of an endpoint: no URL, no secret."""
+    """What fan-out knows of an endpoint: no URL, no secret. `fault` names what in its row cannot be read."""
 
     endpoint_id: str
     event_types: tuple[str, ...]
     enabled: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens)."""
+    """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens).
+    `fault` names what in its row cannot be read.
+    """
 
     tenant_id: str
     endpoint_id: str
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     enabled: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +131,27 @@ class Failed:
     settled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The attempt was begun under the same identity, with another payload."""
+
+
 Attempt = Held | Succeeded | Failed
-Claim = Claimed | Attempt
+Claim = Claimed | Attempt | Reused
 
 
 def wants(subscription: Subscription, event_type: str) -> bool:
-    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; a disabled endpoint takes nothing."""
-    return subscription.enabled and any(_fits(pattern, event_type) for pattern in subscription.event_types)
+    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; enabled or not."""
+    return any(_fits(pattern, event_type) for pattern in subscription.event_types)
+
+
+def why_not(endpoint: Subscription | Endpoint | None) -> str:
+    """Why nothing goes to this endpoint; "" where it takes what it wants."""
+    if endpoint is None:
+        return "endpoint_gone"
+    if endpoint.fault:
+        return "endpoint_unreadable"
+    return "" if endpoint.enabled else "endpoint_disabled"
 
 
 def judge(reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float) -> Verdict:
