@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,12 @@ import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from shared import BusEvent, Delivery, Reject, Wire, bus_event
+from shared.message import verbatim
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
 
+_WHOLE = re.compile(rb"-?[0-9]{1,100}")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
@@ -61,9 +63,9 @@ class DeliveryJob(Wire):
 
 def published(delivery: Delivery) -> Published:
     """Decode a bus event. Raises Reject (also without a tenant: the rule sends none such) or ValidationError."""
-    event = bus_event(delivery.body)
+    event, detail = _bus_event(delivery.body)
     tenant_id = event.detail.get("tenantId")
-    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= LONGEST_NAME:
+    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= LONGEST_NAME or not _is_utf8(tenant_id):
         raise Reject("the event has no detail.tenantId that can be used")
     if not event.detail_type:
         raise Reject("the event has no detail-type")
@@ -71,8 +73,8 @@ def published(delivery: Delivery) -> Published:
         event_id=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
         event_type=event.detail_type,
         tenant_id=tenant_id,
-        payload=_payload(event),
-        fingerprint=_fingerprint(event.detail),
+        payload=_payload(event, detail),
+        fingerprint=hashlib.sha256(verbatim.sorted_form(detail).encode(errors="surrogatepass")).hexdigest(),
     )
 
 
@@ -94,26 +96,35 @@ def event_id(tenant_id: str, source: str, event_type: str, own: str | int) -> st
 def _own_id(event: BusEvent) -> str | int:
     """`detail.id`, a text or a whole number, which are two ids; else the bus's own, which is new each time."""
     own = event.detail.get("id")
-    return own if isinstance(own, int) and not isinstance(own, bool) else event.key
+    return int(own) if isinstance(own, bytes) and _WHOLE.fullmatch(own) else event.key
 
 
-def _fingerprint(detail: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of what the business says; the bus gives a duplicate another time, so that does not count."""
-    return hashlib.sha256(orjson.dumps(detail, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _bus_event(body: str) -> tuple[BusEvent, str]:
+    """The event, and the text of its detail as the customer's receiver is to get it."""
+    told = verbatim.members(body)
+    match told:
+        case {"Type": ("Notification", _), "Message": (str(message), _)}:
+            told = verbatim.members(message)
+    return BusEvent.model_validate({name: each.value for name, each in told.items()}), told["detail"].text
 
 
-def _payload(event: BusEvent) -> str:
-    """Standard Webhooks 1.0.0, "payload structure".
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON's escapes can spell
+        return False
+    return True
+
+
+def _payload(event: BusEvent, detail: str) -> str:
+    """Standard Webhooks 1.0.0, "payload structure". `detail` goes in as it came: its numbers, escapes, blanks and names.
 
     The time is the business's own where it has one: the bus gives a duplicate a new time, and a duplicate's payload
     must be the same bytes.
     """
-    document: dict[str, Any] = {
-        "type": event.detail_type,
-        "timestamp": _occurred_at(event.detail.get("occurredAt")) or event.time.isoformat().replace("+00:00", "Z"),
-        "data": event.detail,
-    }
-    return orjson.dumps(document).decode()
+    timestamp = _occurred_at(event.detail.get("occurredAt")) or event.time.isoformat().replace("+00:00", "Z")
+    kind, time = orjson.dumps(event.detail_type).decode(), orjson.dumps(timestamp).decode()
+    return f'{{"type":{kind},"timestamp":{time},"data":{detail}}}'
 
 
 def _occurred_at(given: Any) -> str | None:

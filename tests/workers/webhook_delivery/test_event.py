@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from shared.outcome import Reject
 from tests.fakes import delivery
+from tests.workers.webhook_delivery.fakes import NOON
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, event_id, published
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -29,17 +30,66 @@ def test_a_bus_event_becomes_a_standard_webhooks_payload() -> None:
     }
 
 
-def test_a_payload_keeps_the_order_of_keys() -> None:
+def test_a_payload_keeps_the_text_of_the_detail() -> None:
     assert read("bus-foreign-without-own-id.json").payload == (
         '{"type":"order.paid","timestamp":"2026-11-21T09:00:00Z",'
-        '"data":{"z":1,"a":{"later":true,"earlier":null},"tenantId":"tenant-1","price":10.5}}'
+        '"data":{ "z": 1, "a": { "later": true, "earlier": null }, "tenantId": "tenant-1", "price": 10.5 }}'
     )
+
+
+CARRIED = (
+    r'{"n":[18446744073709551616,1.10,0.12345678901234567890,1e400,-0.0,1E+2],"s":"cut \ud83d\u00e9/\/",'
+    '"a":1, "a" :\t2,\n"b":{ } ,"é":"☃\u2028","tenantId":"tenant-1","id":"order-42"}'
+)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_bytes_of_the_detail_are_carried_as_they_were_published(wrapped: bool) -> None:  # noqa: FBT001
+    body = (
+        '{"id":"b-1","detail-type":"order.placed","source":"shop","time":"2026-11-21T09:00:00Z",'
+        f'"detail" : {CARRIED} ,"region":"r"}}'
+    )
+    event = published(delivery(json.dumps({"Type": "Notification", "Message": body}) if wrapped else body))
+    assert event.payload == f'{{"type":"order.placed","timestamp":"2026-11-21T09:00:00Z","data":{CARRIED}}}'
+    sent = DeliveryJob(
+        eventId=event.event_id,
+        eventType=event.event_type,
+        tenantId=event.tenant_id,
+        endpointId="e",
+        attempt=1,
+        payload=event.payload,
+        firstAttemptAt=NOON,
+        notBefore=NOON,
+    )
+    assert delivery_job(delivery(sent.body())).payload == event.payload
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("18446744073709551616", "18446744073709551617"),
+        ("1.10", "1.1"),
+        ("1e400", "1e401"),
+        ("1", '"1"'),
+        ("[1]", "[[1]]"),
+        ('{"a":1,"a":2}', '{"a":3,"a":2}'),
+    ],
+)
+def test_two_details_of_which_a_reader_makes_the_same_have_two_fingerprints(one: str, other: str) -> None:
+    body = '{"id":"b","detail-type":"t","source":"s","time":"2026-11-21T09:00:00Z","detail":{"tenantId":"t","x":%s}}'
+    assert published(delivery(body % one)).fingerprint != published(delivery(body % other)).fingerprint
+
+
+def test_a_whole_number_of_any_size_is_an_id() -> None:
+    body = '{"id":"b","detail-type":"t","source":"s","time":"2026-11-21T09:00:00Z","detail":{"tenantId":"t","id":%s}}'
+    ids = {published(delivery(body % each)).event_id for each in (2**64, 2**64 + 1, f'"{2**64}"')}
+    assert len(ids) == 3
 
 
 def test_the_same_business_event_put_twice_has_the_same_id_and_the_same_payload() -> None:
     body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
     again = body | {"id": "99999999-05d4-b198-2fde-7ededc63b103", "time": "2026-11-21T10:00:00Z"}
-    assert published(delivery(json.dumps(again))) == read("bus-upload-completed.json")
+    assert published(delivery(json.dumps(again))) == published(delivery(json.dumps(body)))
 
 
 @pytest.mark.parametrize("occurred_at", [None, 5, "yesterday", "2026-11-21T09:00:00"])
@@ -125,7 +175,9 @@ def test_an_event_without_a_type_is_rejected() -> None:
         published(delivery(json.dumps(body)))
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", '{"detail": {}}'])
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", '{"detail": {}}', '{"detail": NaN}', '{"detail":' + '{"a":' * 50_000, "{} {}"]
+)
 def test_a_body_that_is_no_bus_event_is_refused(body: str) -> None:
     with pytest.raises((Reject, ValidationError)):
         published(delivery(body))
