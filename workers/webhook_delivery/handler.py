@@ -34,6 +34,7 @@ from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Published
 from workers.webhook_delivery.rules import (
+    LONGEST_WAIT,
     Again,
     Attempt,
     Claim,
@@ -54,7 +55,7 @@ from workers.webhook_delivery.rules import (
     wants,
     why_not,
 )
-from workers.webhook_delivery.signing import Secret, SignatureError, sign
+from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 
 EXHAUSTED = "webhook.exhausted"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
@@ -108,9 +109,7 @@ async def fan_out(
     schedule: Schedule,
     now: Callable[[], datetime],
 ) -> None:
-    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made. An endpoint that
-    wants it and gets none is counted, and so is an event that nobody wants.
-    """
+    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made."""
     at = now()
     due = at + timedelta(seconds=schedule.delays[0])
     jobs = [
@@ -135,6 +134,7 @@ async def fan_out(
 
 
 def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Subscription]:
+    """Who gets the event. An endpoint that wants it and gets none is counted, and so is an event that nobody takes."""
     takers: list[Subscription] = []
     about = {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
     for each in subscriptions:
@@ -165,9 +165,7 @@ async def deliver(
 ) -> None:
     """Make one attempt, once, when it is due. `lease` in seconds: longer than this call can take."""
     if delay(job.not_before, now=now()):
-        await send(
-            [_message(job, now())]
-        )  # a hop: SQS delays for 900 s at most, and a new message starts its counts anew
+        await _hop(job, send=send, at=now())
         return
     endpoint = await store.endpoint(job.tenant_id, job.endpoint_id)
     reason = why_not(endpoint)
@@ -194,6 +192,13 @@ async def deliver(
             await _give_up(job, last, store=store, put_event=put_event)
         case other:
             assert_never(other)
+
+
+async def _hop(job: DeliveryJob, *, send: Send, at: datetime) -> None:
+    """SQS delays for 900 s at most, and a new message starts its counts anew."""
+    if job.not_before - at > LONGEST_WAIT:
+        raise Reject("the job is not due for longer than any schedule waits")
+    await send([_message(job, at)])
 
 
 async def _attempt(
@@ -230,13 +235,15 @@ async def _attempt(
 
 
 async def _posted(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
-    """A secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
+    """A current secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
     body, timestamp = job.payload.encode(), int(at.timestamp())
     try:
-        secrets = [Secret.read(text) for text in endpoint.secrets]
+        secrets = signing_with(endpoint.secrets)
         signature = sign(secrets, message_id=job.event_id, timestamp=timestamp, body=body)
     except SignatureError:
         return Reply(status=0, error="secret_invalid")
+    if len(secrets) < len(endpoint.secrets):
+        log.warning("webhook_old_secrets_passed_over", count=len(endpoint.secrets) - len(secrets), **_about(job))
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
@@ -253,9 +260,8 @@ async def _cancel(
     """The endpoint was deleted or disabled: the delivery ends here, unless it has ended before."""
     found = await store.attempt(job)
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
-        await _give_up(
-            job, found, store=store, put_event=put_event
-        )  # this was the last attempt; a crash kept it untold
+        # This was the last attempt; a crash kept it untold.
+        await _give_up(job, found, store=store, put_event=put_event)
     if await store.cancel(job, now=now()):
         log.info("webhook_cancelled", **_about(job), attempt=job.attempt)
         dropped(WORKER, reason, **_about(job))
@@ -288,6 +294,5 @@ def _about(job: DeliveryJob) -> dict[str, str]:
 
 def _message(job: DeliveryJob, now: datetime) -> Message:
     """Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
-    tenant = job.tenant_id
-    group = tenant if _GROUP.fullmatch(tenant) else hashlib.sha256(tenant.encode()).hexdigest()
+    group = job.tenant_id if _GROUP.fullmatch(job.tenant_id) else hashlib.sha256(job.tenant_id.encode()).hexdigest()
     return Message(body=job.body(), delay=delay(job.not_before, now=now), group=group)

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+OWN = "webhook."
+"""How the types of this worker's own events begin."""
+
+LONGEST_WAIT = timedelta(days=16)
+"""For which a job may wait: a schedule's longest step is fourteen days, and jitter adds a tenth."""
+
 LONGEST_HOP = 900
 """Seconds for which SQS can delay a message; longer waits are chains of messages."""
 
@@ -141,7 +147,9 @@ Claim = Claimed | Attempt | Reused
 
 
 def wants(subscription: Subscription, event_type: str) -> bool:
-    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; enabled or not."""
+    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; enabled or not. What tells of webhooks
+    (`webhook.exhausted`) is taken by its exact name alone.
+    """
     return any(_fits(pattern, event_type) for pattern in subscription.event_types)
 
 
@@ -211,6 +219,8 @@ def delay(not_before: datetime, *, now: datetime) -> int:
 
 
 def _fits(pattern: str, event_type: str) -> bool:
+    if event_type.startswith(OWN):  # or each dead endpoint that takes all would be told of every other one
+        return pattern == event_type
     if pattern == "*":
         return True
     if pattern.endswith(".*"):

@@ -198,7 +198,7 @@ async def test_a_worker_that_was_away_for_longer_than_its_lease_does_not_overwri
     assert (world.sent, world.store.records) == ([], [])
 
 
-@pytest.mark.parametrize("secrets", [("",), ("whsec_short",), (SECRET, "whsk_x"), ()])
+@pytest.mark.parametrize("secrets", [("",), ("whsec_short",), ("whsk_x", SECRET), ()])
 async def test_a_secret_that_cannot_sign_is_a_failed_attempt_and_not_a_fault_of_the_queue(
     world: World, secrets: tuple[str, ...]
 ) -> None:

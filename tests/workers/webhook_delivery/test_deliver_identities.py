@@ -1,13 +1,15 @@
-"""Whose delivery it is, and that none of them ends in silence."""
+"""Whose delivery it is, that none of them ends in silence, and what bounds them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from shared.outcome import Reject
 from shared.road.once import KeyReused
-from tests.workers.webhook_delivery.fakes import Delivery, endpoint, job
+from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.rules import Reply
 
@@ -88,3 +90,33 @@ async def test_a_delivery_that_is_given_up_is_counted_with_its_reason(
     with capture_logs() as logged:
         await world.deliver(job(attempt))
     assert reasons(logged) == dropped
+
+
+async def test_an_old_secret_that_cannot_be_read_does_not_stop_the_current_one(world: World) -> None:
+    world.store.add(endpoint(secrets=(SECRET, "whsk_x", OLD_SECRET)))
+    with capture_logs() as logged:
+        await world.deliver(job())
+    (posted,) = world.post.posted
+    assert len(posted.headers["webhook-signature"].split()) == 2
+    assert [line["count"] for line in logged if line["event"] == "webhook_old_secrets_passed_over"] == [1]
+
+
+async def test_no_more_than_ten_secrets_sign_one_request(world: World) -> None:
+    world.store.add(endpoint(secrets=(SECRET,) * 201))
+    await world.deliver(job())
+    assert len(world.post.posted[0].headers["webhook-signature"].split()) == 10
+
+
+@pytest.mark.parametrize(("days", "taken"), [(15, True), (17, False), (365 * 7000, False)])
+async def test_a_job_that_is_due_after_any_schedule_is_rejected_and_does_not_hop_for_ever(
+    world: World,
+    days: int,
+    taken: bool,  # noqa: FBT001
+) -> None:
+    waiting = job(not_before=NOON + timedelta(days=days))
+    if taken:
+        await world.deliver(waiting)
+    else:
+        with pytest.raises(Reject):
+            await world.deliver(waiting)
+    assert len(world.sent) == taken

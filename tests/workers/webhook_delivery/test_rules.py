@@ -71,6 +71,11 @@ def test_why_nothing_goes_to_an_endpoint(endpoint: Subscription | None, reason: 
     assert why_not(endpoint) == reason
 
 
+@pytest.mark.parametrize(("pattern", "wanted"), [("*", False), ("webhook.*", False), ("webhook.exhausted", True)])
+def test_what_tells_of_webhooks_is_taken_by_its_exact_name_alone(pattern: str, wanted: bool) -> None:  # noqa: FBT001
+    assert wants(subscribed(pattern), "webhook.exhausted") is wanted
+
+
 @pytest.mark.parametrize("status", range(600))
 def test_every_status_has_its_meaning(status: int) -> None:
     verdict = judge(Reply(status), attempt=1, schedule=STANDARD_WEBHOOKS, now=NOW, dice=0.0)
