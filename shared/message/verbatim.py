@@ -20,7 +20,7 @@ class Member(NamedTuple):
     text: str
 
 
-def members(text: str) -> Mapping[str, Member]:
+def json_members(text: str) -> Mapping[str, Member]:
     """Each member of the object in `text`; of a name that comes twice, the last. Raises Reject."""
     found: dict[str, Member] = {}
     place = _after(text, 0, "{")
@@ -39,7 +39,7 @@ def members(text: str) -> Mapping[str, Member]:
         place = _after(text, end, ",")
 
 
-def sorted_form(text: str) -> str:
+def sorted_json(text: str) -> str:
     """The same for two texts that differ in blanks, escapes and the order of names alone: each digit counts. Raises Reject."""
     try:
         return repr(_SORTING.decode(text))

@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared import BusEvent, Delivery, Reject, Wire, bus_event
-from shared.message import verbatim
+from shared import BusEvent, Delivery, Reject, Wire, json_members, sorted_json
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
@@ -74,7 +73,7 @@ def published(delivery: Delivery) -> Published:
         event_type=event.detail_type,
         tenant_id=tenant_id,
         payload=_payload(event, detail),
-        fingerprint=hashlib.sha256(verbatim.sorted_form(detail).encode(errors="surrogatepass")).hexdigest(),
+        fingerprint=hashlib.sha256(sorted_json(detail).encode(errors="surrogatepass")).hexdigest(),
     )
 
 
@@ -101,10 +100,10 @@ def _own_id(event: BusEvent) -> str | int:
 
 def _bus_event(body: str) -> tuple[BusEvent, str]:
     """The event, and the text of its detail as the customer's receiver is to get it."""
-    told = verbatim.members(body)
+    told = json_members(body)
     match told:
         case {"Type": ("Notification", _), "Message": (str(message), _)}:
-            told = verbatim.members(message)
+            told = json_members(message)
     return BusEvent.model_validate({name: each.value for name, each in told.items()}), told["detail"].text
 
 
