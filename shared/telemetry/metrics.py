@@ -34,6 +34,7 @@ class Instruments(NamedTuple):
     leases_lost: metrics.Counter
     deletes_failed: metrics.Counter
     claims: metrics.Counter
+    dropped: metrics.Counter
 
 
 @dataclass(slots=True)
@@ -111,6 +112,11 @@ def claim(*, worker: str, outcome: str) -> None:
     _instruments().claims.add(1, {names.WORKER: worker, names.OUTCOME: outcome})
 
 
+def dropped(*, worker: str, reason: str) -> None:
+    """Something was given up on purpose, and its message is done: nothing is left that would come back."""
+    _instruments().dropped.add(1, {names.WORKER: worker, names.REASON: reason})
+
+
 def _about(queue: str, operation: str) -> dict[str, str]:
     return {names.SYSTEM: names.AWS_SQS, names.OPERATION_NAME: operation, names.DESTINATION: queue}
 
@@ -129,4 +135,5 @@ def _instruments() -> Instruments:
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
         deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
         claims=meter.create_counter("fleet.claims", unit="{claim}"),
+        dropped=meter.create_counter("fleet.dropped", unit="{event}"),
     )

@@ -143,7 +143,7 @@ class Outside:
         item = {
             "PK": {"S": f"TENANT#{tenant}"},
             "SK": {"S": f"ENDPOINT#{endpoint_id}"},
-            "GSI1PK": {"S": f"ENDPOINT#{endpoint_id}"},
+            "GSI1PK": {"S": f"ENDPOINT#{tenant}#{endpoint_id}"},
             "GSI1SK": {"S": "ENDPOINT"},
             "entity": {"S": "endpoint"},
             "tenantId": {"S": tenant},
@@ -171,8 +171,11 @@ class Outside:
         told = await self._told(f"{server.WEBHOOKS}/received")
         return [each for each in told if each["endpoint"] == path]
 
-    def delivery_row(self, event_id: str, endpoint_id: str) -> dict[str, Any]:
-        key = {"PK": {"S": f"DELIVERY#msg_{event_id}#{endpoint_id}"}, "SK": {"S": "DELIVERY"}}
+    def delivery_row(self, tenant: str, event_id: str, endpoint_id: str) -> dict[str, Any]:
+        """Of an `order.placed` of the shop's."""
+        identity = json.dumps([tenant, "shop", "order.placed", event_id], separators=(",", ":"))
+        webhook_id = f"msg_{hashlib.sha256(identity.encode()).hexdigest()}"
+        key = {"PK": {"S": f"DELIVERY#{webhook_id}#{tenant}#{endpoint_id}"}, "SK": {"S": "DELIVERY"}}
         found = self.client("dynamodb").get_item(
             TableName=self.name("WEBHOOKS_TABLE_NAME"), Key=key, ConsistentRead=True
         )
