@@ -31,7 +31,7 @@ class Clients:
         self._opened: dict[tuple[str, str | None, int], Any] = {}
         self._opening = asyncio.Lock()
         self._session: Any = None
-        self._hot: dict[int, Any] = {}
+        self._fast: dict[int, Any] = {}
         self._payloads: S3Payloads | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,15 +99,15 @@ class Clients:
         return await self.ledger()
 
     async def _sqs(self, *, attempts: int) -> Any:
-        """The process's client for messages: with the hot calls, or plainly aioboto3's where SQS_CLIENT says so."""
-        from shared.aws.fast_client import HotSqs
+        """The process's client for messages: with the fast calls, or plainly aioboto3's where SQS_CLIENT says so."""
+        from shared.aws.fast_client import FastClient
 
         client = await self.open("sqs", attempts=attempts)
         if self._environment.get("SQS_CLIENT") == "aioboto3":
             return client
-        if attempts not in self._hot:
-            self._hot[attempts] = HotSqs(client)
-        return self._hot[attempts]
+        if attempts not in self._fast:
+            self._fast[attempts] = FastClient(client)
+        return self._fast[attempts]
 
     def required(self, *names: str) -> list[str]:
         """The values of these variables. Raises SettingsError that names each one that is unset or empty."""

@@ -1,4 +1,4 @@
-"""A client's own road through aiobotocore: its keys, its connections, and the way back when a hot call fails."""
+"""A client's own road through aiobotocore: its keys, its connections, and the way back when a fast call fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUOTA = 500
 _first: ContextVar[Failure | None] = ContextVar("first", default=None)
 
 
-class BotocoreRoad:
+class Fallback:
     """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
     aiobotocore's pin moves. `see` is shown every request that botocore makes itself, and its action.
     """

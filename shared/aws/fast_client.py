@@ -11,14 +11,14 @@ import aiohttp
 import orjson
 
 from shared.aws.connections import Connections, NotConnected
-from shared.aws.fallback import BotocoreRoad, as_botocore
-from shared.aws.pattern import Learned, learned
+from shared.aws.fallback import Fallback, as_botocore
+from shared.aws.pattern import Pattern, pattern_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 
-class HotSqs:
+class FastClient:
     """Stands where an aiobotocore SQS client stands, for the calls named here.
 
     The first call of each kind is botocore's. Its request is kept as a pattern: endpoint, headers, region and name to
@@ -30,9 +30,9 @@ class HotSqs:
     """
 
     def __init__(self, client: SQSClient, *, now: Callable[[], float] = time.time) -> None:
-        self._road = BotocoreRoad(client, see=self._learn)
+        self._fallback = Fallback(client, see=self._learn)
         self._now = now
-        self._patterns: dict[str, Learned | None] = {}
+        self._patterns: dict[str, Pattern | None] = {}
         self._kept: dict[str, Connections] = {}
 
     async def receive_message(self, **asked: Any) -> Any:
@@ -58,31 +58,31 @@ class HotSqs:
     async def _call(self, action: str, asked: dict[str, Any]) -> Any:
         pattern = self._patterns.get(action)
         if pattern is None:
-            return await self._road.call(action, asked)
+            return await self._fallback.call(action, asked)
         try:
             body = orjson.dumps(asked, default=_base64)
         except TypeError:  # no JSON for us; botocore knows what to make of it
-            return await self._road.call(action, asked)
-        request = pattern.whole(body, await self._road.keys(), now=self._now())
+            return await self._fallback.call(action, asked)
+        request = pattern.whole(body, await self._fallback.keys(), now=self._now())
         try:
             status, head, content = await self._kept[pattern.url].exchange(request)
         except NotConnected:
-            return await self._road.call(action, asked)
+            return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
-            return await self._road.call(action, asked, error)
+            return await self._fallback.call(action, asked, error)
         if status == 200 and (found := _object(content)) is not None:
-            await self._road.succeeded(action)
+            await self._fallback.succeeded(action)
             return found
-        return await self._road.call(action, asked, as_botocore(pattern.url, status, head, content))
+        return await self._fallback.call(action, asked, as_botocore(pattern.url, status, head, content))
 
     def _learn(self, action: str, request: Any) -> None:
         if action in self._patterns:
             return
-        target = self._road.target(request.url)
-        self._patterns[action] = learned(request) if target is not None else None
+        target = self._fallback.target(request.url)
+        self._patterns[action] = pattern_of(request) if target is not None else None
         if target is not None and request.url not in self._kept:
             self._kept[request.url] = Connections(target)
-            self._road.close_with(self._kept[request.url].close)
+            self._fallback.close_with(self._kept[request.url].close)
 
 
 def _object(content: bytes) -> dict[str, Any] | None:
