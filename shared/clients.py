@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.road.ledger import DynamoDbLedger, Ledger
@@ -14,6 +15,7 @@ from shared.sqs.sender import SqsSender
 from shared.worker import Fifo, Worker
 
 if TYPE_CHECKING:
+    from shared.aws.renewal import Renewal
     from shared.sqs.payloads import S3Payloads
 
 
@@ -32,6 +34,7 @@ class Clients:
         self._opening = asyncio.Lock()
         self._session: Any = None
         self._payloads: S3Payloads | None = None
+        self._renewed: Renewal | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,7 +121,23 @@ class Clients:
             raise SettingsError(
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
-        return FastClient(client) if service in FAST and self._is_fast(service) else client
+        look = self._renewal().watch(client)
+        return FastClient(client, look=look) if service in FAST and self._is_fast(service) else client
+
+    def _renewal(self) -> Renewal:
+        """Of the one session that all clients have their credentials from."""
+        from aiobotocore.session import get_session
+
+        from shared.aws.renewal import Renewal
+
+        if self._renewed is None:
+            told = [
+                ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+                ("AWS_CONFIG_FILE", "~/.aws/config"),
+            ]
+            files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in told)
+            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files)
+        return self._renewed
 
     def _is_fast(self, service: str) -> bool:
         """AWS_CALLS=aioboto3 switches all fast calls off, SQS_CLIENT=aioboto3 those of SQS."""

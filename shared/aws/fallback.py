@@ -96,6 +96,9 @@ class Fallback:
         parser = endpoint._response_parser_factory.create_parser(operation.service_model.resolved_protocol)  # noqa: SLF001
         parsed = await parser.parse(told, operation.output_shape)
         await endpoint._add_modeled_error_fields(told, parsed, operation, parser)  # noqa: SLF001
+        retries = self._client.meta.config.retries or {}
+        if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
+            parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
         parsed["ResponseMetadata"]["RetryAttempts"] = 0
         kind = self._client.exceptions.from_code(parsed["Error"]["Code"])
         error: ClientError = kind(parsed, action)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from zlib import crc32
@@ -35,8 +35,15 @@ class FastClient:
     later calls are botocore's, and one warning says so. One instance for one client, for as long as that is open.
     """
 
-    def __init__(self, client: Any, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        look: Callable[[], Awaitable[None]] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
+        self._look = look
         self._fallback = Fallback(client, see=self._learn)
         self._now = now
         self._operations: dict[str, Operation] = {}
@@ -69,6 +76,8 @@ class FastClient:
         pattern = self._patterns.get(action)
         if pattern is None:
             return await self._fallback.call(action, asked)
+        if self._look is not None:
+            await self._look()
         request = pattern.whole(body, await self._fallback.keys(), now=self._now())
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
