@@ -42,13 +42,16 @@ def values(shape: Any, *, answer: bool, depth: int = 0) -> some.SearchStrategy[A
     def inner(part: Any) -> some.SearchStrategy[Any]:
         return values(part, answer=answer, depth=depth + 1)
 
+    def later(name: str) -> some.SearchStrategy[Any]:
+        return some.deferred(lambda: inner(shape.members[name]))
+
     match shape.type_name:
         case "structure":
             optional = [name for name in shape.members if name not in shape.required_members]
             deep = optional if depth < LEAST else [name for name in optional if is_flat(shape.members[name])]
             return some.fixed_dictionaries(
                 {name: inner(shape.members[name]) for name in shape.required_members},
-                optional={name: some.deferred(lambda name=name: inner(shape.members[name])) for name in deep},
+                optional={name: later(name) for name in deep},
             )
         case "list":
             return some.lists(inner(shape.member), min_size=shape.metadata.get("min", 0), max_size=2)
