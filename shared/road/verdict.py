@@ -52,7 +52,8 @@ def dead(error: BaseException, *, worker: str) -> Dead:
     frames = _frames(error.__traceback__)[-DEEPEST:]
     # No line numbers and no library's inner functions here: a fault keeps its fingerprint over an edit elsewhere in
     # the file and over an upgrade.
-    ground = "|".join((worker, _type(error), *(_named(module, function) for module, function, _ in frames)))
+    said = _service_code(error) or (_masked(error.why) if isinstance(error, Reject) else "")
+    ground = "|".join((worker, _type(error), said, *(_named(module, function) for module, function, _ in frames)))
     return Dead(
         error_type=_type(error),
         message=explain(error),
@@ -93,6 +94,11 @@ def _service_code(error: BaseException) -> str:
     fault = response.get("Error") if isinstance(response, dict) else None
     code = fault.get("Code") if isinstance(fault, dict) else None
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,100}", code) else ""
+
+
+def _masked(text: str) -> str:
+    """Without what differs from one message to the next: numbers, and words that hold a digit (ids, hashes, times)."""
+    return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
 
 
 def _type(error: BaseException) -> str:

@@ -175,6 +175,32 @@ def test_the_payload_does_not_change_a_fingerprint() -> None:
     assert len({fault.fingerprint for fault in faults}) == 1
 
 
+def test_two_codes_of_aws_are_two_faults() -> None:
+    class ServiceError(Exception):
+        def __init__(self, code: str) -> None:
+            self.response = {"Error": {"Code": code}}
+
+    def told(code: str) -> str:
+        def fail() -> None:
+            raise ServiceError(code)
+
+        return dead(caught(fail), worker="sample").fingerprint
+
+    assert len({told("AccessDenied"), told("Throttling"), told("AccessDenied")}) == 2
+
+
+def test_the_text_of_a_reject_is_in_its_fingerprint_without_numbers_and_ids() -> None:
+    def told(why: str) -> str:
+        def fail() -> None:
+            raise Reject(why)
+
+        return dead(caught(fail), worker="sample").fingerprint
+
+    assert told("endpoint ep-17 answered 410") == told("endpoint ep-4711 answered 404")
+    assert told("order 0b6f2c1e-5a7d-4f55-9d0e-1f2a3b4c5d6e is gone") == told("order 42 is gone")
+    assert told("the endpoint is switched off") != told("the tenant is unknown")
+
+
 def test_another_worker_or_another_type_is_another_fault() -> None:
     faults = [
         dead(caught(failing), worker="sample"),
