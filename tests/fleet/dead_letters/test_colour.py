@@ -86,8 +86,8 @@ def acts(stage: Stage) -> list[tuple[str, ...]]:
     letter = stage.cli("dlq", "list", queue, "--error", "SignatureError", "--ids").stdout.split()[0]
     return [
         ("dlq", "plan", queue, *one, "-o", plan),
-        ("dlq", "cancel", plan, *WHY),
-        ("dlq", "resume", plan, *WHY),
+        ("dlq", "cancel", plan, "--yes", *WHY),
+        ("dlq", "resume", plan, "--yes", *WHY),
         ("dlq", "replay", plan, "--yes", *WHY),
         ("dlq", "status", plan),
         ("dlq", "archive", queue, *one, "--yes", *WHY),

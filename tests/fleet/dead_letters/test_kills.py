@@ -119,10 +119,10 @@ def test_a_replay_killed_at_work_is_resumed_and_has_every_effect_once(ground: Gr
     with Worker(ground) as worker:
         with cli.process("dlq", "replay", cli.plan(), "--yes", "--reason", "mended"):
             waited(partial(has_written, cli, 7), seconds=15)
-        [early] = cli.json("resume", cli.plan(), exits=4)
+        [early] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended", exits=4)
         assert early["remaining"] > 0
         waited(lambda: ground.counts()[1] == 0, seconds=60, pause=0.5)
-        [told] = cli.json("resume", cli.plan())
+        [told] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended")
         worker.until_handled(400)
     assert (told["sent"], told["deleted"], told["remaining"]) == (400, 400, 0)
     assert (len(worker.effects), ground.counts()) == (400, (0, 0))
