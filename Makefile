@@ -40,7 +40,8 @@ test: setup  ## unit, contract and end-to-end tests on the embedded emulator, wi
 test-slow: setup  ## what waits for a minute's tick, or kills a replay a thousand times
 	@$(RUN)/pytest -n 3 --dist load -m "slow and not localstack" $(ARGS)
 
-soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+soak: setup  ## 2,000 simulated runs, then ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+	@$(RUN)/python -m tests.simulation --seeds 2000
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
 bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: three minutes, printed only)
