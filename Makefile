@@ -43,7 +43,8 @@ coverage: setup  ## the daily tests once more, measured: below 90 % it fails
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
-soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+soak: setup  ## 2,000 simulated runs, then ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+	@$(RUN)/python -m tests.simulation --seeds 2000
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
 bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: three minutes, printed only)
