@@ -52,6 +52,7 @@ async def watched(environment: dict[str, str]) -> AsyncIterator[Watched]:
         await process.wait()
 
 
+@pytest.mark.guarantee("B31")
 @pytest.mark.parametrize("fault", ["timeout", "denied"])
 async def test_without_an_answered_poll_a_container_turns_unhealthy_and_its_other_queue_goes_on(
     stage: Stage, fault: str

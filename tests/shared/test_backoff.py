@@ -16,6 +16,7 @@ BACKOFFS = st.builds(
 )
 
 
+@pytest.mark.guarantee("B20")
 @given(backoff=BACKOFFS, attempt=ATTEMPTS, dice=DICE)
 def test_a_delay_is_never_below_one_second_and_never_above_twelve_hours(
     backoff: Backoff, attempt: int, dice: float

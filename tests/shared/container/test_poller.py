@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from shared.consumer import Pace
 from shared.message.delivery import Delivery
 from shared.worker import BatchResult
@@ -72,6 +74,7 @@ def test_work_longer_than_the_visibility_timeout_is_never_seen_by_another_consum
     virtual(story())
 
 
+@pytest.mark.guarantee("B31")
 def test_polling_survives_every_fault_and_is_back_within_ten_seconds_of_its_end() -> None:
     async def story() -> None:
         rig = Rig(at_once)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from shared.container.health import alive
 from shared.message.delivery import Delivery
 from tests.fakes import FakeQueue
@@ -9,6 +11,7 @@ from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
 
+@pytest.mark.guarantee("B31")
 def test_the_watchdog_sees_a_queue_whose_polls_fail() -> None:
     async def story() -> None:
         rig = Rig(at_once)
@@ -54,6 +57,7 @@ class Silent(FakeQueue):
         return await super().receive(limit=limit, wait=wait, visibility=visibility)
 
 
+@pytest.mark.guarantee("B31")
 def test_a_server_that_never_answers_is_given_up_and_asked_again_within_fifteen_seconds_of_its_return() -> None:
     async def story(fault: float) -> float:
         queue = Silent(clock)
@@ -75,6 +79,7 @@ def test_a_server_that_never_answers_is_given_up_and_asked_again_within_fifteen_
     assert max(virtual(story(50 + 3.7 * step)) for step in range(60)) < 15
 
 
+@pytest.mark.guarantee("B31")
 def test_a_silent_server_turns_the_container_unhealthy_within_a_minute_and_the_other_queue_goes_on() -> None:
     async def story() -> None:
         queue = Silent(clock, name="silent")

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
+
 from shared.consumer import Clocks, Stores, join
 from shared.lambda_door.invocation import Report, report
 from shared.message.delivery import Delivery
@@ -70,6 +72,7 @@ def record(body: str, *, group: str | None = None, message_id: str = "", attempt
     }
 
 
+@pytest.mark.guarantee("B32")
 async def test_ten_thousand_records_run_within_the_concurrency_and_each_has_its_own_answer() -> None:
     async def work(body: str) -> None:
         if body.endswith("7"):
@@ -146,6 +149,7 @@ async def test_no_records_are_no_work() -> None:
     assert await Case().reports([]) == Report((), 0)
 
 
+@pytest.mark.guarantee("B27")
 async def test_groups_of_a_fair_queue_take_turns() -> None:
     case = Case(concurrency=1, order=FairShares(1))
     noisy = [record(f"noisy {number}", group="noisy") for number in range(100)]

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from shared.consumer import Pace
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import virtual
@@ -92,6 +94,7 @@ def test_a_lease_that_ran_out_because_no_extension_came_through_is_lost() -> Non
     virtual(story())
 
 
+@pytest.mark.guarantee("B18")
 def test_a_lease_is_not_kept_beyond_the_twelve_hours_of_sqs() -> None:
     async def story() -> None:
         rig = Rig(taking(100_000), timeout=200_000, pace=Pace(visibility=600))

@@ -76,15 +76,15 @@ def test_what_tells_of_webhooks_is_taken_by_its_exact_name_alone(pattern: str, w
     assert wants(subscribed(pattern), "webhook.exhausted") is wanted
 
 
-@pytest.mark.parametrize("status", range(600))
-def test_every_status_has_its_meaning(status: int) -> None:
-    verdict = judge(Reply(status), attempt=1, schedule=STANDARD_WEBHOOKS, now=NOW, dice=0.0)
-    if 200 <= status <= 299:
-        assert verdict == Delivered()
-    elif status == 410:
-        assert verdict == Gone()
-    else:
-        assert verdict == Again(at=NOW + timedelta(seconds=5))
+def test_every_status_has_its_meaning() -> None:
+    for status in range(600):
+        verdict = judge(Reply(status), attempt=1, schedule=STANDARD_WEBHOOKS, now=NOW, dice=0.0)
+        if 200 <= status <= 299:
+            assert verdict == Delivered(), status
+        elif status == 410:
+            assert verdict == Gone(), status
+        else:
+            assert verdict == Again(at=NOW + timedelta(seconds=5)), status
 
 
 @pytest.mark.parametrize("status", [0, 100, 301, 400, 404, 429, 500, 503, 599])
