@@ -5,7 +5,7 @@ RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
 ARGS ?=
 
-.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow soak bench e2e-localstack lint fmt types types-infra templates \
+.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean
 
 help:  ## list the targets
@@ -31,16 +31,20 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## unit, contract and end-to-end tests on the embedded emulator, with coverage
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator: three minutes on two cores
+	@$(RUN)/pytest -n 3 --dist worksteal -m "not localstack and not slow" $(ARGS)
+
+test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
+	@$(RUN)/pytest -n 3 --dist worksteal -m "slow and not localstack" $(ARGS)
+
+coverage: setup  ## the daily tests once more, measured: below 90 % it fails
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest -n 3 --dist loadfile -m "not localstack and not slow" $(ARGS)
+	@$(RUN)/coverage run -m pytest -n 3 --dist worksteal -m "not localstack and not slow" $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
-test-slow: setup  ## what waits for a minute's tick, or kills a replay a thousand times
-	@$(RUN)/pytest -n 3 --dist load -m "slow and not localstack" $(ARGS)
-
-soak: setup  ## ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+soak: setup  ## 2,000 simulated runs, then ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+	@$(RUN)/python -m tests.simulation --seeds 2000
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
 bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: three minutes, printed only)

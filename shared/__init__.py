@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         schedule_tick,
         stream_record,
     )
+    from shared.message.verbatim import json_members, sorted_json
     from shared.outcome import Contended, Later, Reject
+    from shared.road.once import KeyReused
     from shared.settings import Settings, SettingsError, read_settings
     from shared.sqs.sender import Message, NotSent, Send
     from shared.worker import BatchResult, Each, FairShares, Fifo, Limits, Once, Together, Worker
@@ -45,6 +47,7 @@ __all__ = [
     "FairShares",
     "Fifo",
     "Image",
+    "KeyReused",
     "Later",
     "Limits",
     "Message",
@@ -64,11 +67,13 @@ __all__ = [
     "Worker",
     "bus_event",
     "document",
+    "json_members",
     "make_lambda_handler",
     "padded_sequencer",
     "read_settings",
     "s3_changes",
     "schedule_tick",
+    "sorted_json",
     "stream_record",
 ]
 
@@ -93,9 +98,12 @@ _HOMES = {
     "s3_changes": "shared.message.envelope",
     "schedule_tick": "shared.message.envelope",
     "stream_record": "shared.message.envelope",
+    "json_members": "shared.message.verbatim",
+    "sorted_json": "shared.message.verbatim",
     "Contended": "shared.outcome",
     "Later": "shared.outcome",
     "Reject": "shared.outcome",
+    "KeyReused": "shared.road.once",
     "Settings": "shared.settings",
     "SettingsError": "shared.settings",
     "read_settings": "shared.settings",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.outcome import code_of, is_outage
@@ -16,6 +18,7 @@ from shared.sqs.sender import SqsSender
 from shared.worker import Fifo, Worker
 
 if TYPE_CHECKING:
+    from shared.aws.renewal import Renewal
     from shared.sqs.payloads import S3Payloads
 
 
@@ -33,8 +36,8 @@ class Clients:
         self._opened: dict[tuple[str, str | None, int], Any] = {}
         self._opening = asyncio.Lock()
         self._session: Any = None
-        self._hot: dict[int, Any] = {}
         self._payloads: S3Payloads | None = None
+        self._renewed: Renewal | None = None
         self.breakers = breakers or Breakers()
 
     async def __aenter__(self) -> Self:
@@ -47,6 +50,7 @@ class Clients:
     async def open(self, service: str, *, endpoint_url: str | None = None, attempts: int = 4) -> Any:
         """The process's client of an AWS service, by botocore's name ("dynamodb"); credentials, region and
         AWS_ENDPOINT_URL are botocore's business. `attempts` of one call, together; 1 where a repetition would show.
+        Where the service has fast calls it has those, unless AWS_CALLS=aioboto3 says otherwise.
         """
         key = (service, endpoint_url, attempts)
         async with self._opening:
@@ -58,7 +62,7 @@ class Clients:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
         url, dead_letter_url = self.required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
         # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
-        return SqsQueue(await self._sqs(attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
+        return SqsQueue(await self.open("sqs", attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
 
     async def queue_for(self, worker: Worker[Any]) -> SqsQueue:
         """The worker's queue. Raises SettingsError where that is a FIFO queue whose order the worker would not keep."""
@@ -72,7 +76,7 @@ class Clients:
     async def sender(self, queue: str) -> SqsSender:
         """Sends to a logical queue of the fleet."""
         [url] = self.required(f"{variable(queue)}_QUEUE_URL")
-        return SqsSender(await self._sqs(attempts=4), name=queue, url=url, payloads=await self.payloads())
+        return SqsSender(await self.open("sqs"), name=queue, url=url, payloads=await self.payloads())
 
     async def payloads(self) -> S3Payloads | None:
         """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
@@ -101,17 +105,6 @@ class Clients:
             return None
         return await self.ledger()
 
-    async def _sqs(self, *, attempts: int) -> Any:
-        """The process's client for messages: with the hot calls, or plainly aioboto3's where SQS_CLIENT says so."""
-        from shared.aws.fast_client import HotSqs
-
-        client = await self.open("sqs", attempts=attempts)
-        if self._environment.get("SQS_CLIENT") == "aioboto3":
-            return client
-        if attempts not in self._hot:
-            self._hot[attempts] = HotSqs(client)
-        return self._hot[attempts]
-
     def required(self, *names: str) -> list[str]:
         """The values of these variables. Raises SettingsError that names each one that is unset or empty."""
         missing = [name for name in names if not self._environment.get(name)]
@@ -123,6 +116,9 @@ class Clients:
     async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         from botocore.exceptions import NoRegionError
 
+        from shared.aws.fast_client import FastClient
+        from shared.aws.operation import FAST
+
         try:
             client = await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
         except NoRegionError as error:
@@ -131,7 +127,30 @@ class Clients:
             ) from error
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)
-        return client
+        look = self._renewal().watch(client)
+        if service not in FAST or not self._is_fast(service):
+            return client
+        return FastClient(client, look=look, answered=partial(self.breakers.succeeded, service))
+
+    def _renewal(self) -> Renewal:
+        """Of the one session that all clients have their credentials from."""
+        from aiobotocore.session import get_session
+
+        from shared.aws.renewal import Renewal
+
+        if self._renewed is None:
+            told = [
+                ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+                ("AWS_CONFIG_FILE", "~/.aws/config"),
+            ]
+            files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in told)
+            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files)
+        return self._renewed
+
+    def _is_fast(self, service: str) -> bool:
+        """AWS_CALLS=aioboto3 switches all fast calls off, SQS_CLIENT=aioboto3 those of SQS."""
+        switched = {"AWS_CALLS", "SQS_CLIENT"} if service == "sqs" else {"AWS_CALLS"}
+        return all(self._environment.get(name) != "aioboto3" for name in switched)
 
     def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3

@@ -113,12 +113,15 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
         clock=clocks.monotonic,
         dice=clocks.dice,
     )
+    deletes = Deletes(queue, leases, dice=clocks.dice)
     ports = Ports(
         hide=leases.hide,
         bury=queue.bury,
         ledger=stores.ledger,
         payloads=stores.payloads,
         breakers=stores.breakers,
+        holds=leases.holds,
+        finished=deletes.remember,
         dice=clocks.dice,
         now=clocks.wall,
     )
@@ -128,7 +131,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
         resource_name=stores.resource_name,
         pipeline=lay_road(worker, ports),
         leases=leases,
-        deletes=Deletes(queue, leases, dice=clocks.dice),
+        deletes=deletes,
         breakers=stores.breakers,
         pace=pace,
         clocks=clocks,

@@ -1,4 +1,4 @@
-"""One emulator for the whole run, one deployed stack, and a wall around this machine."""
+"""One emulator for the whole run, one deployed stack for each process of it, and a wall around this machine."""
 
 import os
 import sys
@@ -9,22 +9,27 @@ import pytest
 import structlog
 
 from fleet.dev.deploy import deploy
-from fleet.dev.emulators.ministack import Endpoint, ministack
-from tests import loopback
+from fleet.dev.emulators.ministack import Endpoint
+from tests import kept, loopback
 from tests.aws import Aws
 
 loopback.stay()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # not one of xdist's own processes, but the one that owns the run
+        kept.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        kept.end()
+
+
 @pytest.fixture(scope="session")
-def emulator() -> Iterator[Endpoint]:
-    """MiniStack as a process of its own, or what already answers at FLEET_TEST_ENDPOINT (LocalStack, say)."""
-    given = os.environ.get("FLEET_TEST_ENDPOINT")
-    if given:
-        yield Endpoint.from_environment({**os.environ, "AWS_ENDPOINT_URL": given})
-        return
-    with ministack() as endpoint:
-        yield endpoint
+def emulator() -> Endpoint:
+    """The run's emulator."""
+    return kept.emulator()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +75,7 @@ class AuditLog:
                 "previous": last["hash"],
             }
             line = _sealed(told)
-            os.write(file, line)
+            _write_whole(file, line)
             os.fsync(file)
             self._write_head(line)
 
@@ -123,6 +123,19 @@ class AuditLog:
         fresh = self._head_path().with_suffix(".new")
         fresh.write_text(f"{orjson.loads(line)['hash']}\n")
         fresh.replace(self._head_path())
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    """Raises OSError where the disk takes only a part; that part is cut off again, so that the chain goes on."""
+    before = os.fstat(file).st_size
+    try:
+        rest = line
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except OSError:
+        with suppress(OSError):  # a device has no length that could be cut
+            os.ftruncate(file, before)
+        raise
 
 
 def _is_newest(line: Mapping[str, Any], head: str) -> bool:

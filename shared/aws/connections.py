@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import aiohttp
@@ -21,6 +21,14 @@ class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
 
 
+class Unreadable(aiohttp.ClientPayloadError):
+    """An answer that says nothing of its length that is understood here, or is coded; others may be able to read it."""
+
+
+SHORT = 10.0
+"""Seconds of silence after which a call that the server does not hold open is given up and tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where connections go; `tls` is None for plain HTTP; times in seconds, `silence` between two pieces of an answer."""
@@ -31,6 +39,10 @@ class Target:
     connect: float
     silence: float
     most: int
+
+    def short(self) -> Target:
+        """The same for calls that are answered at once."""
+        return replace(self, silence=min(self.silence, SHORT))
 
 
 class Connections:
@@ -141,12 +153,14 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._read(end)
-        except ValueError:
-            self._fail(aiohttp.ClientPayloadError("an answer without a length"))
+        except ValueError as error:
+            self._fail(Unreadable(f"an answer that cannot be read: {error}"))
 
     def _read(self, end: int) -> None:
         head = self._buffer[:end]
         lower = head.lower()
+        if b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower:
+            raise ValueError("its body is coded")
         place = lower.index(b"\r\ncontent-length:") + 17
         stop = lower.find(b"\r\n", place)
         self._need = end + 4 + int(lower[place : stop if stop >= 0 else None])

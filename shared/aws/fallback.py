@@ -1,4 +1,4 @@
-"""A client's own road through aiobotocore: its keys, its connections, and the way back when a hot call fails."""
+"""A client's own road through aiobotocore: its keys, its connections, and the way back when a fast call fails."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aiobotocore.awsrequest import AioAWSResponse
+from aiobotocore.endpoint import convert_to_response_dict
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.compat import HTTPHeaders
 
 from shared.aws.connections import Target
 
 if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
+    from botocore.exceptions import ClientError
 
     from shared.aws.signer import Keys
 
@@ -26,19 +27,20 @@ QUOTA = 500
 """Successes after a failure that botocore is told of: as many as its retry quota has tokens to win back."""
 
 _first: ContextVar[Failure | None] = ContextVar("first", default=None)
+_is_seen: ContextVar[bool] = ContextVar("is_seen", default=False)
 
 
-class BotocoreRoad:
+class Fallback:
     """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
-    aiobotocore's pin moves. `see` is shown every request that botocore makes itself, and its action.
+    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, and their action.
     """
 
-    def __init__(self, client: SQSClient, *, see: Callable[[str, Any], None]) -> None:
-        self._client: Any = client
+    def __init__(self, client: Any, *, see: Callable[[str, Any], None]) -> None:
+        self._client = client
         self._see = see
         self._untold = 0
-        events: Any = client.meta.events  # the stubs know no handler that answers
-        events.register("before-send.sqs", self._before_send)
+        self._service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{self._service}", self._before_send)
 
     async def keys(self) -> Keys:
         """The credentials of this moment, refreshed by botocore where they are about to expire."""
@@ -69,24 +71,45 @@ class BotocoreRoad:
         """Have this done when the client closes its connections."""
         self._client._endpoint.http_session._exit_stack.push_async_callback(close)  # noqa: SLF001
 
-    async def call(self, action: str, asked: dict[str, Any], first: Failure | None = None) -> Any:
+    async def call(
+        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, is_seen: bool = True
+    ) -> Any:
         """One call as botocore makes it. Where `first` is given, that is what its first attempt comes to, and botocore
-        decides whether there is a second one, when, and which error is raised in the end.
+        decides whether there is a second one, when, and which error is raised in the end. A request that is like no
+        other of its kind is not to be seen.
         """
         if first is not None:
             self._untold = QUOTA
         _first.set(first)
+        _is_seen.set(is_seen)
         try:
             return await self._client._make_api_call(action, asked)  # noqa: SLF001
         finally:
             _first.set(None)
+            _is_seen.set(False)
+
+    async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
+        """The exception that botocore makes of an error answer, without asking whether to try again."""
+        operation = self._client.meta.service_model.operation_model(action)
+        told = await convert_to_response_dict(held, operation)
+        endpoint = self._client._endpoint  # noqa: SLF001
+        parser = endpoint._response_parser_factory.create_parser(operation.service_model.resolved_protocol)  # noqa: SLF001
+        parsed = await parser.parse(told, operation.output_shape)
+        await endpoint._add_modeled_error_fields(told, parsed, operation, parser)  # noqa: SLF001
+        retries = self._client.meta.config.retries or {}
+        if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
+            parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
+        parsed["ResponseMetadata"]["RetryAttempts"] = 0
+        kind = self._client.exceptions.from_code(parsed["Error"]["Code"])
+        error: ClientError = kind(parsed, action)
+        return error
 
     async def succeeded(self, action: str) -> None:
         """A success gives botocore's retry quota a token back; told while some may be missing."""
         if self._untold:
             self._untold -= 1
             await self._client.meta.events.emit(
-                f"after-call.sqs.{action}",
+                f"after-call.{self._service}.{action}",
                 http_response=AioAWSResponse("", 200, HTTPHeaders(), None),
                 parsed={},
                 context={},
@@ -99,7 +122,8 @@ class BotocoreRoad:
         match first:
             case None:
                 await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
-                self._see(event_name.rpartition(".")[2], request)
+                if _is_seen.get():
+                    self._see(event_name.rpartition(".")[2], request)
                 return None
             case Exception():
                 request.stream_output = False
@@ -129,3 +153,11 @@ def as_botocore(url: str, status: int, head: bytes, content: bytes) -> AioAWSRes
     held: Any = AioAWSResponse(url, status, headers, None)
     held._content = content  # noqa: SLF001
     return held  # type: ignore[no-any-return]  # of the type that is made above
+
+
+def header(head: bytes, name: bytes) -> str | None:
+    """The value of one header, by its name in small letters."""
+    place = head.lower().find(b"\r\n" + name + b":")
+    if place < 0:
+        return None
+    return head[place + len(name) + 3 :].partition(b"\r\n")[0].decode("latin-1").strip()

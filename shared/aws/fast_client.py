@@ -1,99 +1,143 @@
-"""An SQS client whose frequent calls skip botocore while all goes well, and are botocore's own as soon as it does not."""
+"""A client whose frequent calls skip botocore while all goes well, and are botocore's own as soon as it does not."""
 
 from __future__ import annotations
 
-import base64
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from zlib import crc32
 
 import aiohttp
 import orjson
+import structlog
 
-from shared.aws.connections import Connections, NotConnected
-from shared.aws.fallback import BotocoreRoad, as_botocore
-from shared.aws.pattern import Learned, learned
+from shared.aws.connections import Connections, NotConnected, Unreadable
+from shared.aws.fallback import Fallback, as_botocore, header
+from shared.aws.operation import FAST, Operation
+from shared.aws.pattern import Pattern, pattern_of
 
-if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
+log = structlog.get_logger()
+
+ORDINARY_REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
+"""Error answers that are part of a day's work: raised at once, as botocore would, which never repeats them."""
 
 
-class HotSqs:
-    """Stands where an aiobotocore SQS client stands, for the calls named here.
+class FastClient:
+    """Stands where an aiobotocore client of a JSON service stands: what is not named in FAST is that client's own.
 
     The first call of each kind is botocore's. Its request is kept as a pattern: endpoint, headers, region and name to
     sign for are whatever botocore made of the configuration. Later calls fill in a body, sign it with the client's
-    credentials, which botocore refreshes, and send it over kept connections.
+    credentials, which botocore refreshes, and send it over kept connections. Their answers have no ResponseMetadata.
 
-    What does not come back as a 200 with a JSON object is handed to botocore as the answer to *its* first attempt, so
-    that retries, pauses and errors are botocore's. One instance for one client, for as long as that is open.
+    What does not come back as an answer of the expected shape is handed to botocore as the answer to *its* first
+    attempt, so that retries, pauses and errors are botocore's. Where botocore can read what is not understood here, all
+    later calls are botocore's, and one warning says so. One instance for one client, for as long as that is open.
     """
 
-    def __init__(self, client: SQSClient, *, now: Callable[[], float] = time.time) -> None:
-        self._road = BotocoreRoad(client, see=self._learn)
+    def __init__(
+        self,
+        client: Any,
+        *,
+        look: Callable[[], Awaitable[None]] | None = None,
+        answered: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._look = look
+        self._answered = answered
+        self._fallback = Fallback(client, see=self._learn)
         self._now = now
-        self._patterns: dict[str, Learned | None] = {}
-        self._kept: dict[str, Connections] = {}
+        self._operations: dict[str, Operation] = {}
+        self._patterns: dict[str, Pattern | None] = {}
+        self._kept: dict[tuple[str, bool], Connections] = {}
+        self._paginators: dict[str, Any] = {}
+        self._is_aside = False
+        self._fast = FAST.get(client.meta.service_model.service_name, {})
 
-    async def receive_message(self, **asked: Any) -> Any:
-        answer = await self._call("ReceiveMessage", asked)
-        for message in answer.get("Messages", ()):
-            for value in message.get("MessageAttributes", {}).values():
-                if isinstance(value.get("BinaryValue"), str):
-                    value["BinaryValue"] = base64.b64decode(value["BinaryValue"])
-        return answer
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._fast:
+            return getattr(self._client, name)
+        self._operations[name] = Operation(self._client.meta.service_model.operation_model(self._fast[name]))
+        call = partial(self._call, self._operations[name])
+        setattr(self, name, call)  # found at once from now on
+        return call
 
-    async def delete_message_batch(self, **asked: Any) -> Any:
-        return await self._call("DeleteMessageBatch", asked)
+    def get_paginator(self, name: str) -> Any:
+        """Botocore's paginator; its pages come by fast calls where there are such."""
+        if name not in self._paginators:
+            self._paginators[name] = self._client.get_paginator(name)
+            self._paginators[name]._method = getattr(self, name)  # noqa: SLF001
+        return self._paginators[name]
 
-    async def change_message_visibility_batch(self, **asked: Any) -> Any:
-        return await self._call("ChangeMessageVisibilityBatch", asked)
-
-    async def send_message_batch(self, **asked: Any) -> Any:
-        return await self._call("SendMessageBatch", asked)
-
-    async def send_message(self, **asked: Any) -> Any:
-        return await self._call("SendMessage", asked)
-
-    async def _call(self, action: str, asked: dict[str, Any]) -> Any:
+    async def _call(self, operation: Operation, **asked: Any) -> Any:
+        asked = operation.completed(asked)
+        action = operation.name
+        if self._is_aside or (body := operation.body(asked)) is None:
+            return await self._fallback.call(action, asked, is_seen=False)
         pattern = self._patterns.get(action)
         if pattern is None:
-            return await self._road.call(action, asked)
+            return await self._fallback.call(action, asked)
+        if self._look is not None:
+            await self._look()
+        request = pattern.whole(body, await self._fallback.keys(), now=self._now())
         try:
-            body = orjson.dumps(asked, default=_base64)
-        except TypeError:  # no JSON for us; botocore knows what to make of it
-            return await self._road.call(action, asked)
-        request = pattern.whole(body, await self._road.keys(), now=self._now())
-        try:
-            status, head, content = await self._kept[pattern.url].exchange(request)
+            answer = await self._kept[pattern.url, operation.waits].exchange(request)
         except NotConnected:
-            return await self._road.call(action, asked)
+            return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
-            return await self._road.call(action, asked, error)
-        if status == 200 and (found := _object(content)) is not None:
-            await self._road.succeeded(action)
+            if isinstance(error, Unreadable):
+                self._step_aside(str(error))
+            return await self._fallback.call(action, asked, error)
+        return await self._judged(operation, asked, pattern.url, answer)
+
+    async def _judged(
+        self, operation: Operation, asked: dict[str, Any], url: str, received: tuple[int, bytes, bytes]
+    ) -> Any:
+        action = operation.name
+        status, head, content = received
+        is_whole = has_its_checksum(head, content)
+        if status == 200 and is_whole and (found := operation.answer(content)) is not None:
+            await self._fallback.succeeded(action)
+            self._answered()
             return found
-        return await self._road.call(action, asked, as_botocore(pattern.url, status, head, content))
+        held = as_botocore(url, status, head, content)
+        if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
+            self._answered()
+            raise await self._fallback.refusal(action, held)
+        answer = await self._fallback.call(action, asked, held)
+        if status == 200 and is_whole:
+            self._step_aside("an answer of another shape")
+        return answer
 
     def _learn(self, action: str, request: Any) -> None:
         if action in self._patterns:
             return
-        target = self._road.target(request.url)
-        self._patterns[action] = learned(request) if target is not None else None
-        if target is not None and request.url not in self._kept:
-            self._kept[request.url] = Connections(target)
-            self._road.close_with(self._kept[request.url].close)
+        target = self._fallback.target(request.url)
+        self._patterns[action] = pattern_of(request) if target is not None else None
+        if target is None or self._patterns[action] is None:
+            self._step_aside("requests of another form, or a proxy")
+            return
+        for waits in (False, True):
+            if (request.url, waits) not in self._kept:
+                self._kept[request.url, waits] = Connections(target if waits else target.short())
+                self._fallback.close_with(self._kept[request.url, waits].close)
+
+    def _step_aside(self, reason: str) -> None:
+        if not self._is_aside:
+            self._is_aside = True
+            log.warning("aws_calls_stepped_aside", service=self._client.meta.service_model.service_name, reason=reason)
 
 
-def _object(content: bytes) -> dict[str, Any] | None:
+def has_its_checksum(head: bytes, content: bytes) -> bool:
+    """Whether an answer is what its CRC32 says, which DynamoDB sends."""
+    told = header(head, b"x-amz-crc32")
+    return told is None or told == str(crc32(content))
+
+
+def _code(content: bytes) -> str:
     try:
         found = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _base64(value: Any) -> str:
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(value).decode()
-    raise TypeError
+        return ""
+    return str(found.get("__type", "")).rpartition("#")[2] if isinstance(found, dict) else ""

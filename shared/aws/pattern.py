@@ -25,7 +25,7 @@ OWN = frozenset({DATE, TOKEN, "authorization", "content-length", "amz-sdk-invoca
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class Pattern:
     """Where requests of a kind go, the lines they begin with, and how they are signed."""
 
     url: str
@@ -38,7 +38,7 @@ class Learned:
         return f"{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
-def learned(request: AWSPreparedRequest) -> Learned | None:
+def pattern_of(request: AWSPreparedRequest) -> Pattern | None:
     """None where the request is of a form not known here (unsigned, another signature, headers of somebody's hook):
     such requests stay botocore's.
     """
@@ -57,7 +57,7 @@ def learned(request: AWSPreparedRequest) -> Learned | None:
         f"POST {urlsplit(request.url).path or '/'} HTTP/1.1",
         *(f"{name}: {value}" for name, value in fixed.items()),
     ]
-    return Learned(request.url, "".join(f"{line}\r\n" for line in lines), signer)
+    return Pattern(request.url, "".join(f"{line}\r\n" for line in lines), signer)
 
 
 def _text(value: str | bytes) -> str:

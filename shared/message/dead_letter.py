@@ -63,8 +63,10 @@ def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str 
 
     1. what a replay or an earlier burial wrote down; `own`, the key that the worker itself gives the event (known to
        whoever buries it); the producer's attribute `idempotency-key`;
-    2. the identity that the source gave: `stream:{eventID}` of a stream record, `event:{source}:{detail.id or id}` of
-       a bus event, `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
+    2. the identity that the source gave: `stream:{eventID}` of a stream record,
+       `event:{source}:{detail-type}:{tenantId}:{detail.id or id}` of a bus event, without the third part where the
+       detail names no tenant (a colon inside of a part is `%3A`, a percent sign `%25`),
+       `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
     3. `body:{the first 32 hex digits of the body's SHA-256}`.
     """
     written = (_object(attributes.get(name)).get("idempotency_key") for name in (REPLAY, ATTRIBUTE))
@@ -158,9 +160,12 @@ def _source_identity(body: str) -> str:
     match opened:
         case {"eventID": str(event_id), "dynamodb": dict()}:
             return f"stream:{event_id}"
-        case {"detail-type": str(), "source": str(source), "id": str(bus_id), "detail": detail}:
-            own = detail.get("id") if isinstance(detail, dict) else None
-            return f"event:{source}:{own if isinstance(own, str) and own else bus_id}"
+        case {"detail-type": str(kind), "source": str(source), "id": str(bus_id), "detail": detail}:
+            said = detail if isinstance(detail, dict) else {}
+            own, tenant = said.get("id"), said.get("tenantId")
+            whose = (tenant,) if isinstance(tenant, str) else ()
+            parts = (source, kind, *whose, own if isinstance(own, str) and own else bus_id)
+            return "event:" + ":".join(each.replace("%", "%25").replace(":", "%3A") for each in parts)
         case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}}]}:
             mark = thing.get("versionId") or thing.get("sequencer")
             return f"s3:{bucket}/{thing.get('key')}@{mark}" if mark else ""

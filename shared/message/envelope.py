@@ -78,11 +78,12 @@ class S3Change(Wire):
 class S3Changes:
     """What one body tells: its changes in the order given, and of each record that could not be read, why (no payload).
 
-    `is_test` marks the `s3:TestEvent` that S3 sends when a notification is configured.
+    `others` counts records of other kinds (restore, tagging, access lists). `is_test` marks the `s3:TestEvent` that S3 sends when a notification is configured.
     """
 
     changes: tuple[S3Change, ...] = ()
     unreadable: tuple[str, ...] = ()
+    others: int = 0
     is_test: bool = False
 
 
@@ -121,7 +122,7 @@ def schedule_tick(body: str) -> ScheduleTick:
 def s3_changes(body: str) -> S3Changes:
     """Every change in a classic S3 notification or an EventBridge S3 event; none in S3's own `s3:TestEvent`.
 
-    Records of other kinds (restore, tagging, access lists) are left out. A record that cannot be read is named beside
+    Records of other kinds are only counted. A record that cannot be read is named beside
     the good ones, which it must not take along. Raises Reject, or pydantic.ValidationError, where nothing can be read.
     """
     opened = document(body)
@@ -129,7 +130,7 @@ def s3_changes(body: str) -> S3Changes:
         return S3Changes(is_test=True)
     if opened.get("source") == "aws.s3":
         change = _from_event_bridge(BusEvent.model_validate(opened))
-        return S3Changes((change,) if change else ())
+        return S3Changes((change,)) if change else S3Changes(others=1)
     records = opened.get("Records")
     if not isinstance(records, list):
         raise Reject("body is neither an S3 notification nor an S3 event from EventBridge")
@@ -138,7 +139,8 @@ def s3_changes(body: str) -> S3Changes:
     faults = [(place, each) for place, each in enumerate(found) if isinstance(each, Exception)]
     if faults and not changes:
         raise faults[0][1]
-    return S3Changes(changes, tuple(f"record {place}: {_fault(error)}" for place, error in faults))
+    unreadable = tuple(f"record {place}: {_fault(error)}" for place, error in faults)
+    return S3Changes(changes, unreadable, others=found.count(None))
 
 
 def stream_record(body: str) -> StreamRecord:

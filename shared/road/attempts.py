@@ -27,6 +27,7 @@ class Attempts:
         self.worker = worker
         self._handling = Handling(worker, ports)
         self._breakers = ports.breakers
+        self._finished = ports.finished
         self._runs = Runs(ports.ledger, now=ports.now)
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
 
@@ -54,6 +55,9 @@ class Attempts:
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
             if left and not await self._breakers.wait(tries):
                 break
+        for each, outcome in outcomes.items():
+            if isinstance(outcome, Done):
+                self._finished(each)  # before anything is waited for: a lease that is lost now cuts this task
         await asyncio.gather(*(self._recount(each, outcome) for each, outcome in outcomes.items()))
         return outcomes
 
@@ -70,6 +74,8 @@ class Attempts:
                 with self._breakers.run() as down:
                     end = await self._handling.run(delivery)
                 outcome, tries = self._judged(delivery, end, number, down), tries + 1
+                if isinstance(outcome, Done):
+                    self._finished(delivery)
                 if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
                     return outcome
         except asyncio.CancelledError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_claimed
-from shared.outcome import Dead, Done, Reject, Retry, Stalled
+from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.deadlines import Deadlines
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
@@ -25,6 +25,8 @@ class Failed:
 
     error: BaseException
 
+
+LEASE_ENDED = Contended("its lease has ended", after=0.0)
 
 Run = Done | Dead | Failed
 """How one run ended."""
@@ -47,6 +49,8 @@ class Handling:
         """Of one message."""
         if self._payloads is not None and is_claimed(delivery.attributes):
             return await self._run_fetched(self._payloads, delivery)
+        if not self._ports.holds(delivery):  # it ended while its run was counted: somebody else has the message
+            return Failed(LEASE_ENDED)
         try:
             event = self.worker.decode(delivery)
         except Exception as error:
@@ -60,6 +64,9 @@ class Handling:
         ends = asyncio.get_running_loop().time() + self.worker.limits.timeout
         fetched = await self._fetched(self._payloads, deliveries) if self._payloads is not None else {}
         for delivery in deliveries:
+            if not self._ports.holds(delivery):  # it ended while the batch waited for a slot
+                ended[delivery] = Failed(LEASE_ENDED)
+                continue
             match fetched.get(delivery, delivery):
                 case Delivery() as whole:
                     try:
@@ -82,6 +89,8 @@ class Handling:
         try:
             async with asyncio.timeout(self.worker.limits.timeout):
                 whole = await payloads.unpack(delivery)
+                if not self._ports.holds(delivery):
+                    return Failed(LEASE_ENDED)
                 try:
                     event = self.worker.decode(whole)
                 except Exception as error:

@@ -17,7 +17,8 @@ from shared.road.ledger import Ledger
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
-    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down; `dice` is uniform in [0, 1); `now` is the wall
+    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down;
+    `holds` says whether a message's lease lasts, `finished` remembers that its work is done, whatever comes after that; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
 
@@ -26,5 +27,7 @@ class Ports:
     ledger: Ledger | None = None
     payloads: Payloads | None = None
     breakers: Breakers = field(default_factory=Breakers)
+    holds: Callable[[Delivery], bool] = lambda _delivery: True
+    finished: Callable[[Delivery], None] = lambda _delivery: None
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time

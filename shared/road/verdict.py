@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -71,7 +72,9 @@ def dead(error: BaseException, *, worker: str) -> Dead:
     frames = _frames(error.__traceback__)[-DEEPEST:]
     # No line numbers and no library's inner functions here: a fault keeps its fingerprint over an edit elsewhere in
     # the file and over an upgrade.
-    ground = "|".join((worker, _type(error), *(_named(module, function) for module, function, _ in frames)))
+    code = code_of(error)
+    said = _masked(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
+    ground = "|".join((worker, _type(error), said, *(_named(module, function) for module, function, _ in frames)))
     return Dead(
         error_type=_type(error),
         message=explain(error),
@@ -116,6 +119,11 @@ def _place(fault: Mapping[str, Any]) -> str:
         return "body"
     top, *below = fault["loc"]
     return ".".join((str(top), *(str(part) if isinstance(part, int) else "*" for part in below)))
+
+
+def _masked(text: str) -> str:
+    """Without what differs from one message to the next: numbers, and words that hold a digit (ids, hashes, times)."""
+    return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
 
 
 def _type(error: BaseException) -> str:

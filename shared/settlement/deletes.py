@@ -37,14 +37,14 @@ class Deletes:
 
     def add(self, delivery: Delivery) -> None:
         """Ask for a delete; it is sent with others, soon."""
-        self._remember(delivery)
+        self.remember(delivery)
         self._gathered.add(delivery)
 
     async def at_once(self, delivery: Delivery) -> bool:
         """Delete one message and return when that has had its end: the order of a FIFO group waits for it. False where the
         message has not left, because its lease ended before.
         """
-        self._remember(delivery)
+        self.remember(delivery)
         return delivery in await self._gathered.at_once([delivery])
 
     def was_finished(self, delivery: Delivery) -> bool:
@@ -59,7 +59,8 @@ class Deletes:
         with tracing.settling(self._queue.name, how="delete", deliveries=deliveries):
             return await self._queue.delete(deliveries)
 
-    def _remember(self, delivery: Delivery) -> None:
+    def remember(self, delivery: Delivery) -> None:
+        """The work of this message is done: if it comes back, it is only deleted."""
         self._finished[delivery.message_id] = None
         while len(self._finished) > REMEMBERED:
             self._finished.popitem(last=False)

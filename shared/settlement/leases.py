@@ -21,8 +21,10 @@ log = structlog.get_logger()
 
 MARGIN = 30.0
 """Seconds kept clear of SQS's twelve hours from the receive."""
+EDGE = 0.05
+"""Seconds by which a lease is taken to end early: its handler is cut before another can start on the message."""
 SHORTEST_NAP = 0.02
-"""Seconds between two looks at the leases, at least."""
+"""Seconds between two tries of an extension, at least."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +69,7 @@ class Leases:
 
     def take(self, delivery: Delivery, *, until: float | None = None) -> None:
         """Begin to keep the lease of a message that was just received; it ends at `until`, where a door knows that."""
-        ends = until if until is not None else delivery.received_at + self._visibility
+        ends = until if until is not None else delivery.received_at + self._visibility - EDGE
         self._leases[delivery] = _Lease(delivery, ends=ends)
         self._changed.set()
 
@@ -149,18 +151,21 @@ class Leases:
         self._changed.clear()
         naps = [self._nap(lease) for lease in self._leases.values() if not lease.lost]
         try:
-            await asyncio.wait_for(self._changed.wait(), max(SHORTEST_NAP, min(naps)) if naps else None)
-            if naps:
-                await asyncio.sleep(self._visibility / 100)  # gather a burst of arrivals into few calls
+            await asyncio.wait_for(self._changed.wait(), min(naps) if naps else None)
+            if naps:  # gather a burst of arrivals into few calls, and miss no lease's end
+                await asyncio.sleep(min(self._visibility / 100, max(0.0, min(self._left()))))
         except TimeoutError:
             pass
+
+    def _left(self) -> list[float]:
+        return [lease.ends - self._clock() for lease in self._leases.values() if not lease.lost] or [0.0]
 
     def _nap(self, lease: _Lease) -> float:
         """Until this lease is near its end; a failed extension is tried again soon, and an end is seen when it comes."""
         left = lease.ends - self._clock()
         if not self._is_free(lease):
             return left
-        return max(left - self._early, min(left, left / 3, self._visibility / 10))
+        return min(left, max(left - self._early, min(left / 3, self._visibility / 10), SHORTEST_NAP))
 
     @property
     def _early(self) -> float:
@@ -208,7 +213,7 @@ class Leases:
         codes = {each.delivery: each for each in refused}
         for lease in chunk:
             if (found := codes.get(lease.delivery)) is None:
-                lease.ends = asked_at + self._visibility
+                lease.ends = asked_at + self._visibility - EDGE
             elif found.lost and lease.delivery in self._leases and not lease.settling and lease.releases_at is None:
                 self._lose(lease, reason="refused", why=found.code)
 

@@ -50,13 +50,13 @@ class ReceiveAttempts:
     """
 
     def __init__(self, *, fifo: bool) -> None:
-        self._fifo = fifo
+        self.fifo = fifo
         self._failed: list[tuple[float, str]] = []
 
     @contextmanager
     def one(self, *, now: float) -> Iterator[dict[str, Any]]:
         """The option of one receive; its id is used again where this block ends with an error. None for a standard queue."""
-        if not self._fifo:
+        if not self.fifo:
             yield {}
             return
         self._failed = [each for each in self._failed if now - each[0] < ATTEMPT_KNOWN]
@@ -129,6 +129,8 @@ class SqsQueue:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 # It cannot be settled without its handle; its own visibility timeout brings it back.
                 log.warning("message_unreadable", queue=self._name, error_type=type(error).__name__)
+                if self._attempts.fifo:
+                    break  # nothing of its group may overtake it, and which group that is cannot be read
         return deliveries
 
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:

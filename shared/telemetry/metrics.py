@@ -35,6 +35,7 @@ class Instruments(NamedTuple):
     breakers: metrics.UpDownCounter
     deletes_failed: metrics.Counter
     claims: metrics.Counter
+    dropped: metrics.Counter
 
 
 @dataclass(slots=True)
@@ -117,6 +118,11 @@ def claim(*, worker: str, outcome: str) -> None:
     _instruments().claims.add(1, {names.WORKER: worker, names.OUTCOME: outcome})
 
 
+def dropped(*, worker: str, reason: str) -> None:
+    """Something was given up on purpose, and its message is done: nothing is left that would come back."""
+    _instruments().dropped.add(1, {names.WORKER: worker, names.REASON: reason})
+
+
 def _about(queue: str, operation: str) -> dict[str, str]:
     return {names.SYSTEM: names.AWS_SQS, names.OPERATION_NAME: operation, names.DESTINATION: queue}
 
@@ -136,4 +142,5 @@ def _instruments() -> Instruments:
         breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),
         deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
         claims=meter.create_counter("fleet.claims", unit="{claim}"),
+        dropped=meter.create_counter("fleet.dropped", unit="{event}"),
     )

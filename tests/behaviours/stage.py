@@ -66,7 +66,7 @@ class Stage:
         return {**self.server.environment, **urls, **self.more}
 
     def worker(self, **options: Any) -> Worker[Delivery]:
-        return make_worker(self.handle, **{"decode": itself, **options})
+        return make_worker(**{"handle": self.handle, "decode": itself, **options})
 
     def send(self, *bodies: str, group: str | None = None, **more: Any) -> None:
         fifo = self.queue.endswith(".fifo")

@@ -49,6 +49,7 @@ def only_letter(stage: Stage) -> dict[str, Any]:
     return letter
 
 
+@pytest.mark.guarantee("C1")
 async def test_a_body_above_the_limit_reaches_its_handler_whole(stage: Stage, door: Door, s3: S3Server) -> None:
     stage.queues()
     await sends(stage, "small", LARGE, "smaller")
@@ -59,6 +60,7 @@ async def test_a_body_above_the_limit_reaches_its_handler_whole(stage: Stage, do
     assert list(s3.objects) == [(BUCKET, key_of(LARGE.encode(), prefix=""))]
 
 
+@pytest.mark.guarantee("C1")
 async def test_bodies_reach_a_batch_handler_whole(stage: Stage, door: Door, s3: S3Server) -> None:
     stage.queues()
     seen: list[str] = []
@@ -75,6 +77,7 @@ async def test_bodies_reach_a_batch_handler_whole(stage: Stage, door: Door, s3: 
     assert "payload expired" in reason(only_letter(stage))["message"]
 
 
+@pytest.mark.guarantee("C3")
 async def test_trouble_of_s3_is_tried_again_with_backoff_and_costs_no_other_message(
     stage: Stage, door: Door, s3: S3Server
 ) -> None:
@@ -91,6 +94,7 @@ async def test_trouble_of_s3_is_tried_again_with_backoff_and_costs_no_other_mess
     assert stage.buried() == []
 
 
+@pytest.mark.guarantee("C4")
 @pytest.mark.parametrize(
     ("where", "why"),
     [
@@ -118,6 +122,7 @@ async def test_a_pointer_that_will_never_be_followed_is_buried_at_once_as_it_cam
     assert all(key != "../salaries/all" for _, key in s3.calls)
 
 
+@pytest.mark.guarantee("C5")
 async def test_where_it_is_off_a_pointer_is_buried_and_the_reason_names_the_setting(stage: Stage, door: Door) -> None:
     stage.queues()
     body = points(stage, "there", size=5)
@@ -127,6 +132,7 @@ async def test_where_it_is_off_a_pointer_is_buried_and_the_reason_names_the_sett
     assert "CLAIM_CHECK_BUCKET_NAME is not set" in reason(only_letter(stage))["message"]
 
 
+@pytest.mark.guarantee("C6")
 async def test_a_dead_letter_keeps_the_pointer_and_a_full_one_gives_its_body_for_its_reason(
     stage: Stage, door: Door, s3: S3Server
 ) -> None:
@@ -143,6 +149,7 @@ async def test_a_dead_letter_keeps_the_pointer_and_a_full_one_gives_its_body_for
     assert keys == {key_of(each.encode(), prefix="") for each in (LARGE, full)} == {key for _, key in s3.objects}
 
 
+@pytest.mark.guarantee("C2")
 async def test_a_crash_between_object_and_message_leaves_an_object_and_nothing_in_the_queue(
     stage: Stage, door: Door, s3: S3Server
 ) -> None:

@@ -1,9 +1,10 @@
-"""docs/consumer.md: every test that it names exists, every behaviour is there, and every default is the real one."""
+"""docs/consumer.md: every guarantee has its marked tests, and every default is the one in the code."""
 
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,16 @@ from shared.settings import ClaimCheckSettings, RuntimeSettings, Settings
 from shared.worker import Each, Limits, Once, Together, Worker
 
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "consumer.md").read_text()
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+GUARANTEE = re.compile(r"^\| ([A-Z]\d+) \| .*? \| (both|container|Lambda) \|$", re.MULTILINE)
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
+
+BOTH = {"container", "Lambda"}
+DOORS_OF_FIXTURES = {"ContainerDoor": {"container"}, "LambdaDoor": {"Lambda"}, "Door": BOTH}
+DOORS_OF_FOLDERS = {"shared/container": {"container"}, "shared/lambda_door": {"Lambda"}}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def section(title: str) -> str:
@@ -46,35 +54,57 @@ def fields_of(model: type) -> Iterator[tuple[str, str]]:
         yield field.name, "its own" if made else written(field.default)
 
 
-def test_every_test_that_the_page_names_exists() -> None:
-    named = NAMED.findall(PAGE)
-    functions = {
-        (file, node.name)
-        for file in {file for file, _ in named}
-        for node in ast.walk(ast.parse((ROOT / file).read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+def doors_of(test: Function, path: Path) -> set[str]:
+    """The doors through which this test plays its case: told by its fixture, else by its folder; the road is of both."""
+    arguments = [each.annotation.id for each in test.args.args if isinstance(each.annotation, ast.Name)]
+    for name, doors in DOORS_OF_FIXTURES.items():
+        if name in arguments:
+            return doors
+    return DOORS_OF_FOLDERS.get(path.parent.relative_to(TESTS).as_posix(), BOTH)
+
+
+def guarantees_of(test: Function) -> set[str]:
+    return {
+        ast.literal_eval(argument)
+        for mark in test.decorator_list
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.guarantee"
+        for argument in mark.args
     }
-    assert named
-    assert [each for each in named if each not in functions] == []
 
 
-def test_every_guarantee_names_its_test() -> None:
-    rows = [line for line in section("Guarantees").splitlines() if line.startswith("| B")]
-    assert [row for row in rows if not NAMED.search(row)] == []
-    assert {row.split(" ")[1] for row in rows} == {f"B{number}" for number in range(1, 33)}
-    claims = [line for line in section("Bodies above the queue's limit").splitlines() if line.startswith("| C")]
-    assert [row for row in claims if not NAMED.search(row)] == []
+def each_test(paths: Iterable[Path]) -> Iterator[tuple[Path, Function]]:
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, Function) and node.name.startswith("test_"):
+                yield path, node
 
 
-def test_every_behaviour_test_stands_on_the_page() -> None:
-    files = sorted(path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
-    every = {
-        node.name
-        for path in files
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-    }
-    assert every - {name for _, name in NAMED.findall(PAGE)} == set()
+def shown() -> dict[str, set[str]]:
+    """The doors that the marked tests of each guarantee pass."""
+    doors: dict[str, set[str]] = defaultdict(set)
+    for path, test in each_test(
+        path for path in TESTS.rglob("test_*.py") if "pytest.mark.guarantee" in path.read_text()
+    ):
+        for guarantee in guarantees_of(test):
+            doors[guarantee] |= doors_of(test, path)
+    return doors
+
+
+def test_every_guarantee_has_a_marked_test_for_each_of_its_doors() -> None:
+    doors = shown()
+    promised = {guarantee: BOTH if door == "both" else {door} for guarantee, door in GUARANTEE.findall(PAGE)}
+    missing = {guarantee: asked - doors[guarantee] for guarantee, asked in promised.items()}
+    assert {guarantee: lacking for guarantee, lacking in missing.items() if lacking} == {}
+    assert len(promised) == len(GUARANTEE.findall(PAGE)), "an id stands twice"
+
+
+def test_every_marker_names_a_guarantee_of_the_page() -> None:
+    assert set(shown()) - {guarantee for guarantee, _ in GUARANTEE.findall(PAGE)} == set()
+
+
+def test_every_test_of_a_behaviour_names_its_guarantee() -> None:
+    behaviours = sorted(path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
+    assert [test.name for _, test in each_test(behaviours) if not guarantees_of(test)] == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from tests.behaviours.stage import Stage
 from tests.waiting import until
 
@@ -54,6 +56,7 @@ def started(stage: Stage, count: int) -> Callable[[], bool]:
     return lambda: len(stage.effects("started")) >= count
 
 
+@pytest.mark.guarantee("B28")
 async def test_a_drain_lets_work_end_deletes_it_and_receives_nothing_more(stage: Stage) -> None:
     stage.queues()
     stage.send(*["0.4"] * 50)
@@ -66,6 +69,8 @@ async def test_a_drain_lets_work_end_deletes_it_and_receives_nothing_more(stage:
     assert stage.findings().done_twice == 0
 
 
+@pytest.mark.guarantee("B28")
+@pytest.mark.slow
 async def test_hung_work_is_cut_and_given_back_inside_the_budget_and_a_second_signal_changes_nothing(
     stage: Stage,
 ) -> None:
@@ -79,6 +84,7 @@ async def test_hung_work_is_cut_and_given_back_inside_the_budget_and_a_second_si
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B29")
 async def test_messages_that_were_not_started_are_given_back_in_batches(stage: Stage) -> None:
     stage.queues("uploads.fifo")
     for place in range(12):  # bodies of one group, which wait for the first
@@ -93,6 +99,8 @@ async def test_messages_that_were_not_started_are_given_back_in_batches(stage: S
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B28")
+@pytest.mark.slow
 async def test_a_message_that_comes_during_the_drain_is_handled_or_given_back(stage: Stage) -> None:
     stage.queues()
     stage.send("1.0")

@@ -62,6 +62,7 @@ def reasons(stage: Stage) -> list[tuple[str, str, int]]:
     return [(body, envelope["error_type"], envelope["attempts"]) for body, envelope in told]
 
 
+@pytest.mark.guarantee("K1")
 async def test_a_duplicate_of_completed_work_is_absorbed(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     stage.send("order-1 ten")
@@ -74,6 +75,7 @@ async def test_a_duplicate_of_completed_work_is_absorbed(stage: Stage, door: Doo
     assert stage.buried() == []
 
 
+@pytest.mark.guarantee("K1")
 async def test_completed_work_stays_known_to_a_process_that_starts_later(
     stage: Stage, door: Door, table: Table
 ) -> None:
@@ -90,6 +92,7 @@ async def test_completed_work_stays_known_to_a_process_that_starts_later(
     assert stage.started == ["order-1 ten"], "not run again, though its delete was lost with its process"
 
 
+@pytest.mark.guarantee("K2")
 async def test_a_duplicate_learns_what_the_handler_returned(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     told: list[Any] = []
@@ -111,6 +114,7 @@ async def test_a_duplicate_learns_what_the_handler_returned(stage: Stage, door: 
     assert told == [("order-1 ten", first)]
 
 
+@pytest.mark.guarantee("K3")
 async def test_a_concurrent_duplicate_is_refused_and_looked_at_again(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     gate = Gate()
@@ -127,6 +131,7 @@ async def test_a_concurrent_duplicate_is_refused_and_looked_at_again(stage: Stag
     assert stage.started == ["order-1 ten"]
 
 
+@pytest.mark.guarantee("K4")
 async def test_a_concurrent_duplicate_waits_and_leaves_with_the_first(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     gate = Gate()
@@ -142,6 +147,7 @@ async def test_a_concurrent_duplicate_waits_and_leaves_with_the_first(stage: Sta
     assert stage.entries("extend") == [], "neither was hidden"
 
 
+@pytest.mark.guarantee("K4")
 async def test_a_duplicate_that_waits_takes_over_from_a_dead_holder(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     lease_ends = time.time() + 1.5
@@ -153,6 +159,7 @@ async def test_a_duplicate_that_waits_takes_over_from_a_dead_holder(stage: Stage
     assert stage.started == ["order-1 ten"]
 
 
+@pytest.mark.guarantee("K5")
 async def test_another_payload_under_a_used_key_is_buried_on_the_first_attempt_and_runs_nothing(
     stage: Stage, door: Door, table: Table
 ) -> None:
@@ -167,6 +174,7 @@ async def test_another_payload_under_a_used_key_is_buried_on_the_first_attempt_a
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("K6")
 async def test_after_a_failure_a_mended_message_takes_the_same_key(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
     stage.work["order-1 broken"] = failing(Reject("no such session"))

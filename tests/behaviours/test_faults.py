@@ -33,6 +33,8 @@ BACK_WITHIN = 15.0
 """Seconds from the end of a fault until messages come in again."""
 
 
+@pytest.mark.guarantee("B31")
+@pytest.mark.slow
 async def test_after_every_fault_of_the_receive_messages_come_in_again_by_themselves(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -50,6 +52,8 @@ async def test_after_every_fault_of_the_receive_messages_come_in_again_by_themse
     await until(lambda: Counter(stage.ended) == Counter(ERRORS), seconds=BACK_WITHIN, what="a message of each queue")
 
 
+@pytest.mark.guarantee("B31")
+@pytest.mark.slow
 async def test_the_pauses_between_failing_receives_grow_and_are_jittered(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -67,6 +71,7 @@ async def test_the_pauses_between_failing_receives_grow_and_are_jittered(
     assert max(first for first, _ in pauses) - min(first for first, _ in pauses) > 0.01
 
 
+@pytest.mark.guarantee("B31")
 async def test_a_log_that_cannot_be_written_does_not_end_the_polls(stage: Stage, container: ContainerDoor) -> None:
     class Closed(io.RawIOBase):
         def write(self, _line: Any, /) -> int:
@@ -84,6 +89,7 @@ async def test_a_log_that_cannot_be_written_does_not_end_the_polls(stage: Stage,
     assert sorted({*stage.ended}) == ["odd", "well"]
 
 
+@pytest.mark.guarantee("B31")
 async def test_a_receive_whose_answer_was_lost_loses_no_message(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.send(*words(10))
@@ -96,6 +102,7 @@ async def test_a_receive_whose_answer_was_lost_loses_no_message(stage: Stage, co
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B31")
 @pytest.mark.parametrize("gone_for", [0.0, 1.5])
 async def test_a_queue_that_was_deleted_and_made_anew_is_consumed_again(
     stage: Stage, container: ContainerDoor, gone_for: float

@@ -3,6 +3,8 @@
 import asyncio
 from collections import defaultdict
 
+import pytest
+
 from shared.worker import FairShares, Fifo
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, failing
@@ -12,6 +14,7 @@ from tests.waiting import until
 GROUPS = ("red", "green", "blue")
 
 
+@pytest.mark.guarantee("B25")
 async def test_a_group_keeps_its_order_and_never_overlaps_and_groups_run_beside_each_other(
     stage: Stage, door: Door
 ) -> None:
@@ -30,6 +33,7 @@ async def test_a_group_keeps_its_order_and_never_overlaps_and_groups_run_beside_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B26")
 async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_at_once_and_others_go_on(
     stage: Stage, door: Door
 ) -> None:
@@ -51,6 +55,7 @@ async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B26")
 async def test_a_rejected_message_is_buried_and_its_group_goes_on(stage: Stage, door: Door) -> None:
     stage.queues("uploads.fifo")
     stage.send("red 0", "malformed", "red 2", group="red")
@@ -60,6 +65,7 @@ async def test_a_rejected_message_is_buried_and_its_group_goes_on(stage: Stage, 
     assert [letter["body"] for letter in stage.buried()] == ["malformed"]
 
 
+@pytest.mark.guarantee("B27")
 async def test_a_noisy_tenant_does_not_hold_every_slot(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     gate = Gate()

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from itertools import pairwise
 
+import pytest
+
 from shared.consumer import Pace
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, never
@@ -15,6 +17,7 @@ def words(count: int, name: str = "message") -> list[str]:
     return [f"{name} {number}" for number in range(count)]
 
 
+@pytest.mark.guarantee("B1")
 async def test_never_more_handlers_run_than_the_worker_allows(stage: Stage, door: Door) -> None:
     stage.queues()
     stage.otherwise = lambda _: asyncio.sleep(0.02)
@@ -25,6 +28,7 @@ async def test_never_more_handlers_run_than_the_worker_allows(stage: Stage, door
     assert Counter(stage.ended) == Counter(words(24))
 
 
+@pytest.mark.guarantee("B1")
 async def test_with_one_slot_messages_run_one_at_a_time(stage: Stage, door: Door) -> None:
     stage.queues()
     stage.send(*words(8))
@@ -34,6 +38,7 @@ async def test_with_one_slot_messages_run_one_at_a_time(stage: Stage, door: Door
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B2")
 async def test_a_slow_message_does_not_keep_the_other_slots_from_being_filled(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -49,6 +54,7 @@ async def test_a_slow_message_does_not_keep_the_other_slots_from_being_filled(
     await stage.empty()
 
 
+@pytest.mark.guarantee("B3")
 async def test_an_empty_queue_has_one_open_poll_at_a_time(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     await container.opens(stage.worker(), pace=Pace(wait=1, visibility=5, drain=5.0))
@@ -59,6 +65,7 @@ async def test_an_empty_queue_has_one_open_poll_at_a_time(stage: Stage, containe
     assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
 
 
+@pytest.mark.guarantee("B4")
 async def test_a_paused_worker_receives_nothing_and_goes_on_when_it_is_told(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -78,6 +85,7 @@ async def test_a_paused_worker_receives_nothing_and_goes_on_when_it_is_told(
     await until(lambda: len(stage.ended) == 6, what="the rest")
 
 
+@pytest.mark.guarantee("B5")
 async def test_a_rate_holds_under_backlog_and_can_be_changed_while_it_runs(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -91,6 +99,7 @@ async def test_a_rate_holds_under_backlog_and_can_be_changed_while_it_runs(
     await until(lambda: len(stage.started) == 80, seconds=2, what="the rest at the second rate")
 
 
+@pytest.mark.guarantee("B5")
 async def test_a_limited_worker_drains_without_waiting_for_its_rate(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.send(*words(20))
@@ -100,6 +109,7 @@ async def test_a_limited_worker_drains_without_waiting_for_its_rate(stage: Stage
     assert {each["state"] for each in stage.left()} == {"ready"}
 
 
+@pytest.mark.guarantee("B6")
 async def test_the_trouble_of_one_queue_does_not_touch_another(stage: Stage, container: ContainerDoor) -> None:
     stage.queues("broken")
     broken = stage.worker()
@@ -113,6 +123,7 @@ async def test_the_trouble_of_one_queue_does_not_touch_another(stage: Stage, con
     await until(lambda: len(stage.ended) == 30, seconds=2, what="the queue that is well")
 
 
+@pytest.mark.guarantee("B7")
 async def test_a_hundred_malformed_messages_cost_no_slot(stage: Stage, door: Door) -> None:
     stage.queues()
     gate = Gate()

@@ -38,12 +38,14 @@ def opened(stage: Stage, door: LambdaDoor, *, raises: bool = False, **options: A
 either_way = pytest.mark.parametrize("raises", [False, True])
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_an_empty_batch_reports_nothing(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
     assert await door.invokes(opened(stage, door, raises=raises), {"Records": []}) == []
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_a_whole_success_reports_nothing(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
@@ -52,6 +54,7 @@ async def test_a_whole_success_reports_nothing(stage: Stage, door: LambdaDoor, *
     assert len(stage.ended) == 10
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_of_a_mixed_batch_only_the_failed_are_reported(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
@@ -60,6 +63,7 @@ async def test_of_a_mixed_batch_only_the_failed_are_reported(stage: Stage, door:
     assert await door.invokes(opened(stage, door, raises=raises), asked) == [ids["bad"]]
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_a_batch_that_was_buried_whole_has_not_failed(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
@@ -68,6 +72,7 @@ async def test_a_batch_that_was_buried_whole_has_not_failed(stage: Stage, door: 
     assert len(stage.buried()) == 3
 
 
+@pytest.mark.guarantee("B32")
 async def test_a_batch_that_failed_whole_is_returned_and_not_raised(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     stage.otherwise = failing(ConnectionError())
@@ -75,6 +80,7 @@ async def test_a_batch_that_failed_whole_is_returned_and_not_raised(stage: Stage
     assert sorted(await door.invokes(opened(stage, door), asked)) == sorted(ids.values())
 
 
+@pytest.mark.guarantee("B32")
 async def test_where_it_is_asked_for_a_batch_that_failed_whole_raises_and_what_was_hidden_stays_hidden(
     stage: Stage, door: LambdaDoor
 ) -> None:
@@ -91,6 +97,7 @@ async def test_where_it_is_asked_for_a_batch_that_failed_whole_raises_and_what_w
     assert stage.entries("release") == []
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_a_fifo_batch_whose_first_of_each_group_failed_stays_whole_and_its_rest_is_given_back(
     stage: Stage, door: LambdaDoor, *, raises: bool
@@ -110,6 +117,7 @@ async def test_a_fifo_batch_whose_first_of_each_group_failed_stays_whole_and_its
     assert len(stage.left()) == 5
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_an_event_that_is_none_of_sqs_is_refused(stage: Stage, door: LambdaDoor, *, raises: bool) -> None:
     stage.queues()
@@ -117,6 +125,7 @@ async def test_an_event_that_is_none_of_sqs_is_refused(stage: Stage, door: Lambd
         await door.invokes(opened(stage, door, raises=raises), {"detail": {}})
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 @pytest.mark.parametrize("remaining", [0.0, 0.5])
 async def test_without_time_nothing_is_started_and_everything_stays(
@@ -134,6 +143,7 @@ async def test_without_time_nothing_is_started_and_everything_stays(
     assert len(stage.left()) == 3
 
 
+@pytest.mark.guarantee("B32")
 @either_way
 async def test_near_the_deadline_what_is_unfinished_and_unstarted_is_reported_half_a_second_before_the_timeout(
     stage: Stage, door: LambdaDoor, *, raises: bool
@@ -148,6 +158,7 @@ async def test_near_the_deadline_what_is_unfinished_and_unstarted_is_reported_ha
     assert "unstarted" not in stage.started
 
 
+@pytest.mark.guarantee("B26")
 async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not_what_is_done(
     stage: Stage, door: LambdaDoor
 ) -> None:
@@ -159,6 +170,7 @@ async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not
     assert stage.ended == ["red 0"]
 
 
+@pytest.mark.guarantee("B26")
 async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: Stage, door: LambdaDoor) -> None:
     stage.queues("uploads.fifo")
     stage.work["red 0"] = failing(ConnectionError())
@@ -168,6 +180,7 @@ async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: S
     assert stage.started == ["red 0"]
 
 
+@pytest.mark.guarantee("B1")
 async def test_no_more_records_run_at_once_than_the_worker_allows_also_in_groups(
     stage: Stage, door: LambdaDoor
 ) -> None:

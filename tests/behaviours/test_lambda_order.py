@@ -24,6 +24,7 @@ def without(record: Record, *names: str) -> None:
         del record[name]
 
 
+@pytest.mark.guarantee("B27")
 async def test_a_noisy_tenant_of_an_invocation_does_not_hold_every_slot(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     gate = Gate()
@@ -39,6 +40,7 @@ async def test_a_noisy_tenant_of_an_invocation_does_not_hold_every_slot(stage: S
     assert stage.most_running <= 4
 
 
+@pytest.mark.guarantee("B27")
 async def test_a_failure_on_a_fair_queue_stops_nobody_of_its_group(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     stage.work["noisy 0"] = failing(ConnectionError())
@@ -47,6 +49,7 @@ async def test_a_failure_on_a_fair_queue_stops_nobody_of_its_group(stage: Stage,
     assert sorted(stage.ended) == words(5, "noisy")[1:]
 
 
+@pytest.mark.guarantee("B2")
 async def test_a_slow_record_does_not_keep_the_other_slots_of_an_invocation_from_being_filled(
     stage: Stage, door: LambdaDoor
 ) -> None:
@@ -60,6 +63,7 @@ async def test_a_slow_record_does_not_keep_the_other_slots_of_an_invocation_from
     assert await invoked == []
 
 
+@pytest.mark.guarantee("B26")
 async def test_behind_an_unreadable_record_its_fifo_group_stops_and_is_given_back_and_others_go_on(
     stage: Stage, door: LambdaDoor
 ) -> None:
@@ -75,6 +79,7 @@ async def test_behind_an_unreadable_record_its_fifo_group_stops_and_is_given_bac
     assert released == {ids["red 2"], ids["red 3"]}
 
 
+@pytest.mark.guarantee("B26")
 @pytest.mark.parametrize("lacking", [("attributes",), ("attributes", "eventSourceARN"), ("everything",)])
 async def test_behind_a_record_whose_group_is_unknown_nothing_of_a_fifo_queue_runs(
     stage: Stage, door: LambdaDoor, lacking: tuple[str, ...]
@@ -95,6 +100,7 @@ async def test_behind_a_record_whose_group_is_unknown_nothing_of_a_fifo_queue_ru
     assert ids[first["body"]] not in reported
 
 
+@pytest.mark.guarantee("B32")
 async def test_an_unreadable_record_of_a_standard_queue_stops_nobody(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     asked, ids = event(stage, *words(4), group="tenant")
@@ -105,6 +111,7 @@ async def test_an_unreadable_record_of_a_standard_queue_stops_nobody(stage: Stag
     assert broken in ids.values()
 
 
+@pytest.mark.guarantee("B32")
 @pytest.mark.parametrize("fails", [False, True])
 async def test_the_same_message_twice_in_a_batch_is_handled_once_by_its_newest_receipt(
     stage: Stage, door: LambdaDoor, *, fails: bool
@@ -122,6 +129,8 @@ async def test_the_same_message_twice_in_a_batch_is_handled_once_by_its_newest_r
     assert stage.entries("release") == []
 
 
+@pytest.mark.guarantee("B32")
+@pytest.mark.slow
 async def test_a_burial_that_is_cut_at_the_deadline_keeps_the_message(stage: Stage, door: LambdaDoor) -> None:
     stage.queues()
     stage.otherwise = failing(Reject("no such session"))

@@ -17,6 +17,8 @@ EXTEND = "ChangeMessageVisibilityBatch"
 TWO_SECONDS = Pace(wait=1, visibility=2, drain=5.0)
 
 
+@pytest.mark.guarantee("B13", "B14", "B15")
+@pytest.mark.slow
 async def test_work_of_ten_visibility_timeouts_runs_once_while_another_consumer_waits_for_it(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -50,6 +52,8 @@ def _only_leases_near_their_end_were_extended(stage: Stage) -> None:
         ends[each.message_id].append(float(each.more["until"]))
 
 
+@pytest.mark.guarantee("B16")
+@pytest.mark.slow
 async def test_a_failing_extension_does_not_stop_the_later_ones_and_a_refused_entry_is_tried_again_alone(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -72,6 +76,7 @@ async def test_a_failing_extension_does_not_stop_the_later_ones_and_a_refused_en
     assert [asked[call] for call in sorted(asked)][:2] == [2, 1], "the second call holds the refused one alone"
 
 
+@pytest.mark.guarantee("B17")
 @pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"])
 async def test_a_lost_lease_cancels_the_handler_within_a_second_and_forbids_the_delete(
     stage: Stage, container: ContainerDoor, code: str
@@ -92,6 +97,7 @@ async def test_a_lost_lease_cancels_the_handler_within_a_second_and_forbids_the_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B17")
 async def test_a_lease_that_no_extension_reached_is_lost_when_it_ends(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.work["unreachable"] = lambda _: asyncio.sleep(30)
@@ -105,6 +111,8 @@ async def test_a_lease_that_no_extension_reached_is_lost_when_it_ends(stage: Sta
     assert stage.entries("delete") == []
 
 
+@pytest.mark.guarantee("B19")
+@pytest.mark.slow
 async def test_a_longest_lease_ends_the_extensions_and_cuts_the_handler(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.otherwise = lambda _: asyncio.sleep(60)
@@ -120,6 +128,7 @@ async def test_a_longest_lease_ends_the_extensions_and_cuts_the_handler(stage: S
     assert stage.entries("delete") == []
 
 
+@pytest.mark.guarantee("B18")
 async def test_no_lease_is_asked_for_beyond_twelve_hours_from_the_receive(stage: Stage) -> None:
     stage.queues()
     stage.send("old")
@@ -141,6 +150,7 @@ async def test_no_lease_is_asked_for_beyond_twelve_hours_from_the_receive(stage:
     assert 43_100 < float(extended.more["until"]) - received.at <= 43_200
 
 
+@pytest.mark.guarantee("B19")
 @pytest.mark.parametrize("seconds", [0.0, 43_201.0])
 def test_a_longest_lease_is_one_that_sqs_can_give(stage: Stage, seconds: float) -> None:
     with pytest.raises(ValueError, match="longest_lease"):

@@ -18,6 +18,7 @@ class Unheard(BaseException):
     """What no handler should raise."""
 
 
+@pytest.mark.guarantee("B24")
 @pytest.mark.parametrize(
     "error", [Unheard(), asyncio.CancelledError(), SystemExit(1)], ids=lambda error: type(error).__name__
 )
@@ -35,6 +36,7 @@ async def test_whatever_a_handler_raises_fails_only_its_own_message(
     assert stage.started.count("odd") == 2
 
 
+@pytest.mark.guarantee("B24")
 async def test_a_handler_that_returns_what_it_should_raise_fails_only_its_own_message(stage: Stage, door: Door) -> None:
     stage.queues()
     calls: list[str] = []
@@ -53,6 +55,7 @@ async def test_a_handler_that_returns_what_it_should_raise_fails_only_its_own_me
     assert Counter(calls) == {"odd": 2, "well": 1}
 
 
+@pytest.mark.guarantee("B24")
 @pytest.mark.parametrize("nonsense", [None, 7, [], "ab", ["done", "done"]])
 async def test_a_batch_handler_that_answers_nonsense_loses_nothing(stage: Stage, door: Door, nonsense: object) -> None:
     stage.queues()

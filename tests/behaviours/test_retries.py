@@ -25,6 +25,7 @@ def reason(letter: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(letter["attributes"][ATTRIBUTE]["StringValue"]))
 
 
+@pytest.mark.guarantee("B20")
 async def test_a_failed_message_is_hidden_for_its_backoff_by_receive_count(stage: Stage, door: Door) -> None:
     stage.queues()
     stage.work["flaky"] = failing(ConnectionError(), times=3)
@@ -39,6 +40,7 @@ async def test_a_failed_message_is_hidden_for_its_backoff_by_receive_count(stage
     assert stage.buried() == []
 
 
+@pytest.mark.guarantee("B20")
 async def test_a_handler_that_knows_when_is_asked_again_then(stage: Stage, door: Door) -> None:
     stage.queues()
     stage.work["patient"] = failing(Later("not before noon", after=777), times=1)
@@ -51,6 +53,7 @@ async def test_a_handler_that_knows_when_is_asked_again_then(stage: Stage, door:
     assert stage.started == ["patient", "patient"]
 
 
+@pytest.mark.guarantee("B21")
 @pytest.mark.parametrize("attributes", [0, 3, 10])
 async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attempt_with_everything_it_came_with(
     stage: Stage, door: Door, attributes: int
@@ -74,6 +77,7 @@ async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attemp
     assert stage.findings().buried == 1
 
 
+@pytest.mark.guarantee("B21")
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice, above one mebibyte
 async def test_the_largest_message_can_be_buried(stage: Stage, door: Door) -> None:
     stage.queues()
@@ -85,6 +89,7 @@ async def test_the_largest_message_can_be_buried(stage: Stage, door: Door) -> No
     assert letter["body"] == body
 
 
+@pytest.mark.guarantee("B21")
 async def test_a_crash_between_burial_and_delete_doubles_the_dead_letter_and_loses_nothing(
     stage: Stage, door: Door
 ) -> None:
@@ -103,6 +108,7 @@ async def test_a_crash_between_burial_and_delete_doubles_the_dead_letter_and_los
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B21")
 async def test_a_lease_that_is_lost_during_a_burial_doubles_the_dead_letter_and_loses_nothing(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -116,6 +122,7 @@ async def test_a_lease_that_is_lost_during_a_burial_doubles_the_dead_letter_and_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.guarantee("B21")
 async def test_a_dead_letter_queue_that_takes_nothing_keeps_the_message_in_its_own(stage: Stage, door: Door) -> None:
     stage.queues()
     rule = stage.control.fault("denied", "SendMessage", queues=(stage.dead,))
@@ -142,6 +149,7 @@ def schema(delivery: Delivery) -> Delivery:
     return delivery
 
 
+@pytest.mark.guarantee("B22")
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -175,6 +183,7 @@ one_by_one_and_together = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.guarantee("B22")
 @one_by_one_and_together
 async def test_where_its_worker_wants_it_what_cannot_be_read_is_tried_again_and_buried_at_the_last_attempt(
     stage: Stage, door: Door, handling: dict[str, Any]
@@ -194,6 +203,7 @@ async def test_where_its_worker_wants_it_what_cannot_be_read_is_tried_again_and_
     assert stage.entries("redrive") == []
 
 
+@pytest.mark.guarantee("B22")
 @one_by_one_and_together
 async def test_what_can_be_read_at_the_second_attempt_is_handled_then(
     stage: Stage, door: Door, handling: dict[str, Any]
@@ -214,6 +224,7 @@ async def test_what_can_be_read_at_the_second_attempt_is_handled_then(
     assert len(stage.entries("delete")) == 1
 
 
+@pytest.mark.guarantee("B23")
 async def test_the_last_attempt_is_buried_with_its_reason_and_backoff_resets_no_count(stage: Stage, door: Door) -> None:
     stage.queues(receives=3)
     stage.otherwise = failing(ConnectionError())
@@ -229,6 +240,7 @@ async def test_the_last_attempt_is_buried_with_its_reason_and_backoff_resets_no_
     assert stage.entries("redrive") == []
 
 
+@pytest.mark.guarantee("B23")
 async def test_sqs_itself_moves_what_was_received_too_often(stage: Stage, door: Door) -> None:
     stage.queues(receives=2)
     stage.otherwise = failing(ConnectionError())

@@ -17,6 +17,7 @@ from tests.waiting import until
 DELETE = "DeleteMessageBatch"
 
 
+@pytest.mark.guarantee("B8")
 async def test_ten_finished_messages_are_deleted_in_one_call(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.send(*words(20))
@@ -25,6 +26,7 @@ async def test_ten_finished_messages_are_deleted_in_one_call(stage: Stage, conta
     assert len(stage.requests(DELETE)) == 2
 
 
+@pytest.mark.guarantee("B8")
 async def test_fewer_finished_messages_are_deleted_together_soon(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     stage.send(*words(3))
@@ -34,6 +36,7 @@ async def test_fewer_finished_messages_are_deleted_together_soon(stage: Stage, c
     assert call.at - stage.effects("ended")[-1].at < 0.5
 
 
+@pytest.mark.guarantee("B8", "B30")
 async def test_what_waits_for_its_delete_is_deleted_by_a_drain_and_never_runs_again(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -50,6 +53,7 @@ async def test_what_waits_for_its_delete_is_deleted_by_a_drain_and_never_runs_ag
 FAILED = "fleet.deletes.failed"
 
 
+@pytest.mark.guarantee("B9")
 async def test_only_the_refused_entries_of_a_batch_are_deleted_again_and_no_handler_runs_twice(
     stage: Stage, container: ContainerDoor, counters: Counters
 ) -> None:
@@ -70,6 +74,7 @@ async def test_only_the_refused_entries_of_a_batch_are_deleted_again_and_no_hand
     assert stage.findings().delivered_twice == 0
 
 
+@pytest.mark.guarantee("B9")
 async def test_an_entry_that_was_deleted_although_sqs_said_no_is_deleted_again_and_its_handler_is_not_run(
     stage: Stage, container: ContainerDoor, counters: Counters
 ) -> None:
@@ -84,6 +89,7 @@ async def test_an_entry_that_was_deleted_although_sqs_said_no_is_deleted_again_a
     assert counters.of(FAILED, queue="uploads") - before == 1
 
 
+@pytest.mark.guarantee("B10")
 @pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "InvalidParameterValue"])
 async def test_finished_work_whose_delete_was_impossible_is_deleted_when_it_comes_back_and_does_not_run_again(
     stage: Stage, container: ContainerDoor, counters: Counters, code: str
@@ -104,6 +110,7 @@ async def test_finished_work_whose_delete_was_impossible_is_deleted_when_it_come
     assert told["message_id"] == stage.entries("send")[0].message_id
 
 
+@pytest.mark.guarantee("B10")
 async def test_a_lease_that_ends_before_its_delete_comes_through_forbids_it_and_the_work_is_not_done_again(
     stage: Stage, container: ContainerDoor, counters: Counters
 ) -> None:
@@ -122,6 +129,7 @@ async def test_a_lease_that_ends_before_its_delete_comes_through_forbids_it_and_
     assert counters.of(FAILED, queue="uploads") - before >= tried + 1, "what was not sent any more counts too"
 
 
+@pytest.mark.guarantee("B12")
 async def test_a_delete_that_fails_whole_is_tried_again_while_its_lease_lasts(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -137,6 +145,8 @@ async def test_a_delete_that_fails_whole_is_tried_again_while_its_lease_lasts(
     assert stage.findings().delivered_twice == 0
 
 
+@pytest.mark.guarantee("B12")
+@pytest.mark.slow
 async def test_the_pauses_between_tries_of_a_throttled_delete_are_jittered_and_stay_inside_the_lease(
     stage: Stage, container: ContainerDoor
 ) -> None:
@@ -159,6 +169,7 @@ async def test_the_pauses_between_tries_of_a_throttled_delete_are_jittered_and_s
     assert stage.findings().delivered_twice == 0
 
 
+@pytest.mark.guarantee("B11")
 async def test_no_batch_is_ever_sent_empty(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     await container.opens(stage.worker())

@@ -15,6 +15,8 @@ import pytest
 from tests.behaviours.stage import Stage
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WATCHDOG = 1.5
 """Seconds in this process; sixty where nothing is set."""
 
@@ -50,6 +52,7 @@ async def watched(environment: dict[str, str]) -> AsyncIterator[Watched]:
         await process.wait()
 
 
+@pytest.mark.guarantee("B31")
 @pytest.mark.parametrize("fault", ["timeout", "denied"])
 async def test_without_an_answered_poll_a_container_turns_unhealthy_and_its_other_queue_goes_on(
     stage: Stage, fault: str

@@ -16,7 +16,6 @@ import aioboto3
 import aiohttp
 import boto3
 
-from fleet.dev.crew import Crew
 from fleet.dev.deploy import session
 from fleet.dev.dev import Ground
 from fleet.dev.stand_ins import server
@@ -34,7 +33,7 @@ class Outside:
 
     ground: Ground
     environment: Mapping[str, str]
-    crew: Crew | None
+    door: str
     _client: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -44,10 +43,6 @@ class Outside:
     async def __aexit__(self, *_error: object) -> None:
         assert self._client is not None
         await self._client.close()
-
-    @property
-    def door(self) -> str:
-        return "container" if self.crew is not None else "lambda"
 
     def name(self, variable_name: str) -> str:
         return self.environment[variable_name]
@@ -148,7 +143,7 @@ class Outside:
         item = {
             "PK": {"S": f"TENANT#{tenant}"},
             "SK": {"S": f"ENDPOINT#{endpoint_id}"},
-            "GSI1PK": {"S": f"ENDPOINT#{endpoint_id}"},
+            "GSI1PK": {"S": f"ENDPOINT#{tenant}#{endpoint_id}"},
             "GSI1SK": {"S": "ENDPOINT"},
             "entity": {"S": "endpoint"},
             "tenantId": {"S": tenant},
@@ -176,8 +171,11 @@ class Outside:
         told = await self._told(f"{server.WEBHOOKS}/received")
         return [each for each in told if each["endpoint"] == path]
 
-    def delivery_row(self, event_id: str, endpoint_id: str) -> dict[str, Any]:
-        key = {"PK": {"S": f"DELIVERY#msg_{event_id}#{endpoint_id}"}, "SK": {"S": "DELIVERY"}}
+    def delivery_row(self, tenant: str, event_id: str, endpoint_id: str) -> dict[str, Any]:
+        """Of an `order.placed` of the shop's."""
+        identity = json.dumps([tenant, "shop", "order.placed", event_id], separators=(",", ":"))
+        webhook_id = f"msg_{hashlib.sha256(identity.encode()).hexdigest()}"
+        key = {"PK": {"S": f"DELIVERY#{webhook_id}#{tenant}#{endpoint_id}"}, "SK": {"S": "DELIVERY"}}
         found = self.client("dynamodb").get_item(
             TableName=self.name("WEBHOOKS_TABLE_NAME"), Key=key, ConsistentRead=True
         )

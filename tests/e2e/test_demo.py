@@ -20,7 +20,7 @@ from tests.waiting import until
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "demo.schema.json").read_text())
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 async def fleet(folder: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:

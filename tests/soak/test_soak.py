@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.soak.report import summary
 from tests.soak.run import RESTARTS_PER_SECOND, soak
 from tests.soak.schedule import schedule
@@ -9,6 +11,7 @@ from tests.soak.schedule import schedule
 SEED = 20_261_121
 
 
+@pytest.mark.slow
 async def test_kills_restarts_and_faults_lose_nothing_and_break_no_order(tmp_path: Path) -> None:
     soaked = await soak(SEED, seconds=12.0, logs=tmp_path, patience=25.0)
     assert soaked.verdict.faults == {}, summary(soaked)

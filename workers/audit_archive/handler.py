@@ -8,9 +8,9 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from shared import StreamRecord
+from shared import KeyReused, StreamRecord
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
-from workers.audit_archive.rules import Row
+from workers.audit_archive.rules import Row, fingerprint, identity
 
 log = structlog.get_logger()
 
@@ -31,30 +31,41 @@ Keep = Callable[[Collection[Row]], Awaitable[Mapping[str, Exception | None]]]
 async def handle_batch(
     events: Sequence[AuditEvent], *, row: Callable[[StreamRecord], Row], keep: Keep, digests: Digests
 ) -> list[Exception | None]:
-    """One result for each event, in order. An event that comes twice in the batch is archived once and done twice."""
-    records = {event.record.event_id: event.record for event in events if isinstance(event, RowChanged)}
+    """One result for each event, in order. An event that comes twice in the batch is archived once and done twice; another
+    one under the same identity is KeyReused.
+    """
+    records: dict[str, StreamRecord] = {}
+    for event in events:
+        if isinstance(event, RowChanged):
+            records.setdefault(identity(event.record), event.record)
     outcomes: dict[str, Exception | None] = {}
     rows = []
-    for event_id, record in records.items():
+    for name, record in records.items():
         try:
             rows.append(row(record))
         except Exception as error:  # noqa: BLE001  # one strange item must not take the others of its batch with it
-            outcomes[event_id] = error
+            outcomes[name] = error
     if found := sum(each.found for each in rows):
         log.info("audit_personal_data_found", count=found)  # names to add to AUDIT_PERSONAL_FIELDS, perhaps
     if rows:
         outcomes |= await keep(rows)
     asked = any(isinstance(event, DigestDue) for event in events)
     digest_failure = await _lengthen(digests, asked=asked) if asked or digests.is_due() else None
-    return [_result(event, outcomes, digest_failure) for event in events]
+    return [_result(event, records, outcomes, digest_failure) for event in events]
 
 
 def _result(
-    event: AuditEvent, outcomes: Mapping[str, Exception | None], digest_failure: Exception | None
+    event: AuditEvent,
+    records: Mapping[str, StreamRecord],
+    outcomes: Mapping[str, Exception | None],
+    digest_failure: Exception | None,
 ) -> Exception | None:
     match event:
         case RowChanged(record):
-            return outcomes[record.event_id]
+            first = records[identity(record)]
+            if first is not record and fingerprint(first) != fingerprint(record):
+                return KeyReused("two events of one identity and different payloads came together")
+            return outcomes[identity(record)]
         case DigestDue():
             return digest_failure
         case other:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,11 +35,12 @@ _ACTIVITY = {"INSERT": "create", "MODIFY": "update", "REMOVE": "delete"}
 class Row:
     """One audit row. `line` is its canonical JSON without the line feed; rows of an object are sorted by `order`.
 
-    `partition` is the folder of its table and of the hour in which the row changed. `found` counts personal data that
+    `identity` and `fingerprint` are its record's. `partition` is the folder of its table and of the hour in which the row changed. `found` counts personal data that
     only its look gave away.
     """
 
-    event_id: str
+    identity: str
+    fingerprint: str
     partition: str
     event_time: datetime
     order: tuple[bytes, int]
@@ -71,13 +73,27 @@ def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
         }
     )
     return Row(
-        event_id=record.event_id,
+        identity=identity(record),
+        fingerprint=fingerprint(record),
         partition=partition(record.table, happened),
         event_time=happened,
         order=(canonical(keys), int(record.sequence_number)),  # as text, "9" would come after "10"
         line=line,
         found=found_in_keys + found_in_old + found_in_new,
     )
+
+
+def identity(record: StreamRecord) -> str:
+    """`{table}#{sequence number}#{event id}`: a table's name and a number hold no `#`. Event ids alone are one stream's."""
+    return f"{record.table}#{record.sequence_number}#{record.event_id}"
+
+
+def fingerprint(record: StreamRecord) -> str:
+    """What must not change under one identity: 32 hex digits of the SHA-256 of kind, keys and images, and not of the row,
+    which another hash key would make another one.
+    """
+    told = canonical([record.event_name, record.keys, record.old, record.new])
+    return hashlib.sha256(told).hexdigest()[:32]
 
 
 def difference(old: Image, new: Image) -> dict[str, dict[str, Any]]:

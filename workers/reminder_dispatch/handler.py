@@ -10,15 +10,17 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 import structlog
-from opentelemetry import metrics
+from opentelemetry.metrics import get_meter
 
 from shared import BatchResult, Contended, Later, Message, Send
+from shared.telemetry import metrics
+from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
-from workers.reminder_dispatch.rules import Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
-from workers.reminder_dispatch.schedule.occurrence import Content, Status
+from workers.reminder_dispatch.rules import WORKER, Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
+from workers.reminder_dispatch.schedule.occurrence import Content, Status, row_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders
@@ -30,7 +32,7 @@ LOOKS = 3
 """Times a row is read again when it changed between reading and claiming it."""
 
 log = structlog.get_logger()
-_meter = metrics.get_meter("fleet.reminders")
+_meter = get_meter("fleet.reminders")
 _settled = _meter.create_counter("fleet.reminders.settled", description="occurrences, by where a dispatch left them")
 _unknowns = _meter.create_counter(
     "fleet.reminders.unknown", description="requests and claims of which nobody knows whether they were accepted"
@@ -98,11 +100,12 @@ async def _prepare(
     for _ in range(LOOKS):
         row = await store.load(event.key)
         if row is None:
-            log.info("reminder_gone", reminder=event.reminder_id)
+            _drop(event, "reminder_gone")
             return None
         at = now()
         match judge(event, row, now=at, owner=sign()):
-            case Nothing():
+            case Nothing() as nothing:
+                _leave(event, nothing)
                 return None
             case Wait(why, seconds):
                 raise Later(why, after=seconds)
@@ -126,7 +129,12 @@ async def _prepare(
 
 async def _go_on(reminder_id: str, follow: Follow, *, store: Reminders, queue: Send, at: datetime) -> None:
     for row in follow.rows:
-        await store.add(row)
+        if await store.add(row):
+            if row["status"] == "FAILED":
+                dropped(WORKER, row["reason"], reminder=reminder_id, due_at=row["dueAt"])
+        elif (found := await store.load(row_key(row))) and found.get("tenantId") != row.get("tenantId"):
+            log.error("reminder_id_of_two_tenants", reminder=reminder_id, due_at=row["dueAt"])
+            dropped(WORKER, "occurrence_of_another_tenant", reminder=reminder_id, due_at=row["dueAt"])
     if follow.due_at is not None and follow.due_at < at + SOON:
         # Also where the row was there before: who wrote it may have died before sending this.
         delay = max(0, ceil((follow.due_at - at).total_seconds()))
@@ -170,6 +178,7 @@ async def _settle(
     _count_unknown(attempt.content.on_unknown, end.ambiguous)
     if not await store.move(attempt.event.key, end.move):
         # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
+        metrics.claim(worker=WORKER, outcome="lost")
         log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)
         return
     _report(attempt.event, attempt.content.channel, end.status, end.reason)
@@ -217,3 +226,16 @@ def _report(event: ReminderDue, channel: Any, status: Status, reason: str) -> No
         status=status,
         reason=reason or None,
     )
+    if status in {"FAILED", "UNKNOWN"}:  # the reason begins with a word of ours, an attribute or a channel's code
+        _drop(event, reason.partition(":")[0])
+
+
+def _leave(event: ReminderDue, nothing: Nothing) -> None:
+    if nothing.is_repetition:
+        metrics.claim(worker=WORKER, outcome="absorbed")
+    else:
+        _drop(event, nothing.why)
+
+
+def _drop(event: ReminderDue, reason: str) -> None:
+    dropped(WORKER, reason.replace(" ", "_"), reminder=event.reminder_id, due_at=due_text(event.due_at))

@@ -27,6 +27,8 @@ from workers.reminder_dispatch.schedule.occurrence import (
 from workers.reminder_dispatch.schedule.recurrence import following
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 
+WORKER = "reminder-dispatch"
+
 LEASE_SECONDS = 60
 """How long a claim holds. Longer than the handler's timeout: who still holds the lease is still sending, or dead."""
 
@@ -42,9 +44,10 @@ RESENDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """The message may go: the occurrence has ended, or a tick will find it at its minute."""
+    """The message may go: the occurrence has ended (a repetition), or a tick will find it at its minute."""
 
     why: str
+    is_repetition: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ def detail_of(attempt: Attempt) -> dict[str, Any]:
 def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Taken | None:
     match state.status:
         case "SENT" | "FAILED" | "UNKNOWN":
-            return Nothing("ended before")
+            return Nothing("ended before", is_repetition=True)
         case "SENDING":
             left = state.claimed_until - now.timestamp()
             return Taken(left) if left > 0 else None

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared import BatchResult, Message, ScheduleTick, Send
+from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.event import due_body, tick_body
 from workers.reminder_dispatch.keys import SHARDS
-from workers.reminder_dispatch.rules import spoiled
+from workers.reminder_dispatch.rules import WORKER, spoiled
 from workers.reminder_dispatch.schedule.occurrence import row_key
 from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of
 
@@ -70,6 +71,7 @@ async def _shard(minute: datetime, shard: int, *, window: Window, at: datetime, 
             await queue(due)
         for row, why in bad:
             await store.move(row_key(row), spoiled(row, why, now=at))
-            log.error("reminder_unreadable", reason=why)
+            log.error("reminder_unreadable", reason=why, pk=row["PK"], sk=row["SK"])
+            dropped(WORKER, "reminder_unreadable", pk=row["PK"], sk=row["SK"])
         queued += len(due)
     return queued

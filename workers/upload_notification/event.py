@@ -11,7 +11,16 @@ from shared import Delivery, S3Change, padded_sequencer, s3_changes
 
 PREFIX = "session-uploads/"
 
-WhyIgnored = Literal["test_event", "other_bucket", "outside_prefix", "path_not_plain", "no_session_id", "no_name"]
+WhyIgnored = Literal[
+    "test_event",
+    "no_record",
+    "other_kind",
+    "other_bucket",
+    "outside_prefix",
+    "path_not_plain",
+    "no_session_id",
+    "no_name",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +78,12 @@ def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     if told.is_test:
         return UploadEvents(ignored=(Ignored("test_event"),))
     found = [_understood(change, bucket) for change in told.changes]
+    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * told.others
+    if not found and not ignored and not told.unreadable:
+        ignored = [Ignored("no_record")]
     return UploadEvents(
         changes=tuple(each for each in found if not isinstance(each, Ignored)),
-        ignored=tuple(each for each in found if isinstance(each, Ignored)),
+        ignored=tuple(ignored),
         unreadable=told.unreadable,
     )
 

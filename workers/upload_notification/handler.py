@@ -8,7 +8,9 @@ from typing import assert_never
 
 import structlog
 
-from shared import Contended, Later, Reject
+from shared import Contended, KeyReused, Later, Reject
+from shared.telemetry import metrics
+from shared.telemetry.drops import dropped
 from workers.upload_notification import announcement, rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished
 from workers.upload_notification.ports import (
@@ -23,10 +25,22 @@ from workers.upload_notification.ports import (
     SessionStore,
     TooLarge,
 )
-from workers.upload_notification.rules import Expire, Ignore, Move, Note, Session, TakeOver, Wait, Withdraw, Write
+from workers.upload_notification.rules import (
+    Expire,
+    Ignore,
+    Move,
+    Note,
+    Reused,
+    Session,
+    TakeOver,
+    Wait,
+    Withdraw,
+    Write,
+)
 
 log = structlog.get_logger()
 
+WORKER = "upload-notification"
 ROUNDS = 8
 """Tries at a row, or at a browser's connection, that others keep changing, before the message waits its turn."""
 
@@ -53,7 +67,7 @@ async def handle(
     """
     for each in event.ignored:
         count(each.why)
-        log.info("upload_ignored", why=each.why)
+        dropped(WORKER, each.why)
     failures: list[Exception] = []
     for change in event.changes:
         try:
@@ -69,12 +83,20 @@ async def handle(
 async def _settle(
     change: Change, *, store: SessionStore, post: Post, put_event: PutEvent, count: Count, now: Callable[[], datetime]
 ) -> None:
-    step: Write | Wait | Ignore = rules.usual(change)
+    step: Write | Wait | Ignore | Reused = rules.usual(change)
     for _ in range(ROUNDS):
         match step:
             case Wait(seconds):
                 raise Contended("another worker is announcing this upload", after=seconds)
+            case Reused():
+                count("key_reused")
+                metrics.claim(worker=WORKER, outcome="reused")
+                raise KeyReused("an upload with the same key and order had another size or etag")
             case Ignore(why):
+                if why == "duplicate":
+                    metrics.claim(worker=WORKER, outcome="absorbed")
+                else:
+                    metrics.dropped(worker=WORKER, reason=why)
                 return _told(change, why, count=count)
             case _:
                 answer = await store.write(step, now=now())
@@ -109,10 +131,10 @@ async def _tell_browser(
     connection, data = session.connection_id, announcement.message(upload, session)
     for _ in range(ROUNDS):
         if not connection:
-            return  # nobody is waiting: the row tells whoever looks
+            return count("nobody_waits")  # the row tells whoever looks
         match await post(connection, data):
             case Posted():
-                return
+                return None
             case Gone():
                 count("connection_gone")
                 log.info("connection_gone", session_id=session.session_id)

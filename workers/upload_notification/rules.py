@@ -28,7 +28,7 @@ class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
-    upload, `announced` the order of the last one that was told; `seen` holds, by `mark`, the latest order of each key.
+    upload with its `size` and `etag`, `announced` the order of the last one that was told; `seen` holds, by `mark`, the latest order of each key.
     """
 
     session_id: str
@@ -37,6 +37,8 @@ class Session:
     connection_id: str = ""
     tenant_id: str = ""
     upload_key: str = ""
+    size: int | None = None
+    etag: str = ""
     order: str = ""
     uploaded_at: str = ""
     announced: str = ""
@@ -93,6 +95,11 @@ class Ignore:
     why: Literal["orphaned", "expired", "duplicate", "stale", "superseded", "closed", "removed_after_session"]
 
 
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The session has another upload of the same key and order: its size or etag differs."""
+
+
 Write = Move | TakeOver | Withdraw | Note | Expire
 """What is asked of the table; each write carries its own condition and may be refused."""
 
@@ -102,7 +109,7 @@ def usual(change: Change) -> Write:
     return Move(change) if isinstance(change, UploadFinished) else Withdraw(change)
 
 
-def judge(change: Change, session: Session | None, *, now: datetime) -> Write | Wait | Ignore:
+def judge(change: Change, session: Session | None, *, now: datetime) -> Write | Wait | Ignore | Reused:
     """What a change means for the session as it is now. Whatever order changes come in, the latest of a key wins."""
     moment = int(now.timestamp())
     finished = isinstance(change, UploadFinished)
@@ -138,9 +145,11 @@ def _judge_upload(upload: UploadFinished, session: Session) -> Move | Ignore:
     return Move(upload) if newer else Ignore("superseded")
 
 
-def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeOver | Wait | Ignore:
+def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeOver | Wait | Ignore | Reused:
     if (session.upload_key, session.order) != (upload.key, upload.order):
         return Ignore("superseded")
+    if session.size not in {None, upload.size} or (session.etag and upload.etag and session.etag != upload.etag):
+        return Reused()
     if session.announced == upload.order:
         return Ignore("duplicate")
     if session.announce_until > moment:

@@ -215,6 +215,8 @@ def _session(item: Image) -> Session:
         connection_id=_text(item, "wsConnectionId"),
         tenant_id=_text(item, "tenantId"),
         upload_key=_text(item, "uploadKey"),
+        size=None if (size := _number(item, "size")) is None else int(size),
+        etag=_text(item, "etag"),
         order=_text(item, "sequencer"),
         uploaded_at=_text(item, "uploadedAt"),
         announced=_text(item, "announcedSequencer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,23 +12,26 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared import BusEvent, Delivery, Reject, Wire, bus_event
+from shared import BusEvent, Delivery, Reject, Wire, json_members, sorted_json
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
 
-_SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_WHOLE = re.compile(rb"-?[0-9]{1,100}")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One event of one tenant. `payload` is the very text that every attempt signs and sends."""
+    """One event of one tenant. `payload` is the very text that every attempt signs and sends; `fingerprint` is of what
+    must not change under one `event_id`.
+    """
 
     event_id: str
     event_type: str
     tenant_id: str
     payload: str = field(repr=False)
+    fingerprint: str = ""
 
 
 class DeliveryJob(Wire):
@@ -39,12 +43,17 @@ class DeliveryJob(Wire):
     endpoint_id: str = Field(alias="endpointId", min_length=1, max_length=LONGEST_NAME)
     attempt: int = Field(ge=1, le=9999)
     payload: str = Field(repr=False)
+    fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     first_attempt_at: AwareDatetime = Field(alias="firstAttemptAt")
     not_before: AwareDatetime = Field(alias="notBefore")
 
     def body(self) -> str:
         """As a message carries it: SQS refuses two characters that JSON may hold as they are."""
         return self.model_dump_json(by_alias=True).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+    def identified(self) -> str:
+        """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
+        return self.fingerprint or hashlib.sha256(self.payload.encode()).hexdigest()
 
     def next(self, at: datetime) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
@@ -53,14 +62,18 @@ class DeliveryJob(Wire):
 
 def published(delivery: Delivery) -> Published:
     """Decode a bus event. Raises Reject (also without a tenant: the rule sends none such) or ValidationError."""
-    event = bus_event(delivery.body)
+    event, detail = _bus_event(delivery.body)
     tenant_id = event.detail.get("tenantId")
-    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= LONGEST_NAME:
+    if not isinstance(tenant_id, str) or not 1 <= len(tenant_id) <= LONGEST_NAME or not _is_utf8(tenant_id):
         raise Reject("the event has no detail.tenantId that can be used")
     if not event.detail_type:
         raise Reject("the event has no detail-type")
     return Published(
-        event_id=event_id(event.key), event_type=event.detail_type, tenant_id=tenant_id, payload=_payload(event)
+        event_id=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
+        event_type=event.detail_type,
+        tenant_id=tenant_id,
+        payload=_payload(event, detail),
+        fingerprint=hashlib.sha256(sorted_json(detail).encode(errors="surrogatepass")).hexdigest(),
     )
 
 
@@ -69,23 +82,48 @@ def delivery_job(delivery: Delivery) -> DeliveryJob:
     return DeliveryJob.model_validate_json(delivery.body)
 
 
-def event_id(key: str) -> str:
-    """The webhook-id of a business key: the same at every retry and duplicate, without a dot, fit for a header."""
-    return "msg_" + (key if _SAFE_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest())
+def event_id(tenant_id: str, source: str, event_type: str, own: str | int) -> str:
+    """The webhook-id: `msg_` and the SHA-256, in hex, of these four as a JSON array without blanks.
+
+    The same at every retry and duplicate, and another one for each tenant, source and type: a producer's id says only
+    which of its own events of one kind it is. No dot, and not the producer's to choose (Standard Webhooks 1.0.0).
+    """
+    identity = json.dumps([tenant_id, source, event_type, own], separators=(",", ":"))
+    return "msg_" + hashlib.sha256(identity.encode()).hexdigest()
 
 
-def _payload(event: BusEvent) -> str:
-    """Standard Webhooks 1.0.0, "payload structure".
+def _own_id(event: BusEvent) -> str | int:
+    """`detail.id`, a text or a whole number, which are two ids; else the bus's own, which is new each time."""
+    own = event.detail.get("id")
+    return int(own) if isinstance(own, bytes) and _WHOLE.fullmatch(own) else event.key
+
+
+def _bus_event(body: str) -> tuple[BusEvent, str]:
+    """The event, and the text of its detail as the customer's receiver is to get it."""
+    told = json_members(body)
+    match told:
+        case {"Type": ("Notification", _), "Message": (str(message), _)}:
+            told = json_members(message)
+    return BusEvent.model_validate({name: each.value for name, each in told.items()}), told["detail"].text
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON's escapes can spell
+        return False
+    return True
+
+
+def _payload(event: BusEvent, detail: str) -> str:
+    """Standard Webhooks 1.0.0, "payload structure". `detail` goes in as it came: its numbers, escapes, blanks and names.
 
     The time is the business's own where it has one: the bus gives a duplicate a new time, and a duplicate's payload
     must be the same bytes.
     """
-    document: dict[str, Any] = {
-        "type": event.detail_type,
-        "timestamp": _occurred_at(event.detail.get("occurredAt")) or event.time.isoformat().replace("+00:00", "Z"),
-        "data": event.detail,
-    }
-    return orjson.dumps(document).decode()
+    timestamp = _occurred_at(event.detail.get("occurredAt")) or event.time.isoformat().replace("+00:00", "Z")
+    kind, time = orjson.dumps(event.detail_type).decode(), orjson.dumps(timestamp).decode()
+    return f'{{"type":{kind},"timestamp":{time},"data":{detail}}}'
 
 
 def _occurred_at(given: Any) -> str | None:

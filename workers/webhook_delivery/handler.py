@@ -26,19 +26,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, assert_never
 
+import orjson
 import structlog
 
-from shared import Contended, Message, Reject, Send
+from shared import Contended, KeyReused, Message, Reject, Send
+from shared.telemetry import metrics
+from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Published
 from workers.webhook_delivery.rules import (
+    LONGEST_WAIT,
     Again,
     Attempt,
     Claim,
     Claimed,
     Endpoint,
     Failed,
+    Gone,
     Held,
     Reply,
+    Reused,
     Schedule,
     Subscription,
     Succeeded,
@@ -47,11 +53,13 @@ from workers.webhook_delivery.rules import (
     judge,
     recorded,
     wants,
+    why_not,
 )
-from workers.webhook_delivery.signing import Secret, SignatureError, sign
+from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 
 EXHAUSTED = "webhook.exhausted"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
+WORKER = "webhook-delivery"
 LARGEST_JOB = 1_000_000
 """Bytes of a job's body: an SQS message has 1 MiB, attributes included."""
 
@@ -112,17 +120,35 @@ async def fan_out(
             endpointId=each.endpoint_id,
             attempt=1,
             payload=event.payload,
+            fingerprint=event.fingerprint,
             firstAttemptAt=due,
             notBefore=due,
         )
-        for each in await subscriptions(event.tenant_id)
-        if wants(each, event.event_type)
+        for each in _takers(event, await subscriptions(event.tenant_id))
     ]
     messages = [_message(job, at) for job in jobs]
     if any(len(message.body.encode()) > LARGEST_JOB for message in messages):
         raise Reject("the event is too large for a webhook")
     await send(messages)
     log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=len(jobs))
+
+
+def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Subscription]:
+    """Who gets the event. An endpoint that wants it and gets none is counted, and so is an event that nobody takes."""
+    takers: list[Subscription] = []
+    about = {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
+    for each in subscriptions:
+        if each.fault:
+            log.warning("webhook_endpoint_unreadable", endpoint_id=each.endpoint_id, attribute=each.fault, **about)
+        if not each.fault and not wants(each, event.event_type):
+            continue
+        if reason := why_not(each):
+            dropped(WORKER, reason, endpoint_id=each.endpoint_id, **about)
+        else:
+            takers.append(each)
+    if not takers:
+        dropped(WORKER, "nobody_takes_it", **about)
+    return takers
 
 
 async def deliver(
@@ -139,23 +165,25 @@ async def deliver(
 ) -> None:
     """Make one attempt, once, when it is due. `lease` in seconds: longer than this call can take."""
     if delay(job.not_before, now=now()):
-        await send(
-            [_message(job, now())]
-        )  # a hop: SQS delays for 900 s at most, and a new message starts its counts anew
+        await _hop(job, send=send, at=now())
         return
     endpoint = await store.endpoint(job.tenant_id, job.endpoint_id)
-    if endpoint is None or not endpoint.enabled:
-        await _cancel(job, store=store, put_event=put_event, now=now)
+    reason = why_not(endpoint)
+    if endpoint is None or reason:
+        await _cancel(job, reason, store=store, put_event=put_event, now=now)
         return
     found = await store.claim(job, now=now(), lease=lease)
     if isinstance(found, Claimed):
         found = await _attempt(job, endpoint, found, store=store, post=post, schedule=schedule, now=now, dice=dice)
+    elif isinstance(found, Succeeded | Failed):
+        metrics.claim(worker=WORKER, outcome="absorbed")
     match found:
-        case Succeeded():
-            return
+        case Reused():
+            metrics.claim(worker=WORKER, outcome="reused")
+            raise KeyReused("the webhook-id was used before with another payload")
         case Held(until=until):
             raise Contended("another worker is at this attempt", after=max(1, math.ceil(until - now().timestamp())))
-        case Failed(settled=True):
+        case Succeeded() | Failed(settled=True):
             return
         case Failed(next_at=datetime() as next_at):
             await send([_message(job.next(next_at), now())])
@@ -164,6 +192,13 @@ async def deliver(
             await _give_up(job, last, store=store, put_event=put_event)
         case other:
             assert_never(other)
+
+
+async def _hop(job: DeliveryJob, *, send: Send, at: datetime) -> None:
+    """SQS delays for 900 s at most, and a new message starts its counts anew."""
+    if job.not_before - at > LONGEST_WAIT:
+        raise Reject("the job is not due for longer than any schedule waits")
+    await send([_message(job, at)])
 
 
 async def _attempt(
@@ -188,24 +223,27 @@ async def _attempt(
     made = recorded(verdict, reply)
     log.info(
         "webhook_delivered" if isinstance(made, Succeeded) else "webhook_attempt_failed",
-        event_id=job.event_id,
-        endpoint_id=job.endpoint_id,
+        **_about(job),
         attempt=job.attempt,
         status=reply.status,
         error=reply.error,
         next_at=verdict.at.isoformat() if isinstance(verdict, Again) else None,
     )
+    if isinstance(verdict, Gone):
+        dropped(WORKER, "endpoint_answered_410", **_about(job))
     return made
 
 
 async def _posted(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
-    """A secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
+    """A current secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
     body, timestamp = job.payload.encode(), int(at.timestamp())
     try:
-        secrets = [Secret.read(text) for text in endpoint.secrets]
+        secrets = signing_with(endpoint.secrets)
         signature = sign(secrets, message_id=job.event_id, timestamp=timestamp, body=body)
     except SignatureError:
         return Reply(status=0, error="secret_invalid")
+    if len(secrets) < len(endpoint.secrets):
+        log.warning("webhook_old_secrets_passed_over", count=len(endpoint.secrets) - len(secrets), **_about(job))
     headers = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
@@ -216,20 +254,24 @@ async def _posted(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: P
     return await post(endpoint.url, headers=headers, body=body)
 
 
-async def _cancel(job: DeliveryJob, *, store: Store, put_event: PutEvent, now: Callable[[], datetime]) -> None:
+async def _cancel(
+    job: DeliveryJob, reason: str, *, store: Store, put_event: PutEvent, now: Callable[[], datetime]
+) -> None:
     """The endpoint was deleted or disabled: the delivery ends here, unless it has ended before."""
     found = await store.attempt(job)
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
-        await _give_up(
-            job, found, store=store, put_event=put_event
-        )  # this was the last attempt; a crash kept it untold
+        # This was the last attempt; a crash kept it untold.
+        await _give_up(job, found, store=store, put_event=put_event)
     if await store.cancel(job, now=now()):
-        log.info("webhook_cancelled", event_id=job.event_id, endpoint_id=job.endpoint_id, attempt=job.attempt)
+        log.info("webhook_cancelled", **_about(job), attempt=job.attempt)
+        dropped(WORKER, reason, **_about(job))
+    else:
+        metrics.claim(worker=WORKER, outcome="absorbed")  # it had ended before
 
 
 async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: PutEvent) -> None:
     if job.event_type != EXHAUSTED:  # an endpoint that fails would be told of its failures, and fail at that
-        delivery = hashlib.sha256(f"{job.event_id}#{job.endpoint_id}".encode()).hexdigest()
+        delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
         detail = {
             "id": f"exhausted_{delivery[:32]}",
             "tenantId": job.tenant_id,
@@ -242,11 +284,15 @@ async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: P
         }
         await put_event(EXHAUSTED, detail)
     await store.settle(job)
-    log.info("webhook_exhausted", event_id=job.event_id, endpoint_id=job.endpoint_id, attempts=job.attempt)
+    log.info("webhook_exhausted", **_about(job), attempts=job.attempt)
+    dropped(WORKER, "exhausted", **_about(job))
+
+
+def _about(job: DeliveryJob) -> dict[str, str]:
+    return {"tenant_id": job.tenant_id, "endpoint_id": job.endpoint_id, "event_id": job.event_id}
 
 
 def _message(job: DeliveryJob, now: datetime) -> Message:
     """Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
-    tenant = job.tenant_id
-    group = tenant if _GROUP.fullmatch(tenant) else hashlib.sha256(tenant.encode()).hexdigest()
+    group = job.tenant_id if _GROUP.fullmatch(job.tenant_id) else hashlib.sha256(job.tenant_id.encode()).hexdigest()
     return Message(body=job.body(), delay=delay(job.not_before, now=now), group=group)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -31,6 +33,7 @@ Write = dict[str, Any]
 """Arguments of a PutItem or UpdateItem, without the table's name."""
 
 _STATUS: Final = {"#status": "status"}
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]{1,256}", re.ASCII)
 
 
 def endpoints_of(tenant_id: str) -> Write:
@@ -48,19 +51,30 @@ def endpoint_key(tenant_id: str, endpoint_id: str) -> Item:
 
 
 def attempt_key(job: DeliveryJob) -> Item:
-    return {"PK": _s(f"DELIVERY#{job.event_id}#{job.endpoint_id}"), "SK": _s(f"ATTEMPT#{job.attempt:04d}")}
+    return {"PK": _s(f"DELIVERY#{job.event_id}#{endpoint_name(job)}"), "SK": _s(f"ATTEMPT#{job.attempt:04d}")}
+
+
+def endpoint_name(job: DeliveryJob) -> str:
+    """`{tenantId}#{endpointId}`: one name for one endpoint of the table.
+
+    A tenant's id with other characters than letters, digits, `.`, `_`, `@` and `-` is `sha256:` and its digest, so that
+    no `#` in it can make two names one.
+    """
+    tenant_id = job.tenant_id
+    if not _PLAIN.fullmatch(tenant_id):
+        tenant_id = f"sha256:{hashlib.sha256(tenant_id.encode()).hexdigest()}"
+    return f"{tenant_id}#{job.endpoint_id}"
 
 
 def delivery_key(job: DeliveryJob) -> Item:
     return {**attempt_key(job), "SK": _s("DELIVERY")}
 
 
-def subscription(item: Item) -> Subscription | None:
-    """None where the item's endpointId cannot be one."""
+def subscription(item: Item) -> Subscription:
     endpoint_id = _text(item, "endpointId")
-    if not 1 <= len(endpoint_id) <= LONGEST_NAME:
-        return None
-    return Subscription(endpoint_id, _texts(item, "eventTypes"), enabled=_flag(item, "enabled"))
+    fault = "" if 1 <= len(endpoint_id) <= LONGEST_NAME else "endpointId"
+    event_types, enabled = _texts(item, "eventTypes"), _flag(item, "enabled")
+    return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
 
 
 def endpoint(item: Item, *, tenant_id: str, endpoint_id: str) -> Endpoint:
@@ -71,6 +85,7 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str) -> Endpoint:
         url=_text(item, "url"),
         secrets=(_text(item, "secret"), *_texts(item, "previousSecrets")),
         enabled=_flag(item, "enabled"),
+        fault=_fault(item, "enabled"),
     )
 
 
@@ -89,22 +104,35 @@ def attempt(item: Item) -> Attempt:
             )
 
 
+def is_reused(item: Item, job: DeliveryJob) -> bool:
+    """Whether the attempt was begun with another payload."""
+    return "fingerprint" in item and item["fingerprint"]["S"] != job.identified()
+
+
 def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
-    """A put that holds where nobody has begun the attempt, or whoever did has not finished within his lease."""
+    """A put that holds where nobody has begun the attempt, or whoever did, with this very payload, has not finished
+    within his lease.
+    """
     return {
         "Item": {
             **attempt_key(job),
-            "GSI1PK": _s(f"ENDPOINT#{job.endpoint_id}"),
+            "GSI1PK": _s(f"ENDPOINT#{endpoint_name(job)}"),
             "GSI1SK": _s(f"ATTEMPT#{_iso(now)}"),
             "entity": _s("attempt"),
             "status": _s("SENDING"),
+            "fingerprint": _s(job.identified()),
             "startedAt": _s(_iso(now)),
             "claimedUntil": _n(claimed.until),
             "TTL": _kept_until(now),
         },
-        "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now)",
+        "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now"
+        " AND fingerprint = :fingerprint)",
         "ExpressionAttributeNames": _STATUS,
-        "ExpressionAttributeValues": {":sending": _s("SENDING"), ":now": _n(f"{now.timestamp():.3f}")},
+        "ExpressionAttributeValues": {
+            ":sending": _s("SENDING"),
+            ":now": _n(f"{now.timestamp():.3f}"),
+            ":fingerprint": _s(job.identified()),
+        },
     }
 
 
@@ -229,6 +257,17 @@ def _texts(item: Item, name: str) -> tuple[str, ...]:
     """The texts of a list or a set."""
     value = item.get(name, {})
     return tuple(value.get("SS", ())) + tuple(each["S"] for each in value.get("L", ()) if "S" in each)
+
+
+_READABLE: Final = {
+    "enabled": lambda value: "BOOL" in value,
+    "eventTypes": lambda value: "SS" in value or all("S" in each for each in value.get("L", ({},))),
+}
+
+
+def _fault(item: Item, *names: str) -> str:
+    """The first of these attributes that is missing or of another type: `"true"` is a text and says neither yes nor no."""
+    return next((name for name in names if not _READABLE[name](item.get(name, {}))), "")
 
 
 def _flag(item: Item, name: str) -> bool:

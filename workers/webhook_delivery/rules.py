@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+OWN = "webhook."
+"""How the types of this worker's own events begin."""
+
+LONGEST_WAIT = timedelta(days=16)
+"""For which a job may wait: a schedule's longest step is fourteen days, and jitter adds a tenth."""
+
 LONGEST_HOP = 900
 """Seconds for which SQS can delay a message; longer waits are chains of messages."""
 
@@ -26,22 +32,26 @@ _HTTP_DATES = (
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What fan-out knows of an endpoint: no URL, no secret."""
+    """What fan-out knows of an endpoint: no URL, no secret. `fault` names what in its row cannot be read."""
 
     endpoint_id: str
     event_types: tuple[str, ...]
     enabled: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens)."""
+    """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens).
+    `fault` names what in its row cannot be read.
+    """
 
     tenant_id: str
     endpoint_id: str
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     enabled: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +137,29 @@ class Failed:
     settled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The attempt was begun under the same identity, with another payload."""
+
+
 Attempt = Held | Succeeded | Failed
-Claim = Claimed | Attempt
+Claim = Claimed | Attempt | Reused
 
 
 def wants(subscription: Subscription, event_type: str) -> bool:
-    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; a disabled endpoint takes nothing."""
-    return subscription.enabled and any(_fits(pattern, event_type) for pattern in subscription.event_types)
+    """`*` takes all, `upload.*` everything below `upload.`, any other name itself; enabled or not. What tells of webhooks
+    (`webhook.exhausted`) is taken by its exact name alone.
+    """
+    return any(_fits(pattern, event_type) for pattern in subscription.event_types)
+
+
+def why_not(endpoint: Subscription | Endpoint | None) -> str:
+    """Why nothing goes to this endpoint; "" where it takes what it wants."""
+    if endpoint is None:
+        return "endpoint_gone"
+    if endpoint.fault:
+        return "endpoint_unreadable"
+    return "" if endpoint.enabled else "endpoint_disabled"
 
 
 def judge(reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float) -> Verdict:
@@ -193,6 +219,8 @@ def delay(not_before: datetime, *, now: datetime) -> int:
 
 
 def _fits(pattern: str, event_type: str) -> bool:
+    if event_type.startswith(OWN):  # or each dead endpoint that takes all would be told of every other one
+        return pattern == event_type
     if pattern == "*":
         return True
     if pattern.endswith(".*"):

@@ -10,11 +10,14 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64
 """Bytes of a secret."""
+MOST_SECRETS = 10
+"""That sign one request, the current one among them: each adds 48 bytes to a header."""
 TOLERANCE = 300.0
 """Seconds a timestamp may lie off, either way: what every official library allows."""
 
@@ -53,6 +56,18 @@ class Secret:
         if not SHORTEST <= len(key) <= LONGEST:
             raise SecretError(f"a secret has {SHORTEST} to {LONGEST} bytes, this one has {len(key)}")
         return cls(key)
+
+
+def signing_with(texts: Sequence[str]) -> list[Secret]:
+    """The secrets that sign a request, the current one first, ten at most. Old ones that cannot be read are passed over.
+
+    Raises SecretError where the current one cannot be read.
+    """
+    secrets = [Secret.read(text) for text in texts[:1]]
+    for text in texts[1:]:
+        with suppress(SecretError):
+            secrets.append(Secret.read(text))
+    return secrets[:MOST_SECRETS]
 
 
 def sign(secrets: Sequence[Secret], *, message_id: str, timestamp: int, body: bytes) -> str:

@@ -7,20 +7,28 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from workers.webhook_delivery import items
 from workers.webhook_delivery.event import DeliveryJob
-from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Gone, Held, Reply, Subscription, Verdict
+from workers.webhook_delivery.rules import (
+    Attempt,
+    Claim,
+    Claimed,
+    Endpoint,
+    Gone,
+    Held,
+    Reply,
+    Reused,
+    Subscription,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-
-log = structlog.get_logger()
 
 
 class DynamoDbStore:
@@ -33,10 +41,7 @@ class DynamoDbStore:
     async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
         """Every endpoint of a tenant, enabled or not."""
         pages = self._client.get_paginator("query").paginate(TableName=self._table, **items.endpoints_of(tenant_id))
-        found = [items.subscription(item) async for page in pages for item in page.get("Items", [])]
-        if None in found:
-            log.warning("webhook_endpoint_unreadable", tenant_id=tenant_id)
-        return [each for each in found if each is not None]
+        return [items.subscription(item) async for page in pages for item in page.get("Items", [])]
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         item = await self._get(items.endpoint_key(tenant_id, endpoint_id))
@@ -48,13 +53,19 @@ class DynamoDbStore:
         return items.attempt(item) if item is not None else None
 
     async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
-        """Take the attempt for `lease` seconds if it is free, or whoever has it did not finish within his."""
+        """Take the attempt for `lease` seconds if it is free, or whoever has it did not finish within his.
+
+        Reused where it was begun with another payload.
+        """
         claimed = Claimed(until=math.ceil(now.timestamp() + lease))
         write = self._client.put_item(TableName=self._table, **items.claim(job, claimed, now=now))
         if await self._holds(write):
             return claimed
         # Read again and not from the failed condition: DynamoDB Local does not return the item there.
-        return await self.attempt(job) or Held(until=now.timestamp())
+        item = await self._get(items.attempt_key(job))
+        if item is None:
+            return Held(until=now.timestamp())
+        return Reused() if items.is_reused(item, job) else items.attempt(item)
 
     async def record(
         self,

@@ -164,7 +164,10 @@ class Record:
 
 @contextmanager
 def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[Record]:
-    """Append one record when the mutation has ended, also where it was refused or failed."""
+    """Append one record when the mutation has ended, also where it was refused or failed.
+
+    The command calls `begin` directly before it changes anything.
+    """
     record, note = Record(queue), ""
     if not _log(tools).is_sound_at_its_end():
         raise Refused(f"the audit log {tools.settings.dlq_audit_log} is damaged: see `fleet audit verify`")
@@ -180,25 +183,38 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
         record.outcome, note = "failed", type(error).__name__
         raise
     finally:
-        enter(tools, command, record, reason=reason, note=note)
+        try:
+            enter(tools, command, record, reason=reason, note=note)
+        except Refused:
+            if not note:  # what ended the command says more than its missing record
+                raise
+
+
+def begin(tools: Desk, command: str, record: Record, *, reason: str) -> None:
+    """Append `begun` before a mutation. Raises Refused where it does not reach the disk: then nothing may be done."""
+    enter(tools, command, replace(record, outcome="begun"), reason=reason)
 
 
 def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:
-    """Append one record to the audit log."""
-    _log(tools).append(
-        Entry(
-            command=command,
-            queue=record.queue,
-            reason=reason,
-            outcome=record.outcome,
-            who=tools.settings.actor,
-            ids=record.ids,
-            counts=record.counts,
-            plan_id=record.plan_id,
-            note=note,
-            digests=record.digests,
-        )
+    """Append one record to the audit log. Raises Refused where the disk does not take it."""
+    written = Entry(
+        command=command,
+        queue=record.queue,
+        reason=reason,
+        outcome=record.outcome,
+        who=tools.settings.actor,
+        ids=record.ids,
+        counts=record.counts,
+        plan_id=record.plan_id,
+        note=note,
+        digests=record.digests,
     )
+    try:
+        _log(tools).append(written)
+    except OSError as error:
+        what = "nothing was done" if record.outcome == "begun" else f"this `{command}` ended without a record"
+        path = tools.settings.dlq_audit_log
+        raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error
 
 
 def _log(tools: Desk) -> AuditLog:

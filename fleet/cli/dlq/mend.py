@@ -20,6 +20,7 @@ from fleet.cli.dlq.frame import (
     Record,
     Refused,
     audited,
+    begin,
     can_ask,
     desk,
     end,
@@ -182,6 +183,8 @@ def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: s
     place = opened_archive(tools, bucket)
     stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason))
     origin = tools.catalog.origin(info)
+
+    begin(tools, "edit", entry, reason=reason)
 
     async def work() -> Taken:
         async with tools.open(info, origin) as opened:

@@ -16,6 +16,7 @@ from fleet.cli.dlq.frame import (
     DlqCommand,
     Refused,
     audited,
+    begin,
     can_ask,
     desk,
     end,
@@ -73,6 +74,7 @@ def archive(
 
         async def work() -> None:
             async with tools.open(info, origin) as opened:
+                begin(tools, "archive", entry, reason=why)
                 await putting_away.put_away(tools, opened, found.views, stored, taken)
 
         try:
@@ -107,6 +109,7 @@ def restore(
         async def work() -> None:
             async with tools.open(info, origin) as opened:
                 post = await tools.post(opened, {info.arn: info.url})
+                begin(tools, "restore", entry, reason=why)
                 await putting_away.fetch_back(place, info.name, info.arn, post, archive_id=archive_id, back=back)
 
         try:
@@ -150,6 +153,7 @@ def purge(
         assert why
         info, origin, found = looked_through(tools, queue, filters)
         entry.ids = [each.id for each in found.views]
+        begin(tools, "purge", entry, reason=why)
         taken = Taken()
         try:
             _thrown_away(tools, info, origin, found, taken)

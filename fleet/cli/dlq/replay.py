@@ -18,8 +18,8 @@ from fleet.cli.dlq.frame import (
     Record,
     Refused,
     audited,
+    begin,
     desk,
-    enter,
     given_reason,
     mutation_options,
     output_options,
@@ -69,15 +69,20 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @mutation_options
 @output_options
 def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
-    """Go on where the journal ends. What was sent is never sent again. The reason of the replay holds on."""
-    tools = desk()
-    with audited(tools, "resume", queue="", reason=reason or "the replay goes on") as entry:
+    """Go on where the journal ends. What was sent is never sent again. Without --yes nothing is sent."""
+    if not yes:
+        _dry(file, as_json=as_json)
+        return
+    why, tools = given_reason(reason), desk()
+    with audited(tools, "resume", queue="", reason=why) as entry:
         plan = planning.read(file.read_bytes())
         _filled(entry, plan)
+        if not journal_path(file, plan.plan_id).exists():
+            raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         if "bad" in _progress(file, plan).verdicts.values():
             raise Refused("a canary came back: find out why, and make a new plan for the rest")
         cancel_path(file).unlink(missing_ok=True)
-        told = _carried_out(tools, file, plan, entry, reason or "the replay goes on")
+        told = _carried_out(tools, file, plan, entry, why)
     _finish(plan, told, as_json=as_json)
 
 
@@ -87,15 +92,22 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @output_options
 def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Tell the runner of this plan to stop. What it has sent stays sent."""
+    if not yes:
+        plan = planning.read(file.read_bytes())
+        say("would stop the runner of this plan; act with --yes --reason ...")
+        if as_json:
+            print_json({**_status(file, plan), "dry_run": True})
+        return
     why, tools = given_reason(reason), desk()
     with audited(tools, "cancel", queue="", reason=why) as entry:
         plan = planning.read(file.read_bytes())
         _filled(entry, plan)
         entry.ids = []
+        if not journals.is_held(file):  # a file left behind would stop the next run of this plan
+            raise Refused("nobody is at work on this plan: there is nothing to stop")
+        begin(tools, "cancel", entry, reason=why)
         cancel_path(file).touch()
-    say(
-        "told to stop" if journals.is_held(file) else "nobody is at work on this plan; it stays as it is until `resume`"
-    )
+    say("the runner was asked to stop")
     if as_json:
         print_json(_status(file, plan))
 
@@ -130,6 +142,7 @@ def _dry(file: Path, *, as_json: bool) -> None:
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
     _, urls = run.checked(tools.catalog, plan)
     if plan.via == "aws":
+        begin(tools, "replay", entry, reason=reason)
         return _by_aws(plan, entry)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
@@ -150,7 +163,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
     begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
-    enter(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
+    begin(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
     journal.begin(tools.settings.actor, reason)
 
 

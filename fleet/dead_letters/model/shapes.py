@@ -135,10 +135,20 @@ def _from_sqs(letter: DeadLetter, origin: Origin) -> Standing:
     if _is_test_event(_json(letter.body)):
         return Standing("sqs", replayable=False, why_not=TEST_EVENT)
     reason = reason_of(letter)
-    moved_from = letter.moved_from or str(letter.written(RESTORED).get("moved_from") or "")
-    if reason is None:
+    restored = str(letter.written(RESTORED).get("moved_from") or "")
+    claims = {_source(reason.source_queue, origin)} if reason is not None else set[str]()
+    claims |= {restored} if restored else set()
+    if (moved_from := letter.moved_from) or (len(claims) > 1 and "" not in claims):
+        if against := sorted(claims - {moved_from, ""}):
+            told = f"SQS moved it from {arn_name(moved_from)}" if moved_from else "its attributes contradict each other"
+            why = f"{told}, and the letter says {' and '.join(map(arn_name, against))}: name its destination with --to"
+            return Standing("sqs", replayable=True, why_not=why)
         return Standing("sqs", replayable=True, destination=moved_from)
-    found = _source(reason.source_queue, origin) or moved_from
+    found = max(claims, default="")
+    if found and origin.sources and found not in origin.sources:
+        names = ", ".join(map(arn_name, origin.sources))
+        why = f"the letter says {arn_name(found)}, and this queue is fed by {names}: name its destination with --to"
+        return Standing("sqs", replayable=True, why_not=why)
     why = "" if found else "its source queue is not known here: name it with --to"
     return Standing("sqs", replayable=True, destination=found, why_not=why)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,21 +45,32 @@ async def sweep(
     visibility: int,
     last_look: int = 1,
     wanted: Collection[str] | None = None,
+    enough: int | None = None,
+    hidden_before: Collection[str] = (),
 ) -> Sweep[Kept]:
-    """Receive until the queue answers empty, twice, or all of `wanted` are found.
+    """Receive until the queue answers empty, twice, or all of `wanted` are found, or `enough` of them.
 
     `keep` is asked once for each letter and answers what to remember of it, or None. `last_look` in seconds is the
     wait of the second look: a long poll asks every server of SQS, a short one only some. Whatever ends it, the caller
-    gives back what is `held`. Incomplete where somebody else holds letters at this moment.
+    gives back what is `held`. Incomplete where somebody else holds letters at this moment; `hidden_before` are ids that
+    the caller itself still holds.
     """
     visible, hidden = await box.count()
     result: Sweep[Kept] = Sweep(expected=visible + hidden)
     missing = set(wanted) if wanted is not None else None
+    most = enough if enough is not None else math.inf
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(RECEIVERS, visible // 100 + 1)):
                 group.create_task(
-                    _receive(result, partial(box.receive, visibility=visibility), keep, last_look, missing)
+                    _receive(
+                        result,
+                        partial(box.receive, visibility=visibility),
+                        keep,
+                        last_look,
+                        missing=missing,
+                        enough=most,
+                    )
                 )
     except BaseException as error:
         await asyncio.shield(give_back(box, result))
@@ -67,7 +79,7 @@ async def sweep(
         raise
     result.seen = len(result.held)
     if missing is None or missing:
-        result.complete = len(result.held) >= visible + hidden
+        result.complete = len(result.held.keys() | set(hidden_before)) >= visible + hidden
     return result
 
 
@@ -94,10 +106,12 @@ async def _receive(
     receive: Callable[..., Awaitable[list[DeadLetter]]],
     keep: Callable[[DeadLetter], Kept | None],
     last_look: int,
+    *,
     missing: set[str] | None,
+    enough: float,
 ) -> None:
     looks = stale = 0
-    while looks < 2 and stale < STALE and (missing is None or missing):
+    while looks < 2 and stale < STALE and (missing is None or missing) and len(result.found) < enough:
         letters = await _to_its_end(receive(wait=last_look if looks else 0), result)
         looks = 0 if letters else looks + 1
         fresh = [letter for letter in letters if letter.id not in result.held]

@@ -7,7 +7,8 @@ between send and journal sends a letter twice under one idempotency key; no cras
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ from fleet.dead_letters.replay.pacing import Pace
 HELD = 20.0
 """Seconds of sending for which letters are taken in hand at once; they are hidden for longer than that."""
 MOST_IN_HAND = 500
+LEASE_MARGIN = 5.0
+"""Seconds before a letter shows up again at which it is no longer sent: it is received anew."""
 DELETE_AGAIN = 2
 Watch = Callable[[Step], Awaitable[Seen]]
 Expand = Callable[[DeadLetter], Awaitable[Sequence[Parcel]]]
@@ -44,6 +47,7 @@ class Replay:
     cancelled: Callable[[], bool] = lambda: False
     told: Callable[[Step, Progress], None] = lambda _step, _progress: None
     last_look: int = 1
+    clock: Callable[[], float] = time.monotonic
 
     async def run(self) -> None:
         """Take the plan as far as it goes; what happened is in the journal. Raises what a call raises."""
@@ -64,42 +68,65 @@ class Replay:
         )
         for start in range(0, len(undeleted), MOST_IN_HAND):
             await self._delete_met(undeleted[start : start + MOST_IN_HAND], step)
-        size = self._in_hand()
-        for start in range(0, len(unsent), size):
-            if self.cancelled():
-                return
-            await self._chunk(unsent[start : start + size], step)
+        await self._send_met({each.id: each for each in unsent}, step)
+
+    async def _send_met(self, left: dict[str, Planned], step: Step) -> None:
+        """Send whichever planned letter is met. What is not planned stays hidden until the end, so that no letter is
+        received again for each handful: the receives grow with the queue, not with its square.
+        """
+        strangers: dict[str, DeadLetter] = {}
+        try:
+            while left and not self.cancelled() and await self._handful(left, strangers, step):
+                pass
+        finally:
+            if strangers:
+                await asyncio.shield(self.box.show([*strangers.values()]))
 
     def _in_hand(self) -> int:
         return MOST_IN_HAND if self.plan.rate is None else max(1, min(MOST_IN_HAND, int(self.plan.rate * HELD)))
 
-    async def _chunk(self, letters: Sequence[Planned], step: Step) -> None:
-        met = await self._meet(letters)
+    async def _handful(self, left: dict[str, Planned], strangers: dict[str, DeadLetter], step: Step) -> bool:
+        """Meet some of `left`, send them, take them out of it. Answers whether there may be more to meet."""
+        size, began = self._in_hand(), self.clock()
+        visibility, met = await self._meet(left, size, hidden_before=strangers)
+        strangers |= {name: met.held.pop(name) for name in [*met.held] if name not in met.found}
+        letters = [left.pop(name) for name in [*left] if name in met.found]
         done: set[str] = set()
+        taken = 0
         try:
-            await give_back(self.box, met, but=met.found)
-            for destination, batch in self._batches([each for each in letters if each.id in met.found]):
+            for destination, batch in self._batches(letters):
                 await self.pace.turn(len(batch), cancelled=self.cancelled)
                 if self.cancelled():
-                    return
+                    return False
+                if self.clock() - began > visibility - LEASE_MARGIN:
+                    left |= {each.id: each for each in letters[taken:]}
+                    return taken > 0
                 done |= await self._move(destination, batch, met.found, step)
+                taken += len(batch)
                 self.told(step, self.journal.progress)
-            if met.complete:
-                self.journal.note("gone", [each.id for each in letters if each.id not in met.found], step=step.number)
+            if len(letters) < size and met.complete:
+                self.journal.note("gone", [*left], step=step.number)
+            return len(letters) >= size
         finally:
             await asyncio.shield(give_back(self.box, met, but=done))
 
-    async def _meet(self, letters: Sequence[Planned]) -> Sweep[DeadLetter]:
-        """Receive the letters again: a delete needs the handle of the latest receipt."""
-        wanted = {each.id for each in letters}
+    async def _meet(
+        self, wanted: Collection[str], enough: int, *, hidden_before: Collection[str] = ()
+    ) -> tuple[int, Sweep[DeadLetter]]:
+        """Receive letters again, for so many seconds: a delete needs the handle of the latest receipt."""
         visible, hidden = await self.box.count()
-        return await sweep(
+        visibility = bound(visible + hidden) + self._sending(enough)
+        wanted = frozenset(wanted)
+        met = await sweep(
             self.box,
             lambda letter: letter if letter.id in wanted else None,
-            visibility=bound(visible + hidden) + self._sending(len(letters)),
+            visibility=visibility,
             last_look=self.last_look,
             wanted=wanted,
+            enough=enough,
+            hidden_before=hidden_before,
         )
+        return visibility, met
 
     def _sending(self, letters: int) -> int:
         """Seconds that so many sends take, and some more."""
@@ -157,7 +184,7 @@ class Replay:
 
     async def _delete_met(self, letters: Sequence[Planned], step: Step) -> None:
         """An earlier run sent these and did not come to delete them: never send again, delete where they still are."""
-        met = await self._meet(letters)
+        _, met = await self._meet([each.id for each in letters], len(letters))
         try:
             await give_back(self.box, met, but=met.found)
             await self._delete([*met.found.values()], step)

@@ -13,6 +13,8 @@ from fleet.dev.emulators.ministack import free_port
 from tests.aws import Aws
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(aws: Aws) -> dict[str, str]:

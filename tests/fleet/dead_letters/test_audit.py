@@ -1,12 +1,16 @@
 """Everything that people change is written down, and nobody can change what is written."""
 
+import json
+import resource
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fleet.dead_letters.audit_log import AuditLog, Entry, Fault
+from fleet.dead_letters.replay.journal import cancel_path, opened
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid
@@ -19,8 +23,8 @@ def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) 
     mended = cli.home / "mended.json"
     mended.write_text("{}")
     cli("dlq", "plan", twelve.name, "--error", "SignatureError", "-o", cli.plan())
-    cli("dlq", "cancel", cli.plan(), *WHY)
-    cli("dlq", "resume", cli.plan(), *WHY)
+    cli("dlq", "cancel", cli.plan(), "--yes", *WHY, exits=5)
+    cli("dlq", "replay", cli.plan(), "--yes", *WHY)
     cli("dlq", "archive", twelve.name, "--limit", "2", "--yes", *WHY)
     cli("dlq", "restore", twelve.name, "--yes", *WHY)
     [letter, *_] = cli.json("list", twelve.name)
@@ -31,15 +35,19 @@ def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) 
         valid("dlq-audit", entry)
         assert (entry["who"], entry["reason"], entry["queue"]) == ("tester", "because", twelve.name)
     assert [(each["command"], each["outcome"]) for each in told] == [
-        ("cancel", "done"),
+        ("cancel", "refused"),
         ("replay", "begun"),
-        ("resume", "done"),
+        ("replay", "done"),
+        ("archive", "begun"),
         ("archive", "done"),
+        ("restore", "begun"),
         ("restore", "done"),
+        ("edit", "begun"),
         ("edit", "done"),
+        ("purge", "begun"),
         ("purge", "done"),
     ]
-    assert [len(each["ids"]) for each in told] == [0, 0, 3, 2, 2, 1, 8]
+    assert [len(each["ids"]) for each in told] == [0, 0, 3, 2, 2, 0, 2, 1, 1, 8, 8]
     assert told[2]["counts"]["sent"] == 3
     verified = cli("audit", "verify", "--json")
     assert verified.exit_code == 0
@@ -53,9 +61,39 @@ def test_refused_and_failed_mutations_are_recorded_as_well(twelve: Ground, cli: 
     assert [(each["command"], each["outcome"]) for each in cli.audit()] == [
         ("replay", "refused"),
         ("purge", "refused"),
+        ("archive", "begun"),
         ("archive", "failed"),
     ]
     assert twelve.counts() == (12, 0)
+
+
+def test_what_cannot_be_recorded_does_not_happen(twelve: Ground, cli: Lines, aws: Aws) -> None:
+    """A full disk: the log is a device that takes no byte."""
+    cli.environment |= {"DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"), "DLQ_EDIT_ENABLED": "true"}
+    cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
+    cli("dlq", "archive", twelve.name, "--error", "SignatureError", "--yes", *WHY)
+    mended = cli.home / "mended.json"
+    mended.write_text("{}")
+    [letter, *_] = cli.json("list", twelve.name)
+    cli.environment["DLQ_AUDIT_LOG"] = "/dev/full"
+    for mutation in (
+        ("replay", cli.plan()),
+        ("archive", twelve.name),
+        ("restore", twelve.name),
+        ("edit", twelve.name, letter["id"], "--body-file", str(mended)),
+        ("purge", twelve.name, "--confirm", twelve.name),
+    ):
+        told = cli("dlq", *mutation, "--yes", *WHY, exits=5)
+        assert "nothing was done: the audit log /dev/full cannot be written" in told.stderr
+        assert (twelve.counts(), twelve.counts(twelve.source)) == ((9, 0), (0, 0))
+
+
+def test_a_cancel_that_cannot_be_recorded_stops_nobody(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "-o", cli.plan())
+    plan_id = json.loads(Path(cli.plan()).read_bytes())["plan_id"]
+    with opened(Path(cli.plan()), plan_id, now=time.time):
+        cli("dlq", "cancel", cli.plan(), "--yes", *WHY, exits=5, DLQ_AUDIT_LOG="/dev/full")
+    assert not cancel_path(Path(cli.plan())).exists()
 
 
 def log(path: Path, lines: int = 3) -> AuditLog:
@@ -63,6 +101,19 @@ def log(path: Path, lines: int = 3) -> AuditLog:
     for number in range(lines):
         made.append(Entry("replay", "dlq", f"reason {number} ü", "done", "somebody", ids=["m-1"], counts={"sent": 1}))
     return made
+
+
+def test_a_line_that_the_disk_took_in_part_is_cut_off_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    made = log(path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            made.append(Entry("purge", "dlq", "why", "begun", "somebody"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert made.verify() == (3, [])
 
 
 def test_a_flipped_byte_anywhere_in_a_line_is_found_and_the_line_named(tmp_path: Path) -> None:

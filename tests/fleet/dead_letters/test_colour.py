@@ -86,8 +86,8 @@ def acts(stage: Stage) -> list[tuple[str, ...]]:
     letter = stage.cli("dlq", "list", queue, "--error", "SignatureError", "--ids").stdout.split()[0]
     return [
         ("dlq", "plan", queue, *one, "-o", plan),
-        ("dlq", "cancel", plan, *WHY),
-        ("dlq", "resume", plan, *WHY),
+        ("dlq", "cancel", plan, "--yes", *WHY),
+        ("dlq", "resume", plan, "--yes", *WHY),
         ("dlq", "replay", plan, "--yes", *WHY),
         ("dlq", "status", plan),
         ("dlq", "archive", queue, *one, "--yes", *WHY),
@@ -123,6 +123,7 @@ def same_in_every_way(stage: Stage, command: tuple[str, ...]) -> Seen:
     return shown
 
 
+@pytest.mark.slow
 def test_tables_say_the_same_with_colour_and_without(stage: Stage) -> None:
     queue = stage.ground.name
     for command in (("dlq", "ls", queue), ("dlq", "groups", queue), ("dlq", "list", queue)):
@@ -147,6 +148,7 @@ def test_a_mutation_says_the_same_with_colour_and_without(stage: Stage) -> None:
         assert [alike(each) for each in transcript] == shown, way
 
 
+@pytest.mark.slow
 def test_progress_is_a_line_of_its_own_and_for_terminals_only(stage: Stage) -> None:
     queue, plan = stage.ground.name, stage.cli.plan()
     for way, count in (("colour", 1), ("NO_COLOR", 1), ("TERM=dumb", 0), ("file", 0)):

@@ -37,6 +37,7 @@ async def test_a_browse_sees_every_letter_once_and_gives_all_back() -> None:
     assert all_of(world)
 
 
+@pytest.mark.slow
 async def test_a_browse_that_is_killed_at_any_of_its_calls_leaves_nothing_hidden_beyond_its_bound() -> None:
     calls = Fuse()
     await browse(FakeBox(queue_of(1100), calls), lambda letter: letter.id, visibility=30)
@@ -118,10 +119,10 @@ def test_a_replay_killed_at_work_is_resumed_and_has_every_effect_once(ground: Gr
     with Worker(ground) as worker:
         with cli.process("dlq", "replay", cli.plan(), "--yes", "--reason", "mended"):
             waited(partial(has_written, cli, 7), seconds=15)
-        [early] = cli.json("resume", cli.plan(), exits=4)
+        [early] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended", exits=4)
         assert early["remaining"] > 0
         waited(lambda: ground.counts()[1] == 0, seconds=60, pause=0.5)
-        [told] = cli.json("resume", cli.plan())
+        [told] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended")
         worker.until_handled(400)
     assert (told["sent"], told["deleted"], told["remaining"]) == (400, 400, 0)
     assert (len(worker.effects), ground.counts()) == (400, (0, 0))
@@ -157,6 +158,7 @@ def test_ten_thousand_letters_are_grouped_and_listed_within_a_minute_each(ground
         assert ground.counts() == (10_000, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_replay_gives_back_what_it_holds_and_ends_with_130(
     how: signal.Signals, ground: Ground, cli: Lines

@@ -153,6 +153,7 @@ def test_control_characters_in_a_letter_do_not_reach_the_terminal(ground: Ground
         assert "\\x1b[31mred" in told.stdout
 
 
+@pytest.mark.slow
 def test_ids_go_through_a_real_pipe_whose_reader_leaves_early(ground: Ground, cli: Lines) -> None:
     """2,500 ids are more than a pipe holds: `head` is gone while `list` still writes."""
     ground.park(*({"order": number} for number in range(2_500)))

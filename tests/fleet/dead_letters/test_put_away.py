@@ -95,7 +95,8 @@ def test_an_edited_letter_is_a_new_message_and_the_original_is_archived(
     assert (lineage["edited_from"], lineage["idempotency_key"]) == (letter["id"], letter["idempotency_key"])
     assert ground.counts() == (0, 0)
     assert [each["letters"] for each in cli.json("restore", ground.name)] == [1]
-    [entry] = cli.audit()
+    [begun, entry] = cli.audit()
+    assert (begun["outcome"], begun["ids"]) == ("begun", [letter["id"]])
     assert {*entry["digests"]} == {"before", "after"}
     assert "right" not in json.dumps(entry)
     assert "wrong-secret" not in json.dumps(entry)

@@ -166,7 +166,7 @@ def test_a_canary_whose_worker_is_still_broken_stops_the_rest(ground: Ground, cl
     assert [each["verdict"] for each in told["steps"]] == ["bad", None, None, None]
     assert worker.handled == 1
     assert ground.counts() == (100, 0)
-    assert "canary came back" in cli("dlq", "resume", cli.plan(), exits=5).stderr
+    assert "canary came back" in cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
 
 
 @pytest.mark.e2e
@@ -201,7 +201,7 @@ def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines)
     [told] = cli.json("replay", cli.plan(), *ACT, exits=4)
     assert (told["sent"], told["remaining"], told["steps"][0]["verdict"]) == (1, 1, "none")
     ground.aws.bodies(ground.source)
-    [resumed] = cli.json("resume", cli.plan())
+    [resumed] = cli.json("resume", cli.plan(), *ACT)
     assert (resumed["sent"], resumed["remaining"]) == (2, 0)
 
 
@@ -241,13 +241,31 @@ def test_keeping_copies_to_a_test_queue_and_leaves_the_originals(twelve: Ground,
     assert (len(twelve.content(test_queue)), twelve.counts()) == (7, (12, 0))
 
 
+def test_resume_sends_nothing_of_a_plan_that_was_never_replayed_nor_without_yes_and_a_reason(
+    twelve: Ground, cli: Lines
+) -> None:
+    cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
+    assert "never begun" in cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
+    cli("dlq", "resume", cli.plan(), "--yes", exits=2)
+    cli("dlq", "resume", cli.plan())
+    assert (twelve.counts(), twelve.counts(twelve.source)) == ((12, 0), (0, 0))
+
+
+def test_cancel_without_a_runner_is_refused_and_stops_no_later_run(twelve: Ground, cli: Lines) -> None:
+    cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
+    cli("dlq", "cancel", cli.plan())
+    cli("dlq", "cancel", cli.plan(), *ACT, exits=5)
+    [told] = cli.json("replay", cli.plan(), *ACT)
+    assert (told["sent"], told["cancelled"]) == (7, False)
+
+
 def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(ground: Ground, cli: Lines) -> None:
     ground.park(*({"order": number} for number in range(50)))
     cli("dlq", "plan", ground.name, "--rate", "2", "-o", cli.plan())
     with cli.process("dlq", "replay", cli.plan(), *ACT, "--json") as running:
         until_sent(cli, 2)
         cli("dlq", "replay", cli.plan(), *ACT, exits=5)
-        cli("dlq", "cancel", cli.plan(), "--reason", "too fast")
+        cli("dlq", "cancel", cli.plan(), "--yes", "--reason", "too fast")
         started = time.monotonic()
         told = json.loads(running.communicate(timeout=10)[0])
     assert (running.returncode, time.monotonic() - started < 2) == (4, True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.dead_letters.model import lambda_record
-from fleet.dead_letters.model.letter import RESTORED
+from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
 from tests.fleet.dead_letters import letters
@@ -72,7 +72,24 @@ def test_a_letter_that_the_fleet_parked_goes_to_the_queue_its_envelope_names(ori
 
 def test_a_restored_letter_still_knows_where_sqs_moved_it_from() -> None:
     restored = letter(attributes={RESTORED: f'{{"moved_from": "{QUEUE}"}}'})
-    assert standing(restored, now=datetime.now(UTC), origin=ORIGIN).destination == QUEUE
+    assert standing(restored, now=datetime.now(UTC), origin=Origin(sources=(QUEUE,))).destination == QUEUE
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        letter(moved_from=QUEUE, attributes={"fleet-failure": envelope(source_queue="payments")}),
+        letter(moved_from=QUEUE, attributes={RESTORED: '{"moved_from": "arn:aws:sqs:r:a:payments"}'}),
+        letter(attributes={"fleet-failure": envelope(source_queue="payments")}),
+        letter(attributes={RESTORED: '{"moved_from": "arn:aws:sqs:r:a:payments"}'}),
+    ],
+)
+def test_a_letter_that_contradicts_sqs_goes_nowhere_by_itself_and_both_are_named(forged: DeadLetter) -> None:
+    origin = Origin(sources=(QUEUE,), named={"payments": "arn:aws:sqs:r:a:payments"})
+    told = standing(forged, now=datetime.now(UTC), origin=origin)
+    assert told.destination == ""
+    assert "payments" in told.why_not
+    assert "webhook-events" in told.why_not
 
 
 def test_a_test_event_of_s3_is_no_failure_and_never_replayed() -> None:

@@ -13,6 +13,8 @@ from fleet.dev import bundle as bundling
 from fleet.dev.environments import PROJECT
 from workers.roster import WORKERS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:

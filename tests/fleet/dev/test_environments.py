@@ -27,6 +27,7 @@ def test_an_environment_is_built_once_and_again_when_its_lock_changes(tmp_path: 
     assert (home / ".lock.sha256").stat().st_mtime_ns > built_at
 
 
+@pytest.mark.slow
 def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("structlog==26.1.0\n")
@@ -67,6 +68,7 @@ def test_the_command_line_builds_it_and_says_so_once(tmp_path: Path) -> None:
     assert (home / "bin" / "python").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_fails_with_the_reason(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("structlog==26.1.0\n")

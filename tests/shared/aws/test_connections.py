@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from shared.aws.connections import Connections, NotConnected, Target
-from shared.aws.fast_client import HotSqs
+from shared.aws.fast_client import FastClient
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
 
@@ -172,8 +172,8 @@ async def test_over_tls_certificates_are_judged_as_the_client_judges_them(servin
         server(tunnel, tls=tls) as port,
         session.client("sqs", endpoint_url=f"https://127.0.0.1:{port}", verify=str(CERTIFICATE)) as client,
     ):
-        hot = HotSqs(client)
-        first = await hot.receive_message(QueueUrl=url)
-        second = await hot.receive_message(QueueUrl=url)
+        fast = FastClient(client)
+        first = await fast.receive_message(QueueUrl=url)
+        second = await fast.receive_message(QueueUrl=url)
     assert "ResponseMetadata" in first
     assert "ResponseMetadata" not in second

@@ -1,11 +1,11 @@
-"""Every test of the SQS adapters, once more over the hot client."""
+"""Every test of the SQS adapters, once more over the fast client."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from shared.aws.fast_client import HotSqs
+from shared.aws.fast_client import FastClient
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from tests.aws import Aws
@@ -18,14 +18,14 @@ from tests.shared.sqs.test_queue import Emulated
 async def emulated(aws: Aws) -> AsyncIterator[Emulated]:
     url, dead_letter_url = aws.queue("uploads"), aws.queue("uploads-dlq")
     async with aws.open("sqs") as client:
-        hot: Any = HotSqs(client)
-        await hot.receive_message(QueueUrl=url)  # the first call of each kind is botocore's
+        fast: Any = FastClient(client)
+        await fast.receive_message(QueueUrl=url)  # the first call of each kind is botocore's
         yield Emulated(
             aws,
             url,
             dead_letter_url,
-            SqsQueue(hot, name="uploads", url=url, dead_letter_url=dead_letter_url),
-            SqsSender(hot, name="uploads", url=url),
+            SqsQueue(fast, name="uploads", url=url, dead_letter_url=dead_letter_url),
+            SqsSender(fast, name="uploads", url=url),
         )
 
 
@@ -38,16 +38,16 @@ async def server() -> AsyncIterator[SqsServer]:
 @pytest.fixture
 async def send(server: SqsServer) -> AsyncIterator[SqsSender]:
     async with server.client() as client:
-        hot: Any = HotSqs(client)
-        yield SqsSender(hot, name="deliveries", url=server.queue_url)
+        fast: Any = FastClient(client)
+        yield SqsSender(fast, name="deliveries", url=server.queue_url)
 
 
 @pytest.fixture
 async def queue(server: SqsServer) -> AsyncIterator[SqsQueue]:
     async with server.client() as client:
-        hot: Any = HotSqs(client)
+        fast: Any = FastClient(client)
         url = server.queue_url
-        yield SqsQueue(hot, name="deliveries", url=url, dead_letter_url=url, clock=lambda: 5_000.0)
+        yield SqsQueue(fast, name="deliveries", url=url, dead_letter_url=url, clock=lambda: 5_000.0)
 
 
 for module in (test_queue, test_refusals):

@@ -1,4 +1,4 @@
-"""Where the hot client gets what it needs from botocore, and when it leaves a call to it."""
+"""Where the fast client gets what it needs from botocore, and when it leaves a call to it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-from shared.aws.fast_client import HotSqs
-from shared.aws.pattern import learned
+from shared.aws.fast_client import FastClient
+from shared.aws.pattern import pattern_of
 from tests.shared.aws.roads import ROADS, opened
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
@@ -30,7 +30,7 @@ SIGNED: dict[str, str] = {
 
 
 def test_a_request_is_copied_with_its_endpoint_headers_and_scope() -> None:
-    found = learned(request())
+    found = pattern_of(request())
     assert found is not None
     assert str(found.url) == "https://sqs.eu-west-1.amazonaws.com/"
     assert found.head.startswith("POST / HTTP/1.1\r\n")
@@ -39,11 +39,11 @@ def test_a_request_is_copied_with_its_endpoint_headers_and_scope() -> None:
 
 
 def test_a_request_of_an_unknown_form_is_left_to_botocore() -> None:
-    assert learned(request(Authorization="")) is None
-    assert learned(request(Authorization=SIGNED["Authorization"].replace("HMAC", "ECDSA"))) is None
-    assert learned(request(Somebody="else's header")) is None
-    assert learned(request(url="https://sqs.eu-west-1.amazonaws.com/?x=1")) is None
-    assert learned(request(Authorization=SIGNED["Authorization"].replace("content-type;", ""))) is None
+    assert pattern_of(request(Authorization="")) is None
+    assert pattern_of(request(Authorization=SIGNED["Authorization"].replace("HMAC", "ECDSA"))) is None
+    assert pattern_of(request(Somebody="else's header")) is None
+    assert pattern_of(request(url="https://sqs.eu-west-1.amazonaws.com/?x=1")) is None
+    assert pattern_of(request(Authorization=SIGNED["Authorization"].replace("content-type;", ""))) is None
 
 
 def request(*, url: str = "https://sqs.eu-west-1.amazonaws.com/", **headers: str) -> Any:
@@ -67,9 +67,9 @@ async def test_keys_that_expire_are_refreshed_by_botocore_and_used_at_once(serve
         await refresh(), refresh_using=refresh, method="test"
     )
     async with session.client("sqs", endpoint_url=server.endpoint_url) as client:
-        hot = HotSqs(client)
+        fast = FastClient(client)
         for _ in range(3):
-            assert "Messages" not in await hot.receive_message(QueueUrl=url)
+            assert "Messages" not in await fast.receive_message(QueueUrl=url)
     assert made == ["first", "second"]
 
 
@@ -78,9 +78,9 @@ async def test_unsigned_requests_stay_botocores(server: SqsServer) -> None:
     session = aioboto3.Session(region_name=REGION)
     config = AioConfig(signature_version=UNSIGNED)
     async with session.client("sqs", endpoint_url=server.endpoint_url, config=config) as client:
-        hot = HotSqs(client)
+        fast = FastClient(client)
         for _ in range(2):
-            assert "ResponseMetadata" in await hot.receive_message(QueueUrl=url)
+            assert "ResponseMetadata" in await fast.receive_message(QueueUrl=url)
 
 
 async def test_behind_a_proxy_requests_stay_botocores(server: SqsServer) -> None:
@@ -88,9 +88,9 @@ async def test_behind_a_proxy_requests_stay_botocores(server: SqsServer) -> None
     session = aioboto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET, region_name=REGION)
     config = AioConfig(proxies={"http": server.endpoint_url})  # it reads absolute paths as any other
     async with session.client("sqs", endpoint_url=server.endpoint_url, config=config) as client:
-        hot = HotSqs(client)
+        fast = FastClient(client)
         for _ in range(2):
-            assert "ResponseMetadata" in await hot.receive_message(QueueUrl=url)
+            assert "ResponseMetadata" in await fast.receive_message(QueueUrl=url)
 
 
 async def test_a_text_that_is_no_utf8_is_refused_as_botocore_refuses_it(server: SqsServer) -> None:
@@ -103,6 +103,6 @@ async def test_a_text_that_is_no_utf8_is_refused_as_botocore_refuses_it(server: 
 
 async def test_after_its_first_call_a_hot_client_asks_botocore_no_more(server: SqsServer) -> None:
     url = server.make("orders")
-    async with opened(server, "hot") as client:
+    async with opened(server, "fast") as client:
         answer = await client.receive_message(QueueUrl=url)
     assert "ResponseMetadata" not in answer

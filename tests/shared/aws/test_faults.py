@@ -1,4 +1,4 @@
-"""Whatever goes wrong, the hot client tries as often as aioboto3's, succeeds where that does and raises what that raises."""
+"""Whatever goes wrong, the fast client tries as often as aioboto3's, succeeds where that does and raises what that raises."""
 
 import re
 from typing import Any
@@ -71,37 +71,37 @@ async def both(
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("kind", ERRORS)
 async def test_an_error_answer_is_raised_as_aioboto3_raises_it(server: SqsServer, kind: str, action: str) -> None:
-    plain, hot = await both(server, action, kind, attempts=1)
-    assert hot == plain
+    plain, fast = await both(server, action, kind, attempts=1)
+    assert fast == plain
     assert "ClientError" in plain
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if kind != "over_limit"])
 async def test_an_error_that_passes_is_tried_again_only_where_aioboto3_does(server: SqsServer, kind: str) -> None:
-    plain, hot = await both(server, "ReceiveMessage", kind, attempts=2, count=1)
-    assert hot == plain
+    plain, fast = await both(server, "ReceiveMessage", kind, attempts=2, count=1)
+    assert fast == plain
 
 
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize("action", ["ReceiveMessage", "DeleteMessageBatch"])
 async def test_a_connection_that_fails_is_the_same_error(server: SqsServer, name: str, action: str) -> None:
     parts = ENDINGS[name]
-    plain, hot = await both(
+    plain, fast = await both(
         server, action, name.split(maxsplit=1)[0].replace("cut", "reset"), attempts=1, read_timeout=0.3, **parts
     )
-    assert hot == plain
+    assert fast == plain
     assert "BotoCoreError" in plain[0]
 
 
 async def test_a_call_whose_connection_failed_is_made_again(server: SqsServer) -> None:
-    plain, hot = await both(server, "SendMessageBatch", "reset", attempts=2, count=1)
-    assert hot == plain
-    assert (hot[0], hot[-1]) == ("answered", 2)
+    plain, fast = await both(server, "SendMessageBatch", "reset", attempts=2, count=1)
+    assert fast == plain
+    assert (fast[0], fast[-1]) == ("answered", 2)
 
 
 async def test_kept_connections_that_were_hung_up_hurt_nobody(server: SqsServer) -> None:
     url = server.make("orders")
-    async with opened(server, "hot", attempts=3) as client:
+    async with opened(server, "fast", attempts=3) as client:
         server.control.hang_up()
         assert (await ending(client, "ReceiveMessage", url))[0] == "answered"
 
@@ -120,8 +120,8 @@ async def test_a_server_that_is_gone_is_an_error_of_the_connection() -> None:
 
 
 async def test_an_answer_of_a_shape_that_nobody_knows_is_the_same_error(server: SqsServer) -> None:
-    plain, hot = await both(server, "ReceiveMessage", "error", attempts=1, code="SomethingNew", status=418)
-    assert hot == plain
+    plain, fast = await both(server, "ReceiveMessage", "error", attempts=1, code="SomethingNew", status=418)
+    assert fast == plain
 
 
 @pytest.mark.parametrize("skew", [-1000.0, 1000.0])
@@ -139,14 +139,14 @@ async def test_a_clock_that_is_wrong_is_the_same_error(server: SqsServer, skew: 
 async def test_every_signature_passes_a_server_that_checks_it(server: SqsServer) -> None:
     url = server.make("orders")
     server.control.options(secrets={ACCESS_KEY: SECRET})
-    async with opened(server, "hot") as client:
+    async with opened(server, "fast") as client:
         for action in ACTIONS:
             assert (await ending(client, action, url))[0] == "answered"
 
 
 async def test_failures_that_are_over_leave_botocore_its_whole_quota_of_retries(server: SqsServer) -> None:
     url = server.make("orders")
-    async with opened(server, "hot", attempts=2) as client:
+    async with opened(server, "fast", attempts=2) as client:
         before = quota(client)
         server.control.fault("internal", "ReceiveMessage")
         for _ in range(3):
@@ -160,7 +160,7 @@ async def test_failures_that_are_over_leave_botocore_its_whole_quota_of_retries(
 
 def quota(client: Any) -> int:
     """The tokens that botocore has left for retries."""
-    emitter = client._road._client.meta.events._emitter
+    emitter = client._fallback._client.meta.events._emitter
     [checker] = [
         handler.__self__
         for handler in emitter._handlers.prefix_search("after-call.sqs.ReceiveMessage")

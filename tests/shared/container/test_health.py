@@ -15,6 +15,8 @@ class Polling:
 
     queue_name: str = "uploads"
     polled_at: float = 100.0
+    active_at: float = 100.0
+    is_failing: bool = False
     has_polled: bool = True
 
 
@@ -41,7 +43,10 @@ def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() ->
 
 
 def test_polls_that_fail_are_no_reason_for_a_restart_but_for_sending_no_work() -> None:
-    pollers = [Polling("reminders", polled_at=100, active_at=160, is_failing=True), Polling("audit", polled_at=160)]
+    pollers = [
+        Polling("reminders", polled_at=100, active_at=160, is_failing=True),
+        Polling("audit", polled_at=160, active_at=160),
+    ]
     assert alive(pollers, now=161, after=60) == Report(())
     assert ready(pollers, draining=False, now=161).faults == ("reminders: polls fail, the last answer is 61 s old",)
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from shared.consumer import Pace
 from shared.message.delivery import Delivery
 from shared.worker import BatchResult
@@ -72,6 +74,7 @@ def test_work_longer_than_the_visibility_timeout_is_never_seen_by_another_consum
     virtual(story())
 
 
+@pytest.mark.guarantee("B31")
 def test_polling_survives_every_fault_and_is_back_within_ten_seconds_of_its_end() -> None:
     async def story() -> None:
         rig = Rig(at_once)
@@ -164,21 +167,37 @@ def test_a_drain_with_no_free_slot_does_not_wait_for_one() -> None:
     virtual(story())
 
 
-def test_what_the_open_poll_brings_during_a_drain_is_given_back_at_once() -> None:
+def test_what_the_open_poll_brings_during_a_drain_is_worked_off() -> None:
     async def story() -> None:
         rig = Rig(at_once, pace=Pace(wait=10))
         await rig.runs_for(1)
-        [stored] = rig.queue.put("late", delay=2.0)
+        rig.queue.put("late", delay=2.0)
         await rig.drains()
-        assert rig.started == []
-        assert rig.queue.visible() == [stored]
+        assert rig.ended == ["late"]
+        assert rig.queue.left == []
 
     virtual(story())
 
 
-def test_an_idle_drain_is_bounded_by_half_the_budget() -> None:
+def test_what_it_brings_in_the_second_half_of_the_budget_is_given_back_once() -> None:
+    async def story() -> None:
+        rig = Rig(at_once, pace=Pace(wait=20, drain=20))
+        await rig.runs_for(1)
+        [stored] = rig.queue.put("late", delay=12.0)
+        await rig.drains()
+        assert rig.started == []
+        assert rig.queue.visible() == [stored]
+        assert stored.receipts == 1
+
+    virtual(story())
+
+
+def test_an_idle_drain_ends_with_its_open_poll_and_inside_the_budget() -> None:
     async def story() -> None:
         rig = Rig(at_once, pace=Pace(wait=20, drain=10))
+        await rig.runs_for(1)
+        assert await rig.drains() <= 10.1
+        rig = Rig(at_once, pace=Pace(wait=5, drain=10))
         await rig.runs_for(1)
         assert await rig.drains() <= 5.1
 
@@ -241,15 +260,15 @@ def test_a_small_batch_goes_when_its_first_message_is_old_enough() -> None:
     virtual(story())
 
 
-def test_gathered_but_unstarted_messages_are_given_back_by_a_drain() -> None:
+def test_gathered_messages_are_handled_at_once_by_a_drain() -> None:
     async def story() -> None:
         batches = Batches()
         rig = Rig(batch=batches, limits=together(count=500, seconds=600), pace=Pace(wait=1))
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(10)
         await rig.drains()
-        assert batches.seen == []
-        assert len(rig.queue.visible()) == 40
+        assert [len(seen) for seen in batches.seen] == [40]
+        assert rig.queue.left == []
 
     virtual(story())
 

@@ -132,6 +132,7 @@ async def test_sigterm_ends_it_with_zero_and_nothing_stays_hidden(scene: Scene) 
         assert made.events("worker_stopped")
 
 
+@pytest.mark.slow
 async def test_kill_9_in_the_middle_of_work_loses_nothing(scene: Scene) -> None:
     expected = scene.send(60)
     async with running({**scene.environment, "WORK_SECONDS": "0.2"}) as first:

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+
+import pytest
 
 from shared.consumer import Clocks, Stores, join
 from shared.lambda_door.invocation import Report, report
 from shared.message.delivery import Delivery
+from shared.road.breakers import Breakers
 from shared.sqs.batches import Refused
 from shared.worker import BatchResult, FairShares, Fifo
 from tests.fakes import FakeQueue
@@ -27,8 +30,9 @@ class Returning(FakeQueue):
         self.given_back: list[str] = []
         self.hidden: list[str] = []
 
-    async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
-        (self.hidden if seconds else self.given_back).extend(each.body for each in deliveries)
+    async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+        for each, patience in seconds.items():
+            (self.hidden if patience else self.given_back).append(each.body)
         return []
 
 
@@ -42,7 +46,11 @@ class Case:
         self.most_running = 0
         self._work = work
         worker = make_worker(self._handle, **{"decode": lambda each: each.body, **options})
-        self.consumer = join(worker, Stores(self.queue, resource_name="uploads"), clocks=Clocks(monotonic=clock))
+        self.consumer = join(
+            worker,
+            Stores(self.queue, breakers=Breakers(waits=False), resource_name="uploads"),
+            clocks=Clocks(monotonic=clock),
+        )
 
     async def reports(self, records: Sequence[Any], *, seconds: float = 30.0) -> Report:
         return await report(records, [self.consumer], deadline=clock() + seconds)
@@ -70,6 +78,7 @@ def record(body: str, *, group: str | None = None, message_id: str = "", attempt
     }
 
 
+@pytest.mark.guarantee("B32")
 async def test_ten_thousand_records_run_within_the_concurrency_and_each_has_its_own_answer() -> None:
     async def work(body: str) -> None:
         if body.endswith("7"):
@@ -146,6 +155,7 @@ async def test_no_records_are_no_work() -> None:
     assert await Case().reports([]) == Report((), 0)
 
 
+@pytest.mark.guarantee("B27")
 async def test_groups_of_a_fair_queue_take_turns() -> None:
     case = Case(concurrency=1, order=FairShares(1))
     noisy = [record(f"noisy {number}", group="noisy") for number in range(100)]

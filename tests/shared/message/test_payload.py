@@ -38,6 +38,7 @@ def test_what_says_something_else_is_another_payload(one: dict[str, Any], other:
     assert (payload(json.dumps(one)) == payload(json.dumps(other))) == is_same
 
 
+@pytest.mark.guarantee("K5")
 def test_an_event_put_on_the_bus_twice_is_one_payload() -> None:
     first = event({"id": "o-1", "total": 10})
     assert payload(event({"id": "o-1", "total": 10}, id="e-2", time="2026-11-21T09:00:07Z")) == payload(first)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.backoff import Backoff
 from shared.consumer import lay_road
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
@@ -54,6 +55,8 @@ def road(ends: Ends, **options: Any) -> Pipeline:
     return lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5))
 
 
+DOUBLING = Backoff(base=4.0, factor=2.0)
+
 one_by_one_and_together = pytest.mark.parametrize("handling", [{"handle": handle}, {"handle_batch": handle_batch}])
 
 
@@ -79,7 +82,7 @@ async def test_as_a_passing_error_it_is_hidden_with_backoff_and_buried_with_its_
     handling: dict[str, Any],
 ) -> None:
     ends = Ends()
-    pipeline = road(ends, decode=Reader(ValueError()), decode_errors="passing", **handling)
+    pipeline = road(ends, decode=Reader(ValueError()), decode_errors="passing", backoff=DOUBLING, **handling)
     for attempt, seconds in enumerate((2.0, 4.0, 8.0, 16.0), start=1):
         assert not await travelled(pipeline, delivery("bad", attempt=attempt), handling)
         assert ends.hidden[-1] == ("bad", seconds)

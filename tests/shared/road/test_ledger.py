@@ -124,6 +124,7 @@ async def test_an_owner_that_was_slow_but_not_replaced_may_still_complete(ledger
     assert await ledger.complete("k", owner="a", now=NOW + 90, keep=FORTNIGHT)
 
 
+@pytest.mark.guarantee("K7")
 async def test_an_owner_that_was_replaced_cannot_complete(ledger: Ledger) -> None:
     await ledger.claim("k", owner="a", now=NOW, lease=60, fingerprint="f")
     await ledger.claim("k", owner="b", now=NOW + 61, lease=60, fingerprint="f")
@@ -142,6 +143,7 @@ async def test_a_released_key_is_free_at_once(ledger: Ledger) -> None:
     assert await ledger.claim("k", owner="b", now=NOW + 1, lease=60, fingerprint="f") == Claimed()
 
 
+@pytest.mark.guarantee("K7")
 async def test_a_release_by_the_wrong_owner_changes_nothing(ledger: Ledger) -> None:
     await ledger.claim("k", owner="a", now=NOW, lease=60, fingerprint="f")
     await ledger.release("k", owner="b")
@@ -227,6 +229,7 @@ async def test_what_was_done_before_fingerprints_were_kept_is_done_whatever_its_
         assert await ledger.claim("k", owner="b", now=NOW, lease=60, fingerprint="f") == AlreadyDone()
 
 
+@pytest.mark.guarantee("K7")
 async def test_a_completion_whose_answer_was_lost_is_found_when_it_is_repeated(aws: Aws) -> None:
     async with aws.open("dynamodb") as client:
         ledger = DynamoDbLedger(client, table=aws.table("key", label="ledger"))

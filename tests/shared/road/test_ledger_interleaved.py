@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -126,10 +127,12 @@ class Interleaved(RuleBasedStateMachine):
         self.runner.close()
 
 
+@pytest.mark.guarantee("K7")
 def test_however_owners_interleave_the_ledger_in_memory_keeps_its_rules() -> None:
     run_state_machine_as_test(Interleaved, settings=settings(max_examples=150, stateful_step_count=40))
 
 
+@pytest.mark.guarantee("K7")
 def test_however_owners_interleave_the_table_keeps_the_same_rules(aws: Aws) -> None:
     table = aws.table("key", label="ledger")
 

@@ -45,6 +45,7 @@ def test_a_duplicate_is_given_what_the_handler_returned() -> None:
     virtual(story())
 
 
+@pytest.mark.guarantee("K2")
 @pytest.mark.parametrize(
     ("returned", "given"),
     [
@@ -72,6 +73,7 @@ def test_a_result_comes_back_as_json_has_it(returned: object, given: object) -> 
     virtual(story())
 
 
+@pytest.mark.guarantee("K2")
 @pytest.mark.parametrize(
     ("returned", "why"),
     [
@@ -205,6 +207,7 @@ def test_a_refused_duplicate_is_looked_at_again_later_and_then_leaves() -> None:
     virtual(story())
 
 
+@pytest.mark.guarantee("K5")
 def test_another_payload_that_comes_during_the_work_is_refused_and_buried_when_the_work_is_done() -> None:
     async def story() -> None:
         stand = Stand(in_three_seconds)

@@ -67,6 +67,7 @@ def test_a_claim_is_not_waited_for_so_long_that_its_lease_could_end_under_the_wo
     virtual(story())
 
 
+@pytest.mark.guarantee("K8")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("duplicates", ["refuse", "wait"])
 def test_without_a_claim_nothing_runs_and_the_message_comes_again(fault: str, duplicates: str) -> None:
@@ -95,6 +96,7 @@ def test_a_claim_whose_answer_was_lost_keeps_nobody_waiting(fault: str) -> None:
     virtual(story())
 
 
+@pytest.mark.guarantee("K8")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_completion_that_fails_is_tried_again_and_the_handler_is_not(fault: str, place: str) -> None:
@@ -111,6 +113,7 @@ def test_a_completion_that_fails_is_tried_again_and_the_handler_is_not(fault: st
     virtual(story())
 
 
+@pytest.mark.guarantee("K9")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_work_that_cannot_be_written_down_is_done_all_the_same_and_its_lease_keeps_others_off(fault: str) -> None:
     async def story() -> None:
@@ -132,6 +135,7 @@ def test_work_that_cannot_be_written_down_is_done_all_the_same_and_its_lease_kee
     virtual(story())
 
 
+@pytest.mark.guarantee("K8")
 def test_work_that_is_cut_while_it_is_written_down_is_still_written_down() -> None:
     async def story() -> None:
         stand = Stand(at_once)
@@ -148,6 +152,7 @@ def test_work_that_is_cut_while_it_is_written_down_is_still_written_down() -> No
     virtual(story())
 
 
+@pytest.mark.guarantee("K9")
 def test_a_claim_that_was_lost_is_told_and_the_message_is_done() -> None:
     async def story() -> None:
         async def stands_still(_event: dict[str, str]) -> None:

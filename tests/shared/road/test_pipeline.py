@@ -41,7 +41,13 @@ class Ends:
 
 def pipeline(ends: Ends, handle: Handle, **options: Any) -> Pipeline:
     worker = make_worker(
-        name="sample", queue="uploads", decode=read, handle=handle, timeout=5.0, backoff=Backoff(base=8.0), **options
+        name="sample",
+        queue="uploads",
+        decode=read,
+        handle=handle,
+        timeout=5.0,
+        backoff=Backoff(base=8.0, factor=2.0),
+        **options,
     )
     return lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, dice=lambda: 0.5, now=lambda: NOON))
 

@@ -141,6 +141,7 @@ async def test_what_fails_after_its_body_was_fetched_is_buried_with_the_pointer_
     assert "secret" not in repr(road.letters)
 
 
+@pytest.mark.guarantee("C3")
 async def test_fetching_and_handling_share_one_timeout() -> None:
     payloads = FakePayloads(there='{"word": "hello"}')
     payloads.slow = 0.15
@@ -235,6 +236,7 @@ async def test_the_key_of_a_full_message_is_that_of_its_body_and_not_of_its_poin
     assert stored.letters[0].body != almost.body
 
 
+@pytest.mark.guarantee("C6")
 async def test_where_s3_fails_a_full_message_is_buried_as_without_it() -> None:
     payloads = FakePayloads()
     payloads.fault = ConnectionError()

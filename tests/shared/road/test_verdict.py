@@ -66,7 +66,7 @@ def test_a_later_is_tried_again_when_it_says() -> None:
 
 @pytest.mark.parametrize("error", [ValueError(), TimeoutError(), asyncio.CancelledError(), SystemExit(1), Exception()])
 def test_any_other_error_is_tried_again_with_backoff(error: BaseException) -> None:
-    assert verdict(error, attempt=4) == Retry(type(error).__name__, after=None)
+    assert verdict(error, attempt=4) == Retry(type(error).__name__, after=None, run=4)
 
 
 @pytest.mark.parametrize("attempt", [5, 6, 100])
@@ -176,6 +176,32 @@ def test_the_payload_does_not_change_a_fingerprint() -> None:
     assert len({fault.fingerprint for fault in faults}) == 1
 
 
+def test_two_codes_of_aws_are_two_faults() -> None:
+    class ServiceError(Exception):
+        def __init__(self, code: str) -> None:
+            self.response = {"Error": {"Code": code}}
+
+    def told(code: str) -> str:
+        def fail() -> None:
+            raise ServiceError(code)
+
+        return dead(caught(fail), worker="sample").fingerprint
+
+    assert len({told("AccessDenied"), told("Throttling"), told("AccessDenied")}) == 2
+
+
+def test_the_text_of_a_reject_is_in_its_fingerprint_without_numbers_and_ids() -> None:
+    def told(why: str) -> str:
+        def fail() -> None:
+            raise Reject(why)
+
+        return dead(caught(fail), worker="sample").fingerprint
+
+    assert told("endpoint ep-17 answered 410") == told("endpoint ep-4711 answered 404")
+    assert told("order 0b6f2c1e-5a7d-4f55-9d0e-1f2a3b4c5d6e is gone") == told("order 42 is gone")
+    assert told("the endpoint is switched off") != told("the tenant is unknown")
+
+
 def test_another_worker_or_another_type_is_another_fault() -> None:
     faults = [
         dead(caught(failing), worker="sample"),
@@ -211,13 +237,13 @@ def test_the_frames_of_our_own_packages_are_all_kept() -> None:
     ]
 
 
-def test_work_that_somebody_else_holds_is_looked_at_again_ever_more_slowly_and_at_last_after_its_whole_lease() -> None:
+def test_work_that_somebody_else_holds_is_looked_at_again_ever_more_slowly_and_costs_no_run() -> None:
     error = Contended("another worker is at it", after=60)
-    waits = [verdict(error, attempt=attempt) for attempt in (1, 2, 3, 4)]
-    assert waits == [Retry(error.why, after=seconds) for seconds in (1.0, 3.0, 9.0, 60)]
+    waits = [verdict(error, attempt=attempt) for attempt in (1, 2, 3, 4, 5, 20)]
+    assert waits == [Retry(error.why, after=seconds, counts=False) for seconds in (1.0, 3.0, 9.0, 27.0, 60, 60)]
 
 
 def test_a_short_lease_is_never_waited_for_longer_than_it_lasts() -> None:
     assert verdict(Contended("another worker is at it", after=2), attempt=3) == Retry(
-        "another worker is at it", after=2
+        "another worker is at it", after=2, counts=False
     )

@@ -99,12 +99,14 @@ def delete_times(dice: float, *, visibility: float, extends: bool) -> list[float
     return virtual(story())
 
 
+@pytest.mark.guarantee("B12")
 def test_other_dice_make_other_pauses_between_the_tries_of_a_delete() -> None:
     low, high = (delete_times(dice, visibility=30, extends=True)[:4] for dice in (0.0, 0.5))
     assert low == pytest.approx([0.0, 0.1, 0.3, 0.7])
     assert high == pytest.approx([0.0, 0.2, 0.6, 1.4])
 
 
+@pytest.mark.guarantee("B12")
 @pytest.mark.parametrize("dice", [0.0, 0.5, 0.99])
 def test_a_delete_is_tried_as_long_as_its_lease_lasts_and_not_once_beyond_and_never_in_a_flood(dice: float) -> None:
     times = delete_times(dice, visibility=5, extends=False)

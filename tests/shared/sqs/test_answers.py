@@ -144,6 +144,12 @@ async def test_a_message_that_is_not_whole_costs_only_itself(broken: Any) -> Non
     assert [each.message_id for each in received] == ["a", "c"]
 
 
+async def test_in_a_fifo_queue_nothing_overtakes_a_message_that_is_not_whole() -> None:
+    client: Any = Answering({"Messages": [message("a"), {"MessageId": "b", "ReceiptHandle": "r"}, message("c")]})
+    queue = SqsQueue(client, name="orders", url="x/orders.fifo", dead_letter_url="x", clock=lambda: 100.0)
+    assert [each.message_id for each in await queue.receive(limit=10, wait=20, visibility=60)] == ["a"]
+
+
 async def test_a_lease_counts_from_the_question_however_late_the_answer_is_read() -> None:
     moments = iter([100.0, 170.0])  # the process stood still while the poll was open
 

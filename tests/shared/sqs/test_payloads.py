@@ -87,6 +87,7 @@ async def test_a_body_above_the_limit_arrives_through_s3_byte_for_byte(aws: Aws,
     assert (whole.body, whole.attributes) == (body, {"kind": kind})
 
 
+@pytest.mark.guarantee("C1")
 async def test_a_message_exactly_at_the_limit_goes_as_it_is(aws: Aws) -> None:
     emulated = Emulated(aws)
     attributes = {"kind": Attribute("String", "order")}
@@ -106,6 +107,7 @@ async def test_attributes_count_one_byte_of_them_too_many_sends_the_body_through
     assert MARK in found.attributes
 
 
+@pytest.mark.guarantee("C1")
 async def test_of_ten_messages_only_the_large_one_goes_through_s3(aws: Aws) -> None:
     emulated = Emulated(aws)
     bodies = [f"small {number}" for number in range(9)] + ["x" * (2 * LARGEST_MESSAGE)]
@@ -116,6 +118,7 @@ async def test_of_ten_messages_only_the_large_one_goes_through_s3(aws: Aws) -> N
     assert sorted(each.body for each in whole) == sorted(bodies)
 
 
+@pytest.mark.guarantee("C2")
 async def test_the_same_body_sent_again_leaves_one_object(aws: Aws) -> None:
     emulated = Emulated(aws)
     for _ in range(3):
@@ -131,6 +134,7 @@ async def test_without_a_bucket_a_message_above_the_limit_is_refused_before_anyt
         assert server.calls == []
 
 
+@pytest.mark.guarantee("C2")
 async def test_every_body_is_in_s3_before_the_first_message_is_sent(s3: S3Server) -> None:
     async with sqs_server() as server, server.client() as client, s3.client() as objects:
         s3.fail = lambda method, _key: "InternalError" if method == "PUT" and s3.count("PUT") == 2 else ""
@@ -223,6 +227,7 @@ async def test_a_dead_connection_is_no_verdict_on_the_message(s3: S3Server) -> N
             await payloads(client).unpack(pointing("there", 5))
 
 
+@pytest.mark.guarantee("C4")
 async def test_another_bucket_is_never_asked(s3: S3Server) -> None:
     s3.objects["salaries", "all"] = b"12345"
     async with s3.client() as client:
@@ -247,6 +252,7 @@ async def test_an_object_of_no_bytes_is_an_empty_body(s3: S3Server) -> None:
         assert (await payloads(client).unpack(pointing("there", 0))).body == ""
 
 
+@pytest.mark.guarantee("C4")
 async def test_an_object_that_was_overwritten_is_refused(s3: S3Server) -> None:
     key = key_of(b"whole", prefix="")
     s3.objects["payloads", key] = b"whale"

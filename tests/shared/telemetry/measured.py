@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from shared.outcome import Dead, Done, Outcome, Retry
-from shared.telemetry import metrics
+from shared.telemetry import drops, metrics
 from shared.telemetry.message_log import Record
 from tests.fakes import delivery
 
@@ -33,6 +33,7 @@ def tell() -> dict[str, Any]:
     metrics.lease_lost(queue="uploads", reason="silent")
     metrics.delete_failed(queue="uploads", count=3)
     metrics.claim(worker="sample", outcome="absorbed")
+    drops.dropped("sample", "nobody_takes_it", event_id=f"{CANARY}-1")
     data = reader.get_metrics_data()
     assert data is not None
     found = json.loads(data.to_json())

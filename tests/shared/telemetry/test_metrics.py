@@ -13,6 +13,7 @@ ALLOWED = {
     "messaging.destination.name",
     "fleet.worker",
     "fleet.outcome",
+    "fleet.reason",
 }
 
 
@@ -66,13 +67,18 @@ def test_what_is_sent_is_counted_by_messages_and_not_by_calls(measured: dict[str
 
 def test_lost_leases_and_refused_deletes_are_counted_by_queue(measured: dict[str, Any]) -> None:
     queue = (("messaging.destination.name", "uploads"),)
-    assert points(measured, "fleet.leases.lost") == {queue: 1}
+    assert points(measured, "fleet.leases.lost") == {(("fleet.reason", "silent"), *queue): 1}
     assert points(measured, "fleet.deletes.failed") == {queue: 3}
 
 
 def test_what_came_of_a_claim_is_counted_by_worker(measured: dict[str, Any]) -> None:
     about_it = (("fleet.outcome", "absorbed"), ("fleet.worker", "sample"))
     assert points(measured, "fleet.claims") == {about_it: 1}
+
+
+def test_what_is_given_up_is_counted_by_worker_and_reason(measured: dict[str, Any]) -> None:
+    about_it = (("fleet.reason", "nobody_takes_it"), ("fleet.worker", "sample"))
+    assert points(measured, "fleet.dropped") == {about_it: 1}
 
 
 def test_a_hundred_messages_make_one_set_of_dimensions_and_none_of_them_is_an_id(measured: dict[str, Any]) -> None:
@@ -89,4 +95,5 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "fleet.leases.lost",
         "fleet.deletes.failed",
         "fleet.claims",
+        "fleet.dropped",
     }

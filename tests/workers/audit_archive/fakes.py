@@ -187,5 +187,10 @@ def record(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> StreamR
     return StreamRecord.model_validate(plain | fields)
 
 
+def event_of(identity: str) -> str:
+    """The event id in an identity of `record`."""
+    return identity.rpartition("#")[2]
+
+
 def row(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> Row:
     return audit_row(record(event_id, name, **fields), hide=REDACTOR.image)

@@ -59,6 +59,8 @@ async def test_a_claim_is_taken_over_only_from_the_object_it_names(claims: Claim
     assert await claims.replace("e1", Claim("b", UNTIL + 60), instead_of="a")
     assert not await claims.replace("e1", Claim("c", UNTIL), instead_of="a")
     assert await claims.read("e1") == Claim("b", UNTIL + 60)
+    assert await claims.replace("e1", Claim("c", UNTIL, "f1"), instead_of="b")
+    assert await claims.read("e1") == Claim("c", UNTIL, "f1")
 
 
 async def test_an_event_without_a_claim_cannot_be_taken_over(claims: Claims) -> None:
@@ -116,11 +118,12 @@ async def test_keys_are_listed_in_order_all_pages_of_them_and_behind_a_key(bucke
 async def test_a_claim_forgets_itself_after_any_redelivery(aws: Aws) -> None:
     table = aws.table_like("ledger")
     async with aws.open("dynamodb") as client:
-        await DynamoDbClaims(client, table=table).put("e1", Claim("a", UNTIL))
+        await DynamoDbClaims(client, table=table).put("e1", Claim("a", UNTIL, "f1"))
     item = aws.dynamodb.get_item(TableName=table, Key={"key": {"S": "audit#e1"}})["Item"]
     assert item == {
         "key": {"S": "audit#e1"},
         "object": {"S": "a"},
+        "fingerprint": {"S": "f1"},
         "claimedUntil": {"N": item["claimedUntil"]["N"]},
         "expiresAt": {"N": str(int(UNTIL) + KEPT_SECONDS)},
     }

@@ -2,16 +2,16 @@
 
 import asyncio
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
 import pytest
 
 from shared.outcome import Later
-from tests.workers.audit_archive.fakes import NOON, World, contents, row
-from workers.audit_archive.rules import marker, object_key
-from workers.audit_archive.store.archive import CLAIMS_AT_ONCE, LEASE, is_fence
+from tests.workers.audit_archive.fakes import NOON, World, contents, event_of, record, row
+from workers.audit_archive.rules import Row, identity, marker, object_key
+from workers.audit_archive.store.archive import CLAIMS_AT_ONCE, LEASE, Archive, is_fence
 from workers.audit_archive.store.claims import Claim
 from workers.audit_archive.store.objects import FENCE, content_hash, pack, summary
 
@@ -20,9 +20,14 @@ Result = TypeVar("Result")
 FORMER = object_key(row().partition, at=NOON, token="f" * 16)
 
 
+async def kept(archive: Archive, rows: Collection[Row]) -> dict[str, Exception | None]:
+    """The results by event id."""
+    return {event_of(name): result for name, result in (await archive.keep(rows)).items()}
+
+
 def claimed_elsewhere(world: World, *event_ids: str, lives: float) -> None:
     for event_id in event_ids:
-        world.claims.held[event_id] = Claim(FORMER, world.clock().timestamp() + lives)
+        world.claims.held[identity(record(event_id))] = Claim(FORMER, world.clock().timestamp() + lives)
 
 
 async def test_a_batch_becomes_one_object_for_each_table_and_hour() -> None:
@@ -33,7 +38,7 @@ async def test_a_batch_becomes_one_object_for_each_table_and_hour() -> None:
         row("e3", table="fleet-webhooks-dev"),
         row("e4"),
     ]
-    results = await world.worker().keep(rows)
+    results = await kept(world.worker(), rows)
     assert results == {"e1": None, "e2": None, "e3": None, "e4": None}
     assert sorted(world.archived()) == ["e1", "e2", "e3", "e4"]
     assert [key.rsplit("/", 1)[0] for key in world.table_objects()] == sorted({row.partition for row in rows})
@@ -47,14 +52,14 @@ async def test_an_object_is_marked_before_it_is_written() -> None:
         calls.append(call)
         return effect()
 
-    await world.worker(listening).keep([row()])
+    await kept(world.worker(listening), [row()])
     assert calls == ["put", "put_marker", "put_new"]
     assert world.pending() == [marker(key) for key in world.table_objects()]
 
 
 async def test_an_object_is_sorted_gzip_that_says_what_it_holds() -> None:
     world = World()
-    await world.worker().keep([row("e1", sequence_number="1" + "0" * 21), row("e2", sequence_number="9" * 21)])
+    await kept(world.worker(), [row("e1", sequence_number="1" + "0" * 21), row("e2", sequence_number="9" * 21)])
     (key,) = world.table_objects()
     body, metadata = world.bucket.objects[key]
     assert world.archived() == ["e2", "e1"]
@@ -83,16 +88,16 @@ def test_metadata_of_a_stranger_says_nothing(metadata: Mapping[str, str]) -> Non
 
 async def test_what_is_archived_is_done_and_not_written_again() -> None:
     world = World()
-    await world.worker().keep([row("e1")])
+    await kept(world.worker(), [row("e1")])
     for _ in range(3):
-        assert await world.worker().keep([row("e1"), row("e2")]) == {"e1": None, "e2": None}
+        assert await kept(world.worker(), [row("e1"), row("e2")]) == {"e1": None, "e2": None}
     assert sorted(world.archived()) == ["e1", "e2"]
 
 
 async def test_while_a_claims_owner_may_write_its_event_waits_for_the_lease() -> None:
     world = World()
     claimed_elsewhere(world, "e1", lives=20)
-    results = await world.worker().keep([row("e1"), row("e2")])
+    results = await kept(world.worker(), [row("e1"), row("e2")])
     assert isinstance(results["e1"], Later)
     assert results["e1"].after == 21
     assert world.archived() == ["e2"]
@@ -101,7 +106,7 @@ async def test_while_a_claims_owner_may_write_its_event_waits_for_the_lease() ->
 async def test_a_dead_owners_name_is_fenced_marked_and_its_events_are_taken_over() -> None:
     world = World()
     claimed_elsewhere(world, "e1", "e2", lives=-1)
-    assert await world.worker().keep([row("e1"), row("e2")]) == {"e1": None, "e2": None}
+    assert await kept(world.worker(), [row("e1"), row("e2")]) == {"e1": None, "e2": None}
     assert sorted(world.archived()) == ["e1", "e2"]
     assert is_fence(world.bucket.objects[FORMER][1])
     assert marker(FORMER) in world.pending()
@@ -113,13 +118,13 @@ async def test_an_owner_that_wakes_after_the_fence_writes_nothing_and_is_told_to
     async def sleeps_before_writing(call: str, key: str, effect: Callable[[], Result]) -> Result:
         if call == "put_new":
             world.clock.advance(LEASE + 1)
-            assert await world.worker().keep([row("e1")]) == {"e1": None}
+            assert await kept(world.worker(), [row("e1")]) == {"e1": None}
         return effect()
 
-    results = await world.worker(sleeps_before_writing).keep([row("e1"), row("e2")])
+    results = await kept(world.worker(sleeps_before_writing), [row("e1"), row("e2")])
     assert {event_id: type(result) for event_id, result in results.items()} == {"e1": Later, "e2": Later}
     assert world.archived() == ["e1"]
-    assert await world.worker().keep([row("e1"), row("e2")]) == {"e1": None, "e2": None}
+    assert await kept(world.worker(), [row("e1"), row("e2")]) == {"e1": None, "e2": None}
     assert sorted(world.archived()) == ["e1", "e2"]
 
 
@@ -127,7 +132,7 @@ async def test_a_fence_left_by_one_that_died_is_no_reason_to_wait() -> None:
     world = World()
     claimed_elsewhere(world, "e1", lives=1000)
     world.bucket.objects[FORMER] = (FENCE.body, FENCE.metadata)
-    assert await world.worker().keep([row("e1")]) == {"e1": None}
+    assert await kept(world.worker(), [row("e1")]) == {"e1": None}
     assert world.archived() == ["e1"]
 
 
@@ -141,7 +146,7 @@ async def test_an_owner_that_was_faster_than_the_fence_has_archived_the_event() 
             world.bucket.objects.setdefault(FORMER, (packed.body, packed.metadata))
         return effect()
 
-    assert await world.worker(owner_writes_before_the_fence).keep([row("e1")]) == {"e1": None}
+    assert await kept(world.worker(owner_writes_before_the_fence), [row("e1")]) == {"e1": None}
     assert world.archived() == ["e1"]
 
 
@@ -155,7 +160,7 @@ async def test_a_repeated_claim_that_had_succeeded_is_ours() -> None:
 
     claimed_elsewhere(world, "e2", lives=-1)
     archive = world.worker(the_client_tries_twice)
-    assert await archive.keep([row("e1"), row("e2")]) == {"e1": None, "e2": None}
+    assert await kept(archive, [row("e1"), row("e2")]) == {"e1": None, "e2": None}
     assert sorted(world.archived()) == ["e1", "e2"]
 
 
@@ -167,7 +172,7 @@ async def test_a_repeated_write_that_had_succeeded_is_done() -> None:
             effect()
         return effect()
 
-    assert await world.worker(the_client_tries_twice).keep([row("e1")]) == {"e1": None}
+    assert await kept(world.worker(the_client_tries_twice), [row("e1")]) == {"e1": None}
 
 
 @pytest.mark.parametrize("lost", ["put", "replace", "read"])
@@ -177,17 +182,17 @@ async def test_an_object_with_an_unanswered_claim_is_given_up_and_its_events_com
 
     async def losing_answers(call: str, key: str, effect: Callable[[], Result]) -> Result:
         result = effect()
-        if call == lost and key == "e1":
+        if call == lost and key == identity(record()):
             raise ConnectionError(call)
         return result
 
-    results = await world.worker(losing_answers).keep([row("e1"), row("e2"), row("e3", table="fleet-webhooks-dev")])
+    results = await kept(world.worker(losing_answers), [row("e1"), row("e2"), row("e3", table="fleet-webhooks-dev")])
     assert isinstance(results["e1"], ConnectionError)
     assert isinstance(results["e2"], Later)
     assert results["e3"] is None
     assert world.archived() == ["e3"]
     world.clock.advance(LEASE + 1)
-    assert await world.worker().keep([row("e1"), row("e2")]) == {"e1": None, "e2": None}
+    assert await kept(world.worker(), [row("e1"), row("e2")]) == {"e1": None, "e2": None}
     assert sorted(world.archived()) == ["e1", "e2", "e3"]
 
 
@@ -201,7 +206,7 @@ async def test_an_event_whose_former_object_cannot_be_settled_does_not_hold_up_t
             raise ConnectionError(call)
         return effect()
 
-    results = await world.worker(failing_there).keep([row("e1"), row("e2")])
+    results = await kept(world.worker(failing_there), [row("e1"), row("e2")])
     assert isinstance(results["e1"], ConnectionError)
     assert results["e2"] is None
 
@@ -214,7 +219,7 @@ async def test_a_failed_write_fails_its_rows_and_no_others() -> None:
             raise ConnectionError(call)
         return effect()
 
-    results = await world.worker(failing_sessions).keep([row("e1"), row("e2", table="fleet-webhooks-dev")])
+    results = await kept(world.worker(failing_sessions), [row("e1"), row("e2", table="fleet-webhooks-dev")])
     assert isinstance(results["e1"], ConnectionError)
     assert results["e2"] is None
 
@@ -226,12 +231,12 @@ async def test_an_event_that_another_worker_took_over_meanwhile_is_left_to_it() 
 
     async def another_is_faster(call: str, key: str, effect: Callable[[], Result]) -> Result:
         if call == "replace":
-            world.claims.held["e1"] = theirs
+            world.claims.held[identity(record())] = theirs
         return effect()
 
-    results = await world.worker(another_is_faster).keep([row("e1")])
+    results = await kept(world.worker(another_is_faster), [row("e1")])
     assert isinstance(results["e1"], Later)
-    assert world.claims.held["e1"] == theirs
+    assert world.claims.held[identity(record())] == theirs
 
 
 @pytest.mark.parametrize("lying", ["read", "replace"])
@@ -246,7 +251,7 @@ async def test_a_store_that_contradicts_itself_is_not_believed(lying: str) -> No
             return False  # type: ignore[return-value]  # the answer of `replace`, against its condition
         return effect()
 
-    results = await world.worker(contradicting).keep([row("e1")])
+    results = await kept(world.worker(contradicting), [row("e1")])
     assert isinstance(results["e1"], LookupError)
     assert world.archived() == []
 
@@ -258,7 +263,7 @@ async def test_an_object_that_vanishes_under_a_fence_is_not_taken_for_one() -> N
     async def vanishing(call: str, key: str, effect: Callable[[], Result]) -> Result:
         return False if call == "put_new" and key == FORMER else effect()  # type: ignore[return-value]  # put_new's answer
 
-    results = await world.worker(vanishing).keep([row("e1")])
+    results = await kept(world.worker(vanishing), [row("e1")])
     assert isinstance(results["e1"], LookupError)
 
 
@@ -274,7 +279,7 @@ async def test_no_more_claims_are_made_at_once_than_allowed() -> None:
         now -= 1
         return effect()
 
-    await world.worker(counting).keep([row(f"e{number}") for number in range(500)])
+    await kept(world.worker(counting), [row(f"e{number}") for number in range(500)])
     assert most == CLAIMS_AT_ONCE
     assert len(world.archived()) == 500
 
@@ -288,4 +293,4 @@ async def test_a_batch_that_is_cut_off_raises_and_answers_nothing() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await world.worker(never).keep([row()])
+            await kept(world.worker(never), [row()])

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from shared.message.envelope import StreamRecord
 from shared.outcome import Later
-from tests.workers.audit_archive.fakes import NOON, REDACTOR, record
+from shared.road.once import KeyReused
+from tests.workers.audit_archive.fakes import NOON, REDACTOR, event_of, record
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.rules import Row, audit_row
@@ -35,8 +36,8 @@ class FakeKeep:
     batches: list[list[str]] = field(default_factory=list)
 
     async def __call__(self, rows: Collection[Row]) -> Mapping[str, Exception | None]:
-        self.batches.append([row.event_id for row in rows])
-        return {row.event_id: self.failures.get(row.event_id) for row in rows}
+        self.batches.append([event_of(row.identity) for row in rows])
+        return {row.identity: self.failures.get(event_of(row.identity)) for row in rows}
 
 
 def read(given: StreamRecord) -> Row:
@@ -54,6 +55,14 @@ async def test_each_message_gets_the_answer_of_its_event() -> None:
     assert results == [None, later, None, later, None]
     assert keep.batches == [["e1", "e2", "e3"]]
     assert digests.made == []
+
+
+async def test_two_payloads_of_one_identity_in_a_batch_are_one_row_and_one_rejection() -> None:
+    keep = FakeKeep()
+    events = [RowChanged(record()), RowChanged(record(new={"status": {"S": "OTHER"}})), RowChanged(record())]
+    first, other, again = await handle_batch(events, row=read, keep=keep, digests=FakeDigests())
+    assert (first, type(other), again) == (None, KeyReused, None)
+    assert keep.batches == [["e1"]]
 
 
 async def test_a_tick_asks_for_a_digest_after_the_rows_are_archived() -> None:

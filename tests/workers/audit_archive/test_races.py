@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.workers.audit_archive.fakes import NOON, World, row
+from tests.workers.audit_archive.fakes import NOON, World, event_of, row
 from workers.audit_archive.chain.chain import PATIENCE, make_digest
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.store.archive import LEASE
@@ -145,7 +145,7 @@ class Races(RuleBasedStateMachine):
         for effect in self.late:
             effect()
         assert set((await self.world.worker().keep(ROWS)).values()) == {None}
-        assert sorted(self.world.archived()) == [row.event_id for row in ROWS]
+        assert sorted(self.world.archived()) == [event_of(row.identity) for row in ROWS]
         for _ in range(3):
             self.world.clock.advance(PATIENCE.total_seconds() + 1)
             await make_digest(self.world.bucket, now=self.world.clock)
@@ -178,7 +178,7 @@ class Races(RuleBasedStateMachine):
             if task.done():
                 del self.tasks[worker]
                 if task.exception() is None and isinstance(task.result(), dict):
-                    self.done |= {event_id for event_id, error in task.result().items() if error is None}
+                    self.done |= {event_of(name) for name, error in task.result().items() if error is None}
 
     async def _turns(self) -> None:
         for _ in range(12):

@@ -94,9 +94,10 @@ def test_no_form_of_personal_data_is_left_raw(form: str) -> None:
     assert hidden["id"] == s("s-1")
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
-def test_every_listed_name_hides_its_value(name: str) -> None:
-    assert REDACTOR.image({name.upper(): s("v")})[0][name.upper()]["S"].startswith("hmac:k1:")
+def test_every_listed_name_hides_its_value() -> None:
+    names = [name.upper() for name in FIELDS]
+    hidden = {name: REDACTOR.image({name: s("v")})[0][name]["S"] for name in names}
+    assert {name: value for name, value in hidden.items() if not value.startswith("hmac:k1:")} == {}
 
 
 @pytest.mark.parametrize(

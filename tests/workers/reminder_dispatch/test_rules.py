@@ -55,7 +55,7 @@ def test_a_pending_occurrence_is_claimed_with_a_lease_and_an_owner() -> None:
 
 @pytest.mark.parametrize("status", ["SENT", "FAILED", "UNKNOWN"])
 def test_what_has_ended_is_left_alone(status: str) -> None:
-    assert judged(status=status) == Nothing("ended before")
+    assert judged(status=status) == Nothing("ended before", is_repetition=True)
 
 
 def test_before_its_time_an_occurrence_waits_and_long_before_it_is_left_to_the_ticks() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from shared.message.envelope import ScheduleTick
 from shared.sqs.sender import NotSent
@@ -96,7 +97,9 @@ async def test_a_bad_row_fails_with_its_reason_and_the_rest_of_its_page_is_queue
     bad = row("r0") | {"PK": "REMINDER", "GSI1PK": good[0]["GSI1PK"]}
     ticks = Ticks(*good, bad)
     ticks.store.minute = NOON
-    await ticks.tick()
+    with capture_logs() as logged:
+        await ticks.tick()
+    assert [line["pk"] for line in logged if line["event"] == "event_dropped"] == ["REMINDER"]
     assert len(ticks.queued) == len(good)
     spoiled = next(one for key, one in ticks.store.rows.items() if key.pk == "REMINDER")
     assert (spoiled["status"], spoiled["reason"]) == ("FAILED", "PK: not REMINDER# and an id")

@@ -132,6 +132,8 @@ def session(found: Row) -> Session:
         connection_id=found.get("wsConnectionId", ""),
         tenant_id=found.get("tenantId", ""),
         upload_key=found.get("uploadKey", ""),
+        size=found.get("size"),
+        etag=found.get("etag", ""),
         order=found.get("sequencer", ""),
         uploaded_at=found.get("uploadedAt", ""),
         announced=found.get("announcedSequencer", ""),

@@ -61,6 +61,15 @@ def test_the_test_event_of_s3_is_ignored(name: str) -> None:
     assert decoded(name) == UploadEvents(ignored=(Ignored("test_event"),))
 
 
+@pytest.mark.parametrize("name", ["classic-tagging", "eventbridge-tags-added"])
+def test_a_record_of_another_kind_is_ignored_with_the_reason(name: str) -> None:
+    assert decoded(name) == UploadEvents(ignored=(Ignored("other_kind"),))
+
+
+def test_a_notification_without_a_record_is_ignored_with_the_reason() -> None:
+    assert decode(delivery('{"Records": []}'), bucket=BUCKET) == UploadEvents(ignored=(Ignored("no_record"),))
+
+
 def test_a_bad_record_is_named_beside_the_good_ones() -> None:
     told = decoded("classic-several-records-one-bad")
 

@@ -1,12 +1,14 @@
 """What becomes of session, browser and bus when a message is handled."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from shared.outcome import Dead, Later, Reject, Retry
+from shared.road.once import KeyReused
 from shared.road.verdict import judge
 from tests.made import make_worker
 from tests.workers.upload_notification.fakes import (
@@ -91,6 +93,30 @@ async def test_what_is_none_of_ours_costs_no_call() -> None:
 
     assert world.store.calls == 0
     assert world.counts == {"test_event": 1, "path_not_plain": 1}
+
+
+@pytest.mark.parametrize("other", [{"size": 8}, {"etag": "another"}])
+async def test_another_file_under_a_used_key_and_order_is_rejected_and_told_to_nobody(other: dict[str, Any]) -> None:
+    world = World(FakeSessions(dict(WAITING)))
+    await world.handle(finished())
+    before = dict(world.store.rows["s1"])
+    with pytest.raises(KeyReused):
+        await world.handle(replace(finished(), **other))
+    assert world.store.rows["s1"] == before
+    assert (len(world.events), world.counts["key_reused"]) == (1, 1)
+
+
+async def test_a_repetition_that_does_not_tell_the_etag_is_a_repetition() -> None:
+    world = World(FakeSessions(dict(WAITING)))
+    await world.handle(finished())
+    await world.handle(replace(finished(), etag=""))
+    assert world.counts == {"announced": 1, "duplicate": 1}
+
+
+async def test_an_upload_for_which_no_browser_waits_is_counted() -> None:
+    world = World(FakeSessions(row()))
+    await world.handle(finished())
+    assert world.counts == {"announced": 1, "nobody_waits": 1}
 
 
 async def test_the_removal_of_the_upload_takes_the_session_back() -> None:

@@ -19,6 +19,7 @@ from workers.webhook_delivery.rules import (
     Gone,
     Held,
     Reply,
+    Reused,
     Subscription,
     Verdict,
     recorded,
@@ -73,6 +74,8 @@ class Delivery:
 
 
 Key = tuple[str, str]
+Place = tuple[str, str, str]
+"""Tenant, event and endpoint of a delivery."""
 
 
 class FakeStore:
@@ -81,8 +84,9 @@ class FakeStore:
     def __init__(self) -> None:
         self.endpoints: dict[Key, Endpoint] = {}
         self.event_types: dict[Key, tuple[str, ...]] = {}
-        self.attempts: dict[tuple[str, str, int], Attempt] = {}
-        self.deliveries: dict[Key, Delivery] = {}
+        self.attempts: dict[tuple[Place, int], Attempt] = {}
+        self.fingerprints: dict[tuple[Place, int], str] = {}
+        self.deliveries: dict[Place, Delivery] = {}
         self.records: list[tuple[int, int, str | None]] = []
 
     def add(self, new: Endpoint, *event_types: str) -> None:
@@ -91,7 +95,7 @@ class FakeStore:
 
     async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
         return [
-            Subscription(endpoint_id, self.event_types[tenant, endpoint_id], enabled=each.enabled)
+            Subscription(endpoint_id, self.event_types[tenant, endpoint_id], enabled=each.enabled, fault=each.fault)
             for (tenant, endpoint_id), each in self.endpoints.items()
             if tenant == tenant_id
         ]
@@ -104,6 +108,8 @@ class FakeStore:
 
     async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
         found = self.attempts.get(_attempt(job))
+        if self.fingerprints.setdefault(_attempt(job), job.identified()) != job.identified():
+            return Reused()
         if found is None or (isinstance(found, Held) and found.until <= now.timestamp()):
             until = math.ceil(now.timestamp() + lease)
             self.attempts[_attempt(job)] = Held(until=until)
@@ -126,7 +132,7 @@ class FakeStore:
         self.attempts[_attempt(job)] = recorded(verdict, reply)
         self.records.append((job.attempt, reply.status, reply.error))
         status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(verdict)]
-        self.deliveries[job.event_id, job.endpoint_id] = Delivery(status, job.attempt, reply.status)
+        self.deliveries[_place(job)] = Delivery(status, job.attempt, reply.status)
         key = (endpoint.tenant_id, endpoint.endpoint_id)
         current = self.endpoints.get(key)
         if isinstance(verdict, Gone) and current is not None and current.url == endpoint.url:
@@ -139,14 +145,14 @@ class FakeStore:
             self.attempts[_attempt(job)] = replace(found, settled=True)
 
     async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool:
-        found = self.deliveries.get((job.event_id, job.endpoint_id), Delivery("PENDING", job.attempt - 1, 0))
+        found = self.deliveries.get(_place(job), Delivery("PENDING", job.attempt - 1, 0))
         if found.status != "PENDING":
             return False
-        self.deliveries[job.event_id, job.endpoint_id] = replace(found, status="CANCELLED")
+        self.deliveries[_place(job)] = replace(found, status="CANCELLED")
         return True
 
     def delivery(self, job: DeliveryJob) -> Delivery | None:
-        return self.deliveries.get((job.event_id, job.endpoint_id))
+        return self.deliveries.get(_place(job))
 
 
 @dataclass(frozen=True)
@@ -186,5 +192,9 @@ class FakeBus:
         self.events.append((detail_type, dict(detail)))
 
 
-def _attempt(job: DeliveryJob) -> tuple[str, str, int]:
-    return job.event_id, job.endpoint_id, job.attempt
+def _place(job: DeliveryJob) -> Place:
+    return job.tenant_id, job.event_id, job.endpoint_id
+
+
+def _attempt(job: DeliveryJob) -> tuple[Place, int]:
+    return _place(job), job.attempt

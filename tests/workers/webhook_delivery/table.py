@@ -25,7 +25,7 @@ class InDynamoDb:
         return Delivery(item["status"]["S"], int(item["attempts"]["N"]), int(item["lastStatus"]["N"]))
 
     async def item(self, job: DeliveryJob, sort_key: str) -> dict[str, Any]:
-        key = {"PK": {"S": f"DELIVERY#{job.event_id}#{job.endpoint_id}"}, "SK": {"S": sort_key}}
+        key = {"PK": {"S": f"DELIVERY#{job.event_id}#{job.tenant_id}#{job.endpoint_id}"}, "SK": {"S": sort_key}}
         found = await self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
         item: dict[str, Any] = found.get("Item", {})
         return item
@@ -37,7 +37,7 @@ def row(new: Endpoint, *event_types: str) -> dict[str, Any]:
     return {
         "PK": {"S": f"TENANT#{new.tenant_id}"},
         "SK": {"S": f"ENDPOINT#{new.endpoint_id}"},
-        "GSI1PK": {"S": f"ENDPOINT#{new.endpoint_id}"},
+        "GSI1PK": {"S": f"ENDPOINT#{new.tenant_id}#{new.endpoint_id}"},
         "GSI1SK": {"S": "ENDPOINT"},
         "entity": {"S": "endpoint"},
         "tenantId": {"S": new.tenant_id},

@@ -191,14 +191,14 @@ async def test_an_attempt_whose_maker_died_is_made_again_after_the_lease(world: 
 async def test_a_worker_that_was_away_for_longer_than_its_lease_does_not_overwrite_its_successor(world: World) -> None:
     world.post.replies = [Reply(500)]
     successor = Held(until=NOON.timestamp() + 500)
-    world.post.during = lambda: world.store.attempts.update({("msg_1", "endpoint-1", 1): successor})
+    world.post.during = lambda: world.store.attempts.update(dict.fromkeys(world.store.attempts, successor))
     with pytest.raises(Later):
         await world.deliver(job())
     assert await world.store.attempt(job()) == successor
     assert (world.sent, world.store.records) == ([], [])
 
 
-@pytest.mark.parametrize("secrets", [("",), ("whsec_short",), (SECRET, "whsk_x"), ()])
+@pytest.mark.parametrize("secrets", [("",), ("whsec_short",), ("whsk_x", SECRET), ()])
 async def test_a_secret_that_cannot_sign_is_a_failed_attempt_and_not_a_fault_of_the_queue(
     world: World, secrets: tuple[str, ...]
 ) -> None:

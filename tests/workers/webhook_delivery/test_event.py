@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from shared.outcome import Reject
 from tests.fakes import delivery
+from tests.workers.webhook_delivery.fakes import NOON
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, event_id, published
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -19,7 +21,7 @@ def read(name: str) -> Published:
 def test_a_bus_event_becomes_a_standard_webhooks_payload() -> None:
     event = read("bus-upload-completed.json")
     detail = json.loads((EVENTS / "bus-upload-completed.json").read_text())["detail"]
-    assert event.event_id == "msg_upload_6f1ed002ab5595859014ebf0951522d9"
+    assert event.event_id == event_id("tenant-1", "fleet.uploads", "upload.completed", detail["id"])
     assert (event.event_type, event.tenant_id) == ("upload.completed", "tenant-1")
     assert json.loads(event.payload) == {
         "type": "upload.completed",
@@ -28,17 +30,66 @@ def test_a_bus_event_becomes_a_standard_webhooks_payload() -> None:
     }
 
 
-def test_a_payload_keeps_the_order_of_keys() -> None:
+def test_a_payload_keeps_the_text_of_the_detail() -> None:
     assert read("bus-foreign-without-own-id.json").payload == (
         '{"type":"order.paid","timestamp":"2026-11-21T09:00:00Z",'
-        '"data":{"z":1,"a":{"later":true,"earlier":null},"tenantId":"tenant-1","price":10.5}}'
+        '"data":{ "z": 1, "a": { "later": true, "earlier": null }, "tenantId": "tenant-1", "price": 10.5 }}'
     )
+
+
+CARRIED = (
+    r'{"n":[18446744073709551616,1.10,0.12345678901234567890,1e400,-0.0,1E+2],"s":"cut \ud83d\u00e9/\/",'
+    '"a":1, "a" :\t2,\n"b":{ } ,"é":"☃\u2028","tenantId":"tenant-1","id":"order-42"}'
+)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_bytes_of_the_detail_are_carried_as_they_were_published(wrapped: bool) -> None:  # noqa: FBT001
+    body = (
+        '{"id":"b-1","detail-type":"order.placed","source":"shop","time":"2026-11-21T09:00:00Z",'
+        f'"detail" : {CARRIED} ,"region":"r"}}'
+    )
+    event = published(delivery(json.dumps({"Type": "Notification", "Message": body}) if wrapped else body))
+    assert event.payload == f'{{"type":"order.placed","timestamp":"2026-11-21T09:00:00Z","data":{CARRIED}}}'
+    sent = DeliveryJob(
+        eventId=event.event_id,
+        eventType=event.event_type,
+        tenantId=event.tenant_id,
+        endpointId="e",
+        attempt=1,
+        payload=event.payload,
+        firstAttemptAt=NOON,
+        notBefore=NOON,
+    )
+    assert delivery_job(delivery(sent.body())).payload == event.payload
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("18446744073709551616", "18446744073709551617"),
+        ("1.10", "1.1"),
+        ("1e400", "1e401"),
+        ("1", '"1"'),
+        ("[1]", "[[1]]"),
+        ('{"a":1,"a":2}', '{"a":3,"a":2}'),
+    ],
+)
+def test_two_details_of_which_a_reader_makes_the_same_have_two_fingerprints(one: str, other: str) -> None:
+    body = '{"id":"b","detail-type":"t","source":"s","time":"2026-11-21T09:00:00Z","detail":{"tenantId":"t","x":%s}}'
+    assert published(delivery(body % one)).fingerprint != published(delivery(body % other)).fingerprint
+
+
+def test_a_whole_number_of_any_size_is_an_id() -> None:
+    body = '{"id":"b","detail-type":"t","source":"s","time":"2026-11-21T09:00:00Z","detail":{"tenantId":"t","id":%s}}'
+    ids = {published(delivery(body % each)).event_id for each in (2**64, 2**64 + 1, f'"{2**64}"')}
+    assert len(ids) == 3
 
 
 def test_the_same_business_event_put_twice_has_the_same_id_and_the_same_payload() -> None:
     body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
     again = body | {"id": "99999999-05d4-b198-2fde-7ededc63b103", "time": "2026-11-21T10:00:00Z"}
-    assert published(delivery(json.dumps(again))) == read("bus-upload-completed.json")
+    assert published(delivery(json.dumps(again))) == published(delivery(json.dumps(body)))
 
 
 @pytest.mark.parametrize("occurred_at", [None, 5, "yesterday", "2026-11-21T09:00:00"])
@@ -49,7 +100,8 @@ def test_an_unusable_time_of_the_business_gives_way_to_the_time_of_the_bus(occur
 
 
 def test_an_event_without_an_id_of_its_own_goes_by_the_id_of_the_bus() -> None:
-    assert read("bus-foreign-without-own-id.json").event_id == "msg_6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+    again = json.loads((EVENTS / "bus-foreign-without-own-id.json").read_text()) | {"id": "another"}
+    assert published(delivery(json.dumps(again))).event_id != read("bus-foreign-without-own-id.json").event_id
 
 
 def test_an_id_unfit_for_a_header_is_hashed_and_stays_the_same_however_often_the_event_is_put() -> None:
@@ -60,11 +112,48 @@ def test_an_id_unfit_for_a_header_is_hashed_and_stays_the_same_however_often_the
     assert "." not in event_id
 
 
-@pytest.mark.parametrize("key", ["a.b", "a b", "é", "x" * 65, "a\n", "../x", "a\r\nx: 1"])
-def test_a_key_unfit_for_a_header_becomes_its_hash(key: str) -> None:
-    hashed = event_id(key).removeprefix("msg_")
-    assert (len(hashed), hashed.isalnum()) == (64, True)
-    assert event_id(key) == event_id(key) != event_id(key + "x")
+@pytest.mark.parametrize("own", ["a.b", "a b", "é", "x" * 65, "a\n", "../x", "a\r\nx: 1", "\ud83d", 1001])
+def test_every_id_becomes_one_that_is_fit_for_a_header(own: str | int) -> None:
+    kind, hashed = event_id("t", "s", "d", own)[:4], event_id("t", "s", "d", own)[4:]
+    assert (kind, len(hashed), hashed.isalnum()) == ("msg_", 64, True)
+
+
+def test_the_webhook_id_is_made_as_documented() -> None:
+    digest = hashlib.sha256(b'["acme","shop","order.placed","order-42"]').hexdigest()
+    assert event_id("acme", "shop", "order.placed", "order-42") == f"msg_{digest}"
+
+
+def test_tenant_source_type_and_id_each_make_another_identity() -> None:
+    parts: list[tuple[str, str, str, str | int]] = [
+        ("acme", "shop", "order.placed", "1001"),
+        ("bolt", "shop", "order.placed", "1001"),
+        ("acme", "till", "order.placed", "1001"),
+        ("acme", "shop", "order.shipped", "1001"),
+        ("acme", "shop", "order.placed", "1002"),
+        ("acme", "shop", "order.placed", 1001),
+        ("acme", "shop.order", "placed", "1001"),
+        ("ac", "meshop", "order.placed", "1001"),
+    ]
+    assert len({event_id(*each) for each in parts}) == len(parts)
+
+
+@pytest.mark.parametrize(("own", "same"), [("1001", True), (1001, True), (None, False), (True, False), (1.5, False)])
+def test_an_id_is_a_text_or_a_whole_number_and_else_the_bus_s_own(own: object, same: bool) -> None:  # noqa: FBT001
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
+    body["detail"]["id"] = own
+    first, again = (published(delivery(json.dumps(body | {"id": each}))).event_id for each in ("b-1", "b-2"))
+    assert (first == again) is same
+
+
+def test_the_fingerprint_is_of_what_the_business_says_and_of_nothing_that_a_repetition_changes() -> None:
+    body = json.loads((EVENTS / "bus-upload-completed.json").read_text())
+    del body["detail"]["occurredAt"]
+    turned = dict(reversed(body["detail"].items()))
+    again = published(delivery(json.dumps(body | {"time": "2026-11-21T10:00:00Z", "detail": turned}, indent=2)))
+    first = published(delivery(json.dumps(body)))
+    body["detail"]["size"] += 1
+    assert first.payload != again.payload
+    assert first.fingerprint == again.fingerprint != published(delivery(json.dumps(body))).fingerprint
 
 
 def test_an_event_without_a_tenant_is_rejected() -> None:
@@ -86,7 +175,9 @@ def test_an_event_without_a_type_is_rejected() -> None:
         published(delivery(json.dumps(body)))
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", '{"detail": {}}'])
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", '{"detail": {}}', '{"detail": NaN}', '{"detail":' + '{"a":' * 50_000, "{} {}"]
+)
 def test_a_body_that_is_no_bus_event_is_refused(body: str) -> None:
     with pytest.raises((Reject, ValidationError)):
         published(delivery(body))

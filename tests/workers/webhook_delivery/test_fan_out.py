@@ -1,7 +1,10 @@
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.outcome import Reject
 from tests.fakes import FakeSender, delivery
@@ -17,6 +20,10 @@ async def fanned_out(store: FakeStore, event: Published = EVENT, schedule: Sched
     send = FakeSender()
     await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=schedule, now=Clock())
     return send
+
+
+def reasons(logged: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [line["reason"] for line in logged if line["event"] == "event_dropped"]
 
 
 def jobs(send: FakeSender) -> list[DeliveryJob]:
@@ -39,12 +46,13 @@ async def test_a_job_carries_all_that_its_attempts_need() -> None:
     store.add(endpoint())
     send = await fanned_out(store)
     assert json.loads(send.sent[0].body) == {
-        "eventId": "msg_upload_6f1ed002ab5595859014ebf0951522d9",
+        "eventId": EVENT.event_id,
         "eventType": "upload.completed",
         "tenantId": "tenant-1",
         "endpointId": "endpoint-1",
         "attempt": 1,
         "payload": EVENT.payload,
+        "fingerprint": EVENT.fingerprint,
         "firstAttemptAt": "2026-11-21T12:00:00Z",
         "notBefore": "2026-11-21T12:00:00Z",
     }
@@ -71,8 +79,23 @@ async def test_a_tenant_whose_name_sqs_would_refuse_as_a_group_gets_a_group_all_
     assert jobs(send)[0].tenant_id == tenant
 
 
-async def test_an_event_that_nobody_wants_sends_nothing() -> None:
-    assert (await fanned_out(FakeStore())).sent == []
+async def test_an_event_that_nobody_wants_sends_nothing_and_is_counted() -> None:
+    with capture_logs() as logged:
+        assert (await fanned_out(FakeStore())).sent == []
+    assert reasons(logged) == ["nobody_takes_it"]
+
+
+async def test_an_endpoint_that_wants_the_event_and_gets_none_is_counted_with_its_reason() -> None:
+    store = FakeStore()
+    store.add(endpoint("good"), "*")
+    store.add(endpoint("off", enabled=False), "upload.*")
+    store.add(endpoint("odd", fault="enabled"), "*")
+    store.add(endpoint("other", enabled=False), "reminder.*")
+    with capture_logs() as logged:
+        send = await fanned_out(store)
+    assert [each.endpoint_id for each in jobs(send)] == ["good"]
+    assert reasons(logged) == ["endpoint_disabled", "endpoint_unreadable"]
+    assert [line["endpoint_id"] for line in logged if line["event"] == "event_dropped"] == ["off", "odd"]
 
 
 async def test_an_event_too_large_for_a_message_is_rejected_before_anything_is_sent() -> None:

@@ -19,27 +19,27 @@ async def post(url: str, *, allow_loopback: bool = False, resolver: FakeResolver
         return await sender(url, headers={}, body=b"{}")
 
 
-@pytest.mark.parametrize("literal", LITERALS)
-async def test_a_refused_address_as_a_literal_is_never_dialled(literal: str) -> None:
-    resolver = FakeResolver(["1.1.1.1"])
-    assert await post(f"https://{literal}/", resolver=resolver) == REFUSED_REPLY
-    assert resolver.asked == []
+async def test_a_refused_address_as_a_literal_is_never_dialled() -> None:
+    for literal in LITERALS:
+        resolver = FakeResolver(["1.1.1.1"])
+        assert await post(f"https://{literal}/", resolver=resolver) == REFUSED_REPLY, literal
+        assert resolver.asked == [], literal
 
 
-@pytest.mark.parametrize("address", REFUSED)
-async def test_a_refused_address_as_the_answer_of_a_name_is_never_dialled(address: str) -> None:
-    assert await post("https://innocent.example/", resolver=FakeResolver([address])) == REFUSED_REPLY
+async def test_a_refused_address_as_the_answer_of_a_name_is_never_dialled() -> None:
+    for address in REFUSED:
+        assert await post("https://innocent.example/", resolver=FakeResolver([address])) == REFUSED_REPLY, address
 
 
-@pytest.mark.parametrize("address", [each for each in REFUSED if "%" not in each])
-async def test_the_socket_refuses_it_also_where_the_resolver_looked_away(address: str) -> None:
-    connector = aiohttp.TCPConnector(
-        resolver=FakeResolver([address]), socket_factory=guarded_socket(allow_loopback=False)
-    )
-    async with aiohttp.ClientSession(connector=connector) as session:
-        with pytest.raises(aiohttp.ClientConnectorError) as caught:
-            await session.post("https://innocent.example/")
-    assert isinstance(caught.value.os_error, AddressRefused)
+async def test_the_socket_refuses_it_also_where_the_resolver_looked_away() -> None:
+    for address in (each for each in REFUSED if "%" not in each):
+        connector = aiohttp.TCPConnector(
+            resolver=FakeResolver([address]), socket_factory=guarded_socket(allow_loopback=False)
+        )
+        async with aiohttp.ClientSession(connector=connector) as session:
+            with pytest.raises(aiohttp.ClientConnectorError) as caught:
+                await session.post("https://innocent.example/")
+        assert isinstance(caught.value.os_error, AddressRefused), address
 
 
 @pytest.mark.parametrize(

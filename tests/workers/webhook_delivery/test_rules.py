@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from workers.webhook_delivery.rules import (
     seconds_asked,
     wait,
     wants,
+    why_not,
 )
 
 NOW = datetime(2026, 11, 21, 9, 0, 0, 250_000, tzinfo=UTC)
@@ -56,19 +58,33 @@ def test_an_endpoint_gets_what_it_asked_for(patterns: tuple[str, ...], event_typ
     assert wants(subscribed(*patterns), event_type) is wanted
 
 
-def test_a_disabled_endpoint_gets_nothing() -> None:
-    assert not wants(subscribed("*", enabled=False), "upload.completed")
+@pytest.mark.parametrize(
+    ("endpoint", "reason"),
+    [
+        (None, "endpoint_gone"),
+        (subscribed("*", enabled=False), "endpoint_disabled"),
+        (replace(subscribed("*"), fault="enabled"), "endpoint_unreadable"),
+        (subscribed("*"), ""),
+    ],
+)
+def test_why_nothing_goes_to_an_endpoint(endpoint: Subscription | None, reason: str) -> None:
+    assert why_not(endpoint) == reason
 
 
-@pytest.mark.parametrize("status", range(600))
-def test_every_status_has_its_meaning(status: int) -> None:
-    verdict = judge(Reply(status), attempt=1, schedule=STANDARD_WEBHOOKS, now=NOW, dice=0.0)
-    if 200 <= status <= 299:
-        assert verdict == Delivered()
-    elif status == 410:
-        assert verdict == Gone()
-    else:
-        assert verdict == Again(at=NOW + timedelta(seconds=5))
+@pytest.mark.parametrize(("pattern", "wanted"), [("*", False), ("webhook.*", False), ("webhook.exhausted", True)])
+def test_what_tells_of_webhooks_is_taken_by_its_exact_name_alone(pattern: str, wanted: bool) -> None:  # noqa: FBT001
+    assert wants(subscribed(pattern), "webhook.exhausted") is wanted
+
+
+def test_every_status_has_its_meaning() -> None:
+    for status in range(600):
+        verdict = judge(Reply(status), attempt=1, schedule=STANDARD_WEBHOOKS, now=NOW, dice=0.0)
+        if 200 <= status <= 299:
+            assert verdict == Delivered(), status
+        elif status == 410:
+            assert verdict == Gone(), status
+        else:
+            assert verdict == Again(at=NOW + timedelta(seconds=5)), status
 
 
 @pytest.mark.parametrize("status", [0, 100, 301, 400, 404, 429, 500, 503, 599])

@@ -19,6 +19,7 @@ from workers.webhook_delivery.rules import (
     Gone,
     Held,
     Reply,
+    Reused,
     Subscription,
     Succeeded,
     Verdict,
@@ -173,3 +174,21 @@ async def test_a_delivery_is_cancelled_while_it_is_pending_and_not_after(table: 
     await record(table.store, await claimed(table.store, 4), Delivered(), Reply(200), 4)
     assert not await table.store.cancel(job(5), now=NOON)
     assert await table.delivery(job()) == Delivery("DELIVERED", 4, 200)
+
+
+async def test_the_attempt_of_another_tenant_s_endpoint_of_the_same_name_is_another_attempt(table: Table) -> None:
+    await record(table.store, await claimed(table.store), Delivered(), Reply(200))
+    found = await table.store.claim(job(tenant_id="tenant-2"), now=NOON, lease=LEASE)
+    assert isinstance(found, Claimed)
+    assert await table.delivery(job(tenant_id="tenant-2")) is None
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_an_attempt_that_was_begun_with_another_payload_is_reused_and_never_taken_over(
+    table: Table, *, ended: bool
+) -> None:
+    claim = await claimed(table.store)
+    if ended:
+        await record(table.store, claim, Delivered(), Reply(200))
+    other = job(fingerprint="a" * 64)
+    assert await table.store.claim(other, now=NOON + timedelta(seconds=2 * LEASE), lease=LEASE) == Reused()

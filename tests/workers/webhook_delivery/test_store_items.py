@@ -10,7 +10,17 @@ from botocore.exceptions import ClientError
 from tests.workers.webhook_delivery.fakes import NOON, SECRET, endpoint, job
 from tests.workers.webhook_delivery.table import InDynamoDb, row
 from tests.workers.webhook_delivery.test_store import DUE, LATER, LEASE, claimed, record
-from workers.webhook_delivery.rules import Again, Delivered, Endpoint, Exhausted, Gone, Held, Reply, Subscription
+from workers.webhook_delivery.rules import (
+    Again,
+    Claimed,
+    Delivered,
+    Endpoint,
+    Exhausted,
+    Gone,
+    Held,
+    Reply,
+    Subscription,
+)
 
 MONTH = 30 * 86_400
 
@@ -18,12 +28,13 @@ MONTH = 30 * 86_400
 async def test_an_attempt_under_way_is_spelled_as_documented(dynamodb: InDynamoDb) -> None:
     await claimed(dynamodb.store, 3)
     assert await dynamodb.item(job(3), "ATTEMPT#0003") == {
-        "PK": {"S": "DELIVERY#msg_1#endpoint-1"},
+        "PK": {"S": "DELIVERY#msg_1#tenant-1#endpoint-1"},
         "SK": {"S": "ATTEMPT#0003"},
-        "GSI1PK": {"S": "ENDPOINT#endpoint-1"},
+        "GSI1PK": {"S": "ENDPOINT#tenant-1#endpoint-1"},
         "GSI1SK": {"S": "ATTEMPT#2026-11-21T12:00:00.000000Z"},
         "entity": {"S": "attempt"},
         "status": {"S": "SENDING"},
+        "fingerprint": {"S": job().identified()},
         "startedAt": {"S": "2026-11-21T12:00:00.000000Z"},
         "claimedUntil": {"N": str(int(NOON.timestamp() + LEASE))},
         "TTL": {"N": str(int(NOON.timestamp()) + MONTH)},
@@ -37,6 +48,7 @@ async def test_a_failed_attempt_and_its_delivery_are_spelled_as_documented(dynam
     assert {name: attempt[name] for name in attempt.keys() - {"PK", "SK", "GSI1PK", "GSI1SK", "claimedUntil"}} == {
         "entity": {"S": "attempt"},
         "status": {"S": "FAILED"},
+        "fingerprint": {"S": job().identified()},
         "httpStatus": {"N": "503"},
         "startedAt": {"S": "2026-11-21T12:00:00.000000Z"},
         "finishedAt": {"S": "2026-11-21T12:00:01.000000Z"},
@@ -47,7 +59,7 @@ async def test_a_failed_attempt_and_its_delivery_are_spelled_as_documented(dynam
         "TTL": kept_until,
     }
     assert await dynamodb.item(job(), "DELIVERY") == {
-        "PK": {"S": "DELIVERY#msg_1#endpoint-1"},
+        "PK": {"S": "DELIVERY#msg_1#tenant-1#endpoint-1"},
         "SK": {"S": "DELIVERY"},
         "entity": {"S": "delivery"},
         "status": {"S": "PENDING"},
@@ -96,7 +108,7 @@ async def test_an_endpoint_s_attempts_are_found_in_the_order_of_time(dynamodb: I
         TableName=dynamodb.name,
         IndexName="GSI1",
         KeyConditionExpression="GSI1PK = :endpoint AND begins_with(GSI1SK, :attempt)",
-        ExpressionAttributeValues={":endpoint": {"S": "ENDPOINT#endpoint-1"}, ":attempt": {"S": "ATTEMPT#"}},
+        ExpressionAttributeValues={":endpoint": {"S": "ENDPOINT#tenant-1#endpoint-1"}, ":attempt": {"S": "ATTEMPT#"}},
     )
     assert [item["SK"]["S"] for item in found["Items"]] == ["ATTEMPT#0001", "ATTEMPT#0002", "ATTEMPT#0003"]
 
@@ -121,12 +133,21 @@ async def test_a_crippled_endpoint_harms_nobody_else(dynamodb: InDynamoDb) -> No
         ("nameless", {}),
         ("long", {"endpointId": {"S": "e" * 257}}),
         ("bare", {"endpointId": {"S": "bare"}}),
+        ("text", {"endpointId": {"S": "text"}, "enabled": {"S": "true"}, "eventTypes": {"L": [{"S": "*"}]}}),
+        ("one", {"endpointId": {"S": "one"}, "enabled": {"BOOL": True}, "eventTypes": {"S": "*"}}),
     ):
         key = {"PK": {"S": "TENANT#tenant-1"}, "SK": {"S": f"ENDPOINT#{name}"}}
         await dynamodb.client.put_item(TableName=dynamodb.name, Item=key | item)
     found = await dynamodb.store.subscriptions("tenant-1")
-    assert {each.endpoint_id: each.enabled for each in found} == {"good": True, "bare": False}
-    bare = Endpoint("tenant-1", "bare", url="", secrets=("",), enabled=False)
+    assert {each.endpoint_id[:4]: each.fault for each in found} == {
+        "good": "",
+        "": "endpointId",
+        "eeee": "endpointId",
+        "bare": "enabled",
+        "text": "enabled",
+        "one": "eventTypes",
+    }
+    bare = Endpoint("tenant-1", "bare", url="", secrets=("",), enabled=False, fault="enabled")
     assert await dynamodb.store.endpoint("tenant-1", "bare") == bare
 
 
@@ -193,3 +214,15 @@ async def test_a_clock_that_went_backwards_gives_no_negative_duration(dynamodb: 
         job(), claim, Delivered(), Reply(200), endpoint=endpoint(), started=NOON, finished=earlier
     )
     assert (await dynamodb.item(job(), "ATTEMPT#0001"))["durationMs"] == {"N": "0"}
+
+
+async def test_two_tenants_whose_names_hold_the_separator_share_no_delivery(dynamodb: InDynamoDb) -> None:
+    one = job(endpoint_id="c", tenant_id="a#b")
+    other = job(endpoint_id="b#c", tenant_id="a")
+    for each in (one, other):
+        assert isinstance(await dynamodb.store.claim(each, now=NOON, lease=LEASE), Claimed)
+
+
+async def test_names_of_the_greatest_length_still_make_a_key(dynamodb: InDynamoDb) -> None:
+    long = job(endpoint_id="é" * 256, tenant_id="\U0001f600" * 256)
+    assert isinstance(await dynamodb.store.claim(long, now=NOON, lease=LEASE), Claimed)

@@ -43,7 +43,7 @@ from typing import TypeVar, assert_never
 
 import structlog
 
-from shared import Contended, Later
+from shared import Contended, KeyReused, Later
 from workers.audit_archive.rules import Row, marker, object_key
 from workers.audit_archive.store.bucket import Bucket
 from workers.audit_archive.store.claims import Claim, Claims
@@ -99,29 +99,29 @@ class Archive:
     lease: float = LEASE
 
     async def keep(self, rows: Collection[Row]) -> dict[str, Exception | None]:
-        """Write rows of different events. For each event id: None where it is archived, else why it is not."""
+        """Write rows of different events. For each identity: None where it is archived, else why it is not."""
         drafts = self._drafts(rows)
-        goal = {row.event_id: key for key, group in drafts.items() for row in group}
-        answers = await self._claim(goal)
+        goal = {row.identity: key for key, group in drafts.items() for row in group}
+        answers = await self._claim(rows, goal)
         results: dict[str, Exception | None] = {}
         ours: dict[str, list[Row]] = {}
-        given_up = {goal[event_id] for event_id, answer in answers.items() if isinstance(answer, Doubtful)}
+        given_up = {goal[identity] for identity, answer in answers.items() if isinstance(answer, Doubtful)}
         for row in rows:
-            key = goal[row.event_id]
-            match answers[row.event_id]:
+            key = goal[row.identity]
+            match answers[row.identity]:
                 case Kept():
-                    results[row.event_id] = None
+                    results[row.identity] = None
                 case Refused(error) | Doubtful(error):
-                    results[row.event_id] = error
+                    results[row.identity] = error
                 case Ours() if key in given_up:
-                    results[row.event_id] = Later("a claim beside it went unanswered", after=self.lease)
+                    results[row.identity] = Later("a claim beside it went unanswered", after=self.lease)
                 case Ours():
                     ours.setdefault(key, []).append(row)
                 case other:
                     assert_never(other)
         written = await each(ours.items(), lambda draft: self._write(*draft), at_once=OBJECTS_AT_ONCE)
         for group, outcome in zip(ours.values(), written, strict=True):
-            results |= {row.event_id: outcome if isinstance(outcome, Exception) else None for row in group}
+            results |= {row.identity: outcome if isinstance(outcome, Exception) else None for row in group}
         return results
 
     def _drafts(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -132,26 +132,28 @@ class Archive:
         at = self.now()
         return {object_key(partition, at=at, token=self.token()): group for partition, group in groups.items()}
 
-    async def _claim(self, goal: Mapping[str, str]) -> dict[str, Answer]:
+    async def _claim(self, rows: Iterable[Row], goal: Mapping[str, str]) -> dict[str, Answer]:
         until = self.now().timestamp() + self.lease
-        wanted = {event_id: Claim(key, until) for event_id, key in goal.items()}
+        wanted = {row.identity: Claim(goal[row.identity], until, row.fingerprint) for row in rows}
         firsts = await each(wanted.items(), lambda pair: self._first(*pair), at_once=CLAIMS_AT_ONCE)
         answers: dict[str, Answer] = {}
         held: dict[str, Claim] = {}
-        for event_id, first in zip(wanted, firsts, strict=True):
+        for identity, first in zip(wanted, firsts, strict=True):
             if isinstance(first, Claim):
-                held[event_id] = first
+                held[identity] = first
             else:
-                answers[event_id] = Doubtful(first) if isinstance(first, Exception) else first
+                answers[identity] = Doubtful(first) if isinstance(first, Exception) else first
         return answers | await self._contest(held, wanted) if held else answers
 
-    async def _first(self, event_id: str, wanted: Claim) -> Ours | Claim:
-        """Claim, or answer with the claim that stands there."""
-        if await self.claims.put(event_id, wanted):
+    async def _first(self, identity: str, wanted: Claim) -> Ours | Refused | Claim:
+        """Claim, or answer with the claim that stands there. Refused for good where that is for another payload."""
+        if await self.claims.put(identity, wanted):
             return Ours()
-        found = await self.claims.read(event_id)
+        found = await self.claims.read(identity)
         if found is None:
             raise LookupError("a claim stood there and does no longer")
+        if found.fingerprint not in {"", wanted.fingerprint}:
+            return Refused(KeyReused("the event's identity was used before with another payload"))
         return Ours() if found.object == wanted.object else found
 
     async def _contest(self, held: Mapping[str, Claim], wanted: Mapping[str, Claim]) -> dict[str, Answer]:
@@ -163,21 +165,21 @@ class Archive:
         fenced = dict(zip(leases, states, strict=True))
         answers: dict[str, Answer] = {}
         open_again: list[str] = []
-        for event_id, claim in held.items():
+        for identity, claim in held.items():
             state = fenced[claim.object]
             if isinstance(state, Exception):
-                answers[event_id] = Refused(state)
+                answers[identity] = Refused(state)
             elif state:
-                open_again.append(event_id)
+                open_again.append(identity)
             else:
-                answers[event_id] = Kept()
+                answers[identity] = Kept()
         taken = await each(
             open_again,
-            lambda event_id: self._take_over(event_id, wanted[event_id], held[event_id].object),
+            lambda identity: self._take_over(identity, wanted[identity], held[identity].object),
             at_once=CLAIMS_AT_ONCE,
         )
-        for event_id, outcome in zip(open_again, taken, strict=True):
-            answers[event_id] = Doubtful(outcome) if isinstance(outcome, Exception) else outcome
+        for identity, outcome in zip(open_again, taken, strict=True):
+            answers[identity] = Doubtful(outcome) if isinstance(outcome, Exception) else outcome
         log.info("audit_claims_contested", kept=len(held) - len(open_again), taken_over=len(open_again))
         return answers
 
@@ -191,10 +193,10 @@ class Archive:
             raise Contended("another worker is writing it", after=min(remaining + 1.0, 2 * self.lease))
         return await fence(self.bucket, key)
 
-    async def _take_over(self, event_id: str, wanted: Claim, former: str) -> Ours | Refused:
-        if await self.claims.replace(event_id, wanted, instead_of=former):
+    async def _take_over(self, identity: str, wanted: Claim, former: str) -> Ours | Refused:
+        if await self.claims.replace(identity, wanted, instead_of=former):
             return Ours()
-        found = await self.claims.read(event_id)
+        found = await self.claims.read(identity)
         if found is None or found.object == former:
             raise LookupError("the claim could have been taken over and was not")
         if found.object == wanted.object:

@@ -16,22 +16,26 @@ replay (7) and the dead-letter queue once more (14) can keep a message together.
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The event is written into `object` and nowhere else; its owner asks for peace until `until` (epoch seconds)."""
+    """The event is written into `object` and nowhere else; its owner asks for peace until `until` (epoch seconds).
+
+    `fingerprint` is of the event's payload; "" in a claim that was written without one.
+    """
 
     object: str
     until: float
+    fingerprint: str = ""
 
 
 class Claims(Protocol):
     """Each call is one atomic, strongly consistent operation; whatever it raises leaves its effect unknown."""
 
-    async def put(self, event_id: str, claim: Claim) -> bool:
+    async def put(self, identity: str, claim: Claim) -> bool:
         """Claim an event that has no claim; False where it has one."""
         ...
 
-    async def read(self, event_id: str) -> Claim | None: ...
+    async def read(self, identity: str) -> Claim | None: ...
 
-    async def replace(self, event_id: str, claim: Claim, *, instead_of: str) -> bool:
+    async def replace(self, identity: str, claim: Claim, *, instead_of: str) -> bool:
         """Take an event over from the object `instead_of`; False where it is claimed for another."""
         ...
 
@@ -43,11 +47,11 @@ class DynamoDbClaims:
         self._client = client
         self._table = table
 
-    async def put(self, event_id: str, claim: Claim) -> bool:
+    async def put(self, identity: str, claim: Claim) -> bool:
         try:
             await self._client.put_item(
                 TableName=self._table,
-                Item=_item(event_id, claim),
+                Item=_item(identity, claim),
                 ConditionExpression="attribute_not_exists(#key)",
                 ExpressionAttributeNames={"#key": "key"},
             )
@@ -55,18 +59,20 @@ class DynamoDbClaims:
             return False
         return True
 
-    async def read(self, event_id: str) -> Claim | None:
+    async def read(self, identity: str) -> Claim | None:
         found = await self._client.get_item(
-            TableName=self._table, Key={"key": {"S": _key(event_id)}}, ConsistentRead=True
+            TableName=self._table, Key={"key": {"S": _key(identity)}}, ConsistentRead=True
         )
         item = found.get("Item")
-        return Claim(item["object"]["S"], float(item["claimedUntil"]["N"])) if item else None
+        if item is None:
+            return None
+        return Claim(item["object"]["S"], float(item["claimedUntil"]["N"]), item.get("fingerprint", {}).get("S", ""))
 
-    async def replace(self, event_id: str, claim: Claim, *, instead_of: str) -> bool:
+    async def replace(self, identity: str, claim: Claim, *, instead_of: str) -> bool:
         try:
             await self._client.put_item(
                 TableName=self._table,
-                Item=_item(event_id, claim),
+                Item=_item(identity, claim),
                 ConditionExpression="#object = :former",
                 ExpressionAttributeNames={"#object": "object"},
                 ExpressionAttributeValues={":former": {"S": instead_of}},
@@ -76,14 +82,15 @@ class DynamoDbClaims:
         return True
 
 
-def _key(event_id: str) -> str:
-    return f"audit#{event_id}"
+def _key(identity: str) -> str:
+    return f"audit#{identity}"
 
 
-def _item(event_id: str, claim: Claim) -> dict[str, AttributeValueTypeDef]:
+def _item(identity: str, claim: Claim) -> dict[str, AttributeValueTypeDef]:
     return {
-        "key": {"S": _key(event_id)},
+        "key": {"S": _key(identity)},
         "object": {"S": claim.object},
         "claimedUntil": {"N": f"{claim.until:.3f}"},
+        "fingerprint": {"S": claim.fingerprint},
         "expiresAt": {"N": str(int(claim.until) + KEPT_SECONDS)},
     }

@@ -36,7 +36,7 @@ class Packed:
 
 def pack(rows: Iterable[Row]) -> Packed:
     """Sort, join, compress. The same rows give the same content, whatever order they came in."""
-    ordered = sorted(rows, key=lambda row: (row.order, row.event_id))
+    ordered = sorted(rows, key=lambda row: (row.order, row.identity))
     times = [row.event_time for row in ordered]
     content = b"".join(row.line + b"\n" for row in ordered)
     metadata = {

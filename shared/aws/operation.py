@@ -1,0 +1,82 @@
+"""Which calls are fast, and what the body and the answer of each are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+
+from shared.aws.shapes import reader, writer
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+FAST: dict[str, dict[str, str]] = {
+    "sqs": {
+        "receive_message": "ReceiveMessage",
+        "delete_message_batch": "DeleteMessageBatch",
+        "change_message_visibility_batch": "ChangeMessageVisibilityBatch",
+        "send_message_batch": "SendMessageBatch",
+        "send_message": "SendMessage",
+    },
+    "dynamodb": {
+        "get_item": "GetItem",
+        "query": "Query",
+        "put_item": "PutItem",
+        "update_item": "UpdateItem",
+        "delete_item": "DeleteItem",
+        "batch_get_item": "BatchGetItem",
+        "batch_write_item": "BatchWriteItem",
+        "transact_get_items": "TransactGetItems",
+        "transact_write_items": "TransactWriteItems",
+    },
+    "events": {"put_events": "PutEvents"},
+    "secretsmanager": {"get_secret_value": "GetSecretValue"},
+}
+"""Methods of botocore's clients that are called all day, by service."""
+
+WAITING = frozenset({"ReceiveMessage"})
+"""Calls that are held open by the server: they have connections of their own, so that nothing waits behind them."""
+
+
+class Operation:
+    """One call of one service, by botocore's model."""
+
+    def __init__(self, model: OperationModel) -> None:
+        told: Any = model  # the stubs know less than it has
+        self.name: str = told.name
+        self.waits = self.name in WAITING
+        self._write = writer(told.input_shape)
+        self._read = reader(told.output_shape)
+        self._tokens: list[str] = told.idempotent_members
+        self._decides = {each.name: each.member_name for each in told.context_parameters}
+        self._names_inside = bool(told.operation_context_parameters)
+
+    def completed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """With the idempotency token that botocore would add: one for all attempts of this call."""
+        for name in self._tokens:
+            asked.setdefault(name, str(uuid4()))
+        return asked
+
+    def body(self, asked: dict[str, Any]) -> bytes | None:
+        """The request's body. None where only botocore knows what to make of it: what it would refuse, and a resource
+        by its ARN or another endpoint, which may change where the request goes.
+        """
+        for kind, member in self._decides.items():
+            value = asked.get(member)
+            if value is not None and (kind != "ResourceArn" or str(value).startswith("arn:")):
+                return None
+        try:
+            body = orjson.dumps(self._write(asked))
+        except (ValueError, KeyError, TypeError):
+            return None
+        return None if self._names_inside and b'"arn:' in body else body
+
+    def answer(self, content: bytes) -> dict[str, Any] | None:
+        """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape."""
+        try:
+            found: dict[str, Any] = self._read(orjson.loads(content))
+        except (ValueError, KeyError, TypeError):
+            return None
+        return found

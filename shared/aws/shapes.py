@@ -1,0 +1,198 @@
+"""What a JSON service's calls and answers look like by botocore's own model of it, made ready to be used often."""
+
+from __future__ import annotations
+
+import base64
+from calendar import timegm
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+Turn = Callable[[Any], Any]
+"""From a value that a caller has to one for JSON, or back. Raises ValueError, KeyError or TypeError for whatever is
+left to botocore: what it would refuse, and what it would take in another way.
+"""
+
+
+class Odd(ValueError):
+    """Not a value of the usual kind."""
+
+
+def writer(shape: Shape) -> Turn:
+    """How botocore's parameters of this shape are written. Raises Odd where the shape has parts not known here."""
+    return _Writers().of(shape)
+
+
+def reader(shape: Shape) -> Turn:
+    """How JSON of this shape is read, in place, as botocore reads it. Raises Odd where the shape has parts not known here."""
+    return _Readers().of(shape) or _any
+
+
+class _Writers:
+    def __init__(self) -> None:
+        self._made: dict[str, Turn] = {}
+
+    def of(self, shape: Any) -> Turn:
+        name = f"{shape.name} {shape.type_name} {shape.metadata.get('min')}"
+        if name not in self._made:
+            self._made[name] = lambda value: self._made[name](value)  # noqa: PLW0108  # a shape may hold itself
+            self._made[name] = self._make(shape)
+        return self._made[name]
+
+    def _make(self, shape: Any) -> Turn:
+        least = shape.metadata.get("min", 0)
+        match shape.type_name:
+            case "structure" if not (shape.is_document_type or shape.is_tagged_union):
+                members = {name: self.of(member) for name, member in _members(shape).items()}
+                return _structure_writer(members, frozenset(shape.required_members))
+            case "list":
+                return _list_writer(self.of(shape.member), least)
+            case "map":
+                return _map_writer(self.of(shape.key), self.of(shape.value))
+            case "string":
+                return _typed(str, least)
+            case "timestamp" if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
+                raise Odd(shape.name)
+        return _SCALARS[shape.type_name]
+
+
+def _members(shape: Any) -> dict[str, Any]:
+    members: dict[str, Any] = dict(shape.members)
+    if any(member.serialization.get("name", name) != name or "location" in member.serialization
+           for name, member in members.items()):  # fmt: skip
+        raise Odd(shape.name)
+    return members
+
+
+def _structure_writer(members: dict[str, Turn], required: frozenset[str]) -> Turn:
+    def write(value: Any) -> Any:
+        if not isinstance(value, dict) or not required <= value.keys():
+            raise Odd
+        return {name: members[name](each) for name, each in value.items()}
+
+    return write
+
+
+def _list_writer(write_one: Turn, least: int) -> Turn:
+    def write(value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) < least:
+            raise Odd
+        return [write_one(each) for each in value]
+
+    return write
+
+
+def _map_writer(write_key: Turn, write_value: Turn) -> Turn:
+    def write(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Odd
+        return {write_key(key): write_value(each) for key, each in value.items()}
+
+    return write
+
+
+def _typed(kind: type, least: int | None) -> Turn:
+    def write(value: Any) -> Any:
+        if not isinstance(value, kind) or (least and len(value) < least):  # type: ignore[arg-type]  # least: of texts
+            raise Odd
+        return value
+
+    return write
+
+
+def _blob_writer(value: Any) -> str:
+    if not isinstance(value, bytes | bytearray):
+        raise Odd
+    return base64.b64encode(value).decode("ascii")
+
+
+def _seconds(value: Any) -> int:
+    if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
+        raise Odd
+    return timegm(value.utctimetuple())
+
+
+_SCALARS: dict[str, Turn] = {
+    "integer": _typed(int, None),
+    "long": _typed(int, None),
+    "boolean": _typed(bool, None),
+    "blob": _blob_writer,
+    "timestamp": _seconds,
+}
+
+
+class _Readers:
+    """`None` for shapes that are taken as they come."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Turn | None] = {}
+
+    def of(self, shape: Any) -> Turn | None:
+        match shape.type_name:
+            case "structure" if not (shape.is_document_type or shape.is_tagged_union):
+                return self._structure(shape)
+            case "list":
+                return _list_reader(self.of(shape.member))
+            case "map":
+                return _map_reader(self.of(shape.value))
+            case "string" | "integer" | "long" | "boolean" | "double" | "float":
+                return None
+            case "blob":
+                return base64.b64decode
+            case "timestamp" if shape.serialization.get("timestampFormat", "unixtimestamp") == "unixtimestamp":
+                return _instant
+        raise Odd(shape.name)
+
+    def _structure(self, shape: Any) -> Turn:
+        if shape.name not in self._made:
+            turns: dict[str, Turn] = {}
+            members = _members(shape)
+            self._made[shape.name] = _structure_reader(frozenset(members), turns)  # a shape may hold itself
+            turns.update({name: turn for name, member in members.items() if (turn := self.of(member)) is not None})
+        made = self._made[shape.name]
+        assert made is not None
+        return made
+
+
+def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Odd
+        if None in value.values() or not value.keys() <= known:
+            value = {name: each for name, each in value.items() if each is not None and name in known}
+        for name in value.keys() & turns.keys():
+            value[name] = turns[name](value[name])
+        return value
+
+    return read
+
+
+def _list_reader(read_one: Turn | None) -> Turn:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list) or None in value:
+            raise Odd
+        return value if read_one is None else [read_one(each) for each in value]
+
+    return read
+
+
+def _map_reader(read_value: Turn | None) -> Turn:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict) or None in value.values():
+            raise Odd
+        return value if read_value is None else {key: read_value(each) for key, each in value.items()}
+
+    return read
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, int | float):
+        raise Odd
+    return datetime.fromtimestamp(value, UTC).astimezone()
+
+
+def _any(value: Any) -> Any:
+    return value
