@@ -101,7 +101,9 @@ class Gathered:
         done, left, pause = set[Delivery](), list(batch), FIRST_PAUSE
         while left:
             held = [each for each in left if self._leases.holds(each)]
-            self._give_up([each for each in left if each not in held], why="lease ended")
+            if len(held) < len(left):
+                self._kind.refused(len(left) - len(held))
+                self._give_up([each for each in left if each not in held], why="lease ended")
             refused = await self._try(held) if held else []
             self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
             unsettled = {each.delivery for each in refused}

@@ -38,15 +38,16 @@ async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_
     stage: Stage, door: Door
 ) -> None:
     stage.queues("uploads.fifo")
-    stage.work["red 1"] = failing(ConnectionError(), times=1)
+    runs = 3 if door.name == "container" else 1  # twice more in hand, before its tail is let go
+    stage.work["red 1"] = failing(ConnectionError(), times=runs)
     for place in range(4):
         for group in ("red", "green"):
             stage.send(f"{group} {place}", group=group)
     await door.opens(stage.worker(order=Fifo()))
     released = await stage.seen("release", 2)
-    failed = stage.effects("failed")[0]
+    failed = stage.effects("failed")[-1]
     assert all(each.at - failed.at < 1.0 for each in released)
-    assert [body for body in stage.started if "red" in body] == ["red 0", "red 1"]
+    assert [body for body in stage.started if "red" in body] == ["red 0"] + ["red 1"] * runs
     await until(lambda: "green 3" in stage.ended, what="the other group")
     stage.control.advance(10)
     await stage.empty()

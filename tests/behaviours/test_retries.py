@@ -193,7 +193,7 @@ async def test_where_its_worker_wants_it_what_cannot_be_read_is_tried_again_and_
     await door.opens(stage.worker(decode_errors="passing", max_attempts=3, **handling))
     for failure in (1, 2):
         hidden = (await stage.seen("extend", failure))[-1]
-        assert 1.0 <= float(hidden.more["until"]) - hidden.at <= 4.0 * 2 ** (failure - 1)
+        assert 1.0 <= float(hidden.more["until"]) - hidden.at <= 2.0 * 15.0 ** (failure - 1)
         assert stage.buried() == []
         stage.control.advance(60)
     await stage.empty()
