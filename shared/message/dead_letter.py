@@ -85,7 +85,7 @@ def done_mark(plan_id: str, letter_id: str) -> str:
     return f"replay#{plan_id}#{letter_id}"
 
 
-def replayed(attributes: Mapping[str, Attribute]) -> str:
+def replay_mark(attributes: Mapping[str, Attribute]) -> str:
     """The `done_mark` that a message's `fleet-replay` asks for; "" where it was not replayed."""
     told = _object(attributes.get(REPLAY))
     plan_id, letter_id = told.get("plan_id"), told.get("replayed_from")

@@ -56,7 +56,7 @@ class Delivery:
         return attribute.text if attribute else None
 
 
-def written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+def to_sqs(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """Attributes as SQS takes them in a send."""
     return {
         name: {"DataType": value.data_type, "BinaryValue": value.binary}

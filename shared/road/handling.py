@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.message.delivery import Delivery
-from shared.message.pointer import OFF, Payloads, is_claimed
+from shared.message.pointer import OFF, Payloads, is_pointer
 from shared.outcome import Dead, Done, Outcome, Reject, Retry
 from shared.road.deadlines import Deadlines
 from shared.road.once import KeyedWork
@@ -33,7 +33,7 @@ class Handling:
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """Of one message."""
-        if self._payloads is not None and is_claimed(delivery.attributes):
+        if self._payloads is not None and is_pointer(delivery.attributes):
             return await self._outcome_of_fetched(self._payloads, delivery)
         try:
             event = self.worker.decode(delivery)
@@ -88,7 +88,7 @@ class Handling:
             except BaseException as error:
                 return self._judged(error, delivery)
 
-        claimed = [each for each in deliveries if is_claimed(each.attributes)]
+        claimed = [each for each in deliveries if is_pointer(each.attributes)]
         return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
 
     async def _outcomes_of_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Outcome]:
@@ -118,7 +118,7 @@ class Handling:
         return answer
 
     def _unread(self, error: Exception, delivery: Delivery) -> Retry | Dead:
-        if self._payloads is None and is_claimed(delivery.attributes):
+        if self._payloads is None and is_pointer(delivery.attributes):
             return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
         if self.worker.decode_errors == "permanent":
             return unreadable(error, worker=self.worker.name)

@@ -174,13 +174,13 @@ class KeyedWork:
 
     def _stored(self, result: object) -> str:
         try:
-            return stored(result)
+            return to_json(result)
         except Unstorable as error:  # without its result, the work is done all the same
             log.warning("result_not_stored", worker=self._worker, why=str(error))
             return ""
 
 
-def stored(result: object) -> str:
+def to_json(result: object) -> str:
     """A handler's result as JSON; "" for None. Raises Unstorable where it is no JSON or above 32 KiB.
 
     What JSON has no word for comes back as JSON has it: a tuple as a list, a dataclass as an object, NaN as null.

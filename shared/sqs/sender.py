@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, written
-from shared.message.pointer import Payloads, goes, refused, size
+from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, to_sqs
+from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
 from shared.sqs.batches import BATCH, refused_entries
 from shared.telemetry import metrics, tracing
 
@@ -66,8 +66,8 @@ class SqsSender:
     async def _lightened(self, message: Message) -> Message:
         told = size(message.body, message.attributes)
         if self._payloads is None and told > LARGEST_MESSAGE:
-            raise refused(told)
-        if self._payloads is None or not goes(told, message.attributes, threshold=self._payloads.threshold):
+            raise too_large(told)
+        if self._payloads is None or not belongs_in_s3(told, message.attributes, threshold=self._payloads.threshold):
             return message
         body, attributes = await self._payloads.check_in(message.body, message.attributes)
         return replace(message, body=body, attributes=attributes)
@@ -121,7 +121,7 @@ def _entry(message: Message) -> _Entry:
     told = size(message.body, attributes)
     if len(attributes) > MOST_ATTRIBUTES or told > LARGEST_CALL:
         attributes, told = dict(message.attributes), size(message.body, message.attributes)
-    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": written(attributes)}
+    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": to_sqs(attributes)}
     if message.delay:
         fields["DelaySeconds"] = message.delay
     if message.group:

@@ -102,10 +102,10 @@ def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
 
 def stored_body(letter: DeadLetter) -> Pointer | None:
     """Where the body lies, if the letter holds only a pointer to S3; None too where that pointer cannot be read."""
-    if not pointer.is_claimed(letter.attributes):
+    if not pointer.is_pointer(letter.attributes):
         return None
     try:
-        return pointer.read(letter.body, letter.attributes)
+        return pointer.read_pointer(letter.body, letter.attributes)
     except Reject:
         return None
 

@@ -9,7 +9,7 @@ from fleet.dead_letters.body_check import NotMended, check, logical
 from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.letter import RESTORED
 from fleet.dead_letters.model.plan.outgoing import copy, parcel
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, done_mark, idempotency_key, letter, replayed
+from shared.message.dead_letter import ATTRIBUTE, REPLAY, done_mark, idempotency_key, letter, replay_mark
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
 from shared.outcome import Dead
 from tests.fakes import delivery
@@ -29,7 +29,7 @@ def test_a_replayed_message_carries_its_key_and_where_it_came_from() -> None:
         "replayed_from": "m-7",
         "times_replayed": 1,
     }
-    assert replayed(made.attributes) == done_mark("p-1", "m-7")
+    assert replay_mark(made.attributes) == done_mark("p-1", "m-7")
 
 
 def test_a_message_that_dies_again_remembers_its_replays_and_keeps_its_key() -> None:
