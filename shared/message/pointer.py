@@ -41,7 +41,7 @@ class TooLarge(Reject):
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where a body lies; `size` in bytes, as the sender told it."""
+    """Where a body lies; `size` in bytes, as the sender says."""
 
     bucket: str
     key: str
@@ -84,14 +84,14 @@ def is_pointer(attributes: Mapping[str, Attribute]) -> bool:
 
 
 def without_marks(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
-    """What is left when the body is no pointer any more."""
+    """What is left when the body is not a pointer any more."""
     return {name: value for name, value in attributes.items() if name not in MARKS}
 
 
 def weight(delivery: Delivery) -> int:
-    """Bytes that this delivery will take in memory, by what it tells itself."""
-    told = next((delivery.text(name) for name in MARKS if name in delivery.attributes), None)
-    return int(told) if told is not None and re.fullmatch("[0-9]{1,15}", told) else delivery.size
+    """Bytes that this delivery will take in memory, by what it says itself."""
+    stated = next((delivery.text(name) for name in MARKS if name in delivery.attributes), None)
+    return int(stated) if stated is not None and re.fullmatch("[0-9]{1,15}", stated) else delivery.size
 
 
 def key_of(content: bytes, *, prefix: str) -> str:
@@ -99,16 +99,16 @@ def key_of(content: bytes, *, prefix: str) -> str:
     return f"{prefix}sha256-{hashlib.sha256(content).hexdigest()}"
 
 
-def belongs_in_s3(told: int, attributes: Mapping[str, Attribute], *, threshold: int) -> bool:
+def belongs_in_s3(size_in_bytes: int, attributes: Mapping[str, Attribute], *, threshold: int) -> bool:
     """Whether the body of a message of so many bytes goes to S3: what may not, and fits the queue, stays in the message."""
     may = len(attributes) < MOST_ATTRIBUTES and not is_pointer(attributes)
-    return told > threshold and (may or told > LARGEST_MESSAGE)
+    return size_in_bytes > threshold and (may or size_in_bytes > LARGEST_MESSAGE)
 
 
-def too_large(told: int) -> TooLarge:
+def too_large(size_in_bytes: int) -> TooLarge:
     """Why a message of so many bytes is not sent while bodies may not go to S3."""
     return TooLarge(
-        f"a message of {told} bytes is above the queue's limit of {LARGEST_MESSAGE}:"
+        f"a message of {size_in_bytes} bytes is above the queue's limit of {LARGEST_MESSAGE}:"
         " set CLAIM_CHECK_BUCKET_NAME to send its body through S3"
     )
 
@@ -121,14 +121,14 @@ def check_storable(bytes_of_body: int, attributes: Mapping[str, Attribute], *, m
         raise TooLarge(f"its attributes hold {' or '.join(MARKS)}, which is what marks a body in S3")
     if len(attributes) >= MOST_ATTRIBUTES:
         raise TooLarge(f"a body in S3 needs the attribute {MARK}, and all {MOST_ATTRIBUTES} are taken")
-    if (told := size("", attributes)) > LARGEST_MESSAGE - _POINTER:
-        raise TooLarge(f"its attributes take {told} bytes of {LARGEST_MESSAGE}: only a body can go to S3")
+    if (taken := size("", attributes)) > LARGEST_MESSAGE - _POINTER:
+        raise TooLarge(f"its attributes take {taken} bytes of {LARGEST_MESSAGE}: only a body can go to S3")
 
 
 def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
-    """Read a pointer as any of the clients writes it. Raises Reject where it is none."""
-    told = next((attributes[name].text for name in MARKS if name in attributes), None)
-    if told is None or not re.fullmatch("[0-9]{1,15}", told):
+    """Read a pointer as any of the clients writes it. Raises Reject where it is not one."""
+    stated = next((attributes[name].text for name in MARKS if name in attributes), None)
+    if stated is None or not re.fullmatch("[0-9]{1,15}", stated):
         raise Reject(f"{MARK} tells no number of bytes")
     try:
         opened = orjson.loads(body)
@@ -136,7 +136,7 @@ def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
         opened = None
     match opened:
         case [str(kind), {"s3BucketName": str(bucket), "s3Key": str(key)}] if kind in KINDS:
-            return Pointer(bucket, key, int(told))
+            return Pointer(bucket, key, int(stated))
         case _:
             raise Reject(f"{MARK} is there, and the body is no pointer to S3")
 

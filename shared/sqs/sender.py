@@ -64,10 +64,12 @@ class SqsSender:
         metrics.sent(queue=self._name, count=len(messages))
 
     async def _lightened(self, message: Message) -> Message:
-        told = size(message.body, message.attributes)
-        if self._payloads is None and told > LARGEST_MESSAGE:
-            raise too_large(told)
-        if self._payloads is None or not belongs_in_s3(told, message.attributes, threshold=self._payloads.threshold):
+        size_in_bytes = size(message.body, message.attributes)
+        if self._payloads is None and size_in_bytes > LARGEST_MESSAGE:
+            raise too_large(size_in_bytes)
+        if self._payloads is None or not belongs_in_s3(
+            size_in_bytes, message.attributes, threshold=self._payloads.threshold
+        ):
             return message
         body, attributes = await self._payloads.check_in(message.body, message.attributes)
         return replace(message, body=body, attributes=attributes)
@@ -118,9 +120,9 @@ def _entry(message: Message) -> _Entry:
     AWSTraceHeader always fits, because SQS counts it in neither.
     """
     attributes = {**message.attributes, **tracing.carried()}
-    told = size(message.body, attributes)
-    if len(attributes) > MOST_ATTRIBUTES or told > LARGEST_CALL:
-        attributes, told = dict(message.attributes), size(message.body, message.attributes)
+    size_in_bytes = size(message.body, attributes)
+    if len(attributes) > MOST_ATTRIBUTES or size_in_bytes > LARGEST_CALL:
+        attributes, size_in_bytes = dict(message.attributes), size(message.body, message.attributes)
     fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": to_sqs(attributes)}
     if message.delay:
         fields["DelaySeconds"] = message.delay
@@ -128,7 +130,7 @@ def _entry(message: Message) -> _Entry:
         fields["MessageGroupId"] = message.group
     if header := tracing.x_ray_header():
         fields["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
-    return _Entry(fields, told)
+    return _Entry(fields, size_in_bytes)
 
 
 def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:

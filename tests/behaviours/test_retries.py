@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from shared.backoff import Backoff
 from shared.consumer import Pace
-from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.worker import BatchResult
 from tests.behaviours.doors import ContainerDoor, Door

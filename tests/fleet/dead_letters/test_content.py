@@ -9,8 +9,9 @@ from fleet.dead_letters.body_check import NotMended, check, logical
 from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.letter import RESTORED
 from fleet.dead_letters.model.plan.outgoing import copy, parcel
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, done_mark, idempotency_key, letter, replay_mark
+from shared.message.dead_letter import done_mark, letter, replay_mark
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
 from shared.outcome import Dead
 from tests.fakes import delivery
 from tests.fleet.dead_letters import fakes, letters

@@ -10,8 +10,9 @@ import pytest
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.dead_letter import Letter
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.message.pointer import MARK, Pointer, TooLarge, check_storable, with_body
 from shared.outcome import Reject
 from shared.road.ports import Ports

@@ -11,8 +11,8 @@ import orjson
 from fleet.dead_letters.model import lambda_record
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter, lineage_of
 from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
-from shared.message.dead_letter import ATTRIBUTE, REPLAY
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY
 from shared.message.pointer import without_marks
 
 VERSION = 1
