@@ -19,7 +19,7 @@ from shared.settings import RuntimeSettings
 from shared.settlement.deletes import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.queue import Queue
-from shared.worker import Worker
+from shared.worker import FairShares, Fifo, Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,7 @@ class Consumer:
     """A worker that can consume its queue, through either door."""
 
     worker: Worker[Any]
+    order: Fifo | FairShares | None
     queue: Queue
     resource_name: str
     pipeline: Pipeline
@@ -108,6 +109,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
     )
     return Consumer(
         worker=worker,
+        order=worker.order,
         queue=queue,
         resource_name=stores.resource_name,
         pipeline=lay_road(worker, ports),

@@ -86,7 +86,7 @@ def letter(
         del attributes[REPLAY]
         envelope |= {name: replayed[name] for name in LINEAGE if replayed.get(name)}
     if len(attributes) >= MOST_ATTRIBUTES:
-        movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is no pointer
+        movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is not one
         name = min(movable, key=lambda each: attributes[each].size(each))
         envelope["displaced"] = _displaced(name, attributes.pop(name))
     room = LARGEST_MESSAGE - size(body, attributes) - Attribute("String").size(ATTRIBUTE)

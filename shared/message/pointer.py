@@ -129,7 +129,7 @@ def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
     """Read a pointer as any of the clients writes it. Raises Reject where it is not one."""
     stated = next((attributes[name].text for name in MARKS if name in attributes), None)
     if stated is None or not re.fullmatch("[0-9]{1,15}", stated):
-        raise Reject(f"{MARK} tells no number of bytes")
+        raise Reject(f"{MARK} is not a number of bytes")
     try:
         opened = orjson.loads(body)
     except ValueError:
@@ -138,7 +138,7 @@ def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
         case [str(kind), {"s3BucketName": str(bucket), "s3Key": str(key)}] if kind in KINDS:
             return Pointer(bucket, key, int(stated))
         case _:
-            raise Reject(f"{MARK} is there, and the body is no pointer to S3")
+            raise Reject(f"{MARK} is there, and the body is not a pointer to S3")
 
 
 def check_permitted(pointer: Pointer, *, bucket: str, prefix: str, most: int) -> None:
@@ -168,7 +168,7 @@ def open_body(content: bytes, pointer: Pointer) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise Reject("its body in S3 is no UTF-8") from None
+        raise Reject("its body in S3 is not UTF-8") from None
 
 
 def with_body(delivery: Delivery, body: str) -> Delivery:

@@ -189,7 +189,7 @@ class KeyedWork:
 
 
 def to_json(result: object) -> str:
-    """A handler's result as JSON; "" for None. Raises Unstorable where it is no JSON or above 32 KiB.
+    """A handler's result as JSON; "" for None. Raises Unstorable where it is not JSON or above 32 KiB.
 
     What JSON has no word for comes back as JSON has it: a tuple as a list, a dataclass as an object, NaN as null.
     """
@@ -198,7 +198,7 @@ def to_json(result: object) -> str:
     try:
         text = orjson.dumps(result)
     except TypeError as error:
-        raise Unstorable(f"a result of type {type(result).__name__} is no JSON") from error
+        raise Unstorable(f"a result of type {type(result).__name__} is not JSON") from error
     if len(text) > MOST_RESULT:
         raise Unstorable(f"a result of {len(text)} bytes is above the limit of {MOST_RESULT}")
     return text.decode()

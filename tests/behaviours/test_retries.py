@@ -141,7 +141,7 @@ class Order(BaseModel):
 
 
 def schema(delivery: Delivery) -> Delivery:
-    """Fails as workers' decoders do: a body that is no JSON, an unknown type, a model that does not fit."""
+    """Fails as workers' decoders do: a body that is not JSON, an unknown type, a model that does not fit."""
     found = json.loads(delivery.body)
     if found["type"] != "order":
         raise KeyError(found["type"])

@@ -83,7 +83,7 @@ def test_size_is_counted_as_sqs_counts_it(body: str, attributes: dict[str, Attri
     ],
 )
 def test_a_marked_body_that_is_no_pointer_is_refused(body: str) -> None:
-    with pytest.raises(Reject, match="no pointer"):
+    with pytest.raises(Reject, match="not a pointer"):
         pointer.read_pointer(body, SIZED)
 
 
