@@ -5,7 +5,7 @@ RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
 ARGS ?=
 
-.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage soak bench e2e-localstack lint fmt types types-infra templates \
+.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ coverage: setup  ## the daily tests once more, measured: below 90 % it fails
 	@$(RUN)/coverage run -m pytest -n 3 --dist worksteal -m "not localstack and not slow" $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
+
+mutations: setup  ## sixty one-line mistakes in the runtime, one by one in a copy: each must turn a test red (four minutes)
+	@$(RUN)/python -m tests.mutations $(ARGS)
 
 soak: setup  ## 2,000 simulated runs, then ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
 	@$(RUN)/python -m tests.simulation --seeds 2000

@@ -20,7 +20,7 @@ from shared.settings import RuntimeSettings
 from shared.settlement.deletes import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.queue import Queue
-from shared.worker import Worker
+from shared.worker import FairShares, Fifo, Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ class Consumer:
     """A worker that can consume its queue, through either door."""
 
     worker: Worker[Any]
+    order: Fifo | FairShares | None
     queue: Queue
     resource_name: str
     pipeline: Pipeline
@@ -127,6 +128,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
     )
     return Consumer(
         worker=worker,
+        order=worker.order,
         queue=queue,
         resource_name=stores.resource_name,
         pipeline=lay_road(worker, ports),

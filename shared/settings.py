@@ -64,14 +64,14 @@ def read_settings(model: type[Model], environment: Mapping[str, str]) -> Model:
         return model.model_validate(given)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])).upper() or model.__name__}: {_told(fault, given)}"
+            f"{'.'.join(map(str, fault['loc'])).upper() or model.__name__}: {_safe_text(fault, given)}"
             for fault in error.errors(include_url=False, include_input=False, include_context=False)
         )
     # Raised outside the handler so that no traceback carries pydantic's error, which knows the values.
     raise SettingsError(f"set or mend these environment variables: {faults}")
 
 
-def _told(fault: Mapping[str, Any], given: Mapping[str, str]) -> str:
+def _safe_text(fault: Mapping[str, Any], given: Mapping[str, str]) -> str:
     """Pydantic's text, or only its kind where the text quotes the value, as that of a time zone does."""
     text, place = str(fault["msg"]), fault["loc"]
     values = [given.get(str(place[0]), "")] if place else list(given.values())

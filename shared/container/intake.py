@@ -159,7 +159,7 @@ class Intake:
             return await self._reserved()
         finally:
             self._without_room -= 1
-            if not self._failures:  # having been busy is no fault
+            if not self._failures:  # to have been busy is not a fault
                 self._polled_at = self._clock()
 
     async def _reserved(self) -> int:

@@ -36,10 +36,10 @@ class Share:
 
     @property
     def is_fifo(self) -> bool:
-        return isinstance(self.consumer.worker.order, Fifo)
+        return isinstance(self.consumer.order, Fifo)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Raises KeyError, TypeError, ValueError or AttributeError where this is no record."""
+        """Raises KeyError, TypeError, ValueError or AttributeError where this is not a record."""
         delivery = from_lambda(record, queue=self.consumer.worker.queue)
         if self.is_fifo and not delivery.group:
             raise ValueError("a record of a FIFO queue without its group")
@@ -164,7 +164,7 @@ def _journeys(
             _batch_slot(consumer, batches, leaving, until=until)
             for _ in range(min(worker.limits.concurrency, len(batches)))
         ]
-    turns = Turns(worker.order)
+    turns = Turns(consumer.order)
     for each in ready:
         turns.arrive(each)
     return [_slot(consumer, turns, leaving, until=until) for _ in range(min(worker.limits.concurrency, len(ready)))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,25 +10,15 @@ from typing import Any
 import orjson
 
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
-from shared.message.envelope import document
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key, json_object
 from shared.message.pointer import MARKS, size
-from shared.outcome import Dead, Reject
-
-ATTRIBUTE = "fleet-failure"
-"""The message attribute that carries the envelope, as JSON text."""
-
-REPLAY = "fleet-replay"
-"""The message attribute of a message that was replayed by hand, as JSON text: which letter it was, and its key."""
+from shared.outcome import Dead
 
 LINEAGE = ("replayed_from", "plan_id", "edited_from", "times_replayed")
 """What of REPLAY goes into the envelope when a replayed message dies again."""
 
-KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
-"""Message attributes in which a producer may state the key itself."""
-
 VERSION = 1
 
-LONGEST_KEY = 512  # characters of an idempotency key
 _MOST_OF_IT = (
     *("stack", "message", "sent_at", "trace_id", "source_queue", "attempts", "first_failure", "last_failure"),
     *LINEAGE,  # the plan's journal knows
@@ -58,37 +47,15 @@ class Letter:
     shortened: bool = field(default=False, compare=False)
 
 
-def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str = "") -> str:
-    """The key of the effect that this message asks for: the first of these that is there, and never the MessageId.
-
-    1. what a replay or an earlier burial wrote down; `own`, the key that the worker itself gives the event (known to
-       whoever buries it); the producer's attribute `idempotency-key`;
-    2. the identity that the source gave: `stream:{eventID}` of a stream record,
-       `event:{source}:{detail-type}:{tenantId}:{detail.id or id}` of a bus event, without the third part where the
-       detail names no tenant (a colon inside of a part is `%3A`, a percent sign `%25`),
-       `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
-    3. `body:{the first 32 hex digits of the body's SHA-256}`.
-    """
-    written = (_object(attributes.get(name)).get("idempotency_key") for name in (REPLAY, ATTRIBUTE))
-    stated = (each.text for name in KEY_ATTRIBUTES if (each := attributes.get(name)) is not None)
-    for key in (*written, own, *stated):
-        if isinstance(key, str) and 1 <= len(key) <= LONGEST_KEY:
-            return key
-    source = _source_identity(body)
-    if source and len(source) <= LONGEST_KEY:
-        return source
-    return f"body:{hashlib.sha256(body.encode(errors='replace')).hexdigest()[:32]}"
-
-
 def done_mark(plan_id: str, letter_id: str) -> str:
     """The ledger's key under which a worker writes down that a replayed letter is done: a replay's canary asks for it."""
     return f"replay#{plan_id}#{letter_id}"
 
 
-def replayed(attributes: Mapping[str, Attribute]) -> str:
+def replay_mark(attributes: Mapping[str, Attribute]) -> str:
     """The `done_mark` that a message's `fleet-replay` asks for; "" where it was not replayed."""
-    told = _object(attributes.get(REPLAY))
-    plan_id, letter_id = told.get("plan_id"), told.get("replayed_from")
+    note = json_object(attributes.get(REPLAY))
+    plan_id, letter_id = note.get("plan_id"), note.get("replayed_from")
     return done_mark(plan_id, letter_id) if isinstance(plan_id, str) and isinstance(letter_id, str) else ""
 
 
@@ -115,11 +82,11 @@ def letter(
     envelope["idempotency_key"] = idempotency_key(delivery.body, delivery.attributes, own=key)
     if (earlier := attributes.pop(ATTRIBUTE, None)) is not None:
         envelope |= _inherited(earlier)
-    if (replayed := _object(attributes.get(REPLAY))).get("plan_id"):
+    if (replayed := json_object(attributes.get(REPLAY))).get("plan_id"):
         del attributes[REPLAY]
         envelope |= {name: replayed[name] for name in LINEAGE if replayed.get(name)}
     if len(attributes) >= MOST_ATTRIBUTES:
-        movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is no pointer
+        movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is not one
         name = min(movable, key=lambda each: attributes[each].size(each))
         envelope["displaced"] = _displaced(name, attributes.pop(name))
     room = LARGEST_MESSAGE - size(body, attributes) - Attribute("String").size(ATTRIBUTE)
@@ -151,41 +118,11 @@ def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, 
     }
 
 
-def _source_identity(body: str) -> str:
-    """Read tolerantly: a letter may hold anything."""
-    try:
-        opened = document(body)
-    except Reject:
-        return ""
-    match opened:
-        case {"eventID": str(event_id), "dynamodb": dict()}:
-            return f"stream:{event_id}"
-        case {"detail-type": str(kind), "source": str(source), "id": str(bus_id), "detail": detail}:
-            said = detail if isinstance(detail, dict) else {}
-            own, tenant = said.get("id"), said.get("tenantId")
-            whose = (tenant,) if isinstance(tenant, str) else ()
-            parts = (source, kind, *whose, own if isinstance(own, str) and own else bus_id)
-            return "event:" + ":".join(each.replace("%", "%25").replace(":", "%3A") for each in parts)
-        case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}}]}:
-            mark = thing.get("versionId") or thing.get("sequencer")
-            return f"s3:{bucket}/{thing.get('key')}@{mark}" if mark else ""
-        case _:
-            return ""
-
-
-def _object(attribute: Attribute | None) -> dict[str, Any]:
-    try:
-        opened = orjson.loads(attribute.text or "") if attribute is not None else None
-    except ValueError:  # not written by us
-        opened = None
-    return opened if isinstance(opened, dict) else {}
-
-
 def _inherited(earlier: Attribute) -> dict[str, Any]:
     """What a letter that died again keeps of its earlier envelope: only the newest reason counts, but an attribute
     that was displaced then has no other place.
     """
-    displaced = _object(earlier).get("displaced")
+    displaced = json_object(earlier).get("displaced")
     return {"died_before": True, **({"displaced": displaced} if displaced else {})}
 
 

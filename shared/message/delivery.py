@@ -56,7 +56,7 @@ class Delivery:
         return attribute.text if attribute else None
 
 
-def written(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+def to_sqs(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """Attributes as SQS takes them in a send."""
     return {
         name: {"DataType": value.data_type, "BinaryValue": value.binary}
@@ -78,7 +78,7 @@ def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> 
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
-    """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
     attributes = {
         name: Attribute(
             value.get("dataType", "String"),
@@ -115,7 +115,7 @@ def _delivery(
 def _text(record: Mapping[str, Any], name: str, *, least: int = 1) -> str:
     value = record[name]
     if not isinstance(value, str) or len(value) < least:
-        raise ValueError(f"{name} is no text")
+        raise ValueError(f"{name} is not text")
     return value
 
 

@@ -148,7 +148,7 @@ def stream_record(body: str) -> StreamRecord:
     opened = document(body)
     change = opened.get("dynamodb")
     if not isinstance(change, dict):
-        raise Reject("body is no DynamoDB stream record: it has no `dynamodb`")
+        raise Reject("body is not a DynamoDB stream record: it has no `dynamodb`")
     identity = found if isinstance(found := opened.get("userIdentity"), dict) else {}
     return StreamRecord.model_validate(
         {
@@ -177,7 +177,7 @@ def _object(body: str) -> dict[str, Any]:
     except ValueError as error:
         raise Reject("body is not JSON") from error
     if not isinstance(opened, dict):
-        raise Reject("body is JSON but no object")
+        raise Reject("body is JSON but not an object")
     return opened
 
 
@@ -210,7 +210,7 @@ def _read(record: Any) -> S3Change | Reject | ValidationError | None:
 
 def _from_notification(record: Any) -> S3Change | None:
     if not isinstance(record, dict):
-        raise Reject("a record of the S3 notification is no object")
+        raise Reject("a record of the S3 notification is not an object")
     # Minor versions only add fields; a new major may mean anything.
     if not str(record.get("eventVersion", "2.0")).startswith("2."):
         raise Reject(f"S3 notification of unknown version {str(record.get('eventVersion'))[:8]}")

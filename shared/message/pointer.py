@@ -41,7 +41,7 @@ class TooLarge(Reject):
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where a body lies; `size` in bytes, as the sender told it."""
+    """Where a body lies; `size` in bytes, as the sender says."""
 
     bucket: str
     key: str
@@ -78,20 +78,20 @@ def size(body: str, attributes: Mapping[str, Attribute]) -> int:
     return len(body.encode()) + sum(value.size(name) for name, value in attributes.items())
 
 
-def is_claimed(attributes: Mapping[str, Attribute]) -> bool:
+def is_pointer(attributes: Mapping[str, Attribute]) -> bool:
     """True where the body is only a pointer."""
     return MARKS[0] in attributes or MARKS[1] in attributes
 
 
-def unmarked(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
-    """What is left when the body is no pointer any more."""
+def without_marks(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
+    """What is left when the body is not a pointer any more."""
     return {name: value for name, value in attributes.items() if name not in MARKS}
 
 
 def weight(delivery: Delivery) -> int:
-    """Bytes that this delivery will take in memory, by what it tells itself."""
-    told = next((delivery.text(name) for name in MARKS if name in delivery.attributes), None)
-    return int(told) if told is not None and re.fullmatch("[0-9]{1,15}", told) else delivery.size
+    """Bytes that this delivery will take in memory, by what it says itself."""
+    stated = next((delivery.text(name) for name in MARKS if name in delivery.attributes), None)
+    return int(stated) if stated is not None and re.fullmatch("[0-9]{1,15}", stated) else delivery.size
 
 
 def key_of(content: bytes, *, prefix: str) -> str:
@@ -99,49 +99,49 @@ def key_of(content: bytes, *, prefix: str) -> str:
     return f"{prefix}sha256-{hashlib.sha256(content).hexdigest()}"
 
 
-def goes(told: int, attributes: Mapping[str, Attribute], *, threshold: int) -> bool:
+def belongs_in_s3(size_in_bytes: int, attributes: Mapping[str, Attribute], *, threshold: int) -> bool:
     """Whether the body of a message of so many bytes goes to S3: what may not, and fits the queue, stays in the message."""
-    may = len(attributes) < MOST_ATTRIBUTES and not is_claimed(attributes)
-    return told > threshold and (may or told > LARGEST_MESSAGE)
+    may = len(attributes) < MOST_ATTRIBUTES and not is_pointer(attributes)
+    return size_in_bytes > threshold and (may or size_in_bytes > LARGEST_MESSAGE)
 
 
-def refused(told: int) -> TooLarge:
+def too_large(size_in_bytes: int) -> TooLarge:
     """Why a message of so many bytes is not sent while bodies may not go to S3."""
     return TooLarge(
-        f"a message of {told} bytes is above the queue's limit of {LARGEST_MESSAGE}:"
+        f"a message of {size_in_bytes} bytes is above the queue's limit of {LARGEST_MESSAGE}:"
         " set CLAIM_CHECK_BUCKET_NAME to send its body through S3"
     )
 
 
-def storable(bytes_of_body: int, attributes: Mapping[str, Attribute], *, most: int) -> None:
+def check_storable(bytes_of_body: int, attributes: Mapping[str, Attribute], *, most: int) -> None:
     """Raises TooLarge where a body may not go to S3, or its message would not fit the queue all the same."""
     if bytes_of_body > most:
         raise TooLarge(f"a body of {bytes_of_body} bytes is above CLAIM_CHECK_MAX_BYTES, {most}")
-    if is_claimed(attributes):
+    if is_pointer(attributes):
         raise TooLarge(f"its attributes hold {' or '.join(MARKS)}, which is what marks a body in S3")
     if len(attributes) >= MOST_ATTRIBUTES:
         raise TooLarge(f"a body in S3 needs the attribute {MARK}, and all {MOST_ATTRIBUTES} are taken")
-    if (told := size("", attributes)) > LARGEST_MESSAGE - _POINTER:
-        raise TooLarge(f"its attributes take {told} bytes of {LARGEST_MESSAGE}: only a body can go to S3")
+    if (taken := size("", attributes)) > LARGEST_MESSAGE - _POINTER:
+        raise TooLarge(f"its attributes take {taken} bytes of {LARGEST_MESSAGE}: only a body can go to S3")
 
 
-def read(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
-    """Read a pointer as any of the clients writes it. Raises Reject where it is none."""
-    told = next((attributes[name].text for name in MARKS if name in attributes), None)
-    if told is None or not re.fullmatch("[0-9]{1,15}", told):
-        raise Reject(f"{MARK} tells no number of bytes")
+def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
+    """Read a pointer as any of the clients writes it. Raises Reject where it is not one."""
+    stated = next((attributes[name].text for name in MARKS if name in attributes), None)
+    if stated is None or not re.fullmatch("[0-9]{1,15}", stated):
+        raise Reject(f"{MARK} is not a number of bytes")
     try:
         opened = orjson.loads(body)
     except ValueError:
         opened = None
     match opened:
         case [str(kind), {"s3BucketName": str(bucket), "s3Key": str(key)}] if kind in KINDS:
-            return Pointer(bucket, key, int(told))
+            return Pointer(bucket, key, int(stated))
         case _:
-            raise Reject(f"{MARK} is there, and the body is no pointer to S3")
+            raise Reject(f"{MARK} is there, and the body is not a pointer to S3")
 
 
-def permit(pointer: Pointer, *, bucket: str, prefix: str, most: int) -> None:
+def check_permitted(pointer: Pointer, *, bucket: str, prefix: str, most: int) -> None:
     """Raises Reject for all but the fleet's own bucket: who may send a message must not choose what the fleet reads."""
     if not pointer.is_plain:
         raise Reject("its body is in S3, in a bucket or under a key that is spelt as none of ours")
@@ -153,24 +153,24 @@ def permit(pointer: Pointer, *, bucket: str, prefix: str, most: int) -> None:
         raise Reject(f"its body in S3 has {pointer.size} bytes, above CLAIM_CHECK_MAX_BYTES, {most}")
 
 
-def same_size(pointer: Pointer, found: int) -> None:
+def check_size(pointer: Pointer, found: int) -> None:
     """Raises Reject where the object is not as large as the message says."""
     if found != pointer.size:
         raise Reject(f"its body in S3 has {found} bytes, and {MARK} says {pointer.size}")
 
 
-def opened(content: bytes, pointer: Pointer) -> str:
+def open_body(content: bytes, pointer: Pointer) -> str:
     """The text that the pointer stands for. Raises Reject where it is not what was sent."""
-    same_size(pointer, len(content))
+    check_size(pointer, len(content))
     ours = _OURS.fullmatch(pointer.key.rpartition("/")[2])
     if ours is not None and hashlib.sha256(content).hexdigest() != ours[1]:
         raise Reject("its body in S3 is not what was sent: another SHA-256 than its key tells")
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise Reject("its body in S3 is no UTF-8") from None
+        raise Reject("its body in S3 is not UTF-8") from None
 
 
-def whole(delivery: Delivery, body: str) -> Delivery:
+def with_body(delivery: Delivery, body: str) -> Delivery:
     """The delivery as if the body had come with the message."""
-    return replace(delivery, body=body, attributes=unmarked(delivery.attributes))
+    return replace(delivery, body=body, attributes=without_marks(delivery.attributes))

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from shared.message.dead_letter import Letter, letter, replayed
+from shared.message.dead_letter import Letter, letter, replay_mark
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Retry
 from shared.road.once import KEPT_SECONDS
@@ -29,7 +29,7 @@ class Endings:
 
     async def tell_replay(self, delivery: Delivery) -> None:
         """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
-        if self._ports.ledger is not None and (mark := replayed(delivery.attributes)):
+        if self._ports.ledger is not None and (mark := replay_mark(delivery.attributes)):
             async with asyncio.timeout(self._worker.limits.timeout):
                 await self._ports.ledger.note(mark, now=self._ports.now(), keep=KEPT_SECONDS)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.message.delivery import Delivery
-from shared.message.pointer import OFF, Payloads, is_claimed
+from shared.message.pointer import OFF, Payloads, is_pointer
 from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.deadlines import Deadlines
 from shared.road.once import KeyedWork
@@ -47,7 +47,7 @@ class Handling:
 
     async def run(self, delivery: Delivery) -> Run:
         """Of one message."""
-        if self._payloads is not None and is_claimed(delivery.attributes):
+        if self._payloads is not None and is_pointer(delivery.attributes):
             return await self._run_fetched(self._payloads, delivery)
         if not self._ports.holds(delivery):  # it ended while its run was counted: somebody else has the message
             return Failed(LEASE_ENDED)
@@ -109,7 +109,7 @@ class Handling:
             except BaseException as error:
                 return failed(error)
 
-        claimed = [each for each in deliveries if is_claimed(each.attributes)]
+        claimed = [each for each in deliveries if is_pointer(each.attributes)]
         return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
 
     async def _run_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Run]:
@@ -139,7 +139,7 @@ class Handling:
         return answer
 
     def _unread(self, error: Exception, delivery: Delivery) -> Run:
-        if self._payloads is None and is_claimed(delivery.attributes):
+        if self._payloads is None and is_pointer(delivery.attributes):
             return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
         if self.worker.decode_errors == "permanent":
             return unreadable(error, worker=self.worker.name)

@@ -145,7 +145,7 @@ class DynamoDbLedger:
         item = await self._read(key)
         if item is None:
             return Busy(seconds=0.0)  # released between the two calls: the next receipt gets it
-        return judged(item, now=now, fingerprint=fingerprint)
+        return judge_held(item, now=now, fingerprint=fingerprint)
 
     async def _read(self, key: str) -> Any:
         # A call of its own and not the item of a failed condition: DynamoDB Local does not return that.
@@ -160,7 +160,7 @@ class DynamoDbLedger:
         return True
 
 
-def judged(item: Mapping[str, Any], *, now: float, fingerprint: str) -> Claim:
+def judge_held(item: Mapping[str, Any], *, now: float, fingerprint: str) -> Claim:
     """What an item that could not be claimed means for a payload with this fingerprint."""
     if item["state"]["S"] != "DONE":
         return Busy(seconds=max(0.0, float(item["claimedUntil"]["N"]) - now))

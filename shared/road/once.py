@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,12 +13,12 @@ import structlog
 from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 
 from shared.message.delivery import Delivery
-from shared.message.envelope import document
+from shared.message.identity import digest, ledger_key, payload
 from shared.outcome import Contended, Reject
 from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
 from shared.road.ports import Ports
 from shared.telemetry import metrics
-from shared.worker import Once, Worker
+from shared.worker import Worker
 
 log = structlog.get_logger()
 
@@ -29,16 +28,13 @@ KEPT_SECONDS = 15 * 86_400.0
 MOST_RESULT = 32 * 1024
 """Bytes of a stored result as JSON: far below DynamoDB's 400 KB for an item, and each kilobyte of it is a paid write."""
 
-LONGEST_KEY = 1024
-"""Bytes of a key that are kept as they are: a hash key of DynamoDB has 2,048 at most. A longer one becomes its SHA-256."""
-
-FIRST_LOOK, LONGEST_LOOK = 0.1, 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two looks of a duplicate that waits, doubled each time, with jitter."""
 
 COMPLETING = 10.0
 """Seconds, at most and never more than the worker's timeout, for writing down that work is done."""
 
-LAST_CALL = 0.75
+RELEASE_SECONDS = 0.75
 """Seconds for one call to the ledger after the work has failed or was cut: whoever cuts does not wait for long."""
 
 
@@ -81,7 +77,7 @@ class KeyedWork:
 
         The claim (with a wait for it) and the handler have one `timeout` each.
         """
-        key = ledger_key(self._worker, self._once, self._event)
+        key = ledger_key(self._worker, self._key())
         match await self._claim(key):
             case Claimed():
                 await self._run(key)
@@ -98,9 +94,21 @@ class KeyedWork:
             case other:
                 assert_never(other)
 
+    def _key(self) -> object:
+        """What `key` raises is as permanent as what `decode` raises: it would raise the same again tomorrow."""
+        try:
+            return self._once.key(self._event)
+        except Exception as error:
+            raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
+
+    def _what_must_not_change(self) -> str:
+        if self._once.fingerprint is not None:
+            return self._once.fingerprint(self._event)
+        return payload(self._delivery.body)
+
     async def _claim(self, key: str) -> Claim:
-        fingerprint = fingerprint_of(self._once, self._delivery, self._event)
-        held, pause = None, FIRST_LOOK
+        fingerprint = digest(self._what_must_not_change())
+        held, pause = None, FIRST_PAUSE
         try:
             async with asyncio.timeout(self._timeout):
                 while True:
@@ -108,8 +116,8 @@ class KeyedWork:
                     if not isinstance(claim, Busy) or self._once.duplicates == "refuse":
                         return claim
                     held = claim
-                    await asyncio.sleep(min(pause * (0.5 + self._dice()), claim.seconds + FIRST_LOOK))
-                    pause = min(pause * 2, LONGEST_LOOK)
+                    await asyncio.sleep(min(pause * (0.5 + self._dice()), claim.seconds + FIRST_PAUSE))
+                    pause = min(pause * 2, LONGEST_PAUSE)
         except TimeoutError:
             if held is None:
                 raise
@@ -141,13 +149,13 @@ class KeyedWork:
         try:
             async with asyncio.timeout(min(COMPLETING, self._timeout)):
                 ours: bool = await AsyncRetrying(
-                    wait=wait_random_exponential(multiplier=FIRST_LOOK, max=LONGEST_LOOK),
+                    wait=wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE),
                     stop=stop_after_attempt(6),
                     reraise=True,
                 )(self._write_down, key, result)
         except asyncio.CancelledError:
             with suppress(Exception):
-                async with asyncio.timeout(LAST_CALL):
+                async with asyncio.timeout(RELEASE_SECONDS):
                     await self._write_down(key, result)
             raise
         except Exception as error:  # other copies are kept off until the claim's lease ends, and may run after it
@@ -167,21 +175,21 @@ class KeyedWork:
     async def _release(self, key: str) -> None:
         """Never in the way of the error that brought us here: a claim that stays ends with its lease."""
         try:
-            async with asyncio.timeout(LAST_CALL):
+            async with asyncio.timeout(RELEASE_SECONDS):
                 await self._ledger.release(key, owner=self._owner)
         except Exception as error:
             log.warning("claim_not_released", worker=self._worker, error_type=type(error).__name__)
 
     def _stored(self, result: object) -> str:
         try:
-            return stored(result)
+            return to_json(result)
         except Unstorable as error:  # without its result, the work is done all the same
             log.warning("result_not_stored", worker=self._worker, why=str(error))
             return ""
 
 
-def stored(result: object) -> str:
-    """A handler's result as JSON; "" for None. Raises Unstorable where it is no JSON or above 32 KiB.
+def to_json(result: object) -> str:
+    """A handler's result as JSON; "" for None. Raises Unstorable where it is not JSON or above 32 KiB.
 
     What JSON has no word for comes back as JSON has it: a tuple as a list, a dataclass as an object, NaN as null.
     """
@@ -190,43 +198,7 @@ def stored(result: object) -> str:
     try:
         text = orjson.dumps(result)
     except TypeError as error:
-        raise Unstorable(f"a result of type {type(result).__name__} is no JSON") from error
+        raise Unstorable(f"a result of type {type(result).__name__} is not JSON") from error
     if len(text) > MOST_RESULT:
         raise Unstorable(f"a result of {len(text)} bytes is above the limit of {MOST_RESULT}")
     return text.decode()
-
-
-def ledger_key(worker: str, once: Once[Any], event: Any) -> str:
-    """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events. What
-    `key` itself raises is as permanent as what `decode` raises: it would raise the same again tomorrow.
-    """
-    try:
-        key: object = once.key(event)
-    except Exception as error:
-        raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
-    if not isinstance(key, str) or not key:
-        raise Reject("the event has no idempotency key")
-    if len(key.encode()) > LONGEST_KEY:
-        key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-    return f"{worker}#{key}"
-
-
-def fingerprint_of(once: Once[Any], delivery: Delivery, event: Any) -> str:
-    """SHA-256, in hex, of what must not change under one key."""
-    text = once.fingerprint(event) if once.fingerprint is not None else payload(delivery.body)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def payload(body: str) -> str:
-    """What a producer says in a body, and nothing that is new each time it says so: out of the SNS envelope, of a bus
-    event its source, type and detail; the order of names and the blanks of JSON do not count. Other text is itself.
-
-    The body and not the decoded event: a decoder that learns a field must not make yesterday's payloads look forged.
-    """
-    try:
-        said = document(body)
-        if said.keys() >= {"source", "detail-type", "detail"}:
-            said = {name: said[name] for name in ("source", "detail-type", "detail")}
-        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
-    except (Reject, TypeError):  # no JSON object, or one nested too deeply
-        return body

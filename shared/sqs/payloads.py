@@ -43,7 +43,7 @@ class S3Payloads:
     async def check_in(self, body: str, attributes: Mapping[str, Attribute]) -> tuple[str, dict[str, Attribute]]:
         """Store a body; answer what the message carries instead. Raises TooLarge, or botocore's error."""
         content = body.encode()
-        pointer.storable(len(content), attributes, most=self._most)
+        pointer.check_storable(len(content), attributes, most=self._most)
         async with self._turns:
             key, digest = await asyncio.to_thread(self._named, content)
             await self._client.put_object(
@@ -58,12 +58,12 @@ class S3Payloads:
 
     async def unpack(self, delivery: Delivery) -> Delivery:
         """The delivery with its whole body. Raises Reject where that will never be had, botocore's error where it may."""
-        found = pointer.read(delivery.body, delivery.attributes)
-        pointer.permit(found, bucket=self._bucket, prefix=self._prefix, most=self._most)
+        found = pointer.read_pointer(delivery.body, delivery.attributes)
+        pointer.check_permitted(found, bucket=self._bucket, prefix=self._prefix, most=self._most)
         async with self._turns:
             content = await self._read(found)
-            body = await asyncio.to_thread(pointer.opened, content, found)
-        return pointer.whole(delivery, body)
+            body = await asyncio.to_thread(pointer.open_body, content, found)
+        return pointer.with_body(delivery, body)
 
     async def _read(self, found: Pointer) -> bytes:
         try:
@@ -73,7 +73,7 @@ class S3Payloads:
                 raise Reject("payload expired: its body is no longer in S3") from error
             raise
         async with answer["Body"]:
-            pointer.same_size(found, answer["ContentLength"])  # before a byte of it is read
+            pointer.check_size(found, answer["ContentLength"])  # before a byte of it is read
             content: bytes = await answer["Body"].read()  # not of what `as` gives: that skips S3's checksum
             return content
 

@@ -12,7 +12,7 @@ import structlog
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.dead_letter import Letter
-from shared.message.delivery import Delivery, from_poll, written
+from shared.message.delivery import Delivery, from_poll, to_sqs
 from shared.sqs.batches import BATCH, MalformedAnswer, Refused, in_chunks
 from shared.telemetry import tracing
 
@@ -179,7 +179,7 @@ class SqsQueue:
         answer: object = await self._client.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=letter.body,
-            MessageAttributes=written(letter.attributes),
+            MessageAttributes=to_sqs(letter.attributes),
             **options,
         )
         if not isinstance(answer, Mapping) or not answer.get("MessageId"):

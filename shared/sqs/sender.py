@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, written
-from shared.message.pointer import Payloads, goes, refused, size
+from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, to_sqs
+from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
 from shared.sqs.batches import BATCH, refused_entries
 from shared.telemetry import metrics, tracing
 
@@ -64,10 +64,12 @@ class SqsSender:
         metrics.sent(queue=self._name, count=len(messages))
 
     async def _lightened(self, message: Message) -> Message:
-        told = size(message.body, message.attributes)
-        if self._payloads is None and told > LARGEST_MESSAGE:
-            raise refused(told)
-        if self._payloads is None or not goes(told, message.attributes, threshold=self._payloads.threshold):
+        size_in_bytes = size(message.body, message.attributes)
+        if self._payloads is None and size_in_bytes > LARGEST_MESSAGE:
+            raise too_large(size_in_bytes)
+        if self._payloads is None or not belongs_in_s3(
+            size_in_bytes, message.attributes, threshold=self._payloads.threshold
+        ):
             return message
         body, attributes = await self._payloads.check_in(message.body, message.attributes)
         return replace(message, body=body, attributes=attributes)
@@ -118,17 +120,17 @@ def _entry(message: Message) -> _Entry:
     AWSTraceHeader always fits, because SQS counts it in neither.
     """
     attributes = {**message.attributes, **tracing.carried()}
-    told = size(message.body, attributes)
-    if len(attributes) > MOST_ATTRIBUTES or told > LARGEST_CALL:
-        attributes, told = dict(message.attributes), size(message.body, message.attributes)
-    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": written(attributes)}
+    size_in_bytes = size(message.body, attributes)
+    if len(attributes) > MOST_ATTRIBUTES or size_in_bytes > LARGEST_CALL:
+        attributes, size_in_bytes = dict(message.attributes), size(message.body, message.attributes)
+    fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": to_sqs(attributes)}
     if message.delay:
         fields["DelaySeconds"] = message.delay
     if message.group:
         fields["MessageGroupId"] = message.group
     if header := tracing.x_ray_header():
         fields["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
-    return _Entry(fields, told)
+    return _Entry(fields, size_in_bytes)
 
 
 def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:

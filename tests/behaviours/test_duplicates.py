@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
 from tests.aws import Aws
 from tests.behaviours.doors import Door

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from shared.backoff import Backoff
 from shared.consumer import Pace
-from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.worker import BatchResult
 from tests.behaviours.doors import ContainerDoor, Door
@@ -141,7 +141,7 @@ class Order(BaseModel):
 
 
 def schema(delivery: Delivery) -> Delivery:
-    """Fails as workers' decoders do: a body that is no JSON, an unknown type, a model that does not fit."""
+    """Fails as workers' decoders do: a body that is not JSON, an unknown type, a model that does not fit."""
     found = json.loads(delivery.body)
     if found["type"] != "order":
         raise KeyError(found["type"])

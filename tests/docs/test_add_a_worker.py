@@ -14,7 +14,7 @@ import workers
 from shared import App
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
-from shared.message.dead_letter import ATTRIBUTE
+from shared.message.identity import ATTRIBUTE
 from tests.aws import Aws
 from tests.lambda_events import lambda_event
 from tests.waiting import until

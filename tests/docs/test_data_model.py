@@ -12,7 +12,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from shared.message.dead_letter import letter
 from shared.outcome import Dead
-from shared.road.ledger import AlreadyDone, Reused, judged
+from shared.road.ledger import AlreadyDone, Reused, judge_held
 from tests.fakes import delivery
 from workers.audit_archive.event import decode as audit_event
 from workers.reminder_dispatch import keys
@@ -83,8 +83,8 @@ def failure(envelope: Row) -> None:
 
 def claim(item: Row) -> None:
     done = AlreadyDone(item["result"])
-    assert judged(typed(item), now=0.0, fingerprint=item["fingerprint"]) == done
-    assert judged(typed(item), now=0.0, fingerprint="another") == Reused()
+    assert judge_held(typed(item), now=0.0, fingerprint=item["fingerprint"]) == done
+    assert judge_held(typed(item), now=0.0, fingerprint="another") == Reused()
     assert item.keys() >= {"key", "owner", "state", "expiresAt"}
 
 

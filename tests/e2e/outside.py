@@ -20,7 +20,7 @@ from fleet.dev.deploy import session
 from fleet.dev.dev import Ground
 from fleet.dev.stand_ins import server
 from shared.clients import variable
-from shared.message.dead_letter import ATTRIBUTE
+from shared.message.identity import ATTRIBUTE
 from tests.waiting import until
 
 PATIENCE = 40.0

@@ -8,8 +8,9 @@ from typing import Any
 
 from shared.backoff import Backoff
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.road.ledger import Claim
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports

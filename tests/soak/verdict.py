@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from shared.message.dead_letter import ATTRIBUTE
+from shared.message.identity import ATTRIBUTE
 from tests.soak.fleet import Tally
 from tests.soak.schedule import LINES, ONCE, WORK, Job, key_in
 from tests.sqs_server.checker import Findings, check

@@ -82,7 +82,7 @@ class Service:
             exchange.refuse(error)
             return
         except (orjson.JSONDecodeError, AttributeError, TypeError):
-            exchange.refuse(SqsError("SerializationException", "The request is no JSON object of the right shape."))
+            exchange.refuse(SqsError("SerializationException", "The request is not JSON object of the right shape."))
             return
         if self.rules.running:
             call.plan = self.rules.plan(action, call.queue, access_key(head, lower))

@@ -27,7 +27,7 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.replay.inventory import Desk
-from shared.message.dead_letter import ATTRIBUTE
+from shared.message.identity import ATTRIBUTE
 
 
 @click.command("ls", cls=DlqCommand, short_help="Every dead-letter queue: how full, how old, disappears in.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.message import dead_letter, pointer
+from shared.message import identity, pointer
 from shared.message.delivery import Attribute
 from shared.message.envelope import document
 from shared.message.pointer import Pointer
@@ -18,7 +18,7 @@ from shared.outcome import Reject
 RESTORED = "fleet-restored"
 """The attribute that keeps DeadLetterQueueSourceArn on a letter that was archived and restored, as JSON text."""
 
-OURS = frozenset({dead_letter.ATTRIBUTE, dead_letter.REPLAY, RESTORED})
+OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class DeadLetter:
 
     @property
     def key(self) -> str:
-        """The idempotency key: what was written down, or derived by the rule of `dead_letter.idempotency_key`."""
-        return dead_letter.idempotency_key(self.body, self.attributes)
+        """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`."""
+        return identity.idempotency_key(self.body, self.attributes)
 
     def text(self, name: str) -> str:
         """The text of a message attribute, or "" where there is none."""
@@ -80,7 +80,7 @@ class Reason:
 
 def reason_of(letter: DeadLetter) -> Reason | None:
     """The fleet's own failure envelope; None where the fleet did not park this letter."""
-    told = letter.written(dead_letter.ATTRIBUTE)
+    told = letter.written(identity.ATTRIBUTE)
     if not isinstance(told.get("worker"), str) or not isinstance(told.get("error_type"), str):
         return None
     stack = told.get("stack")
@@ -96,16 +96,16 @@ def reason_of(letter: DeadLetter) -> Reason | None:
 
 def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
     """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
-    told = letter.written(dead_letter.ATTRIBUTE)
-    return told if told.get("plan_id") else letter.written(dead_letter.REPLAY)
+    told = letter.written(identity.ATTRIBUTE)
+    return told if told.get("plan_id") else letter.written(identity.REPLAY)
 
 
 def stored_body(letter: DeadLetter) -> Pointer | None:
     """Where the body lies, if the letter holds only a pointer to S3; None too where that pointer cannot be read."""
-    if not pointer.is_claimed(letter.attributes):
+    if not pointer.is_pointer(letter.attributes):
         return None
     try:
-        return pointer.read(letter.body, letter.attributes)
+        return pointer.read_pointer(letter.body, letter.attributes)
     except Reject:
         return None
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.message.dead_letter import ATTRIBUTE, idempotency_key
 from shared.message.delivery import Attribute, from_poll
+from shared.message.identity import ATTRIBUTE, idempotency_key
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.forked import Ended, Fork, forked
 from tests.sqs_server.running import SqsServer, sqs_server

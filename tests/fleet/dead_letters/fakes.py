@@ -13,8 +13,8 @@ from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Place, Plan, Planned
 from fleet.dead_letters.queues.dead_letter_queue import BATCH
 from fleet.dead_letters.replay.journal import Journal, folded
-from shared.message.dead_letter import ATTRIBUTE, idempotency_key
 from shared.message.delivery import Attribute
+from shared.message.identity import ATTRIBUTE, idempotency_key
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 DLQ = "arn:aws:sqs:us-east-1:000000000000:webhooks-dlq"

@@ -9,8 +9,9 @@ from fleet.dead_letters.body_check import NotMended, check, logical
 from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.letter import RESTORED
 from fleet.dead_letters.model.plan.outgoing import copy, parcel
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, done_mark, idempotency_key, letter, replayed
+from shared.message.dead_letter import done_mark, letter, replay_mark
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
 from shared.outcome import Dead
 from tests.fakes import delivery
 from tests.fleet.dead_letters import fakes, letters
@@ -29,7 +30,7 @@ def test_a_replayed_message_carries_its_key_and_where_it_came_from() -> None:
         "replayed_from": "m-7",
         "times_replayed": 1,
     }
-    assert replayed(made.attributes) == done_mark("p-1", "m-7")
+    assert replay_mark(made.attributes) == done_mark("p-1", "m-7")
 
 
 def test_a_message_that_dies_again_remembers_its_replays_and_keeps_its_key() -> None:

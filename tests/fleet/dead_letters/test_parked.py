@@ -13,8 +13,9 @@ from fleet.dev.dev import Ground as Place
 from fleet.dev.dev import worker_environment
 from shared.clients import Clients
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.dead_letter import Letter
 from shared.message.delivery import Attribute, Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.road.ports import Ports
 from shared.worker import Each, Worker

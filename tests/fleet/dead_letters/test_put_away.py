@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.message.dead_letter import REPLAY
+from shared.message.identity import REPLAY
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.message.dead_letter import REPLAY
+from shared.message.identity import REPLAY
 from tests.aws import Aws
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines

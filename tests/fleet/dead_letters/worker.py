@@ -4,8 +4,9 @@ import threading
 import time
 from typing import Any, Self
 
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, idempotency_key, letter
+from shared.message.dead_letter import letter
 from shared.message.delivery import Delivery, from_poll
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
 from shared.outcome import Dead
 from tests.fleet.dead_letters.conftest import Ground
 from tests.fleet.dead_letters.fakes import NOW

@@ -140,3 +140,25 @@ def test_behind_a_broken_road_a_fifo_group_waits() -> None:
         assert rig.ended == ["a0", "a1", "a2"]
 
     virtual(story())
+
+
+def test_no_more_batches_run_at_once_than_the_concurrency_says() -> None:
+    async def story() -> None:
+        running, most = [0], [0]
+
+        async def slow(bodies: Sequence[str]) -> BatchResult:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+            await asyncio.sleep(10)
+            running[0] -= 1
+            return [None] * len(bodies)
+
+        rig = Rig(batch=slow, limits=together(count=100, seconds=1), concurrency=1)
+        rig.start()
+        for number in range(5):
+            rig.queue.put(f"b{number}")
+            await asyncio.sleep(2)
+        await rig.runs_for(60)
+        assert (rig.queue.left, most[0]) == ([], 1)
+
+    virtual(story())

@@ -11,8 +11,8 @@ import pytest
 from shared.app import App
 from shared.clients import Clients
 from shared.lambda_door.entry import Sandbox, make_lambda_handler
-from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
 from shared.worker import BatchResult
 from tests.aws import Aws

@@ -221,3 +221,20 @@ async def test_a_batch_that_fails_leaves_the_others_of_its_invocation_alone() ->
     case = Case(handle_batch=handle_batch, batch=together(count=2), concurrency=1)
     assert await case.reports([record(f"b{number}") for number in range(4)]) == Report(("b0", "b1"), 2)
     assert case.queue.hidden == ["b0", "b1"]
+
+
+def test_a_handler_that_is_cut_at_the_deadline_is_told_so() -> None:
+    async def story() -> None:
+        cut: list[str] = []
+
+        async def work(body: str) -> None:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cut.append(body)
+                raise
+
+        await Case(work).reports([record("a"), record("b")], seconds=5)
+        assert sorted(cut) == ["a", "b"]
+
+    virtual(story())

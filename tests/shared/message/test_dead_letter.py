@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.message.dead_letter import ATTRIBUTE, Letter, letter
+from shared.message.dead_letter import Letter, letter
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Dead
 from tests.fakes import delivery
 

@@ -73,7 +73,7 @@ def test_the_time_of_the_change_is_read_in_every_form(at: object) -> None:
 
 @pytest.mark.parametrize("text", ["{}", '{"dynamodb":[]}', '{"Records":[]}'])
 def test_a_body_without_a_change_is_refused(text: str) -> None:
-    with pytest.raises(Reject, match="no DynamoDB stream record"):
+    with pytest.raises(Reject, match="not a DynamoDB stream record"):
         stream_record(text)
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, idempotency_key, letter
+from shared.message.dead_letter import letter
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
 from shared.outcome import Dead
 from tests.fakes import delivery
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.message import pointer
-from shared.message.delivery import LARGEST_MESSAGE, Attribute, written
+from shared.message.delivery import LARGEST_MESSAGE, Attribute, to_sqs
 from shared.message.pointer import MARK, Pointer, TooLarge
 from shared.outcome import Reject
 from tests.fakes import delivery
@@ -31,7 +31,7 @@ def a_pointer(**fields: Any) -> Pointer:
 
 
 def permitted(found: Pointer, *, prefix: str = "", most: int = 100) -> None:
-    pointer.permit(found, bucket="payloads", prefix=prefix, most=most)
+    pointer.check_permitted(found, bucket="payloads", prefix=prefix, most=most)
 
 
 def test_a_pointer_is_written_as_the_extended_clients_write_it() -> None:
@@ -47,7 +47,7 @@ def test_a_pointer_is_written_as_the_extended_clients_write_it() -> None:
 )
 def test_pointers_of_every_client_are_read_also_as_python_spaces_them(mark: str, kind: str) -> None:
     body = json.dumps([kind, {"s3BucketName": "payloads", "s3Key": KEY}])
-    assert pointer.read(body, {mark: Attribute("Number", "5")}) == a_pointer()
+    assert pointer.read_pointer(body, {mark: Attribute("Number", "5")}) == a_pointer()
 
 
 @given(
@@ -57,14 +57,14 @@ def test_pointers_of_every_client_are_read_also_as_python_spaces_them(mark: str,
 )
 def test_what_is_written_is_read_and_permitted(bucket: str, prefix: str, content: bytes) -> None:
     made = Pointer(bucket, pointer.key_of(content, prefix=prefix), len(content))
-    found = pointer.read(made.body, {MARK: made.mark})
+    found = pointer.read_pointer(made.body, {MARK: made.mark})
     assert found == made
-    pointer.permit(found, bucket=bucket, prefix=prefix, most=len(content))
+    pointer.check_permitted(found, bucket=bucket, prefix=prefix, most=len(content))
 
 
 @given(body=TEXT, attributes=st.dictionaries(NAMES, VALUES, max_size=10))
 def test_size_is_counted_as_sqs_counts_it(body: str, attributes: dict[str, Attribute]) -> None:
-    sent = orjson.loads(orjson.dumps(written(attributes), default=lambda binary: base64.b64encode(binary).decode()))
+    sent = orjson.loads(orjson.dumps(to_sqs(attributes), default=lambda binary: base64.b64encode(binary).decode()))
     counted = len(checked_body(body, limit=LARGEST_MESSAGE)) + checked_attributes(sent)
     assert pointer.size(body, attributes) == counted
 
@@ -83,14 +83,14 @@ def test_size_is_counted_as_sqs_counts_it(body: str, attributes: dict[str, Attri
     ],
 )
 def test_a_marked_body_that_is_no_pointer_is_refused(body: str) -> None:
-    with pytest.raises(Reject, match="no pointer"):
-        pointer.read(body, SIZED)
+    with pytest.raises(Reject, match="not a pointer"):
+        pointer.read_pointer(body, SIZED)
 
 
 @pytest.mark.parametrize("told", ["", "-1", "1e9", "five", "9" * 16, "٣"])
 def test_a_mark_that_tells_no_size_is_refused(told: str) -> None:
     with pytest.raises(Reject, match="number of bytes"):
-        pointer.read(a_pointer().body, {MARK: Attribute("Number", told)})
+        pointer.read_pointer(a_pointer().body, {MARK: Attribute("Number", told)})
 
 
 def test_only_the_configured_bucket_is_read_and_the_other_is_named() -> None:
@@ -129,26 +129,26 @@ def test_keys_outside_the_prefix_and_sizes_above_the_most_are_refused() -> None:
 
 def test_a_size_that_lies_is_refused() -> None:
     with pytest.raises(Reject, match="has 4 bytes, and ExtendedPayloadSize says 5"):
-        pointer.opened(b"four", a_pointer())
+        pointer.open_body(b"four", a_pointer())
 
 
 def test_our_own_keys_tell_what_lies_there() -> None:
     content = b"whole"
     own = a_pointer(key=pointer.key_of(content, prefix="claims/"))
-    assert pointer.opened(content, own) == "whole"
+    assert pointer.open_body(content, own) == "whole"
     with pytest.raises(Reject, match="SHA-256"):
-        pointer.opened(b"whale", own)
+        pointer.open_body(b"whale", own)
     assert own.key == f"claims/sha256-{hashlib.sha256(content).hexdigest()}"
 
 
 def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(Reject, match="UTF-8"):
-        pointer.opened(b"\xff\xfe\xfd\xfc\xfb", a_pointer())
+        pointer.open_body(b"\xff\xfe\xfd\xfc\xfb", a_pointer())
 
 
 def test_the_whole_delivery_has_no_mark_left_so_that_a_handler_may_pass_its_attributes_on() -> None:
     kind = Attribute("String", "order")
-    found = pointer.whole(delivery("pointer", attributes={**SIZED, "kind": kind}), "whole")
+    found = pointer.with_body(delivery("pointer", attributes={**SIZED, "kind": kind}), "whole")
     assert (found.body, found.attributes, found.receipt_handle) == ("whole", {"kind": kind}, "r-1")
 
 
@@ -163,22 +163,22 @@ def nine() -> dict[str, Attribute]:
 
 
 def test_nine_attributes_leave_room_for_the_mark_and_ten_do_not() -> None:
-    pointer.storable(10, nine(), most=10)
+    pointer.check_storable(10, nine(), most=10)
     with pytest.raises(TooLarge, match="all 10 are taken"):
-        pointer.storable(10, {**nine(), "tenth": Attribute("String", "v")}, most=10)
+        pointer.check_storable(10, {**nine(), "tenth": Attribute("String", "v")}, most=10)
 
 
 def test_what_no_bucket_helps_against_is_refused_with_the_setting_or_the_size() -> None:
     with pytest.raises(TooLarge, match="a body of 11 bytes is above CLAIM_CHECK_MAX_BYTES, 10"):
-        pointer.storable(11, {}, most=10)
+        pointer.check_storable(11, {}, most=10)
     with pytest.raises(TooLarge, match="ExtendedPayloadSize or SQSLargePayloadSize"):
-        pointer.storable(10, SIZED, most=10)
+        pointer.check_storable(10, SIZED, most=10)
     with pytest.raises(TooLarge, match="its attributes take"):
-        pointer.storable(10, {"blob": Attribute("Binary", binary=b"x" * LARGEST_MESSAGE)}, most=10)
+        pointer.check_storable(10, {"blob": Attribute("Binary", binary=b"x" * LARGEST_MESSAGE)}, most=10)
 
 
 def test_a_refusal_names_the_size_the_limit_and_the_setting() -> None:
-    told = pointer.refused(1_048_577).why
+    told = pointer.too_large(1_048_577).why
     assert "1048577" in told
     assert "1048576" in told
     assert "CLAIM_CHECK_BUCKET_NAME" in told
@@ -190,7 +190,7 @@ def test_a_refusal_names_the_size_the_limit_and_the_setting() -> None:
 )
 def test_whatever_a_stranger_sends_is_refused_and_nothing_else_is_raised(body: str, told: str | None) -> None:
     try:
-        found = pointer.read(body, {MARK: Attribute("Number", told)})
+        found = pointer.read_pointer(body, {MARK: Attribute("Number", told)})
         permitted(found)
     except Reject:
         return

@@ -78,9 +78,9 @@ def test_a_result_comes_back_as_json_has_it(returned: object, given: object) -> 
     ("returned", "why"),
     [
         ("ü" * 16_384, "a result of 32770 bytes is above the limit of 32768"),
-        (object(), "a result of type object is no JSON"),
-        ({1: "a"}, "a result of type dict is no JSON"),
-        ("\ud800", "a result of type str is no JSON"),
+        (object(), "a result of type object is not JSON"),
+        ({1: "a"}, "a result of type dict is not JSON"),
+        ("\ud800", "a result of type str is not JSON"),
     ],
 )
 def test_a_result_that_cannot_be_kept_is_told_and_costs_the_work_nothing(returned: object, why: str) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from shared.message.dead_letter import REPLAY
 from shared.message.delivery import Attribute
+from shared.message.identity import REPLAY
 from shared.outcome import Later
-from shared.road.once import LAST_CALL
+from shared.road.once import RELEASE_SECONDS
 from tests.shared.keyed import FAULTS, FaultyLedger, Stand, at_once, hangs, in_three_seconds, message, refused
 from tests.virtual_time import clock, virtual
 
@@ -25,7 +25,7 @@ def test_a_release_that_hangs_costs_the_drain_less_than_a_second() -> None:
         cut_at = clock()
         await asyncio.wait({task})
         assert task.cancelled()
-        assert clock() - cut_at == pytest.approx(LAST_CALL)
+        assert clock() - cut_at == pytest.approx(RELEASE_SECONDS)
 
     virtual(story())
 

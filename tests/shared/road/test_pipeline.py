@@ -9,8 +9,9 @@ import pytest
 
 from shared.backoff import Backoff
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, REPLAY, Letter, done_mark
+from shared.message.dead_letter import Letter, done_mark
 from shared.message.delivery import Attribute, Delivery
+from shared.message.identity import ATTRIBUTE, REPLAY
 from shared.outcome import Later, Reject
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports

@@ -10,9 +10,10 @@ import pytest
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.dead_letter import Letter
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
-from shared.message.pointer import MARK, Pointer, TooLarge, storable, whole
+from shared.message.identity import ATTRIBUTE
+from shared.message.pointer import MARK, Pointer, TooLarge, check_storable, with_body
 from shared.outcome import Reject
 from shared.road.ports import Ports
 from shared.worker import Worker
@@ -32,7 +33,7 @@ class FakePayloads:
         self.fetched = 0
 
     async def check_in(self, body: str, attributes: Mapping[str, Attribute]) -> tuple[str, dict[str, Attribute]]:
-        storable(len(body.encode()), attributes, most=64 * LARGEST_MESSAGE)
+        check_storable(len(body.encode()), attributes, most=64 * LARGEST_MESSAGE)
         await self._answers()
         pointer = Pointer("payloads", f"kept-{len(self.bodies)}", len(body.encode()))
         self.bodies[pointer.key] = body
@@ -44,7 +45,7 @@ class FakePayloads:
         key = json.loads(found.body)[1]["s3Key"]
         if key not in self.bodies:
             raise Reject("payload expired: its body is no longer in S3")
-        return whole(found, self.bodies[key])
+        return with_body(found, self.bodies[key])
 
     async def _answers(self) -> None:
         await asyncio.sleep(self.slow)

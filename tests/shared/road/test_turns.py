@@ -220,3 +220,46 @@ def test_more_slots_are_used_as_soon_as_there_are_more() -> None:
         assert rig.running.total() == 12
 
     virtual(story())
+
+
+def test_what_goes_back_behind_a_failed_message_gives_its_places_back() -> None:
+    async def story() -> None:
+        faults = [ConnectionError() for _ in range(5)]
+
+        async def work(body: str) -> None:
+            if body == "a0" and faults:
+                raise faults.pop()
+
+        rig = Rig(work, order=Fifo(), concurrency=2)
+        rig.queue.put(*(f"a{number}" for number in range(10)), group="a")
+        await rig.runs_for(300)
+        assert rig.ended == [f"a{number}" for number in range(10)], "five times nine places more than there are"
+
+    virtual(story())
+
+
+def test_groups_beside_each_other_stay_within_the_concurrency() -> None:
+    async def story() -> None:
+        rig = Rig(taking(10), order=FairShares(1), concurrency=3)
+        for group in range(12):
+            rig.queue.put(f"g{group}", group=f"g{group}")
+        await rig.runs_for(60)
+        assert (len(rig.ended), rig.most_running) == (12, 3)
+
+    virtual(story())
+
+
+def test_a_failure_on_a_fair_queue_sends_nobody_else_back() -> None:
+    async def story() -> None:
+        async def work(body: str) -> None:
+            await asyncio.sleep(1)
+            if body == "a0":
+                raise ConnectionError
+
+        rig = Rig(work, order=FairShares(1))
+        stored = rig.queue.put("a0", "a1", "a2", group="a")
+        await rig.runs_for(3.5)
+        assert rig.ended == ["a1", "a2"]
+        assert [each.receipts for each in stored[1:]] == [1, 1]
+
+    virtual(story())

@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 
 from shared.consumer import Pace
+from shared.settlement.deletes import REMEMBERED
+from tests.fakes import delivery
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
@@ -132,5 +134,17 @@ def test_an_empty_batch_is_never_sent() -> None:
         await rig.deletes.settled()
         await asyncio.sleep(1)
         assert rig.queue.count("delete") == 0
+
+    virtual(story())
+
+
+def test_of_finished_work_the_last_ten_thousand_are_remembered() -> None:
+    async def story() -> None:
+        rig = Rig()
+        finished = [delivery("a", message_id=f"m-{number}") for number in range(REMEMBERED + 1)]
+        for each in finished:  # they hold no lease, so that no delete of theirs is ever sent
+            rig.deletes.add(each)
+        assert not rig.deletes.was_finished(finished[0])
+        assert rig.deletes.was_finished(finished[1])
 
     virtual(story())

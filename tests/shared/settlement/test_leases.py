@@ -108,3 +108,34 @@ def test_a_lease_is_not_kept_beyond_the_twelve_hours_of_sqs() -> None:
         assert rig.ended == []
 
     virtual(story())
+
+
+def test_a_lease_that_nobody_extends_is_not_held_beyond_its_end() -> None:
+    async def story() -> None:
+        rig = Rig(pace=Pace(visibility=60))
+        rig.queue.put("a")
+        [received] = await rig.queue.receive(limit=1, wait=0, visibility=60)
+        rig.leases.take(received)
+        assert rig.leases.holds(received)
+        await asyncio.sleep(60)
+        assert not rig.leases.holds(received)
+
+    virtual(story())
+
+
+def test_work_that_will_not_be_cut_for_its_lost_lease_is_not_deleted() -> None:
+    async def story() -> None:
+        async def stubborn(_body: str) -> None:
+            try:
+                await asyncio.sleep(100)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+
+        rig = Rig(stubborn, pace=Pace(visibility=60))
+        rig.queue.put("a")
+        rig.queue.refuse = lambda call, _each: "ReceiptHandleIsInvalid" if call == "extend" else ""
+        await rig.runs_for(59)
+        assert rig.ended == ["a"]
+        assert rig.queue.count("delete") == 0
+
+    virtual(story())

@@ -10,8 +10,9 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.message.dead_letter import ATTRIBUTE, letter
+from shared.message.dead_letter import letter
 from shared.message.delivery import Attribute, Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Dead
 from shared.sqs.queue import Queue, SqsQueue
 from shared.sqs.sender import Message, Send, SqsSender

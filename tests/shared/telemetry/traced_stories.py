@@ -16,8 +16,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from shared.consumer import lay_road
-from shared.message.dead_letter import ATTRIBUTE, Letter
+from shared.message.dead_letter import Letter
 from shared.message.delivery import Attribute, Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.road.ports import Ports
 from shared.sqs.queue import SqsQueue

@@ -11,9 +11,9 @@ import orjson
 from fleet.dead_letters.model import lambda_record
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter, lineage_of
 from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
-from shared.message.dead_letter import ATTRIBUTE, REPLAY
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
-from shared.message.pointer import unmarked
+from shared.message.identity import ATTRIBUTE, REPLAY
+from shared.message.pointer import without_marks
 
 VERSION = 1
 _PARKED_BY_AWS = frozenset({"eventbridge-rule", "scheduler", "lambda-async", "sns"})
@@ -43,7 +43,7 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     """
     attributes = original_attributes(letter, shape)
     if mended is not None:
-        attributes = unmarked(attributes)  # the new body is in the message itself
+        attributes = without_marks(attributes)  # the new body is in the message itself
     body = _body(letter, shape) if mended is None else mended
     lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
     marked = {**attributes, REPLAY: Attribute("String", lineage)}

@@ -156,7 +156,7 @@ def read(content: bytes) -> Plan:
     except (KeyError, TypeError, ValueError) as error:
         raise PlanRefused("the plan lacks a field") from error
     if any(each.mended is not None and not isinstance(each.mended, str) for each in plan.letters):
-        raise PlanRefused("a mended body is no text")
+        raise PlanRefused("a mended body is not text")
     return plan
 
 

@@ -1,0 +1,1 @@
+"""One-line mistakes, put into a copy of the runtime: each must turn a test red."""

@@ -1,0 +1,130 @@
+"""The mutations: what a hand might slip on in the join, the doors, the road and the settlement of messages."""
+
+from tests.mutations.mutation import Mutation
+
+ROAD = "tests/shared/road"
+POLLER = "tests/shared/container/test_poller.py"
+BATCHES = "tests/shared/container/test_poller_batches.py"
+LEASES = "tests/shared/settlement/test_leases.py"
+DELETES = "tests/shared/settlement/test_deletes.py"
+TURNS = f"{ROAD}/test_turns.py"
+PIPELINE = f"{ROAD}/test_pipeline.py"
+INVOCATION = "tests/shared/lambda_door/test_invocation.py"
+CUTTING = f"{ROAD}/test_batches.py"
+ONCE = f"{ROAD}/test_once.py"
+
+
+def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
+    """Mutations of one file: old, new, and the tests' files, separated by blanks."""
+    return [Mutation(file, old, new, tuple(tests.split())) for old, new, tests in mutations]
+
+
+JOIN = of(
+    "shared/consumer.py",
+    ("longest=worker.limits.longest_lease", "longest=43_200.0", BATCHES),
+    ("visibility=pace.visibility,", "visibility=60,", LEASES),
+    ("clock=clocks.monotonic", "clock=time.monotonic", LEASES),
+    ("hide=leases.hide,", "hide=lambda _delivery, _seconds: asyncio.sleep(0),", f"{POLLER} {TURNS}"),
+    ("ledger=stores.ledger,", "", "tests/shared/test_consumer.py"),
+    ("payloads=stores.payloads,", "", "tests/shared/test_consumer.py"),
+    ("now=clocks.wall,", "", "tests/shared/test_consumer.py"),
+    ("dice=clocks.dice,\n        now", "now", "tests/shared/test_consumer.py"),
+    ("Deletes(queue, leases, dice=clocks.dice)", "Deletes(queue, leases, dice=random.random)", DELETES),
+    ("concurrency=pace.concurrency))", "concurrency=10))", "tests/shared/test_consumer.py"),
+)
+POLLING = of(
+    "shared/container/poller.py",
+    ("len(self._running) < self._concurrency", "True", TURNS),
+    ("self._slots.give(len(deliveries))\n        error", "error", POLLER),
+    ("self._slots.give(len(behind))", "pass", TURNS),
+    ("await self._deletes.at_once(delivery)", "self._deletes.add(delivery)", TURNS),
+    ("self._start_turns()\n\n    def _end_turn", "\n    def _end_turn", TURNS),
+    ("self._leases.assign(delivery, task)", "pass", LEASES),
+    ("elif self._deletes.was_finished(delivery):", "elif False:", DELETES),
+    ("self._turns.take_all()", "[]", TURNS),
+    ("async with self._batches:", "if True:", BATCHES),
+    ("stays=unsettled or not task.result()", "stays=unsettled", TURNS),
+    ("self._begin(self._leases.give_back(held))", "pass", BATCHES),
+    ("self._throttle.change(", "(lambda _rate: None)(", TURNS),
+)
+INTAKE = of(
+    "shared/container/intake.py",
+    ("self._leases.take(each)", "pass", POLLER),
+    ("self._throttle.spend(len(deliveries))", "pass", TURNS),
+    ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
+    ("min(self._appetite + 1, MOST_POLLS)", "1", POLLER),
+    ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
+)
+LIMITS = of(
+    "shared/container/limits.py",
+    ("got = min(most, self.free)", "got = most", "tests/shared/container/test_slots.py"),
+    ("self._taken -= count", "pass", POLLER),
+    ("self._tokens = min(self._most, self._tokens +", "self._tokens = max(self._most, self._tokens +", TURNS),
+)
+LAMBDA = of(
+    "shared/lambda_door/invocation.py",
+    ("leases.take(each, until=deadline)", "pass", INVOCATION),
+    ("turns.end(delivery, stays=not leaves)", "turns.end(delivery, stays=False)", INVOCATION),
+    ("await consumer.leases.give_back(behind)", "pass", INVOCATION),
+    ("        if leaves:\n            leaving.add(delivery)", "        leaving.add(delivery)", INVOCATION),
+    ("delivery.attempt >= known.attempt", "True", "tests/behaviours/test_lambda_order.py"),
+    ("min(worker.limits.concurrency, len(ready))", "len(ready)", INVOCATION),
+    ("task.cancel()", "pass", INVOCATION),
+)
+THE_ROAD = [
+    *of(
+        "shared/road/turns.py",
+        ("self._running[group] += 1", "pass", TURNS),
+        ("if stays and self._is_fifo else []", "if stays else []", f"{TURNS} {INVOCATION}"),
+        ("self._waiting.move_to_end(group)", "pass", f"{TURNS} {INVOCATION}"),
+        ("queue.popleft()", "queue.pop()", TURNS),
+    ),
+    *of(
+        "shared/road/batches.py",
+        ("self._bytes += weight(delivery)", "self._bytes += delivery.size", CUTTING),
+        ("len(self._deliveries) >= self._limits.count or ", "", CUTTING),
+        ("return [*batches, rest] if rest else batches", "return batches", CUTTING),
+    ),
+    *of(
+        "shared/road/pipeline.py",
+        ("return False\n        return True", "return True\n        return True", PIPELINE),
+        ("if delivery.attributes:", "if not delivery.attributes:", PIPELINE),
+    ),
+    *of(
+        "shared/road/endings.py",
+        ("keep=KEPT_SECONDS", "keep=0.0", "tests/shared/test_consumer.py"),
+        ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
+    ),
+    *of(
+        "shared/road/deadlines.py",
+        ("loop.time() + self._seconds", "loop.time() + 10 * self._seconds", f"{ROAD}/test_deadlines.py"),
+        ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
+    ),
+    *of(
+        "shared/road/handling.py",
+        ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
+        ("with self._deadlines.one():", "if True:", PIPELINE),
+    ),
+    *of(
+        "shared/road/once.py",
+        ("self._timeout * 2, fingerprint", "self._timeout, fingerprint", f"{ROAD}/test_once_failing.py"),
+        ("raise KeyReused", "return  # ", ONCE),
+    ),
+]
+SETTLEMENT = [
+    *of(
+        "shared/settlement/leases.py",
+        ("lease.ends > self._clock()", "True", f"{LEASES} {DELETES}"),
+        ("lease.worker.cancel()", "pass", LEASES),
+        ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
+        ("lease.lost = True", "pass", LEASES),
+    ),
+    *of(
+        "shared/settlement/deletes.py",
+        ("while len(self._finished) > REMEMBERED:", "while False:", DELETES),
+        ("return delivery.message_id in self._finished", "return False", DELETES),
+    ),
+]
+MUTATIONS: tuple[Mutation, ...] = (
+    *JOIN, *POLLING, *INTAKE, *LIMITS, *LAMBDA, *THE_ROAD, *SETTLEMENT
+)  # fmt: skip
