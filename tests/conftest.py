@@ -10,11 +10,12 @@ import structlog
 
 from fleet.dev.deploy import deploy
 from fleet.dev.emulators.ministack import Endpoint
-from tests import kept, loopback, open_sessions
+from tests import botocore_data, kept, loopback, open_sessions
 from tests.aws import Aws
 
 loopback.stay()
 open_sessions.watch()
+botocore_data.keep()
 
 
 def pytest_configure(config: pytest.Config) -> None:
