@@ -3,6 +3,8 @@
 PYTHON ?= python3
 RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
+DAILY := -n 3 --dist worksteal -m "not localstack and not slow"
+SLOW := -n 3 --dist worksteal -m "slow and not localstack"
 ARGS ?=
 
 .PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
@@ -32,14 +34,15 @@ dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-
 	@$(RUN)/fleet dev $(ARGS)
 
 test: setup  ## unit, contract and end-to-end tests on the embedded emulator: three minutes on two cores
-	@$(RUN)/pytest -n 3 --dist worksteal -m "not localstack and not slow" $(ARGS)
+	@$(RUN)/pytest $(DAILY) $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
-	@$(RUN)/pytest -n 3 --dist worksteal -m "slow and not localstack" $(ARGS)
+	@$(RUN)/pytest $(SLOW) $(ARGS)
 
-coverage: setup  ## the daily tests once more, measured: below 90 % it fails
+coverage: setup  ## the daily tests and the slow ones, measured together: below 90 % it fails
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest -n 3 --dist worksteal -m "not localstack and not slow" $(ARGS)
+	@$(RUN)/coverage run -m pytest $(DAILY) $(ARGS)
+	@$(RUN)/coverage run -m pytest $(SLOW) $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 

@@ -47,7 +47,7 @@ class Clients:
         self._opened.clear()
         await self._stack.aclose()
 
-    async def open(self, service: str, *, endpoint_url: str | None = None, attempts: int = 4) -> Any:
+    async def open(self, service: str, *, endpoint_url: str | None = None, attempts: int = 3) -> Any:
         """The process's client of an AWS service, by botocore's name ("dynamodb"); credentials, region and
         AWS_ENDPOINT_URL are botocore's business. `attempts` of one call, together; 1 where a repetition would show.
         Where the service has fast calls it has those, unless AWS_CALLS=aioboto3 says otherwise.
@@ -161,7 +161,7 @@ class Clients:
         config = AioConfig(
             max_pool_connections=self._pool,
             connect_timeout=5 if service == "sqs" else 2,
-            # Twice the longest poll; elsewhere four tries of a service that is silent end inside a handler's time.
+            # Twice the longest poll; elsewhere all tries of a service that is silent end inside a handler's time.
             read_timeout=40 if service == "sqs" else 5,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,

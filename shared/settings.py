@@ -31,7 +31,8 @@ class RuntimeSettings(Settings):
     watchdog_seconds: float = Field(default=60.0, ge=1, le=3600)
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8080, ge=0, le=65535)
-    sqs_client: Literal["hot", "aioboto3"] = "hot"
+    aws_calls: Literal["fast", "aioboto3"] = "fast"
+    sqs_client: Literal["fast", "aioboto3"] = "fast"
     telemetry_detail: Literal["sampled", "full"] = "sampled"
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
     lambda_raise_when_all_failed: bool = False

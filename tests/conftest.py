@@ -10,10 +10,12 @@ import structlog
 
 from fleet.dev.deploy import deploy
 from fleet.dev.emulators.ministack import Endpoint
-from tests import kept, loopback
+from tests import botocore_data, kept, loopback, open_sessions
 from tests.aws import Aws
 
 loopback.stay()
+open_sessions.watch()
+botocore_data.keep()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         kept.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """After the fixtures, whose event loop has closed by then."""
+    yield
+    sessions = open_sessions.left_open()
+    assert not sessions, f"{item.nodeid} left client sessions open: {sessions}"
 
 
 @pytest.fixture(scope="session")

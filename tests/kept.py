@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,9 +20,6 @@ RUN = "FLEET_TEST_RUN"
 """Names the run's folder to every process of it."""
 STARTS_WITHIN = 120.0
 ENDS_WITHIN = 20.0
-
-_started: list["subprocess.Popen[bytes]"] = []
-"""Nobody here waits for them, and none must be collected while it runs."""
 
 
 def begin() -> None:
@@ -65,17 +61,20 @@ def kept(name: str) -> Mapping[str, str]:
 def _start(name: str, folder: Path, log: Path) -> None:
     inherited = {variable: value for variable, value in os.environ.items() if not variable.startswith("AWS_")}
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        process = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-m", "tests.keeping", name, str(folder)],
-            env=inherited,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the run's owner alone, which ends the others in order
+            inherited,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
+            ],
+            setsid=True,  # Ctrl-C reaches the run's owner alone, which ends the others in order
         )
-    _started.append(process)
     deadline = time.monotonic() + STARTS_WITHIN
     while not (folder / f"{name}.json").exists():
-        if process.poll() is not None or time.monotonic() > deadline:
+        ended, _ = os.waitpid(process, os.WNOHANG)
+        if ended or time.monotonic() > deadline:
             raise AssertionError(f"{name} did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)

@@ -63,10 +63,10 @@ class ContainerDoor:
 
     async def dies(self) -> None:
         """End as kill -9 would: nothing is settled."""
-        ours: set[Any] = asyncio.all_tasks() - self._before - {asyncio.current_task()} if self._before else set()
-        for task in ours:
-            task.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
+        while ours := asyncio.all_tasks() - self._before - {asyncio.current_task()} if self._before else set():
+            for task in ours:  # again and again: what is cancelled begins to give back, by clients that close below
+                task.cancel()
+            await asyncio.gather(*ours, return_exceptions=True)
         self._running.clear()
         await self._stack.aclose()
 

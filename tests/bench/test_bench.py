@@ -48,6 +48,7 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
     assert picture("a title", found["production"]).count("<rect") == 4
 
 
+@pytest.mark.slow
 def test_a_short_round_is_played_and_counts() -> None:
     which = Round("short", "a short round", "production", contestants=("raw_aiohttp", "fleet"))
     with sqs_server() as server:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ReadTimeoutError
+
 from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.outcome import code_of, is_outage
@@ -47,6 +49,9 @@ class Setting:
     timeout: float
 
 
+SILENCE = 20.0
+
+
 class Bus:
     """What handlers call."""
 
@@ -70,7 +75,7 @@ class watched:  # noqa: N801 - reads as the function that it stands for
 
         async def call(**asked: Any) -> Any:
             try:
-                answer = await found(**asked)
+                answer = await self._in_time(found(**asked))
             except Exception as error:
                 if is_outage(error):
                     self._breakers.failed(self._service, code=code_of(error))
@@ -81,6 +86,14 @@ class watched:  # noqa: N801 - reads as the function that it stands for
             return answer
 
         return call
+
+    async def _in_time(self, answer: Any) -> Any:
+        """As the product's clients give up a service that is silent, inside a handler's time."""
+        try:
+            async with asyncio.timeout(SILENCE):
+                return await answer
+        except TimeoutError:
+            raise ReadTimeoutError(endpoint_url=self._service) from None
 
 
 class Machine:

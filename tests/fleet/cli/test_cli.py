@@ -124,6 +124,7 @@ def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
         AWS_DEFAULT_REGION="us-east-1",
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
+        AWS_MAX_ATTEMPTS="1",
     )
     assert told.exit_code == 1
     assert told.stderr.startswith("Error: AWS cannot be asked: ")

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -71,6 +72,7 @@ def test_the_greatest_sequencer_of_a_key_decides_whatever_the_order_of_arrival(
     assert len(sizes) == len(set(sizes)), "no upload was told twice"
 
 
+@pytest.mark.slow
 def test_a_thousand_keys_in_twenty_random_orders_with_duplicates_and_removals() -> None:
     dice = random.Random(20_261_121)
 
@@ -128,4 +130,5 @@ def test_a_browser_that_reconnects_while_its_old_connection_is_gone_keeps_its_ne
         for _ in range(10_000):
             await race()
 
-    virtual(races())
+    with capture_logs():
+        virtual(races())
