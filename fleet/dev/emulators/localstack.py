@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
             endpoint = _running(os.environ) or stack.enter_context(localstack())
             print(f"LocalStack answers at {endpoint.url}", file=sys.stderr)
             environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-            environment |= {"FLEET_TEST_ENDPOINT": endpoint.url, **endpoint.overrides}
+            environment |= {**endpoint.environment, "FLEET_TEST_ENDPOINT": endpoint.url}
             return subprocess.run(command, env=environment, check=False).returncode
     except (EmulatorFailed, EnvironmentBroken) as trouble:
         print(trouble, file=sys.stderr)
