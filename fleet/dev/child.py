@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.dev import private
+
 # Runs in the new process just before the program proper: asks the kernel for SIGTERM at the parent's death (Linux only;
 # elsewhere a kill -9 leaves the child behind), and gives up if the parent died before it could ask. A preexec function
 # would do the same inside a fork of a program that may have threads, which can deadlock.
@@ -72,9 +74,9 @@ def start(
     It gets a session of its own: Ctrl-C reaches only the starter, which ends its children in the order it wants.
     The leash is tied to the calling *thread*: start children from one that lives as long as the program.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(log.parent)
     handed = {"FLEET_LISTENER": str(listener.fileno())} if listener else {}
-    with log.open("ab") as output:
+    with os.fdopen(private.log_file(log), "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
             env={**environment, **handed},

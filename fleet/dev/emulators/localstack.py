@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fleet.dev import child
+from fleet.dev import child, private
 from fleet.dev.deploy import template
 from fleet.dev.emulators import dynamodb_local
 from fleet.dev.emulators.ministack import (
@@ -51,7 +51,7 @@ def localstack(*, log: Path | None = None) -> Iterator[Endpoint]:
         EnvironmentBroken: its environment could not be built.
     """
     python = ensure(PROJECT / ".emulators" / "localstack", _LOCK)
-    log = log or PROJECT / ".fleet" / "localstack.log"
+    log = log or private.folder(PROJECT / private.HOME) / "localstack.log"
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-localstack-")))
         dynamodb = _dynamodb(root, stack)

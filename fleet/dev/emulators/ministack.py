@@ -16,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from fleet.dev import child
+from fleet.dev import child, private
 from fleet.dev.emulators.gate import FUNCTIONS, SERVICES, Keys, new_keys
 from fleet.dev.environments import PROJECT, ensure
 
@@ -86,7 +86,7 @@ def ministack(*, log: Path | None = None, functions: bool = False) -> Iterator[E
         EnvironmentBroken: its environment could not be built.
     """
     python = emulator_python()
-    log = log or PROJECT / ".fleet" / "ministack.log"
+    log = log or private.folder(PROJECT / private.HOME) / "ministack.log"
     log.unlink(missing_ok=True)  # logs are appended to, and this one is quoted when the start fails
     keys = new_keys()
     with tempfile.TemporaryDirectory(prefix="fleet-ministack-") as scratch, child.listening() as listener:
