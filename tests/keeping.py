@@ -34,7 +34,7 @@ async def opened(name: str, folder: Path) -> AsyncIterator[Mapping[str, str]]:
     """The thing of this name, and the environment that finds it."""
     match name:
         case "ministack":
-            with ministack(log=folder / "emulator.log") as endpoint:
+            with ministack(log=folder / "emulator.log", functions=True) as endpoint:
                 yield dict(endpoint.environment)
         case "container":
             emulator = kept.emulator()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.dev import env_file
+from fleet.cli import env_file
 from shared.settings import SettingsError
 from shared.telemetry import logging
 

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from fleet.dev import private
 
 # Runs in the new process just before the program proper: asks the kernel for SIGTERM at the parent's death (Linux only;
 # elsewhere a kill -9 leaves the child behind), and gives up if the parent died before it could ask. A preexec function
@@ -55,17 +58,29 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def start(command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path | None = None) -> Child:
+def start(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    cwd: Path | None = None,
+    listener: socket.socket | None = None,
+) -> Child:
     """Start `command` with exactly `environment`, its output appended to `log`.
+
+    A `listener` is handed on: the number of its descriptor stands in FLEET_LISTENER. So its port is the fleet's from the
+    beginning, and nobody can take it between the choice of a port and the start of its server.
 
     It gets a session of its own: Ctrl-C reaches only the starter, which ends its children in the order it wants.
     The leash is tied to the calling *thread*: start children from one that lives as long as the program.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    private.folder(log.parent)
+    handed = {"FLEET_LISTENER": str(listener.fileno())} if listener else {}
+    with os.fdopen(private.log_file(log), "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
-            env=dict(environment),
+            env={**environment, **handed},
+            pass_fds=[listener.fileno()] if listener else [],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -73,3 +88,11 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], log: Path, 
             start_new_session=True,
         )
     return Child(process, log)
+
+
+def listening() -> socket.socket:
+    """A socket that listens on a loopback port of the system's choice: no other process can have it, nor get it later."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    return listener

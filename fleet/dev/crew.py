@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Self
 
 import aiohttp
 
-from fleet.dev import child
+from fleet.dev import child, private
 
 GLANCE = 0.05
 """Seconds between two looks at a process."""
@@ -31,13 +32,17 @@ class CrewFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One process to keep: `fleet` with `arguments`, exactly this environment, and the URL that says it is ready."""
+    """One process to keep: `fleet` with `arguments`, exactly this environment, and the URL that says it is ready.
+
+    A `listener` is handed to each process that fills the post, so that its port is nobody else's while none is there.
+    """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
     ready_url: str
+    listener: socket.socket | None = None
 
 
 class Crew:
@@ -57,8 +62,8 @@ class Crew:
 
     async def __aenter__(self) -> Self:
         for post in self._posts:
-            post.log.parent.mkdir(parents=True, exist_ok=True)
-            post.log.write_bytes(b"")
+            private.folder(post.log.parent)
+            os.close(private.new_file(post.log))
             self._start(post)
         return self
 
@@ -115,7 +120,9 @@ class Crew:
 
     def _start(self, post: Post) -> None:
         command = [sys.executable, "-m", "fleet.cli", *post.arguments]
-        self._running[post.name] = child.start(command, environment=post.environment, log=post.log)
+        self._running[post.name] = child.start(
+            command, environment=post.environment, log=post.log, listener=post.listener
+        )
 
     async def _watch(self, post: Post) -> None:
         pause = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fleet.dev import child
 from fleet.dev.crew import Crew, Post
 from fleet.dev.deploy import deploy, session
 from fleet.dev.emulators.ministack import Endpoint, answers, free_port, ministack
@@ -104,16 +106,17 @@ async def manned(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fleet]:
 
     The workers drain first and the stand-ins end after them, so that the last webhook still finds its receiver.
     """
-    environment = worker_environment(ground, port=free_port()) | dict(plan.tuning)
-    logs = plan.home / "logs"
-    beside = Post("stand-ins", ("stand-ins",), _process(environment), logs / "stand-ins.log", _ready_url(environment))
-    posts = [_post(worker, environment, logs) for worker in roster.WORKERS]
-    patience = float(environment["DRAIN_SECONDS"]) + 5.0
-    say(f"starting the stand-ins and {len(posts)} workers")
-    async with Crew([beside], say=say, patience=5.0) as around, Crew(posts, say=say, patience=patience) as workers:
-        await around.ready(seconds=READY_WITHIN)
-        await workers.ready(seconds=READY_WITHIN)
-        yield Fleet(ground, environment, workers)
+    with child.listening() as listener:
+        environment = worker_environment(ground, port=listener.getsockname()[1]) | dict(plan.tuning)
+        logs = plan.home / "logs"
+        posts = [_post(worker, environment, logs) for worker in roster.WORKERS]
+        patience = float(environment["DRAIN_SECONDS"]) + 5.0
+        say(f"starting the stand-ins and {len(posts)} workers")
+        beside = Crew([_stand_ins(environment, logs, listener)], say=say, patience=5.0)
+        async with beside as around, Crew(posts, say=say, patience=patience) as workers:
+            await around.ready(seconds=READY_WITHIN)
+            await workers.ready(seconds=READY_WITHIN)
+            yield Fleet(ground, environment, workers)
 
 
 def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
@@ -124,6 +127,7 @@ def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
         **ground.names,
         "WS_API_ENDPOINT": f"{url}{server.GATEWAY}",
         "EXPO_PUSH_URL": f"{url}{server.EXPO}/--/api/v2/push/send",
+        "EXPO_ACCESS_TOKEN": _random(),
         "EMAIL_SENDER": SENDER,
         "WEBHOOK_ALLOW_LOOPBACK": "true",
         "AUDIT_HASH_KEYS": f"local:{_random()}",
@@ -153,6 +157,11 @@ def _endpoint(plan: Plan, say: Say) -> Iterator[Endpoint]:
     yield endpoint
 
 
+def _stand_ins(environment: Mapping[str, str], logs: Path, listener: socket.socket) -> Post:
+    url = f"http://{environment['STAND_INS_HOST']}:{environment['STAND_INS_PORT']}/readyz"
+    return Post("stand-ins", ("stand-ins",), _process(environment), logs / "stand-ins.log", url, listener)
+
+
 def _post(worker: str, environment: Mapping[str, str], logs: Path) -> Post:
     port = free_port()
     own = _process({**environment, "HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(port)})
@@ -163,10 +172,6 @@ def _process(environment: Mapping[str, str]) -> dict[str, str]:
     """A process's whole environment: the caller's without any AWS setting of its own, and the fleet's."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**inherited, **environment}
-
-
-def _ready_url(environment: Mapping[str, str]) -> str:
-    return f"http://{environment['STAND_INS_HOST']}:{environment['STAND_INS_PORT']}/readyz"
 
 
 def _random() -> str:

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fleet.dev import private
+
 PROJECT = Path(__file__).resolve().parents[2]
 UV_HOME = PROJECT / ".fleet" / "uv"
 
@@ -135,8 +137,7 @@ def _fingerprint(lock: Path, *, editable: bool) -> str:
 @contextmanager
 def one_builder(home: Path) -> Iterator[None]:
     """Let one process at a time build what belongs at `home`; the others wait here and then find it built."""
-    door_of_home = PROJECT / ".fleet" / f"{home.name.lstrip('.')}.building"
-    door_of_home.parent.mkdir(parents=True, exist_ok=True)
+    door_of_home = private.folder(PROJECT / private.HOME) / f"{home.name.lstrip('.')}.building"
     home.parent.mkdir(parents=True, exist_ok=True)
     with door_of_home.open("w") as door:
         fcntl.flock(door, fcntl.LOCK_EX)

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from jsonschema import Draft202012Validator
 
-from fleet.dev import env_file
+from fleet.cli import env_file
 from fleet.dev.emulators.ministack import Endpoint
 from tests.waiting import until
 

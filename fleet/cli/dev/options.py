@@ -17,6 +17,7 @@ from fleet.dev.deploy import DeploymentFailed
 from fleet.dev.dev import NotAnEmulator, Unreachable
 from fleet.dev.emulators.ministack import EmulatorFailed
 from fleet.dev.environments import EnvironmentBroken
+from fleet.dev.private import NotPrivate
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Answer = TypeVar("Answer")
@@ -47,7 +48,7 @@ def _told_locally() -> Iterator[None]:
         yield
     except NotAnEmulator as error:
         raise Misconfigured(str(error)) from error
-    except (CrewFailed, DeploymentFailed, EmulatorFailed, EnvironmentBroken, Unreachable) as error:
+    except (CrewFailed, DeploymentFailed, EmulatorFailed, EnvironmentBroken, NotPrivate, Unreachable) as error:
         raise Failed(str(error)) from error
 
 

@@ -11,8 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fleet.cli import env_file
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
-from fleet.dev import env_file
+from fleet.dev import private
 from fleet.dev.dev import Fleet, Ground, Plan, grounded, manned
 from fleet.dev.stand_ins import server
 
@@ -48,6 +49,7 @@ def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
 
 async def _serve(plan: Plan, ground: Ground, file: Path) -> None:
     async with manned(plan, ground, words.print) as fleet:
+        private.folder(file.parent)
         env_file.write(file, fleet.environment)
         Console().print(table(fleet))
         words.print(f"ready. For your shell: set -a; . {file}; set +a     Logs: {plan.home}/logs     Ctrl-C drains all")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fleet.dev import child
+from fleet.dev import child, private
 from fleet.dev.deploy import template
 from fleet.dev.emulators import dynamodb_local
 from fleet.dev.emulators.ministack import (
@@ -51,7 +51,7 @@ def localstack(*, log: Path | None = None) -> Iterator[Endpoint]:
         EnvironmentBroken: its environment could not be built.
     """
     python = ensure(PROJECT / ".emulators" / "localstack", _LOCK)
-    log = log or PROJECT / ".fleet" / "localstack.log"
+    log = log or private.folder(PROJECT / private.HOME) / "localstack.log"
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-localstack-")))
         dynamodb = _dynamodb(root, stack)
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
             endpoint = _running(os.environ) or stack.enter_context(localstack())
             print(f"LocalStack answers at {endpoint.url}", file=sys.stderr)
             environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-            environment |= {"FLEET_TEST_ENDPOINT": endpoint.url, **endpoint.overrides}
+            environment |= {**endpoint.environment, "FLEET_TEST_ENDPOINT": endpoint.url}
             return subprocess.run(command, env=environment, check=False).returncode
     except (EmulatorFailed, EnvironmentBroken) as trouble:
         print(trouble, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The embedded AWS: MiniStack as a process of its own, on a free loopback port."""
+"""The embedded AWS: MiniStack as a process of its own on loopback, behind a gate with a key for this run alone."""
 
 import http.client
 import os
@@ -12,7 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from fleet.dev import child
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from fleet.dev import child, private
+from fleet.dev.emulators.gate import FUNCTIONS, SERVICES, Keys, new_keys
 from fleet.dev.environments import PROJECT, ensure
 
 REGION = "us-east-1"
@@ -28,12 +33,12 @@ class EmulatorFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where AWS answers, and who we are there. Emulators take any credentials; these are the customary ones."""
+    """Where AWS answers, and who we are there. An emulator that is not ours takes any keys; these are the customary ones."""
 
     url: str
     region: str = REGION
     access_key_id: str = "test"
-    secret_access_key: str = "test"  # noqa: S105 - no emulator checks it
+    secret_access_key: str = field(default="test", repr=False)
     overrides: Mapping[str, str] = field(default_factory=dict)
     """AWS_ENDPOINT_URL_<SERVICE> of the services that answer elsewhere; boto3 and aiobotocore read these too."""
 
@@ -69,29 +74,33 @@ class Endpoint:
 
 
 @contextmanager
-def ministack(*, log: Path | None = None) -> Iterator[Endpoint]:
+def ministack(*, log: Path | None = None, functions: bool = False) -> Iterator[Endpoint]:
     """Run MiniStack until the block ends, or this process does.
 
     It runs in an environment of its own, because its botocore is not the one aioboto3 needs: `FLEET_EMULATOR_HOME`, or
     `.emulators/ministack` in the project, which is built from its lock when it is missing. State lives in memory only.
+    It answers those who sign with the endpoint's keys, and runs Lambda functions only where `functions` says so.
 
     Raises:
         EmulatorFailed: it ended early, or did not answer ListQueues within 30 seconds.
         EnvironmentBroken: its environment could not be built.
     """
     python = emulator_python()
-    log = log or PROJECT / ".fleet" / "ministack.log"
+    log = log or private.folder(PROJECT / private.HOME) / "ministack.log"
     log.unlink(missing_ok=True)  # logs are appended to, and this one is quoted when the start fails
-    with tempfile.TemporaryDirectory(prefix="fleet-ministack-") as scratch:
-        port = free_port()
+    keys = new_keys()
+    with tempfile.TemporaryDirectory(prefix="fleet-ministack-") as scratch, child.listening() as listener:
+        port = listener.getsockname()[1]
         running = child.start(
-            [str(python), "-m", "ministack"],
-            environment=_environment(port, scratch),
+            [str(python), "-I", str(Path(__file__).with_name("ministack_main.py"))],
+            environment=_environment(port, scratch, keys, functions=functions),
             log=log,
             cwd=Path(scratch),
+            listener=listener,
         )
+        listener.close()  # it is the child's now: where that ends, a client is refused and does not wait
         try:
-            endpoint = Endpoint(f"http://127.0.0.1:{port}")
+            endpoint = Endpoint(f"http://127.0.0.1:{port}", REGION, *keys)
             await_answer(running, endpoint, seconds=_STARTS_WITHIN)
             yield endpoint
         finally:
@@ -122,20 +131,18 @@ def await_answer(running: child.Child, endpoint: Endpoint, *, seconds: float) ->
 
 def answers(endpoint: Endpoint) -> bool:
     """Whether ListQueues gets its answer: the port alone opens before the services do."""
+    request = AWSRequest(
+        "POST",
+        f"{endpoint.url}/",
+        {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"},
+        b"{}",
+    )
+    keys = Credentials(endpoint.access_key_id, endpoint.secret_access_key)
+    SigV4Auth(keys, "sqs", endpoint.region).add_auth(request)
     place = urlsplit(endpoint.url)
     connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=10)
-    who = f"{endpoint.access_key_id}/20260101/{endpoint.region}/sqs/aws4_request"
     try:
-        connection.request(
-            "POST",
-            "/",
-            body=b"{}",
-            headers={
-                "X-Amz-Target": "AmazonSQS.ListQueues",
-                "Content-Type": "application/x-amz-json-1.0",
-                "Authorization": f"AWS4-HMAC-SHA256 Credential={who}, SignedHeaders=host, Signature=0",
-            },
-        )
+        connection.request("POST", "/", body=b"{}", headers=dict(request.headers.items()))
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
@@ -157,10 +164,12 @@ def bare_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
 
 
-def _environment(port: int, scratch: str) -> dict[str, str]:
+def _environment(port: int, scratch: str, keys: Keys, *, functions: bool) -> dict[str, str]:
     return {
         **bare_environment(),
-        "BIND_HOST": "127.0.0.1",
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,  # the functions that it runs sign with it too
+        "SERVICES": ",".join(sorted({*SERVICES, "dynamodbstreams", *(FUNCTIONS if functions else ())})),
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,23 +11,26 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from fleet.dev.stand_ins.remembered import LARGEST_BODY, Remembered
+
 MOST_RECIPIENTS = 100
 """Recipients of one request (https://docs.expo.dev/push-notifications/sending-notifications/): not messages."""
 
 LARGEST_MESSAGE = 4096
 """Bytes of one notification's payload."""
 
-REMEMBERED = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One recipient's notification; `received_at` is in epoch seconds."""
+    """One recipient's notification; `received_at` is in epoch seconds, `message` is its JSON, empty where it was too big."""
 
     received_at: float
     to: str
     ticket: Mapping[str, Any]
-    message: Mapping[str, Any]
+    message: bytes
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "message": orjson.Fragment(self.message or b"{}")}
 
 
 @dataclass(slots=True)
@@ -39,10 +41,10 @@ class ExpoServer:
     """
 
     access_token: str | None = None
-    received: deque[Push] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    received: Remembered[Push] = field(default_factory=Remembered)
 
     def application(self) -> web.Application:
-        application = web.Application(client_max_size=4 * 1024 * 1024)
+        application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_post("/--/api/v2/push/send", self._send)
         application.router.add_post("/--/api/v2/push/getReceipts", self._receipts)
         application.router.add_get("/received", self._tell)
@@ -63,8 +65,11 @@ class ExpoServer:
         for message in messages:
             for token in recipients(message):
                 tickets.append(ticket(token, message))
-                self.received.append(Push(now, token, tickets[-1], message))
+                self._remember(Push(now, token, tickets[-1], _kept(message)))
         return web.json_response({"data": tickets})
+
+    def _remember(self, push: Push) -> None:
+        self.received.add(push, len(push.to) + len(push.message))
 
     async def _receipts(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
@@ -75,7 +80,8 @@ class ExpoServer:
         return web.json_response({"data": {each: {"status": "ok"} for each in asked if each in known}})
 
     async def _tell(self, _: web.Request) -> web.Response:
-        return web.json_response({"received": [asdict(push) for push in self.received]})
+        received = [push.document() for push in self.received]
+        return web.json_response(body=orjson.dumps({"received": received}))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self.access_token and request.headers.get("Authorization") != f"Bearer {self.access_token}":
@@ -99,6 +105,11 @@ def ticket(token: str, message: Mapping[str, Any]) -> dict[str, Any]:
     if len(orjson.dumps(payload)) > LARGEST_MESSAGE:
         return {"status": "error", "message": "the payload is too large", "details": {"error": "MessageTooBig"}}
     return {"status": "ok", "id": str(uuid.uuid4())}
+
+
+def _kept(message: Mapping[str, Any]) -> bytes:
+    text = orjson.dumps(message)
+    return text if len(text) <= LARGEST_MESSAGE * 2 else b""
 
 
 async def _json(request: web.Request) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -18,6 +19,8 @@ from botocore.exceptions import ClientError
 from pydantic import Field, SecretStr
 
 from fleet.dev.stand_ins.expo_server import ExpoServer
+from fleet.dev.stand_ins.pages import closed_to_other_pages
+from fleet.dev.stand_ins.remembered import LARGEST_BODY
 from fleet.dev.stand_ins.stream_pipe import StreamPipe
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
@@ -35,10 +38,11 @@ EXPO, WEBHOOKS, GATEWAY = "/expo", "/webhooks", "/gateway"
 
 
 class StandInSettings(Settings):
-    """Read from the environment; port 0 takes any free port."""
+    """Read from the environment; port 0 takes any free port, `fleet_listener` is a socket that was handed on."""
 
     stand_ins_host: str = "127.0.0.1"
     stand_ins_port: int = Field(default=8090, ge=0, le=65535)
+    fleet_listener: int | None = None
     stand_ins_webhook_secret: SecretStr = SecretStr("whsec_bWFkZS1mb3ItZGV2ZWxvcG1lbnQtYW5kLWtub3duLXRvLWFsbA==")
     expo_access_token: SecretStr | None = None
     sessions_table_name: str
@@ -86,7 +90,7 @@ async def serving(
     pumps = [asyncio.create_task(pipe.run()) for pipe in pipes]
     try:
         await runner.setup()
-        await web.TCPSite(runner, settings.stand_ins_host, settings.stand_ins_port).start()
+        await _site(runner, settings).start()
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"
     finally:
@@ -96,9 +100,15 @@ async def serving(
         await asyncio.gather(*pumps, return_exceptions=True)
 
 
+def _site(runner: web.AppRunner, settings: StandInSettings) -> web.BaseSite:
+    if settings.fleet_listener is not None:
+        return web.SockSite(runner, socket.socket(fileno=settings.fleet_listener))
+    return web.TCPSite(runner, settings.stand_ins_host, settings.stand_ins_port)
+
+
 def application(expo: ExpoServer, webhooks: WebhookReceiver, gateway: WebSocketGateway) -> web.Application:
     """One server for all: /expo, /webhooks, /gateway, and /livez, /readyz for whoever watches over it."""
-    together = web.Application()
+    together = web.Application(client_max_size=LARGEST_BODY, middlewares=[closed_to_other_pages])
     together.router.add_get("/livez", _well)
     together.router.add_get("/readyz", _well)
     together.add_subapp(EXPO, expo.application())

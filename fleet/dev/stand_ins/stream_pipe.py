@@ -83,6 +83,9 @@ class StreamPipe:
         """Look once at every shard whose parent has been read to its end; answer the number of records sent."""
         parents = await self._shards(reading.arn)
         reading.finished &= parents.keys()
+        for known in (reading.iterators, reading.checkpoints):
+            for shard in known.keys() - parents.keys():
+                del known[shard]
         moved = 0
         for shard, parent in parents.items():
             parent_pending = parent in parents and parent not in reading.finished

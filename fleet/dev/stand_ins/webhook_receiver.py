@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,15 +15,18 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from fleet.dev.stand_ins.remembered import LARGEST_BODY, Remembered
+
 TOLERANCE = 300
 """Seconds a timestamp may lie off, either way: what every official Standard Webhooks library allows."""
-
-REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One request; `received_at` in epoch seconds, `fault` is why its signature was refused (None: it was right)."""
+    """One request; `received_at` in epoch seconds, `fault` is why its signature was refused (None: it was right).
+
+    `payload` is the JSON text of what was signed; of what was not, nothing is kept.
+    """
 
     received_at: float
     endpoint: str
@@ -31,7 +34,15 @@ class Receipt:
     timestamp: str
     status: int
     fault: str | None
-    payload: Mapping[str, Any] | None
+    payload: bytes | None
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "payload": orjson.Fragment(self.payload or b"null")}
+
+    @property
+    def size(self) -> int:
+        """Bytes of its text."""
+        return len(self.payload or b"") + sum(map(len, (self.endpoint, self.webhook_id, self.timestamp)))
 
 
 @dataclass(slots=True)
@@ -46,11 +57,11 @@ class WebhookReceiver:
     failures: int = 2
     slow_seconds: float = 30.0
     now: Callable[[], float] = time.time
-    received: deque[Receipt] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    received: Remembered[Receipt] = field(default_factory=Remembered)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def application(self) -> web.Application:
-        application = web.Application()
+        application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_get("/received", self._tell)
         application.router.add_post("/{behaviour:ok|flaky|gone|slow}{rest:(/.*)?}", self._receive)
         return application
@@ -59,18 +70,17 @@ class WebhookReceiver:
         body = await request.read()
         fault = signature_fault(self.secret, request.headers, body, now=self.now())
         status = 401 if fault else self._status(request)
-        self.received.append(
-            Receipt(
-                received_at=self.now(),
-                endpoint=_endpoint(request),
-                webhook_id=request.headers.get("webhook-id", ""),
-                timestamp=request.headers.get("webhook-timestamp", ""),
-                status=status,
-                fault=fault,
-                payload=_object(body),
-            )
+        receipt = Receipt(
+            received_at=self.now(),
+            endpoint=_endpoint(request),
+            webhook_id=request.headers.get("webhook-id", ""),
+            timestamp=request.headers.get("webhook-timestamp", ""),
+            status=status,
+            fault=fault,
+            payload=None if fault else _object(body),
         )
-        if request.match_info["behaviour"] == "slow":
+        self.received.add(receipt, receipt.size)
+        if request.match_info["behaviour"] == "slow" and not fault:
             await asyncio.sleep(self.slow_seconds)
         return web.json_response({"received": status == 200}, status=status)
 
@@ -81,12 +91,15 @@ class WebhookReceiver:
             case "flaky":
                 key = (_endpoint(request), request.headers.get("webhook-id", ""))
                 self.seen[key] += 1
+                if len(self.seen) > self.received.most:
+                    del self.seen[next(iter(self.seen))]
                 return 500 if self.seen[key] <= self.failures else 200
             case _:
                 return 200
 
     async def _tell(self, _: web.Request) -> web.Response:
-        return web.json_response({"received": [asdict(receipt) for receipt in self.received]})
+        received = [receipt.document() for receipt in self.received]
+        return web.json_response(body=orjson.dumps({"received": received}))
 
 
 def signature_fault(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) -> str | None:
@@ -117,9 +130,10 @@ def _endpoint(request: web.Request) -> str:
     return f"/{request.match_info['behaviour']}{request.match_info['rest']}"
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _object(body: bytes) -> bytes | None:
+    """The body where it is a JSON object."""
     try:
         opened = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return opened if isinstance(opened, dict) else None
+    return body if isinstance(opened, dict) else None

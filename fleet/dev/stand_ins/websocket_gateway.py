@@ -16,6 +16,9 @@ log = structlog.get_logger()
 LARGEST_MESSAGE = 131_072
 """Bytes of one post (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
+MOST_BROWSERS = 1_000
+"""Connections that are open at once."""
+
 IDLE_SECONDS = 600.0
 """API Gateway closes a connection after ten idle minutes; pings keep an honest browser's open."""
 
@@ -56,6 +59,8 @@ class WebSocketGateway:
 
     async def _browser(self, request: web.Request) -> web.StreamResponse:
         connection_id = new_connection_id()
+        if len(self.open) >= MOST_BROWSERS:
+            return web.json_response({"message": "Limit Exceeded"}, status=429)
         session_id = request.query.get("sessionId", "")
         if not session_id or not await self.connect(session_id, connection_id):
             return web.json_response({"message": "Forbidden"}, status=403)

@@ -55,7 +55,7 @@ def test_a_plan_of_another_account_is_refused_though_a_queue_of_that_name_is_the
         endpoint_url=twelve.aws.url,
         region_name="us-east-1",
         aws_access_key_id="111111111111",
-        aws_secret_access_key="made-up",
+        aws_secret_access_key=twelve.aws.endpoint.secret_access_key,
     )
     client.create_queue(QueueName=twelve.name)
     for arguments in ((), ACT):

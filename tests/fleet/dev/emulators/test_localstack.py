@@ -21,7 +21,7 @@ from fleet.dev.emulators.ministack import Endpoint
 from tests.waiting import until
 
 pytestmark = pytest.mark.localstack
-HOOK = Path(__file__).parents[3] / "localstack-init" / "ready.d" / "deploy.py"
+HOOK = Path(__file__).parents[4] / "localstack-init" / "ready.d" / "deploy.py"
 STACK = "fleet-messaging-dev"
 
 

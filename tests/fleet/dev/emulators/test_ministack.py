@@ -1,6 +1,7 @@
 """The embedded emulator: where it listens, what it knows of us, and that it never outlives us."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -15,11 +16,12 @@ from fleet.dev.emulators.ministack import EmulatorFailed, Endpoint, answers, awa
 from tests.waiting import until
 
 HOLDS_AN_EMULATOR = """
+import json
 import sys
 from pathlib import Path
 from fleet.dev.emulators.ministack import ministack
 with ministack(log=Path(sys.argv[1])) as endpoint:
-    print(endpoint.url, flush=True)
+    print(json.dumps(dict(endpoint.environment)), flush=True)
     sys.stdin.read()
 """
 
@@ -49,7 +51,7 @@ async def test_it_dies_with_its_starter_even_when_that_is_killed(tmp_path: Path)
         sys.executable, "-c", HOLDS_AN_EMULATOR, str(tmp_path / "log"), stdin=PIPE, stdout=PIPE
     )
     assert starter.stdout is not None
-    endpoint = Endpoint((await starter.stdout.readline()).decode().strip())
+    endpoint = Endpoint.from_environment(json.loads(await starter.stdout.readline()))
     assert answers(endpoint)
     starter.kill()
     await starter.wait()

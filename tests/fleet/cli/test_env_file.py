@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.dev import env_file
+from fleet.cli import env_file
 
 ODD = {"PLAIN": "a", "EMPTY": "", "BLANKS": "a b", "QUOTES": 'it\'s "so"', "DOLLAR": "$HOME #x", "UMLAUT": "ü=1"}
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "dev.env"
+    path = tmp_path / "dev.env"
     env_file.write(path, ODD)
     assert env_file.read(path) == ODD
 
@@ -24,6 +24,14 @@ def test_only_its_owner_may_read_it_also_when_it_was_open_before(tmp_path: Path)
     env_file.write(path, {"SECRET": "x"})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_that_somebody_planted_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    theirs, path = tmp_path / "theirs", tmp_path / "dev.env"
+    theirs.write_text("untouched")
+    path.symlink_to(theirs)
+    env_file.write(path, {"SECRET": "x"})
+    assert (theirs.read_text(), path.is_symlink(), stat.S_IMODE(path.stat().st_mode)) == ("untouched", False, 0o600)
 
 
 def test_a_shell_sources_it(tmp_path: Path) -> None:

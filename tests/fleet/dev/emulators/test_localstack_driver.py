@@ -33,13 +33,13 @@ async def driven(*arguments: str, **environment: str) -> tuple[int | None, str]:
 
 async def test_a_command_runs_beside_the_emulator_that_already_answers(emulator: Endpoint) -> None:
     code, said = await driven(
-        "--", sys.executable, "-c", TELLS_ITS_ENDPOINT, AWS_ENDPOINT_URL=emulator.url, AWS_PROFILE="mine"
+        "--", sys.executable, "-c", TELLS_ITS_ENDPOINT, AWS_PROFILE="mine", **emulator.environment
     )
     assert (code, said) == (0, f"{emulator.url} []\n")
 
 
 async def test_its_exit_code_is_the_commands(emulator: Endpoint) -> None:
-    code, _ = await driven("--", sys.executable, "-c", "raise SystemExit(3)", AWS_ENDPOINT_URL=emulator.url)
+    code, _ = await driven("--", sys.executable, "-c", "raise SystemExit(3)", **emulator.environment)
     assert code == 3
 
 

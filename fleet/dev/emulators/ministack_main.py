@@ -1,0 +1,133 @@
+"""MiniStack behind the gate, run by the interpreter of its own environment on a socket that it was handed.
+
+Not imported by the fleet, and not part of its packages' world: `ministack` and `hypercorn` live in that environment only.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+sys.path.append(str(Path(__file__).parents[3]))  # last: whatever is installed here comes first
+
+from fleet.dev.emulators.gate import LARGEST_BODY, Gate, Keys, Refused, Request, signs_body
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]
+
+
+class Gone(Exception):
+    """The client left before its request was whole."""
+
+
+def gated(application: Application, gate: Gate) -> Application:
+    """The application behind the gate; what it says to browsers of other origins is left out of its answers."""
+
+    async def guard(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await application(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        request = head(scope)
+        try:
+            signature = gate.admit(request, now=time.time())
+            body = b""
+            if signs_body(request, signature):
+                body = await _whole(receive)
+                receive = _again(body, receive)
+            gate.prove(request, signature, body)
+        except Refused as refused:
+            await _refuse(send, request, str(refused))
+        except Gone:
+            return
+        else:
+            await application(scope, receive, _without_cors(send))
+
+    return guard
+
+
+def head(scope: Mapping[str, Any]) -> Request:
+    """The head of an ASGI request; a header that comes twice is one with a comma, as signers see it."""
+    headers: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1").lower(), value.decode("utf-8", "replace")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return Request(
+        scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers
+    )
+
+
+async def _whole(receive: Receive) -> bytes:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > LARGEST_BODY:
+            raise Refused(f"a request has at most {LARGEST_BODY} bytes")
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Says the body that was read already, once, then goes on with what the client says."""
+    said: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return said.pop() if said else await receive()
+
+    return again
+
+
+def _without_cors(send: Send) -> Send:
+    async def quietly(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message["headers"] if not pair[0].lower().startswith(b"access-control-")]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return quietly
+
+
+async def _refuse(send: Send, request: Request, why: str) -> None:
+    """403 in the shape that AWS's clients read."""
+    said_by = request.headers.get("authorization", "/s3/")
+    if "/s3/" in said_by or "x-www-form-urlencoded" in request.headers.get("content-type", ""):
+        error = f"<Error><Code>AccessDenied</Code><Message>{escape(why)}</Message></Error>"
+        kind, text = b"text/xml", f"<ErrorResponse>{error}</ErrorResponse>"
+    else:
+        kind, text = b"application/json", json.dumps({"__type": "AccessDeniedException", "message": why})
+    body = text.encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def main() -> None:
+    """Serve on FLEET_LISTENER, a listening socket's number, until SIGTERM."""
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    gate = Gate(keys, int(os.environ["GATEWAY_PORT"]), functions="lambda" in os.environ["SERVICES"].split(","))
+    config = Config()
+    config.bind = [f"fd://{os.environ['FLEET_LISTENER']}"]
+    config.keep_alive_timeout = 75  # as MiniStack's own main has it
+    asyncio.run(serve(gated(app, gate), config))
+
+
+if __name__ == "__main__":
+    main()

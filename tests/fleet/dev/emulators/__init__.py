@@ -1,0 +1,1 @@
+"""The emulators, run for real, and who may speak to them."""
