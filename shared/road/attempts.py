@@ -49,8 +49,8 @@ class Attempts:
             each: dead for each, number in numbers.items() if (dead := spent(number, self.worker)) is not None
         }
         left, tries = [each for each in deliveries if each not in outcomes], 0
+        await self._breakers.passage()
         while left:
-            await self._breakers.passage()
             outcomes |= await self._run_together(left, numbers)
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
             if left and not await self._breakers.wait(tries):
@@ -69,8 +69,8 @@ class Attempts:
         """Run, and while a dependency is down, run again."""
         tries = 0
         try:
+            await self._breakers.passage()
             while True:
-                await self._breakers.passage()
                 with self._breakers.run() as down:
                     end = await self._handling.run(delivery)
                 outcome, tries = self._judged(delivery, end, number, down), tries + 1

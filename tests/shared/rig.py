@@ -9,6 +9,8 @@ from typing import Any
 from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.message.delivery import Delivery
+from shared.road.breakers import Breakers
+from shared.road.ledger import Ledger
 from shared.worker import BatchResult, Fifo, Together
 from tests.fakes import FakeQueue
 from tests.made import make_worker
@@ -31,6 +33,8 @@ class Rig:
         pace: Pace | None = None,
         queue: FakeQueue | None = None,
         dice: Callable[[], float] = lambda: 0.5,
+        ledger: Ledger | None = None,
+        breakers: Breakers | None = None,
         **options: Any,
     ) -> None:
         self.queue = queue or FakeQueue(clock, fifo=options.get("order") == Fifo())
@@ -44,9 +48,8 @@ class Rig:
         self.worker = make_worker(
             self._handle, handle_batch=batch, batch=limits, **{"decode": body_of, "timeout": 3_600.0, **options}
         )
-        self.consumer = join(
-            self.worker, Stores(self.queue), pace=self.pace, clocks=Clocks(monotonic=clock, wall=clock, dice=dice)
-        )
+        stores = Stores(self.queue, ledger, breakers=breakers or Breakers(clock=clock, dice=dice))
+        self.consumer = join(self.worker, stores, pace=self.pace, clocks=Clocks(monotonic=clock, wall=clock, dice=dice))
         self.leases, self.deletes = self.consumer.leases, self.consumer.deletes
         self.poller = Poller(self.consumer)
         self._task: asyncio.Task[None] | None = None

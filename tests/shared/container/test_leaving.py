@@ -1,0 +1,115 @@
+"""A process that is told to leave: nothing healthy is spent, and the process is gone in time, whatever runs in it."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.consumer import Pace
+from shared.container.exit_timer import OVERRUN
+from tests.fakes import FakeQueue
+from tests.shared.rig import Rig, taking
+from tests.sqs_server.running import sqs_server
+from tests.virtual_time import clock, virtual
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_twenty_restarts_under_load_spend_at_most_one_receipt_each_and_bury_nothing() -> None:
+    async def story() -> None:
+        dice = random.Random(7)
+        queue = FakeQueue(clock)
+        rig = Rig(taking(0.5), queue=queue, pace=Pace(wait=5, drain=10))
+        rig.start()
+        done: list[str] = []
+        for restart in range(20):
+            for number in range(dice.randint(20, 60)):
+                queue.put(f"{restart}-{number}")
+                await asyncio.sleep(dice.random() / 20)
+            await rig.drains()
+            done += rig.ended
+            rig = Rig(taking(0.5), queue=queue, pace=Pace(wait=5, drain=10))
+            rig.start()
+        await asyncio.sleep(60)
+        await rig.drains()
+        done += rig.ended
+        assert sorted(done) == sorted(each.body for each in queue.messages)
+        assert max(each.receipts for each in queue.messages) <= 2
+        assert queue.letters == []
+
+    virtual(story())
+
+
+@pytest.fixture
+def server_with_a_message() -> Iterator[dict[str, str]]:
+    with sqs_server() as server:
+        url, dead_letter_url = server.make_pair("uploads")
+        server.sqs.send_message(QueueUrl=url, MessageBody="a")
+        yield {**server.environment, "UPLOADS_QUEUE_URL": url, "UPLOADS_DLQ_URL": dead_letter_url}
+
+
+PROGRAM = """
+import asyncio, os, sys, threading, time
+from shared import App, Each, Limits, Worker
+from shared.container import process
+
+async def swallow(_event):
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("swallowed", flush=True)
+
+async def in_a_thread(_event):
+    print("begun", flush=True)
+    await asyncio.to_thread(time.sleep, 600)
+
+async def block(_event):
+    print("begun", flush=True)
+    time.sleep(600)
+
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def open_workers(environment, clients):
+    yield (Worker(name="sample", queue="uploads", decode=lambda each: each.body, do=Each(globals()[sys.argv[1]])),)
+
+sys.exit(process.main(App("sample", ("uploads",), open_workers), os.environ))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("handler", ["swallow", "in_a_thread", "block"])
+def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(
+    handler: str, server_with_a_message: dict[str, str]
+) -> None:
+    settings = {"DRAIN_SECONDS": "2", "POLL_WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "30", "HEALTH_PORT": "0"}
+    running = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), handler],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **server_with_a_message, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert running.stdout is not None
+        assert any("begun" in line for line in running.stdout)
+        began = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=20)
+        assert time.monotonic() - began <= 2.0 + 1.0 + 1.0
+    finally:
+        running.kill()
+    assert running.returncode == OVERRUN
+    assert "process_overran_its_budget" in output
+    assert "still_running" in output

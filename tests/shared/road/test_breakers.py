@@ -1,0 +1,196 @@
+"""A dependency that is down: its breaker opens, messages wait in hand, one at a time is the probe, and nothing counts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
+
+from shared.outcome import Stalled, is_outage
+from shared.road.breakers import LONGEST_HIDING, LONGEST_PROBE, MOST_TRIES, OPENS_AT, SHORTEST_HIDING, Breakers
+from shared.worker import Fifo
+from tests.fakes_ledger import FakeLedger
+from tests.shared.rig import Rig
+from tests.virtual_time import clock, virtual
+
+
+def answered(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "UpdateItem")  # type: ignore[typeddict-item]  # the rest is not looked at
+
+
+class Dependency:
+    """A call that a handler makes; it tells the breakers what came of it, as a client does."""
+
+    def __init__(self, breakers: Breakers) -> None:
+        self.breakers = breakers
+        self.is_down = False
+        self.calls: list[float] = []
+
+    async def __call__(self) -> None:
+        self.calls.append(clock())
+        if self.is_down:
+            self.breakers.failed("dynamodb", code="ServiceUnavailable")
+            raise answered("ServiceUnavailable", 503)
+        self.breakers.succeeded("dynamodb")
+
+
+def rig_of(dependency_work: Callable[[Dependency, str], Awaitable[None]], **options: Any) -> tuple[Rig, Dependency]:
+    breakers = Breakers(clock=clock, dice=lambda: 0.5)
+    dependency = Dependency(breakers)
+    rig = Rig(lambda body: dependency_work(dependency, body), breakers=breakers, ledger=FakeLedger(), **options)
+    return rig, dependency
+
+
+async def calling(dependency: Dependency, _body: str) -> None:
+    await dependency()
+
+
+def test_an_outage_of_hours_buries_nothing_costs_one_receipt_and_is_worked_off_at_once_after_it() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling)
+        dependency.is_down = True
+        stored = rig.queue.put(*(f"b{number}" for number in range(200)))
+        await rig.runs_for(6 * 3_600)
+        assert rig.queue.letters == []
+        assert rig.ended == []
+        assert sum(each.receipts for each in stored) <= 10, "what is in hand waits there, the rest in the queue"
+        assert len(dependency.calls) <= 6 * 3_600 / LONGEST_PROBE * 1.5 + 50, "one probe at a time"
+        dependency.is_down = False
+        await rig.runs_for(LONGEST_PROBE + 5)
+        assert len(rig.ended) == 200
+        assert max(each.receipts for each in stored) == 1
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_a_fifo_group_waits_in_its_order() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling, order=Fifo())
+        dependency.is_down = True
+        rig.queue.put("a0", "a1", "a2", group="a")
+        await rig.runs_for(600)
+        assert rig.ended == []
+        dependency.is_down = False
+        await rig.runs_for(60)
+        assert rig.ended == ["a0", "a1", "a2"]
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_what_waits_in_hand_is_given_back_by_a_drain_within_its_budget() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling)
+        dependency.is_down = True
+        stored = rig.queue.put("a", "b")
+        await rig.runs_for(120)
+        assert await rig.drains() <= 25.0
+        await asyncio.sleep(LONGEST_HIDING)
+        assert len(rig.queue.visible()) == 2
+        assert [each.receipts for each in stored] == [1, 1]
+
+    virtual(story())
+
+
+def test_a_run_that_met_an_outage_is_not_one_of_the_runs_after_which_a_message_is_buried() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling, max_attempts=1)
+        dependency.is_down = True
+        rig.queue.put("a")
+        await rig.runs_for(300)
+        dependency.is_down = False
+        await rig.runs_for(60)
+        assert (rig.ended, rig.queue.letters) == (["a"], [])
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_what_alone_is_refused_does_not_hold_its_slot_for_ever() -> None:
+    async def forbidden(dependency: Dependency, body: str) -> None:
+        if body == "secret":
+            dependency.breakers.failed("s3", code="AccessDenied")
+            dependency.breakers.succeeded("s3")
+            raise answered("AccessDenied", 403)
+
+    async def story() -> None:
+        rig, _ = rig_of(forbidden, concurrency=1)
+        rig.queue.put("secret", "open")
+        await rig.runs_for(200)
+        assert rig.started.count("secret") >= MOST_TRIES
+        assert rig.ended == ["open"]
+        assert rig.queue.letters == [], "a dead letter cannot mend a permission"
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_a_breaker_opens_after_so_many_failures_in_a_row_and_closes_with_one_success() -> None:
+    breakers = Breakers(clock=lambda: 0.0)
+    for _ in range(OPENS_AT - 1):
+        breakers.failed("s3", code="SlowDown")
+    breakers.succeeded("s3")
+    for _ in range(OPENS_AT - 1):
+        breakers.failed("s3", code="SlowDown")
+    assert breakers.open == ()
+    breakers.failed("s3", code="SlowDown")
+    breakers.failed("events", code="InternalFailure")
+    assert breakers.open == ("s3",)
+    breakers.succeeded("s3")
+    assert breakers.open == ()
+
+
+def test_where_nothing_may_wait_a_message_is_hidden_the_longer_the_older_the_outage_is() -> None:
+    async def story() -> None:
+        breakers = Breakers(waits=False, clock=clock, dice=lambda: 1.0)
+        for _ in range(OPENS_AT):
+            breakers.failed("s3", code="SlowDown")
+        assert not await breakers.wait(1)
+        assert breakers.hiding() == SHORTEST_HIDING
+        await asyncio.sleep(1_200)
+        assert breakers.hiding() == 300
+        await asyncio.sleep(36_000)
+        assert breakers.hiding() == LONGEST_HIDING
+
+    virtual(story())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answered("InternalServerError", 500),
+        answered("ServiceUnavailable", 503),
+        answered("ThrottlingException", 400),
+        answered("ProvisionedThroughputExceededException", 400),
+        answered("AccessDeniedException", 400),
+        answered("AccessDenied", 403),
+        answered("ExpiredToken", 400),
+        answered("UnrecognizedClientException", 400),
+        answered("NoSuchBucket", 404),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1"),
+        ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
+    ],
+)
+def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exception) -> None:
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answered("ConditionalCheckFailedException", 400),
+        answered("ValidationException", 400),
+        answered("NoSuchKey", 404),
+        ParamValidationError(report="x"),
+        ValueError(),
+        TimeoutError(),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+def test_a_message_that_stalls_says_what_does_not_answer() -> None:
+    assert "dynamodb" in Stalled("dynamodb does not answer").why
