@@ -45,6 +45,8 @@ def table(stage: Stage, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Table:
     """A ledger in the emulator, found by both doors."""
     url, name = aws.endpoint.url_of("dynamodb"), f"ledger-{id(stage)}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws.endpoint.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws.endpoint.secret_access_key)
     stage.more["LEDGER_TABLE_NAME"] = name
     client = boto3.client("dynamodb", endpoint_url=url)
     client.create_table(

@@ -50,7 +50,7 @@ def side(request: pytest.FixtureRequest) -> Side:
     if request.param == "this server":
         return Side(request.getfixturevalue("sqs"), mark)
     emulator = request.getfixturevalue("emulator")
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    session = boto3.Session(emulator.access_key_id, emulator.secret_access_key, region_name=emulator.region)
     return Side(session.client("sqs", endpoint_url=emulator.url), mark)
 
 

@@ -18,7 +18,7 @@ from shared.message.delivery import Attribute, Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.road.ports import Ports
-from shared.worker import Each, Worker
+from shared.worker import Each, Limits, Worker
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
@@ -29,6 +29,8 @@ REQUIRED = """
     version worker source_queue error_type message stack fingerprint attempts first_failure last_failure
     idempotency_key original_message_id trace_id
 """.split()
+
+LAST_RECEIPT = Limits().max_receives
 
 
 def decode(given: Delivery) -> object:
@@ -56,8 +58,8 @@ Handle = Callable[[Any], Awaitable[None]]
 KINDS: dict[str, tuple[Callable[[Delivery], object], Handle, int, str]] = {
     "unreadable": (decode, fails, 1, "NotMended"),
     "rejected": (accepts, rejects, 2, "Reject"),
-    "out of receives": (accepts, fails, 5, "ConnectionError"),
-    "always later": (accepts, postpones, 5, "Later"),
+    "out of receives": (accepts, fails, LAST_RECEIPT, "ConnectionError"),
+    "always later": (accepts, postpones, LAST_RECEIPT, "Later"),
 }
 
 
@@ -99,7 +101,7 @@ async def test_every_worker_as_it_is_put_together_writes_the_whole_reason(
         for real in opened:
             read = real.decode if kind == "unreadable" else accepts
             worker = replace(real, decode=read, do=Each(handle))
-            attempts = real.limits.max_attempts if attempt == 5 else attempt
+            attempts = real.limits.max_receives if attempt == LAST_RECEIPT else attempt
             _, told = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
             assert [each for each in REQUIRED if each not in told] == []
             assert (told["worker"], told["source_queue"], told["attempts"]) == (real.name, real.queue, attempts)
