@@ -15,10 +15,10 @@ from typing import Any
 from shared import App, Clients, Delivery, Each, Worker
 from shared.consumer import Pace, Stores, join
 from shared.container.poller import Poller
-from shared.lambda_door.entry import make_lambda_handler
+from shared.lambda_door.entry import Sandbox
 from shared.sqs.queue import SqsQueue
 from shared.telemetry import logging
-from tests.lambda_events import FakeContext, lambda_event
+from tests.lambda_events import lambda_event
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -102,11 +102,14 @@ def in_lambda() -> set[str]:
     """The second invocation of a sandbox: the first one opens it."""
     for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         os.environ.setdefault(name, "us-east-1")
-    door = make_lambda_handler(App("bench", ("orders",), _Opened), {"ORDERS_QUEUE_URL": URL, "ORDERS_DLQ_URL": URL})
-    event = lambda_event([message(1)], queue_name="orders")
-    assert door(event, FakeContext()) == {"batchItemFailures": []}
-    with Touched() as files:
-        assert door(event, FakeContext()) == {"batchItemFailures": []}
+    sandbox = Sandbox(App("bench", ("orders",), _Opened), {"ORDERS_QUEUE_URL": URL, "ORDERS_DLQ_URL": URL})
+    try:
+        event = lambda_event([message(1)], queue_name="orders")
+        assert sandbox.invoke(event, remaining=20) == {"batchItemFailures": []}
+        with Touched() as files:
+            assert sandbox.invoke(event, remaining=20) == {"batchItemFailures": []}
+    finally:
+        sandbox.close()
     return files
 
 

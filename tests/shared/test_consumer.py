@@ -42,7 +42,7 @@ async def stumble(_event: object) -> None:
 
 async def travel(consumer: Consumer, received: Delivery) -> bool:
     """Down the road of the consumer, with a lease on the message, as a door has it."""
-    consumer.leases.take(received)
+    consumer.leases.take(received, until=clock() + 60)
     return await consumer.pipeline.travel(received)
 
 
@@ -76,7 +76,8 @@ def test_a_body_in_s3_is_fetched_from_the_workers_bodies() -> None:
         async def handle(event: Delivery) -> None:
             seen.append(event.body)
 
-        consumer = join(make_worker(handle), Stores(FakeQueue(clock), payloads=Bodies()))
+        stores = Stores(FakeQueue(clock), payloads=Bodies())
+        consumer = join(make_worker(handle), stores, clocks=Clocks(monotonic=clock))
         assert await travel(consumer, delivery("pointer", attributes={MARK: Attribute("Number", "5")}))
         assert seen == ["whole"]
 
