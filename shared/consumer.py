@@ -11,8 +11,8 @@ from typing import Any
 from shared.clients import Clients
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
-from shared.road.breakers import Breakers
 from shared.road.endings import Endings
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports

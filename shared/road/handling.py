@@ -11,9 +11,9 @@ from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_pointer
 from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.deadlines import Deadlines
+from shared.road.failure.verdict import unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
-from shared.road.verdict import unreadable
 from shared.worker import Worker
 
 OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
