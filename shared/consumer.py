@@ -17,7 +17,7 @@ from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports
 from shared.settings import RuntimeSettings
-from shared.settlement.deletes import Deletes
+from shared.settlement.gathered import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.queue import Queue
 from shared.worker import FairShares, Fifo, Worker

@@ -19,7 +19,7 @@ from shared.road.handling import Handling
 from shared.road.ledger import Claimed, DynamoDbLedger
 from shared.road.pipeline import Pipeline
 from shared.road.turns import Turns
-from shared.settlement.deletes import Deletes
+from shared.settlement.gathered import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.payloads import S3Payloads
 from shared.sqs.queue import SqsQueue
