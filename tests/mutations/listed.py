@@ -52,7 +52,7 @@ INTAKE = of(
     ("self._leases.take(each)", "pass", POLLER),
     ("self._throttle.spend(len(deliveries))", "pass", TURNS),
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
-    ("min(self._appetite + 1, MOST_POLLS)", "1", POLLER),
+    ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
     ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
 )
 LIMITS = of(
