@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.outcome import code_of, is_outage
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import DynamoDbLedger, Ledger
 from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue

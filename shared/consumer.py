@@ -11,13 +11,13 @@ from typing import Any
 from shared.clients import Clients
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
-from shared.road.breakers import Breakers
 from shared.road.endings import Endings
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports
 from shared.settings import RuntimeSettings
-from shared.settlement.deletes import Deletes
+from shared.settlement.gathered import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.queue import Queue
 from shared.worker import FairShares, Fifo, Worker

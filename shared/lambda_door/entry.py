@@ -13,7 +13,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
 

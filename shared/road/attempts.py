@@ -8,10 +8,10 @@ from typing import Any, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
+from shared.road.failure.runs import Runs
+from shared.road.failure.verdict import judge, spent
 from shared.road.handling import Failed, Handling, Run
 from shared.road.ports import Ports
-from shared.road.runs import Runs
-from shared.road.verdict import judge, spent
 from shared.worker import Fifo, Worker
 
 IN_HAND = (1.0, 3.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
 
 

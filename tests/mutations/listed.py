@@ -52,7 +52,7 @@ INTAKE = of(
     ("self._leases.take(each)", "pass", POLLER),
     ("self._throttle.spend(len(deliveries))", "pass", TURNS),
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
-    ("min(self._appetite + 1, MOST_POLLS)", "1", POLLER),
+    ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
     ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
 )
 LIMITS = of(
@@ -96,12 +96,9 @@ THE_ROAD = [
         ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
     ),
     *of(
-        "shared/road/deadlines.py",
+        "shared/road/handling.py",
         ("loop.time() + self._seconds", "loop.time() + 10 * self._seconds", f"{ROAD}/test_deadlines.py"),
         ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
-    ),
-    *of(
-        "shared/road/handling.py",
         ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
         ("with self._deadlines.one():", "if True:", PIPELINE),
     ),
@@ -120,7 +117,7 @@ SETTLEMENT = [
         ("lease.lost = True", "pass", LEASES),
     ),
     *of(
-        "shared/settlement/deletes.py",
+        "shared/settlement/gathered.py",
         ("while len(self._finished) > REMEMBERED:", "while False:", DELETES),
         ("return delivery.message_id in self._finished", "return False", DELETES),
     ),

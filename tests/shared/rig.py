@@ -9,7 +9,7 @@ from typing import Any
 from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.message.delivery import Delivery
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
 from shared.worker import BatchResult, Fifo, Together
 from tests.fakes import FakeQueue

@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.outcome import code_of, is_outage
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.road.ledger import DynamoDbLedger
 from shared.sqs.payloads import S3Payloads
 from shared.sqs.queue import SqsQueue

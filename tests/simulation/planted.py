@@ -12,14 +12,14 @@ from shared.container.limits import Slots
 from shared.container.poller import Poller
 from shared.outcome import Dead, Done, Retry
 from shared.road.attempts import Attempts
-from shared.road.breakers import Breakers
 from shared.road.endings import Endings
+from shared.road.failure.breakers import Breakers
+from shared.road.failure.runs import Runs
 from shared.road.handling import Handling
 from shared.road.ledger import Claimed, DynamoDbLedger
 from shared.road.pipeline import Pipeline
-from shared.road.runs import Runs
 from shared.road.turns import Turns
-from shared.settlement.deletes import Deletes
+from shared.settlement.gathered import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.payloads import S3Payloads
 from shared.sqs.queue import SqsQueue

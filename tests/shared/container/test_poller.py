@@ -8,10 +8,9 @@ import pytest
 from shared.consumer import Pace
 from shared.message.delivery import Delivery
 from shared.worker import BatchResult
-from tests.fakes import FakeQueue
 from tests.made import together
 from tests.shared.rig import Rig, at_once, taking
-from tests.virtual_time import clock, virtual
+from tests.virtual_time import virtual
 
 
 def test_every_message_is_handled_once_and_deleted_in_batches() -> None:
@@ -294,28 +293,5 @@ def test_no_more_batches_run_at_once_than_the_worker_allows() -> None:
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(50)
         assert len(batches.seen) == 2
-
-    virtual(story())
-
-
-class Far(FakeQueue):
-    """A queue whose answers take 20 ms."""
-
-    async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
-        self.open_polls += 1
-        self.most_open_polls = max(self.most_open_polls, self.open_polls)
-        try:
-            await asyncio.sleep(0.02)
-        finally:
-            self.open_polls -= 1
-        return await super().receive(limit=limit, wait=wait, visibility=visibility)
-
-
-def test_a_backlog_far_away_is_fetched_by_many_polls_at_once() -> None:
-    async def story() -> None:
-        rig = Rig(at_once, concurrency=500, queue=Far(clock))
-        rig.queue.put(*(f"b{number}" for number in range(500)))
-        await rig.runs_for(0.5)
-        assert len(rig.ended) == 500, "one poll at a time needs a second"
 
     virtual(story())

@@ -10,7 +10,7 @@ import pytest
 from shared.consumer import Clocks, Stores, join
 from shared.lambda_door.invocation import Report, report
 from shared.message.delivery import Delivery
-from shared.road.breakers import Breakers
+from shared.road.failure.breakers import Breakers
 from shared.sqs.batches import Refused
 from shared.worker import BatchResult, FairShares, Fifo
 from tests.fakes import FakeQueue

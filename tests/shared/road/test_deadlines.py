@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.road.deadlines import Deadlines
+from shared.road.handling import Deadlines
 from tests.virtual_time import virtual
 
 SECONDS = 5.0

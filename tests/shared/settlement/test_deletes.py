@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from shared.consumer import Pace
-from shared.settlement.deletes import REMEMBERED
+from shared.settlement.gathered import REMEMBERED
 from tests.fakes import delivery
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual

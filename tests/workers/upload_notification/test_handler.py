@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.outcome import Dead, Later, Reject, Retry
+from shared.road.failure.verdict import judge
 from shared.road.once import KeyReused
-from shared.road.verdict import judge
 from tests.made import make_worker
 from tests.workers.upload_notification.fakes import (
     NOON,

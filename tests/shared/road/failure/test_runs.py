@@ -5,7 +5,7 @@ from typing import Any
 from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
-from shared.road.runs import Runs
+from shared.road.failure.runs import Runs
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig, at_once

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.message.envelope import bus_event, stream_record
 from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled
-from shared.road.verdict import DEEPEST, dead, explain, judge, unreadable
+from shared.road.failure.verdict import DEEPEST, dead, explain, judge, unreadable
 from tests.made import make_worker
 
 CANARY = "canary-7f3a"
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_is_buried_on_the_first_receipt() -> None:
 def test_a_retry_names_the_place_of_its_error() -> None:
     judged = verdict(caught(failing))
     assert isinstance(judged, Retry)
-    assert judged.why.startswith("ValueError at tests.shared.road.test_verdict:failing:")
+    assert judged.why.startswith("ValueError at tests.shared.road.failure.test_verdict:failing:")
 
 
 @pytest.mark.parametrize("objection", [Reject("gone"), Later("busy", after=3)])

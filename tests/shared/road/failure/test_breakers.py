@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
 
 from shared.outcome import Stalled, is_outage
-from shared.road.breakers import LONGEST_HIDING, LONGEST_PROBE, MOST_TRIES, OPENS_AT, SHORTEST_HIDING, Breakers
+from shared.road.failure.breakers import LONGEST_HIDING, LONGEST_PROBE, MOST_TRIES, OPENS_AT, SHORTEST_HIDING, Breakers
 from shared.worker import Fifo
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig
