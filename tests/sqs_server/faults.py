@@ -138,7 +138,7 @@ class Rules:
                 _APPLY[running.rule.kind](running, plan)
         return plan
 
-    def told(self) -> list[dict[str, Any]]:
+    def describe(self) -> list[dict[str, Any]]:
         return [{"name": each.name, "met": each.met, "fired": each.fired, **asdict(each.rule)} for each in
                 self.running.values()]  # fmt: skip
 

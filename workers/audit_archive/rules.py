@@ -92,8 +92,8 @@ def fingerprint(record: StreamRecord) -> str:
     """What must not change under one identity: 32 hex digits of the SHA-256 of kind, keys and images, and not of the row,
     which another hash key would make another one.
     """
-    told = canonical([record.event_name, record.keys, record.old, record.new])
-    return hashlib.sha256(told).hexdigest()[:32]
+    content = canonical([record.event_name, record.keys, record.old, record.new])
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def difference(old: Image, new: Image) -> dict[str, dict[str, Any]]:

@@ -74,17 +74,17 @@ class UploadEvents:
 
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
-    told = s3_changes(delivery.body)
-    if told.is_test:
+    parsed = s3_changes(delivery.body)
+    if parsed.is_test:
         return UploadEvents(ignored=(Ignored("test_event"),))
-    found = [_understood(change, bucket) for change in told.changes]
-    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * told.others
-    if not found and not ignored and not told.unreadable:
+    found = [_understood(change, bucket) for change in parsed.changes]
+    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * parsed.others
+    if not found and not ignored and not parsed.unreadable:
         ignored = [Ignored("no_record")]
     return UploadEvents(
         changes=tuple(each for each in found if not isinstance(each, Ignored)),
         ignored=tuple(ignored),
-        unreadable=told.unreadable,
+        unreadable=parsed.unreadable,
     )
 
 

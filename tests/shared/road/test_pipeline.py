@@ -197,8 +197,8 @@ async def test_a_replayed_message_that_is_done_tells_the_replay_that_waits_for_i
     ends, ledger = Ends(), FakeLedger()
     worker = make_worker(decode=read, handle=nothing)
     road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, ledger=ledger, now=lambda: NOON))
-    told = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
-    assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=told)}))
+    replay = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
+    assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=replay)}))
     assert await road.travel(delivery('{"word": "b"}'))
     assert list(ledger.rows) == [done_mark("p-1", "m-0")]
 

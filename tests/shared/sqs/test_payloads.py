@@ -237,13 +237,13 @@ async def test_another_bucket_is_never_asked(s3: S3Server) -> None:
     assert s3.calls == []
 
 
-@pytest.mark.parametrize("told", [4, 6, 0])
-async def test_an_object_of_another_size_is_refused_unread(s3: S3Server, told: int) -> None:
+@pytest.mark.parametrize("size", [4, 6, 0])
+async def test_an_object_of_another_size_is_refused_unread(s3: S3Server, size: int) -> None:
     s3.objects["payloads", "there"] = b"12345"
     s3.cut = 0  # who reads on finds nothing
     async with s3.client() as client:
-        with pytest.raises(Reject, match=f"has 5 bytes, and ExtendedPayloadSize says {told}"):
-            await payloads(client).unpack(pointing("there", told))
+        with pytest.raises(Reject, match=f"has 5 bytes, and ExtendedPayloadSize says {size}"):
+            await payloads(client).unpack(pointing("there", size))
 
 
 async def test_an_object_of_no_bytes_is_an_empty_body(s3: S3Server) -> None:

@@ -104,9 +104,9 @@ async def test_a_digest_deleted_while_it_is_read_is_a_gap() -> None:
 
 async def test_progress_is_told_for_each_object() -> None:
     world = await archive()
-    told: list[tuple[int, int]] = []
-    await verify(world.bucket, progress=lambda checked, expected: told.append((checked, expected)))
-    assert told == [(checked, 10) for checked in range(1, 11)]
+    reports: list[tuple[int, int]] = []
+    await verify(world.bucket, progress=lambda checked, expected: reports.append((checked, expected)))
+    assert reports == [(checked, 10) for checked in range(1, 11)]
 
 
 async def test_a_copy_on_a_disk_gives_the_same_result(tmp_path: Path) -> None:
