@@ -65,7 +65,7 @@ async def test_an_endpoint_that_answers_410_is_disabled_and_never_asked_again(fl
     assert len(await fleet.received(f"/gone/{tenant}")) == 1
 
 
-async def test_what_fails_to_the_end_is_recorded_and_put_on_the_bus_and_is_no_dead_letter(fleet: Outside) -> None:
+async def test_what_fails_to_the_end_is_recorded_and_put_on_the_bus_and_is_not_a_dead_letter(fleet: Outside) -> None:
     tenant, event_id = fresh("tenant"), fresh("event")
     wrong = "whsec_" + "A" * 32  # the receiver knows another secret and answers 401 for ever
     endpoint_id = fleet.endpoint(tenant, f"/ok/{tenant}/wrong", "order.*", secret=wrong)

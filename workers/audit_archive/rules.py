@@ -140,13 +140,13 @@ def marker(key: str) -> str:
 
 
 def marked(marker: str) -> str | None:
-    """The object a marker names; None where it is no marker of ours."""
+    """The object a marker names; None where it is not a marker of ours."""
     key = marker.removeprefix(_PENDING)
     return key if key != marker and named_at(key) is not None else None
 
 
 def _unordered(value: Mapping[str, Any] | None) -> Any:
-    """A typed value with its sets sorted: a set has no order, so another order is no change."""
+    """A typed value with its sets sorted: a set has no order, so another order is not a change."""
     if value is None:
         return None
     ((kind, content),) = value.items()

@@ -25,7 +25,7 @@ WhyIgnored = Literal[
 
 @dataclass(frozen=True, slots=True)
 class UploadFinished:
-    """A file is complete in the bucket. `size` in bytes; `etag` is no MD5 for a multipart upload.
+    """A file is complete in the bucket. `size` in bytes; `etag` is not an MD5 for a multipart upload.
 
     `order` compares as text and says which of two changes of the same key came later; `id` is the same for every
     copy of this change, by whatever road it came ([a-z0-9_], 39 characters).

@@ -89,7 +89,7 @@ async def _play(plan: Plan, ground: Ground, direction: Direction) -> Report:
 
 
 class _Bars:
-    """One bar for each group of effects, as long as the block runs; nothing where stderr is no terminal."""
+    """One bar for each group of effects, as long as the block runs; nothing where stderr is not a terminal."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

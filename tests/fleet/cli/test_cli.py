@@ -104,7 +104,7 @@ def test_a_variable_that_is_set_wins_over_the_file(tmp_path: Path, monkeypatch: 
     assert "STAND_INS_PORT: Input should be a valid integer" in result.stderr
 
 
-@pytest.mark.parametrize("content", [None, "this is no line"])
+@pytest.mark.parametrize("content", [None, "this is not a line"])
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "dev.env"
     if content is not None:
@@ -135,7 +135,7 @@ def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
     ("url", "reason"),
     [("https://sqs.eu-central-1.amazonaws.com", "is AWS itself"), ("ftp://127.0.0.1", "no URL of an emulator")],
 )
-def test_the_local_commands_refuse_what_is_no_emulator(command: str, url: str, reason: str) -> None:
+def test_the_local_commands_refuse_what_is_not_an_emulator(command: str, url: str, reason: str) -> None:
     result = called(command, "--endpoint", url)
     assert result.exit_code == 2
     assert reason in result.stderr

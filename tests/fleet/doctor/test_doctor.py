@@ -203,7 +203,7 @@ def test_the_command_ends_with_1_on_a_fault_and_prints_data_on_stdout(aws: Aws) 
     assert result.stderr == "2 faults\n"
 
 
-def test_names_are_no_markup_in_the_table() -> None:
+def test_names_are_not_markup_in_the_table() -> None:
     made = table([Check("queue", "ok", "[red]"), Check("bucket", "fault", "403", "allow it")])
     assert made.row_count == 2
 

@@ -82,7 +82,7 @@ def test_size_is_counted_as_sqs_counts_it(body: str, attributes: dict[str, Attri
         '["java.lang.Runtime",{"s3BucketName":"payloads","s3Key":"k"}]',
     ],
 )
-def test_a_marked_body_that_is_no_pointer_is_refused(body: str) -> None:
+def test_a_marked_body_that_is_not_a_pointer_is_refused(body: str) -> None:
     with pytest.raises(Reject, match="not a pointer"):
         pointer.read_pointer(body, SIZED)
 
@@ -141,7 +141,7 @@ def test_our_own_keys_tell_what_lies_there() -> None:
     assert own.key == f"claims/sha256-{hashlib.sha256(content).hexdigest()}"
 
 
-def test_what_is_no_text_is_refused() -> None:
+def test_what_is_not_text_is_refused() -> None:
     with pytest.raises(Reject, match="UTF-8"):
         pointer.open_body(b"\xff\xfe\xfd\xfc\xfb", a_pointer())
 

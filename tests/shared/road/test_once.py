@@ -38,7 +38,7 @@ def test_a_duplicate_is_given_what_the_handler_returned() -> None:
         stand = Stand(in_three_seconds)
         road = stand.road(on_duplicate=again)
         assert await road.travel(message())
-        assert duplicates == [], "the first is no duplicate"
+        assert duplicates == [], "the first is not a duplicate"
         assert await road.travel(message())
         assert duplicates == [("a", "receipt of a")]
 
@@ -119,7 +119,7 @@ def test_what_fails_for_a_duplicate_is_judged_as_the_handlers_failure_would_be()
 def test_another_payload_under_a_used_key_is_buried_at_once_and_runs_nothing() -> None:
     async def story() -> None:
         stand = Stand(at_once)
-        road = stand.road(on_duplicate=lambda _event, _result: pytest.fail("this is no duplicate"))
+        road = stand.road(on_duplicate=lambda _event, _result: pytest.fail("this is not a duplicate"))
         assert await road.travel(message(say="ten euros"))
         assert await road.travel(message(say="a million"))
         assert stand.ran == ["ten euros"]

@@ -207,14 +207,14 @@ async def test_a_missing_object_is_an_expired_payload(s3: S3Server) -> None:
 
 
 @pytest.mark.parametrize("code", ["InternalError", "SlowDown", "AccessDenied", "NoSuchBucket"])
-async def test_trouble_of_s3_is_no_verdict_on_the_message(s3: S3Server, code: str) -> None:
+async def test_trouble_of_s3_is_not_a_verdict_on_the_message(s3: S3Server, code: str) -> None:
     s3.fail = lambda _method, _key: code
     async with s3.client() as client:
         with pytest.raises(ClientError, match=code):
             await payloads(client).unpack(pointing("there", 5))
 
 
-async def test_a_dead_connection_is_no_verdict_on_the_message(s3: S3Server) -> None:
+async def test_a_dead_connection_is_not_a_verdict_on_the_message(s3: S3Server) -> None:
     async with s3.client() as client:
         s3.slow.clear()
         waiting = asyncio.ensure_future(payloads(client).unpack(pointing("there", 5)))

@@ -125,7 +125,7 @@ def test_an_error_marks_its_message_and_the_settlement_is_its_child(stories: dic
     assert settle["attributes"] == about("uploads", "settle", fleet__settled="hide")
 
 
-def test_a_message_that_waits_is_no_error(stories: dict[str, Story]) -> None:
+def test_a_message_that_waits_is_not_an_error(stories: dict[str, Story]) -> None:
     process = stories["a_message_waits"].only("process uploads")
     assert (process["status"], "error.type" in process["attributes"]) == ("UNSET", False)
 

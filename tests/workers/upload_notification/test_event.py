@@ -77,7 +77,7 @@ def test_a_bad_record_is_named_beside_the_good_ones() -> None:
     assert found.unreadable == ("record 1: object.key: missing",)
 
 
-def test_a_body_that_is_no_s3_event_is_refused() -> None:
+def test_a_body_that_is_not_an_s3_event_is_refused() -> None:
     with pytest.raises(Reject):
         decode(delivery('{"hello": "world"}'), bucket=BUCKET)
 

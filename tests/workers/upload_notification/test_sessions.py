@@ -210,5 +210,5 @@ async def test_a_row_with_an_unreadable_expiry_is_refused_for_good(aws: Aws) -> 
     async with aws.open("dynamodb") as client:
         table = InDynamoDb(client, aws.table_like("sessions"))
         await table.put(row(expiresAt="tomorrow"))
-        with pytest.raises(Reject, match="expiresAt is no number"):
+        with pytest.raises(Reject, match="expiresAt is not a number"):
             await table.store.write(Move(finished()), now=NOON)
