@@ -98,7 +98,7 @@ def _key_schema(key: tuple[str, ...]) -> list[dynamodb.CfnTable.KeySchemaPropert
 
 
 def upload_bucket(scope: Construct, stage: Stage, queue: WorkerQueue) -> s3.CfnBucket:
-    """Where files arrive; every object under `session-uploads/` that comes or goes is told to `queue`."""
+    """Where files arrive; every object under `session-uploads/` that comes or goes is reported to `queue`."""
     queue.accept("s3", bucket_arn_of("uploads"))
     bucket = _private_bucket(
         scope,

@@ -139,11 +139,11 @@ class Clients:
         from shared.aws.renewal import Renewal
 
         if self._renewed is None:
-            told = [
+            defaults = [
                 ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
                 ("AWS_CONFIG_FILE", "~/.aws/config"),
             ]
-            files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in told)
+            files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in defaults)
             self._renewed = Renewal(lambda: get_session().get_credentials(), files=files)
         return self._renewed
 

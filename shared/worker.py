@@ -15,7 +15,7 @@ BatchResult = Sequence[Exception | None]
 """One entry for each event, in order: None is done, an exception is judged as if a handler had raised it."""
 
 TAKEN = frozenset({"audit", "control", "replay", "runs"})
-"""First parts of keys in the ledger's table that are no workers'."""
+"""First parts of keys in the ledger's table that do not belong to a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FairShares:
     at_once: int
 
     def __post_init__(self) -> None:
-        _check("FairShares.at_once", self.at_once, "1 or more; order=None is no limit", holds=self.at_once >= 1)
+        _check("FairShares.at_once", self.at_once, "1 or more; order=None means no limit", holds=self.at_once >= 1)
 
 
 @dataclass(frozen=True)  # here and below no slots: with them, Worker[X](...) fails inside typing on Python 3.11
@@ -96,7 +96,7 @@ class Together(Generic[Event]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """- `timeout`: seconds that one handler call may take; `concurrency`: handler calls (or batches) at once.
-    - `rate`: messages taken up per second in one process (a batch of them then starts together); None is no limit.
+    - `rate`: messages taken up per second in one process (a batch of them then starts together); None means no limit.
       Container only.
     - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
       the message comes back, with all that are in one batch with it. Container only; the first visibility timeout is

@@ -1,4 +1,4 @@
-"""Client sessions that were left open: told in the test that made them, not in whichever one runs when they are collected."""
+"""Client sessions that were left open: reported in the test that made them, not in whichever one runs when they are collected."""
 
 import weakref
 from typing import Any
@@ -20,7 +20,7 @@ def watch() -> None:
 
 
 def left_open() -> list[aiohttp.ClientSession]:
-    """Those that nobody can close any more, for their event loop is closed; each is told once."""
+    """Those that nobody can close any more, for their event loop is closed; each is reported once."""
     found = [session for session in _made if not session.closed and session._loop.is_closed()]
     _made.difference_update(found)
     return found

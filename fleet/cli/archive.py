@@ -49,7 +49,7 @@ def verify_archive(*, bucket: str | None, directory: Path | None, as_json: bool)
     """Walk the chain of digests and check every object; name the first broken or missing one, then all others.
 
     Ends with 0 where all is as the digests say, with 1 on any finding and where there is no digest at all. Notes (an object that waits for the next digest,
-    a digest that asserts silence) are no findings.
+    a digest that asserts silence) are not findings.
     """
     if bucket and directory:
         raise click.UsageError("give --bucket or --directory, not both")

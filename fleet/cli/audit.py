@@ -30,8 +30,8 @@ def verify(*, file: Path | None, as_json: bool) -> None:
     path = file or Path(read_settings(ReplaySettings, os.environ).dlq_audit_log)
     lines, faults = AuditLog(path, now=lambda: "").verify()
     if as_json:
-        told = [asdict(fault) for fault in faults]
-        print_json({"version": 1, "ok": not faults, "file": os.fspath(path), "lines": lines, "faults": told})
+        reported = [asdict(fault) for fault in faults]
+        print_json({"version": 1, "ok": not faults, "file": os.fspath(path), "lines": lines, "faults": reported})
     else:
         for fault in faults:
             click.echo(f"{path}:{fault.line}: {fault.why}")

@@ -22,10 +22,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Command(click.Command):
-    """A command whose faults are told as `told_briefly` tells them."""
+    """A command whose faults are reported in a few words, by `report_faults`."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_briefly():
+        with report_faults():
             return super().invoke(ctx)
 
 
@@ -42,7 +42,7 @@ class Misconfigured(click.ClickException):
 
 
 @contextmanager
-def told_briefly() -> Iterator[None]:
+def report_faults() -> Iterator[None]:
     """Turn the faults a user can mend into words; a bug keeps its traceback. Log lines go to stderr: stdout is for data."""
     logging.configure("warning", stream=sys.stderr.buffer)  # a door that serves configures it anew
     try:

@@ -54,10 +54,10 @@ async def _examined() -> list[Check]:
 
 def table(checks: Sequence[Check]) -> Table:
     """One line for each check."""
-    told = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("what", "state", "found", "what to do"):
-        told.add_column(name, overflow="fold", no_wrap=name in {"what", "state"})
+        rows.add_column(name, overflow="fold", no_wrap=name in {"what", "state"})
     for check in checks:
         state = Text(check.state, style=COLOURS[check.state])
-        told.add_row(Text(check.what), state, Text(check.found), Text(check.remedy))
-    return told
+        rows.add_row(Text(check.what), state, Text(check.found), Text(check.remedy))
+    return rows

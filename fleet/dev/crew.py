@@ -129,7 +129,7 @@ class Crew:
         while True:
             started = time.monotonic()
             code = await _end(self._running[post.name])
-            self._say(f"{post.name} ended ({_told(code)}) and is started again")
+            self._say(f"{post.name} ended ({_exit_text(code)}) and is started again")
             lived_long = time.monotonic() - started > LONGEST_PAUSE
             pause = 0.0 if lived_long or not self.restarts[post.name] else min(max(0.5, pause * 2), LONGEST_PAUSE)
             await asyncio.sleep(pause)
@@ -139,7 +139,7 @@ class Crew:
     def _fail_if_ended(self, post: Post) -> None:
         running = self._running[post.name]
         if (code := running.process.poll()) is not None:
-            raise CrewFailed(f"{post.name} ended ({_told(code)}) while starting:\n{running.last_words()}")
+            raise CrewFailed(f"{post.name} ended ({_exit_text(code)}) while starting:\n{running.last_words()}")
 
 
 async def _end(running: child.Child) -> int:
@@ -161,5 +161,5 @@ def _kill(running: child.Child) -> None:
         os.killpg(running.pid, signal.SIGKILL)
 
 
-def _told(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -148,7 +148,7 @@ def _endpoint(plan: Plan, say: Say) -> Iterator[Endpoint]:
         return
     place = urlsplit(plan.endpoint)
     if not place.hostname or place.scheme not in {"http", "https"}:
-        raise NotAnEmulator(f"{plan.endpoint} is no URL of an emulator, such as http://127.0.0.1:4566")
+        raise NotAnEmulator(f"{plan.endpoint} is not a URL of an emulator, such as http://127.0.0.1:4566")
     if place.hostname.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         raise NotAnEmulator(f"{plan.endpoint} is AWS itself: this command works on emulators only")
     endpoint = Endpoint.from_environment({**os.environ, "AWS_ENDPOINT_URL": plan.endpoint})

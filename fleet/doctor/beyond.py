@@ -52,10 +52,10 @@ async def sender(ses: SESClient, address: str) -> Check:
     """The address that reminders come from, or its domain, must be verified with SES."""
     what, domain = "e-mail sender", address.rpartition("@")[2]
     try:
-        told: Any = await asked(ses.get_identity_verification_attributes(Identities=[address, domain]))
+        answer: Any = await asked(ses.get_identity_verification_attributes(Identities=[address, domain]))
     except Trouble as trouble:
         return fault(what, trouble, variable="EMAIL_SENDER")
-    states = [one["VerificationStatus"] for one in told["VerificationAttributes"].values()]
+    states = [one["VerificationStatus"] for one in answer["VerificationAttributes"].values()]
     if "Success" in states:
         return Check(what, "ok", address)
     remedy = "verify the address or its domain with SES in this region"

@@ -74,10 +74,10 @@ async def _workers(environment: Mapping[str, str], clients: Clients) -> list[Che
 
 async def _identity(clients: Clients) -> Check:
     try:
-        told: Any = await asked((await clients.open("sts")).get_caller_identity())
+        answer: Any = await asked((await clients.open("sts")).get_caller_identity())
     except Trouble as trouble:
         return fault("credentials", trouble)
-    return Check("credentials", "ok", told["Arn"])
+    return Check("credentials", "ok", answer["Arn"])
 
 
 async def _queues(environment: Mapping[str, str], clients: Clients) -> list[Check]:
@@ -138,7 +138,7 @@ async def _arn(environment: Mapping[str, str], clients: Clients, queue: str) -> 
         return ""
     try:
         call = (await clients.open("sqs")).get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        told: Any = await asked(call)
+        answer: Any = await asked(call)
     except Trouble:
         return ""
-    return str(told["Attributes"]["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])

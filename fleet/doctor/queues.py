@@ -92,6 +92,6 @@ async def _permissions(sqs: SQSClient, name: str, url: str) -> Check:
     calls = {"sqs:ChangeMessageVisibility": extend, "sqs:DeleteMessage": delete}
     refused = {action: code for action, call in calls.items() if (code := await allowed(call, harmless=NOBODY_HOME))}
     if refused:
-        told = ", ".join(f"{action}: {code}" for action, code in refused.items())
-        return Check(what, "fault", told, f"allow {', '.join(refused)} to this identity")
+        listed = ", ".join(f"{action}: {code}" for action, code in refused.items())
+        return Check(what, "fault", listed, f"allow {', '.join(refused)} to this identity")
     return Check(what, "ok", "may extend and delete")

@@ -60,10 +60,10 @@ async def upload_bucket(s3: S3Client, name: str, queue_arn: str) -> list[Check]:
     what = "bucket uploads"
     try:
         await asked(s3.head_bucket(Bucket=name))
-        told: Any = await asked(s3.get_bucket_notification_configuration(Bucket=name))
+        answer: Any = await asked(s3.get_bucket_notification_configuration(Bucket=name))
     except Trouble as trouble:
         return [fault(what, trouble, variable="UPLOAD_BUCKET_NAME")]
-    own = [one for one in told.get("QueueConfigurations", []) if one["QueueArn"] == queue_arn]
+    own = [one for one in answer.get("QueueConfigurations", []) if one["QueueArn"] == queue_arn]
     return [Check(what, "ok", name), _notification(own)]
 
 
@@ -88,11 +88,11 @@ async def claim_check_bucket(s3: S3Client, name: str) -> list[Check]:
         f"let its objects expire, after {BODIES_KEPT} days or more: a message and its dead letter point to one for 28"
     )
     try:
-        told: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
+        answer: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
     except Trouble as trouble:
         return [there, Check(lifecycle, "warning", trouble.code, remedy)]
     days = [
-        one["Expiration"].get("Days") for one in told["Rules"] if one["Status"] == "Enabled" and "Expiration" in one
+        one["Expiration"].get("Days") for one in answer["Rules"] if one["Status"] == "Enabled" and "Expiration" in one
     ]
     known = [each for each in days if each is not None]
     if not known:
@@ -110,10 +110,10 @@ async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> Check:
     except Trouble as trouble:
         return fault(what, trouble, variable=variable)
     try:
-        told: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
+        answer: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
     except Trouble:
-        told = {}
-    kept = [_forgets(rule) for rule in told.get("Rules", [])]
+        answer = {}
+    kept = [_forgets(rule) for rule in answer.get("Rules", [])]
     after = min((found for found in kept if found is not None), default=None)
     if after is None:
         remedy = f"deploy the messaging stack, or give {LETTERS} a lifecycle rule (an emulator may not keep it)"
@@ -147,10 +147,10 @@ def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:
 async def _time_to_live(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
     what = f"time to live of {shape.name}"
     try:
-        told: Any = (await asked(dynamodb.describe_time_to_live(TableName=name)))["TimeToLiveDescription"]
+        answer: Any = (await asked(dynamodb.describe_time_to_live(TableName=name)))["TimeToLiveDescription"]
     except Trouble as trouble:
         return Check(what, "warning", trouble.code, trouble.remedy)
-    if told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and told.get("AttributeName") == shape.expires_by:
+    if answer.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and answer.get("AttributeName") == shape.expires_by:
         return Check(what, "ok", shape.expires_by)
     remedy = f"enable it for {shape.expires_by}; without it old rows stay for ever (an emulator may not know it)"
     return Check(what, "warning", "not enabled", remedy)

@@ -24,7 +24,7 @@ Failure = AioAWSResponse | Exception
 """What came of a first attempt that did not succeed."""
 
 QUOTA = 500
-"""Successes after a failure that botocore is told of: as many as its retry quota has tokens to win back."""
+"""Successes after a failure that are reported to botocore: as many as its retry quota has tokens to win back."""
 
 _first: ContextVar[Failure | None] = ContextVar("first", default=None)
 _is_seen: ContextVar[bool] = ContextVar("is_seen", default=False)
@@ -38,7 +38,7 @@ class Fallback:
     def __init__(self, client: Any, *, see: Callable[[str, Any], None]) -> None:
         self._client = client
         self._see = see
-        self._untold = 0
+        self._unreported = 0
         self._service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"before-send.{self._service}", self._before_send)
 
@@ -79,7 +79,7 @@ class Fallback:
         other of its kind is not to be seen.
         """
         if first is not None:
-            self._untold = QUOTA
+            self._unreported = QUOTA
         _first.set(first)
         _is_seen.set(is_seen)
         try:
@@ -91,11 +91,11 @@ class Fallback:
     async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
         """The exception that botocore makes of an error answer, without asking whether to try again."""
         operation = self._client.meta.service_model.operation_model(action)
-        told = await convert_to_response_dict(held, operation)
+        response = await convert_to_response_dict(held, operation)
         endpoint = self._client._endpoint  # noqa: SLF001
         parser = endpoint._response_parser_factory.create_parser(operation.service_model.resolved_protocol)  # noqa: SLF001
-        parsed = await parser.parse(told, operation.output_shape)
-        await endpoint._add_modeled_error_fields(told, parsed, operation, parser)  # noqa: SLF001
+        parsed = await parser.parse(response, operation.output_shape)
+        await endpoint._add_modeled_error_fields(response, parsed, operation, parser)  # noqa: SLF001
         retries = self._client.meta.config.retries or {}
         if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
             parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
@@ -105,9 +105,9 @@ class Fallback:
         return error
 
     async def succeeded(self, action: str) -> None:
-        """A success gives botocore's retry quota a token back; told while some may be missing."""
-        if self._untold:
-            self._untold -= 1
+        """A success gives botocore's retry quota a token back; reported while some may be missing."""
+        if self._unreported:
+            self._unreported -= 1
             await self._client.meta.events.emit(
                 f"after-call.{self._service}.{action}",
                 http_response=AioAWSResponse("", 200, HTTPHeaders(), None),

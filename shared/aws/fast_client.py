@@ -131,8 +131,8 @@ class FastClient:
 
 def has_its_checksum(head: bytes, content: bytes) -> bool:
     """Whether an answer is what its CRC32 says, which DynamoDB sends."""
-    told = header(head, b"x-amz-crc32")
-    return told is None or told == str(crc32(content))
+    expected = header(head, b"x-amz-crc32")
+    return expected is None or expected == str(crc32(content))
 
 
 def _code(content: bytes) -> str:

@@ -44,14 +44,14 @@ class Operation:
     """One call of one service, by botocore's model."""
 
     def __init__(self, model: OperationModel) -> None:
-        told: Any = model  # the stubs know less than it has
-        self.name: str = told.name
+        untyped: Any = model  # the stubs know less than it has
+        self.name: str = untyped.name
         self.waits = self.name in WAITING
-        self._write = writer(told.input_shape)
-        self._read = reader(told.output_shape)
-        self._tokens: list[str] = told.idempotent_members
-        self._decides = {each.name: each.member_name for each in told.context_parameters}
-        self._names_inside = bool(told.operation_context_parameters)
+        self._write = writer(untyped.input_shape)
+        self._read = reader(untyped.output_shape)
+        self._tokens: list[str] = untyped.idempotent_members
+        self._decides = {each.name: each.member_name for each in untyped.context_parameters}
+        self._names_inside = bool(untyped.operation_context_parameters)
 
     def completed(self, asked: dict[str, Any]) -> dict[str, Any]:
         """With the idempotency token that botocore would add: one for all attempts of this call."""

@@ -55,7 +55,7 @@ class Slots:
 
 
 class Throttle:
-    """A token bucket of one second's worth. `rate` in messages per second; None is no limit, 0 a stop."""
+    """A token bucket of one second's worth. `rate` in messages per second; None means no limit, 0 a stop."""
 
     def __init__(self, rate: float | None, *, clock: Callable[[], float]) -> None:
         self._rate = rate

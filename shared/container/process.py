@@ -52,7 +52,7 @@ async def run(
     logging.configure(settings.log_level)
     tracing.configure(environment, service=app.name)
     metrics.configure(environment, service=app.name)
-    with _told_by_signals(leaves) if stop is None else nullcontext(stop) as stopping, _start_up_frozen() as freeze:
+    with _stop_on_signals(leaves) if stop is None else nullcontext(stop) as stopping, _start_up_frozen() as freeze:
         async with (
             Clients(environment) as clients,
             _pollers(app, environment, settings, clients) as pollers,
@@ -70,15 +70,15 @@ async def run(
 
 
 @contextmanager
-def _told_by_signals(leaves: Callable[[], None]) -> Iterator[asyncio.Event]:
+def _stop_on_signals(leaves: Callable[[], None]) -> Iterator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set. Python's own handlers and not the loop's: those wait for a blocked loop."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def told(_number: int, _frame: object) -> None:
+    def leave(_number: int, _frame: object) -> None:
         leaves()
         loop.call_soon_threadsafe(stop.set)
 
-    earlier = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
+    earlier = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:

@@ -106,7 +106,7 @@ def _envelope(delivery: Delivery, failure: Dead, *, worker: str, now: datetime, 
         "worker": worker,
         "source_queue": delivery.queue,
         "error_type": failure.error_type,
-        "message": failure.message.encode(errors="replace").decode(),  # half a surrogate pair is no UTF-8
+        "message": failure.message.encode(errors="replace").decode(),  # half a surrogate pair is not UTF-8
         "fingerprint": failure.fingerprint,
         "stack": list(failure.stack),
         "attempts": delivery.attempt,

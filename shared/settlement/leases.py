@@ -109,7 +109,7 @@ class Leases:
         self._changed.set()
 
     def hide(self, delivery: Delivery, seconds: float) -> None:
-        """Let the message be seen again `seconds` from now. It is told to SQS soon, with others, and again if need be."""
+        """Let the message be seen again `seconds` from now. SQS hears of it soon, together with others, and again if need be."""
         if (lease := self._leases.get(delivery)) is not None:
             lease.releases_at = self._clock() + seconds
             self._releases.add(delivery)

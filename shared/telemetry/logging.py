@@ -124,7 +124,7 @@ def _mended(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for. An arbitrary object, a Delivery say, could hold anything: only its type is told."""
+    """What JSON has no form for. An arbitrary object, a Delivery say, could hold anything: only its type is logged."""
     match value:
         case set() | frozenset():
             return sorted(map(str, value))

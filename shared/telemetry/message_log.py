@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Record:
-    """What is told of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble
+    """What is logged of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble
     while settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt.
 
     A class and not a generator: this is entered once for each message.
@@ -73,7 +73,7 @@ class Record:
 
 
 class Batch:
-    """What is told of messages that were handled together: one span, and a record for each."""
+    """What is logged of messages that were handled together: one span, and a record for each."""
 
     def __init__(self, worker: str, deliveries: Sequence[Delivery]) -> None:
         self._worker = worker

@@ -19,7 +19,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 MEASURED = 100
 """Durations a second that become measurements, of each worker, queue and outcome: a measurement takes more CPU than all
-else that is told of a message. Counts are exact.
+else that is recorded of a message. Counts are exact.
 """
 
 _flush = Flush()

@@ -8,7 +8,7 @@ DESTINATION = "messaging.destination.name"
 MESSAGE_ID = "messaging.message.id"
 BATCH_COUNT = "messaging.batch.message_count"
 ERROR_TYPE = "error.type"
-OTHER_ERROR = "_OTHER"  # the conventions' word for an error whose type is not told
+OTHER_ERROR = "_OTHER"  # the conventions' word for an error whose type is not recorded
 
 PROCESS_DURATION = "messaging.process.duration"
 CONSUMED = "messaging.client.consumed.messages"

@@ -88,7 +88,7 @@ class Stage:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            async with self._told(delivery):
+            async with self._report_phases(delivery):
                 work = self.work.get(body, self.otherwise)
                 doing = work(delivery) if work is not None else None
                 result = await doing if doing is not None else None
@@ -101,7 +101,7 @@ class Stage:
             self.running -= 1
 
     @asynccontextmanager
-    async def _told(self, delivery: Delivery) -> Any:
+    async def _report_phases(self, delivery: Delivery) -> Any:
         run = f"{delivery.receipt_handle[:40]}-{len(self.started)}"
         await asyncio.to_thread(self.control.effect, delivery.message_id, "started", run=run)
         try:
@@ -125,7 +125,7 @@ class Stage:
         return [each for each in every if not kinds or each.kind in kinds]
 
     def effects(self, phase: str) -> list[Entry]:
-        """What handlers told: `started`, `ended` or `failed`."""
+        """What handlers reported: `started`, `ended` or `failed`."""
         return [each for each in read(self.control.ledger()) if each.kind == "effect" and each.more["phase"] == phase]
 
     def requests(self, action: str) -> list[Entry]:

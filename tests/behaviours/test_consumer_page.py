@@ -31,7 +31,7 @@ def section(title: str) -> str:
     return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def told(title: str) -> dict[str, str]:
+def defaults_in(title: str) -> dict[str, str]:
     """The default of each setting in this section's table."""
     return {name: default.strip("`") for name, _meaning, _unit, default in ROW.findall(section(title))}
 
@@ -55,7 +55,7 @@ def fields_of(model: type) -> Iterator[tuple[str, str]]:
 
 
 def doors_of(test: Function, path: Path) -> set[str]:
-    """The doors through which this test plays its case: told by its fixture, else by its folder; the road is of both."""
+    """The doors through which this test plays its case: by its fixture, else by its folder; the road is of both."""
     arguments = [each.annotation.id for each in test.args.args if isinstance(each.annotation, ast.Name)]
     for name, doors in DOORS_OF_FIXTURES.items():
         if name in arguments:
@@ -111,11 +111,11 @@ def test_every_test_of_a_behaviour_names_its_guarantee() -> None:
     ("title", "model"), [("Environment", RuntimeSettings), ("Bodies above the queue's limit", ClaimCheckSettings)]
 )
 def test_every_setting_stands_there_with_its_default(title: str, model: type[Settings]) -> None:
-    assert told(title) == {name.upper(): written(field.default) for name, field in model.model_fields.items()}
+    assert defaults_in(title) == {name.upper(): written(field.default) for name, field in model.model_fields.items()}
 
 
 @pytest.mark.parametrize(
     ("title", "model"), [(each.__name__, each) for each in (Worker, Each, Once, Together, Limits, Backoff)]
 )
 def test_every_field_stands_there_with_its_default(title: str, model: type) -> None:
-    assert told(title) == dict(fields_of(model))
+    assert defaults_in(title) == dict(fields_of(model))

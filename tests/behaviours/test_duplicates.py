@@ -60,8 +60,10 @@ def table(stage: Stage, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Table:
 
 def reasons(stage: Stage) -> list[tuple[str, str, int]]:
     """Body, error type and attempts of what was buried."""
-    told = [(letter["body"], json.loads(letter["attributes"][ATTRIBUTE]["StringValue"])) for letter in stage.buried()]
-    return [(body, envelope["error_type"], envelope["attempts"]) for body, envelope in told]
+    letters = [
+        (letter["body"], json.loads(letter["attributes"][ATTRIBUTE]["StringValue"])) for letter in stage.buried()
+    ]
+    return [(body, envelope["error_type"], envelope["attempts"]) for body, envelope in letters]
 
 
 @pytest.mark.guarantee("K1")
@@ -97,13 +99,13 @@ async def test_completed_work_stays_known_to_a_process_that_starts_later(
 @pytest.mark.guarantee("K2")
 async def test_a_duplicate_learns_what_the_handler_returned(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
-    told: list[Any] = []
+    seen: list[Any] = []
 
     async def work(delivery: Delivery) -> dict[str, str]:
         return {"receipt": delivery.message_id}
 
     async def again(delivery: Delivery, result: Any) -> None:
-        told.append((delivery.body, result))
+        seen.append((delivery.body, result))
 
     stage.otherwise = work
     stage.send("order-1 ten")
@@ -111,9 +113,9 @@ async def test_a_duplicate_learns_what_the_handler_returned(stage: Stage, door: 
     await stage.empty()
     first = json.loads(table.item("order-1")["result"]["S"])
     stage.send("order-1 ten")
-    await until(lambda: told, what="the duplicate")
+    await until(lambda: seen, what="the duplicate")
     await stage.empty()
-    assert told == [("order-1 ten", first)]
+    assert seen == [("order-1 ten", first)]
 
 
 @pytest.mark.guarantee("K3")

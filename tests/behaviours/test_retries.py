@@ -65,11 +65,11 @@ async def test_a_permanent_error_is_in_the_dead_letter_queue_on_the_first_attemp
     await door.opens(stage.worker())
     await stage.empty()
     [letter] = stage.buried()
-    told = reason(letter)
+    failure = reason(letter)
     assert letter["body"] == "hopeless"
-    assert "no such session" in json.dumps(told)
+    assert "no such session" in json.dumps(failure)
     carried = {name: value for name, value in letter["attributes"].items() if name != ATTRIBUTE}
-    if displaced := told.get("displaced"):
+    if displaced := failure.get("displaced"):
         carried[displaced["name"]] = {"DataType": displaced["data_type"], "StringValue": displaced["text"]}
     assert carried == given
     assert stage.started == ["hopeless"]
@@ -151,7 +151,7 @@ def schema(delivery: Delivery) -> Delivery:
 
 @pytest.mark.guarantee("B22")
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         ("{", "JSONDecodeError"),
         ('{"type": "canary-7f3a"}', "KeyError"),
@@ -159,7 +159,7 @@ def schema(delivery: Delivery) -> Delivery:
     ],
 )
 async def test_what_cannot_be_read_is_buried_on_the_first_attempt_and_the_others_are_handled(
-    stage: Stage, door: Door, body: str, told: str
+    stage: Stage, door: Door, body: str, expected: str
 ) -> None:
     stage.queues()
     well = '{"type": "order", "number": 1}'
@@ -169,7 +169,7 @@ async def test_what_cannot_be_read_is_buried_on_the_first_attempt_and_the_others
     assert stage.ended == [well]
     [letter] = stage.buried()
     assert letter["body"] == body
-    assert told in json.dumps(reason(letter))
+    assert expected in json.dumps(reason(letter))
     assert "canary" not in json.dumps(reason(letter)), "the reason quotes no payload"
     assert stage.entries("extend") == []
 

@@ -106,8 +106,8 @@ async def test_finished_work_whose_delete_was_impossible_is_deleted_when_it_come
     assert stage.started == ["once"]
     assert stage.findings().delivered_twice == 1
     assert counters.of(FAILED, queue="uploads") - before == 1
-    [told] = [line for line in lines if line["event"] == "settlement_impossible"]
-    assert told["message_id"] == stage.entries("send")[0].message_id
+    [logged] = [line for line in lines if line["event"] == "settlement_impossible"]
+    assert logged["message_id"] == stage.entries("send")[0].message_id
 
 
 @pytest.mark.guarantee("B10")

@@ -75,9 +75,9 @@ async def test_without_an_answered_poll_a_container_turns_unhealthy_and_its_othe
         stage.control.fault(fault, "ReceiveMessage", queues=("uploads",), seconds=3_600)
 
         await until(lambda: made.lives()[0] == 503, seconds=WATCHDOG + 2, what="an unhealthy answer")
-        _, [told] = made.lives()
-        assert told.startswith("uploads: no answered poll for ")
-        assert "reminders" not in told
+        _, [silent] = made.lives()
+        assert silent.startswith("uploads: no answered poll for ")
+        assert "reminders" not in silent
         assert time.monotonic() - began > WATCHDOG - 1.1, "it had been well a poll ago"
         stage.queue, stage.url = "reminders", reminders["REMINDERS_QUEUE_URL"]
         stage.send("a", "b", "c")

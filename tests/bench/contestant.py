@@ -1,4 +1,4 @@
-"""`python -m tests.bench.contestant load|consume`: one contestant in a process of its own, told by BENCH_TASK."""
+"""`python -m tests.bench.contestant load|consume`: one contestant in a process of its own, given by BENCH_TASK."""
 
 import importlib
 import json

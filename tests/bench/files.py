@@ -126,7 +126,7 @@ class _Opened:
         pass
 
 
-def told(door: str, files: Sequence[str], most: int) -> str:
+def describe(door: str, files: Sequence[str], most: int) -> str:
     return "\n".join((f"{door}: {len(files)} files, {most} at most", *(f"  {name}" for name in files)))
 
 
@@ -134,7 +134,7 @@ def main(write: Callable[[str], object] = sys.stdout.write) -> int:
     """0 where both doors keep their number."""
     logging.configure("critical")
     container, invocation = sorted(asyncio.run(in_container())), sorted(in_lambda())
-    write(f"{told('container', container, MOST_IN_CONTAINER)}\n{told('Lambda', invocation, MOST_IN_LAMBDA)}\n")
+    write(f"{describe('container', container, MOST_IN_CONTAINER)}\n{describe('Lambda', invocation, MOST_IN_LAMBDA)}\n")
     return 0 if len(container) <= MOST_IN_CONTAINER and len(invocation) <= MOST_IN_LAMBDA else 1
 
 

@@ -124,12 +124,12 @@ def _wait_until_empty(server: SqsServer, process: "subprocess.Popen[bytes]", res
             if not counts["visible"] and not counts["in_flight"]:
                 return
         time.sleep(0.1)
-    told = ""
+    errors = ""
     with suppress(OSError):
         os.kill(process.pid, signal.SIGKILL)
         assert process.stderr is not None
-        told = process.stderr.read().decode()[-2000:]
-    raise Invalid(f"{task.contestant} was not done in {LONGEST} s: {server.control.stats()['queues']} {told}")
+        errors = process.stderr.read().decode()[-2000:]
+    raise Invalid(f"{task.contestant} was not done in {LONGEST} s: {server.control.stats()['queues']} {errors}")
 
 
 def _check(task: Task, outcome: dict[str, Any], stats: dict[str, Any]) -> None:

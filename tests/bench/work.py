@@ -20,7 +20,7 @@ from tests.bench.bodies import QUEUE, Kind, bare_nonce_of, nonce_of
 from tests.sqs_server.control_client import Controls
 
 Setting = Literal["bare", "production", "recorded"]
-"""bare: the number is read, nothing is told. production: pydantic, one log line, spans for 1 %, metrics added up before
+"""bare: the number is read, nothing is recorded. production: pydantic, one log line, spans for 1 %, metrics added up before
 they are recorded. recorded: pydantic, one log line, one span and one metric for each message.
 """
 SPANS = 100_000
@@ -77,8 +77,8 @@ class Work:
         self._ids: dict[str, str] = json.loads(task.ids.read_text()) if task.proof else {}
         self._tell: Callable[[Callable[[], int]], int] = {
             "bare": self._bare,
-            "production": self._told,
-            "recorded": self._told,
+            "production": self._record,
+            "recorded": self._record,
         }[task.setting]
         if tells and task.setting != "bare":
             telemetry(task.setting)
@@ -129,7 +129,7 @@ class Work:
     def _bare(self, effect: Callable[[], int]) -> int:
         return effect()
 
-    def _told(self, effect: Callable[[], int]) -> int:
+    def _record(self, effect: Callable[[], int]) -> int:
         started = time.perf_counter()
         about = {
             "messaging.system": "aws_sqs",

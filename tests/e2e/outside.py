@@ -168,8 +168,8 @@ class Outside:
 
     async def received(self, path: str) -> list[dict[str, Any]]:
         """What came to the receiver's endpoint, in order."""
-        told = await self._told(f"{server.WEBHOOKS}/received")
-        return [each for each in told if each["endpoint"] == path]
+        every = await self._received_at(f"{server.WEBHOOKS}/received")
+        return [each for each in every if each["endpoint"] == path]
 
     def delivery_row(self, tenant: str, event_id: str, endpoint_id: str) -> dict[str, Any]:
         """Of an `order.placed` of the shop's."""
@@ -218,8 +218,8 @@ class Outside:
         self.send("reminder-ticks", json.dumps({"source": "scheduler", "time": moment}))
 
     async def pushes(self, token: str) -> list[dict[str, Any]]:
-        told = await self._told(f"{server.EXPO}/received")
-        return [each for each in told if each["to"] == token]
+        every = await self._received_at(f"{server.EXPO}/received")
+        return [each for each in every if each["to"] == token]
 
     # Watching
 
@@ -230,7 +230,7 @@ class Outside:
     def stand_ins(self) -> str:
         return f"http://{self.environment['STAND_INS_HOST']}:{self.environment['STAND_INS_PORT']}"
 
-    async def _told(self, path: str) -> list[dict[str, Any]]:
+    async def _received_at(self, path: str) -> list[dict[str, Any]]:
         assert self._client is not None
         async with self._client.get(f"{self.stand_ins}{path}") as answer:
             found: list[dict[str, Any]] = (await answer.json())["received"]

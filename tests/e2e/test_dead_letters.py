@@ -32,6 +32,6 @@ async def test_a_malformed_message_is_buried_whole_with_its_reason(fleet: Outsid
     assert "secret-" not in json.dumps(reason)
 
 
-async def test_a_test_event_of_s3_is_no_failure(fleet: Outside) -> None:
+async def test_a_test_event_of_s3_is_not_a_failure(fleet: Outside) -> None:
     fleet.send("uploads", json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "any"}))
     await fleet.until(lambda: fleet.waiting("uploads") == 0, "an empty queue")

@@ -44,41 +44,41 @@ async def demo(folder: Path, emulator: Endpoint, *arguments: str) -> tuple[int |
 async def test_the_story_comes_to_its_end_though_a_worker_is_killed_in_the_middle(
     tmp_path: Path, emulator: Endpoint
 ) -> None:
-    code, told, words = await demo(tmp_path, emulator)
+    code, report, words = await demo(tmp_path, emulator)
     assert code == 0, words
-    Draft202012Validator(SCHEMA).validate(told)
-    assert told["missing"] == []
-    assert {upload["status"] for upload in told["uploads"]} == {"UPLOADED"}
-    assert max(upload["size"] for upload in told["uploads"]) > 5 * 1024 * 1024
-    assert told["kill"]["worker"] == "audit-archive"
-    assert told["kill"]["messages_in_hand"] >= 1
+    Draft202012Validator(SCHEMA).validate(report)
+    assert report["missing"] == []
+    assert {upload["status"] for upload in report["uploads"]} == {"UPLOADED"}
+    assert max(upload["size"] for upload in report["uploads"]) > 5 * 1024 * 1024
+    assert report["kill"]["worker"] == "audit-archive"
+    assert report["kill"]["messages_in_hand"] >= 1
 
-    healthy, flaky, gone = told["webhooks"]
-    assert healthy["delivered"] == len(told["uploads"]) + 1  # one reminder goes by webhook
-    assert flaky["delivered"] == len(told["uploads"])
+    healthy, flaky, gone = report["webhooks"]
+    assert healthy["delivered"] == len(report["uploads"]) + 1  # one reminder goes by webhook
+    assert flaky["delivered"] == len(report["uploads"])
     assert flaky["answers"]["500"] == 2 * flaky["delivered"]
     assert (gone["enabled"], gone["delivered"], set(gone["answers"])) == (False, 0, {"410"})
-    assert sum(endpoint["refused_signatures"] for endpoint in told["webhooks"]) == 0
+    assert sum(endpoint["refused_signatures"] for endpoint in report["webhooks"]) == 0
 
-    assert {reminder["channel"] for reminder in told["reminders"]} == {"push", "email", "webhook"}
-    assert {reminder["status"] for reminder in told["reminders"]} == {"SENT"}
-    assert {reminder["deliveries"] for reminder in told["reminders"]} == {1, None}  # three ticks, one push each
-    assert sum(reminder["next_due_at"] is not None for reminder in told["reminders"]) == 1
+    assert {reminder["channel"] for reminder in report["reminders"]} == {"push", "email", "webhook"}
+    assert {reminder["status"] for reminder in report["reminders"]} == {"SENT"}
+    assert {reminder["deliveries"] for reminder in report["reminders"]} == {1, None}  # three ticks, one push each
+    assert sum(reminder["next_due_at"] is not None for reminder in report["reminders"]) == 1
 
-    assert told["audit"]["verified"]
-    assert told["audit"]["records"] > 2 * len(told["uploads"])
-    (letter,) = told["dead_letters"]
+    assert report["audit"]["verified"]
+    assert report["audit"]["records"] > 2 * len(report["uploads"])
+    (letter,) = report["dead_letters"]
     assert (letter["queue"], letter["worker"], letter["error_type"]) == ("uploads", "upload-notification", "Reject")
-    assert {hop["hop"] for hop in told["latency"]} >= {"upload PUT to browser message", "row written to row archived"}
+    assert {hop["hop"] for hop in report["latency"]} >= {"upload PUT to browser message", "row written to row archived"}
 
 
 async def test_what_does_not_come_in_time_is_named_and_ends_the_demo_with_1(tmp_path: Path, emulator: Endpoint) -> None:
-    code, told, words = await demo(tmp_path, emulator, "--within", "1", "--kill", "none")
+    code, report, words = await demo(tmp_path, emulator, "--within", "1", "--kill", "none")
     assert code == 1, words
-    Draft202012Validator(SCHEMA).validate(told)
-    assert told["ok"] is False
-    assert told["missing"]
-    assert all(f"missing: {name}" in words for name in told["missing"])
+    Draft202012Validator(SCHEMA).validate(report)
+    assert report["ok"] is False
+    assert report["missing"]
+    assert all(f"missing: {name}" in words for name in report["missing"])
 
 
 async def test_a_client_drives_the_development_fleet_and_ctrl_c_drains_it(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ async def test_a_webhook_reminder_reaches_the_tenants_endpoint(fleet: Outside) -
     async def received() -> list[dict[str, Any]]:
         return await fleet.received(f"/ok/{tenant}")
 
-    [told] = await fleet.until(received, "the webhook")
-    assert (told["payload"]["data"]["reminderId"], told["payload"]["data"]["dueAt"]) == (reminder_id, due_at)
+    [delivery] = await fleet.until(received, "the webhook")
+    assert (delivery["payload"]["data"]["reminderId"], delivery["payload"]["data"]["dueAt"]) == (reminder_id, due_at)
 
 
 async def test_a_recurring_reminder_leaves_its_next_occurrence_at_the_same_wall_clock_time(fleet: Outside) -> None:

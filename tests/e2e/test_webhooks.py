@@ -65,14 +65,14 @@ async def test_an_endpoint_that_answers_410_is_disabled_and_never_asked_again(fl
     assert len(await fleet.received(f"/gone/{tenant}")) == 1
 
 
-async def test_what_fails_to_the_end_is_recorded_and_put_on_the_bus_and_is_no_dead_letter(fleet: Outside) -> None:
+async def test_what_fails_to_the_end_is_recorded_and_put_on_the_bus_and_is_not_a_dead_letter(fleet: Outside) -> None:
     tenant, event_id = fresh("tenant"), fresh("event")
     wrong = "whsec_" + "A" * 32  # the receiver knows another secret and answers 401 for ever
     endpoint_id = fleet.endpoint(tenant, f"/ok/{tenant}/wrong", "order.*", secret=wrong)
     fleet.endpoint(tenant, f"/ok/{tenant}/operations", "webhook.exhausted")
     fleet.put_event("order.placed", {"id": event_id, "tenantId": tenant})
-    [told] = await delivered(fleet, f"/ok/{tenant}/operations")
-    assert (told["payload"]["data"]["endpointId"], told["payload"]["data"]["attempts"]) == (endpoint_id, 4)
+    [sent] = await delivered(fleet, f"/ok/{tenant}/operations")
+    assert (sent["payload"]["data"]["endpointId"], sent["payload"]["data"]["attempts"]) == (endpoint_id, 4)
     assert len(await fleet.received(f"/ok/{tenant}/wrong")) == 4
     assert fleet.delivery_row(tenant, event_id, endpoint_id)["status"] == "EXHAUSTED"
 
@@ -94,9 +94,9 @@ async def test_an_upload_ends_as_a_webhook_with_its_session(fleet: Outside) -> N
     fleet.endpoint(tenant, f"/ok/{tenant}", "upload.completed")
     session_id = fleet.session(tenant)
     fleet.upload(f"session-uploads/{session_id}/a.txt", b"abc")
-    [told] = await delivered(fleet, f"/ok/{tenant}")
-    assert told["fault"] is None
-    assert (told["payload"]["data"]["sessionId"], told["payload"]["data"]["size"]) == (session_id, 3)
+    [sent] = await delivered(fleet, f"/ok/{tenant}")
+    assert sent["fault"] is None
+    assert (sent["payload"]["data"]["sessionId"], sent["payload"]["data"]["size"]) == (session_id, 3)
 
 
 def job(tenant: str, endpoint_id: str, event_id: str, *, attempt: int = 1) -> str:
@@ -144,6 +144,6 @@ async def test_events_that_come_in_reverse_are_each_delivered_once(fleet: Outsid
     moments = ["2026-11-21T09:00:02Z", "2026-11-21T09:00:01Z", "2026-11-21T09:00:00Z"]
     for moment in moments:
         fleet.put_event("order.placed", {"id": fresh("event"), "tenantId": tenant, "occurredAt": moment})
-    told = await delivered(fleet, f"/ok/{tenant}", 3)
+    sent = await delivered(fleet, f"/ok/{tenant}", 3)
     await fleet.until(lambda: fleet.waiting("webhook-deliveries") == 0, "an empty queue")
-    assert sorted(each["payload"]["timestamp"] for each in told) == sorted(moments)
+    assert sorted(each["payload"]["timestamp"] for each in sent) == sorted(moments)

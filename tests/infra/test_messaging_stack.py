@@ -41,8 +41,10 @@ async def test_an_object_that_comes_and_goes_is_told_once_each(stack: Aws) -> No
     stack.s3.put_object(Bucket=bucket, Key=key, Body=b"three")
     stack.s3.delete_object(Bucket=bucket, Key=key)
 
-    told = await until(gathers(stack, "UPLOADS_QUEUE_URL", 2, lambda body: "Records" in body))  # s3:TestEvent has none
-    records = [one["Records"][0] for one in told]
+    bodies = await until(
+        gathers(stack, "UPLOADS_QUEUE_URL", 2, lambda body: "Records" in body)
+    )  # s3:TestEvent has none
+    records = [one["Records"][0] for one in bodies]
     assert sorted(record["eventName"].split(":")[0] for record in records) == ["ObjectCreated", "ObjectRemoved"]
     assert {record["s3"]["object"]["key"] for record in records} == {key}
 

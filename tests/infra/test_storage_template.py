@@ -39,9 +39,9 @@ class TestBuckets:
         assert deny["Resource"] == [f"{name}Bucket.Arn", f"{name}Bucket.Arn/*"]
 
     def test_what_comes_and_goes_under_the_prefix_is_told_to_the_uploads_queue(self) -> None:
-        told = messaging().properties("UploadBucket")["NotificationConfiguration"]["QueueConfigurations"]
-        assert [one["Event"] for one in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-        for one in told:
+        notifications = messaging().properties("UploadBucket")["NotificationConfiguration"]["QueueConfigurations"]
+        assert [one["Event"] for one in notifications] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+        for one in notifications:
             assert S3_EVENTS.fullmatch(one["Event"])
             assert one["Queue"] == "UploadsQueue.Arn"
             assert one["Filter"] == {"S3Key": {"Rules": [{"Name": "prefix", "Value": "session-uploads/"}]}}

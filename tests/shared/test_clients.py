@@ -133,7 +133,7 @@ async def test_all_connections_are_closed_together(environment: Mapping[str, str
         await until(lambda: first.connections() + second.connections() == 0, what="the end of all connections")
 
 
-async def test_closing_what_was_never_opened_is_no_error() -> None:
+async def test_closing_what_was_never_opened_is_not_an_error() -> None:
     async with Clients({}):
         """Nothing is opened."""
 

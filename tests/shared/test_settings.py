@@ -68,8 +68,8 @@ def test_an_empty_variable_counts_as_unset(environment: dict[str, str]) -> None:
 
 
 def test_every_fault_is_named_at_once() -> None:
-    told = str(refusal(Sample, {"RETRIES": "many", "LOOPBACK": "perhaps"}))
-    assert all(name in told for name in ("UPLOAD_BUCKET_NAME: ", "RETRIES: ", "LOOPBACK: "))
+    message = str(refusal(Sample, {"RETRIES": "many", "LOOPBACK": "perhaps"}))
+    assert all(name in message for name in ("UPLOAD_BUCKET_NAME: ", "RETRIES: ", "LOOPBACK: "))
 
 
 def test_no_fault_quotes_a_value() -> None:
@@ -103,14 +103,14 @@ def test_a_container_needs_no_setting_of_its_own() -> None:
 
 
 def test_the_watchdog_lets_a_long_poll_end() -> None:
-    told = str(refusal(RuntimeSettings, {"WATCHDOG_SECONDS": "15"}))
-    assert "WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS" in told
+    message = str(refusal(RuntimeSettings, {"WATCHDOG_SECONDS": "15"}))
+    assert "WATCHDOG_SECONDS must be longer than POLL_WAIT_SECONDS" in message
     assert read_settings(RuntimeSettings, {"WATCHDOG_SECONDS": "1.5", "POLL_WAIT_SECONDS": "1"}).watchdog_seconds == 1.5
 
 
 def test_a_lease_outlasts_the_poll_that_brings_it() -> None:
-    told = str(refusal(RuntimeSettings, {"VISIBILITY_SECONDS": "29", "POLL_WAIT_SECONDS": "20"}))
-    assert "VISIBILITY_SECONDS must be at least one and a half times POLL_WAIT_SECONDS" in told
+    message = str(refusal(RuntimeSettings, {"VISIBILITY_SECONDS": "29", "POLL_WAIT_SECONDS": "20"}))
+    assert "VISIBILITY_SECONDS must be at least one and a half times POLL_WAIT_SECONDS" in message
     assert (
         read_settings(RuntimeSettings, {"VISIBILITY_SECONDS": "30", "POLL_WAIT_SECONDS": "20"}).visibility_seconds == 30
     )

@@ -36,7 +36,7 @@ def main() -> int:
             broken.update({each.rule for each in outcome.violations})
             tell(f"--only {name} --seed {number}: {len(outcome.violations)} broken, first {outcome.violations[0]}")
             if asked.seed is not None:
-                tell(*outcome.violations[1:10], outcome.told)
+                tell(*outcome.violations[1:10], outcome.history)
     for rule, count in broken.most_common():
         tell(f"{count:5} runs: {rule}")
     spent = time.process_time() - began

@@ -263,7 +263,7 @@ class History:
         """The messages that ask for the same work, this one among them."""
         return self._keys[story.key]
 
-    def told(self, label: str) -> str:
+    def describe(self, label: str) -> str:
         """The history of one message, with what happened to processes and dependencies meanwhile."""
         story = self.stories.get(label)
         lines = sorted([*(story.lines if story else ()), *((at, f"-- {text}") for at, text in self.processes)])

@@ -118,7 +118,7 @@ def _never_cut(right: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
-def _later_than_told(right: Callable[..., Any]) -> Callable[..., Any]:
+def _ends_late(right: Callable[..., Any]) -> Callable[..., Any]:
     async def wrong(self: Any, stop: asyncio.Event) -> None:
         await right(self, stop)
         await asyncio.sleep(60.0)
@@ -220,7 +220,7 @@ MISTAKES: dict[str, Mistake] = {
     "a drain does not wait for deletes": Mistake("leaving", Deletes, "settled", instead_async(None)),
     "a drain does not cut": Mistake("killed", Poller, "_drain", _never_cut),
     "a drain leaves handlers behind": Mistake("leaving", Poller, "_drain", instead_async(None)),
-    "a process ends late": Mistake("calm", Poller, "run", _later_than_told),
+    "a process ends late": Mistake("calm", Poller, "run", _ends_late),
     "a gathered batch is dropped at the end": Mistake("leaving", Gather, "take_all", instead([])),
     "a claim is never refused": Mistake("calm", DynamoDbLedger, "claim", instead_async(Claimed())),
     "a completion is not written": Mistake("calm", DynamoDbLedger, "complete", instead_async(True)),

@@ -29,7 +29,7 @@ SERVICES = ("sqs", "ledger", "bodies", "bus")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended; `seconds` of simulated time, `told` the history of the first message or process to blame,
+    """How a run ended; `seconds` of simulated time, `history` that of the first message or process to blame,
     `digest` stands for all that happened: it is the same whenever the seed is the same."""
 
     profile: str
@@ -37,7 +37,7 @@ class Outcome:
     seconds: float
     messages: int
     violations: tuple[Violation, ...]
-    told: str
+    history: str
     digest: str
 
 
@@ -241,6 +241,6 @@ class Simulation:
 
     def _outcome(self, seconds: float) -> Outcome:
         found = self.history.violations
-        told = self.history.told(found[0].label) if found else ""
-        everything = hashlib.sha256("".join(map(self.history.told, self.history.stories)).encode()).hexdigest()
-        return Outcome(self.name, self.seed, seconds, len(self.history.stories), tuple(found), told, everything)
+        blamed = self.history.describe(found[0].label) if found else ""
+        everything = hashlib.sha256("".join(map(self.history.describe, self.history.stories)).encode()).hexdigest()
+        return Outcome(self.name, self.seed, seconds, len(self.history.stories), tuple(found), blamed, everything)

@@ -20,7 +20,7 @@ def test_a_run_keeps_every_promise(seed: int) -> None:
 
     outcome = simulate(name, seed)
 
-    assert not outcome.violations, f"--only {name} --seed {seed}\n{outcome.violations[0]}\n{outcome.told}"
+    assert not outcome.violations, f"--only {name} --seed {seed}\n{outcome.violations[0]}\n{outcome.history}"
 
 
 def test_a_seed_tells_the_same_story_each_time() -> None:

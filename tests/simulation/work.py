@@ -46,7 +46,7 @@ def decode(delivery: Delivery) -> Job:
 
 
 class Handlers:
-    """What handlers do, told to the history. `call` is a dependency that some kinds need."""
+    """What handlers do, written to the history. `call` is a dependency that some kinds need."""
 
     def __init__(self, history: History, call: Callable[[], Awaitable[Any]]) -> None:
         self._history = history

@@ -56,9 +56,9 @@ class Table:
                 action = head.lower().partition("dynamodb_20120810.")[2].partition("\r\n")[0]
                 named = {each.lower(): each for each in ("PutItem", "GetItem", "UpdateItem", "DeleteItem")}[action]
                 status, answer = self.ask(named, orjson.loads(body))
-                told = orjson.dumps(answer)
+                document = orjson.dumps(answer)
                 start = f"HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\n"
-                writer.write(f"{start}Content-Length: {len(told)}\r\n\r\n".encode() + told)
+                writer.write(f"{start}Content-Length: {len(document)}\r\n\r\n".encode() + document)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client is gone, as killed ones are
         finally:

@@ -29,7 +29,7 @@ def faults(*jobs: Job, tally: Tally | None = None, **found: Any) -> set[str]:
     return set(judge({job.key: job for job in jobs}, evidence).faults)
 
 
-def test_done_work_and_buried_poison_are_no_fault() -> None:
+def test_done_work_and_buried_poison_are_not_a_fault() -> None:
     assert faults(PLAIN, POISON, lines=[ended(PLAIN)], letters=[letter(POISON)]) == set()
 
 

@@ -14,7 +14,7 @@ from tests.sqs_server.checker import Findings, check
 
 QUEUES = (WORK, ONCE, LINES)
 TOLERANCE = 0.25
-"""Seconds granted to the ends of leases: what is told of a handler's start waits for a busy core."""
+"""Seconds granted to the ends of leases: the report of a handler's start waits for a busy core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
     # Copies of keyed work are deleted unread, each under a message id of its own: there the keys tell of losses.
     findings = check(evidence.lines, tolerance=TOLERANCE, handled=(WORK, f"{LINES}.fifo"))
     ended = _ended(evidence.lines)
-    told = {
+    found_faults = {
         **{name: list(_names(getattr(findings, name))) for name in findings.faults},
         **_business(jobs, ended, evidence),
         "redriven_without_a_reason": [f"{findings.redriven} messages"] if findings.redriven else [],
@@ -56,7 +56,7 @@ def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
         "ended_badly": [f"{name}: {code}" for name, code in evidence.tally.failed.items()],
     }
     return Verdict(
-        faults={name: [f"{len(found)} in all", *found[:5]] for name, found in told.items() if found},
+        faults={name: [f"{len(found)} in all", *found[:5]] for name, found in found_faults.items() if found},
         findings=findings,
         doubles={queue: sum(_queue(key) == queue and len(runs) > 1 for key, runs in ended.items()) for queue in QUEUES},
         letters=len(evidence.letters),

@@ -30,7 +30,7 @@ class Options:
 
 
 class Account:
-    """Queues, their ledger and clock. `wake` is told of queues whose waiting receives should look again."""
+    """Queues, their ledger and clock. `wake` is called with queues whose waiting receives should look again."""
 
     def __init__(self, *, wake: Callable[[Queue], None], options: Options | None = None) -> None:
         self.clock = Clock()

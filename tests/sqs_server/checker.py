@@ -80,12 +80,12 @@ class Findings:
 
 def check(lines: Iterable[Mapping[str, Any]], *, tolerance: float = 0.0, handled: Collection[str] = ()) -> Findings:
     """Judge a whole ledger. `tolerance` in seconds is granted to the ends of leases. Deletes of the queues in
-    `handled` must follow a handler's end; where none is named, of those queues of which any handler has told.
+    `handled` must follow a handler's end; where none is named, of those queues in which any handler reported.
     """
     entries = read(lines)
     effects = [each for each in entries if each.kind == "effect"]
     kinds = Counter(each.kind for each in entries)
-    watched = set(handled) or _told_of(entries, effects)
+    watched = set(handled) or _queues_with_effects(entries, effects)
     times = [each.at for each in entries]
     return Findings(
         lost=_lost(entries, watched),
@@ -109,9 +109,9 @@ def check(lines: Iterable[Mapping[str, Any]], *, tolerance: float = 0.0, handled
     )
 
 
-def _told_of(entries: list[Entry], effects: list[Entry]) -> set[str]:
-    told = {each.message_id for each in effects}
-    return {each.queue for each in entries if each.kind == "receive" and each.message_id in told}
+def _queues_with_effects(entries: list[Entry], effects: list[Entry]) -> set[str]:
+    handled = {each.message_id for each in effects}
+    return {each.queue for each in entries if each.kind == "receive" and each.message_id in handled}
 
 
 def _lost(entries: list[Entry], watched: set[str]) -> tuple[str, ...]:

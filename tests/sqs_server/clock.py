@@ -1,4 +1,4 @@
-"""The server's time: real seconds, moved forward on demand, and told wrongly on demand."""
+"""The server's time: real seconds, moved forward on demand, and shown wrongly on demand."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Clock:
-    """`advanced` seconds are added to what leases, delays and retention see; `skew` only to what clients are told."""
+    """`advanced` seconds are added to what leases, delays and retention see; `skew` only to what clients are shown."""
 
     advanced: float = 0.0
     skew: float = 0.0
@@ -15,6 +15,6 @@ class Clock:
         """Epoch seconds by which the queues live."""
         return time.time() + self.advanced
 
-    def told(self) -> float:
+    def skewed(self) -> float:
         """Epoch seconds as this server would tell them to others."""
         return time.time() + self.advanced + self.skew

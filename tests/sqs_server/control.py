@@ -68,7 +68,7 @@ class Control:
     # -- faults
 
     def get_faults(self, _asked: Any) -> Any:
-        return self._service.rules.told()
+        return self._service.rules.describe()
 
     def post_fault(self, asked: dict[str, Any]) -> Any:
         return {"name": self._service.rules.add(Rule.read(asked))}
@@ -103,10 +103,10 @@ class Control:
 
     def get_clock(self, _asked: Any) -> Any:
         clock = self._account.clock
-        return {"now": clock.now(), "told": clock.told(), **asdict(clock)}
+        return {"now": clock.now(), "skewed": clock.skewed(), **asdict(clock)}
 
     def post_clock(self, asked: dict[str, float]) -> Any:
-        """`advance` the time of all queues by seconds; `skew` what clients are told, from now on."""
+        """`advance` the time of all queues by seconds; `skew` what clients are shown, from now on."""
         clock = self._account.clock
         clock.advanced += float(asked.get("advance", 0))
         clock.skew = float(asked.get("skew", clock.skew))

@@ -57,11 +57,11 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"{self.kind} is no kind of fault; there are {', '.join(KINDS)}")
+            raise ValueError(f"{self.kind} is not a kind of fault; there are {', '.join(KINDS)}")
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Rule":
-        """From JSON. Raises TypeError or ValueError for what is no rule."""
+        """From JSON. Raises TypeError or ValueError for what is not a rule."""
         parts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
         }
@@ -138,7 +138,7 @@ class Rules:
                 _APPLY[running.rule.kind](running, plan)
         return plan
 
-    def told(self) -> list[dict[str, Any]]:
+    def describe(self) -> list[dict[str, Any]]:
         return [{"name": each.name, "met": each.met, "fired": each.fired, **asdict(each.rule)} for each in
                 self.running.values()]  # fmt: skip
 

@@ -60,7 +60,7 @@ def _is_early(entry: Entry, line: _Line, done: set[str]) -> bool:
 
 @dataclass(slots=True)
 class _Run:
-    """One run of a handler; `end` is what it told, or the end of its lease where it told nothing."""
+    """One run of a handler; `end` is what it reported, or the end of its lease where it reported nothing."""
 
     message_id: str
     receipt: int
@@ -70,7 +70,7 @@ class _Run:
 
 
 def overlapping(entries: list[Entry], tolerance: float) -> tuple[str, ...]:
-    """Messages whose handler began while another run of their group was under way; a run that never told of its end
+    """Messages whose handler began while another run of their group was under way; a run that never reported its end
     has died, and ended at the latest with its lease.
     """
     groups = _groups(entries)

@@ -56,7 +56,7 @@ class MoveTasks:
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
             )
         visible, _, _ = source.counts(call.now)
-        task = Task(source, destination, rate, int(account.clock.told() * 1000), to_move=visible)
+        task = Task(source, destination, rate, int(account.clock.skewed() * 1000), to_move=visible)
         arn = account.arn_of(source)
         task.handle = base64.b64encode(f'{{"taskId":"{uuid.uuid4()}","sourceArn":"{arn}"}}'.encode()).decode()
         self._tasks.append(task)
@@ -66,7 +66,7 @@ class MoveTasks:
     def list(self, account: Account, params: dict[str, Any], call: Call) -> dict[str, Any]:
         source = self._source(params)
         found = [task for task in reversed(self._tasks) if task.source.name == source.name]
-        return {"Results": [self._told(task) for task in found[: params.get("MaxResults") or 1]]}
+        return {"Results": [self._describe(task) for task in found[: params.get("MaxResults") or 1]]}
 
     def cancel(self, account: Account, params: dict[str, Any], call: Call) -> dict[str, Any]:
         task = next((each for each in self._tasks if each.handle == params.get("TaskHandle")), None)
@@ -87,8 +87,8 @@ class MoveTasks:
             )
         return source
 
-    def _told(self, task: Task) -> dict[str, Any]:
-        told: dict[str, Any] = {
+    def _describe(self, task: Task) -> dict[str, Any]:
+        description: dict[str, Any] = {
             "Status": task.status,
             "SourceArn": self._account.arn_of(task.source),
             "ApproximateNumberOfMessagesMoved": task.moved,
@@ -96,14 +96,14 @@ class MoveTasks:
             "StartedTimestamp": task.started,
         }
         if task.status == "RUNNING":
-            told["TaskHandle"] = task.handle
+            description["TaskHandle"] = task.handle
         if task.destination:
-            told["DestinationArn"] = task.destination
+            description["DestinationArn"] = task.destination
         if task.rate:
-            told["MaxNumberOfMessagesPerSecond"] = task.rate
+            description["MaxNumberOfMessagesPerSecond"] = task.rate
         if task.reason:
-            told["FailureReason"] = task.reason
-        return told
+            description["FailureReason"] = task.reason
+        return description
 
     def _step(self, task: Task) -> None:
         if task.status != "RUNNING":
@@ -129,7 +129,7 @@ class MoveTasks:
         old = message.reference
         task.source.depart(message)
         task.moved += 1
-        fresh = _renewed(message, target, told=self._account.clock.told(), now=now)
+        fresh = _renewed(message, target, sent_at=self._account.clock.skewed(), now=now)
         self._account.ledger.add("move", task.source.name, [old], now, to=target.name, new_id=fresh.message_id)
         self._account.ledger.add(
             "send", target.name, [fresh.reference], now, group=fresh.group, delay=0.0, fifo=target.fifo
@@ -137,9 +137,9 @@ class MoveTasks:
         target.put(fresh, now)
 
 
-def _renewed(message: Message, target: Queue, *, told: float, now: float) -> Message:
+def _renewed(message: Message, target: Queue, *, sent_at: float, now: float) -> Message:
     system = {key: value for key, value in message.system.items() if key != "DeadLetterQueueSourceArn"}
-    system["SentTimestamp"] = str(int(told * 1000))
+    system["SentTimestamp"] = str(int(sent_at * 1000))
     if isinstance(target, FifoQueue):
         system["SequenceNumber"] = target.next_sequence()
         system["MessageDeduplicationId"] = message.message_id

@@ -43,7 +43,7 @@ class Queue:
         self.settings = settings
         self.ledger = ledger
         self.strict = strict
-        self.created_at = self.modified_at = ledger.clock.told()
+        self.created_at = self.modified_at = ledger.clock.skewed()
         self.purged_at = 0.0
         self._ending = f"{secrets.token_hex(8)}{'Qk1zR0pX' * 16}"
         self.token = self._ending.encode()
@@ -137,12 +137,12 @@ class Queue:
 
     def _hand_out(self, messages: list[Message], until: float, now: float) -> None:
         """Lease these until then: one entry in the ledger, and one end to wait for."""
-        told = int((now + self.ledger.clock.skew) * 1000)
+        seen_at = int((now + self.ledger.clock.skew) * 1000)
         for message in messages:
             message.state, message.visible_at, message.received_at = IN_FLIGHT, until, now
             message.receives += 1
             message.receipt += 1
-            message.first_received = message.first_received or told
+            message.first_received = message.first_received or seen_at
             if message.group is not None:
                 self.flying_groups[message.group] += 1
         self.flying += len(messages)

@@ -55,7 +55,7 @@ def set_queue_attributes(account: Account, params: dict[str, Any], call: Call) -
     if attributes.get("FifoQueue", queue.settings.given.get("FifoQueue")) != queue.settings.given.get("FifoQueue"):
         raise SqsError("InvalidAttributeName", "Unknown Attribute FifoQueue.")
     queue.settings.change(attributes)
-    queue.modified_at = account.clock.told()
+    queue.modified_at = account.clock.skewed()
     return {}
 
 

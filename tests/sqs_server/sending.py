@@ -58,7 +58,7 @@ def _send(account: Account, queue: Queue, params: dict[str, Any], now: float) ->
     delay = _delay(queue, params)
     trace = _trace(params)
     group = _group(queue, params)
-    system = {"SenderId": SENDER, "SentTimestamp": str(int(account.clock.told() * 1000))}
+    system = {"SenderId": SENDER, "SentTimestamp": str(int(account.clock.skewed() * 1000))}
     if group is not None:
         system["MessageGroupId"] = group
     if trace:
@@ -101,20 +101,20 @@ def _put(
     message = new_message(
         params["MessageBody"], encoded=encoded, attributes=attributes, system=system, sent_at=now, group=group
     )
-    queue.ledger.add("send", queue.name, [message.reference], now, **_told(queue, attributes, group, delay))
+    queue.ledger.add("send", queue.name, [message.reference], now, **_details(queue, attributes, group, delay))
     queue.put(message, now, delay=delay)
     return message
 
 
-def _told(queue: Queue, attributes: dict[str, Any], group: str | None, delay: float) -> dict[str, Any]:
+def _details(queue: Queue, attributes: dict[str, Any], group: str | None, delay: float) -> dict[str, Any]:
     """What the ledger keeps of a send; of a dead letter also which message it buries."""
-    told = {"group": group, "delay": delay, "fifo": queue.fifo}
+    kept = {"group": group, "delay": delay, "fifo": queue.fifo}
     if (failure := attributes.get(FAILURE)) is not None:
         try:
-            told["buries"] = orjson.loads(failure["StringValue"])["original_message_id"]
+            kept["buries"] = orjson.loads(failure["StringValue"])["original_message_id"]
         except (KeyError, TypeError, ValueError):
-            return told
-    return told
+            return kept
+    return kept
 
 
 def _delay(queue: Queue, params: dict[str, Any]) -> float:

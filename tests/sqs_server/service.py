@@ -77,7 +77,7 @@ class Service:
             if account.options.secrets:
                 check_signature(head, lower, body, account.options.secrets)
             if account.clock.skew:
-                check_time(head, lower, account.clock.told())
+                check_time(head, lower, account.clock.skewed())
         except SqsError as error:
             exchange.refuse(error)
             return
@@ -121,9 +121,9 @@ class Service:
 
     def headers(self) -> bytes:
         """What every answer carries."""
-        told = int(self.account.clock.told())
-        if told != self._second:
-            self._second, self._date = told, formatdate(told, usegmt=True)
+        second = int(self.account.clock.skewed())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True)
         return (
             f"x-amzn-RequestId: {next(self._numbers):08x}-5a5a-5a5a-8a5a-5a5a5a5a5a5a\r\nDate: {self._date}\r\n"
             "Content-Type: application/x-amz-json-1.0\r\n"

@@ -42,7 +42,7 @@ class Story:
         return check(self.lines, **options)
 
 
-def test_a_quiet_life_is_no_fault() -> None:
+def test_a_quiet_life_is_not_a_fault() -> None:
     found = Story().life("a").life("b").send("c").judged()
     assert found.faults == {}
     assert (found.sent, found.deleted, found.left) == (3, 2, ("c",))

@@ -228,7 +228,7 @@ def test_all_connections_can_be_reset_and_clients_come_back(server: SqsServer, s
     assert received(server.client(attempts=3), url) == []
 
 
-def test_what_is_no_rule_is_refused(server: SqsServer) -> None:
+def test_what_is_not_a_rule_is_refused(server: SqsServer) -> None:
     with pytest.raises(ValueError, match="no kind of fault"):
         server.control.fault("gremlins")
     with pytest.raises(ControlError, match="TypeError"):

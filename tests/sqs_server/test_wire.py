@@ -51,7 +51,7 @@ def test_a_request_may_come_byte_by_byte(server: SqsServer) -> None:
     assert status == 200
 
 
-def test_what_is_no_request_of_sqs_is_refused_in_its_shape(server: SqsServer) -> None:
+def test_what_is_not_a_request_of_sqs_is_refused_in_its_shape(server: SqsServer) -> None:
     cases = [
         ("MakeCoffee", b"{}", "UnknownOperationException"),
         ("SendMessage", b"{", "SerializationException"),

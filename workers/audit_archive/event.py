@@ -42,11 +42,11 @@ def decode(delivery: Delivery) -> AuditEvent:
         return DigestDue(schedule_tick(delivery.body).time)
     record = stream_record(delivery.body)
     if not _EVENT_ID.fullmatch(record.event_id):
-        raise Reject("the record's eventID is no plain identifier")
+        raise Reject("the record's eventID is not a plain identifier")
     if not _TABLE.fullmatch(record.table):
         raise Reject("the record's eventSourceARN names no DynamoDB table")
     if not _SEQUENCE.fullmatch(record.sequence_number):
-        raise Reject("the record's SequenceNumber is no decimal number")
+        raise Reject("the record's SequenceNumber is not a decimal number")
     if not record.keys:
         raise Reject("the record has no keys")
     if any(getattr(record, image) is None for image in _NEEDED[record.event_name]):

@@ -92,8 +92,8 @@ def fingerprint(record: StreamRecord) -> str:
     """What must not change under one identity: 32 hex digits of the SHA-256 of kind, keys and images, and not of the row,
     which another hash key would make another one.
     """
-    told = canonical([record.event_name, record.keys, record.old, record.new])
-    return hashlib.sha256(told).hexdigest()[:32]
+    content = canonical([record.event_name, record.keys, record.old, record.new])
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def difference(old: Image, new: Image) -> dict[str, dict[str, Any]]:
@@ -140,13 +140,13 @@ def marker(key: str) -> str:
 
 
 def marked(marker: str) -> str | None:
-    """The object a marker names; None where it is no marker of ours."""
+    """The object a marker names; None where it is not a marker of ours."""
     key = marker.removeprefix(_PENDING)
     return key if key != marker and named_at(key) is not None else None
 
 
 def _unordered(value: Mapping[str, Any] | None) -> Any:
-    """A typed value with its sets sorted: a set has no order, so another order is no change."""
+    """A typed value with its sets sorted: a set has no order, so another order is not a change."""
     if value is None:
         return None
     ((kind, content),) = value.items()

@@ -44,12 +44,12 @@ def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice
     nothing.
     """
     state = attempt.state
-    told = list(zip(attempt.recipients, answers, strict=True))
-    dead = frozenset(token for token, answer in told if isinstance(answer, Refused) and answer.dead)
+    answered = list(zip(attempt.recipients, answers, strict=True))
+    dead = frozenset(token for token, answer in answered if isinstance(answer, Refused) and answer.dead)
     lost = any(isinstance(answer, Lost) for answer in answers)
     resend = lost and may_resend(attempt.content, state)
     again = _again(attempt, answers, resend=resend)
-    tickets = (*state.tickets, *_tickets(told, resend=resend, open_end=again is not None))
+    tickets = (*state.tickets, *_tickets(answered, resend=resend, open_end=again is not None))
     known: dict[str, Any] = {"tickets": list(tickets), "unknowns": state.unknowns + lost}
     if dead or state.dead_tokens:
         known["deadTokens"] = sorted(dead.union(state.dead_tokens))
@@ -92,9 +92,9 @@ def _again(attempt: Attempt, answers: Sequence[Answer], *, resend: bool) -> Busy
     return None
 
 
-def _tickets(told: Sequence[tuple[str, Answer]], *, resend: bool, open_end: bool) -> Iterator[Mapping[str, str]]:
+def _tickets(answered: Sequence[tuple[str, Answer]], *, resend: bool, open_end: bool) -> Iterator[Mapping[str, str]]:
     """What is known of each recipient for good; who has no ticket is asked again, unless this is the end."""
-    for token, answer in told:
+    for token, answer in answered:
         to = {"token": token} if token else {}
         match answer:
             case Accepted(ticket):

@@ -200,7 +200,7 @@ async def _forget(key: Key, dead: frozenset[str], *, store: Reminders) -> None:
 
 
 def _fault(end: object) -> Exception | None:
-    """What is to be reported of an event. Raises what is no Exception: a cancelled part must not pass for done."""
+    """What is to be reported of an event. Raises what is not an Exception: a cancelled part must not pass for done."""
     if isinstance(end, BaseException) and not isinstance(end, Exception):
         raise end
     return end if isinstance(end, Exception) else None

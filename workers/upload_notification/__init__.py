@@ -1,1 +1,1 @@
-"""Upload notification: an object under session-uploads/ changed, so its session moves and the waiting browser is told."""
+"""Upload notification: an object under session-uploads/ changed, so its session moves and the waiting browser is notified."""

@@ -1,4 +1,4 @@
-"""What is told of an upload: to its browser, and to everybody on the bus."""
+"""How an upload is announced: to its browser, and to everybody on the bus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_POINTER = 1024
 
 def message(upload: UploadFinished, session: Session) -> bytes:
     """The browser's message; a pointer where it would be longer than a connection takes."""
-    told = {
+    fields = {
         "type": TYPE,
         "sessionId": upload.session_id,
         "key": upload.key,
@@ -29,21 +29,21 @@ def message(upload: UploadFinished, session: Session) -> bytes:
         "status": session.status,
         "occurredAt": instant(upload.occurred_at),
     }
-    data = orjson.dumps(told)
+    data = orjson.dumps(fields)
     return data if len(data) <= LARGEST_MESSAGE else pointer(upload, session)
 
 
 def pointer(upload: UploadFinished, session: Session) -> bytes:
     """At most 1 KB: the browser reads the rest from its session."""
-    told = {"type": TYPE, "status": session.status, "occurredAt": instant(upload.occurred_at)}
-    data = orjson.dumps({**told, "sessionId": upload.session_id})
+    fields = {"type": TYPE, "status": session.status, "occurredAt": instant(upload.occurred_at)}
+    data = orjson.dumps({**fields, "sessionId": upload.session_id})
     # Only an absurd session id is that long, and a browser knows its own.
-    return data if len(data) <= LARGEST_POINTER else orjson.dumps(told)
+    return data if len(data) <= LARGEST_POINTER else orjson.dumps(fields)
 
 
 def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
     """The detail of the bus event; its `id` is the same however often the upload is announced."""
-    told = {
+    fields = {
         "id": upload.id,
         "sessionId": upload.session_id,
         "key": upload.key,
@@ -53,4 +53,4 @@ def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
         "status": session.status,
         "occurredAt": instant(upload.occurred_at),
     }
-    return {**told, "tenantId": session.tenant_id} if session.tenant_id else told
+    return {**fields, "tenantId": session.tenant_id} if session.tenant_id else fields

@@ -25,7 +25,7 @@ WhyIgnored = Literal[
 
 @dataclass(frozen=True, slots=True)
 class UploadFinished:
-    """A file is complete in the bucket. `size` in bytes; `etag` is no MD5 for a multipart upload.
+    """A file is complete in the bucket. `size` in bytes; `etag` is not an MD5 for a multipart upload.
 
     `order` compares as text and says which of two changes of the same key came later; `id` is the same for every
     copy of this change, by whatever road it came ([a-z0-9_], 39 characters).
@@ -74,17 +74,17 @@ class UploadEvents:
 
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
-    told = s3_changes(delivery.body)
-    if told.is_test:
+    parsed = s3_changes(delivery.body)
+    if parsed.is_test:
         return UploadEvents(ignored=(Ignored("test_event"),))
-    found = [_understood(change, bucket) for change in told.changes]
-    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * told.others
-    if not found and not ignored and not told.unreadable:
+    found = [_understood(change, bucket) for change in parsed.changes]
+    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * parsed.others
+    if not found and not ignored and not parsed.unreadable:
         ignored = [Ignored("no_record")]
     return UploadEvents(
         changes=tuple(each for each in found if not isinstance(each, Ignored)),
         ignored=tuple(ignored),
-        unreadable=told.unreadable,
+        unreadable=parsed.unreadable,
     )
 
 

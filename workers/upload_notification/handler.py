@@ -1,4 +1,4 @@
-"""An upload's message, handled: the session moves by one conditional write, then bus and browser are told of it."""
+"""An upload's message, handled: the session moves by one conditional write, then it is announced to bus and browser."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ async def _settle(
                     metrics.claim(worker=WORKER, outcome="absorbed")
                 else:
                     metrics.dropped(worker=WORKER, reason=why)
-                return _told(change, why, count=count)
+                return _log_change(change, why, count=count)
             case _:
                 answer = await store.write(step, now=now())
         if isinstance(answer, Accepted):
             if isinstance(step, (Move, TakeOver)):
                 await _announce(step.upload, answer.session, store=store, post=post, put_event=put_event, count=count)
-            return _told(change, _done(step), count=count)
+            return _log_change(change, _done(step), count=count)
         step = rules.judge(change, answer.session, now=now())
     raise Later("others keep changing the session", after=2)
 
@@ -154,7 +154,7 @@ async def _tell_browser(
     raise Later("the browser keeps reconnecting", after=5)
 
 
-def _told(change: Change, outcome: str, *, count: Count) -> None:
+def _log_change(change: Change, outcome: str, *, count: Count) -> None:
     count(outcome)
     about = {"session_id": change.session_id, "upload_id": change.id}
     if outcome == "orphaned":

@@ -32,7 +32,7 @@ class SessionStore(Protocol):
         """Move and TakeOver also take the announcement's lease, until `now` and LEASE."""
 
     async def announced(self, upload: UploadFinished) -> None:
-        """Remember that the upload was told; nothing happens if it is no longer the current one."""
+        """Remember that the upload was announced; nothing happens if it is no longer the current one."""
 
     async def release(self, session: Session) -> None:
         """Give the lease of an unfinished announcement back, if it is still the one that `session` shows."""

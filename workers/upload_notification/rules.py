@@ -1,4 +1,4 @@
-"""Which change of an upload may move its session, what must be told again, and what is old news."""
+"""Which change of an upload may move its session, what must be announced again, and what is old news."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
-    upload with its `size` and `etag`, `announced` the order of the last one that was told; `seen` holds, by `mark`, the latest order of each key.
+    upload with its `size` and `etag`, `announced` the order of the last one that was announced; `seen` holds, by `mark`, the latest order of each key.
     """
 
     session_id: str

@@ -236,4 +236,4 @@ def _number(item: Image, name: str) -> float | None:
     try:
         return float(item[name]["N"])
     except KeyError as error:
-        raise Reject(f"the session's {name} is no number") from error
+        raise Reject(f"the session's {name} is not a number") from error

@@ -100,11 +100,11 @@ def _own_id(event: BusEvent) -> str | int:
 
 def _bus_event(body: str) -> tuple[BusEvent, str]:
     """The event, and the text of its detail as the customer's receiver is to get it."""
-    told = json_members(body)
-    match told:
+    members = json_members(body)
+    match members:
         case {"Type": ("Notification", _), "Message": (str(message), _)}:
-            told = json_members(message)
-    return BusEvent.model_validate({name: each.value for name, each in told.items()}), told["detail"].text
+            members = json_members(message)
+    return BusEvent.model_validate({name: each.value for name, each in members.items()}), members["detail"].text
 
 
 def _is_utf8(text: str) -> bool:

@@ -260,7 +260,7 @@ async def _cancel(
     """The endpoint was deleted or disabled: the delivery ends here, unless it has ended before."""
     found = await store.attempt(job)
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
-        # This was the last attempt; a crash kept it untold.
+        # This was the last attempt; a crash kept it from being announced.
         await _give_up(job, found, store=store, put_event=put_event)
     if await store.cancel(job, now=now()):
         log.info("webhook_cancelled", **_about(job), attempt=job.attempt)

@@ -171,7 +171,7 @@ def state(job: DeliveryJob, verdict: Verdict, reply: Reply, *, now: datetime) ->
     return {
         "Item": {
             **delivery_key(job),
-            **_told(job, status, now),
+            **_delivery_fields(job, status, now),
             "attempts": _n(job.attempt),
             "lastStatus": _n(reply.status),
         }
@@ -180,15 +180,16 @@ def state(job: DeliveryJob, verdict: Verdict, reply: Reply, *, now: datetime) ->
 
 def cancellation(job: DeliveryJob, *, now: datetime) -> Write:
     """An update that ends a delivery, and holds where it has not ended already."""
-    told = {**_told(job, "CANCELLED", now), "attempts": _n(job.attempt - 1), "lastStatus": _n(0)}
-    kept = {"attempts", "lastStatus"}  # an earlier attempt has told them better
-    sets = [f"#{name} = if_not_exists(#{name}, :{name})" if name in kept else f"#{name} = :{name}" for name in told]
+    fields = {**_delivery_fields(job, "CANCELLED", now), "attempts": _n(job.attempt - 1), "lastStatus": _n(0)}
+    kept = {"attempts", "lastStatus"}  # an earlier attempt knows them better
+    sets = [f"#{name} = if_not_exists(#{name}, :{name})" if name in kept else f"#{name} = :{name}" for name in fields]
     return {
         "Key": delivery_key(job),
         "UpdateExpression": "SET " + ", ".join(sets),
         "ConditionExpression": "attribute_not_exists(PK) OR #status = :pending",
-        "ExpressionAttributeNames": {f"#{name}": name for name in told},
-        "ExpressionAttributeValues": {f":{name}": value for name, value in told.items()} | {":pending": _s("PENDING")},
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()}
+        | {":pending": _s("PENDING")},
     }
 
 
@@ -219,7 +220,7 @@ def disabling(gone: Endpoint) -> Write:
     }
 
 
-def _told(job: DeliveryJob, status: str, now: datetime) -> dict[str, Any]:
+def _delivery_fields(job: DeliveryJob, status: str, now: datetime) -> dict[str, Any]:
     return {
         "entity": _s("delivery"),
         "status": _s(status),

@@ -104,7 +104,7 @@ def verify(
     if not _IDENTIFIER.fullmatch(message_id):
         raise SignatureError("webhook-id is malformed")
     if not _SECONDS.fullmatch(timestamp):
-        raise SignatureError("webhook-timestamp is no unix time in whole seconds")
+        raise SignatureError("webhook-timestamp is not a Unix time in whole seconds")
     if not abs(now - int(timestamp)) <= tolerance:  # also for a clock that is not a number
         raise SignatureError("webhook-timestamp lies too far off")
     expected = [_token(key, message_id, timestamp, body).encode() for key in keys]

@@ -62,34 +62,34 @@ def demo(*, endpoint: str | None, project: str, stage: str, as_json: bool, kill:
         plan = Plan(endpoint=endpoint, project=project, stage=stage, home=Path(".fleet/demo"), tuning=TUNING)
         direction = Direction(None if kill == NOBODY else kill, within, Path(folder))
         with sigterm_leaves_in_order(), grounded(plan, words.print) as ground:
-            told = until_signalled(_tell(plan, ground, direction))
-    sys.exit(tell(told, as_json=as_json))
+            report = until_signalled(_play(plan, ground, direction))
+    sys.exit(print_report(report, as_json=as_json))
 
 
-def tell(told: Report, *, as_json: bool) -> int:
+def print_report(report: Report, *, as_json: bool) -> int:
     """Print the report on stdout and what is missing on stderr; answer the exit code."""
     if as_json:
-        click.echo(orjson.dumps(told.document(), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(report.document(), option=orjson.OPT_INDENT_2).decode())
     else:
         console = Console(highlight=False)
-        for part in rendered(told):
+        for part in rendered(report):
             console.print(part)
-    for name in told.missing:
+    for name in report.missing:
         click.echo(f"missing: {name}", err=True)
-    return 0 if told.ok else FAILED
+    return 0 if report.ok else FAILED
 
 
-async def _tell(plan: Plan, ground: Ground, direction: Direction) -> Report:
+async def _play(plan: Plan, ground: Ground, direction: Direction) -> Report:
     async with manned(plan, ground, words.print) as fleet:
-        words.print("telling the story")
+        words.print("playing the story")
         with _Bars() as show:
-            told = await play(fleet, direction, show=show)
+            report = await play(fleet, direction, show=show)
         words.print("draining")
-        return told
+        return report
 
 
 class _Bars:
-    """One bar for each group of effects, as long as the block runs; nothing where stderr is no terminal."""
+    """One bar for each group of effects, as long as the block runs; nothing where stderr is not a terminal."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fleet.cli.command import Failed, Misconfigured, told_briefly
+from fleet.cli.command import Failed, Misconfigured, report_faults
 from fleet.dev.crew import CrewFailed
 from fleet.dev.deploy import DeploymentFailed
 from fleet.dev.dev import NotAnEmulator, Unreachable
@@ -35,15 +35,15 @@ def where_options(command: Decorated) -> Decorated:
 
 
 class LocalCommand(click.Command):
-    """A command that runs processes on this machine: what stops them from coming up is told in words."""
+    """A command that runs processes on this machine: what keeps them from starting is reported in words."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_briefly(), _told_locally():
+        with report_faults(), _report_local_faults():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _told_locally() -> Iterator[None]:
+def _report_local_faults() -> Iterator[None]:
     try:
         yield
     except NotAnEmulator as error:

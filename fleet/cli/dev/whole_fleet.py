@@ -61,12 +61,12 @@ async def _serve(plan: Plan, ground: Ground, file: Path) -> None:
 
 def table(fleet: Fleet) -> Table:
     """Every address and name of a running fleet, secrets left out."""
-    told = Table(title="the fleet", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = Table(title="the fleet", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("name", "value"):
-        told.add_column(column, overflow="fold", no_wrap=column == "name")
+        rows.add_column(column, overflow="fold", no_wrap=column == "name")
     for name, value in {**_addresses(fleet), **_shown(fleet.environment)}.items():
-        told.add_row(name, value)
-    return told
+        rows.add_row(name, value)
+    return rows
 
 
 def _addresses(fleet: Fleet) -> dict[str, str]:

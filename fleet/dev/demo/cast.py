@@ -17,7 +17,7 @@ KIB = 1024
 PART = 5 * KIB * KIB
 """Bytes of a multipart upload's parts: S3 allows no smaller ones, but for the last."""
 
-Browser = Literal["told", "nobody watching", "left before"]
+Browser = Literal["notified", "nobody watching", "left before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class File:
     session_id: str
     name: str
     size: int
-    browser: Browser = "told"
+    browser: Browser = "notified"
 
     @property
     def key(self) -> str:
@@ -66,12 +66,12 @@ class Appointment:
 def files(run: str) -> tuple[File, ...]:
     """The first wave: sizes from one byte to a multipart upload, and names that break careless key decoding."""
     named: tuple[tuple[str, int, Browser], ...] = (
-        ("one-byte.bin", 1, "told"),
-        ("holiday film + map.bin", 100 * KIB, "told"),
-        ("Grüße/aus Köln/100%.bin", 300 * KIB, "told"),
-        ("🎉 party #1.bin", 70 * KIB, "told"),
-        ("a+b c%20d&e=f?.bin", 20, "told"),
-        ("a film in two parts.bin", 6 * KIB * KIB, "told"),
+        ("one-byte.bin", 1, "notified"),
+        ("holiday film + map.bin", 100 * KIB, "notified"),
+        ("Grüße/aus Köln/100%.bin", 300 * KIB, "notified"),
+        ("🎉 party #1.bin", 70 * KIB, "notified"),
+        ("a+b c%20d&e=f?.bin", 20, "notified"),
+        ("a film in two parts.bin", 6 * KIB * KIB, "notified"),
         ("nobody is watching.bin", 10 * KIB, "nobody watching"),
         ("the browser has left.bin", 10 * KIB, "left before"),
     )

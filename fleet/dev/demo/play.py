@@ -70,17 +70,17 @@ async def play(fleet: Fleet, direction: Direction, *, show: Callable[[Board], No
         watch = Watch(story)
         show(board)
         looking = asyncio.create_task(watch.keep_looking(files, reminders))
-        telling = asyncio.create_task(_tell(story, direction, first, second, deadline))
+        playing = asyncio.create_task(_play_waves(story, direction, first, second, deadline))
         try:
-            await asyncio.wait({looking, telling}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({looking, playing}, return_when=asyncio.FIRST_COMPLETED)
             if looking.done():
                 looking.result()  # it never ends by itself: this raises
-            kill = await telling
+            kill = await playing
             audit = await _audit(story, deadline)
         finally:
-            for task in (looking, telling):
+            for task in (looking, playing):
                 task.cancel()
-            await asyncio.gather(looking, telling, return_exceptions=True)
+            await asyncio.gather(looking, playing, return_exceptions=True)
             story.hang_up()
         return report.Report(
             run=story.run,
@@ -99,18 +99,20 @@ async def play(fleet: Fleet, direction: Direction, *, show: Callable[[Board], No
         )
 
 
-async def _tell(story: Story, direction: Direction, first: Wave, second: Wave, deadline: float) -> report.Kill | None:
-    """Tell it until `deadline` (of the monotonic clock) at the latest; what was not told then is missing like the rest."""
-    told = Effect(("story", "told"), "the story, told to its end")
-    story.board.expect(told)
+async def _play_waves(
+    story: Story, direction: Direction, first: Wave, second: Wave, deadline: float
+) -> report.Kill | None:
+    """Play the waves until `deadline` (of the monotonic clock) at the latest; what did not come by then is missing like the rest."""
+    ended = Effect(("story", "end"), "the story, played to its end")
+    story.board.expect(ended)
     kill = None
     try:
         async with asyncio.timeout(_left(deadline)):
             await asyncio.gather(story.catch_up(), story.register(), story.open_sessions(first.files))
             await asyncio.gather(story.upload(first.files), story.remind(first.reminders), story.send_nonsense())
-            await story.board.complete(but=told)
+            await story.board.complete(but=ended)
             kill = await _second_wave(story, direction.kill, second)
-            story.board.saw(told.key)
+            story.board.saw(ended.key)
             await story.board.complete()
     except TimeoutError:
         pass
@@ -180,14 +182,14 @@ def _faults(audit: report.Audit) -> Iterator[str]:
 
 async def _upload(watch: Watch, file: cast.File) -> report.Upload:
     row = await watch.row("SESSIONS_TABLE_NAME", {"sessionId": {"S": file.session_id}})
-    told = watch.story.board.has_seen(("browser messages", file.session_id))
+    notified = watch.story.board.has_seen(("browser messages", file.session_id))
     return report.Upload(
         name=file.name,
         key=file.key,
         size=file.size,
         session_id=file.session_id,
         status=row.get("status", {}).get("S", "missing"),
-        browser="not told" if file.browser == "told" and not told else file.browser,
+        browser="not notified" if file.browser == "notified" and not notified else file.browser,
     )
 
 

@@ -13,7 +13,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One uploaded file; `size` in bytes. `browser`: told, nobody watching, left before, or not told."""
+    """One uploaded file; `size` in bytes. `browser`: notified, nobody watching, left before, or not notified."""
 
     name: str
     key: str

@@ -84,7 +84,7 @@ class Story:
         return sum(int(count) for count in answer["Attributes"].values())
 
     def hang_up(self) -> None:
-        """Stop reading what browsers are told."""
+        """Stop reading what browsers are sent."""
         for reader in self._readers:
             reader.cancel()
 
@@ -115,8 +115,8 @@ class Story:
         """Store reminders that are due, then let the schedule tick three times, as at-least-once delivery may."""
         for each in appointments:
             item = cast.reminder_item(each, tenant=self.tenant, now=datetime.now(UTC))
-            told = f"reminder by {each.channel}"
-            await self._put("REMINDERS_TABLE_NAME", item, told, item["PK"]["S"], item["SK"]["S"])
+            what = f"reminder by {each.channel}"
+            await self._put("REMINDERS_TABLE_NAME", item, what, item["PK"]["S"], item["SK"]["S"])
             self._expect_reminder(each)
         for each in appointments:
             self.board.caused(("pushes", each.reminder_id), ("webhooks", "healthy", each.reminder_id))
@@ -153,10 +153,10 @@ class Story:
             QueueUrl=self.name("REMINDER_TICKS_QUEUE_URL"), MessageBody=orjson.dumps(tick).decode()
         )
 
-    async def _put(self, table_key: str, item: cast.Item, told: str, *keys: str) -> None:
+    async def _put(self, table_key: str, item: cast.Item, what: str, *keys: str) -> None:
         """Write a row, and expect it in the archive."""
         table = self.name(table_key)
-        effect = Effect(("archived rows", table, *keys), f"{told} in the archive", self._hop(TO_ARCHIVE))
+        effect = Effect(("archived rows", table, *keys), f"{what} in the archive", self._hop(TO_ARCHIVE))
         self.board.expect(effect)
         self.board.caused(effect.key)
         await self.tools.dynamodb.put_item(TableName=table, Item=item)
@@ -171,8 +171,8 @@ class Story:
 
     async def _read(self, file: cast.File, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
-            told: Any = orjson.loads(message.data)
-            if (told.get("type"), told.get("key"), told.get("size")) == ("upload.completed", file.key, file.size):
+            event: Any = orjson.loads(message.data)
+            if (event.get("type"), event.get("key"), event.get("size")) == ("upload.completed", file.key, file.size):
                 self.browser_messages += 1
                 self.board.saw(("browser messages", file.session_id))
 
@@ -186,22 +186,22 @@ class Story:
             Effect(("webhooks", "healthy", session), f"webhook for {name} at 'healthy'", self._hop(TO_WEBHOOK)),
             Effect(("webhooks", "fails twice", session), f"webhook for {name} at 'fails twice', at the third try"),
         )
-        if file.browser == "told":
+        if file.browser == "notified":
             key = ("browser messages", session)
             self.board.expect(Effect(key, f"browser message for {name}", self._hop(TO_BROWSER)))
         if file.browser == "left before":
             self.board.expect(Effect(("uploads", session, "forgotten"), f"closed connection forgotten for {name}"))
 
     def _expect_reminder(self, each: cast.Appointment) -> None:
-        told = f"{each.channel} reminder {each.reminder_id}"
-        self.board.expect(Effect(("reminders", each.reminder_id), f"{told} marked SENT"))
+        what = f"{each.channel} reminder {each.reminder_id}"
+        self.board.expect(Effect(("reminders", each.reminder_id), f"{what} marked SENT"))
         if each.channel == "push":
-            self.board.expect(Effect(("pushes", each.reminder_id), f"{told} at Expo", self._hop(TO_PUSH)))
+            self.board.expect(Effect(("pushes", each.reminder_id), f"{what} at Expo", self._hop(TO_PUSH)))
         if each.channel == "webhook":
             key = ("webhooks", "healthy", each.reminder_id)
-            self.board.expect(Effect(key, f"{told} at 'healthy'", self._hop(TO_REMINDER_WEBHOOK)))
+            self.board.expect(Effect(key, f"{what} at 'healthy'", self._hop(TO_REMINDER_WEBHOOK)))
         if each.rule is not None:
-            self.board.expect(Effect(("reminders", each.reminder_id, "next"), f"next occurrence of {told}"))
+            self.board.expect(Effect(("reminders", each.reminder_id, "next"), f"next occurrence of {what}"))
 
     async def _upload(self, file: cast.File) -> None:
         path = self.folder / f"{file.session_id}.bin"

@@ -33,7 +33,7 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # a file may be called [bold]: names are no markup
+        table.add_row(*map(Text, row))  # a file may be called [bold]: names are not markup
     return table
 
 

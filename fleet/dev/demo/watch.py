@@ -60,8 +60,8 @@ class Watch:
             last = ("uploads", file.session_id, *(["forgotten"] if file.browser == "left before" else []))
             if not self.story.board.has_seen(last):
                 row = await self.row("SESSIONS_TABLE_NAME", {"sessionId": {"S": file.session_id}})
-                told = (row.get("uploadKey", {}).get("S"), row.get("size", {}).get("N"))
-                if row.get("status", {}).get("S") == "UPLOADED" and told == (file.key, str(file.size)):
+                stored = (row.get("uploadKey", {}).get("S"), row.get("size", {}).get("N"))
+                if row.get("status", {}).get("S") == "UPLOADED" and stored == (file.key, str(file.size)):
                     self.story.board.saw(("uploads", file.session_id))
                     if "wsConnectionId" not in row:
                         self.story.board.saw(("uploads", file.session_id, "forgotten"))

@@ -78,7 +78,7 @@ class Signature:
 
 
 class Refused(Exception):
-    """The request goes no further; the message may be told to whoever sent it."""
+    """The request goes no further; the message may be shown to whoever sent it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def signature_fault(secret: str, headers: Mapping[str, str], body: bytes, *, now
     if not (webhook_id and timestamp and given):
         return "a webhook header is missing"
     if not timestamp.isascii() or not timestamp.isdigit():
-        return "the timestamp is no number of seconds"
+        return "the timestamp is not a number of seconds"
     if abs(now - int(timestamp)) > TOLERANCE:
         return "the timestamp is too old or too new"
     key = base64.b64decode(secret.removeprefix("whsec_"))

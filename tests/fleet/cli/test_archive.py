@@ -58,15 +58,15 @@ def test_an_object_that_was_changed_is_named_online_and_in_a_copy(aws: Aws, buck
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     for place in (["--bucket", bucket], ["--directory", str(tmp_path)]):
-        told = archive(aws, "verify", *place)
-        assert told.exit_code == 1
-        assert told.stdout.splitlines()[0] == f"hash mismatch: {changed}"
-        assert told.stdout.splitlines()[1].startswith("1 finding in 1 digests")
+        result = archive(aws, "verify", *place)
+        assert result.exit_code == 1
+        assert result.stdout.splitlines()[0] == f"hash mismatch: {changed}"
+        assert result.stdout.splitlines()[1].startswith("1 finding in 1 digests")
     document = json.loads(archive(aws, "verify", "--directory", str(tmp_path), "--json").stdout)
     assert (document["ok"], document["findings"][0]["kind"]) == (False, "hash mismatch")
 
 
 def test_the_bucket_is_the_one_of_the_environment_unless_another_is_named(aws: Aws) -> None:
-    told = archive(aws, "digest")
-    assert told.exit_code == 0
-    assert told.stderr == "no digest was needed\n"
+    result = archive(aws, "digest")
+    assert result.exit_code == 0
+    assert result.stderr == "no digest was needed\n"

@@ -26,10 +26,10 @@ def called(*arguments: str, **environment: str) -> Result:
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
-    told = called("--help")
-    assert told.exit_code == 0
-    assert all(name in told.stdout for name in COMMANDS)
-    assert "Exit codes: 0 done" in told.stdout
+    result = called("--help")
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in COMMANDS)
+    assert "Exit codes: 0 done" in result.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -37,8 +37,8 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; from fleet.cli import fleet; fleet(['--help'], standalone_mode=False);"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stderr.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -51,8 +51,8 @@ def test_a_command_says_in_the_list_what_it_says_itself(name: str) -> None:
 
 def test_the_installed_command_tells_its_version() -> None:
     command = Path(sys.executable).with_name("fleet")
-    told = subprocess.run([str(command), "--version"], capture_output=True, text=True, check=True)
-    assert told.stdout.startswith("fleet, version ")
+    result = subprocess.run([str(command), "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("fleet, version ")
 
 
 @pytest.mark.parametrize(
@@ -60,35 +60,35 @@ def test_the_installed_command_tells_its_version() -> None:
     [["rn"], ["run", "nobody"], ["run"], ["archive", "verify", "--bucket", "b", "--directory", "."], ["dev", "-x"]],
 )
 def test_wrong_usage_ends_with_2_and_words_on_stderr(wrong: list[str]) -> None:
-    told = called(*wrong)
-    assert told.exit_code == 2
-    assert (told.stdout, "Usage:" in told.stderr) == ("", True)
+    result = called(*wrong)
+    assert result.exit_code == 2
+    assert (result.stdout, "Usage:" in result.stderr) == ("", True)
 
 
 @pytest.mark.parametrize("worker", roster.WORKERS)
 def test_a_worker_without_its_variables_ends_with_2_and_their_names(worker: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_NAME"))}
     environment |= {"AWS_DEFAULT_REGION": "us-east-1", "HEALTH_PORT": "0"}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "fleet.cli", "run", worker],
         capture_output=True,
         text=True,
         env=environment,
         check=False,
     )
-    assert told.returncode == 2
-    assert "set or mend these environment variables: " in told.stderr
-    assert "_NAME: Field required" in told.stderr or "_URL: Field required" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert result.returncode == 2
+    assert "set or mend these environment variables: " in result.stderr
+    assert "_NAME: Field required" in result.stderr or "_URL: Field required" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_settings_that_cannot_be_are_told_without_a_traceback() -> None:
     def wrong() -> None:
         raise SettingsError("set or mend these environment variables: CONCURRENCY: too much")
 
-    told = CliRunner().invoke(Command("wrong", callback=wrong))
-    assert told.exit_code == 2
-    assert told.stderr == "Error: set or mend these environment variables: CONCURRENCY: too much\n"
+    result = CliRunner().invoke(Command("wrong", callback=wrong))
+    assert result.exit_code == 2
+    assert result.stderr == "Error: set or mend these environment variables: CONCURRENCY: too much\n"
 
 
 def test_a_variable_that_is_set_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,25 +97,25 @@ def test_a_variable_that_is_set_wins_over_the_file(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("STAND_INS_PORT", "more than there are")
     monkeypatch.setenv("AUDIT_QUEUE_URL", "")
     monkeypatch.delenv("AUDIT_QUEUE_URL")  # set and unset: what the file sets is forgotten after this test
-    told = called("stand-ins", "--env-file", str(file))
-    assert told.exit_code == 2
-    assert "SESSIONS_TABLE_NAME: Field required" in told.stderr
-    assert "AUDIT_QUEUE_URL" not in told.stderr
-    assert "STAND_INS_PORT: Input should be a valid integer" in told.stderr
+    result = called("stand-ins", "--env-file", str(file))
+    assert result.exit_code == 2
+    assert "SESSIONS_TABLE_NAME: Field required" in result.stderr
+    assert "AUDIT_QUEUE_URL" not in result.stderr
+    assert "STAND_INS_PORT: Input should be a valid integer" in result.stderr
 
 
-@pytest.mark.parametrize("content", [None, "this is no line"])
+@pytest.mark.parametrize("content", [None, "this is not a line"])
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "dev.env"
     if content is not None:
         file.write_text(content)
-    told = called("doctor", "--env-file", str(file))
-    assert told.exit_code == 2
-    assert str(file) in told.stderr
+    result = called("doctor", "--env-file", str(file))
+    assert result.exit_code == 2
+    assert str(file) in result.stderr
 
 
 def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
-    told = called(
+    result = called(
         "archive",
         "verify",
         "--bucket",
@@ -126,8 +126,8 @@ def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
         AWS_SECRET_ACCESS_KEY="test",
         AWS_MAX_ATTEMPTS="1",
     )
-    assert told.exit_code == 1
-    assert told.stderr.startswith("Error: AWS cannot be asked: ")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: AWS cannot be asked: ")
 
 
 @pytest.mark.parametrize("command", ["dev", "demo"])
@@ -135,14 +135,14 @@ def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
     ("url", "reason"),
     [("https://sqs.eu-central-1.amazonaws.com", "is AWS itself"), ("ftp://127.0.0.1", "no URL of an emulator")],
 )
-def test_the_local_commands_refuse_what_is_no_emulator(command: str, url: str, reason: str) -> None:
-    told = called(command, "--endpoint", url)
-    assert told.exit_code == 2
-    assert reason in told.stderr
+def test_the_local_commands_refuse_what_is_not_an_emulator(command: str, url: str, reason: str) -> None:
+    result = called(command, "--endpoint", url)
+    assert result.exit_code == 2
+    assert reason in result.stderr
 
 
 @pytest.mark.parametrize("command", ["dev", "demo"])
 def test_an_endpoint_where_nothing_answers_ends_with_1(command: str) -> None:
-    told = called(command, "--endpoint", "http://127.0.0.1:9")
-    assert told.exit_code == 1
-    assert "127.0.0.1:9" in told.stderr
+    result = called(command, "--endpoint", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "127.0.0.1:9" in result.stderr

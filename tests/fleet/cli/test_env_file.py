@@ -38,8 +38,8 @@ def test_a_shell_sources_it(tmp_path: Path) -> None:
     path = tmp_path / "dev.env"
     env_file.write(path, ODD)
     script = f'set -a; . {path}; set +a; printf "%s|%s|%s" "$BLANKS" "$QUOTES" "$DOLLAR"'
-    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout == 'a b|it\'s "so"|$HOME #x'
+    result = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == 'a b|it\'s "so"|$HOME #x'
 
 
 def test_lines_of_other_hands_are_read_too(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from fleet.cli.dev.demo import tell
+from fleet.cli.dev.demo import print_report
 from fleet.dev.demo import report
 from fleet.dev.demo.tables import rendered
 
@@ -22,7 +22,7 @@ FULL = report.Report(
     endpoint="http://127.0.0.1:4566",
     started_at="2026-11-21T09:00:00+00:00",
     seconds=12.5,
-    uploads=[report.Upload("[bold] ü.bin", "session-uploads/s/[bold] ü.bin", 6_291_456, "s", "UPLOADED", "told")],
+    uploads=[report.Upload("[bold] ü.bin", "session-uploads/s/[bold] ü.bin", 6_291_456, "s", "UPLOADED", "notified")],
     browser_messages=1,
     webhooks=[report.Endpoint("gone", "http://127.0.0.1/gone", False, 0, {"410": 2}, 0)],
     reminders=[
@@ -45,9 +45,9 @@ POOR = replace(
 )
 
 
-@pytest.mark.parametrize("told", [FULL, POOR, replace(POOR, audit=None)])
-def test_the_document_keeps_to_the_published_schema(told: report.Report) -> None:
-    Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(told.document())))
+@pytest.mark.parametrize("given", [FULL, POOR, replace(POOR, audit=None)])
+def test_the_document_keeps_to_the_published_schema(given: report.Report) -> None:
+    Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(given.document())))
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:
@@ -77,12 +77,12 @@ def test_the_tables_name_what_is_missing_and_what_is_broken() -> None:
 def test_data_goes_to_stdout_and_what_is_missing_to_stderr(
     capsys: pytest.CaptureFixture[str], *, as_json: bool
 ) -> None:
-    assert (tell(FULL, as_json=as_json), capsys.readouterr().err) == (0, "")
-    assert tell(POOR, as_json=as_json) == 1
-    told = capsys.readouterr()
-    assert told.err == "missing: browser message for '[red]'\n"
+    assert (print_report(FULL, as_json=as_json), capsys.readouterr().err) == (0, "")
+    assert print_report(POOR, as_json=as_json) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "missing: browser message for '[red]'\n"
     if as_json:
-        assert json.loads(told.out) == POOR.document()
+        assert json.loads(printed.out) == POOR.document()
 
 
 def test_latencies_are_told_in_milliseconds() -> None:
@@ -102,8 +102,8 @@ def test_nothing_has_no_percentile() -> None:
         report.percentile([], 50)
 
 
-def shown(told: report.Report) -> str:
+def shown(given: report.Report) -> str:
     console = Console(width=120, record=True, file=io.StringIO(), color_system=None)
-    for part in rendered(told):
+    for part in rendered(given):
         console.print(part)
     return console.export_text()

@@ -60,7 +60,7 @@ def test_the_deployed_queues_really_take_messages(aws: Aws) -> None:
         assert attributes["QueueArn"].rpartition(":")[2].startswith(f"{aws.project}-"), name
 
 
-def test_the_same_template_twice_is_no_fault(aws: Aws) -> None:
+def test_the_same_template_twice_is_not_a_fault(aws: Aws) -> None:
     again = deploy(aws.endpoint, project=aws.project, stage=aws.stage)
     assert dict(again) == dict(aws.names)
 
@@ -77,7 +77,7 @@ def test_a_resource_that_cannot_be_created_is_named_with_its_reason(emulator: En
         deploy(emulator, project=f"{aws.project}f", body=broken)
 
 
-def test_what_is_no_template_is_refused(emulator: Endpoint, aws: Aws) -> None:
+def test_what_is_not_a_template_is_refused(emulator: Endpoint, aws: Aws) -> None:
     with pytest.raises(DeploymentFailed, match=f"{aws.project}n-messaging-dev"):
         deploy(emulator, project=f"{aws.project}n", body="no template")
 

@@ -36,13 +36,13 @@ def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_pip_knows_of_mirrors_is_told_to_uv() -> None:
-    told = index_variables(
+    variables = index_variables(
         "global.index-url='https://mirror.example/simple'\n"
         "global.extra-index-url='https://more.example/simple'\n"
         "global.find-links='/wheels\\n/more-wheels'\n"
         "global.timeout='60'\n"
     )
-    assert told == {
+    assert variables == {
         "UV_DEFAULT_INDEX": "https://mirror.example/simple",
         "UV_EXTRA_INDEX_URL": "https://more.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
@@ -51,10 +51,10 @@ def test_what_pip_knows_of_mirrors_is_told_to_uv() -> None:
 
 
 def test_pips_environment_outranks_its_files() -> None:
-    told = index_variables(
+    variables = index_variables(
         ":env:.index-url='https://env.example/simple'\nglobal.index-url='https://file.example/simple'\n"
     )
-    assert told == {"UV_DEFAULT_INDEX": "https://env.example/simple"}
+    assert variables == {"UV_DEFAULT_INDEX": "https://env.example/simple"}
 
 
 def test_the_command_line_builds_it_and_says_so_once(tmp_path: Path) -> None:

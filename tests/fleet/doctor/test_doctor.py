@@ -145,14 +145,14 @@ async def test_a_table_of_another_shape_is_a_fault(aws: Aws) -> None:
 
 
 async def test_a_bucket_that_tells_nobody_is_a_fault(aws: Aws) -> None:
-    bucket, queue = aws.bucket(), aws.queue("told")
+    bucket, queue = aws.bucket(), aws.queue("notified")
     arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     async with aws.open("s3") as s3:
         found = faults(await stores.upload_bucket(s3, bucket, arn))
         assert found == {"notification of uploads": "only nothing for the uploads queue"}
         events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-        told = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
-        aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)  # type: ignore[arg-type]  # literals
+        configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
+        aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)  # type: ignore[arg-type]  # literals
         found = faults(await stores.upload_bucket(s3, bucket, arn))
         assert found == {"notification of uploads": "below everything"}
         assert faults(await stores.upload_bucket(s3, "no-such-bucket-here", arn))
@@ -192,18 +192,18 @@ async def test_a_sender_nobody_verified_is_a_fault(aws: Aws) -> None:
 
 def test_the_command_ends_with_1_on_a_fault_and_prints_data_on_stdout(aws: Aws) -> None:
     environment = whole(aws, 9)
-    told = CliRunner().invoke(fleet, ["doctor", "--json"], env={**os.environ, **environment})
-    document = json.loads(told.stdout)
-    assert (told.exit_code, document["ok"], document["version"]) == (1, False, 1)
+    result = CliRunner().invoke(fleet, ["doctor", "--json"], env={**os.environ, **environment})
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["ok"], document["version"]) == (1, False, 1)
     assert {check["what"] for check in document["checks"] if check["state"] == "fault"} == {
         "WebSocket API",
         "push server",
     }
-    told = CliRunner().invoke(fleet, ["doctor"], env={**os.environ, **environment})
-    assert told.stderr == "2 faults\n"
+    result = CliRunner().invoke(fleet, ["doctor"], env={**os.environ, **environment})
+    assert result.stderr == "2 faults\n"
 
 
-def test_names_are_no_markup_in_the_table() -> None:
+def test_names_are_not_markup_in_the_table() -> None:
     made = table([Check("queue", "ok", "[red]"), Check("bucket", "fault", "403", "allow it")])
     assert made.row_count == 2
 

@@ -124,7 +124,7 @@ async def test_silence_is_an_error_after_its_time() -> None:
             await connections.exchange(REQUEST)
 
 
-async def test_an_answer_that_comes_slowly_is_no_silence() -> None:
+async def test_an_answer_that_comes_slowly_is_not_silence() -> None:
     pieces = [OK[place : place + 10] for place in range(0, len(OK), 10)]
     async with server(answering(*pieces, pause=0.06)) as port, to(port, silence=0.15) as connections:
         assert (await connections.exchange(REQUEST))[2] == b"{}"

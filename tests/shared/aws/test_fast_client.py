@@ -93,7 +93,7 @@ async def test_behind_a_proxy_requests_stay_botocores(server: SqsServer) -> None
             assert "ResponseMetadata" in await fast.receive_message(QueueUrl=url)
 
 
-async def test_a_text_that_is_no_utf8_is_refused_as_botocore_refuses_it(server: SqsServer) -> None:
+async def test_a_text_that_is_not_utf8_is_refused_as_botocore_refuses_it(server: SqsServer) -> None:
     url = server.make("orders")
     for road in ROADS:
         async with opened(server, road) as client:

@@ -102,8 +102,8 @@ async def test_an_answer_is_read_as_botocore_reads_it(service: str, action: str,
 
 
 async def parsed(service: str, action: str, content: bytes) -> Any:
-    told = {"headers": {}, "status_code": 200, "body": content, "context": {"operation_name": action}}
-    found = await create_parser("json").parse(told, model(service, action).output_shape)
+    response = {"headers": {}, "status_code": 200, "body": content, "context": {"operation_name": action}}
+    found = await create_parser("json").parse(response, model(service, action).output_shape)
     del found["ResponseMetadata"]
     return found
 

@@ -43,7 +43,7 @@ times = some.integers(0, 4_102_444_800)
 def as_botocore_signs(
     url: str, body: bytes, keys: ReadOnlyCredentials, *, headers: dict[str, str], now: int, region: str, service: str
 ) -> dict[str, str]:
-    """What SigV4Auth.add_auth does, at a time that is told."""
+    """What SigV4Auth.add_auth does, at a given time."""
     request = AWSRequest(method="POST", url=url, headers=headers, data=body)
     request.context["timestamp"] = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     auth: Any = SigV4Auth(keys, service, region)
@@ -94,10 +94,10 @@ def test_a_key_that_changes_signs_at_once() -> None:
 def test_a_new_day_has_a_new_signing_key() -> None:
     signer = Signer("https://sqs.eu-west-1.amazonaws.com/", {}, region="eu-west-1", service="sqs")
     for now in (86_399, 86_400, 86_399):
-        told = as_botocore_signs(
+        expected = as_botocore_signs(
             "https://sqs.eu-west-1.amazonaws.com/", b"x", KEYS, headers={}, now=now, region="eu-west-1", service="sqs"
         )
-        assert signer.sign(b"x", KEYS, now=now) == told
+        assert signer.sign(b"x", KEYS, now=now) == expected
 
 
 @pytest.mark.parametrize("url", ["/path", "https://sqs.eu-west-1.amazonaws.com/?Action=ReceiveMessage"])

@@ -84,11 +84,11 @@ async def test_a_refused_condition_is_botocores_exception(code: str, attempts: i
         content = json.dumps({"__type": prefix + code, **parts}).encode()
         head = b"HTTP/1.1 400 Bad Request\r\nx-amzn-requestid: r\r\nContent-Length: %d\r\n\r\n" % len(content)
         async with answering([USUAL, head + content], attempts=attempts) as client:
-            fast, told = FastClient(client), []
+            fast, refusals = FastClient(client), []
             await get(fast)
             for road in (client, fast):
                 with pytest.raises(ClientError) as error:
                     await get(road)
                 assert isinstance(error.value, getattr(fast.exceptions, code))
-                told.append((error.value.response, str(error.value)))
-        assert told[0] == told[1]
+                refusals.append((error.value.response, str(error.value)))
+        assert refusals[0] == refusals[1]

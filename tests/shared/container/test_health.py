@@ -42,7 +42,7 @@ def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() ->
     assert alive(pollers, now=161, after=60).faults == ("reminder-ticks: no poll has ended for 61 s",)
 
 
-def test_polls_that_fail_are_no_reason_for_a_restart_but_for_sending_no_work() -> None:
+def test_polls_that_fail_are_not_a_reason_for_a_restart_but_for_sending_no_work() -> None:
     pollers = [
         Polling("reminders", polled_at=100, active_at=160, is_failing=True),
         Polling("audit", polled_at=160, active_at=160),

@@ -1,4 +1,4 @@
-"""What /livez and /readyz are told of a queue's polls."""
+"""What /livez and /readyz say of a queue's polls."""
 
 import asyncio
 
@@ -93,8 +93,8 @@ def test_a_silent_server_is_named_within_a_minute_and_the_other_queue_goes_on() 
         busy.queue.put("a")
         await asyncio.sleep(1)
         assert busy.ended == ["a"]
-        [told] = ready([quiet.poller, busy.poller], draining=False, now=clock()).faults
-        assert told.startswith("silent: polls fail, the last answer is ")
+        [fault] = ready([quiet.poller, busy.poller], draining=False, now=clock()).faults
+        assert fault.startswith("silent: polls fail, the last answer is ")
         assert alive([quiet.poller, busy.poller], now=clock(), after=60.0).faults == (), "a restart would not help"
         answered = quiet.poller.polled_at
         assert answered - last <= 20, "the poll that was open when it fell silent was the last"

@@ -151,7 +151,7 @@ async def test_without_time_nothing_begins() -> None:
     assert case.started == []
 
 
-async def test_no_records_are_no_work() -> None:
+async def test_no_records_mean_no_work() -> None:
     assert await Case().reports([]) == Report((), 0)
 
 

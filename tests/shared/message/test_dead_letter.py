@@ -92,8 +92,8 @@ def test_a_letter_tells_everything_that_a_person_needs_to_decide() -> None:
 
 
 def test_a_letter_without_times_of_sqs_says_when_it_failed() -> None:
-    told = envelope(buried(delivery()))
-    assert (told["first_failure"], told["sent_at"]) == ("2026-11-21T09:00:00+00:00", None)
+    failure = envelope(buried(delivery()))
+    assert (failure["first_failure"], failure["sent_at"]) == ("2026-11-21T09:00:00+00:00", None)
 
 
 def test_body_group_and_trace_header_stay_as_they_were() -> None:
@@ -178,8 +178,8 @@ def test_nothing_of_the_original_is_ever_lost_and_no_limit_is_passed(
 
 @given(attributes=ATTRIBUTES, message=st.text(max_size=300))
 def test_with_room_every_letter_has_its_reason(attributes: dict[str, Attribute], message: str) -> None:
-    told = envelope(buried(delivery(attributes=attributes), Dead("ValueError", message, "0" * 16)))
-    assert told["message"] == message.encode(errors="replace").decode()
+    failure = envelope(buried(delivery(attributes=attributes), Dead("ValueError", message, "0" * 16)))
+    assert failure["message"] == message.encode(errors="replace").decode()
 
 
 @given(message=st.text(st.characters(), max_size=50) | st.sampled_from(["\ufffe", "\uffff", "\ud800", "\x00\x1f\x7f"]))

@@ -141,7 +141,7 @@ def test_a_sparse_lambda_record_is_read(missing: dict[str, None]) -> None:
         "text",
     ],
 )
-def test_what_is_no_record_is_refused_with_an_error_that_the_door_expects(record: Any) -> None:
+def test_what_is_not_a_record_is_refused_with_an_error_that_the_door_expects(record: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         from_lambda(record, queue="uploads")
 

@@ -65,7 +65,7 @@ def test_an_event_without_its_essentials_is_refused(missing: str) -> None:
 
 
 @pytest.mark.parametrize("detail", [None, "text", [1], 5])
-def test_a_detail_that_is_no_object_is_refused(detail: object) -> None:
+def test_a_detail_that_is_not_an_object_is_refused(detail: object) -> None:
     with pytest.raises(ValidationError):
         bus_event(event(detail=detail))
 
@@ -84,7 +84,7 @@ def test_the_key_of_an_event_is_its_business_id(own: str) -> None:
 
 
 @pytest.mark.parametrize("own", [None, "", 42, ["a"]])
-def test_what_is_no_text_is_no_business_id(own: object) -> None:
+def test_what_is_not_text_is_not_a_business_id(own: object) -> None:
     assert bus_event(event(detail={"id": own})).key == EVENT["id"]
 
 
@@ -110,7 +110,7 @@ def test_a_tick_with_another_offset_is_told_in_utc() -> None:
 
 
 @pytest.mark.parametrize("body", ['{"source":"aws.events","time":"2026-11-21T09:00:00Z"}', "{}", event()])
-def test_what_is_no_tick_is_refused(body: str) -> None:
+def test_what_is_not_a_tick_is_refused(body: str) -> None:
     with pytest.raises(ValidationError):
         schedule_tick(body)
 
@@ -125,7 +125,7 @@ def test_a_raw_sns_delivery_is_the_document_itself() -> None:
 
 
 @pytest.mark.parametrize("message", ["", "hello", "[1]", "null"])
-def test_an_sns_message_that_is_no_json_object_is_refused(message: str) -> None:
+def test_an_sns_message_that_is_not_a_json_object_is_refused(message: str) -> None:
     with pytest.raises(Reject):
         document(by_sns(message))
 
@@ -143,7 +143,7 @@ def test_a_document_that_only_looks_like_an_envelope_is_left_as_it_is(business: 
     "body",
     ["", " ", "text", "{", "nan", '{"a": NaN}', '{"a": "\\ud800"}', "\ufeff{}", "[" * 5_000, "[]", "null", "7", '"x"'],
 )
-def test_what_is_no_json_object_is_refused_without_being_quoted(body: str) -> None:
+def test_what_is_not_a_json_object_is_refused_without_being_quoted(body: str) -> None:
     with pytest.raises(Reject, match=r"^body is (not JSON|JSON but not an object)$"):
         document(body)
 

@@ -42,9 +42,9 @@ def recorded(name: str) -> str:
 
 
 def only_change(body: str) -> S3Change:
-    told = s3_changes(body)
-    assert told.unreadable == ()
-    (change,) = told.changes
+    parsed = s3_changes(body)
+    assert parsed.unreadable == ()
+    (change,) = parsed.changes
     return change
 
 
@@ -76,22 +76,22 @@ def test_records_of_other_kinds_are_only_counted(name: str) -> None:
 
 
 def test_several_records_come_in_their_order() -> None:
-    told = s3_changes(recorded("classic-several-records"))
+    parsed = s3_changes(recorded("classic-several-records"))
 
-    assert [change.key for change in told.changes] == [
+    assert [change.key for change in parsed.changes] == [
         "session-uploads/s1/red flower.jpg",
         "session-uploads/s2/two.txt",
     ]
 
 
 def test_a_bad_record_does_not_take_the_good_ones_along() -> None:
-    told = s3_changes(recorded("classic-several-records-one-bad"))
+    parsed = s3_changes(recorded("classic-several-records-one-bad"))
 
-    assert [change.key for change in told.changes] == [
+    assert [change.key for change in parsed.changes] == [
         "session-uploads/s1/red flower.jpg",
         "session-uploads/s2/two.txt",
     ]
-    assert told.unreadable == ("record 1: object.key: missing",)
+    assert parsed.unreadable == ("record 1: object.key: missing",)
 
 
 def test_an_unknown_major_version_is_refused() -> None:

@@ -111,18 +111,18 @@ def test_a_burial_never_changes_the_key(attributes: dict[str, Attribute]) -> Non
 def test_a_replayed_message_that_dies_again_names_its_plan_and_gives_its_note_away() -> None:
     note = written(REPLAY, plan_id="plan-1", replayed_from="m-1", times_replayed=2, idempotency_key="order-7")
     dead = letter(delivery(attributes=note), DEAD, worker="sample", now=NOW)
-    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    failure = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
     assert set(dead.attributes) == {ATTRIBUTE}
-    assert (told["plan_id"], told["replayed_from"], told["times_replayed"]) == ("plan-1", "m-1", 2)
-    assert told["idempotency_key"] == "order-7"
+    assert (failure["plan_id"], failure["replayed_from"], failure["times_replayed"]) == ("plan-1", "m-1", 2)
+    assert failure["idempotency_key"] == "order-7"
 
 
 def test_a_nearly_full_replayed_message_keeps_the_key_longer_than_the_plan() -> None:
     note = written(REPLAY, plan_id="plan-1", replayed_from="m-1", idempotency_key="order-7")
     room = note[REPLAY].size(REPLAY) + 140
     dead = letter(delivery("x" * (LARGEST_MESSAGE - room), attributes=note), DEAD, worker="sample", now=NOW)
-    told = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
-    assert ("plan_id" in told, told["idempotency_key"]) == (False, "order-7")
+    failure = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert ("plan_id" in failure, failure["idempotency_key"]) == (False, "order-7")
 
 
 def test_the_key_that_the_worker_gives_is_written_down_unless_an_earlier_one_was() -> None:

@@ -56,5 +56,5 @@ def test_a_notification_is_what_it_carries() -> None:
 
 
 @pytest.mark.parametrize("body", ["ten euros", "[1, 2]", "7", "", '{"a": ' * 300 + "1" + "}" * 300])
-def test_what_is_no_plain_json_object_is_itself(body: str) -> None:
+def test_what_is_not_a_plain_json_object_is_itself(body: str) -> None:
     assert payload(body) == body

@@ -82,15 +82,15 @@ def test_size_is_counted_as_sqs_counts_it(body: str, attributes: dict[str, Attri
         '["java.lang.Runtime",{"s3BucketName":"payloads","s3Key":"k"}]',
     ],
 )
-def test_a_marked_body_that_is_no_pointer_is_refused(body: str) -> None:
+def test_a_marked_body_that_is_not_a_pointer_is_refused(body: str) -> None:
     with pytest.raises(Reject, match="not a pointer"):
         pointer.read_pointer(body, SIZED)
 
 
-@pytest.mark.parametrize("told", ["", "-1", "1e9", "five", "9" * 16, "٣"])
-def test_a_mark_that_tells_no_size_is_refused(told: str) -> None:
+@pytest.mark.parametrize("size", ["", "-1", "1e9", "five", "9" * 16, "٣"])
+def test_a_mark_that_tells_no_size_is_refused(size: str) -> None:
     with pytest.raises(Reject, match="number of bytes"):
-        pointer.read_pointer(a_pointer().body, {MARK: Attribute("Number", told)})
+        pointer.read_pointer(a_pointer().body, {MARK: Attribute("Number", size)})
 
 
 def test_only_the_configured_bucket_is_read_and_the_other_is_named() -> None:
@@ -141,7 +141,7 @@ def test_our_own_keys_tell_what_lies_there() -> None:
     assert own.key == f"claims/sha256-{hashlib.sha256(content).hexdigest()}"
 
 
-def test_what_is_no_text_is_refused() -> None:
+def test_what_is_not_text_is_refused() -> None:
     with pytest.raises(Reject, match="UTF-8"):
         pointer.open_body(b"\xff\xfe\xfd\xfc\xfb", a_pointer())
 
@@ -178,19 +178,19 @@ def test_what_no_bucket_helps_against_is_refused_with_the_setting_or_the_size() 
 
 
 def test_a_refusal_names_the_size_the_limit_and_the_setting() -> None:
-    told = pointer.too_large(1_048_577).why
-    assert "1048577" in told
-    assert "1048576" in told
-    assert "CLAIM_CHECK_BUCKET_NAME" in told
+    reason = pointer.too_large(1_048_577).why
+    assert "1048577" in reason
+    assert "1048576" in reason
+    assert "CLAIM_CHECK_BUCKET_NAME" in reason
 
 
 @given(
     body=st.text() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(json.dumps),
-    told=st.none() | st.text(max_size=20) | st.integers().map(str),
+    number=st.none() | st.text(max_size=20) | st.integers().map(str),
 )
-def test_whatever_a_stranger_sends_is_refused_and_nothing_else_is_raised(body: str, told: str | None) -> None:
+def test_whatever_a_stranger_sends_is_refused_and_nothing_else_is_raised(body: str, number: str | None) -> None:
     try:
-        found = pointer.read_pointer(body, {MARK: Attribute("Number", told)})
+        found = pointer.read_pointer(body, {MARK: Attribute("Number", number)})
         permitted(found)
     except Reject:
         return

@@ -141,7 +141,7 @@ async def test_a_handler_that_returns_what_it_should_have_raised_has_not_done_it
     assert len(ends.hidden) == 1
 
 
-async def test_a_handler_that_is_no_coroutine_fails_only_its_message() -> None:
+async def test_a_handler_that_is_not_a_coroutine_fails_only_its_message() -> None:
     plain: Callable[[str], Awaitable[None]] = print  # type: ignore[assignment]  # the mistake that this is about
     ends = Ends()
     assert not await road(ends, decode=Reader(ValueError()), handle=plain).travel(delivery("good"))

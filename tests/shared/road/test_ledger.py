@@ -157,7 +157,7 @@ async def test_a_release_cannot_undo_completed_work(ledger: Ledger) -> None:
     assert await ledger.claim("k", owner="b", now=NOW + 1, lease=60, fingerprint="f") == AlreadyDone()
 
 
-async def test_a_release_of_nothing_is_no_error(ledger: Ledger) -> None:
+async def test_a_release_of_nothing_is_not_an_error(ledger: Ledger) -> None:
     await ledger.release("k", owner="a")
     assert await ledger.claim("k", owner="a", now=NOW, lease=60, fingerprint="f") == Claimed()
 

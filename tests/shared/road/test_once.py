@@ -30,17 +30,17 @@ def test_a_duplicate_of_done_work_leaves_and_runs_nothing() -> None:
 
 def test_a_duplicate_is_given_what_the_handler_returned() -> None:
     async def story() -> None:
-        told: list[Any] = []
+        duplicates: list[Any] = []
 
         async def again(event: dict[str, str], result: Any) -> None:
-            told.append((event["say"], result))
+            duplicates.append((event["say"], result))
 
         stand = Stand(in_three_seconds)
         road = stand.road(on_duplicate=again)
         assert await road.travel(message())
-        assert told == [], "the first is no duplicate"
+        assert duplicates == [], "the first is not a duplicate"
         assert await road.travel(message())
-        assert told == [("a", "receipt of a")]
+        assert duplicates == [("a", "receipt of a")]
 
     virtual(story())
 
@@ -58,17 +58,17 @@ def test_a_duplicate_is_given_what_the_handler_returned() -> None:
 )
 def test_a_result_comes_back_as_json_has_it(returned: object, given: object) -> None:
     async def story() -> None:
-        told: list[Any] = []
+        results: list[Any] = []
 
         async def handle(_event: dict[str, str]) -> object:
             return returned
 
         async def again(_event: dict[str, str], result: Any) -> None:
-            told.append(result)
+            results.append(result)
 
         road = Stand(handle).road(on_duplicate=again)
         assert [await road.travel(message()), await road.travel(message())] == [True, True]
-        assert told == [given]
+        assert results == [given]
 
     virtual(story())
 
@@ -119,7 +119,7 @@ def test_what_fails_for_a_duplicate_is_judged_as_the_handlers_failure_would_be()
 def test_another_payload_under_a_used_key_is_buried_at_once_and_runs_nothing() -> None:
     async def story() -> None:
         stand = Stand(at_once)
-        road = stand.road(on_duplicate=lambda _event, _result: pytest.fail("this is no duplicate"))
+        road = stand.road(on_duplicate=lambda _event, _result: pytest.fail("this is not a duplicate"))
         assert await road.travel(message(say="ten euros"))
         assert await road.travel(message(say="a million"))
         assert stand.ran == ["ten euros"]

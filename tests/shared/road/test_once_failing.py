@@ -48,9 +48,9 @@ def test_a_replay_that_cannot_be_told_of_does_not_keep_its_message(fault: Any) -
     async def story() -> None:
         stand = Stand(at_once)
         stand.ledger.before["note"] = [fault]
-        told = Attribute("String", text='{"plan_id": "p-1", "replayed_from": "m-0"}')
+        replay = Attribute("String", text='{"plan_id": "p-1", "replayed_from": "m-0"}')
         started = clock()
-        assert await stand.road().travel(replace(message(), attributes={REPLAY: told}))
+        assert await stand.road().travel(replace(message(), attributes={REPLAY: replay}))
         assert clock() - started <= 10
 
     virtual(story())

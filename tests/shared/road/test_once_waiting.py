@@ -14,17 +14,17 @@ from tests.virtual_time import clock, virtual
 
 def test_a_duplicate_that_waits_leaves_soon_after_the_first_is_done_and_learns_its_result() -> None:
     async def story() -> None:
-        told: list[object] = []
+        results: list[object] = []
 
         async def again(_event: dict[str, str], result: object) -> None:
-            told.append(result)
+            results.append(result)
 
         stand = Stand(in_three_seconds)
         road = stand.road(duplicates="wait", on_duplicate=again)
         started = clock()
         assert await asyncio.gather(*(road.travel(message()) for _ in range(4))) == [True] * 4
         assert 3.0 <= clock() - started <= 5.0
-        assert (stand.ran, told, stand.hidden) == (["a"], ["receipt of a"] * 3, [])
+        assert (stand.ran, results, stand.hidden) == (["a"], ["receipt of a"] * 3, [])
         assert stand.ledger.calls.count("claim") <= 4 * 8, "with growing pauses"
 
     virtual(story())

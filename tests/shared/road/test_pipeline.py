@@ -94,11 +94,11 @@ async def test_later_hides_the_message_for_as_long_as_the_handler_says() -> None
 async def test_reject_buries_at_once_with_the_reason_and_lets_the_original_leave() -> None:
     ends = Ends()
     given = delivery('{"word": "a"}', first_received_at=NOON - 60, message_id="m-7")
-    assert await pipeline(ends, raising(Reject("session id is no id"))).travel(given)
+    assert await pipeline(ends, raising(Reject("session id is not an id"))).travel(given)
     [letter] = ends.letters
     reason = json.loads(letter.attributes[ATTRIBUTE].text or "")
     assert letter.body == given.body
-    assert (reason["error_type"], reason["message"], reason["attempts"]) == ("Reject", "session id is no id", 1)
+    assert (reason["error_type"], reason["message"], reason["attempts"]) == ("Reject", "session id is not an id", 1)
     assert (reason["worker"], reason["source_queue"], reason["original_message_id"]) == ("sample", "uploads", "m-7")
     assert reason["first_failure"] == "2026-11-21T11:59:00+00:00"
 
@@ -197,8 +197,8 @@ async def test_a_replayed_message_that_is_done_tells_the_replay_that_waits_for_i
     ends, ledger = Ends(), FakeLedger()
     worker = make_worker(decode=read, handle=nothing)
     road = lay_road(worker, Ports(hide=ends.hide, bury=ends.bury, ledger=ledger, now=lambda: NOON))
-    told = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
-    assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=told)}))
+    replay = json.dumps({"plan_id": "p-1", "replayed_from": "m-0"})
+    assert await road.travel(delivery('{"word": "a"}', attributes={REPLAY: Attribute("String", text=replay)}))
     assert await road.travel(delivery('{"word": "b"}'))
     assert list(ledger.rows) == [done_mark("p-1", "m-0")]
 

@@ -215,14 +215,14 @@ async def test_a_full_message_is_buried_with_its_whole_reason_and_its_body_in_s3
     dying = full(attributes)
     assert await road.pipeline.travel(dying)
     [dead] = road.letters
-    told = json.loads(dead.attributes[ATTRIBUTE].text or "")
-    assert {"stack", "message", "idempotency_key"} <= told.keys()
+    failure = json.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert {"stack", "message", "idempotency_key"} <= failure.keys()
     assert payloads.bodies[json.loads(dead.body)[1]["s3Key"]] == dying.body
     assert len(dead.attributes) <= MOST_ATTRIBUTES
     back = parcel(DeadLetter("d", dead.body, dead.attributes), shape="sqs", plan_id="p")
     assert {name: each for name, each in back.attributes.items() if name in dying.attributes} == dying.attributes
     assert (back.body, back.attributes[MARK]) == (dead.body, dead.attributes[MARK])
-    assert told["idempotency_key"].startswith("body:")
+    assert failure["idempotency_key"].startswith("body:")
 
 
 async def test_the_key_of_a_full_message_is_that_of_its_body_and_not_of_its_pointer() -> None:

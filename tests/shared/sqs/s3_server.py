@@ -20,7 +20,7 @@ def never(_method: str, _key: str) -> str:
 @dataclass
 class S3Server:
     """Objects by (bucket, key). `calls` keeps (method, key) in order; `fail` answers an error code, or "", for a call;
-    `slow` is waited for before each answer; `checksum` is told of each object; after `cut` bytes of one the connection ends.
+    `slow` is waited for before each answer; `checksum` is sent with each object; after `cut` bytes of one the connection ends.
     """
 
     port: int = 0
@@ -69,10 +69,10 @@ class S3Server:
         return _error("NoSuchKey") if found is None else await self._handed_out(found, request)
 
     async def _handed_out(self, found: bytes, request: web.Request) -> web.StreamResponse:
-        told = {"ETag": '"e"'} | ({"x-amz-checksum-sha256": self.checksum} if self.checksum else {})
+        about = {"ETag": '"e"'} | ({"x-amz-checksum-sha256": self.checksum} if self.checksum else {})
         if self.cut is None:
-            return web.Response(body=found, headers=told)
-        answer = web.StreamResponse(headers={**told, "Content-Length": str(len(found))})
+            return web.Response(body=found, headers=about)
+        answer = web.StreamResponse(headers={**about, "Content-Length": str(len(found))})
         await answer.prepare(request)
         await answer.write(found[: self.cut])
         if request.transport is not None:

@@ -207,14 +207,14 @@ async def test_a_missing_object_is_an_expired_payload(s3: S3Server) -> None:
 
 
 @pytest.mark.parametrize("code", ["InternalError", "SlowDown", "AccessDenied", "NoSuchBucket"])
-async def test_trouble_of_s3_is_no_verdict_on_the_message(s3: S3Server, code: str) -> None:
+async def test_trouble_of_s3_is_not_a_verdict_on_the_message(s3: S3Server, code: str) -> None:
     s3.fail = lambda _method, _key: code
     async with s3.client() as client:
         with pytest.raises(ClientError, match=code):
             await payloads(client).unpack(pointing("there", 5))
 
 
-async def test_a_dead_connection_is_no_verdict_on_the_message(s3: S3Server) -> None:
+async def test_a_dead_connection_is_not_a_verdict_on_the_message(s3: S3Server) -> None:
     async with s3.client() as client:
         s3.slow.clear()
         waiting = asyncio.ensure_future(payloads(client).unpack(pointing("there", 5)))
@@ -237,13 +237,13 @@ async def test_another_bucket_is_never_asked(s3: S3Server) -> None:
     assert s3.calls == []
 
 
-@pytest.mark.parametrize("told", [4, 6, 0])
-async def test_an_object_of_another_size_is_refused_unread(s3: S3Server, told: int) -> None:
+@pytest.mark.parametrize("size", [4, 6, 0])
+async def test_an_object_of_another_size_is_refused_unread(s3: S3Server, size: int) -> None:
     s3.objects["payloads", "there"] = b"12345"
     s3.cut = 0  # who reads on finds nothing
     async with s3.client() as client:
-        with pytest.raises(Reject, match=f"has 5 bytes, and ExtendedPayloadSize says {told}"):
-            await payloads(client).unpack(pointing("there", told))
+        with pytest.raises(Reject, match=f"has 5 bytes, and ExtendedPayloadSize says {size}"):
+            await payloads(client).unpack(pointing("there", size))
 
 
 async def test_an_object_of_no_bytes_is_an_empty_body(s3: S3Server) -> None:

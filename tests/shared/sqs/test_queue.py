@@ -110,7 +110,7 @@ async def test_what_is_deleted_is_gone(emulated: Emulated) -> None:
     assert emulated.left() == (0, 0)
 
 
-async def test_nothing_to_do_is_no_call(emulated: Emulated) -> None:
+async def test_nothing_to_do_makes_no_call(emulated: Emulated) -> None:
     assert await emulated.queue.delete([]) == []
     assert await emulated.queue.extend([], seconds=5) == []
     await emulated.send([])

@@ -193,7 +193,7 @@ async def test_calls_that_all_fail_are_an_error(server: SqsServer, queue: SqsQue
 
 
 @pytest.mark.parametrize(
-    ("since", "asked", "told"),
+    ("since", "asked", "sent"),
     [
         (5_000.0, 60.0, 60),
         (5_000.0, 0.0, 0),
@@ -206,10 +206,10 @@ async def test_calls_that_all_fail_are_an_error(server: SqsServer, queue: SqsQue
     ],
 )
 async def test_no_lease_is_asked_for_beyond_twelve_hours_from_the_receive(
-    server: SqsServer, queue: SqsQueue, since: float, asked: float, told: int
+    server: SqsServer, queue: SqsQueue, since: float, asked: float, sent: int
 ) -> None:
     await queue.extend([held(1, since=since)], seconds=asked)
-    assert server.entries[0][0]["VisibilityTimeout"] == told
+    assert server.entries[0][0]["VisibilityTimeout"] == sent
 
 
 @pytest.mark.parametrize(

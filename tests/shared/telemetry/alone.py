@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 
 
-def told_by(module: str, **environment: str) -> Any:
+def report_of(module: str, **environment: str) -> Any:
     """The JSON in the last line of stdout; log lines may stand above it. Nothing of the developer's own settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OTEL_"))}
     run = subprocess.run(

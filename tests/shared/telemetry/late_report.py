@@ -43,7 +43,7 @@ def tell() -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    told = tell()
-    sys.stdout.write(json.dumps(told))
+    cut = tell()
+    sys.stdout.write(json.dumps(cut))
     sys.stdout.flush()
     os._exit(0)

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.telemetry.flush import Flush
-from tests.shared.telemetry.alone import told_by
+from tests.shared.telemetry.alone import report_of
 
 
 @dataclass
@@ -53,13 +53,13 @@ def collector() -> Iterator[Collector]:
 
 @pytest.mark.parametrize("environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}])
 def test_without_an_endpoint_no_sdk_and_no_exporter_is_loaded(environment: dict[str, str]) -> None:
-    told = told_by("exporting", FLUSH_SECONDS="10", **environment)
-    assert told["heavy"] == []
-    assert told["waited"] < 1
+    report = report_of("exporting", FLUSH_SECONDS="10", **environment)
+    assert report["heavy"] == []
+    assert report["waited"] < 1
 
 
 def test_with_an_endpoint_spans_and_metrics_reach_it_under_the_name_of_the_service(collector: Collector) -> None:
-    told_by("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    report_of("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     [resource] = ExportTraceServiceRequest.FromString(collector.bodies("/v1/traces")[0]).resource_spans
     assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["process uploads"]
     assert "sample" in [each.value.string_value for each in resource.resource.attributes if each.key == "service.name"]
@@ -69,7 +69,7 @@ def test_with_an_endpoint_spans_and_metrics_reach_it_under_the_name_of_the_servi
 
 
 def test_nothing_that_leaves_holds_a_payload(collector: Collector) -> None:
-    told_by("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    report_of("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert collector.got
     assert all(b"canary-7f3a" not in body for _, body in collector.got)
 
@@ -77,8 +77,8 @@ def test_nothing_that_leaves_holds_a_payload(collector: Collector) -> None:
 def test_a_collector_that_does_not_answer_holds_nobody_up(collector: Collector) -> None:
     collector.silent = True
     started = time.monotonic()
-    told = told_by("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
-    assert 0.2 <= told["waited"] < 2
+    report = report_of("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert 0.2 <= report["waited"] < 2
     assert time.monotonic() - started < 8, "the process ends, too"
 
 
@@ -108,8 +108,8 @@ def test_while_a_flush_is_still_at_it_no_second_one_is_started() -> None:
 
 def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     started = time.monotonic()
-    told = told_by("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
-    assert told["waited"] < 2
+    report = report_of("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    assert report["waited"] < 2
     assert time.monotonic() - started < 8, "the process ends, too"
 
 
@@ -118,11 +118,11 @@ def test_a_report_near_the_deadline_waits_neither_for_a_silent_collector_nor_for
     collector: Collector,
 ) -> None:
     collector.silent = True
-    told = told_by(
+    report = report_of(
         "late_report",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         TELEMETRY_DETAIL="full",
         AWS_DEFAULT_REGION="eu-west-1",
     )
-    assert told["reported"] == 20
-    assert 0.5 <= told["left"] < 0.75, "half a second before the timeout, and not much earlier"
+    assert report["reported"] == 20
+    assert 0.5 <= report["left"] < 0.75, "half a second before the timeout, and not much earlier"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.shared.telemetry.alone import told_by
+from tests.shared.telemetry.alone import report_of
 
 ALLOWED = {
     "messaging.system",
@@ -20,7 +20,7 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
     """Everything that a process measured while it did what tests/shared/telemetry/measured.py says."""
-    found: dict[str, Any] = told_by("measured")
+    found: dict[str, Any] = report_of("measured")
     return found
 
 

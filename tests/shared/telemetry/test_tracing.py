@@ -8,7 +8,7 @@ import pytest
 
 from shared.telemetry import tracing
 from tests.fakes import delivery
-from tests.shared.telemetry.alone import told_by
+from tests.shared.telemetry.alone import report_of
 
 CANARY = "canary-7f3a"
 CREATOR = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
@@ -32,7 +32,7 @@ def joined(span: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Story:
-    told: Any
+    returned: Any
     spans: list[dict[str, Any]]
 
     def only(self, name: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def stories() -> dict[str, Story]:
-    return {name: Story(**each) for name, each in told_by("traced_stories").items()}
+    return {name: Story(**each) for name, each in report_of("traced_stories").items()}
 
 
 def test_one_message_is_made_by_its_send(stories: dict[str, Story]) -> None:
@@ -50,7 +50,7 @@ def test_one_message_is_made_by_its_send(stories: dict[str, Story]) -> None:
     [send] = story.spans
     assert (send["name"], send["kind"], send["links"]) == ("send deliveries", "PRODUCER", [])
     assert send["attributes"] == about("deliveries", "send")
-    assert carried_by(story.told[0][0]) == joined(send)
+    assert carried_by(story.returned[0][0]) == joined(send)
 
 
 def test_of_a_batch_each_message_is_made_by_a_create_of_its_own(stories: dict[str, Story]) -> None:
@@ -62,12 +62,12 @@ def test_of_a_batch_each_message_is_made_by_a_create_of_its_own(stories: dict[st
     )
     assert {(each["kind"], each["parent"]) for each in creates} == {("PRODUCER", send["span"])}
     assert all(each["attributes"] == about("deliveries", "create") for each in creates)
-    entries = [entry for call in story.told for entry in call]
+    entries = [entry for call in story.returned for entry in call]
     assert [carried_by(entry) for entry in entries] == [joined(each) for each in creates]
 
 
 def test_both_trace_headers_of_a_message_tell_the_same(stories: dict[str, Story]) -> None:
-    entries = [entry for call in stories["many_messages_are_sent"].told for entry in call]
+    entries = [entry for call in stories["many_messages_are_sent"].returned for entry in call]
     assert len({carried_by(entry) for entry in entries}) == len(entries) == 12
     assert [x_ray_of(entry) for entry in entries] == [carried_by(entry) for entry in entries]
 
@@ -75,7 +75,7 @@ def test_both_trace_headers_of_a_message_tell_the_same(stories: dict[str, Story]
 def test_a_failed_send_tells_the_type_of_its_error_and_no_text(stories: dict[str, Story]) -> None:
     story = stories["a_send_fails"]
     send = story.only("send deliveries")
-    assert (story.told, send["status"], send["attributes"]["error.type"]) == ("NotSent", "ERROR", "NotSent")
+    assert (story.returned, send["status"], send["attributes"]["error.type"]) == ("NotSent", "ERROR", "NotSent")
     assert send["events"] == []
 
 
@@ -114,7 +114,7 @@ def test_what_a_handler_sends_belongs_to_the_same_trace(stories: dict[str, Story
     story = stories["a_handler_sends_on"]
     process, send = story.only("process uploads"), story.only("send deliveries")
     assert send["parent"] == process["span"]
-    assert carried_by(story.told[0][0]).startswith(CREATOR[:32])
+    assert carried_by(story.returned[0][0]).startswith(CREATOR[:32])
 
 
 def test_an_error_marks_its_message_and_the_settlement_is_its_child(stories: dict[str, Story]) -> None:
@@ -125,7 +125,7 @@ def test_an_error_marks_its_message_and_the_settlement_is_its_child(stories: dic
     assert settle["attributes"] == about("uploads", "settle", fleet__settled="hide")
 
 
-def test_a_message_that_waits_is_no_error(stories: dict[str, Story]) -> None:
+def test_a_message_that_waits_is_not_an_error(stories: dict[str, Story]) -> None:
     process = stories["a_message_waits"].only("process uploads")
     assert (process["status"], "error.type" in process["attributes"]) == ("UNSET", False)
 
@@ -135,13 +135,13 @@ def test_a_buried_message_tells_why_and_its_letter_names_the_trace(stories: dict
     process, settle = story.only("process uploads"), story.only("settle uploads")
     assert (process["status"], process["attributes"]["error.type"]) == ("ERROR", "Reject")
     assert settle["attributes"] == about("uploads", "settle", fleet__settled="bury", error__type="Reject")
-    assert story.told == process["trace"]
+    assert story.returned == process["trace"]
 
 
 def test_a_message_that_is_cut_says_so(stories: dict[str, Story]) -> None:
     story = stories["a_message_is_cut"]
     process = story.only("process uploads")
-    assert (story.told, process["attributes"]["error.type"]) == (True, "CancelledError")
+    assert (story.returned, process["attributes"]["error.type"]) == (True, "CancelledError")
 
 
 def test_a_batch_has_no_parent_and_links_to_all_its_creators(stories: dict[str, Story]) -> None:

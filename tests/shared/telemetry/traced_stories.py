@@ -1,6 +1,6 @@
-"""Stories told with tracing switched on, as a process of their own, because a tracer provider is global and for good.
+"""Stories played with tracing switched on, as a process of their own, because a tracer provider is global and for good.
 
-Each story's spans go to stdout as JSON: {story: {"spans": [...], "told": what the story returned}}.
+Each story's spans go to stdout as JSON: {story: {"spans": [...], "returned": what the story returned}}.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ Story = Callable[[], Coroutine[Any, Any, object]]
 STORIES: list[Story] = []
 
 
-def story(told: Story) -> Story:
-    STORIES.append(told)
-    return told
+def story(play: Story) -> Story:
+    STORIES.append(play)
+    return play
 
 
 def carrying(traceparent: str = CREATOR, *, queue: str = "uploads") -> Delivery:
@@ -222,8 +222,11 @@ async def tell() -> dict[str, Any]:
     trace.set_tracer_provider(provider)
     everything = {}
     for each in STORIES:
-        told = await each()
-        everything[each.__name__] = {"told": told, "spans": [plain(span) for span in exporter.get_finished_spans()]}
+        returned = await each()
+        everything[each.__name__] = {
+            "returned": returned,
+            "spans": [plain(span) for span in exporter.get_finished_spans()],
+        }
         exporter.clear()
     return everything
 

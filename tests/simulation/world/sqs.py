@@ -19,7 +19,7 @@ from tests.sqs_server.plan import Plan, Refusal
 from tests.sqs_server.receiving import Ask, Polls
 
 See = Callable[[str, str, Sequence[Reference], float, dict[str, Any]], None]
-"""What is told of everything that happens to messages: kind, queue, references, time, more."""
+"""Called for everything that happens to messages: kind, queue, references, time, more."""
 
 
 class _VirtualClock(Clock):
@@ -34,11 +34,11 @@ class _VirtualClock(Clock):
     def now(self) -> float:
         return EPOCH + self.loop.time()
 
-    def told(self) -> float:
+    def skewed(self) -> float:
         return self.now()
 
 
-class _Told(Ledger):
+class _WatchedLedger(Ledger):
     def __init__(self, clock: Clock, see: See) -> None:
         super().__init__(clock)
         self._see = see
@@ -54,7 +54,7 @@ class SimulatedSqs:
         self.account = Account(wake=lambda queue: self.polls.wake(queue))  # noqa: PLW0108 - polls come after it
         self.account.url = "http://simulated"
         self.account.clock = _VirtualClock(loop)
-        self.account.ledger = _Told(self.account.clock, see)
+        self.account.ledger = _WatchedLedger(self.account.clock, see)
         self.polls = Polls(self.account)
         self.loop = loop
 

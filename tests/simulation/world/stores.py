@@ -15,7 +15,7 @@ class ConditionalCheckFailed(ClientError):
 
 
 class DynamoDbClient:
-    """One table with the hash key `key`, shared by all processes; `see` is told of each item that was written."""
+    """One table with the hash key `key`, shared by all processes; `see` is called with each item that was written."""
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailed)
 

@@ -128,7 +128,7 @@ async def test_an_owner_that_wakes_after_the_fence_writes_nothing_and_is_told_to
     assert sorted(world.archived()) == ["e1", "e2"]
 
 
-async def test_a_fence_left_by_one_that_died_is_no_reason_to_wait() -> None:
+async def test_a_fence_left_by_one_that_died_is_not_a_reason_to_wait() -> None:
     world = World()
     claimed_elsewhere(world, "e1", lives=1000)
     world.bucket.objects[FORMER] = (FENCE.body, FENCE.metadata)

@@ -63,7 +63,7 @@ def test_a_digest_is_canonical_json_and_read_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"version":2}', b"\xff"])
-def test_what_is_no_digest_is_read_as_none(body: bytes) -> None:
+def test_what_is_not_a_digest_is_read_as_none(body: bytes) -> None:
     assert parse(body) is None
 
 
@@ -76,6 +76,6 @@ def test_a_digest_cannot_name_what_no_object_can_be_called(key: str) -> None:
     assert parse(orjson.dumps(made | {"objects": [entry]})) is None
 
 
-def test_a_key_that_is_no_digests_has_no_number() -> None:
+def test_a_key_that_names_another_thing_than_a_digest_has_no_number() -> None:
     assert sequence_of("digests/readme.txt") is None
     assert sequence_of(digest_key(42)) == 42

@@ -1,4 +1,4 @@
-"""A batch of the audit queue: who is told what, and when a digest is made."""
+"""A batch of the audit queue: who is sent what, and when a digest is made."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -230,7 +230,7 @@ def test_no_text_makes_it_fall_and_an_e_mail_around_it_never_survives(before: st
     assert found >= 2
 
 
-def test_half_a_character_in_json_is_no_obstacle() -> None:
+def test_half_a_character_in_json_is_not_an_obstacle() -> None:
     hidden, _ = REDACTOR.image({"p": s('{"name":"\\ud800","note":"\\udfff"}')})
     assert orjson.loads(canonical(hidden))["p"]["S"].count("hmac:") == 1
 

@@ -115,7 +115,7 @@ def test_the_same_record_gives_the_same_line_whatever_the_order_of_its_attribute
         ({"M": {"x": {"SS": ["a", "b"]}, "y": {"N": "1"}}}, {"M": {"y": {"N": "1"}, "x": {"SS": ["b", "a"]}}}),
     ],
 )
-def test_a_set_in_another_order_is_no_change(old: Any, new: Any) -> None:
+def test_a_set_in_another_order_is_not_a_change(old: Any, new: Any) -> None:
     assert difference({"a": old}, {"a": new}) == {}
 
 

@@ -34,7 +34,7 @@ async def test_an_empty_bucket_is_valid() -> None:
     assert (found.ok, found.digests, found.objects) == (True, 0, 0)
 
 
-async def test_what_waits_for_the_next_digest_is_no_finding() -> None:
+async def test_what_waits_for_the_next_digest_is_not_a_finding() -> None:
     world = await archive()
     await world.worker().keep([row("new")])
     found = await verify(world.bucket)
@@ -104,9 +104,9 @@ async def test_a_digest_deleted_while_it_is_read_is_a_gap() -> None:
 
 async def test_progress_is_told_for_each_object() -> None:
     world = await archive()
-    told: list[tuple[int, int]] = []
-    await verify(world.bucket, progress=lambda checked, expected: told.append((checked, expected)))
-    assert told == [(checked, 10) for checked in range(1, 11)]
+    reports: list[tuple[int, int]] = []
+    await verify(world.bucket, progress=lambda checked, expected: reports.append((checked, expected)))
+    assert reports == [(checked, 10) for checked in range(1, 11)]
 
 
 async def test_a_copy_on_a_disk_gives_the_same_result(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_a_copy_on_a_disk_gives_the_same_result(tmp_path: Path) -> None:
     assert await verify(Directory(tmp_path)) == await verify(world.bucket)
 
 
-async def test_a_name_that_is_a_folder_or_below_a_file_is_no_object(tmp_path: Path) -> None:
+async def test_a_name_that_is_a_folder_or_below_a_file_is_not_an_object(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     source = Directory(tmp_path)

@@ -38,8 +38,8 @@ async def test_the_event_arrives_at_a_rule_of_the_bus_with_its_own_id(aws: Aws) 
     assert event.key == detail()["id"]
 
 
-def entry(**told: Any) -> str:
-    return orjson.dumps({"FailedEntryCount": 1 if "ErrorCode" in told else 0, "Entries": [told]}).decode()
+def entry(**fields: Any) -> str:
+    return orjson.dumps({"FailedEntryCount": 1 if "ErrorCode" in fields else 0, "Entries": [fields]}).decode()
 
 
 @pytest.mark.parametrize(

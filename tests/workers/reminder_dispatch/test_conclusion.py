@@ -64,9 +64,9 @@ def test_after_many_attempts_it_is_given_up_with_the_reason() -> None:
 def test_who_was_answered_is_kept_when_others_must_be_asked_again() -> None:
     end = concluded(attempt(3), Accepted("t-1"), DEAD, Busy("429"))
     assert end.status == "PENDING"
-    told = end.move.put["tickets"]
-    assert told == [{"token": A, "id": "t-1"}, {"token": B, "error": "DeviceNotRegistered"}]
-    again = attempt(3, attempts=1, tickets=told, deadTokens=[B])
+    kept = end.move.put["tickets"]
+    assert kept == [{"token": A, "id": "t-1"}, {"token": B, "error": "DeviceNotRegistered"}]
+    again = attempt(3, attempts=1, tickets=kept, deadTokens=[B])
     assert again.recipients == (C,)
     last = concluded(again, Accepted("t-3"))
     assert (last.status, last.move.put["tickets"][-1]) == ("SENT", {"token": C, "id": "t-3"})

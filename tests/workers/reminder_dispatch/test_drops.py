@@ -61,7 +61,7 @@ async def test_another_tenant_s_row_in_the_place_of_the_next_occurrence_is_told_
     assert of.store[due()]["status"] == "SENT"
 
 
-async def test_the_same_tenant_s_next_occurrence_that_exists_is_no_drop() -> None:
+async def test_the_same_tenant_s_next_occurrence_that_exists_is_not_a_drop() -> None:
     of = world(daily(tenantId="acme"), daily(due_at=TOMORROW, tenantId="acme", title="Edited"))
     with capture_logs() as logged:
         await of.dispatch(due())

@@ -1,4 +1,4 @@
-"""The bodies of the two queues, the keys they lead to, and what is no such body."""
+"""The bodies of the two queues, the keys they lead to, and what is not such a body."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_what_names_no_occurrence_is_refused(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"source":"me","time":"2026-03-08T13:00:00Z"}', '{"source":"scheduler"}', "tick"])
-def test_what_is_no_tick_is_refused(body: str) -> None:
+def test_what_is_not_a_tick_is_refused(body: str) -> None:
     with pytest.raises((Reject, ValidationError)):
         decode_tick(delivery(body))
 

@@ -107,7 +107,7 @@ async def test_all_three_forms_of_tokens_are_taken(token: str) -> None:
 @pytest.mark.parametrize(
     "token", ["", "fcm:abc", "ExponentPushToken[]", "ExponentPushToken[a]]", "ExponentPushToken[a"]
 )
-async def test_what_is_no_token_is_refused_without_a_request(token: str) -> None:
+async def test_what_is_not_a_token_is_refused_without_a_request(token: str) -> None:
     server = ExpoServer()
     assert await pushed(server, [Note(token, "Tea", "")]) == [Refused("no Expo push token")]
     assert server.requests == []
@@ -223,7 +223,7 @@ async def test_a_request_that_expo_finds_too_large_is_halved() -> None:
     assert [len(request) for request in server.requests] == [10, 5, 5]
 
 
-async def test_nobody_to_push_to_is_no_request() -> None:
+async def test_nobody_to_push_to_makes_no_request() -> None:
     server = ExpoServer()
     assert await pushed(server, []) == []
     assert server.requests == []

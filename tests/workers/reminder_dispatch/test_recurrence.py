@@ -105,7 +105,7 @@ def test_a_leap_day_comes_every_four_years() -> None:
     ]
 
 
-def test_a_start_that_does_not_match_its_own_rule_is_no_occurrence() -> None:
+def test_a_start_that_does_not_match_its_own_rule_is_not_an_occurrence() -> None:
     assert firings(series("FREQ=DAILY;BYHOUR=9", "2026-01-01T00:00:00", "UTC"), 1) == ["2026-01-01T09:00Z"]
 
 

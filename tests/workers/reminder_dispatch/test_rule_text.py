@@ -69,7 +69,7 @@ def test_until_is_a_day_a_wall_time_or_an_instant(text: str, until: datetime) ->
         f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE={','.join(map(str, range(60)))};BYSECOND=0,30",
     ],
 )
-def test_what_is_no_rule_or_would_never_end_is_refused_by_name_and_without_quoting_it(text: str) -> None:
+def test_what_is_not_a_rule_or_would_never_end_is_refused_by_name_and_without_quoting_it(text: str) -> None:
     with pytest.raises(BadRule, match=r"^rule: [\w .]+") as refusal:
         read_rule(text)
     assert "X-LATER" not in str(refusal.value)

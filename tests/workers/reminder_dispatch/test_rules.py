@@ -204,10 +204,10 @@ def test_the_end_of_a_series_may_lie_behind_a_gap() -> None:
 
 def test_recipients_that_were_answered_are_not_asked_again() -> None:
     tokens = [PUSHED.format(name) for name in "abca"]
-    told = [{"token": tokens[1], "id": "t-1"}]
-    assert claimed(tokens=tokens, tickets=told, attempts=1).recipients == (tokens[0], tokens[2])
-    assert closed(tokens=tokens[1:2], tickets=told) == ("SENT", "")
-    assert closed(61, tokens=tokens, tickets=told, maxLateness=60) == ("SENT", "")
+    done = [{"token": tokens[1], "id": "t-1"}]
+    assert claimed(tokens=tokens, tickets=done, attempts=1).recipients == (tokens[0], tokens[2])
+    assert closed(tokens=tokens[1:2], tickets=done) == ("SENT", "")
+    assert closed(61, tokens=tokens, tickets=done, maxLateness=60) == ("SENT", "")
 
 
 def test_an_ended_occurrence_is_as_good_as_its_recipients() -> None:

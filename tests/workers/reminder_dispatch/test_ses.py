@@ -99,7 +99,7 @@ async def test_a_dropped_connection_is_a_lost_request() -> None:
         assert await mail(letter(), client=client, sender="fleet@example.com") == Lost("no answer from SES")
 
 
-async def test_no_connection_is_no_request() -> None:
+async def test_no_connection_sends_no_request() -> None:
     async with answering(200, "") as url:
         pass
     async with client_of("ses", url) as client:

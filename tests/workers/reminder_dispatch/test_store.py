@@ -129,7 +129,7 @@ async def test_a_cursor_that_cannot_be_read_is_none(aws: Aws) -> None:
         assert await DynamoReminders(client, table=table).cursor() is None
 
 
-async def test_what_is_no_lost_condition_is_raised(aws: Aws) -> None:
+async def test_what_is_not_a_lost_condition_is_raised(aws: Aws) -> None:
     async with aws.open("dynamodb") as client:
         store = DynamoReminders(client, table="no-such-table")
         with pytest.raises(ClientError):

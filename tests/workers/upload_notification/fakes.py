@@ -56,9 +56,9 @@ def removed(sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg
     )
 
 
-def uploaded(upload: UploadFinished, *, told: bool = True, lease: int = 0, **attributes: Any) -> Row:
+def uploaded(upload: UploadFinished, *, announced: bool = True, lease: int = 0, **attributes: Any) -> Row:
     """The session after this upload: announced, or with `lease` more seconds of somebody's announcement."""
-    announcement: Row = {"announcedSequencer": upload.order} if told else {}
+    announcement: Row = {"announcedSequencer": upload.order} if announced else {}
     if lease:
         announcement["announceUntil"] = int(NOON.timestamp()) + lease
     return {**row(upload.session_id, "UPLOADED"), **_of(upload), **announcement, **attributes}

@@ -71,30 +71,30 @@ def test_a_notification_without_a_record_is_ignored_with_the_reason() -> None:
 
 
 def test_a_bad_record_is_named_beside_the_good_ones() -> None:
-    told = decoded("classic-several-records-one-bad")
+    found = decoded("classic-several-records-one-bad")
 
-    assert [change.session_id for change in told.changes] == ["s1", "s2"]
-    assert told.unreadable == ("record 1: object.key: missing",)
+    assert [change.session_id for change in found.changes] == ["s1", "s2"]
+    assert found.unreadable == ("record 1: object.key: missing",)
 
 
-def test_a_body_that_is_no_s3_event_is_refused() -> None:
+def test_a_body_that_is_not_an_s3_event_is_refused() -> None:
     with pytest.raises(Reject):
         decode(delivery('{"hello": "world"}'), bucket=BUCKET)
 
 
 def test_another_bucket_is_none_of_ours() -> None:
     body = (EVENTS / "s3-classic-several-records.json").read_text()
-    told = decode(delivery(body), bucket="fleet-uploads-prod")
-    assert told == UploadEvents(ignored=(Ignored("other_bucket"), Ignored("other_bucket")))
+    found = decode(delivery(body), bucket="fleet-uploads-prod")
+    assert found == UploadEvents(ignored=(Ignored("other_bucket"), Ignored("other_bucket")))
 
 
 def test_a_key_outside_the_prefix_is_ignored_beside_one_inside() -> None:
     body = json.loads((EVENTS / "s3-classic-several-records.json").read_text())
     body["Records"][0]["s3"]["object"]["key"] = "elsewhere/s1/a.jpg"
-    told = decode(delivery(json.dumps(body)), bucket=BUCKET)
+    found = decode(delivery(json.dumps(body)), bucket=BUCKET)
 
-    assert told.ignored == (Ignored("outside_prefix"),)
-    assert [change.session_id for change in told.changes] == ["s2"]
+    assert found.ignored == (Ignored("outside_prefix"),)
+    assert [change.session_id for change in found.changes] == ["s2"]
 
 
 @pytest.mark.parametrize(

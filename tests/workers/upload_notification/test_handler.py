@@ -212,7 +212,7 @@ def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_w
 
 
 async def test_a_duplicate_waits_while_another_worker_announces() -> None:
-    world = World(FakeSessions(uploaded(finished(), told=False, lease=5)))
+    world = World(FakeSessions(uploaded(finished(), announced=False, lease=5)))
 
     with pytest.raises(Later) as objection:
         await world.handle(finished())
@@ -220,7 +220,7 @@ async def test_a_duplicate_waits_while_another_worker_announces() -> None:
 
 
 async def test_a_dead_workers_announcement_is_taken_over() -> None:
-    world = World(FakeSessions(uploaded(finished(), told=False, lease=-1, wsConnectionId="browser")))
+    world = World(FakeSessions(uploaded(finished(), announced=False, lease=-1, wsConnectionId="browser")))
     await world.handle(finished())
 
     assert (len(world.messages), len(world.events)) == (1, 1)
@@ -271,10 +271,14 @@ class WithoutBus(World):
 
 
 async def test_a_change_that_fails_does_not_hold_up_the_others_and_is_tried_again() -> None:
-    world = WithoutBus(FakeSessions(row("s1"), row("s2"), uploaded(finished(session_id="s3"), told=False, lease=9)))
+    world = WithoutBus(
+        FakeSessions(row("s1"), row("s2"), uploaded(finished(session_id="s3"), announced=False, lease=9))
+    )
     message = UploadEvents(tuple(finished(session_id=f"s{n}") for n in (3, 1, 2)), (), ("record 3: key: missing",))
 
-    with pytest.raises(BusDown):  # neither the patience of s3 nor the end because of record 3: s1 can still be told
+    with pytest.raises(
+        BusDown
+    ):  # neither the patience of s3 nor the end because of record 3: s1 can still be announced
         await world.handle(event=message)
 
     assert [event["sessionId"] for event in world.events] == ["s2"]

@@ -47,8 +47,8 @@ def history(kinds: Sequence[bool]) -> list[Change]:
 
 def assert_is_the_state_of(last: Change, found: Row) -> None:
     if isinstance(last, UploadFinished):
-        told = (found["status"], found["size"], found["sequencer"], found["announcedSequencer"])
-        assert told == ("UPLOADED", last.size, last.order, last.order)
+        stored = (found["status"], found["size"], found["sequencer"], found["announcedSequencer"])
+        assert stored == ("UPLOADED", last.size, last.order, last.order)
     else:
         assert found["status"] == "AWAITING_SCAN"
         assert not {"uploadKey", "size", "etag", "sequencer", "uploadedAt", "announcedSequencer"} & found.keys()
@@ -67,9 +67,9 @@ def test_the_greatest_sequencer_of_a_key_decides_whatever_the_order_of_arrival(
     virtual(handled_by_workers(world, arriving, workers=workers))
 
     assert_is_the_state_of(changes[-1], world.store.rows["s1"])
-    assert len(world.messages) == world.store.moves, "each state change was told once"
+    assert len(world.messages) == world.store.moves, "each state change was announced once"
     sizes = [message["size"] for message in world.messages]
-    assert len(sizes) == len(set(sizes)), "no upload was told twice"
+    assert len(sizes) == len(set(sizes)), "no upload was announced twice"
 
 
 @pytest.mark.slow

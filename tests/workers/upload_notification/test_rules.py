@@ -82,16 +82,18 @@ def test_what_was_announced_is_not_announced_again() -> None:
 
 
 def test_what_somebody_announces_right_now_is_left_to_them() -> None:
-    assert judge(finished(), session(uploaded(finished(), told=False, lease=5)), now=NOON) == Wait(5)
+    assert judge(finished(), session(uploaded(finished(), announced=False, lease=5)), now=NOON) == Wait(5)
 
 
-@pytest.mark.parametrize("row", [uploaded(finished(), told=False, lease=-1), uploaded(finished(), told=False)])
+@pytest.mark.parametrize(
+    "row", [uploaded(finished(), announced=False, lease=-1), uploaded(finished(), announced=False)]
+)
 def test_what_nobody_announced_is_taken_over_when_the_lease_has_run_out(row: Row) -> None:
     assert judge(finished(), session(row), now=NOON) == TakeOver(finished())
 
 
 def test_an_unannounced_upload_is_taken_over_also_when_its_session_went_on() -> None:
-    went_on = uploaded(finished(), told=False, status="COMPLETE")
+    went_on = uploaded(finished(), announced=False, status="COMPLETE")
     assert judge(finished(), session(went_on), now=NOON) == TakeOver(finished())
 
 

@@ -95,9 +95,9 @@ ROWS: list[Row | None] = [
     {"sessionId": "s1", "status": "AWAITING_SCAN"},
     *(uploaded(finished(sequencer)) for sequencer in ("04", "05", "06")),
     *(uploaded(finished(), status=status) for status in ("SCANNING", "COMPLETE", "REJECTED", "EXPIRED")),
-    *(uploaded(finished(), told=False, lease=lease) for lease in (-1, 0, 1, 30)),
-    uploaded(finished(), told=False, status="COMPLETE"),
-    uploaded(finished(), told=False, expiresAt=PAST),
+    *(uploaded(finished(), announced=False, lease=lease) for lease in (-1, 0, 1, 30)),
+    uploaded(finished(), announced=False, status="COMPLETE"),
+    uploaded(finished(), announced=False, expiresAt=PAST),
     uploaded(NEWER_ELSEWHERE),
     uploaded(OLDER_ELSEWHERE),
     uploaded(NEWER_ELSEWHERE) | {mark(finished().key): finished("05").order},
@@ -137,32 +137,32 @@ async def test_a_move_writes_the_upload_and_takes_the_lease(table: Table) -> Non
     answer = await table.store.write(Move(finished("05", size=9)), now=NOON)
 
     until = int(NOON.timestamp()) + LEASE
-    expected = uploaded(finished("05", size=9), told=False, lease=LEASE, tenantId="acme", wsConnectionId="browser")
+    expected = uploaded(finished("05", size=9), announced=False, lease=LEASE, tenantId="acme", wsConnectionId="browser")
     assert await table.get("s1") == expected
     assert answer == Accepted(session(expected))
     assert expected["announceUntil"] == until
 
 
 async def test_the_announcement_is_marked_and_ends_the_lease(table: Table) -> None:
-    await table.put(uploaded(finished(), told=False, lease=30))
+    await table.put(uploaded(finished(), announced=False, lease=30))
     await table.store.announced(finished())
     assert await table.get("s1") == uploaded(finished())
 
 
 async def test_an_announcement_that_came_too_late_marks_nothing(table: Table) -> None:
-    for found in (uploaded(finished("06"), told=False, lease=30), uploaded(NEWER_ELSEWHERE), row()):
+    for found in (uploaded(finished("06"), announced=False, lease=30), uploaded(NEWER_ELSEWHERE), row()):
         await table.put(found)
         await table.store.announced(finished("05"))
         assert await table.get("s1") == found
 
 
 async def test_a_take_over_takes_the_lease_once(table: Table) -> None:
-    await table.put(uploaded(finished(), told=False, lease=-1))
+    await table.put(uploaded(finished(), announced=False, lease=-1))
 
     answers = await asyncio.gather(*(table.store.write(TakeOver(finished()), now=NOON) for _ in range(4)))
 
     assert sum(isinstance(answer, Accepted) for answer in answers) == 1
-    assert await table.get("s1") == uploaded(finished(), told=False, lease=LEASE)
+    assert await table.get("s1") == uploaded(finished(), announced=False, lease=LEASE)
 
 
 async def test_of_several_moves_at_once_one_is_accepted(table: Table) -> None:
@@ -172,13 +172,13 @@ async def test_of_several_moves_at_once_one_is_accepted(table: Table) -> None:
 
 
 async def test_a_lease_is_given_back_only_by_its_holder(table: Table) -> None:
-    held = uploaded(finished(), told=False, lease=30)
+    held = uploaded(finished(), announced=False, lease=30)
     await table.put(held)
 
-    await table.store.release(session(uploaded(finished(), told=False, lease=29)))
+    await table.store.release(session(uploaded(finished(), announced=False, lease=29)))
     assert await table.get("s1") == held
     await table.store.release(session(held))
-    assert await table.get("s1") == uploaded(finished(), told=False)
+    assert await table.get("s1") == uploaded(finished(), announced=False)
 
 
 async def test_a_withdrawal_leaves_nothing_of_the_upload_but_its_sequencer(table: Table) -> None:
@@ -210,5 +210,5 @@ async def test_a_row_with_an_unreadable_expiry_is_refused_for_good(aws: Aws) -> 
     async with aws.open("dynamodb") as client:
         table = InDynamoDb(client, aws.table_like("sessions"))
         await table.put(row(expiresAt="tomorrow"))
-        with pytest.raises(Reject, match="expiresAt is no number"):
+        with pytest.raises(Reject, match="expiresAt is not a number"):
             await table.store.write(Move(finished()), now=NOON)

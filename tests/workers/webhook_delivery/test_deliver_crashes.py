@@ -49,9 +49,9 @@ async def test_a_crash_after_any_step_loses_nothing_and_doubles_at_most_one_post
         assert attempts == list(range(1, len(attempts) + 1)), where  # each attempt recorded once, in order
         assert len(world.post.posted) - len(attempts) == (1 if where == "post" else 0), where
         assert {posted.headers["webhook-id"] for posted in world.post.posted} == {"msg_1"}
-        told = [detail["id"] for _, detail in world.bus.events]
-        assert len(set(told)) == (1 if end.status == "EXHAUSTED" else 0), where
-        assert len(told) <= 1 + (where == "put_event"), where
+        published = [detail["id"] for _, detail in world.bus.events]
+        assert len(set(published)) == (1 if end.status == "EXHAUSTED" else 0), where
+        assert len(published) <= 1 + (where == "put_event"), where
         assert world.store.endpoints["tenant-1", "endpoint-1"].enabled is (end.status != "CANCELLED"), where
     assert {"endpoint", "claim", "post", "record"} <= seen
 

@@ -42,7 +42,7 @@ def test_a_public_address_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "0x7f000001", "127.1", "2130706433", "0177.0.0.1", "1.1.1.1:443"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_what_is_not_an_address_is_refused(text: str) -> None:
     assert verdict(text) == "no address"
 
 

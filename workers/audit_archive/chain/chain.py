@@ -46,7 +46,7 @@ _PREFIX = "digests/"
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The end of the chain as one maker saw it. `digest` is None where its bytes are no digest; 0 is "none yet"."""
+    """The end of the chain as one maker saw it. `digest` is None where its bytes are not a digest; 0 is "none yet"."""
 
     sequence: int = 0
     body: bytes | None = None

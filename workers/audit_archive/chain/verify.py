@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The outcome: findings in the order of the chain, notes that are no faults, and what was looked at; `rows` are
+    """The outcome: findings in the order of the chain, notes that are not faults, and what was looked at; `rows` are
     those of valid objects.
     """
 

@@ -81,7 +81,7 @@ def pairs(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
 
 
 def names_within(text: str, names: Names) -> bool:
-    """True where a text that is no JSON still quotes a personal name as JSON would: cut off, escaped, or embedded."""
+    """True where a text that is not JSON still quotes a personal name as JSON would: cut off, escaped, or embedded."""
     return ":" in text and any(names.personal(found[1]) for found in _QUOTED_NAMES.finditer(text))
 
 

@@ -37,10 +37,10 @@ async def announce(detail: Mapping[str, Any], *, client: EventBridgeClient, bus:
         return _judged(error.response.get("Error", {}).get("Code", "no code"), passing=status >= 500)
     except BotoCoreError:
         return Lost("no answer from the bus")
-    told = answer["Entries"][0]
+    result = answer["Entries"][0]
     if not answer["FailedEntryCount"]:
-        return Accepted(told["EventId"])
-    return _judged(told.get("ErrorCode", "no code"))
+        return Accepted(result["EventId"])
+    return _judged(result.get("ErrorCode", "no code"))
 
 
 def _judged(code: str, *, passing: bool = False) -> Answer:

@@ -92,7 +92,7 @@ def _parts(text: str) -> Mapping[str, str]:
             raise BadRule("rule: a part is unknown, empty or given twice")
         parts[name] = value
     if parts.get("WKST", "MO") not in {"MO", "TU", "WE", "TH", "FR", "SA", "SU"}:
-        raise BadRule("rule: WKST is no weekday")
+        raise BadRule("rule: WKST is not a weekday")
     _natural(parts, "INTERVAL", 1)
     return parts
 
@@ -109,7 +109,7 @@ def _check_days(parts: Mapping[str, str], frequency: str) -> None:
     for one in parts["BYDAY"].split(",") if "BYDAY" in parts else ():
         found = _DAY.fullmatch(one)
         if not found or (found[1] and not 1 <= abs(int(found[1])) <= 53):
-            raise BadRule("rule: BYDAY is no list of weekdays")
+            raise BadRule("rule: BYDAY is not a list of weekdays")
         if found[1] and frequency not in {"MONTHLY", "YEARLY"}:
             raise BadRule("rule: BYDAY counts weekdays only in MONTHLY and YEARLY")
 

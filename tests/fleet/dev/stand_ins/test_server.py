@@ -174,7 +174,7 @@ async def test_a_wrongly_signed_webhook_is_refused_and_the_fault_kept(served: Se
     ("change", "fault"),
     [
         ({"webhook-id": ""}, "a webhook header is missing"),
-        ({"webhook-timestamp": "hello"}, "the timestamp is no number of seconds"),
+        ({"webhook-timestamp": "hello"}, "the timestamp is not a number of seconds"),
         ({"webhook-timestamp": str(int(NOW) - TOLERANCE - 1)}, "the timestamp is too old or too new"),
         ({"webhook-timestamp": str(int(NOW) + TOLERANCE + 1)}, "the timestamp is too old or too new"),
         ({"webhook-signature": "v1,"}, "no signature matches"),

@@ -1,4 +1,4 @@
-"""What an error means for its message, and that it is told without the payload."""
+"""What an error means for its message, and that it is reported without the payload."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +132,7 @@ def test_an_error_with_a_strange_response_is_told_by_its_type(response: object) 
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ({"number": CANARY}, "number: int_parsing"),
         ({}, "number: missing"),
@@ -142,8 +142,8 @@ def test_an_error_with_a_strange_response_is_told_by_its_type(response: object) 
         (CANARY, "body: model_type"),
     ],
 )
-def test_a_validation_error_is_told_by_field_and_kind_and_never_by_content(given: object, told: str) -> None:
-    assert explain(caught(lambda: Order.model_validate(given))) == told
+def test_a_validation_error_is_told_by_field_and_kind_and_never_by_content(given: object, expected: str) -> None:
+    assert explain(caught(lambda: Order.model_validate(given))) == expected
 
 
 @pytest.mark.parametrize(
@@ -181,25 +181,25 @@ def test_two_codes_of_aws_are_two_faults() -> None:
         def __init__(self, code: str) -> None:
             self.response = {"Error": {"Code": code}}
 
-    def told(code: str) -> str:
+    def fingerprint_of(code: str) -> str:
         def fail() -> None:
             raise ServiceError(code)
 
         return dead(caught(fail), worker="sample").fingerprint
 
-    assert len({told("AccessDenied"), told("Throttling"), told("AccessDenied")}) == 2
+    assert len({fingerprint_of("AccessDenied"), fingerprint_of("Throttling"), fingerprint_of("AccessDenied")}) == 2
 
 
 def test_the_text_of_a_reject_is_in_its_fingerprint_without_numbers_and_ids() -> None:
-    def told(why: str) -> str:
+    def fingerprint_of(why: str) -> str:
         def fail() -> None:
             raise Reject(why)
 
         return dead(caught(fail), worker="sample").fingerprint
 
-    assert told("endpoint ep-17 answered 410") == told("endpoint ep-4711 answered 404")
-    assert told("order 0b6f2c1e-5a7d-4f55-9d0e-1f2a3b4c5d6e is gone") == told("order 42 is gone")
-    assert told("the endpoint is switched off") != told("the tenant is unknown")
+    assert fingerprint_of("endpoint ep-17 answered 410") == fingerprint_of("endpoint ep-4711 answered 404")
+    assert fingerprint_of("order 0b6f2c1e-5a7d-4f55-9d0e-1f2a3b4c5d6e is gone") == fingerprint_of("order 42 is gone")
+    assert fingerprint_of("the endpoint is switched off") != fingerprint_of("the tenant is unknown")
 
 
 def test_another_worker_or_another_type_is_another_fault() -> None:
