@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from shared.message.dead_letter import ATTRIBUTE
 from shared.message.delivery import Delivery
+from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
 from shared.road.failure.runs import Runs
 from tests.fakes import delivery
