@@ -136,7 +136,7 @@ async def _health(
         port=settings.health_port,
         live=lambda: health.alive(pollers, now=time.monotonic(), after=settings.watchdog_seconds),
         readiness=lambda: health.ready(
-            pollers, draining=stop.is_set(), now=time.monotonic(), down=clients.breakers.open
+            pollers, draining=stop.is_set(), now=time.monotonic(), down=tuple(clients.breakers.open)
         ),
     ) as port:
         yield port

@@ -133,7 +133,8 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
         journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving, until=deadline)]
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
-        await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
+        if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
+            await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
     for each in (*ready, *share.behind):
         leases.drop(each)
     staying = [each for each in ready if each not in leaving]

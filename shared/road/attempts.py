@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
+from shared.road.failure.breakers import met_in_run
 from shared.road.failure.runs import Runs
 from shared.road.failure.verdict import judge, spent
 from shared.road.handling import Failed, Handling, Run
@@ -21,7 +22,11 @@ would have to go back into the queue, no receipt.
 
 
 class Attempts:
-    """Of one worker's messages. Every message has an outcome, and nothing is raised but the cancellation of the whole."""
+    """Of one worker's messages. Every message has an outcome, and nothing is raised but the cancellation of the whole.
+
+    What counts, judges and waits (`failure/`) is entered where there is something to count, judge or wait for: a message
+    that succeeds at its first receipt goes past all of it.
+    """
 
     def __init__(self, worker: Worker[Any], ports: Ports) -> None:
         self.worker = worker
@@ -35,8 +40,9 @@ class Attempts:
         """Of one message."""
         again = 0
         while True:
-            number = await self._runs.begin(delivery, again=again)
-            outcome = spent(number, self.worker) or await self._carried_through(delivery, number)
+            is_first = delivery.attempt <= 1 and not again
+            number = 1 if is_first else await self._runs.begin(delivery, again=again)
+            outcome = self._spent(number) or await self._carried_through(delivery, number)
             if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
                 await self._recount(delivery, outcome, again=again)
                 return outcome
@@ -46,10 +52,11 @@ class Attempts:
         """Of each message of a batch; those that met a dependency which is down are run again, together."""
         numbers = dict(zip(deliveries, await asyncio.gather(*map(self._runs.begin, deliveries)), strict=True))
         outcomes: dict[Delivery, Outcome] = {
-            each: dead for each, number in numbers.items() if (dead := spent(number, self.worker)) is not None
+            each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
         }
         left, tries = [each for each in deliveries if each not in outcomes], 0
-        await self._breakers.passage()
+        if self._breakers.open:
+            await self._breakers.passage()
         while left:
             outcomes |= await self._run_together(left, numbers)
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
@@ -61,6 +68,9 @@ class Attempts:
         await asyncio.gather(*(self._recount(each, outcome) for each, outcome in outcomes.items()))
         return outcomes
 
+    def _spent(self, number: int) -> Dead | None:
+        return spent(number, self.worker) if number > self.worker.limits.max_attempts else None
+
     def _runs_again(self, outcome: Outcome, again: int) -> bool:
         failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
         return failed and again < len(self._in_hand)
@@ -69,13 +79,12 @@ class Attempts:
         """Run, and while a dependency is down, run again."""
         tries = 0
         try:
-            await self._breakers.passage()
+            if self._breakers.open:
+                await self._breakers.passage()
             while True:
-                with self._breakers.run() as down:
-                    end = await self._handling.run(delivery)
-                outcome, tries = self._judged(delivery, end, number, down), tries + 1
-                if isinstance(outcome, Done):
-                    self._finished(delivery)
+                met_in_run.set(met := set[str]())
+                end = await self._handling.run(delivery)
+                outcome, tries = self._judged(delivery, end, number, met), tries + 1
                 if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
                     return outcome
         except asyncio.CancelledError:
@@ -86,19 +95,19 @@ class Attempts:
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
     ) -> dict[Delivery, Outcome]:
         try:
-            with self._breakers.run() as down:
-                ends = await self._handling.run_together(deliveries)
+            met_in_run.set(met := set[str]())
+            ends = await self._handling.run_together(deliveries)
         except asyncio.CancelledError:
             await asyncio.gather(*map(self._runs.forget, deliveries))
             raise
-        return {each: self._judged(each, ends[each], numbers[each], down) for each in deliveries}
+        return {each: self._judged(each, ends[each], numbers[each], met) for each in deliveries}
 
-    def _judged(self, delivery: Delivery, end: Run, number: int, down: Collection[str]) -> Outcome:
+    def _judged(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
         match end:
             case Done() | Dead():
                 return end
             case Failed(error=error):
-                return judge(error, worker=self.worker, run=number, attempt=delivery.attempt, down=down)
+                return judge(error, worker=self.worker, run=number, attempt=delivery.attempt, down=met)
             case other:
                 assert_never(other)
 

@@ -30,6 +30,8 @@ class Endings:
     async def tell_replay(self, delivery: Delivery) -> None:
         """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
         if self._ports.ledger is not None and (mark := replay_mark(delivery.attributes)):
+            # Its work is done: a lease that is lost while the ledger is waited for cuts this task.
+            self._ports.finished(delivery)
             async with asyncio.timeout(self._worker.limits.timeout):
                 await self._ports.ledger.note(mark, now=self._ports.now(), keep=KEPT_SECONDS)
 

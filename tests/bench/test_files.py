@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.bench.files import in_container, in_lambda
+from tests.bench.files import MOST_IN_CONTAINER, MOST_IN_LAMBDA, in_container, in_lambda
 
 
 async def test_a_message_goes_through_few_files_of_the_library_in_a_container() -> None:
     files = await in_container()
     assert {"shared/road/pipeline.py", "shared/road/handling.py", "shared/container/poller.py"} <= files
-    assert len(files) <= 12
+    assert len(files) <= MOST_IN_CONTAINER
+    assert not [each for each in files if each.startswith("shared/road/failure/")], "nothing has failed"
 
 
 def test_a_message_goes_through_few_files_of_the_library_in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,4 +17,5 @@ def test_a_message_goes_through_few_files_of_the_library_in_lambda(monkeypatch: 
         monkeypatch.setenv(name, "us-east-1")
     files = in_lambda()
     assert {"shared/road/pipeline.py", "shared/road/handling.py", "shared/lambda_door/invocation.py"} <= files
-    assert len(files) <= 8
+    assert len(files) <= MOST_IN_LAMBDA
+    assert not [each for each in files if each.startswith("shared/road/failure/")], "nothing has failed"

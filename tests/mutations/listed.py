@@ -94,6 +94,7 @@ THE_ROAD = [
         "shared/road/endings.py",
         ("keep=KEPT_SECONDS", "keep=0.0", "tests/shared/test_consumer.py"),
         ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
+        ("self._ports.finished(delivery)", "pass", DELETES),
     ),
     *of(
         "shared/road/handling.py",

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -32,19 +31,20 @@ MOST_TRIES = 5
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
 """Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
 
-_met: ContextVar[set[str] | None] = ContextVar("dependencies that failed in this run", default=None)
+met_in_run: ContextVar[set[str] | None] = ContextVar("met_in_run", default=None)
+"""The dependencies that failed in the current run of a handler; whoever begins one sets an empty set."""
 
 
 @dataclass(slots=True)
 class _Breaker:
     failures: int = 0
-    opened_at: float | None = None
     probes: int = 0
     probe_at: float = 0.0
 
 
 class Breakers:
-    """Of one process. Clients report what came of each call; the road asks whether to go on.
+    """Of one process. Clients report what came of each call; the road asks whether to go on. `open` are the dependencies that
+    are down, and the clock when each was found to be.
 
     `waits`: whether a message may wait in hand, as in a container; Lambda's invocation must end.
     """
@@ -60,21 +60,17 @@ class Breakers:
         self._clock = clock
         self._dice = dice
         self._breakers: dict[str, _Breaker] = {}
+        self.open: dict[str, float] = {}
         self._changed = asyncio.Event()
-
-    @property
-    def open(self) -> tuple[str, ...]:
-        """The dependencies that are down."""
-        return tuple(name for name, each in self._breakers.items() if each.opened_at is not None)
 
     def failed(self, dependency: str, *, code: str) -> None:
         """A call failed in a way that says nothing about what was asked: no answer, a fault of theirs, no permission."""
-        if (met := _met.get()) is not None:
+        if (met := met_in_run.get()) is not None:
             met.add(dependency)
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
-        if breaker.opened_at is None and breaker.failures >= OPENS_AT:
-            breaker.opened_at, breaker.probes = self._clock(), 0
+        if dependency not in self.open and breaker.failures >= OPENS_AT:
+            self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
             log.error("dependency_down", dependency=dependency, error_type=code)
@@ -85,9 +81,8 @@ class Breakers:
         if breaker is None or not breaker.failures:
             return
         breaker.failures = 0
-        if breaker.opened_at is not None:
-            seconds = round(self._clock() - breaker.opened_at, 1)
-            breaker.opened_at = None
+        if (opened_at := self.open.pop(dependency, None)) is not None:
+            seconds = round(self._clock() - opened_at, 1)
             metrics.breaker(dependency=dependency, is_open=False)
             log.warning("dependency_back", dependency=dependency, after_s=seconds)
             self._wake()
@@ -96,16 +91,6 @@ class Breakers:
         """From now on nothing waits in hand: the process is about to end."""
         self._waits = False
         self._wake()
-
-    @contextmanager
-    def run(self) -> Iterator[set[str]]:
-        """One run of a handler: the names of the dependencies that failed in it."""
-        met: set[str] = set()
-        token = _met.set(met)
-        try:
-            yield met
-        finally:
-            _met.reset(token)
 
     async def wait(self, tries: int) -> bool:
         """After the `tries`-th run in hand that met a dependency which is down: wait until it is worth another. False where
@@ -126,7 +111,7 @@ class Breakers:
 
     async def passage(self) -> None:
         """Return at once where all is well, or nothing may wait; else when it is, or when it is the caller's turn to probe."""
-        while self._waits and (down := [each for each in self._breakers.values() if each.opened_at is not None]):
+        while self._waits and (down := [self._breakers[name] for name in self.open]):
             now = self._clock()
             due = [each for each in down if each.probe_at <= now]
             for each in due:
@@ -138,7 +123,7 @@ class Breakers:
     def hiding(self) -> float:
         """Seconds for which a message is hidden that met a dependency which is down and could not wait in hand."""
         now = self._clock()
-        ages = [now - each.opened_at for each in self._breakers.values() if each.opened_at is not None]
+        ages = [now - opened_at for opened_at in self.open.values()]
         longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages, default=0.0) / 4))
         return longest * (0.5 + self._dice() / 2)
 

@@ -50,10 +50,8 @@ def judge(
     )
 
 
-def spent(run: int, worker: Worker[Any]) -> Dead | None:
+def spent(run: int, worker: Worker[Any]) -> Dead:
     """The end of a message that is buried before this run: its work was begun as often as it may be, and no run ever ended."""
-    if run <= worker.limits.max_attempts:
-        return None
     why = f"its work was begun {run - 1} times and never ended: does it end its process?"
     return dead(NeverEnded(why), worker=worker.name)
 

@@ -6,8 +6,11 @@ from itertools import pairwise
 import pytest
 
 from shared.consumer import Pace
+from shared.message.delivery import Attribute
+from shared.message.identity import REPLAY
 from shared.settlement.gathered import REMEMBERED
 from tests.fakes import delivery
+from tests.fakes_ledger import FakeLedger, Row
 from tests.shared.rig import Rig, at_once, taking
 from tests.virtual_time import clock, virtual
 
@@ -71,6 +74,28 @@ def test_a_delete_that_cannot_come_through_ends_with_its_lease_and_is_remembered
         rig.queue.fail_delete = rig.queue.fail_extend = lambda: None
         await rig.runs_for(60)
         assert (stored.deleted, rig.started) == (True, ["a"])
+        await rig.drains()
+
+    virtual(story())
+
+
+class SilentAtFirst(FakeLedger):
+    """Does not answer the first note."""
+
+    async def note(self, key: str, *, now: float, keep: float) -> None:
+        if key not in self.rows:
+            self.rows[key] = Row("", claimed_until=now)
+            await asyncio.Event().wait()
+
+
+def test_a_replayed_message_that_loses_its_lease_while_the_ledger_hears_of_it_does_not_run_again() -> None:
+    async def story() -> None:
+        rig = Rig(at_once, pace=Pace(visibility=30), ledger=SilentAtFirst())
+        [stored] = rig.queue.put("a")
+        stored.attributes = {REPLAY: Attribute("String", '{"plan_id": "p-1", "replayed_from": "m-7"}')}
+        rig.queue.refuse = lambda call, each: "ReceiptHandleIsInvalid" if call == "extend" and each.attempt == 1 else ""
+        await rig.runs_for(60)
+        assert (stored.receipts, stored.deleted, rig.started) == (2, True, ["a"])
         await rig.drains()
 
     virtual(story())
