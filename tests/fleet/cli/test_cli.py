@@ -133,7 +133,7 @@ def test_an_unreachable_aws_ends_with_1_and_one_line() -> None:
 @pytest.mark.parametrize("command", ["dev", "demo"])
 @pytest.mark.parametrize(
     ("url", "reason"),
-    [("https://sqs.eu-central-1.amazonaws.com", "is AWS itself"), ("ftp://127.0.0.1", "no URL of an emulator")],
+    [("https://sqs.eu-central-1.amazonaws.com", "is AWS itself"), ("ftp://127.0.0.1", "not a URL of an emulator")],
 )
 def test_the_local_commands_refuse_what_is_not_an_emulator(command: str, url: str, reason: str) -> None:
     result = called(command, "--endpoint", url)
