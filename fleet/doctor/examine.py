@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from botocore.exceptions import BotoCoreError
 
+from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check, Trouble, asked, fault
 from shared.clients import Clients, variable
-from shared.settings import SettingsError
+from shared.settings import SettingsError, read_settings
 from workers import roster
 
 if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sqs import SQSClient
 
 EXPO = "https://exp.host/--/api/v2/push/send"
@@ -104,9 +106,16 @@ async def _stores(environment: Mapping[str, str], clients: Clients) -> list[Chec
     if bucket := environment.get("CLAIM_CHECK_BUCKET_NAME"):
         checks += await stores.claim_check_bucket(s3, bucket)
     if bucket := environment.get("DLQ_ARCHIVE_BUCKET_NAME"):
-        days = environment.get("DLQ_ARCHIVE_DAYS", "")
-        checks.append(await stores.dead_letter_bucket(s3, bucket, days=int(days) if days.isdigit() else 30))
+        checks += await _archive(s3, bucket, environment)
     return checks
+
+
+async def _archive(s3: S3Client, bucket: str, environment: Mapping[str, str]) -> list[Check]:
+    try:
+        days = read_settings(ReplaySettings, environment).dlq_archive_days
+    except SettingsError as error:
+        return [Check("bucket dlq-archive", "fault", str(error).partition(": ")[2], "correct these variables")]
+    return await stores.dead_letter_bucket(s3, bucket, days=days)
 
 
 async def _bus(environment: Mapping[str, str], clients: Clients) -> list[Check]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fleet.doctor.check import Check, Trouble, allowed, asked, fault
+from fleet.doctor.lifecycle import lifecycle
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -78,57 +79,35 @@ async def audit_bucket(s3: S3Client, name: str) -> Check:
 
 async def claim_check_bucket(s3: S3Client, name: str) -> list[Check]:
     """The bucket of bodies above the queue's limit: one that can be listed, and that forgets neither too early nor never."""
-    what, lifecycle = "bucket claim checks", "lifecycle of claim checks"
+    what = "bucket claim checks"
     try:
         await asked(s3.list_objects_v2(Bucket=name, MaxKeys=1))
     except Trouble as trouble:
         return [fault(what, trouble, variable="CLAIM_CHECK_BUCKET_NAME")]
-    there = Check(what, "ok", name)
     remedy = (
         f"let its objects expire, after {BODIES_KEPT} days or more: a message and its dead letter point to one for 28"
     )
-    try:
-        answer: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
-    except Trouble as trouble:
-        return [there, Check(lifecycle, "warning", trouble.code, remedy)]
-    days = [
-        one["Expiration"].get("Days") for one in answer["Rules"] if one["Status"] == "Enabled" and "Expiration" in one
-    ]
-    known = [each for each in days if each is not None]
-    if not known:
-        return [there, Check(lifecycle, "warning", "nothing expires", remedy)]
-    if min(known) < BODIES_KEPT:
-        return [there, Check(lifecycle, "warning", f"objects expire after {min(known)} days", remedy)]
-    return [there, Check(lifecycle, "ok", f"objects expire after {min(known)} days")]
+    kept = await lifecycle(s3, "lifecycle of claim checks", name, least=BODIES_KEPT, if_never=remedy, if_early=remedy)
+    return [Check(what, "ok", name), kept]
 
 
-async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> Check:
+async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> list[Check]:
     """The bucket of archived dead letters, and whether it forgets them, but not before `days` are over."""
-    what, variable = "bucket dlq-archive", "DLQ_ARCHIVE_BUCKET_NAME"
+    what = "bucket dlq-archive"
     try:
         await asked(s3.list_objects_v2(Bucket=name, Prefix=LETTERS, MaxKeys=1))
     except Trouble as trouble:
-        return fault(what, trouble, variable=variable)
-    try:
-        answer: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=name))
-    except Trouble:
-        answer = {}
-    kept = [_forgets(rule) for rule in answer.get("Rules", [])]
-    after = min((found for found in kept if found is not None), default=None)
-    if after is None:
-        remedy = f"deploy the messaging stack, or give {LETTERS} a lifecycle rule (an emulator may not keep it)"
-        return Check(what, "warning", "it never forgets a letter", remedy)
-    if after < days:
-        remedy = f"set DLQ_ARCHIVE_DAYS to {after} at most, or change the rule"
-        return Check(what, "warning", f"it forgets after {after} days, before DLQ_ARCHIVE_DAYS are over", remedy)
-    return Check(what, "ok", f"forgets after {after} days")
-
-
-def _forgets(rule: Mapping[str, Any]) -> int | None:
-    """The days after which a lifecycle rule removes archived letters, or None where it does not."""
-    prefix = rule.get("Prefix") or rule.get("Filter", {}).get("Prefix") or ""
-    days = rule.get("Expiration", {}).get("Days")
-    return days if rule.get("Status") == "Enabled" and LETTERS.startswith(prefix) else None
+        return [fault(what, trouble, variable="DLQ_ARCHIVE_BUCKET_NAME")]
+    kept = await lifecycle(
+        s3,
+        "lifecycle of dlq-archive",
+        name,
+        below=LETTERS,
+        least=days,
+        if_never=f"deploy the messaging stack, or give {LETTERS} a lifecycle rule (an emulator may not keep it)",
+        if_early="set DLQ_ARCHIVE_DAYS to {days} at most, or change the rule",
+    )
+    return [Check(what, "ok", name), kept]
 
 
 def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:

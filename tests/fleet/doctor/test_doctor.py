@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from fleet.cli import fleet
@@ -22,6 +23,7 @@ from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check
 from fleet.doctor.examine import examine
+from fleet.doctor.lifecycle import lifecycle
 from shared.clients import Clients
 from tests.aws import Aws
 
@@ -162,15 +164,63 @@ async def test_a_bucket_that_tells_nobody_is_a_fault(aws: Aws) -> None:
 async def test_an_archive_that_forgets_too_early_or_never_is_warned_of(aws: Aws) -> None:
     bucket = aws.bucket()
     async with aws.open("s3") as s3:
-        assert (await stores.dead_letter_bucket(s3, "no-such-bucket-here", days=30)).state == "fault"
-        never = await stores.dead_letter_bucket(s3, bucket, days=30)
-        assert (never.state, never.found) == ("warning", "it never forgets a letter")
+        [gone] = await stores.dead_letter_bucket(s3, "no-such-bucket-here", days=30)
+        assert gone.state == "fault"
+        _, never = await stores.dead_letter_bucket(s3, bucket, days=30)
+        assert (never.state, never.found) == ("warning", "nothing expires")
         rule = {"ID": "forget", "Status": "Enabled", "Filter": {"Prefix": "dead-letters/"}, "Expiration": {"Days": 7}}
         aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})  # type: ignore[list-item]  # literals
-        early = await stores.dead_letter_bucket(s3, bucket, days=30)
+        _, early = await stores.dead_letter_bucket(s3, bucket, days=30)
         assert (early.state, early.remedy) == ("warning", "set DLQ_ARCHIVE_DAYS to 7 at most, or change the rule")
-        assert (await stores.dead_letter_bucket(s3, bucket, days=7)).state == "ok"
-        assert (await stores.dead_letter_bucket(s3, aws.names["DLQ_ARCHIVE_BUCKET_NAME"], days=30)).state != "fault"
+        assert [check.state for check in await stores.dead_letter_bucket(s3, bucket, days=7)] == ["ok", "ok"]
+        assert not faults(await stores.dead_letter_bucket(s3, aws.names["DLQ_ARCHIVE_BUCKET_NAME"], days=30))
+
+
+class Rules:
+    """Stands in for S3: a bucket with these lifecycle rules, or one that may not be asked."""
+
+    def __init__(self, *rules: dict[str, Any], code: str = "") -> None:
+        self.rules, self.code = rules, code
+
+    async def get_bucket_lifecycle_configuration(self, Bucket: str) -> Any:
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "GetBucketLifecycleConfiguration")
+        return {"Rules": [{"Status": "Enabled", **rule} for rule in self.rules]}
+
+
+def expiring(days: int, **chosen: Any) -> dict[str, Any]:
+    return {"Expiration": {"Days": days}, "Filter": chosen}
+
+
+@pytest.mark.parametrize(
+    ("bucket", "state", "found"),
+    [
+        (Rules(expiring(30)), "ok", "objects expire after 30 days"),
+        (Rules({"Prefix": "", "Expiration": {"Days": 30}}), "ok", "objects expire after 30 days"),
+        (Rules(expiring(30, Prefix="dead-")), "ok", "objects expire after 30 days"),
+        (Rules(expiring(30), expiring(7, Prefix="uploads/")), "ok", "objects expire after 30 days"),
+        (Rules(expiring(30), expiring(7, Prefix="dead-letters/x")), "warning", "objects expire after 7 days"),
+        (Rules(expiring(30), expiring(7, Tag={"Key": "a", "Value": "b"})), "warning", "objects expire after 7 days"),
+        (Rules(expiring(30, Prefix="dead-letters/x")), "warning", "some objects never expire"),
+        (Rules(expiring(30, And={"Prefix": "", "ObjectSizeGreaterThan": 9})), "warning", "some objects never expire"),
+        (Rules(expiring(30, And={"Prefix": "uploads/", "ObjectSizeLessThan": 9})), "warning", "nothing expires"),
+        (Rules({**expiring(30), "Status": "Disabled"}), "warning", "nothing expires"),
+        (Rules({"Filter": {}, "Expiration": {"Date": "2030-01-01"}}), "warning", "nothing expires"),
+        (Rules({"Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}), "warning", "nothing expires"),
+        (Rules(code="NoSuchLifecycleConfiguration"), "warning", "nothing expires"),
+        (Rules(code="AccessDenied"), "warning", "AccessDenied"),
+    ],
+)
+async def test_a_lifecycle_is_read_whatever_its_rules_look_like(bucket: Any, state: str, found: str) -> None:
+    check = await lifecycle(bucket, "x", "b", below="dead-letters/", least=30, if_never="n", if_early="e {days}")
+    assert (check.state, check.found) == (state, found)
+
+
+async def test_a_setting_that_cannot_be_right_is_a_fault_of_the_archive(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = faults(await examined(whole(aws, 9) | {"DLQ_ARCHIVE_DAYS": "a month"}, monkeypatch))
+    assert "DLQ_ARCHIVE_DAYS" in found["bucket dlq-archive"]
 
 
 async def test_a_bus_without_its_rule_and_a_rule_that_rests_are_faults(aws: Aws) -> None:
