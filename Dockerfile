@@ -1,4 +1,5 @@
-# One image for every worker: `fleet run WORKER`. Neutral to the processor: every dependency has wheels for amd64 and arm64.
+# One image for every worker, `fleet run WORKER`; what is for development only, fleet/dev, is in the stage `dev` alone.
+# Neutral to the processor: every dependency has wheels for amd64 and arm64.
 # A release pins the base by digest, python:3.11-slim-bookworm@sha256:..., as its registry shows it for both processors.
 FROM python:3.11-slim-bookworm AS build
 
@@ -13,7 +14,7 @@ COPY . .
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/build/bin/pip --python /opt/fleet/bin/python install --no-deps --no-index /wheel/*.whl
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm AS production
 
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin fleet
 COPY --from=build /opt/fleet /opt/fleet
@@ -25,3 +26,9 @@ WORKDIR /tmp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('HEALTH_PORT', '8080') + '/livez', timeout=4)"]
 CMD ["fleet", "--help"]
+
+# The stand-ins of docker-compose.yml: `docker build --target dev`.
+FROM production AS dev
+COPY fleet/dev /opt/fleet/lib/python3.11/site-packages/fleet/dev
+
+FROM production

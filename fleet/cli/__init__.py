@@ -29,6 +29,8 @@ COMMANDS = {
     "stand-ins": Entry("fleet.cli.dev.stand_ins:stand_ins", "Serve what emulators lack (development only)."),
 }
 
+NOT_HERE = "this installation leaves fleet.dev out; run it from the repository, after `make setup`"
+
 
 class Lazily(click.Group):
     """A group that knows its commands by name and imports the one that is called."""
@@ -40,7 +42,12 @@ class Lazily(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].place.partition(":")
-        found: click.Command = getattr(import_module(module), name)
+        try:
+            found: click.Command = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name != "fleet.dev":
+                raise
+            raise click.UsageError(f"`fleet {cmd_name}` is for development: {NOT_HERE}") from error
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -22,9 +22,8 @@ class DeploymentFailed(Exception):
 
 
 def template() -> Path:
-    """The synthesized messaging stack: in the repository, or in an installed wheel beside this file."""
-    beside = Path(__file__).parent / "templates" / "messaging.json"
-    return beside if beside.exists() else PROJECT / "infra" / "templates" / "messaging.json"
+    """The synthesized messaging stack, in the repository: this package is in no wheel."""
+    return PROJECT / "infra" / "templates" / "messaging.json"
 
 
 def session(endpoint: Endpoint) -> boto3.Session:

@@ -58,13 +58,30 @@ def test_a_services_command_exists_and_takes_its_arguments(name: str) -> None:
 
 def test_images_are_pinned_and_the_emulators_is_the_last_free_one() -> None:
     assert SERVICES["localstack"]["image"].split("@")[0] == "localstack/localstack:4.14.0"
-    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages
     assert bases
     assert all(re.fullmatch(r"python:3\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", base) for base in bases)
 
 
-def test_all_of_ours_run_one_image_built_here() -> None:
-    assert {(service["image"], service["build"]) for service in OURS.values()} == {("sqs-worker-fleet:local", ".")}
+def test_workers_run_the_image_that_ships_and_only_the_stand_ins_the_one_for_development() -> None:
+    built = {name: (service["image"], service["build"]) for name, service in OURS.items()}
+    assert built.pop("stand-ins") == ("sqs-worker-fleet:dev", {"context": ".", "target": "dev"})
+    assert set(built.values()) == {("sqs-worker-fleet:local", ".")}
+
+
+def test_the_image_that_ships_is_the_last_stage_and_copies_nothing_for_development() -> None:
+    stages = re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]
+    assert stages[-1].strip() == "FROM production"
+    holders = [re.findall(r"^FROM \S+ AS (\S+)", stage)[0] for stage in stages if "COPY fleet/dev" in stage]
+    assert holders == ["dev"]
+
+
+def test_the_emulator_runs_no_functions() -> None:
+    opened = SERVICES["localstack"]["environment"]["SERVICES"].split(",")
+    assert "lambda" not in opened
+    assert {"cloudformation", "dynamodb", "events", "s3", "ses", "sqs"} <= {*opened}
+    assert "/var/run/docker.sock" not in str(SERVICES["localstack"]["volumes"])
 
 
 def test_ports_are_published_on_loopback_only() -> None:
@@ -131,5 +148,6 @@ def test_the_image_is_run_in_the_exec_form() -> None:
 def test_the_builder_is_sent_what_the_image_copies() -> None:
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = re.findall(r"^COPY (?!--from|\. )(.+) \S+$", DOCKERFILE, re.MULTILINE)
-    assert {source for line in copied for source in line.split()} <= sent
+    wanted = {source for line in copied for source in line.split()}
+    assert [source for source in wanted if not any(f"{source}/".startswith(f"{each}/") for each in sent)] == []
     assert [source for source in sent if not (ROOT / source).exists()] == []

@@ -1,0 +1,54 @@
+"""What ships: a wheel, built for real and without a network, installs everything but what is for development."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fleet.cli import COMMANDS
+from fleet.dev.environments import PROJECT
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked as an installer does it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
+    [wheel] = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def fleet(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command of the wheel with this environment's packages, but without this repository."""
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    program = f"import sys; sys.path[:0] = [{str(installed)!r}, {packages!r}]; from fleet.cli import main; main()"
+    command = [sys.executable, "-I", "-S", "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=installed, env={**os.environ})
+
+
+def test_it_holds_the_library_the_workers_and_the_command_and_nothing_for_development(installed: Path) -> None:
+    folders = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_dir()}
+    assert {"shared/road", "workers/webhook_delivery", "fleet/cli", "fleet/doctor", "fleet/dead_letters"} <= folders
+    assert [folder for folder in folders if folder.startswith(("fleet/dev", "tests", "infra"))] == []
+    assert (installed / "shared" / "py.typed").exists()
+
+
+@pytest.mark.parametrize("command", ["dev", "demo", "stand-ins"])
+def test_a_command_for_development_says_in_words_what_is_missing(installed: Path, command: str) -> None:
+    done = fleet(installed, command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"`fleet {command}` is for development" in done.stderr
+    assert "from the repository" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"dev", "demo", "stand-ins"}))
+def test_every_other_command_is_there(installed: Path, command: str) -> None:
+    done = fleet(installed, command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
