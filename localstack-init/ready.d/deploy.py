@@ -19,7 +19,8 @@ stack = {
 }
 port = os.environ.get("GATEWAY_LISTEN", "0.0.0.0:4566").split(",")[0].rpartition(":")[2]
 endpoint = os.environ.get("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-session = boto3.Session("test", "test", region_name=os.environ.get("AWS_REGION", "us-east-1"))
+keys = (os.environ.get("FLEET_ACCESS_KEY_ID", "test"), os.environ.get("FLEET_SECRET_ACCESS_KEY", "test"))
+session = boto3.Session(*keys, region_name=os.environ.get("AWS_REGION", "us-east-1"))
 cloudformation = session.client("cloudformation", endpoint_url=endpoint)
 patience = {"Delay": 1, "MaxAttempts": 180}
 try:

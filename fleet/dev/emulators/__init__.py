@@ -1,1 +1,1 @@
-"""AWS on this machine: MiniStack, LocalStack and DynamoDB Local, each a process of its own."""
+"""AWS on this machine: MiniStack, and LocalStack for a second opinion, each a process of its own behind a gate."""

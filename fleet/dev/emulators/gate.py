@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
+from xml.sax.saxutils import escape
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -83,7 +85,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rule of one run. `port`: where the emulator listens on loopback.
+    """The rule of one run. `port`: where the emulator listens on loopback; `controls`: those of its own that are open.
 
     `functions` opens Lambda, and lets the functions in: an emulator runs them under its account's 12 digits for a key id,
     and with this run's secret.
@@ -92,6 +94,7 @@ class Gate:
     keys: Keys
     port: int
     functions: bool = False
+    controls: frozenset[str] = frozenset()
 
     def admit(self, request: Request, *, now: float) -> Signature:
         """Check all but the signature's proof, before a body is read. `now` in epoch seconds. Raises Refused."""
@@ -99,7 +102,7 @@ class Gate:
             raise Refused("the Host is another one's: this endpoint answers to its own address alone")
         if "origin" in request.headers:
             raise Refused("web pages have no business here")
-        if request.path.startswith("/_"):
+        if request.path.startswith("/_") and request.path not in self.controls:
             raise Refused("the emulator's own controls are closed")
         signature = signature_of(request)
         if signature is None:
@@ -139,6 +142,24 @@ class Gate:
 def new_keys() -> Keys:
     """A key of its own for each run, which nobody guesses."""
     return Keys(f"FLEET{secrets.token_hex(16).upper()}", secrets.token_hex(32))
+
+
+def folded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers as a server reads them; one that comes twice is one with a comma, as signers see it."""
+    result: dict[str, str] = {}
+    for raw, value in headers:
+        name, text = raw.decode("latin-1").lower(), value.decode("utf-8", "replace")
+        result[name] = f"{result[name]},{text}" if name in result else text
+    return result
+
+
+def refusal(request: Request, why: str) -> tuple[str, bytes]:
+    """Content type and body of a 403, in the shape that AWS's clients read."""
+    said_by = request.headers.get("authorization", "/s3/")
+    if "/s3/" in said_by or "x-www-form-urlencoded" in request.headers.get("content-type", ""):
+        error = f"<Error><Code>AccessDenied</Code><Message>{escape(why)}</Message></Error>"
+        return "text/xml", f"<ErrorResponse>{error}</ErrorResponse>".encode()
+    return "application/json", json.dumps({"__type": "AccessDeniedException", "message": why}).encode()
 
 
 def signs_body(request: Request, signature: Signature) -> bool:

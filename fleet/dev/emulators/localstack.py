@@ -6,7 +6,6 @@ runs a command with FLEET_TEST_ENDPOINT set: to the LocalStack that already answ
 started for it.
 """
 
-import http.client
 import json
 import os
 import subprocess
@@ -21,14 +20,15 @@ from urllib.parse import urlsplit
 
 from fleet.dev import child, private
 from fleet.dev.deploy import template
-from fleet.dev.emulators import dynamodb_local
+from fleet.dev.emulators.gate import new_keys
 from fleet.dev.emulators.ministack import (
+    REGION,
     EmulatorFailed,
     Endpoint,
     answers,
+    asked,
     await_answer,
     bare_environment,
-    free_port,
     ministack,
 )
 from fleet.dev.environments import PROJECT, EnvironmentBroken, ensure
@@ -37,14 +37,17 @@ _LOCK = PROJECT / "requirements" / "localstack.txt"
 _CACHE = PROJECT / ".emulators" / "localstack-cache"
 _HOOKS = PROJECT / "localstack-init" / "ready.d"
 _STARTS_WITHIN = 120.0
-_SERVICES = "cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,kms,lambda,logs,s3,secretsmanager,ses,sns,sqs,ssm,sts"
+_SERVICES = (
+    "cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,kms,logs,s3,secretsmanager,ses,sns,sqs,ssm,sts"
+)
 
 
 @contextmanager
 def localstack(*, log: Path | None = None) -> Iterator[Endpoint]:
     """Run LocalStack 4.9.2 until the block ends, with the topology deployed in it by `localstack-init/ready.d`.
 
-    Its DynamoDB is DynamoDB Local where Java and npm are found, else a MiniStack behind it.
+    Its DynamoDB is a MiniStack behind it: DynamoDB Local listens on every interface, asks for no key, and logs with an
+    old log4j. Both answer only who signs with their run's keys.
 
     Raises:
         EmulatorFailed: it ended early, did not become ready within two minutes, or its ready hook failed.
@@ -54,28 +57,20 @@ def localstack(*, log: Path | None = None) -> Iterator[Endpoint]:
     log = log or private.folder(PROJECT / private.HOME) / "localstack.log"
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-localstack-")))
-        dynamodb = _dynamodb(root, stack)
-        port = free_port()
+        beside = stack.enter_context(ministack(log=log.with_name("localstack-dynamodb.log")))
+        listener = stack.enter_context(child.listening())
+        endpoint = Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}", REGION, *new_keys())
         _furnish(root)
         log.unlink(missing_ok=True)  # logs are appended to, and this one is quoted when the start fails
         command = [str(python), "-I", str(Path(__file__).with_name("localstack_main.py"))]
-        running = child.start(command, environment={**_environment(root, port), **dynamodb}, log=log, cwd=root)
+        running = child.start(
+            command, environment=_environment(root, endpoint, beside), log=log, cwd=root, listener=listener
+        )
+        listener.close()
         stack.callback(running.stop, patience=15.0)
-        endpoint = Endpoint(f"http://127.0.0.1:{port}")
         await_answer(running, endpoint, seconds=_STARTS_WITHIN)
         _await_hooks(running, endpoint)
         yield endpoint
-
-
-def _dynamodb(root: Path, stack: ExitStack) -> Mapping[str, str]:
-    """Settings that tell LocalStack where its DynamoDB is."""
-    try:
-        dynamodb_local.install_under(root)
-    except dynamodb_local.DynamoDbUnavailable as reason:
-        print(f"DynamoDB is played by MiniStack: {reason}", file=sys.stderr)
-        beside = stack.enter_context(ministack(log=PROJECT / ".fleet" / "ministack-beside.log"))
-        return {"DYNAMODB_LOCAL_PORT": str(urlsplit(beside.url).port)}
-    return {}
 
 
 def _furnish(root: Path) -> None:
@@ -87,12 +82,19 @@ def _furnish(root: Path) -> None:
     (root / "tmp").mkdir()
 
 
-def _environment(root: Path, port: int) -> dict[str, str]:
+def _environment(root: Path, endpoint: Endpoint, beside: Endpoint) -> dict[str, str]:
+    port = urlsplit(endpoint.url).port
     return {
         **bare_environment(),
         "FILESYSTEM_ROOT": str(root),
         "TMPDIR": str(root / "tmp"),
         "FLEET_TEMPLATE": str(template()),
+        "FLEET_ACCESS_KEY_ID": endpoint.access_key_id,
+        "FLEET_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+        "FLEET_DYNAMODB_ACCESS_KEY_ID": beside.access_key_id,
+        "FLEET_DYNAMODB_SECRET_ACCESS_KEY": beside.secret_access_key,
+        "DYNAMODB_LOCAL_PORT": str(urlsplit(beside.url).port),
+        "IN_MEMORY_CLIENT": "1",  # its own calls to itself do not come through the gate
         "OVERRIDE_IN_DOCKER": "0",  # else a machine with /.dockerenv is taken for its container
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "LOCALSTACK_HOST": f"localhost:{port}",
@@ -102,8 +104,6 @@ def _environment(root: Path, port: int) -> dict[str, str]:
         "DISABLE_EVENTS": "1",
         "DISABLE_CORS_CHECKS": "1",
         "PROVIDER_OVERRIDE_DYNAMODB": "v2",
-        "DYNAMODB_IN_MEMORY": "1",
-        "DYNAMODB_REMOVE_EXPIRED_ITEMS": "0",
         "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
         "SERVICES": _SERVICES,
         "EAGER_SERVICE_LOADING": "0",
@@ -116,7 +116,7 @@ def _await_hooks(running: child.Child, endpoint: Endpoint) -> None:
     """A ready hook that fails is only logged by LocalStack; its state tells."""
     deadline = time.monotonic() + _STARTS_WITHIN
     while True:
-        state = _get(endpoint, "/_localstack/init")
+        state = _state(endpoint)
         hooks = [hook for hook in state.get("scripts", []) if hook["stage"] == "READY"]
         if any(hook["state"] == "ERROR" for hook in hooks):
             raise EmulatorFailed(f"a ready hook failed:\n{running.last_words()}")
@@ -126,15 +126,11 @@ def _await_hooks(running: child.Child, endpoint: Endpoint) -> None:
             raise EmulatorFailed(f"LocalStack did not become ready:\n{running.last_words()}")
 
 
-def _get(endpoint: Endpoint, path: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)
+def _state(endpoint: Endpoint) -> dict[str, Any]:
     try:
-        connection.request("GET", path)
-        document = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
+        document = json.loads(asked(endpoint, "GET", "/_localstack/init", {}) or b"{}")
+    except ValueError:
         return {}
-    finally:
-        connection.close()
     return document if isinstance(document, dict) else {}
 
 

@@ -131,21 +131,22 @@ def await_answer(running: child.Child, endpoint: Endpoint, *, seconds: float) ->
 
 def answers(endpoint: Endpoint) -> bool:
     """Whether ListQueues gets its answer: the port alone opens before the services do."""
-    request = AWSRequest(
-        "POST",
-        f"{endpoint.url}/",
-        {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"},
-        b"{}",
-    )
-    keys = Credentials(endpoint.access_key_id, endpoint.secret_access_key)
-    SigV4Auth(keys, "sqs", endpoint.region).add_auth(request)
+    question = {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"}
+    return asked(endpoint, "POST", "/", question, b"{}") is not None
+
+
+def asked(endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes | None:
+    """What one signed request is answered, or None where it is not answered with 200. For what no client of boto asks."""
+    request = AWSRequest(method, f"{endpoint.url}{path}", dict(headers), body)
+    SigV4Auth(Credentials(endpoint.access_key_id, endpoint.secret_access_key), "sqs", endpoint.region).add_auth(request)
     place = urlsplit(endpoint.url)
     connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=10)
     try:
-        connection.request("POST", "/", body=b"{}", headers=dict(request.headers.items()))
-        return connection.getresponse().status == http.HTTPStatus.OK
+        connection.request(method, path, body=body, headers=dict(request.headers.items()))
+        answer = connection.getresponse()
+        return answer.read() if answer.status == http.HTTPStatus.OK else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 

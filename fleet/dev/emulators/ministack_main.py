@@ -4,18 +4,16 @@ Not imported by the fleet, and not part of its packages' world: `ministack` and 
 """
 
 import asyncio
-import json
 import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 sys.path.append(str(Path(__file__).parents[3]))  # last: whatever is installed here comes first
 
-from fleet.dev.emulators.gate import LARGEST_BODY, Gate, Keys, Refused, Request, signs_body
+from fleet.dev.emulators.gate import LARGEST_BODY, Gate, Keys, Refused, Request, folded, refusal, signs_body
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -57,14 +55,9 @@ def gated(application: Application, gate: Gate) -> Application:
 
 
 def head(scope: Mapping[str, Any]) -> Request:
-    """The head of an ASGI request; a header that comes twice is one with a comma, as signers see it."""
-    headers: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        name, text = raw.decode("latin-1").lower(), value.decode("utf-8", "replace")
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
-    return Request(
-        scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers
-    )
+    """The head of an ASGI request."""
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return Request(scope["method"], path, query, folded(scope["headers"]))
 
 
 async def _whole(receive: Receive) -> bytes:
@@ -102,15 +95,12 @@ def _without_cors(send: Send) -> Send:
 
 
 async def _refuse(send: Send, request: Request, why: str) -> None:
-    """403 in the shape that AWS's clients read."""
-    said_by = request.headers.get("authorization", "/s3/")
-    if "/s3/" in said_by or "x-www-form-urlencoded" in request.headers.get("content-type", ""):
-        error = f"<Error><Code>AccessDenied</Code><Message>{escape(why)}</Message></Error>"
-        kind, text = b"text/xml", f"<ErrorResponse>{error}</ErrorResponse>"
-    else:
-        kind, text = b"application/json", json.dumps({"__type": "AccessDeniedException", "message": why})
-    body = text.encode()
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    kind, body = refusal(request, why)
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

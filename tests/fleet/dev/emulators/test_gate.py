@@ -135,6 +135,14 @@ def test_the_emulators_own_controls_are_closed(path: str) -> None:
         let_in(*signed("s3", path=path))
 
 
+def test_a_control_that_a_run_opens_still_wants_its_key() -> None:
+    ready = Gate(KEYS, 4567, controls=frozenset({"/_localstack/init"}))
+    let_in(*signed(path="/_localstack/init"), gate=ready)
+    for request, body in (signed(path="/_localstack/init/more"), signed(keys=new_keys(), path="/_localstack/init")):
+        with pytest.raises(Refused):
+            let_in(request, body, gate=ready)
+
+
 def test_functions_are_open_where_a_run_needs_them_and_sign_with_their_account() -> None:
     open_gate = Gate(KEYS, 4567, functions=True)
     account = Keys("000000000000", KEYS.secret_access_key)

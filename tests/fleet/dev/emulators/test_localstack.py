@@ -28,13 +28,20 @@ STACK = "fleet-messaging-dev"
 @pytest.fixture
 def session(emulator: Endpoint) -> Any:
     place = emulator.url.removeprefix("http://")
-    return localstack_client.session.Session(localstack_host=place, region_name=emulator.region)
+    keys = (emulator.access_key_id, emulator.secret_access_key)
+    return localstack_client.session.Session(*keys, localstack_host=place, region_name=emulator.region)
 
 
 @pytest.fixture
 async def names(emulator: Endpoint, session: Any) -> dict[str, str]:
     """What the hook deploys, by the workers' variables; the hook runs again, for a LocalStack that was started without."""
-    environment = {**os.environ, "AWS_ENDPOINT_URL": emulator.url, "FLEET_TEMPLATE": str(template())}
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": emulator.url,
+        "FLEET_TEMPLATE": str(template()),
+        "FLEET_ACCESS_KEY_ID": emulator.access_key_id,
+        "FLEET_SECRET_ACCESS_KEY": emulator.secret_access_key,
+    }
     hook = await asyncio.create_subprocess_exec(sys.executable, HOOK, env=environment, stdout=PIPE, stderr=PIPE)
     said, complained = await hook.communicate()
     assert hook.returncode == 0, complained.decode()

@@ -1,14 +1,12 @@
-"""The command that runs another one beside LocalStack, and what it says where LocalStack's DynamoDB cannot run."""
+"""The command that runs another one beside LocalStack."""
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE
-from pathlib import Path
 
 import pytest
 
-from fleet.dev.emulators import dynamodb_local
 from fleet.dev.emulators.localstack import main
 from fleet.dev.emulators.ministack import Endpoint
 
@@ -46,9 +44,3 @@ async def test_its_exit_code_is_the_commands(emulator: Endpoint) -> None:
 def test_no_command_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--"]) == 2
     assert "usage" in capsys.readouterr().err
-
-
-def test_a_machine_without_java_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(dynamodb_local.DynamoDbUnavailable, match="Java"):
-        dynamodb_local.install_under(tmp_path)
