@@ -28,6 +28,8 @@ class MessagingStack(Stack):
         self.template_options.metadata = {METADATA_KEY: fingerprint()}
         stage = Stage(self)
         queues = {settings.name: WorkerQueue(self, settings) for settings in QUEUES}
+        # A delivery names a tenant's endpoint and holds what is signed with its secret.
+        queues["webhook-deliveries"].take_only_from(stage.delivery_senders)
         bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"])
         upload_bucket(self, stage, queues["uploads"])
         audit_bucket(self, stage)

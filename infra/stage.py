@@ -33,6 +33,12 @@ class Stage(Construct):
         origins = self._parameter(
             "UploadOrigins", "*", "Web origins that may upload from a browser", type="CommaDelimitedList"
         )
+        senders = self._parameter(
+            "DeliverySenders",
+            "arn:*:iam::*:role/*webhook-delivery*,arn:*:iam::*:role/*fleet-operator*",
+            "Who may send to webhook-deliveries, and so have a webhook signed: ARNs, wildcards within their parts",
+            type="CommaDelimitedList",
+        )
         self._row = CfnMapping(self, "Stages", mapping={name: row.as_mapping() for name, row in STAGES.items()})
         self._row.override_logical_id("Stages")
 
@@ -45,6 +51,7 @@ class Stage(Construct):
             "DeletionProtection", [name for name, row in STAGES.items() if row.deletion_protection]
         )
         self.upload_origins: list[str] = origins.value_as_list
+        self.delivery_senders: list[str] = senders.value_as_list
         self.upload_versioning = self._look_up("UploadVersioning")
         self.upload_retention = self._look_up("UploadRetentionDays")
         self.log_retention = self._look_up("LogRetentionDays")

@@ -40,6 +40,21 @@ def allow_send(service: str, queue_arn: str, source_arns: Sequence[str]) -> Stat
     }
 
 
+def deny_send(queue_arn: str, *, but_from: list[str]) -> Statement:
+    """Nobody but these principals sends to a queue, whatever else permits it; what a role's session sends counts as the role's.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+    return {
+        "Sid": "DenyOtherSenders",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": but_from}},
+    }
+
+
 def allow(actions: Sequence[str], resources: Sequence[str]) -> Statement:
     """A role may do exactly this to exactly that."""
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

@@ -7,7 +7,7 @@ from constructs import Construct
 from infra.naming import arn_of, name_of
 from infra.outputs import export
 from infra.queues import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
-from infra.statements import Statement, allow_send, deny_without_tls, document
+from infra.statements import Statement, allow_send, deny_send, deny_without_tls, document
 
 
 def keep(resource: CfnResource) -> None:
@@ -78,6 +78,12 @@ class WorkerQueue(Construct):
         """Let an AWS service send here, on behalf of these sources only."""
         self.policy.policy_document = document(
             deny_without_tls("sqs", self.arn), allow_send(service, self.arn, source_arns)
+        )
+
+    def take_only_from(self, principals: list[str]) -> None:
+        """Refuse what others send here, also where their role permits it."""
+        self.policy.policy_document = document(
+            deny_without_tls("sqs", self.arn), deny_send(self.arn, but_from=principals)
         )
 
 

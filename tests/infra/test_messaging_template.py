@@ -111,7 +111,15 @@ class TestRights:
         ["RemindersQueuePolicy", "WebhookDeliveriesQueuePolicy"] + [f"{s}DlqPolicy" for s in STEMS],
     )
     def test_no_service_sends_to_the_other_queues(self, policy: str) -> None:
-        assert [one["Effect"] for one in statements(policy)] == ["Deny"]
+        assert {one["Effect"] for one in statements(policy)} == {"Deny"}
+
+    def test_only_named_roles_may_have_a_webhook_signed(self) -> None:
+        _, others = statements("WebhookDeliveriesQueuePolicy")
+        assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sqs:SendMessage")
+        assert others["Resource"] == "WebhookDeliveriesQueue.Arn"
+        (senders,) = others["Condition"]["ArnNotLike"].values()
+        assert others["Condition"] == {"ArnNotLike": {"aws:PrincipalArn": senders}}
+        assert senders.split(",") == [f"arn:*:iam::*:role/*{name}*" for name in ("webhook-delivery", "fleet-operator")]
 
     def test_nothing_is_allowed_by_a_wildcard(self) -> None:
         for one in everything_allowed():
