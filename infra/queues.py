@@ -6,7 +6,8 @@ from typing import Final
 MINUTE: Final = 60
 DAY: Final = 24 * 60 * MINUTE
 
-MAX_RECEIVES: Final = 100
+# The last net: workers count runs themselves and bury with a reason; a deploy or an outage costs receipts and no runs.
+MAX_RECEIVES: Final = 100  # Limits.max_receives of every worker
 DLQ_RETENTION: Final = 14 * DAY  # the most SQS allows
 DLQ_VISIBILITY: Final = 30  # a person browses: what was looked at is back soon
 LONG_POLL: Final = 20  # the longest wait SQS offers, and the cheapest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.doctor.check import Check, State, Trouble, allowed, asked, fault
 from shared.clients import variable
+from shared.worker import Limits
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -68,8 +69,9 @@ def _redrive(name: str, own: Mapping[str, str], dead: Mapping[str, str]) -> Chec
         found = policy.get("deadLetterTargetArn", "no redrive policy")
         return Check(what, "fault", found, f"deploy the messaging stack: it must name {dead['QueueArn']}")
     count = int(policy["maxReceiveCount"])
-    if count < 5:
-        remedy = "raise maxReceiveCount to 5: below it SQS moves messages without a reason"
+    wanted = Limits().max_receives
+    if count < wanted:
+        remedy = f"raise maxReceiveCount to {wanted}: SQS moves a message without a reason, also one that only waited"
         return Check(what, "fault", f"after {count} receipts", remedy)
     return Check(what, "ok", f"after {count} receipts")
 

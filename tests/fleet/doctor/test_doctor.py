@@ -101,15 +101,18 @@ async def test_nothing_more_is_asked_where_nothing_answers(aws: Aws, monkeypatch
 async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
     dead = aws.queue("dead", MessageRetentionPeriod="345600")
     arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 99})
     joined = aws.queue("joined", MessageRetentionPeriod="345600", RedrivePolicy=redrive)
     alone = aws.queue("alone")
     async with aws.open("sqs") as sqs:
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": joined, "UPLOADS_DLQ_URL": dead})
         assert faults(found) == {
-            "redrive of uploads": "after 2 receipts",
+            "redrive of uploads": "after 99 receipts",
             "dead letters of uploads": "kept 4 days, the queue's own 4",
         }
+        assert [check.remedy.partition(":")[0] for check in found if check.what == "redrive of uploads"] == [
+            "raise maxReceiveCount to 100"
+        ]
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": dead})
         assert faults(found)["redrive of uploads"] == "no redrive policy"
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": f"{dead}-not"})
@@ -121,7 +124,7 @@ async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
 async def test_letters_and_undelivered_events_are_worth_knowing_and_no_fault(aws: Aws) -> None:
     dead, lost = aws.queue("letters", MessageRetentionPeriod="1209600"), aws.queue("lost")
     arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    own = aws.queue("own", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5}))
+    own = aws.queue("own", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 100}))
     for url in (dead, lost):
         aws.sqs.send_message(QueueUrl=url, MessageBody="x")
     async with aws.open("sqs") as sqs:
