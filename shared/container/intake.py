@@ -109,7 +109,7 @@ class Intake:
         limit = await self._room()
         asked_at = self._clock()
         try:
-            deliveries = await self._asked(limit)
+            deliveries = await self._receive(limit)
         except Exception as error:
             self._slots.give(limit)
             if not self._stopping:
@@ -141,7 +141,7 @@ class Intake:
         self._polled_at, self.has_polled = self._clock(), True
         self._active_at = self._polled_at
 
-    async def _asked(self, limit: int) -> list[Delivery]:
+    async def _receive(self, limit: int) -> list[Delivery]:
         task = asyncio.current_task()
         assert task is not None
         self._asking.add(task)
@@ -156,13 +156,13 @@ class Intake:
     async def _room(self) -> int:
         self._without_room += 1
         try:
-            return await self._reserved()
+            return await self._reserve()
         finally:
             self._without_room -= 1
             if not self._failures:  # to have been busy is not a fault
                 self._polled_at = self._clock()
 
-    async def _reserved(self) -> int:
+    async def _reserve(self) -> int:
         while True:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()

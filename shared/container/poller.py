@@ -19,7 +19,7 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-LAST_CALLS = 0.5
+FINAL_CALLS_SECONDS = 0.5
 """Seconds for giving back and deleting when the drain's budget is used up."""
 
 SLOT_USE = 0.05
@@ -226,7 +226,7 @@ class Poller:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=LAST_CALLS)
+            await asyncio.wait(tasks, timeout=FINAL_CALLS_SECONDS)
         await self._within(
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )
@@ -234,7 +234,7 @@ class Poller:
 
     async def _within(self, deadline: float, *endings: Awaitable[None]) -> None:
         """The last calls have what is left of the budget, and a little: whoever ends us will not wait for a dead SQS."""
-        left = max(LAST_CALLS, deadline - self._clock())
+        left = max(FINAL_CALLS_SECONDS, deadline - self._clock())
         tasks = [asyncio.ensure_future(ending) for ending in endings]
         _, late = await asyncio.wait(tasks, timeout=left)
         for task in late:

@@ -42,7 +42,7 @@ class Attempts:
         while True:
             is_first = delivery.attempt <= 1 and not again
             number = 1 if is_first else await self._runs.begin(delivery, again=again)
-            outcome = self._spent(number) or await self._carried_through(delivery, number)
+            outcome = self._spent(number) or await self._carry_through(delivery, number)
             if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
                 await self._recount(delivery, outcome, again=again)
                 return outcome
@@ -75,7 +75,7 @@ class Attempts:
         failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
         return failed and again < len(self._in_hand)
 
-    async def _carried_through(self, delivery: Delivery, number: int) -> Outcome:
+    async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""
         tries = 0
         try:
@@ -84,7 +84,7 @@ class Attempts:
             while True:
                 met_in_run.set(met := set[str]())
                 end = await self._handling.run(delivery)
-                outcome, tries = self._judged(delivery, end, number, met), tries + 1
+                outcome, tries = self._judge(delivery, end, number, met), tries + 1
                 if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
                     return outcome
         except asyncio.CancelledError:
@@ -100,9 +100,9 @@ class Attempts:
         except asyncio.CancelledError:
             await asyncio.gather(*map(self._runs.forget, deliveries))
             raise
-        return {each: self._judged(each, ends[each], numbers[each], met) for each in deliveries}
+        return {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
 
-    def _judged(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
+    def _judge(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
         match end:
             case Done() | Dead():
                 return end

@@ -62,7 +62,7 @@ class Handling:
         ended: dict[Delivery, Run] = {}
         events: dict[Delivery, Any] = {}
         ends = asyncio.get_running_loop().time() + self.worker.limits.timeout
-        fetched = await self._fetched(self._payloads, deliveries) if self._payloads is not None else {}
+        fetched = await self._fetch_bodies(self._payloads, deliveries) if self._payloads is not None else {}
         for delivery in deliveries:
             if not self._ports.holds(delivery):  # it ended while the batch waited for a slot
                 ended[delivery] = Failed(LEASE_ENDED)
@@ -79,7 +79,7 @@ class Handling:
 
     async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
-            await self._handled(delivery, event)
+            await self._handle_event(delivery, event)
         except BaseException as error:
             return failed(error)
         return Done()
@@ -99,7 +99,7 @@ class Handling:
         except BaseException as error:
             return failed(error)
 
-    async def _fetched(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
+    async def _fetch_bodies(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
         """What lies in S3 of a batch: each whole, or judged."""
 
         async def fetch(delivery: Delivery) -> Delivery | Run:
@@ -124,7 +124,7 @@ class Handling:
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else failed(error) for each, error in pairs}
 
-    async def _handled(self, delivery: Delivery, event: Any) -> None:
+    async def _handle_event(self, delivery: Delivery, event: Any) -> None:
         if self._once is not None:
             await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
             return

@@ -84,7 +84,7 @@ class DynamoDbLedger:
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            return await self._held(key, now=now, fingerprint=fingerprint)
+            return await self._look_at_holder(key, now=now, fingerprint=fingerprint)
         return Claimed()
 
     async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool:
@@ -141,7 +141,7 @@ class DynamoDbLedger:
             )
         )
 
-    async def _held(self, key: str, *, now: float, fingerprint: str) -> Claim:
+    async def _look_at_holder(self, key: str, *, now: float, fingerprint: str) -> Claim:
         item = await self._read(key)
         if item is None:
             return Busy(seconds=0.0)  # released between the two calls: the next receipt gets it

@@ -140,7 +140,7 @@ class KeyedWork:
         except BaseException:
             await self._release(key)
             raise
-        await self._complete(key, self._stored(result))
+        await self._complete(key, self._store(result))
 
     async def _complete(self, key: str, result: str) -> None:
         """The effect is there, whatever comes of this. So the message is done in any case: to let it come back would
@@ -180,7 +180,7 @@ class KeyedWork:
         except Exception as error:
             log.warning("claim_not_released", worker=self._worker, error_type=type(error).__name__)
 
-    def _stored(self, result: object) -> str:
+    def _store(self, result: object) -> str:
         try:
             return to_json(result)
         except Unstorable as error:  # without its result, the work is done all the same

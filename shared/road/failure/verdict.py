@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled, code_of, is_outage
 from shared.worker import Worker
 
-FIRST_LOOK = 1.0
+FIRST_RETRY_SECONDS = 1.0
 """Seconds after which work that somebody else holds is looked at again; three times as long each time."""
 
 DEEPEST = 12
@@ -37,7 +37,9 @@ def judge(
     if names := sorted({*down}) or (["AWS"] if _has_outage(error) else []):
         return Stalled(why=f"{explain(error)}: {', '.join(names)} does not answer")
     if isinstance(error, Contended):
-        return Retry(why=error.why, after=min(error.after, FIRST_LOOK * 3.0 ** min(attempt - 1, 10)), counts=False)
+        return Retry(
+            why=error.why, after=min(error.after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10)), counts=False
+        )
     if run >= limits.max_attempts:
         return dead(error, worker=worker.name)
     if isinstance(error, Later):
@@ -71,7 +73,7 @@ def dead(error: BaseException, *, worker: str) -> Dead:
     # No line numbers and no library's inner functions here: a fault keeps its fingerprint over an edit elsewhere in
     # the file and over an upgrade.
     code = code_of(error)
-    said = _masked(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
+    said = _mask(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
     ground = "|".join((worker, _type(error), said, *(_named(module, function) for module, function, _ in frames)))
     return Dead(
         error_type=_type(error),
@@ -119,7 +121,7 @@ def _place(fault: Mapping[str, Any]) -> str:
     return ".".join((str(top), *(str(part) if isinstance(part, int) else "*" for part in below)))
 
 
-def _masked(text: str) -> str:
+def _mask(text: str) -> str:
     """Without what differs from one message to the next: numbers, and words that hold a digit (ids, hashes, times)."""
     return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
 
