@@ -1,4 +1,4 @@
-"""The attempts on one message: counted, run, judged; and run again in hand while a dependency is down, or ahead of a FIFO group."""
+"""The attempts on one message: counted, run and judged. Repeated in this process while a dependency is down, or while a FIFO group waits behind it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ would have to go back into the queue, no receipt.
 
 
 class Attempts:
-    """Of one worker's messages. Every message has an outcome, and nothing is raised but the cancellation of the whole.
+    """Of one worker's messages. Every message gets an outcome; only cancellation is raised.
 
     What counts, judges and waits (`failure/`) is entered where there is something to count, judge or wait for: a message
     that succeeds at its first receipt goes past all of it.
@@ -37,7 +37,7 @@ class Attempts:
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
 
     async def outcome(self, delivery: Delivery) -> Outcome:
-        """Of one message."""
+        """The outcome of one message."""
         again = 0
         while True:
             is_first = delivery.attempt <= 1 and not again
@@ -49,7 +49,7 @@ class Attempts:
             again += 1
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
-        """Of each message of a batch; those that met a dependency which is down are run again, together."""
+        """The outcome of each message of a batch. Those that met a dependency which is down are run again, together."""
         numbers = dict(zip(deliveries, await asyncio.gather(*map(self._runs.begin, deliveries)), strict=True))
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None

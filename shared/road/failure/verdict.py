@@ -1,4 +1,4 @@
-"""What an error means for the message it met: again later, or never."""
+"""What an error means for its message: try again later, or never."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ OURS = frozenset({"shared", "workers"})
 def judge(
     error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Iterable[str] = ()
 ) -> Retry | Dead | Stalled:
-    """Reject is final; everything else may pass, until the work was begun `max_attempts` times. `down` names dependencies
+    """Reject is final; any other error is tried again, until the work was begun `max_attempts` times. `down` names dependencies
     that failed during this run: then the message is not at fault, and the run does not count.
 
-    The last receipt is buried by us and not left to SQS, because SQS moves a message without saying why.
+    The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
     error, limits = _sole(error), worker.limits
     if isinstance(error, Reject) or attempt >= limits.max_receives:
@@ -63,7 +63,7 @@ class NeverEnded(Reject):
 
 
 def unreadable(error: BaseException, *, worker: str) -> Dead:
-    """A decoder is pure: what it could not read today it cannot read tomorrow."""
+    """A decoder is pure: what it cannot read now it cannot read later."""
     return dead(error, worker=worker)
 
 
@@ -107,14 +107,14 @@ def _has_outage(error: BaseException) -> bool:
 
 
 def _sole(error: BaseException) -> BaseException:
-    """What a TaskGroup wrapped: a handler that runs two calls side by side may still say Reject or Later."""
+    """The one error inside an ExceptionGroup: a handler that runs two calls in a TaskGroup may still raise Reject or Later."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 def _place(fault: Mapping[str, Any]) -> str:
-    """The model's own field, and positions in lists below it; deeper names may be keys out of the payload."""
+    """The model's own field, and positions in lists below it; deeper names may be keys from the payload."""
     if not fault["loc"] or fault["type"] == "extra_forbidden":
         return "body"
     top, *below = fault["loc"]
@@ -122,7 +122,7 @@ def _place(fault: Mapping[str, Any]) -> str:
 
 
 def _mask(text: str) -> str:
-    """Without what differs from one message to the next: numbers, and words that hold a digit (ids, hashes, times)."""
+    """The text without what differs between messages: numbers, and words that contain a digit (ids, hashes, times)."""
     return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
 
 
