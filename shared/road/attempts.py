@@ -1,4 +1,4 @@
-"""The attempts on one message: counted, run and judged. Repeated in this process while a dependency is down, or while a FIFO group waits behind it."""
+"""The attempts on one message, counted, run and judged. It is run again in hand while a dependency is down, or a FIFO group waits."""
 
 from __future__ import annotations
 

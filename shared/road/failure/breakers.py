@@ -110,7 +110,7 @@ class Breakers:
         return self._waits
 
     async def passage(self) -> None:
-        """Return at once if no breaker is open or if nothing may wait here; else when all are closed, or when it is the caller's turn to probe."""
+        """Return at once if no breaker is open or nothing may wait; else when all are closed, or it is the caller's turn to probe."""
         while self._waits and (down := [self._breakers[name] for name in self.open]):
             now = self._clock()
             due = [each for each in down if each.probe_at <= now]
