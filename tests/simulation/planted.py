@@ -224,7 +224,7 @@ MISTAKES: dict[str, Mistake] = {
     "a gathered batch is dropped at the end": Mistake("leaving", Gather, "take_all", instead([])),
     "a claim is never refused": Mistake("calm", DynamoDbLedger, "claim", instead_async(Claimed())),
     "a completion is not written": Mistake("calm", DynamoDbLedger, "complete", instead_async(True)),
-    "a stored answer is not looked at": Mistake("calm", DynamoDbLedger, "_held", instead_async(Claimed())),
+    "a stored answer is not looked at": Mistake("calm", DynamoDbLedger, "_look_at_holder", instead_async(Claimed())),
     "patience is ignored": Mistake("calm", Endings, "_hide", with_arguments(lambda each, _seconds: [each, 1.0])),
     "nothing is hidden": Mistake("calm", Leases, "hide", _drops_one),
     "the answers of a batch are mixed up": Mistake("calm", Pipeline, "travel_together", _reversed, worker="batch"),
