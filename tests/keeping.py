@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fleet.dev.crew import Crew, Post
 from fleet.dev.deploy import deploy, session
-from fleet.dev.dev import SENDER, Ground, Plan, manned, worker_environment
+from fleet.dev.dev import SENDER, Ground, Plan, run_workers, worker_environment
 from fleet.dev.emulators.ministack import Endpoint, free_port, ministack
 from tests import kept
 from tests.e2e.lambda_door import functions
@@ -39,7 +39,7 @@ async def opened(name: str, folder: Path) -> AsyncIterator[Mapping[str, str]]:
         case "container":
             emulator = kept.emulator()
             plan = Plan(endpoint=emulator.url, home=folder / name, tuning=QUICK)
-            async with manned(plan, _ground(emulator), print) as running:
+            async with run_workers(plan, _ground(emulator), print) as running:
                 yield {**emulator.environment, **running.environment}
         case "lambda":
             home = Path(tempfile.mkdtemp(dir=folder))

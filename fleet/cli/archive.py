@@ -53,7 +53,7 @@ def verify_archive(*, bucket: str | None, directory: Path | None, as_json: bool)
     """
     if bucket and directory:
         raise click.UsageError("give --bucket or --directory, not both")
-    found = asyncio.run(verify(Directory(directory)) if directory else _verified(bucket))
+    found = asyncio.run(verify(Directory(directory)) if directory else _verify(bucket))
     if as_json:
         click.echo(orjson.dumps({"ok": found.ok, **asdict(found)}, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -75,7 +75,7 @@ def write_digest(*, bucket: str | None) -> None:
         click.echo(made.key)
 
 
-async def _verified(bucket: str | None) -> Verification:
+async def _verify(bucket: str | None) -> Verification:
     async with Clients(os.environ) as clients:
         return await verify(S3Bucket(await clients.open("s3"), name=_name(bucket)))
 

@@ -36,7 +36,7 @@ def doctor(*, as_json: bool) -> None:
     Reads the same variables as the workers, asks only questions that change nothing, and ends with 1 on any fault.
     Permissions are those of the identity that runs it: run it with the role of a worker to check that role.
     """
-    checks = asyncio.run(_examined())
+    checks = asyncio.run(_examine())
     faults = sum(check.state == "fault" for check in checks)
     if as_json:
         document = {"version": VERSION, "ok": not faults, "checks": [asdict(check) for check in checks]}
@@ -47,7 +47,7 @@ def doctor(*, as_json: bool) -> None:
     sys.exit(FAILED if faults else 0)
 
 
-async def _examined() -> list[Check]:
+async def _examine() -> list[Check]:
     async with Clients(os.environ) as clients:
         return await examine(os.environ, clients)
 

@@ -81,7 +81,7 @@ class Fleet:
 
 
 @contextmanager
-def grounded(plan: Plan, say: Say) -> Iterator[Ground]:
+def open_ground(plan: Plan, say: Say) -> Iterator[Ground]:
     """Start the emulator, or take the one that is there, and deploy the topology.
 
     Raises:
@@ -101,7 +101,7 @@ def grounded(plan: Plan, say: Say) -> Iterator[Ground]:
 
 
 @asynccontextmanager
-async def manned(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fleet]:
+async def run_workers(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fleet]:
     """Run the stand-ins and the workers inside the block; yields when all are ready. Raises CrewFailed.
 
     The workers drain first and the stand-ins end after them, so that the last webhook still finds its receiver.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.doctor.check import Check, Trouble, asked, fault
+from fleet.doctor.check import Check, Trouble, ask, fault
 
 if TYPE_CHECKING:
     from types_aiobotocore_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -21,7 +21,7 @@ NO_CONNECTION = "fleetdoctor="
 async def bus(events: EventBridgeClient, name: str, queue_arn: str) -> list[Check]:
     """The bus, and the rule that takes tenants' events to the webhook worker."""
     try:
-        await asked(events.describe_event_bus(Name=name))
+        await ask(events.describe_event_bus(Name=name))
     except Trouble as trouble:
         return [fault("event bus", trouble, variable="EVENT_BUS_NAME")]
     return [Check("event bus", "ok", name), await _rule(events, "rule to webhook-events", queue_arn, bus=name)]
@@ -52,7 +52,7 @@ async def sender(ses: SESClient, address: str) -> Check:
     """The address that reminders come from, or its domain, must be verified with SES."""
     what, domain = "e-mail sender", address.rpartition("@")[2]
     try:
-        answer: Any = await asked(ses.get_identity_verification_attributes(Identities=[address, domain]))
+        answer: Any = await ask(ses.get_identity_verification_attributes(Identities=[address, domain]))
     except Trouble as trouble:
         return fault(what, trouble, variable="EMAIL_SENDER")
     states = [one["VerificationStatus"] for one in answer["VerificationAttributes"].values()]
@@ -62,7 +62,7 @@ async def sender(ses: SESClient, address: str) -> Check:
     return Check(what, "fault", states[0] if states else "not verified", remedy)
 
 
-async def reachable(client: aiohttp.ClientSession, what: str, url: str, *, variable: str) -> Check:
+async def check_reachable(client: aiohttp.ClientSession, what: str, url: str, *, variable: str) -> Check:
     """Whether anything at all answers at a URL: any HTTP status will do."""
     try:
         async with client.get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=5)) as answer:
@@ -74,9 +74,9 @@ async def reachable(client: aiohttp.ClientSession, what: str, url: str, *, varia
 async def _rule(events: EventBridgeClient, what: str, queue_arn: str, bus: str | None = None) -> Check:
     place: Mapping[str, Any] = {"EventBusName": bus} if bus else {}
     try:
-        found: Any = await asked(events.list_rule_names_by_target(TargetArn=queue_arn, **place))
+        found: Any = await ask(events.list_rule_names_by_target(TargetArn=queue_arn, **place))
         names = found.get("RuleNames", [])
-        rules: list[Any] = [await asked(events.describe_rule(Name=name, **place)) for name in names]
+        rules: list[Any] = [await ask(events.describe_rule(Name=name, **place)) for name in names]
     except Trouble as trouble:
         return fault(what, trouble)
     if not rules:

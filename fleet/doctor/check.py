@@ -49,7 +49,7 @@ class Trouble(Exception):
         self.remedy = remedy
 
 
-async def asked(call: Awaitable[Answer]) -> Answer:
+async def ask(call: Awaitable[Answer]) -> Answer:
     """The answer to one call. Raises Trouble."""
     try:
         return await call
@@ -62,7 +62,7 @@ async def asked(call: Awaitable[Answer]) -> Answer:
         ) from error
 
 
-async def allowed(call: Awaitable[object], *, harmless: frozenset[str]) -> str | None:
+async def find_refusal(call: Awaitable[object], *, harmless: frozenset[str]) -> str | None:
     """Whether a call that cannot change anything is permitted: None, or the code of the refusal.
 
     `harmless` are the codes with which AWS answers once it has let the caller in: that is what they are asked for.

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 
 from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor import beyond, queues, stores
-from fleet.doctor.check import Check, Trouble, asked, fault
+from fleet.doctor.check import Check, Trouble, ask, fault
 from shared.clients import Clients, variable
 from shared.settings import SettingsError, read_settings
 from workers import roster
@@ -41,7 +41,7 @@ async def examine(environment: Mapping[str, str], clients: Clients) -> list[Chec
     checks = [_variables(missing), *await _workers(environment, clients)]
     async with aiohttp.ClientSession() as http:
         if url := environment.get("AWS_ENDPOINT_URL"):
-            checks.append(await beyond.reachable(http, "endpoint", url, variable="AWS_ENDPOINT_URL"))
+            checks.append(await beyond.check_reachable(http, "endpoint", url, variable="AWS_ENDPOINT_URL"))
         if checks[-1].state == "fault" and checks[-1].what == "endpoint":
             return checks
         checks.append(identity := await _identity(clients))
@@ -76,7 +76,7 @@ async def _workers(environment: Mapping[str, str], clients: Clients) -> list[Che
 
 async def _identity(clients: Clients) -> Check:
     try:
-        answer: Any = await asked((await clients.open("sts")).get_caller_identity())
+        answer: Any = await ask((await clients.open("sts")).get_caller_identity())
     except Trouble as trouble:
         return fault("credentials", trouble)
     return Check("credentials", "ok", answer["Arn"])
@@ -89,7 +89,7 @@ async def _queues(environment: Mapping[str, str], clients: Clients) -> list[Chec
         if {f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL"} <= environment.keys():
             checks += await queues.queue(sqs, name, environment)
     if url := environment.get("EVENTS_UNDELIVERED_QUEUE_URL"):
-        checks.append(await queues.undelivered(sqs, url))
+        checks.append(await queues.check_dead_letters(sqs, url))
     return checks
 
 
@@ -130,14 +130,14 @@ async def _outside(environment: Mapping[str, str], clients: Clients, http: aioht
     checks = []
     if endpoint := environment.get("WS_API_ENDPOINT"):
         url = endpoint if "://" in endpoint else f"https://{endpoint}"
-        there = await beyond.reachable(http, "WebSocket API", url, variable="WS_API_ENDPOINT")
+        there = await beyond.check_reachable(http, "WebSocket API", url, variable="WS_API_ENDPOINT")
         if there.state == "ok":
             there = await beyond.websockets(await clients.open("apigatewaymanagementapi", endpoint_url=url))
         checks.append(there)
     if address := environment.get("EMAIL_SENDER"):
         checks.append(await beyond.sender(await clients.open("ses"), address))
     push = environment.get("EXPO_PUSH_URL", EXPO)
-    return [*checks, await beyond.reachable(http, "push server", push, variable="EXPO_PUSH_URL")]
+    return [*checks, await beyond.check_reachable(http, "push server", push, variable="EXPO_PUSH_URL")]
 
 
 async def _arn(environment: Mapping[str, str], clients: Clients, queue: str) -> str:
@@ -147,7 +147,7 @@ async def _arn(environment: Mapping[str, str], clients: Clients, queue: str) -> 
         return ""
     try:
         call = (await clients.open("sqs")).get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        answer: Any = await asked(call)
+        answer: Any = await ask(call)
     except Trouble:
         return ""
     return str(answer["Attributes"]["QueueArn"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fleet.doctor.check import Check, Trouble, asked
+from fleet.doctor.check import Check, Trouble, ask
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -21,7 +21,7 @@ async def lifecycle(
     `if_never` and `if_early` say what to do about it; `{days}` in the latter is when the first one goes.
     """
     try:
-        found: Any = await asked(s3.get_bucket_lifecycle_configuration(Bucket=bucket))
+        found: Any = await ask(s3.get_bucket_lifecycle_configuration(Bucket=bucket))
     except Trouble as trouble:
         if trouble.code != NONE:
             return Check(what, "warning", trouble.code, trouble.remedy)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fleet.doctor.check import Check, State, Trouble, allowed, asked, fault
+from fleet.doctor.check import Check, State, Trouble, ask, fault, find_refusal
 from shared.clients import variable
 from shared.worker import Limits
 
@@ -38,7 +38,7 @@ async def queue(sqs: SQSClient, name: str, environment: Mapping[str, str]) -> li
     ]
 
 
-async def undelivered(sqs: SQSClient, url: str) -> Check:
+async def check_dead_letters(sqs: SQSClient, url: str) -> Check:
     """The queue of events that EventBridge could not deliver."""
     what = "queue events-undelivered"
     try:
@@ -52,7 +52,7 @@ async def undelivered(sqs: SQSClient, url: str) -> Check:
 
 
 async def _attributes(sqs: SQSClient, url: str) -> Mapping[str, str]:
-    answer: Any = await asked(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
+    answer: Any = await ask(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
     attributes: Mapping[str, str] = answer["Attributes"]
     return attributes
 
@@ -92,7 +92,9 @@ async def _permissions(sqs: SQSClient, name: str, url: str) -> Check:
     extend = sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=NO_HANDLE, VisibilityTimeout=0)
     delete = sqs.delete_message(QueueUrl=url, ReceiptHandle=NO_HANDLE)
     calls = {"sqs:ChangeMessageVisibility": extend, "sqs:DeleteMessage": delete}
-    refused = {action: code for action, call in calls.items() if (code := await allowed(call, harmless=NOBODY_HOME))}
+    refused = {
+        action: code for action, call in calls.items() if (code := await find_refusal(call, harmless=NOBODY_HOME))
+    }
     if refused:
         listed = ", ".join(f"{action}: {code}" for action, code in refused.items())
         return Check(what, "fault", listed, f"allow {', '.join(refused)} to this identity")

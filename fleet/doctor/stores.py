@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fleet.doctor.check import Check, Trouble, allowed, asked, fault
+from fleet.doctor.check import Check, Trouble, ask, fault, find_refusal
 from fleet.doctor.lifecycle import lifecycle
 
 if TYPE_CHECKING:
@@ -47,21 +47,21 @@ async def table(dynamodb: DynamoDBClient, shape: Shape, environment: Mapping[str
     """One table, its stream and its time to live, and whether this identity may write there."""
     what, name = f"table {shape.name}", environment[shape.variable]
     try:
-        described: Any = (await asked(dynamodb.describe_table(TableName=name)))["Table"]
+        described: Any = (await ask(dynamodb.describe_table(TableName=name)))["Table"]
     except Trouble as trouble:
         return [fault(what, trouble, variable=shape.variable)]
     checks = [_shape(what, shape, described), await _time_to_live(dynamodb, shape, name)]
     if shape.stream is not None:
         checks.append(_stream(shape, described, environment.get(shape.stream, "")))
-    return [*checks, await _writable(dynamodb, shape, name)]
+    return [*checks, await _check_writable(dynamodb, shape, name)]
 
 
 async def upload_bucket(s3: S3Client, name: str, queue_arn: str) -> list[Check]:
     """The bucket for uploads, and that it tells the uploads queue."""
     what = "bucket uploads"
     try:
-        await asked(s3.head_bucket(Bucket=name))
-        answer: Any = await asked(s3.get_bucket_notification_configuration(Bucket=name))
+        await ask(s3.head_bucket(Bucket=name))
+        answer: Any = await ask(s3.get_bucket_notification_configuration(Bucket=name))
     except Trouble as trouble:
         return [fault(what, trouble, variable="UPLOAD_BUCKET_NAME")]
     own = [one for one in answer.get("QueueConfigurations", []) if one["QueueArn"] == queue_arn]
@@ -71,7 +71,7 @@ async def upload_bucket(s3: S3Client, name: str, queue_arn: str) -> list[Check]:
 async def audit_bucket(s3: S3Client, name: str) -> Check:
     """The bucket of the archive; without s3:ListBucket S3 answers 403 where it should say 404."""
     try:
-        found: Any = await asked(s3.list_objects_v2(Bucket=name, Prefix="digests/", MaxKeys=1))
+        found: Any = await ask(s3.list_objects_v2(Bucket=name, Prefix="digests/", MaxKeys=1))
     except Trouble as trouble:
         return fault("bucket audit", trouble, variable="AUDIT_BUCKET_NAME")
     return Check("bucket audit", "ok", "has digests" if found.get("KeyCount") else "no digest yet")
@@ -81,7 +81,7 @@ async def claim_check_bucket(s3: S3Client, name: str) -> list[Check]:
     """The bucket of bodies above the queue's limit: one that can be listed, and that forgets neither too early nor never."""
     what = "bucket claim checks"
     try:
-        await asked(s3.list_objects_v2(Bucket=name, MaxKeys=1))
+        await ask(s3.list_objects_v2(Bucket=name, MaxKeys=1))
     except Trouble as trouble:
         return [fault(what, trouble, variable="CLAIM_CHECK_BUCKET_NAME")]
     remedy = (
@@ -95,7 +95,7 @@ async def dead_letter_bucket(s3: S3Client, name: str, *, days: int) -> list[Chec
     """The bucket of archived dead letters, and whether it forgets them, but not before `days` are over."""
     what = "bucket dlq-archive"
     try:
-        await asked(s3.list_objects_v2(Bucket=name, Prefix=LETTERS, MaxKeys=1))
+        await ask(s3.list_objects_v2(Bucket=name, Prefix=LETTERS, MaxKeys=1))
     except Trouble as trouble:
         return [fault(what, trouble, variable="DLQ_ARCHIVE_BUCKET_NAME")]
     kept = await lifecycle(
@@ -126,7 +126,7 @@ def _shape(what: str, shape: Shape, described: Mapping[str, Any]) -> Check:
 async def _time_to_live(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
     what = f"time to live of {shape.name}"
     try:
-        answer: Any = (await asked(dynamodb.describe_time_to_live(TableName=name)))["TimeToLiveDescription"]
+        answer: Any = (await ask(dynamodb.describe_time_to_live(TableName=name)))["TimeToLiveDescription"]
     except Trouble as trouble:
         return Check(what, "warning", trouble.code, trouble.remedy)
     if answer.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and answer.get("AttributeName") == shape.expires_by:
@@ -147,7 +147,7 @@ def _stream(shape: Shape, described: Mapping[str, Any], expected: str) -> Check:
     return Check(what, "ok", view)
 
 
-async def _writable(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
+async def _check_writable(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
     """An update whose condition never holds: refused for its condition where writing is permitted, and changes nothing."""
     what = f"permissions on {shape.name}"
     call = dynamodb.update_item(
@@ -158,7 +158,7 @@ async def _writable(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
         ExpressionAttributeNames={"#key": shape.keys[0]},
         ExpressionAttributeValues={":here": {"BOOL": True}},
     )
-    refusal = await allowed(call, harmless=frozenset({"ConditionalCheckFailedException"}))
+    refusal = await find_refusal(call, harmless=frozenset({"ConditionalCheckFailedException"}))
     if refusal:
         return Check(what, "fault", f"dynamodb:UpdateItem: {refusal}", "allow dynamodb:UpdateItem to this identity")
     return Check(what, "ok", "may write")

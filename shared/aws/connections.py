@@ -60,7 +60,7 @@ class Connections:
         Raises NotConnected, or aiohttp's error for what happened to the connection.
         """
         async with self._places:
-            connection = self._kept() or await self._connected()
+            connection = self._take_idle() or await self._connect()
             reusable = False
             try:
                 answer = await connection.exchange(request)
@@ -78,7 +78,7 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    def _kept(self) -> Connection | None:
+    def _take_idle(self) -> Connection | None:
         oldest = asyncio.get_running_loop().time() - KEPT
         while self._idle:
             connection = self._idle.pop()
@@ -87,7 +87,7 @@ class Connections:
             connection.close()
         return None
 
-    async def _connected(self) -> Connection:
+    async def _connect(self) -> Connection:
         target, loop = self._target, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(target.connect):

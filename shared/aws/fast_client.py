@@ -71,7 +71,7 @@ class FastClient:
         return self._paginators[name]
 
     async def _call(self, operation: Operation, **asked: Any) -> Any:
-        asked = operation.completed(asked)
+        asked = operation.complete(asked)
         action = operation.name
         if self._is_aside or (body := operation.body(asked)) is None:
             return await self._fallback.call(action, asked, is_seen=False)
@@ -89,9 +89,9 @@ class FastClient:
             if isinstance(error, Unreadable):
                 self._step_aside(str(error))
             return await self._fallback.call(action, asked, error)
-        return await self._judged(operation, asked, pattern.url, answer)
+        return await self._judge(operation, asked, pattern.url, answer)
 
-    async def _judged(
+    async def _judge(
         self, operation: Operation, asked: dict[str, Any], url: str, received: tuple[int, bytes, bytes]
     ) -> Any:
         action = operation.name

@@ -53,7 +53,7 @@ class Operation:
         self._decides = {each.name: each.member_name for each in untyped.context_parameters}
         self._names_inside = bool(untyped.operation_context_parameters)
 
-    def completed(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, asked: dict[str, Any]) -> dict[str, Any]:
         """With the idempotency token that botocore would add: one for all attempts of this call."""
         for name in self._tokens:
             asked.setdefault(name, str(uuid4()))

@@ -1,1 +1,1 @@
-"""Door one: a long-polling process."""
+"""The first door: a process that polls SQS."""

@@ -1,4 +1,4 @@
-"""Orders to running workers: pause, resume, other limits. Kept beside the claims, looked at every few seconds."""
+"""Orders to running workers: pause, resume, other limits. They are kept in the ledger table and read every few seconds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LOOKS_EVERY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker's containers are told: `concurrency` and `rate` (messages per second) are per container and queue;
-    None leaves the worker its own.
+    """What an operator ordered for a worker: `concurrency` and `rate` (messages per second) are per container and queue;
+    None keeps the worker's own value.
     """
 
     paused: bool = False
@@ -32,7 +32,7 @@ class Orders:
 
 
 class Adjustable(Protocol):
-    """What takes orders: a poller."""
+    """What orders are given to: a poller."""
 
     def adjust(self, *, concurrency: int | None, rate: float | None) -> None: ...
 
@@ -45,7 +45,7 @@ class Controls:
         self._table = table
 
     async def read(self, worker: str) -> Orders:
-        """The orders in force; those of a worker that was given none are plain."""
+        """The orders in force; the defaults where none were given."""
         found = await self._client.get_item(TableName=self._table, Key=_key(worker))
         item: dict[str, Any] = dict(found.get("Item", {}))
         concurrency, rate = item.get("concurrency"), item.get("rate")
@@ -56,7 +56,7 @@ class Controls:
         )
 
     async def write(self, worker: str, orders: Orders) -> None:
-        """Give orders; they stay until others are given."""
+        """Store orders; they stay in force until they are replaced."""
         item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}}
         if orders.concurrency is not None:
             item["concurrency"] = {"N": str(orders.concurrency)}

@@ -1,4 +1,4 @@
-"""The end that is an end: a process that was told to leave is gone in time, whatever still runs in it."""
+"""A process that was told to stop ends in time, whatever still runs in it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OVERRUN = 70
 
 
 class ExitTimer:
-    """Ends this process `seconds` after `start`: from a thread, because the event loop may be what does not return.
+    """Ends this process `seconds` after `start`. It runs in a thread, because the event loop itself may be blocked.
 
-    Tells where each thread stands, flushes what was written, and exits with code 70. A handler that swallows its cancellation, a
-    thread that does not come back, a blocked loop and a name look-up that hangs all end this way.
+    Logs where each thread stands, flushes the output, and exits with code 70. A handler that swallows its cancellation, a
+    thread that does not return, a blocked loop and a name look-up that hangs all end this way.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -30,7 +30,7 @@ class ExitTimer:
         self._started = False
 
     def start(self) -> None:
-        """Begin to count, once."""
+        """Start the timer; later calls do nothing."""
         if not self._started:
             self._started = True
             self._timer.start()
@@ -43,7 +43,7 @@ class ExitTimer:
 
 
 def _stands(threads: Iterable[threading.Thread]) -> Iterable[str]:
-    """Thread and innermost place of each, without a value of any variable."""
+    """The name and innermost code line of each thread, without the values of variables."""
     frames = sys._current_frames()  # noqa: SLF001 - its documented use: to see where other threads stand
     for thread in threads:
         frame = frames.get(thread.ident or 0)

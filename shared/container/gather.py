@@ -22,19 +22,19 @@ class Gather:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, delivery: Delivery) -> None:
-        """Put one more in; may start the batch."""
+        """Add one message; starts the batch when it is full."""
         if self._filling.add(delivery):
             self._go()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(0 if self._hurries else self._seconds, self._go)
 
     def hurry(self) -> None:
-        """From now on nothing waits for company: what is here is started, and what still comes at once."""
+        """From now on no batch waits until it is full: start what is here, and start later messages as they come."""
         self._hurries = True
         self._go()
 
     def take_all(self) -> list[Delivery]:
-        """Take out what was not started; the drain gives it back."""
+        """Remove and return what was not started, so that the drain can give it back."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""/livez and /readyz of a container: does it still poll, and may it be sent work."""
+"""/livez and /readyz of a container: whether it still polls, and whether it is ready for work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Polls(Protocol):
-    """What health needs to know of a poller; moments on the monotonic clock."""
+    """What the health checks read from a poller; times are on the monotonic clock."""
 
     @property
     def queue_name(self) -> str: ...
@@ -30,21 +30,21 @@ class Polls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`faults` names each queue or dependency in trouble and why; empty means well."""
+    """`faults` names each queue or dependency in trouble, and why; empty means healthy."""
 
     faults: tuple[str, ...]
 
 
 def alive(pollers: Sequence[Polls], *, now: float, after: float) -> Report:
-    """A queue of which no poll has come to any end for more than `after` seconds is stuck: only a restart can help. Polls
-    that fail are another matter, which a restart would not mend.
+    """A queue is stuck if no poll of it has ended, in whatever way, for more than `after` seconds: only a restart helps. Polls
+    that end with an error do not count as stuck: a restart would not mend them.
     """
     stuck = [each for each in pollers if now - each.active_at > after]
     return Report(tuple(f"{each.queue_name}: no poll has ended for {now - each.active_at:.0f} s" for each in stuck))
 
 
 def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequence[str] = ()) -> Report:
-    """Ready once every queue has been polled, while polls are answered and nothing that is needed is `down`, until the
+    """Ready from the first answered poll of every queue, while polls are answered and no dependency is `down`, until the
     drain begins.
     """
     if draining:
@@ -62,7 +62,7 @@ def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequenc
 async def served(
     *, host: str, port: int, live: Callable[[], Report], readiness: Callable[[], Report]
 ) -> AsyncIterator[int]:
-    """Serve both while the context is open; yields the port (a free one where `port` is 0)."""
+    """Serve both endpoints while the context is open; yields the port (a free one if `port` is 0)."""
     web_app = web.Application()
     web_app.add_routes([web.get("/livez", _answer(live)), web.get("/readyz", _answer(readiness))])
     runner = web.AppRunner(web_app, access_log=None)

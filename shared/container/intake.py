@@ -1,4 +1,4 @@
-"""Messages come in: one long poll while a queue is quiet, more under backlog, none without room."""
+"""Receives messages: one long poll while a queue is quiet, more under backlog, none while there is no room."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ LONGEST_LINGER = 0.25
 
 
 class EmptyTooEarly(Exception):
-    """The queue answers long polls at once, without a message."""
+    """The queue answers long polls at once and without a message."""
 
 
 class Intake:
     """Polls one queue until it is stopped.
 
-    Each poll reserves its slots before it asks, so that no message comes that could not be started. A full receive opens
-    a further poll while there is room; a thin one lets all but one end.
+    Each poll reserves its slots before it asks, so that every message that comes can be started. A full receive opens
+    another poll while there is room; after a thin receive all polls but one end.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Intake:
 
     @property
     def polled_at(self) -> float:
-        """The clock at the last answer; now, while there is no room to ask (busy, paused) and while it ends."""
+        """When the last poll was answered. The current time while no poll is due (no room, paused) and during the drain."""
         return self._clock() if self._without_room or self._stopping else self._polled_at
 
     @property
     def active_at(self) -> float:
-        """The same of the last poll that came to any end: a loop that asks in vain is not stuck."""
+        """When the last poll ended, answered or not: a loop whose polls fail is not stuck."""
         return self._clock() if self._without_room or self._stopping else self._active_at
 
     async def run(self, stop: asyncio.Event) -> float:
-        """Poll until told to stop, then end the open polls; by when the drain must be over."""
+        """Poll until told to stop, then end the open polls. Returns the time by which the drain must be over."""
         stopped = asyncio.create_task(stop.wait())
         polls: set[asyncio.Task[None]] = set()
         try:
@@ -109,7 +109,7 @@ class Intake:
         limit = await self._room()
         asked_at = self._clock()
         try:
-            deliveries = await self._asked(limit)
+            deliveries = await self._receive(limit)
         except Exception as error:
             self._slots.give(limit)
             if not self._stopping:
@@ -128,7 +128,7 @@ class Intake:
             await self._learn(asked=limit, got=len(deliveries))
 
     def _is_too_early(self, deliveries: Sequence[Delivery], asked_at: float) -> bool:
-        """An empty answer long before its wait is over, time and again: something answers in place of the queue."""
+        """Empty answers came long before their wait was over, again and again: something answers in place of the queue."""
         waited = self._clock() - asked_at
         is_early = not deliveries and self._wait > 0 and waited < self._wait / 2 and not self._stopping
         self._early = self._early + 1 if is_early else 0
@@ -141,7 +141,7 @@ class Intake:
         self._polled_at, self.has_polled = self._clock(), True
         self._active_at = self._polled_at
 
-    async def _asked(self, limit: int) -> list[Delivery]:
+    async def _receive(self, limit: int) -> list[Delivery]:
         task = asyncio.current_task()
         assert task is not None
         self._asking.add(task)
@@ -156,13 +156,13 @@ class Intake:
     async def _room(self) -> int:
         self._without_room += 1
         try:
-            return await self._reserved()
+            return await self._reserve()
         finally:
             self._without_room -= 1
             if not self._failures:  # to have been busy is not a fault
                 self._polled_at = self._clock()
 
-    async def _reserved(self) -> int:
+    async def _reserve(self) -> int:
         while True:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()
@@ -186,8 +186,8 @@ class Intake:
             await asyncio.sleep(THIN_PAUSE)
 
     async def _pause(self, error: Exception, *, waited: float) -> None:
-        """Whatever the fault (reset, silence, throttle, expired credentials, queue gone), polling goes on, only slower.
-        What was already `waited` for the answer counts as pause.
+        """After any fault (reset, silence, throttling, expired credentials, a missing queue) polling goes on, more slowly.
+        The seconds already `waited` for the answer count as part of the pause.
         """
         self._appetite = 1
         self._failures += 1

@@ -1,4 +1,4 @@
-"""What keeps intake in bounds: how many messages may be in hand at once, and how many may start per second."""
+"""The limits of intake: how many messages may be in hand at once, and how many may start per second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Slots:
-    """A count of places that can be reserved and waited for; the count may change while it is in use."""
+    """A number of places that can be reserved and waited for. The number may change while places are in use."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -26,12 +26,12 @@ class Slots:
         return self._taken
 
     async def some_free(self) -> int:
-        """Wait until at least one place is free; how many there are."""
+        """Wait until at least one place is free; returns how many are free."""
         await self._some.wait()
         return self.free
 
     def reserve(self, most: int) -> int:
-        """Take up to `most` places; how many there were."""
+        """Take up to `most` places; returns how many were taken."""
         got = min(most, self.free)
         self._taken += got
         self._tell()
@@ -43,7 +43,7 @@ class Slots:
         self._tell()
 
     def resize(self, count: int) -> None:
-        """Change how many places there are; what is in hand beyond a smaller count is finished, not cut."""
+        """Change the number of places. If it shrinks, messages beyond it are finished, not cut."""
         self._count = count
         self._tell()
 
@@ -55,7 +55,7 @@ class Slots:
 
 
 class Throttle:
-    """A token bucket of one second's worth. `rate` in messages per second; None means no limit, 0 a stop."""
+    """A token bucket of one second's worth. `rate` in messages per second; None means no limit, 0 means stop."""
 
     def __init__(self, rate: float | None, *, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -65,7 +65,7 @@ class Throttle:
         self._changed = asyncio.Event()
 
     async def allowed(self) -> float:
-        """Wait until at least one message may start; how many may, at once."""
+        """Wait until at least one message may start; returns how many may start now."""
         while True:
             self._fill()
             if self._rate is None:
@@ -80,7 +80,7 @@ class Throttle:
                 continue
 
     def spend(self, count: int) -> None:
-        """So many have started."""
+        """Record that so many have started."""
         if self._rate is not None:
             self._tokens -= count
 

@@ -1,4 +1,4 @@
-"""The container's door: slots that refill one by one, turns where order matters, and a drain that loses nothing."""
+"""The container's door: each free slot is filled at once, messages take turns where order matters, and a drain loses nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-LAST_CALLS = 0.5
+FINAL_CALLS_SECONDS = 0.5
 """Seconds for giving back and deleting when the drain's budget is used up."""
 
 SLOT_USE = 0.05
@@ -30,7 +30,7 @@ class Poller:
     """Consumes one queue until `stop` is set, then drains.
 
     A message holds a slot from its receipt to its end, so a slow message costs its own slot only. Where messages of one
-    group wait for each other, as many again may be in hand and wait.
+    group wait for each other, as many messages as there are slots may wait in addition.
     """
 
     def __init__(self, consumer: Consumer) -> None:
@@ -63,12 +63,12 @@ class Poller:
 
     @property
     def active_at(self) -> float:
-        """The clock at the last end of a poll, whatever it was: the watchdog's food."""
+        """When the last poll ended, answered or not: what the watchdog reads."""
         return self._intake.active_at
 
     @property
     def polled_at(self) -> float:
-        """The clock at the last poll that was answered."""
+        """When the last poll was answered."""
         return self._intake.polled_at
 
     @property
@@ -77,7 +77,7 @@ class Poller:
         return self._intake.has_polled
 
     def adjust(self, *, concurrency: int | None, rate: float | None) -> None:
-        """Change the limits of a running worker; None means the worker's own. Concurrency 0 is a pause: what runs is
+        """Change the limits of a running worker; None means the worker's own. Concurrency 0 means pause: what runs is
         finished, nothing is received.
         """
         self._concurrency = self._worker.limits.concurrency if concurrency is None else concurrency
@@ -96,7 +96,7 @@ class Poller:
             keeper.cancel()
 
     async def _leave(self, stop: asyncio.Event) -> None:
-        """As soon as the stop comes, while polls are still open: nothing waits any longer for company or for better times."""
+        """Called when the stop comes, while polls are open: batches no longer wait until they are full, nor messages for a dependency."""
         await stop.wait()
         self._starts_until = self._clock() + self._pace.drain / 2
         self._breakers.leave()
@@ -128,7 +128,7 @@ class Poller:
 
     @property
     def _may_begin(self) -> bool:
-        """Not in the second half of a drain: what began then would be cut."""
+        """No message begins in the second half of a drain: it would be cut."""
         return not self._draining and self._clock() < self._starts_until
 
     def _start_batch(self, deliveries: Sequence[Delivery]) -> None:
@@ -138,7 +138,7 @@ class Poller:
             self._start(self._travel_together(ready), ready)
 
     def _may_start(self, delivery: Delivery) -> bool:
-        """What waited may have lost its lease meanwhile, or be a copy of what was finished here before."""
+        """A message that waited may have lost its lease meanwhile, or be a copy of work that was finished here before."""
         if not self._leases.holds(delivery):
             self._leases.drop(delivery)
         elif self._deletes.was_finished(delivery):
@@ -212,7 +212,7 @@ class Poller:
         return all(answers)
 
     async def _drain(self, *, deadline: float) -> None:
-        """All polls have ended: what was in hand is worked off, or given back once."""
+        """Called when all polls have ended: what is in hand is finished, or given back once."""
         while self._running and self._may_begin:
             await asyncio.wait(self._running, timeout=max(0.0, self._starts_until - self._clock()))
         self._draining = True
@@ -226,15 +226,15 @@ class Poller:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=LAST_CALLS)
+            await asyncio.wait(tasks, timeout=FINAL_CALLS_SECONDS)
         await self._within(
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )
         log.info("drained", queue=self.queue_name, unstarted=len(unstarted), cut=len(cut))
 
     async def _within(self, deadline: float, *endings: Awaitable[None]) -> None:
-        """The last calls have what is left of the budget, and a little: whoever ends us will not wait for a dead SQS."""
-        left = max(LAST_CALLS, deadline - self._clock())
+        """The last calls have what is left of the budget, at least FINAL_CALLS_SECONDS: the platform does not wait for a dead SQS."""
+        left = max(FINAL_CALLS_SECONDS, deadline - self._clock())
         tasks = [asyncio.ensure_future(ending) for ending in endings]
         _, late = await asyncio.wait(tasks, timeout=left)
         for task in late:

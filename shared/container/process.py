@@ -1,4 +1,4 @@
-"""One container: a worker's pollers, its health, and the signals that end it."""
+"""One container: a worker's pollers, its health checks, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FLUSH_SECONDS = 0.4
 
 
 def main(app: App, environment: Mapping[str, str]) -> int:
-    """Run a container's process to its end; its exit code: 0 when everything was settled or given back. A process that does
-    not end by itself within DRAIN_SECONDS and one more is ended with code 70. Raises SettingsError.
+    """Run a container's process to its end. Returns its exit code: 0 when everything was settled or given back. A process that
+    does not end by itself within DRAIN_SECONDS and one more is ended with code 70. Raises SettingsError.
     """
     timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
     asyncio.run(run(app, environment, leaves=timer.start))
@@ -44,8 +44,8 @@ async def run(
 ) -> None:
     """Consume until SIGTERM or SIGINT, then drain and return. Raises SettingsError before anything is received.
 
-    A second signal changes nothing: the drain has its budget and ends by itself. Who embeds this in a program of his own
-    gives a `stop` to be set (from anywhere in the loop, as often as he likes), and no signal is touched. Signal handlers
+    A second signal changes nothing: the drain has its budget and ends by itself. A program that embeds this passes a `stop`
+    event and sets it (from anywhere in the loop, any number of times); then no signal handler is installed. Signal handlers
     and the garbage collector's state are given back. `leaves` is called when a signal comes, also while the loop is blocked.
     """
     settings = read_settings(RuntimeSettings, environment)
@@ -88,7 +88,7 @@ def _stop_on_signals(leaves: Callable[[], None]) -> Iterator[asyncio.Event]:
 
 @contextmanager
 def _start_up_frozen() -> Iterator[Callable[[], None]]:
-    """What start-up has made stays: no later collection walks through it again, 7 % of a message's CPU."""
+    """Objects made at start-up stay: no later garbage collection walks through them again, which saves 7 % of a message's CPU."""
 
     def freeze() -> None:
         gc.collect()

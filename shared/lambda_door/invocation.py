@@ -18,7 +18,7 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-LAST_BREATH = 0.2
+CANCEL_SECONDS = 0.2
 """Seconds that a handler has to end when it is cut at the deadline."""
 
 
@@ -148,7 +148,7 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in late:  # all of them at once: a slot that gets free now must not start another record
         task.cancel()
     if late:
-        await asyncio.wait(late, timeout=LAST_BREATH)
+        await asyncio.wait(late, timeout=CANCEL_SECONDS)
     for error in [task.exception() for task in ended if not task.cancelled()]:
         if error is not None:
             log.error("road_broken", exc_info=error)

@@ -90,12 +90,12 @@ def letter(
         name = min(movable, key=lambda each: attributes[each].size(each))
         envelope["displaced"] = _displaced(name, attributes.pop(name))
     room = LARGEST_MESSAGE - size(body, attributes) - Attribute("String").size(ATTRIBUTE)
-    text = _fitted(envelope, room=room)
+    text = _fit(envelope, room=room)
     if text is None:
         attributes = dict(original)
     else:
         attributes[ATTRIBUTE] = Attribute("String", text=text)
-    shortened = text is None or len(text) < len(_written(envelope))
+    shortened = text is None or len(text) < len(_write(envelope))
     return Letter(body, attributes, delivery.group, delivery.trace_header, delivery.message_id, shortened)
 
 
@@ -126,15 +126,15 @@ def _inherited(earlier: Attribute) -> dict[str, Any]:
     return {"died_before": True, **({"displaced": displaced} if displaced else {})}
 
 
-def _fitted(envelope: dict[str, Any], *, room: int) -> str | None:
+def _fit(envelope: dict[str, Any], *, room: int) -> str | None:
     for left_out in LEFT_OUT:
-        text = _written({name: value for name, value in envelope.items() if name not in left_out})
+        text = _write({name: value for name, value in envelope.items() if name not in left_out})
         if len(text.encode()) <= room:
             return text
     return None
 
 
-def _written(envelope: dict[str, Any]) -> str:
+def _write(envelope: dict[str, Any]) -> str:
     # JSON escapes control characters by itself; these two are the rest of what SQS refuses in a text.
     return orjson.dumps(envelope).decode().translate({0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"})
 

@@ -1,4 +1,4 @@
-"""The attempts on one message: counted, run, judged; and run again in hand while a dependency is down, or ahead of a FIFO group."""
+"""The attempts on one message, counted, run and judged. It is run again in hand while a dependency is down, or a FIFO group waits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ would have to go back into the queue, no receipt.
 
 
 class Attempts:
-    """Of one worker's messages. Every message has an outcome, and nothing is raised but the cancellation of the whole.
+    """Of one worker's messages. Every message gets an outcome; only cancellation is raised.
 
     What counts, judges and waits (`failure/`) is entered where there is something to count, judge or wait for: a message
     that succeeds at its first receipt goes past all of it.
@@ -37,19 +37,19 @@ class Attempts:
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
 
     async def outcome(self, delivery: Delivery) -> Outcome:
-        """Of one message."""
+        """The outcome of one message."""
         again = 0
         while True:
             is_first = delivery.attempt <= 1 and not again
             number = 1 if is_first else await self._runs.begin(delivery, again=again)
-            outcome = self._spent(number) or await self._carried_through(delivery, number)
+            outcome = self._spent(number) or await self._carry_through(delivery, number)
             if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
                 await self._recount(delivery, outcome, again=again)
                 return outcome
             again += 1
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
-        """Of each message of a batch; those that met a dependency which is down are run again, together."""
+        """The outcome of each message of a batch. Those that met a dependency which is down are run again, together."""
         numbers = dict(zip(deliveries, await asyncio.gather(*map(self._runs.begin, deliveries)), strict=True))
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
@@ -75,7 +75,7 @@ class Attempts:
         failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
         return failed and again < len(self._in_hand)
 
-    async def _carried_through(self, delivery: Delivery, number: int) -> Outcome:
+    async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""
         tries = 0
         try:
@@ -84,7 +84,7 @@ class Attempts:
             while True:
                 met_in_run.set(met := set[str]())
                 end = await self._handling.run(delivery)
-                outcome, tries = self._judged(delivery, end, number, met), tries + 1
+                outcome, tries = self._judge(delivery, end, number, met), tries + 1
                 if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
                     return outcome
         except asyncio.CancelledError:
@@ -100,9 +100,9 @@ class Attempts:
         except asyncio.CancelledError:
             await asyncio.gather(*map(self._runs.forget, deliveries))
             raise
-        return {each: self._judged(each, ends[each], numbers[each], met) for each in deliveries}
+        return {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
 
-    def _judged(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
+    def _judge(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
         match end:
             case Done() | Dead():
                 return end

@@ -1,4 +1,4 @@
-"""Where one batch ends and the next begins: at so many messages, or so many bytes; the same in both doors."""
+"""Where one batch ends and the next begins: at a number of messages or of bytes; the same in both doors."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Filling:
         self._bytes = 0
 
     def add(self, delivery: Delivery) -> bool:
-        """Put one more in. True: the batch is full, take it."""
+        """Add one message. True: the batch is full, take it."""
         self._deliveries.append(delivery)
         self._bytes += weight(delivery)
         return len(self._deliveries) >= self._limits.count or self._bytes >= self._limits.bytes
 
     def take(self) -> list[Delivery]:
-        """Take out what is in it; the next batch begins."""
+        """Return the batch and begin the next one."""
         taken, self._deliveries, self._bytes = self._deliveries, [], 0
         return taken
 
 
 def cut(deliveries: Iterable[Delivery], limits: Together[Any]) -> list[Sequence[Delivery]]:
-    """What is all here at once, in batches."""
+    """Cut messages that are all here at once into batches."""
     filling = Filling(limits)
     batches: list[Sequence[Delivery]] = [filling.take() for each in deliveries if filling.add(each)]
     rest = filling.take()

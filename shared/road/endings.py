@@ -1,4 +1,4 @@
-"""How a message is settled: hidden for a while, buried with its reason, or done, which a replay may wait to hear."""
+"""How a message is settled: hidden for a while, buried with its reason, or done. A replay may wait to hear of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Endings:
         self._ports = ports
 
     async def tell_replay(self, delivery: Delivery) -> None:
-        """A person who replays a dead letter waits for this: it is how a canary gets its verdict."""
+        """Report the outcome to whoever replays this dead letter: a canary gets its verdict this way."""
         if self._ports.ledger is not None and (mark := replay_mark(delivery.attributes)):
             # Its work is done: a lease that is lost while the ledger is waited for cuts this task.
             self._ports.finished(delivery)
@@ -36,14 +36,14 @@ class Endings:
                 await self._ports.ledger.note(mark, now=self._ports.now(), keep=KEPT_SECONDS)
 
     def hide(self, delivery: Delivery, outcome: Retry) -> float:
-        """Let a message be seen again when its outcome says, or after the backoff; the seconds for which it is hidden."""
+        """Hide a message for as long as its outcome says, or else for the backoff. Returns the seconds."""
         if (seconds := outcome.after) is None:
             backoff = outcome.backoff or self._worker.backoff
             seconds = backoff.delay(outcome.run, dice=self._ports.dice())
         return self._hide(delivery, seconds)
 
     def hide_for_outage(self, delivery: Delivery) -> float:
-        """The same, for as long as a dependency is likely to be down."""
+        """Hide a message for as long as a dependency is likely to be down. Returns the seconds."""
         return self._hide(delivery, self._ports.breakers.hiding())
 
     def _hide(self, delivery: Delivery, seconds: float) -> float:
@@ -57,7 +57,7 @@ class Endings:
             await self._ports.bury(await self._letter(delivery, failure))
 
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
-        """With its whole reason: where the message leaves no room for that, its body makes some, if it may go to S3."""
+        """The letter with its whole reason. Where the message leaves no room for that, its body goes to S3, if that is permitted."""
         now = datetime.fromtimestamp(self._ports.now(), UTC)
         trace, key = tracing.trace_id(), self._worker.key_of(delivery)
         write = partial(letter, delivery, failure, worker=self._worker.name, now=now, trace_id=trace, key=key)

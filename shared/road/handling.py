@@ -1,4 +1,4 @@
-"""One run of the work on a message: its body fetched if it lies in S3, read, claimed, handled within its time; what went wrong."""
+"""One run of the work on a message: fetch its body from S3, decode, claim, handle within the timeout; report what went wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A run that ended with an error, which is not judged yet."""
+    """A run that ended with an error that has not been judged yet."""
 
     error: BaseException
 
@@ -33,7 +33,7 @@ Run = Done | Dead | Failed
 
 
 class Handling:
-    """One worker's work: every run has an end, and nothing is raised but the cancellation of the whole."""
+    """One worker's work. Every run has an end; only cancellation is raised."""
 
     def __init__(self, worker: Worker[Any], ports: Ports) -> None:
         if worker.once is not None and ports.ledger is None:
@@ -46,7 +46,7 @@ class Handling:
         self._deadlines = Deadlines(worker.limits.timeout)
 
     async def run(self, delivery: Delivery) -> Run:
-        """Of one message."""
+        """Run the work on one message."""
         if self._payloads is not None and is_pointer(delivery.attributes):
             return await self._run_fetched(self._payloads, delivery)
         if not self._ports.holds(delivery):  # it ended while its run was counted: somebody else has the message
@@ -58,11 +58,11 @@ class Handling:
         return await self._run_event(delivery, event)
 
     async def run_together(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
-        """Of each message of a batch, inside one timeout for all."""
+        """Run the work on each message of a batch, inside one timeout for all."""
         ended: dict[Delivery, Run] = {}
         events: dict[Delivery, Any] = {}
         ends = asyncio.get_running_loop().time() + self.worker.limits.timeout
-        fetched = await self._fetched(self._payloads, deliveries) if self._payloads is not None else {}
+        fetched = await self._fetch_bodies(self._payloads, deliveries) if self._payloads is not None else {}
         for delivery in deliveries:
             if not self._ports.holds(delivery):  # it ended while the batch waited for a slot
                 ended[delivery] = Failed(LEASE_ENDED)
@@ -79,13 +79,13 @@ class Handling:
 
     async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
-            await self._handled(delivery, event)
+            await self._handle_event(delivery, event)
         except BaseException as error:
             return failed(error)
         return Done()
 
     async def _run_fetched(self, payloads: Payloads, delivery: Delivery) -> Run:
-        """The body is in S3: to have it is part of the work, inside its timeout; not to have it is judged as its failure."""
+        """The body is in S3. Fetching it is part of the work and of its timeout; failing to fetch it is a failure of the work."""
         try:
             async with asyncio.timeout(self.worker.limits.timeout):
                 whole = await payloads.unpack(delivery)
@@ -99,8 +99,8 @@ class Handling:
         except BaseException as error:
             return failed(error)
 
-    async def _fetched(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
-        """What lies in S3 of a batch: each whole, or judged."""
+    async def _fetch_bodies(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
+        """Fetch the bodies of a batch that lie in S3: each whole, or the failure."""
 
         async def fetch(delivery: Delivery) -> Delivery | Run:
             try:
@@ -109,8 +109,8 @@ class Handling:
             except BaseException as error:
                 return failed(error)
 
-        claimed = [each for each in deliveries if is_pointer(each.attributes)]
-        return dict(zip(claimed, await asyncio.gather(*map(fetch, claimed)), strict=True))
+        pointers = [each for each in deliveries if is_pointer(each.attributes)]
+        return dict(zip(pointers, await asyncio.gather(*map(fetch, pointers)), strict=True))
 
     async def _run_events(self, events: dict[Delivery, Any], *, ends: float) -> dict[Delivery, Run]:
         if not events:
@@ -124,7 +124,7 @@ class Handling:
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else failed(error) for each, error in pairs}
 
-    async def _handled(self, delivery: Delivery, event: Any) -> None:
+    async def _handle_event(self, delivery: Delivery, event: Any) -> None:
         if self._once is not None:
             await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
             return

@@ -24,7 +24,7 @@ class AlreadyDone:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The key was completed before from another payload: whoever asks now asks for something else."""
+    """The key was completed before with another payload: this is another piece of work under a used key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ Claim = Claimed | AlreadyDone | Reused | Busy
 
 
 class Ledger(Protocol):
-    """Claims on keys, each conditioned on its owner; times in epoch seconds. Every call may be repeated by its owner
-    when its answer was lost.
+    """Claims on keys, each conditioned on its owner; times in epoch seconds. An owner may repeat any call whose answer
+    was lost.
     """
 
     async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim: ...
@@ -61,7 +61,7 @@ class DynamoDbLedger:
 
         `fingerprint` stands for the payload. It is compared with that of completed work only: work that is still going
         on may yet fail, and then the other payload (a dead letter that was mended, say) is as good as the first.
-        What has expired counts as gone: DynamoDB itself takes up to two days to remove it.
+        An expired item counts as absent: DynamoDB itself takes up to two days to remove it.
         """
         try:
             await self._client.put_item(
@@ -84,7 +84,7 @@ class DynamoDbLedger:
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            return await self._held(key, now=now, fingerprint=fingerprint)
+            return await self._look_at_holder(key, now=now, fingerprint=fingerprint)
         return Claimed()
 
     async def complete(self, key: str, *, owner: str, now: float, keep: float, result: str = "") -> bool:
@@ -112,7 +112,7 @@ class DynamoDbLedger:
         return item is not None and item["state"]["S"] == "DONE" and item.get("owner") == {"S": owner}
 
     async def note(self, key: str, *, now: float, keep: float) -> None:
-        """Write down that something is done, whoever asks, for `keep` seconds."""
+        """Record for `keep` seconds that something is done, without a claim."""
         await self._client.put_item(
             TableName=self._table,
             Item={"key": {"S": key}, "state": {"S": "DONE"}, "expiresAt": {"N": str(int(now + keep))}},
@@ -130,7 +130,7 @@ class DynamoDbLedger:
         return int(answer["Attributes"]["runs"]["N"])
 
     async def release(self, key: str, *, owner: str) -> None:
-        """Give an unfinished claim back, so that the next receipt need not wait for the lease to end."""
+        """Release an unfinished claim, so that the next receipt does not wait for the lease to end."""
         await self._if_owned(
             self._client.delete_item(
                 TableName=self._table,
@@ -141,7 +141,7 @@ class DynamoDbLedger:
             )
         )
 
-    async def _held(self, key: str, *, now: float, fingerprint: str) -> Claim:
+    async def _look_at_holder(self, key: str, *, now: float, fingerprint: str) -> Claim:
         item = await self._read(key)
         if item is None:
             return Busy(seconds=0.0)  # released between the two calls: the next receipt gets it

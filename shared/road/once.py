@@ -1,4 +1,4 @@
-"""Work with an idempotency key, done once: claimed, handled, and written down; and what a duplicate of it finds."""
+"""Work with an idempotency key, done once: claim, handle, record; and what a duplicate finds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class KeyReused(Reject):
 
 
 class Unstorable(ValueError):
-    """What a handler returned cannot be kept; the text says why, and holds nothing of it."""
+    """A handler's result cannot be stored; the text says why, and quotes nothing of it."""
 
 
 class KeyedWork:
@@ -95,7 +95,7 @@ class KeyedWork:
                 assert_never(other)
 
     def _key(self) -> object:
-        """What `key` raises is as permanent as what `decode` raises: it would raise the same again tomorrow."""
+        """An error of `key` is permanent, as one of `decode` is: the same body would raise it again."""
         try:
             return self._once.key(self._event)
         except Exception as error:
@@ -140,11 +140,11 @@ class KeyedWork:
         except BaseException:
             await self._release(key)
             raise
-        await self._complete(key, self._stored(result))
+        await self._complete(key, self._store(result))
 
     async def _complete(self, key: str, result: str) -> None:
-        """The effect is there, whatever comes of this. So the message is done in any case: to let it come back would
-        only run the handler once more.
+        """The effect has happened, whether or not it can be recorded. So the message is done in any case: if it came back, the
+        handler would only run once more.
         """
         try:
             async with asyncio.timeout(min(COMPLETING, self._timeout)):
@@ -173,14 +173,14 @@ class KeyedWork:
             )
 
     async def _release(self, key: str) -> None:
-        """Never in the way of the error that brought us here: a claim that stays ends with its lease."""
+        """Never hides the error that led here: a claim that cannot be released ends with its lease."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._ledger.release(key, owner=self._owner)
         except Exception as error:
             log.warning("claim_not_released", worker=self._worker, error_type=type(error).__name__)
 
-    def _stored(self, result: object) -> str:
+    def _store(self, result: object) -> str:
         try:
             return to_json(result)
         except Unstorable as error:  # without its result, the work is done all the same

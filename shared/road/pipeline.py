@@ -1,4 +1,4 @@
-"""The road of one message: read, claimed, handled, judged, settled. READ THIS FIRST.
+"""The road of one message: decode, claim, handle, judge, settle. READ THIS FIRST.
 
 A door hands over a Delivery and gets one answer: may the message leave the queue? Send before delete, always: what is
 buried has reached the dead-letter queue before this page says yes.

@@ -1,4 +1,4 @@
-"""What the road needs of the world, joined by shared.consumer: one frozen value."""
+"""What the road needs from outside, joined by shared.consumer: one frozen value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.road.ledger import Ledger
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
     bodies that are larger than a queue takes, None where that is off; `breakers` know what is down;
-    `holds` says whether a message's lease lasts, `finished` remembers that its work is done, whatever comes after that; `dice` is uniform in [0, 1); `now` is the wall
+    `holds` says whether a message's lease lasts, `finished` remembers that its work is done, even if its delete fails; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
 

@@ -1,4 +1,4 @@
-"""Whose turn it is, in both doors: any message's, a fair share for each group, or in a FIFO queue one of a group at a time."""
+"""Which message may start next, in both doors: any, a fair share of each group, or in a FIFO queue one of a group at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shared.worker import FairShares, Fifo
 class Turns:
     """Messages in hand that wait for their turn.
 
-    With `order`, so many messages of one group run together; in a FIFO queue that is one, which keeps the group's order,
-    and what stands behind a message that stays in the queue must not overtake it. Groups take turns, so that one with
+    `order` limits how many messages of one group run together. In a FIFO queue that is one, which keeps the group's order;
+    messages behind one that stays in the queue must not overtake it. Groups take turns, so that one with
     many messages does not keep the others waiting. A message without a group is a group of its own.
     """
 
@@ -26,7 +26,7 @@ class Turns:
         return sum(len(queue) for queue in self._waiting.values())
 
     def arrive(self, delivery: Delivery) -> None:
-        """A message was received."""
+        """Add a message that was received."""
         group = _group(delivery)
         if (queue := self._waiting.get(group)) is None:
             self._waiting[group] = deque((delivery,))

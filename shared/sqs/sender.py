@@ -58,12 +58,12 @@ class SqsSender:
             return
         with tracing.sending(self._name, count=len(messages)):
             # Every large body is in S3 before the first message is sent: a crash between leaves objects, no lost body.
-            light = [await self._lightened(each) for each in messages]
+            light = [await self._offload(each) for each in messages]
             for chunk in _fitting(self._entries(light)):
                 await self._send(chunk)
         metrics.sent(queue=self._name, count=len(messages))
 
-    async def _lightened(self, message: Message) -> Message:
+    async def _offload(self, message: Message) -> Message:
         size_in_bytes = size(message.body, message.attributes)
         if self._payloads is None and size_in_bytes > LARGEST_MESSAGE:
             raise too_large(size_in_bytes)

@@ -198,14 +198,14 @@ MISTAKES: dict[str, Mistake] = {
     "a lost lease does not cut its handler": Mistake("queue-out", Leases, "assign", instead(None)),
     "refused deletes count as done": Mistake("refusals", SqsQueue, "delete", then([])),
     "what was never handled counts as finished": Mistake("calm", Deletes, "was_finished", instead(True)),
-    "a failure counts as done": Mistake("calm", Attempts, "_judged", instead(Done())),
-    "a failure is final": Mistake("calm", Attempts, "_judged", instead(Dead("Wrong", "", "0" * 16))),
+    "a failure counts as done": Mistake("calm", Attempts, "_judge", instead(Done())),
+    "a failure is final": Mistake("calm", Attempts, "_judge", instead(Dead("Wrong", "", "0" * 16))),
     "what cannot be read is tried for ever": Mistake("calm", Handling, "_unread", instead(Retry("wrong"))),
     "a poison message is only deleted": Mistake("calm", Endings, "bury", instead_async(None)),
     "a letter has no reason": Mistake("calm", SqsQueue, "bury", with_arguments(lambda each: [replace(each, attributes={})])),
     "a letter that was not taken counts as sent": Mistake("calls", SqsQueue, "bury", then(None)),
     "the last attempt is left to SQS": Mistake(
-        "calm", Attempts, "_judged", with_arguments(lambda each, end, _number, down: [each, end, 1, down])
+        "calm", Attempts, "_judge", with_arguments(lambda each, end, _number, down: [each, end, 1, down])
     ),
     "runs are not counted": Mistake("calm", Runs, "begin", instead_async(1), worker="keyed"),
     "a dependency that is down counts as a failure": Mistake("ledger-out", Breakers, "wait", instead_async(False)),
@@ -224,7 +224,7 @@ MISTAKES: dict[str, Mistake] = {
     "a gathered batch is dropped at the end": Mistake("leaving", Gather, "take_all", instead([])),
     "a claim is never refused": Mistake("calm", DynamoDbLedger, "claim", instead_async(Claimed())),
     "a completion is not written": Mistake("calm", DynamoDbLedger, "complete", instead_async(True)),
-    "a stored answer is not looked at": Mistake("calm", DynamoDbLedger, "_held", instead_async(Claimed())),
+    "a stored answer is not looked at": Mistake("calm", DynamoDbLedger, "_look_at_holder", instead_async(Claimed())),
     "patience is ignored": Mistake("calm", Endings, "_hide", with_arguments(lambda each, _seconds: [each, 1.0])),
     "nothing is hidden": Mistake("calm", Leases, "hide", _drops_one),
     "the answers of a batch are mixed up": Mistake("calm", Pipeline, "travel_together", _reversed, worker="batch"),

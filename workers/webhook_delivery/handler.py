@@ -214,7 +214,7 @@ async def _attempt(
 ) -> Attempt:
     """Post once and record it; the attempt as it is then known."""
     started = now()
-    reply = await _posted(job, endpoint, at=started, post=post)
+    reply = await _send(job, endpoint, at=started, post=post)
     finished = now()
     verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=dice())
     if not await store.record(job, claimed, verdict, reply, endpoint=endpoint, started=started, finished=finished):
@@ -234,7 +234,7 @@ async def _attempt(
     return made
 
 
-async def _posted(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
+async def _send(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
     """A current secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
     body, timestamp = job.payload.encode(), int(at.timestamp())
     try:

@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from fleet.cli.command import FAILED
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
 from fleet.dev.demo.play import TUNING, Direction, play
-from fleet.dev.demo.tables import rendered
-from fleet.dev.dev import Ground, Plan, grounded, manned
+from fleet.dev.demo.tables import render
+from fleet.dev.dev import Ground, Plan, open_ground, run_workers
 from workers import roster
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def demo(*, endpoint: str | None, project: str, stage: str, as_json: bool, kill:
     with tempfile.TemporaryDirectory(prefix="fleet-demo-") as folder:
         plan = Plan(endpoint=endpoint, project=project, stage=stage, home=Path(".fleet/demo"), tuning=TUNING)
         direction = Direction(None if kill == NOBODY else kill, within, Path(folder))
-        with sigterm_leaves_in_order(), grounded(plan, words.print) as ground:
+        with sigterm_leaves_in_order(), open_ground(plan, words.print) as ground:
             report = until_signalled(_play(plan, ground, direction))
     sys.exit(print_report(report, as_json=as_json))
 
@@ -72,7 +72,7 @@ def print_report(report: Report, *, as_json: bool) -> int:
         click.echo(orjson.dumps(report.document(), option=orjson.OPT_INDENT_2).decode())
     else:
         console = Console(highlight=False)
-        for part in rendered(report):
+        for part in render(report):
             console.print(part)
     for name in report.missing:
         click.echo(f"missing: {name}", err=True)
@@ -80,7 +80,7 @@ def print_report(report: Report, *, as_json: bool) -> int:
 
 
 async def _play(plan: Plan, ground: Ground, direction: Direction) -> Report:
-    async with manned(plan, ground, words.print) as fleet:
+    async with run_workers(plan, ground, words.print) as fleet:
         words.print("playing the story")
         with _Bars() as show:
             report = await play(fleet, direction, show=show)

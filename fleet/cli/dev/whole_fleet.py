@@ -14,7 +14,7 @@ from rich.table import Table
 from fleet.cli import env_file
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
 from fleet.dev import private
-from fleet.dev.dev import Fleet, Ground, Plan, grounded, manned
+from fleet.dev.dev import Fleet, Ground, Plan, open_ground, run_workers
 from fleet.dev.stand_ins import server
 
 words = Console(stderr=True, highlight=False)
@@ -41,14 +41,14 @@ def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
     """
     plan = Plan(endpoint=endpoint, project=project, stage=stage, home=file.parent)
     try:
-        with sigterm_leaves_in_order(), grounded(plan, words.print) as ground:
+        with sigterm_leaves_in_order(), open_ground(plan, words.print) as ground:
             until_signalled(_serve(plan, ground, file))
     finally:
         file.unlink(missing_ok=True)  # what it names has ended
 
 
 async def _serve(plan: Plan, ground: Ground, file: Path) -> None:
-    async with manned(plan, ground, words.print) as fleet:
+    async with run_workers(plan, ground, words.print) as fleet:
         private.folder(file.parent)
         env_file.write(file, fleet.environment)
         Console().print(table(fleet))

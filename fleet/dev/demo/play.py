@@ -94,7 +94,7 @@ async def play(fleet: Fleet, direction: Direction, *, show: Callable[[Board], No
             audit=audit,
             dead_letters=watch.letters,
             kill=kill,
-            latency=report.summarised(board.latencies()),
+            latency=report.summarise(board.latencies()),
             missing=[effect.name for effect in board.missing()] + list(_faults(audit)),
         )
 

@@ -118,7 +118,7 @@ class Report:
         return {"version": VERSION, "ok": self.ok, **asdict(self)}
 
 
-def summarised(latencies: Mapping[str, Sequence[float]]) -> list[Latency]:
+def summarise(latencies: Mapping[str, Sequence[float]]) -> list[Latency]:
     """Percentiles of each hop's seconds, in milliseconds."""
     return [
         Latency(hop, len(seconds), _milliseconds(seconds, 50), _milliseconds(seconds, 99))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def rendered(report: Report) -> Iterator[RenderableType]:
+def render(report: Report) -> Iterator[RenderableType]:
     """Every table of the report, in the order of the story; then one line that says how it ended."""
     yield _table("uploads", ("file", "bytes", "session", "browser"), _uploads(report))
     yield _table("webhooks", ("endpoint", "state", "delivered", "answers", "refused signatures"), _webhooks(report))

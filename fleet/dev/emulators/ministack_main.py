@@ -25,7 +25,7 @@ class Gone(Exception):
     """The client left before its request was whole."""
 
 
-def gated(application: Application, gate: Gate) -> Application:
+def with_gate(application: Application, gate: Gate) -> Application:
     """The application behind the gate; what it says to browsers of other origins is left out of its answers."""
 
     async def guard(scope: Any, receive: Receive, send: Send) -> None:
@@ -116,7 +116,7 @@ def main() -> None:
     config = Config()
     config.bind = [f"fd://{os.environ['FLEET_LISTENER']}"]
     config.keep_alive_timeout = 75  # as MiniStack's own main has it
-    asyncio.run(serve(gated(app, gate), config))
+    asyncio.run(serve(with_gate(app, gate), config))
 
 
 if __name__ == "__main__":

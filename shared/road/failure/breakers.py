@@ -1,4 +1,4 @@
-"""What a worker depends on beside its queue: is it there? Circuit breakers, one for each dependency of a process.
+"""Whether what a worker depends on, beside its queue, is available. Circuit breakers: one for each dependency of a process.
 
 A message that meets a dependency which is down is not at fault. It waits in hand, with its lease kept, until the dependency
 answers again, and nothing of that counts as one of its runs. While a breaker is open nothing new is taken in, and one message at
@@ -43,7 +43,7 @@ class _Breaker:
 
 
 class Breakers:
-    """Of one process. Clients report what came of each call; the road asks whether to go on. `open` are the dependencies that
+    """The breakers of one process. Clients report the result of each call; the road asks whether to go on. `open` are the dependencies that
     are down, and the clock when each was found to be.
 
     `waits`: whether a message may wait in hand, as in a container; Lambda's invocation must end.
@@ -64,7 +64,7 @@ class Breakers:
         self._changed = asyncio.Event()
 
     def failed(self, dependency: str, *, code: str) -> None:
-        """A call failed in a way that says nothing about what was asked: no answer, a fault of theirs, no permission."""
+        """A call failed for a reason that is not the request's: no answer, a server error, no permission."""
         if (met := met_in_run.get()) is not None:
             met.add(dependency)
         breaker = self._breakers.setdefault(dependency, _Breaker())
@@ -93,8 +93,8 @@ class Breakers:
         self._wake()
 
     async def wait(self, tries: int) -> bool:
-        """After the `tries`-th run in hand that met a dependency which is down: wait until it is worth another. False where
-        the message must not wait here, and is to be hidden.
+        """Wait, after the `tries`-th run in this process that met a dependency which is down, until another run is worth it. False
+        where the message must not wait here and is to be hidden.
         """
         if not self.open:
             if not self._waits or tries >= MOST_TRIES:
@@ -104,13 +104,13 @@ class Breakers:
         return self._waits
 
     async def pause(self, seconds: float) -> bool:
-        """Wait so long in hand. False where nothing may wait here."""
+        """Wait that many seconds in this process. False where nothing may wait here."""
         if self._waits:
             await self._sleep(seconds)
         return self._waits
 
     async def passage(self) -> None:
-        """Return at once where all is well, or nothing may wait; else when it is, or when it is the caller's turn to probe."""
+        """Return at once if no breaker is open or nothing may wait; else when all are closed, or it is the caller's turn to probe."""
         while self._waits and (down := [self._breakers[name] for name in self.open]):
             now = self._clock()
             due = [each for each in down if each.probe_at <= now]
@@ -121,7 +121,7 @@ class Breakers:
             await self._sleep(min(each.probe_at for each in down) - now)
 
     def hiding(self) -> float:
-        """Seconds for which a message is hidden that met a dependency which is down and could not wait in hand."""
+        """Seconds to hide a message that met a dependency which is down and could not wait in this process."""
         now = self._clock()
         ages = [now - opened_at for opened_at in self.open.values()]
         longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages, default=0.0) / 4))

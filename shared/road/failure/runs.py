@@ -1,5 +1,5 @@
-"""How often the work on one message was begun. Receipts do not tell: a deploy, a turn that did not come, or another's claim cost
-receipts of messages that never ran.
+"""How often the work on one message was begun. SQS's receive count cannot say: a deploy, a wait for a turn, or another's
+claim raises it for messages that never ran.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Runs:
         self._now = now
 
     async def begin(self, delivery: Delivery, *, again: int = 0) -> int:
-        """A run begins, for the `again`-th time in hand after the first; its number, from 1. Where the ledger cannot be asked
-        it is taken for the first: nothing is buried because the ledger is down.
+        """Record that a run begins, the `again`-th in hand after the first. Returns its number, from 1. Where the ledger cannot be
+        asked it counts as the first: no message is buried because the ledger is down.
         """
         if self._ledger is None or (delivery.attempt <= 1 and not again):
             return delivery.attempt + again

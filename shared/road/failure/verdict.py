@@ -1,4 +1,4 @@
-"""What an error means for the message it met: again later, or never."""
+"""What an error means for its message: try again later, or never."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled, code_of, is_outage
 from shared.worker import Worker
 
-FIRST_LOOK = 1.0
+FIRST_RETRY_SECONDS = 1.0
 """Seconds after which work that somebody else holds is looked at again; three times as long each time."""
 
 DEEPEST = 12
@@ -26,10 +26,10 @@ OURS = frozenset({"shared", "workers"})
 def judge(
     error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Iterable[str] = ()
 ) -> Retry | Dead | Stalled:
-    """Reject is final; everything else may pass, until the work was begun `max_attempts` times. `down` names dependencies
+    """Reject is final; any other error is tried again, until the work was begun `max_attempts` times. `down` names dependencies
     that failed during this run: then the message is not at fault, and the run does not count.
 
-    The last receipt is buried by us and not left to SQS, because SQS moves a message without saying why.
+    The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
     error, limits = _sole(error), worker.limits
     if isinstance(error, Reject) or attempt >= limits.max_receives:
@@ -37,7 +37,9 @@ def judge(
     if names := sorted({*down}) or (["AWS"] if _has_outage(error) else []):
         return Stalled(why=f"{explain(error)}: {', '.join(names)} does not answer")
     if isinstance(error, Contended):
-        return Retry(why=error.why, after=min(error.after, FIRST_LOOK * 3.0 ** min(attempt - 1, 10)), counts=False)
+        return Retry(
+            why=error.why, after=min(error.after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10)), counts=False
+        )
     if run >= limits.max_attempts:
         return dead(error, worker=worker.name)
     if isinstance(error, Later):
@@ -61,7 +63,7 @@ class NeverEnded(Reject):
 
 
 def unreadable(error: BaseException, *, worker: str) -> Dead:
-    """A decoder is pure: what it could not read today it cannot read tomorrow."""
+    """A decoder is pure: what it cannot read now it cannot read later."""
     return dead(error, worker=worker)
 
 
@@ -71,7 +73,7 @@ def dead(error: BaseException, *, worker: str) -> Dead:
     # No line numbers and no library's inner functions here: a fault keeps its fingerprint over an edit elsewhere in
     # the file and over an upgrade.
     code = code_of(error)
-    said = _masked(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
+    said = _mask(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
     ground = "|".join((worker, _type(error), said, *(_named(module, function) for module, function, _ in frames)))
     return Dead(
         error_type=_type(error),
@@ -105,22 +107,22 @@ def _has_outage(error: BaseException) -> bool:
 
 
 def _sole(error: BaseException) -> BaseException:
-    """What a TaskGroup wrapped: a handler that runs two calls side by side may still say Reject or Later."""
+    """The one error inside an ExceptionGroup: a handler that runs two calls in a TaskGroup may still raise Reject or Later."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 def _place(fault: Mapping[str, Any]) -> str:
-    """The model's own field, and positions in lists below it; deeper names may be keys out of the payload."""
+    """The model's own field, and positions in lists below it; deeper names may be keys from the payload."""
     if not fault["loc"] or fault["type"] == "extra_forbidden":
         return "body"
     top, *below = fault["loc"]
     return ".".join((str(top), *(str(part) if isinstance(part, int) else "*" for part in below)))
 
 
-def _masked(text: str) -> str:
-    """Without what differs from one message to the next: numbers, and words that hold a digit (ids, hashes, times)."""
+def _mask(text: str) -> str:
+    """The text without what differs between messages: numbers, and words that contain a digit (ids, hashes, times)."""
     return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
 
 

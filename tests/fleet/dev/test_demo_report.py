@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fleet.cli.dev.demo import print_report
 from fleet.dev.demo import report
-from fleet.dev.demo.tables import rendered
+from fleet.dev.demo.tables import render
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "schemas" / "demo.schema.json").read_text())
 
@@ -87,7 +87,7 @@ def test_data_goes_to_stdout_and_what_is_missing_to_stderr(
 
 def test_latencies_are_told_in_milliseconds() -> None:
     seconds = [n / 100 for n in range(1, 101)]
-    assert report.summarised({"hop": seconds, "silent": []}) == [report.Latency("hop", 100, 500.0, 990.0)]
+    assert report.summarise({"hop": seconds, "silent": []}) == [report.Latency("hop", 100, 500.0, 990.0)]
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 100))
@@ -104,6 +104,6 @@ def test_nothing_has_no_percentile() -> None:
 
 def shown(given: report.Report) -> str:
     console = Console(width=120, record=True, file=io.StringIO(), color_system=None)
-    for part in rendered(given):
+    for part in render(given):
         console.print(part)
     return console.export_text()

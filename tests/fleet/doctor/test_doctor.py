@@ -121,7 +121,7 @@ async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
         assert (faults(found), "UPLOADS_QUEUE_URL" in found[0].remedy) == ({"queue uploads": "QueueDoesNotExist"}, True)
 
 
-async def test_letters_and_undelivered_events_are_worth_knowing_and_no_fault(aws: Aws) -> None:
+async def test_letters_and_undelivered_events_are_worth_knowing_and_not_a_fault(aws: Aws) -> None:
     dead, lost = aws.queue("letters", MessageRetentionPeriod="1209600"), aws.queue("lost")
     arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     own = aws.queue("own", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 100}))
@@ -132,8 +132,8 @@ async def test_letters_and_undelivered_events_are_worth_knowing_and_no_fault(aws
         assert {check.what: check.found for check in found if check.state == "warning"} == {
             "dead letters of audit": "1 letters, kept 14 days"
         }
-        assert (await queues.undelivered(sqs, lost)).state == "warning"
-        assert (await queues.undelivered(sqs, f"{lost}-not")).state == "fault"
+        assert (await queues.check_dead_letters(sqs, lost)).state == "warning"
+        assert (await queues.check_dead_letters(sqs, f"{lost}-not")).state == "fault"
 
 
 async def test_a_table_of_another_shape_is_a_fault(aws: Aws) -> None:

@@ -149,10 +149,10 @@ def test_a_local_time_is_left_to_botocore() -> None:
 
 
 def test_a_transaction_has_one_token_for_all_its_attempts() -> None:
-    asked = operation("dynamodb", "TransactWriteItems").completed({"TransactItems": []})
+    asked = operation("dynamodb", "TransactWriteItems").complete({"TransactItems": []})
     token = asked["ClientRequestToken"]
-    assert operation("dynamodb", "TransactWriteItems").completed(asked)["ClientRequestToken"] == token
-    assert token != operation("dynamodb", "TransactWriteItems").completed({})["ClientRequestToken"]
+    assert operation("dynamodb", "TransactWriteItems").complete(asked)["ClientRequestToken"] == token
+    assert token != operation("dynamodb", "TransactWriteItems").complete({})["ClientRequestToken"]
 
 
 @given(content=some.binary(max_size=50))

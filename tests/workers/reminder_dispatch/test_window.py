@@ -11,8 +11,8 @@ from tests.workers.reminder_dispatch.fakes import NOON, row
 from workers.reminder_dispatch.keys import MINUTE
 from workers.reminder_dispatch.schedule.window import (
     CATCH_UP,
-    FIRST_LOOK,
     LOOK_AHEAD,
+    LOOK_BACK,
     OVERLAP,
     Leave,
     Queue,
@@ -45,7 +45,7 @@ def test_a_tick_looks_from_the_overlap_behind_the_cursor_to_the_next_tick() -> N
 def test_without_a_cursor_it_looks_an_hour_back() -> None:
     first = window_of(None, NOON)
     assert (max(seen(first)), first.unfinished) == (NOON + MINUTE, True)
-    assert (min(seen(first)), reached(first)) == (NOON - FIRST_LOOK, NOON - FIRST_LOOK + CATCH_UP)
+    assert (min(seen(first)), reached(first)) == (NOON - LOOK_BACK, NOON - LOOK_BACK + CATCH_UP)
 
 
 def test_minutes_missed_in_an_outage_are_caught_up_bit_by_bit_without_a_hole() -> None:

@@ -161,7 +161,7 @@ class Archive:
         leases: dict[str, float] = {}
         for claim in held.values():
             leases[claim.object] = max(claim.until, leases.get(claim.object, 0.0))
-        states = await each(leases.items(), lambda pair: self._fenced(*pair), at_once=OBJECTS_AT_ONCE)
+        states = await each(leases.items(), lambda pair: self._ensure_fence(*pair), at_once=OBJECTS_AT_ONCE)
         fenced = dict(zip(leases, states, strict=True))
         answers: dict[str, Answer] = {}
         open_again: list[str] = []
@@ -183,7 +183,7 @@ class Archive:
         log.info("audit_claims_contested", kept=len(held) - len(open_again), taken_over=len(open_again))
         return answers
 
-    async def _fenced(self, key: str, until: float) -> bool:
+    async def _ensure_fence(self, key: str, until: float) -> bool:
         """True: nothing is there, and never will be. False: rows are there. Raises Later while its owner may write."""
         found = await self.bucket.head(key)
         if found is not None:

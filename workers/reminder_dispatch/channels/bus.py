@@ -34,16 +34,16 @@ async def announce(detail: Mapping[str, Any], *, client: EventBridgeClient, bus:
         return Busy("no connection to the bus")
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return _judged(error.response.get("Error", {}).get("Code", "no code"), passing=status >= 500)
+        return _judge(error.response.get("Error", {}).get("Code", "no code"), passing=status >= 500)
     except BotoCoreError:
         return Lost("no answer from the bus")
     result = answer["Entries"][0]
     if not answer["FailedEntryCount"]:
         return Accepted(result["EventId"])
-    return _judged(result.get("ErrorCode", "no code"))
+    return _judge(result.get("ErrorCode", "no code"))
 
 
-def _judged(code: str, *, passing: bool = False) -> Answer:
+def _judge(code: str, *, passing: bool = False) -> Answer:
     if passing or code in _PASSING:
         return Busy(f"bus: {code}")
     return Refused(f"bus: {code}") if code in _FINAL else Misconfigured(f"bus: {code}")

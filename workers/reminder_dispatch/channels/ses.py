@@ -38,13 +38,13 @@ async def mail(content: Content, *, client: SESClient, sender: str | None) -> An
     except (EndpointConnectionError, ConnectTimeoutError):
         return Busy("no connection to SES")
     except ClientError as error:
-        return _judged(error)
+        return _judge(error)
     except BotoCoreError:
         return Lost("no answer from SES")
     return Accepted(sent["MessageId"])
 
 
-def _judged(error: ClientError) -> Answer:
+def _judge(error: ClientError) -> Answer:
     fault = error.response.get("Error", {})
     code, text = fault.get("Code", "no code"), fault.get("Message", "")
     if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:

@@ -13,7 +13,7 @@ from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 OVERLAP = timedelta(minutes=5)
 """Looked through again at each tick: the index is eventually consistent, and a reminder may be written a bit late."""
 
-FIRST_LOOK = timedelta(minutes=60)
+LOOK_BACK = timedelta(minutes=60)
 """How far back a fleet without a cursor begins."""
 
 CATCH_UP = timedelta(minutes=20)
@@ -51,7 +51,7 @@ def window_of(cursor: datetime | None, now: datetime) -> Window:
     now.
     """
     current, last = minute_of(now), minute_of(now + LOOK_AHEAD)
-    start = current - FIRST_LOOK if cursor is None else min(cursor, current) - OVERLAP
+    start = current - LOOK_BACK if cursor is None else min(cursor, current) - OVERLAP
     present = current - OVERLAP
     end = min(present, start + CATCH_UP)
     steps = [*(Step(minute) for minute in _minutes(present, last + MINUTE))]
