@@ -1,4 +1,4 @@
-"""Bodies in hand stay inside of BODY_BUDGET_BYTES, behind both doors: B1 to B3."""
+"""Bodies in hand stay inside of BODY_BUDGET_BYTES, behind both doors: M1 and M2."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ def _smallest_budget(stage: Stage) -> None:
     stage.more["BODY_BUDGET_BYTES"] = str(MEBIBYTE)
 
 
-@pytest.mark.guarantee("B2")
+@pytest.mark.guarantee("M2")
 async def test_a_body_larger_than_the_budget_goes_alone_and_its_neighbours_go_on(
     stage: Stage, door: Door, s3: S3Server
 ) -> None:
@@ -43,7 +43,7 @@ async def test_a_body_larger_than_the_budget_goes_alone_and_its_neighbours_go_on
     assert (stage.ended.count(LARGE), stage.most_running <= 4) == (3, True)
 
 
-@pytest.mark.guarantee("B2")
+@pytest.mark.guarantee("M2")
 async def test_batches_of_large_bodies_are_read_one_after_the_other(stage: Stage, door: Door, s3: S3Server) -> None:
     stage.queues()
     in_hand: list[int] = []
@@ -61,7 +61,7 @@ async def test_batches_of_large_bodies_are_read_one_after_the_other(stage: Stage
     assert in_hand == [len(LARGE), 0] * 3
 
 
-@pytest.mark.guarantee("B2")
+@pytest.mark.guarantee("M2")
 async def test_a_pointer_that_states_any_size_stops_nobody(stage: Stage, door: Door, s3: S3Server) -> None:
     stage.queues()
     points(stage, "absurd", size=999_999_999_999_999)
@@ -71,7 +71,7 @@ async def test_a_pointer_that_states_any_size_stops_nobody(stage: Stage, door: D
     assert (stage.ended, len(stage.buried()), s3.count("GET")) == (["small"], 1, 0)
 
 
-@pytest.mark.guarantee("B1")
+@pytest.mark.guarantee("M1")
 async def test_a_full_budget_stops_intake_until_something_ends(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
     gate = Gate()

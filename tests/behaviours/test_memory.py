@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +103,11 @@ class Weighed:
 
     def _is_empty(self, queue: str) -> bool:
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told: Mapping[str, str] = self.aws.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)[
-            "Attributes"
-        ]
-        return not any(map(int, told.values()))
+        answer = self.aws.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)
+        return not any(map(int, answer["Attributes"].values()))
 
 
+@pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
 async def test_faulty_messages_of_the_largest_size_fit_the_container(
     aws: Aws, worker: str, queue: str, record_property: Any
@@ -121,6 +119,7 @@ async def test_faulty_messages_of_the_largest_size_fit_the_container(
     assert peak < CONTAINER - SPARE
 
 
+@pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
 async def test_ten_pointers_to_one_body_of_60_mib_fit_the_container(
     aws: Aws, worker: str, queue: str, record_property: Any
@@ -131,6 +130,7 @@ async def test_ten_pointers_to_one_body_of_60_mib_fit_the_container(
     assert peak < CONTAINER - SPARE
 
 
+@pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), [("webhook-delivery", "webhook-events"), ("audit-archive", "audit")])
 async def test_dense_messages_that_are_taken_whole_fit_the_container(
     aws: Aws, worker: str, queue: str, record_property: Any

@@ -51,9 +51,9 @@ async def test_bodies_that_fit_together_are_read_together() -> None:
 async def test_a_body_that_does_not_fit_is_read_when_another_ends() -> None:
     budget = Budget(10)
     async with Reader(budget, 4).running() as first, Reader(budget, 7).running() as second:
-        assert not second.reads
+        assert [first.reads, second.reads] == [True, False]
         await first.ends()
-        assert second.reads
+        assert [first.reads, second.reads] == [False, True]
     assert budget.room == 10
 
 

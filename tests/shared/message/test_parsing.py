@@ -44,6 +44,7 @@ def nested(levels: int) -> str:
     return '{"x":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
 
 
+@pytest.mark.guarantee("M3")
 @pytest.mark.parametrize("body", WORST.values(), ids=WORST)
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
 def test_a_faulty_body_is_refused_in_little_memory(decode: Callable[[Any], object], body: str) -> None:
@@ -63,12 +64,14 @@ def test_nesting_is_taken_up_to_its_limit_and_refused_in_words_above(read: Calla
             read(nested(levels))
 
 
+@pytest.mark.guarantee("M3")
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
 def test_every_decoder_says_that_a_body_is_nested_too_deeply(decode: Callable[[Any], object]) -> None:
     with pytest.raises(Reject, match=f"deeper than {DEEPEST} levels"):
         decode(delivery(nested(DEEPEST + 1)))
 
 
+@pytest.mark.guarantee("M3")
 def test_the_values_of_a_body_are_counted_before_anything_is_made_of_them() -> None:
     body = "[" + "1," * MOST_VALUES + "1]"
     tracemalloc.start()
