@@ -1,10 +1,17 @@
 """Bodies in hand stay inside of BODY_BUDGET_BYTES, behind both doors: M1 and M2."""
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.worker import Worker
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, never
 from tests.behaviours.test_claim_checks import points, s3, sends
@@ -17,6 +24,7 @@ __all__ = ["s3"]
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice
 
 MEBIBYTE = 1_048_576
+QUEUES = ("uploads", "reminders")
 LARGE = "large".ljust(2 * MEBIBYTE, ".")
 """More than the whole budget."""
 
@@ -85,5 +93,31 @@ async def test_a_full_budget_stops_intake_until_something_ends(stage: Stage, con
     gate.open()
     await stage.empty(seconds=30)
     assert sorted(stage.ended) == sorted(bodies)
-    taken = [len(each.more["messages"]) for each in stage.entries("receive") if "messages" in each.more]
-    assert not taken or max(taken[1:]) <= 3
+    first, *later = Counter(each.at for each in stage.entries("receive")).values()
+    assert first == 10
+    assert max(later) == MEBIBYTE // 300_000
+
+
+@pytest.mark.guarantee("M2")
+async def test_all_queues_of_a_process_share_one_budget(stage: Stage, s3: S3Server) -> None:
+    stage.queues()
+    url, dead = stage.server.make_pair("reminders")
+    stage.more |= {"REMINDERS_QUEUE_URL": url, "REMINDERS_DLQ_URL": dead, "HEALTH_PORT": "0", "POLL_WAIT_SECONDS": "1"}
+    gate, stop = Gate(), asyncio.Event()
+    stage.otherwise = lambda _delivery: gate.passed()
+    for queue in QUEUES:
+        await sends(stage, LARGE, queue=queue)
+
+    @asynccontextmanager
+    async def open_workers(
+        _environment: Mapping[str, str], _clients: Clients
+    ) -> AsyncIterator[tuple[Worker[Any], ...]]:
+        yield tuple(stage.worker(queue=queue) for queue in QUEUES)
+
+    running = asyncio.create_task(process.run(App("sample", QUEUES, open_workers), stage.environment, stop=stop))
+    await until(lambda: stage.started, seconds=20, what="the first body")
+    await never(lambda: len(stage.started) > 1, seconds=0.5)
+    gate.open()
+    await until(lambda: len(stage.ended) == 2, seconds=20, what="both bodies' end")
+    stop.set()
+    await running
