@@ -95,7 +95,7 @@ async def test_a_full_budget_stops_intake_until_something_ends(stage: Stage, con
     assert sorted(stage.ended) == sorted(bodies)
     first, *later = Counter(each.at for each in stage.entries("receive")).values()
     assert first == 10
-    assert max(later) == MEBIBYTE // 300_000
+    assert max(later) <= MEBIBYTE // 300_000
 
 
 @pytest.mark.guarantee("M2")
