@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shared.message.delivery import Delivery
@@ -67,6 +67,6 @@ class Budget:
         await self._given.wait()
 
 
-def memory(deliveries: Iterable[Delivery]) -> int:
-    """Bytes that their bodies take here: up to four for a character."""
-    return sum(sys.getsizeof(each.body) for each in deliveries)
+def memory(delivery: Delivery) -> int:
+    """Bytes that its body takes here: up to four for a character."""
+    return sys.getsizeof(delivery.body)

@@ -133,9 +133,9 @@ class Intake:
 
     def _weigh(self, deliveries: Sequence[Delivery]) -> None:
         """What came is in hand, and what comes next is taken to be as large."""
-        self._budget.take(memory(deliveries))
-        if deliveries:
-            self._largest = max(memory([each]) for each in deliveries)
+        sizes = [memory(each) for each in deliveries]
+        self._budget.take(sum(sizes))
+        self._largest = max(sizes, default=self._largest)
 
     def _is_too_early(self, deliveries: Sequence[Delivery], asked_at: float) -> bool:
         """An empty answer long before its wait is over, time and again: something answers in place of the queue."""

@@ -154,7 +154,7 @@ class Poller:
     def _free(self, deliveries: Sequence[Delivery]) -> None:
         """They are not in hand any more: their places and their bytes are others'."""
         self._slots.give(len(deliveries))
-        self._budget.give(memory(deliveries))
+        self._budget.give(sum(map(memory, deliveries)))
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
         task = asyncio.create_task(journey)

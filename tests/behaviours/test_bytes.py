@@ -98,6 +98,20 @@ async def test_a_full_budget_stops_intake_until_something_ends(stage: Stage, con
     assert max(later) <= MEBIBYTE // 300_000
 
 
+@pytest.mark.guarantee("M1")
+async def test_no_further_poll_is_opened_for_what_there_is_no_room_for(stage: Stage, container: ContainerDoor) -> None:
+    stage.queues()
+    gate = Gate()
+    stage.otherwise = lambda _delivery: gate.passed()
+    stage.send(*(str(number).ljust(100_000, ".") for number in range(10)))
+    stage.send(*(str(number).ljust(100_000, ".") for number in range(10, 20)))
+    await container.opens(stage.worker(concurrency=60))
+    await until(lambda: len(stage.started) == 11, seconds=20, what="ten that fit, and one for what is left")
+    await never(lambda: len(stage.started) > 11, seconds=0.5)
+    gate.open()
+    await stage.empty(seconds=30)
+
+
 @pytest.mark.guarantee("M2")
 async def test_all_queues_of_a_process_share_one_budget(stage: Stage, s3: S3Server) -> None:
     stage.queues()
@@ -115,9 +129,12 @@ async def test_all_queues_of_a_process_share_one_budget(stage: Stage, s3: S3Serv
         yield tuple(stage.worker(queue=queue) for queue in QUEUES)
 
     running = asyncio.create_task(process.run(App("sample", QUEUES, open_workers), stage.environment, stop=stop))
-    await until(lambda: stage.started, seconds=20, what="the first body")
-    await never(lambda: len(stage.started) > 1, seconds=0.5)
-    gate.open()
-    await until(lambda: len(stage.ended) == 2, seconds=20, what="both bodies' end")
-    stop.set()
-    await running
+    try:
+        await until(lambda: stage.started, seconds=20, what="the first body")
+        await never(lambda: len(stage.started) > 1, seconds=0.5)
+        gate.open()
+        await until(lambda: len(stage.ended) == 2, seconds=20, what="both bodies' end")
+    finally:
+        gate.open()
+        stop.set()
+        await running

@@ -107,5 +107,5 @@ async def test_intake_waits_until_something_is_given_back() -> None:
 
 
 def test_a_text_counts_with_the_memory_that_it_takes() -> None:
-    assert MEBIBYTE < memory([delivery("a" * MEBIBYTE)]) < MEBIBYTE + 100
-    assert 4 * MEBIBYTE < memory([delivery("a" * MEBIBYTE + "\N{PARTY POPPER}")]) < 4 * MEBIBYTE + 100
+    assert MEBIBYTE < memory(delivery("a" * MEBIBYTE)) < MEBIBYTE + 100
+    assert 4 * MEBIBYTE < memory(delivery("a" * MEBIBYTE + "\N{PARTY POPPER}")) < 4 * MEBIBYTE + 100
