@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         schedule_tick,
         stream_record,
     )
+    from shared.message.parsing import parsed
     from shared.message.verbatim import json_members, sorted_json
     from shared.outcome import Contended, Later, Reject
     from shared.road.once import KeyReused
@@ -70,6 +71,7 @@ __all__ = [
     "json_members",
     "make_lambda_handler",
     "padded_sequencer",
+    "parsed",
     "read_settings",
     "s3_changes",
     "schedule_tick",
@@ -98,6 +100,7 @@ _HOMES = {
     "s3_changes": "shared.message.envelope",
     "schedule_tick": "shared.message.envelope",
     "stream_record": "shared.message.envelope",
+    "parsed": "shared.message.parsing",
     "json_members": "shared.message.verbatim",
     "sorted_json": "shared.message.verbatim",
     "Contended": "shared.outcome",

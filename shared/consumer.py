@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.budget import Budget
 from shared.clients import Clients
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
@@ -85,6 +86,7 @@ class Consumer:
     leases: Leases
     deletes: Deletes
     breakers: Breakers
+    budget: Budget
     pace: Pace
     clocks: Clocks
 
@@ -102,8 +104,16 @@ def lay_road(worker: Worker[Any], ports: Ports) -> Pipeline:
     return Pipeline(Attempts(worker, ports), Endings(worker, ports))
 
 
-def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Clocks = Clocks()) -> Consumer:
-    """Pure wiring: opens nothing and starts nothing."""
+def join(
+    worker: Worker[Any],
+    stores: Stores,
+    *,
+    pace: Pace = Pace(),
+    clocks: Clocks = Clocks(),
+    budget: Budget | None = None,
+) -> Consumer:
+    """Pure wiring: opens nothing and starts nothing. All consumers of one process share one `budget`."""
+    budget = budget or Budget()
     if pace.concurrency is not None:
         worker = replace(worker, limits=replace(worker.limits, concurrency=pace.concurrency))
     queue = stores.queue
@@ -121,6 +131,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
         ledger=stores.ledger,
         payloads=stores.payloads,
         breakers=stores.breakers,
+        budget=budget,
         holds=leases.holds,
         finished=deletes.remember,
         dice=clocks.dice,
@@ -135,6 +146,7 @@ def join(worker: Worker[Any], stores: Stores, *, pace: Pace = Pace(), clocks: Cl
         leases=leases,
         deletes=deletes,
         breakers=stores.breakers,
+        budget=budget,
         pace=pace,
         clocks=clocks,
     )

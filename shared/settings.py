@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+BODY_BUDGET: Final = 16 * 1_048_576
+"""Bytes; with what the worst of these bodies becomes while it is read, a process stays inside of 512 MiB."""
 
 
 class SettingsError(Exception):
@@ -35,6 +38,7 @@ class RuntimeSettings(Settings):
     sqs_client: Literal["fast", "aioboto3"] = "fast"
     telemetry_detail: Literal["sampled", "full"] = "sampled"
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
+    body_budget_bytes: int = Field(default=BODY_BUDGET, ge=1_048_576, le=68_719_476_736)
     lambda_raise_when_all_failed: bool = False
 
     @model_validator(mode="after")

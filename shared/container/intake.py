@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from shared.budget import memory
 from shared.consumer import Consumer
 from shared.container.limits import Slots, Throttle
 from shared.message.delivery import Delivery
@@ -55,6 +56,7 @@ class Intake:
         self._queue = consumer.queue
         self._leases = consumer.leases
         self._breakers = consumer.breakers
+        self._budget = consumer.budget
         self._pace = consumer.pace
         self._clock = consumer.clocks.monotonic
         self._dice = consumer.clocks.dice
@@ -62,6 +64,7 @@ class Intake:
         self._throttle = throttle
         self._admit = admit
         self._appetite = 1
+        self._largest = 1
         self._failures = 0
         self._early = 0
         self._wait = 0
@@ -123,9 +126,16 @@ class Intake:
         for each in deliveries:
             self._leases.take(each)
         self._throttle.spend(len(deliveries))
+        self._weigh(deliveries)
         self._admit(deliveries)
         if not self._stopping:
             await self._learn(asked=limit, got=len(deliveries))
+
+    def _weigh(self, deliveries: Sequence[Delivery]) -> None:
+        """What came is in hand, and what comes next is taken to be as large."""
+        sizes = [memory(each) for each in deliveries]
+        self._budget.take(sum(sizes))
+        self._largest = max(sizes, default=self._largest)
 
     def _is_too_early(self, deliveries: Sequence[Delivery], asked_at: float) -> bool:
         """Empty answers came long before their wait was over, again and again: something answers in place of the queue."""
@@ -166,6 +176,7 @@ class Intake:
         while True:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()
+            await self._budget.some_room()
             if self._breakers.open:  # one message in hand is the probe; the others are better off in the queue
                 if self._slots.taken:
                     await asyncio.sleep(LOOKS_EVERY)
@@ -173,12 +184,17 @@ class Intake:
                 allowed = 1.0
             if free < BATCH and self.linger:
                 await asyncio.sleep(min(self.linger, LONGEST_LINGER))
-            if limit := self._slots.reserve(int(min(BATCH, allowed))):
+            if limit := self._slots.reserve(int(min(BATCH, allowed, self._fitting))):
                 return limit
+
+    @property
+    def _fitting(self) -> int:
+        """How many more messages the budget has room for, if they are as large as the last; one at least."""
+        return max(1, self._budget.room // self._largest)
 
     async def _learn(self, *, asked: int, got: int) -> None:
         if got == asked:
-            if self._slots.free >= BATCH:
+            if self._slots.free >= BATCH and self._fitting > self._appetite * BATCH:
                 self._appetite = min(self._appetite + 1, MOST_POLLS)
             return
         self._appetite = 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from shared.budget import memory
 from shared.consumer import Consumer
 from shared.container.gather import Gather
 from shared.container.intake import CUT, Intake
@@ -51,6 +52,7 @@ class Poller:
         self._draining = False
         self._starts_until = float("inf")
         self._late: list[Delivery] = []
+        self._budget = consumer.budget
         self._pace = consumer.pace
         self._breakers = consumer.breakers
         self.queue_name = consumer.queue.name
@@ -146,8 +148,13 @@ class Poller:
             self._deletes.add(delivery)
         else:
             return True
-        self._slots.give(1)
+        self._free([delivery])
         return False
+
+    def _free(self, deliveries: Sequence[Delivery]) -> None:
+        """They are not in hand any more: their places and their bytes are others'."""
+        self._slots.give(len(deliveries))
+        self._budget.give(sum(map(memory, deliveries)))
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
         task = asyncio.create_task(journey)
@@ -158,7 +165,7 @@ class Poller:
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
         deliveries = self._running.pop(task)
-        self._slots.give(len(deliveries))
+        self._free(deliveries)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The pipeline turns every handler's error into an outcome: this one is ours.
@@ -172,7 +179,7 @@ class Poller:
 
     def _end_turn(self, delivery: Delivery, *, stays: bool) -> None:
         if behind := self._turns.end(delivery, stays=stays):
-            self._slots.give(len(behind))
+            self._free(behind)
             self._begin(self._leases.give_back(behind))
 
     def _let_go(self, deliveries: Sequence[Delivery], *, broken: bool) -> None:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 import structlog
 
 from shared.app import App
+from shared.budget import Budget
 from shared.clients import Clients
 from shared.consumer import Pace, join, open_stores
 from shared.container import controls, health
@@ -107,8 +108,10 @@ async def _pollers(
     app: App, environment: Mapping[str, str], settings: RuntimeSettings, clients: Clients
 ) -> AsyncIterator[tuple[Poller, ...]]:
     async with app.open_workers(environment, clients) as workers:
-        pace = Pace.of(settings)
-        yield tuple([Poller(join(each, await open_stores(each, clients), pace=pace)) for each in workers])
+        pace, budget = Pace.of(settings), Budget(settings.body_budget_bytes)
+        yield tuple(
+            [Poller(join(each, await open_stores(each, clients), pace=pace, budget=budget)) for each in workers]
+        )
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from shared.app import App
+from shared.budget import Budget
 from shared.clients import Clients
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
@@ -102,7 +103,8 @@ class Sandbox:
         async with AsyncExitStack() as stack:
             clients = await stack.enter_async_context(Clients(environment, breakers=Breakers(waits=False)))
             workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
-            consumers = [join(each, await open_stores(each, clients)) for each in workers]
+            budget = Budget(settings.body_budget_bytes)
+            consumers = [join(each, await open_stores(each, clients), budget=budget) for each in workers]
             self._raises = settings.lambda_raise_when_all_failed
             self._stack = stack.pop_all()  # kept open only when everything could be opened
         return tuple(consumers)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-import orjson
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from shared.message.parsing import MOST_RECORDS, parsed
 from shared.outcome import Reject
 
 Image = Mapping[str, Mapping[str, Any]]
@@ -101,8 +101,10 @@ class StreamRecord(Wire):
     by_time_to_live: bool = False
 
 
-def document(body: str) -> Mapping[str, Any]:
-    """The JSON object in `body`, out of its SNS envelope if it has one. Raises Reject."""
+def document(body: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON object in `body`, out of its SNS envelope if it has one; what is read already is taken as it is. Raises Reject."""
+    if not isinstance(body, str):
+        return body
     opened = _object(body)
     if opened.get("Type") == "Notification" and isinstance(opened.get("Message"), str):
         return _object(opened["Message"])
@@ -114,7 +116,7 @@ def bus_event(body: str) -> BusEvent:
     return BusEvent.model_validate(document(body))
 
 
-def schedule_tick(body: str) -> ScheduleTick:
+def schedule_tick(body: str | Mapping[str, Any]) -> ScheduleTick:
     """Raises Reject or pydantic.ValidationError."""
     return ScheduleTick.model_validate(document(body))
 
@@ -134,6 +136,8 @@ def s3_changes(body: str) -> S3Changes:
     records = opened.get("Records")
     if not isinstance(records, list):
         raise Reject("body is neither an S3 notification nor an S3 event from EventBridge")
+    if len(records) > MOST_RECORDS:
+        raise Reject(f"an S3 notification of {len(records)} records, above {MOST_RECORDS}")
     found = [_read(record) for record in records]
     changes = tuple(each for each in found if isinstance(each, S3Change))
     faults = [(place, each) for place, each in enumerate(found) if isinstance(each, Exception)]
@@ -143,7 +147,7 @@ def s3_changes(body: str) -> S3Changes:
     return S3Changes(changes, unreadable, others=found.count(None))
 
 
-def stream_record(body: str) -> StreamRecord:
+def stream_record(body: str | Mapping[str, Any]) -> StreamRecord:
     """Raises Reject or pydantic.ValidationError."""
     opened = document(body)
     change = opened.get("dynamodb")
@@ -172,10 +176,7 @@ def padded_sequencer(sequencer: str) -> str:
 
 
 def _object(body: str) -> dict[str, Any]:
-    try:
-        opened = orjson.loads(body)
-    except ValueError as error:
-        raise Reject("body is not JSON") from error
+    opened = parsed(body)
     if not isinstance(opened, dict):
         raise Reject("body is JSON but not an object")
     return opened

@@ -131,7 +131,7 @@ def read_pointer(body: str, attributes: Mapping[str, Attribute]) -> Pointer:
     if stated is None or not re.fullmatch("[0-9]{1,15}", stated):
         raise Reject(f"{MARK} is not a number of bytes")
     try:
-        opened = orjson.loads(body)
+        opened = orjson.loads(body) if len(body) <= _POINTER else None
     except ValueError:
         opened = None
     match opened:

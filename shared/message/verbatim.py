@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from shared.message.parsing import TOO_DEEP, check_depth, check_values
 from shared.outcome import Reject
 
 
@@ -22,6 +23,7 @@ class Member(NamedTuple):
 
 def json_members(text: str) -> Mapping[str, Member]:
     """Each member of the object in `text`; of a name that comes twice, the last. Raises Reject."""
+    check_values(text)
     found: dict[str, Member] = {}
     place = _after(text, 0, "{")
     if text[_blanks(text, place) :][:1] == "}":
@@ -69,7 +71,7 @@ def _value(text: str, place: int) -> tuple[Any, int]:
 
 
 def _why(error: Exception) -> str:
-    return "body is nested too deeply to be read" if isinstance(error, RecursionError) else "body is not JSON"
+    return TOO_DEEP if isinstance(error, RecursionError) else "body is not JSON"
 
 
 def _blanks(text: str, place: int) -> int:
@@ -88,4 +90,5 @@ def _after(text: str, place: int, mark: str) -> int:
 def _whole(found: Mapping[str, Member], text: str, end: int) -> Mapping[str, Member]:
     if _blanks(text, end) != len(text):
         raise Reject("body is not JSON")
+    check_depth([each.value for each in found.values()])
     return found

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from shared.message.delivery import Delivery
-from shared.message.pointer import OFF, Payloads, is_pointer
+from shared.message.pointer import OFF, Payloads, is_pointer, weight
 from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.failure.verdict import unreadable
 from shared.road.once import KeyedWork
@@ -48,7 +48,8 @@ class Handling:
     async def run(self, delivery: Delivery) -> Run:
         """Run the work on one message."""
         if self._payloads is not None and is_pointer(delivery.attributes):
-            return await self._run_fetched(self._payloads, delivery)
+            async with self._ports.budget.read(weight(delivery)):
+                return await self._run_fetched(self._payloads, delivery)
         if not self._ports.holds(delivery):  # it ended while its run was counted: somebody else has the message
             return Failed(LEASE_ENDED)
         try:
@@ -58,7 +59,12 @@ class Handling:
         return await self._run_event(delivery, event)
 
     async def run_together(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
-        """Run the work on each message of a batch, inside one timeout for all."""
+        """Run the work on each message of a batch, inside one timeout for all; it begins when there is room for its bodies."""
+        in_s3 = (each for each in deliveries if self._payloads is not None and is_pointer(each.attributes))
+        async with self._ports.budget.read(sum(map(weight, in_s3))):
+            return await self._run_together(deliveries)
+
+    async def _run_together(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
         ended: dict[Delivery, Run] = {}
         events: dict[Delivery, Any] = {}
         ends = asyncio.get_running_loop().time() + self.worker.limits.timeout

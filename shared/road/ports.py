@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from shared.budget import Budget
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
@@ -17,7 +18,7 @@ from shared.road.ledger import Ledger
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
-    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down;
+    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down; `budget` how many bytes of bodies are in hand;
     `holds` says whether a message's lease lasts, `finished` remembers that its work is done, even if its delete fails; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
@@ -27,6 +28,7 @@ class Ports:
     ledger: Ledger | None = None
     payloads: Payloads | None = None
     breakers: Breakers = field(default_factory=Breakers)
+    budget: Budget = field(default_factory=Budget)
     holds: Callable[[Delivery], bool] = lambda _delivery: True
     finished: Callable[[Delivery], None] = lambda _delivery: None
     dice: Callable[[], float] = random.random

@@ -11,10 +11,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.app import App
+from shared.budget import Budget
 from shared.clients import Clients
 from shared.consumer import Clocks, Pace, join, open_stores
 from shared.container.poller import Poller
 from shared.lambda_door.entry import Sandbox
+from shared.settings import RuntimeSettings, read_settings
 from shared.worker import Worker
 from tests.behaviours.stage import Stage
 from tests.lambda_events import lambda_event
@@ -45,8 +47,11 @@ class ContainerDoor:
     ) -> Poller:
         """Begin to consume; may be called for several queues."""
         self._before = self._before or {*asyncio.all_tasks()}
-        clients = await self._stack.enter_async_context(Clients({**self.stage.environment, **environment}))
-        poller = Poller(join(worker, await open_stores(worker, clients), pace=pace, clocks=Clocks(dice=dice)))
+        given = {**self.stage.environment, **environment}
+        clients = await self._stack.enter_async_context(Clients(given))
+        budget = Budget(read_settings(RuntimeSettings, given).body_budget_bytes)
+        stores = await open_stores(worker, clients)
+        poller = Poller(join(worker, stores, pace=pace, clocks=Clocks(dice=dice), budget=budget))
         self.poller = poller
         self._running.append(asyncio.create_task(poller.run(self._stop)))
         return poller

@@ -31,9 +31,9 @@ async def s3(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3S
         yield server
 
 
-async def sends(stage: Stage, *bodies: str) -> None:
+async def sends(stage: Stage, *bodies: str, queue: str = "uploads") -> None:
     async with Clients(stage.environment) as clients:
-        send = await clients.sender("uploads")
+        send = await clients.sender(queue)
         await send([Message(body) for body in bodies])
 
 

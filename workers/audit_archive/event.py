@@ -38,9 +38,10 @@ _DEEPEST = 64  # DynamoDB nests 32 levels
 
 def decode(delivery: Delivery) -> AuditEvent:
     """Read one message. Raises Reject or pydantic.ValidationError; neither quotes the item."""
-    if document(delivery.body).get("source") == "scheduler":
-        return DigestDue(schedule_tick(delivery.body).time)
-    record = stream_record(delivery.body)
+    opened = document(delivery.body)
+    if opened.get("source") == "scheduler":
+        return DigestDue(schedule_tick(opened).time)
+    record = stream_record(opened)
     if not _EVENT_ID.fullmatch(record.event_id):
         raise Reject("the record's eventID is not a plain identifier")
     if not _TABLE.fullmatch(record.table):

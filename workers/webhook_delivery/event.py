@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared import BusEvent, Delivery, Reject, Wire, json_members, sorted_json
+from shared import BusEvent, Delivery, Reject, Wire, json_members, parsed, sorted_json
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
@@ -78,8 +78,8 @@ def published(delivery: Delivery) -> Published:
 
 
 def delivery_job(delivery: Delivery) -> DeliveryJob:
-    """Decode a delivery job. Raises ValidationError."""
-    return DeliveryJob.model_validate_json(delivery.body)
+    """Decode a delivery job. Raises Reject or ValidationError."""
+    return DeliveryJob.model_validate(parsed(delivery.body))
 
 
 def event_id(tenant_id: str, source: str, event_type: str, own: str | int) -> str:

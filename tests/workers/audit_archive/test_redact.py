@@ -268,3 +268,11 @@ def test_keys_that_are_none_are_refused_without_quoting_them(text: str, why: str
     with pytest.raises(ValueError, match=why) as refused:
         hash_keys(text)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_json_that_is_nested_too_deeply_in_a_string_is_hidden_whole(opens: str, closes: str) -> None:
+    for levels in range(500, 1_200, 9):
+        image, found = REDACTOR.image({"note": s(opens * levels + f'"{EMAIL}"' + closes * levels)})
+        assert EMAIL not in str(image)
+        assert found

@@ -13,7 +13,13 @@ import pytest
 from tests.workers.reminder_dispatch.expo_server import ExpoServer, Scripted
 from tests.workers.reminder_dispatch.fakes import PUSHED
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
-from workers.reminder_dispatch.channels.expo import COMPRESSED_ABOVE, LARGEST_PAYLOAD, Expo, open_session
+from workers.reminder_dispatch.channels.expo import (
+    COMPRESSED_ABOVE,
+    LARGEST_ANSWER,
+    LARGEST_PAYLOAD,
+    Expo,
+    open_session,
+)
 
 EVENTS = Path(__file__).parents[2] / "events"
 DEAD = Refused("DeviceNotRegistered", dead=True)
@@ -171,6 +177,14 @@ async def test_an_answer_that_does_not_come_in_time_is_a_lost_request() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as session:
             assert await Expo(session, url=url).push(notes(1)) == [Lost("no answer from Expo")]
+
+
+async def test_of_an_answer_that_is_too_long_only_the_status_counts() -> None:
+    long = b'{"data":[{"status":"ok","id":"1"}]}'.rjust(LARGEST_ANSWER + 1)
+    server = ExpoServer(script=deque([Scripted(body=long), Scripted(status=503, body=long), Scripted(body=long[1:])]))
+    assert await pushed(server, notes(1)) == [Lost("unreadable answer from Expo")]
+    assert await pushed(server, notes(1)) == [Busy("Expo: 503")]
+    assert await pushed(server, notes(1)) == [Accepted("1")]
 
 
 async def test_after_too_many_requests_the_rest_waits_too() -> None:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.outcome import Reject
+from shared.sqs.sender import Message
 from tests.fakes import FakeSender, delivery
 from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
-from workers.webhook_delivery.handler import LARGEST_JOB, fan_out
+from workers.webhook_delivery.handler import AT_ONCE, LARGEST_JOB, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 
 EVENT = published(delivery((Path(__file__).parents[2] / "events/bus-upload-completed.json").read_text()))
@@ -103,6 +105,35 @@ async def test_an_event_too_large_for_a_message_is_rejected_before_anything_is_s
     store.add(endpoint())
     with pytest.raises(Reject):
         await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", "é" * (LARGEST_JOB // 2)))
+
+
+async def test_one_job_too_large_is_rejected_before_any_other_is_sent() -> None:
+    store, send = FakeStore(), FakeSender()
+    for number in range(30):
+        store.add(endpoint(f"{number}"))
+    store.add(endpoint("long" * 60))
+    event = Published("msg_1", "upload.completed", "tenant-1", "x" * (LARGEST_JOB - 350))
+    with pytest.raises(Reject):
+        await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+    assert send.sent == []
+
+
+async def test_a_large_event_for_many_endpoints_is_written_out_a_few_at_a_time() -> None:
+    store = FakeStore()
+    for number in range(200):
+        store.add(endpoint(f"{number}"))
+    sent: list[int] = []
+
+    async def send(messages: Sequence[Message]) -> None:
+        sent.append(len(messages))
+
+    event = Published("msg_1", "upload.completed", "tenant-1", "x" * 100_000)
+    tracemalloc.start()
+    await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sent == [AT_ONCE] * (200 // AT_ONCE)
+    assert peak < 5_000_000
 
 
 async def test_a_failed_send_is_raised_so_that_the_event_stays_in_its_queue() -> None:

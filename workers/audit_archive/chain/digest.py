@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from workers.audit_archive.rules import OBJECT_KEY, canonical, named_at
@@ -73,8 +74,8 @@ def sequence_of(key: str) -> int | None:
 def parse(body: bytes) -> Digest | None:
     """The digest in `body`; None where it is none."""
     try:
-        return Digest.model_validate_json(body)
-    except ValidationError:
+        return Digest.model_validate(orjson.loads(body))
+    except ValueError:  # not JSON, or not a digest
         return None
 
 

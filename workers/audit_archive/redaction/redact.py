@@ -104,13 +104,12 @@ class _Walk:
                 opened = json.loads(
                     text, object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number
                 )
-            except RecursionError:
+                hidden = self._json(opened, personal=False, depth=depth + 1)
+                return text if hidden == opened else "".join(_written(hidden))
+            except RecursionError:  # nested deeper than can be read, or written again
                 return self._whole(text)
             except ValueError:
                 pass  # only looks like JSON
-            else:
-                hidden = self._json(opened, personal=False, depth=depth + 1)
-                return text if hidden == opened else "".join(_written(hidden))
         if names_within(text, self.names):
             return self._whole(text)
         return self._by_look(text)

@@ -26,6 +26,8 @@ LARGEST_PAYLOAD = 4_096
 COMPRESSED_ABOVE = 1_024
 """Bytes of a request body, as Expo's own SDK does it."""
 
+LARGEST_ANSWER = 1_048_576
+"""Bytes of an answer, inflated, that are read: a hundred tickets are 20,000."""
 TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\[\]\s]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -158,11 +160,16 @@ def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, st
 
 
 async def _text(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or nothing where it breaks off: the status may say enough."""
+    """The body, or nothing where it breaks off or is too long: the status may say enough. In pieces, for it comes inflated."""
+    text = bytearray()
     try:
-        return await response.read()
+        async for piece in response.content.iter_chunked(LARGEST_ANSWER):
+            text += piece
+            if len(text) > LARGEST_ANSWER:
+                return b""
     except (aiohttp.ClientError, TimeoutError):
         return b""
+    return bytes(text)
 
 
 def _read(status: int, text: bytes, *, recipients: int) -> _Reply:
