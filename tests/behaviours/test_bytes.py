@@ -14,7 +14,7 @@ from shared.container import process
 from shared.worker import Worker
 from tests.behaviours.doors import ContainerDoor, Door
 from tests.behaviours.stage import Gate, Stage, never
-from tests.behaviours.test_claim_checks import points, s3, sends
+from tests.behaviours.test_bodies_in_s3 import points, s3, sends
 from tests.made import together
 from tests.shared.sqs.s3_server import S3Server
 from tests.waiting import until
