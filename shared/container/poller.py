@@ -122,11 +122,21 @@ class Poller:
     def _start_turns(self) -> None:
         while self._may_begin and len(self._running) < self._concurrency:
             if (delivery := self._turns.next()) is None:
-                return
+                break
             if self._may_start(delivery):
                 self._start(self._travel(delivery), [delivery])
             else:
                 self._end_turn(delivery, stays=not self._leases.holds(delivery))
+        if self._is_fifo:
+            self._slots.resize(self._in_hand(self._concurrency) + self._blocked)
+
+    @property
+    def _blocked(self) -> int:
+        """Messages that wait behind the head of their FIFO group while handlers are idle: they do not keep other groups out.
+        SQS hands out no more of a group that is in flight, so each group takes ten places at most.
+        """
+        idle = self._concurrency - len(self._running)
+        return min(len(self._turns), BATCH * self._concurrency) if idle > 0 else 0
 
     @property
     def _may_begin(self) -> bool:
