@@ -25,15 +25,15 @@ TOO_DEEP: Final = f"body is nested deeper than {DEEPEST} levels"
 _STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
-def parsed(text: str | bytes) -> Any:
+def parsed(text: str) -> Any:
     """The JSON value in `text`. Raises Reject where it is not JSON, or above a limit."""
-    check_values(text if isinstance(text, str) else text.decode(errors="replace"))
+    check_values(text)
     try:
         value = orjson.loads(text)
     except ValueError as error:
         why = TOO_DEEP if "limit" in str(error) else "body is not JSON"
         raise Reject(why) from None  # not from the error, which quotes the input
-    check_depth(value)
+    check_depth(value, text)
     return value
 
 
@@ -43,8 +43,10 @@ def check_values(text: str) -> None:
         raise Reject(f"body holds more than {MOST_VALUES} values")
 
 
-def check_depth(value: Any) -> None:
-    """Level by level, without recursion. Raises Reject above DEEPEST."""
+def check_depth(value: Any, text: str) -> None:
+    """What `text` was read into, level by level, without recursion. Raises Reject above DEEPEST."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
     level: list[Any] = [value]
     for _ in range(DEEPEST):
         level = [each for each in level if isinstance(each, (dict, list))]

@@ -90,5 +90,5 @@ def _after(text: str, place: int, mark: str) -> int:
 def _whole(found: Mapping[str, Member], text: str, end: int) -> Mapping[str, Member]:
     if _blanks(text, end) != len(text):
         raise Reject("body is not JSON")
-    check_depth([each.value for each in found.values()])
+    check_depth([each.value for each in found.values()], text)
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from tests.waiting import until
 from workers import roster
 
 pytestmark = pytest.mark.slow
+
+log = logging.getLogger(__name__)
 
 MEBIBYTE = 1_048_576
 CONTAINER = 512 * MEBIBYTE
@@ -101,6 +104,11 @@ class Weighed:
         [line] = [line for line in output.decode().splitlines() if line.startswith("peak ")]
         return int(line.split()[1])
 
+    async def fits(self, queue: str) -> None:
+        peak = await self.peak(queue)
+        log.info("%s: %d MiB", queue, peak // MEBIBYTE)  # shown with --log-cli-level=info
+        assert peak < CONTAINER - SPARE
+
     def _is_empty(self, queue: str) -> bool:
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.aws.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)
@@ -109,35 +117,26 @@ class Weighed:
 
 @pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
-async def test_faulty_messages_of_the_largest_size_fit_the_container(
-    aws: Aws, worker: str, queue: str, record_property: Any
-) -> None:
+async def test_faulty_messages_of_the_largest_size_fit_the_container(aws: Aws, worker: str, queue: str) -> None:
     weighed = Weighed(aws, worker)
     for body in FAULTY * 6:
         weighed.send(queue, body)
-    record_property("peak", peak := await weighed.peak(queue))
-    assert peak < CONTAINER - SPARE
+    await weighed.fits(queue)
 
 
 @pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
-async def test_ten_pointers_to_one_body_of_60_mib_fit_the_container(
-    aws: Aws, worker: str, queue: str, record_property: Any
-) -> None:
+async def test_ten_pointers_to_one_body_of_60_mib_fit_the_container(aws: Aws, worker: str, queue: str) -> None:
     weighed = Weighed(aws, worker)
     weighed.point(queue, legal(queue, '{"S":"%s"},' % ("a" * 100), 60 * MEBIBYTE), times=10)
-    record_property("peak", peak := await weighed.peak(queue))
-    assert peak < CONTAINER - SPARE
+    await weighed.fits(queue)
 
 
 @pytest.mark.guarantee("M4")
 @pytest.mark.parametrize(("worker", "queue"), [("webhook-delivery", "webhook-events"), ("audit-archive", "audit")])
-async def test_dense_messages_that_are_taken_whole_fit_the_container(
-    aws: Aws, worker: str, queue: str, record_property: Any
-) -> None:
+async def test_dense_messages_that_are_taken_whole_fit_the_container(aws: Aws, worker: str, queue: str) -> None:
     weighed = Weighed(aws, worker)
     body = legal(queue, '{"S":""},', MEBIBYTE)
     for number in range(20):
         weighed.send(queue, body.replace('"eventID": "', f'"eventID": "{number}'))
-    record_property("peak", peak := await weighed.peak(queue))
-    assert peak < CONTAINER - SPARE
+    await weighed.fits(queue)

@@ -60,10 +60,8 @@ from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 EXHAUSTED = "webhook.exhausted"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
 WORKER = "webhook-delivery"
-LARGEST_JOB = 1_000_000
-"""Bytes of a job's body: an SQS message has 1 MiB, attributes included."""
-AT_ONCE = 10
-"""Jobs of one event that are written out at once, each with its own copy of the payload: as many as one call sends."""
+LARGEST_JOB, AT_ONCE = 1_000_000, 10
+"""Bytes of a job's body (an SQS message has 1 MiB), and jobs that are written out at once, each with its copy of the payload."""
 
 _GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -129,7 +127,7 @@ async def fan_out(
         for each in _takers(event, await subscriptions(event.tenant_id))
     ]
     longest = max(jobs, key=lambda job: len(orjson.dumps(job.endpoint_id)), default=None)  # else they are all alike
-    if longest is not None and len(longest.body().encode()) > LARGEST_JOB:
+    if longest and len(longest.body().encode()) > LARGEST_JOB:
         raise Reject("the event is too large for a webhook")
     for start in range(0, len(jobs), AT_ONCE):
         await send([_message(job, at) for job in jobs[start : start + AT_ONCE]])

@@ -234,6 +234,7 @@ def test_the_frames_of_our_own_packages_are_all_kept() -> None:
         "shared.message.envelope:bus_event",
         "shared.message.envelope:document",
         "shared.message.envelope:_object",
+        "shared.message.parsing:parsed",
     ]
 
 
