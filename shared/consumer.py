@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.budget import Budget
 from shared.clients import Clients
+from shared.clock import lease_time
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
@@ -52,9 +53,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
-    """`monotonic` is the clock of leases and `wall` that of the ledger, in seconds; `dice` is uniform in [0, 1)."""
+    """In seconds: `monotonic` for waiting, `lease` for leases, `wall` for the ledger; `dice` is uniform in [0, 1)."""
 
     monotonic: Callable[[], float] = time.monotonic
+    lease: Callable[[], float] = lease_time
     wall: Callable[[], float] = time.time
     dice: Callable[[], float] = random.random
 
@@ -121,7 +123,7 @@ def join(
         queue,
         visibility=pace.visibility,
         longest=worker.limits.longest_lease,
-        clock=clocks.monotonic,
+        clock=clocks.lease,
         dice=clocks.dice,
     )
     deletes = Deletes(queue, leases, dice=clocks.dice)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 from shared.app import App
 from shared.budget import Budget
 from shared.clients import Clients
+from shared.clock import lease_time
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
 from shared.road.failure.breakers import Breakers
@@ -74,7 +74,7 @@ class Sandbox:
             raise TypeError("event has no list `Records`: this function reads from an SQS event source mapping")
         if self._runner is None:
             self._runner = asyncio.Runner()
-        failures = self._runner.run(self._report(records, deadline=time.monotonic() + remaining - DEADLINE_MARGIN))
+        failures = self._runner.run(self._report(records, deadline=lease_time() + remaining - DEADLINE_MARGIN))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Sandbox:
         if not self._consumers:
             self._consumers = await self._open()
         found = await report(records, self._consumers, deadline=deadline)
-        spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - time.monotonic()
+        spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - lease_time()
         for flush in (tracing.flush, metrics.flush):  # a collector that does not answer must not cost the report
             flush(seconds=min(0.2, max(0.0, spare / 2)))
         if self._raises and records and not found.left:

@@ -126,7 +126,7 @@ def _named(record: Any) -> list[str]:
 async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int]:
     """Those that may not leave (failed, behind a failure, cut at the deadline, never started), and how many may."""
     consumer, ready, leaving = share.consumer, list(share.ready.values()), set[Delivery]()
-    clock, leases = consumer.clocks.monotonic, consumer.leases
+    clock, leases = consumer.clocks.lease, consumer.leases
     for each in (*ready, *share.behind):
         leases.take(each, until=deadline)
     left = deadline - clock()
@@ -174,7 +174,7 @@ def _journeys(
 async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery], *, until: float) -> None:
     """Where no group may start another message the slot ends: whoever ends one of that group takes its next."""
     # A handler that swallowed its cut ends here, and no record is begun that another invocation would find running.
-    while consumer.clocks.monotonic() < until and (delivery := turns.next()) is not None:
+    while consumer.clocks.lease() < until and (delivery := turns.next()) is not None:
         try:
             leaves = await consumer.pipeline.travel(delivery)
         except Exception:  # the pipeline turns every handler's error into an outcome: this one is ours
@@ -189,7 +189,7 @@ async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery], *, unt
 async def _batch_slot(
     consumer: Consumer, batches: deque[Sequence[Delivery]], leaving: set[Delivery], *, until: float
 ) -> None:
-    while batches and consumer.clocks.monotonic() < until:
+    while batches and consumer.clocks.lease() < until:
         batch = batches.popleft()
         try:
             answers = await consumer.pipeline.travel_together(batch)

@@ -30,7 +30,7 @@ class Delivery:
     """One receipt of one message: the same message received again is another delivery with another receipt handle.
 
     `attempt` is ApproximateReceiveCount (1 on the first receipt); times are epoch seconds; `received_at` is the
-    clock of the lease, in the seconds of time.monotonic(), and 0.0 where a door knows none (Lambda).
+    clock of the lease, in the seconds of shared/clock.py, and 0.0 where a door knows none (Lambda).
     """
 
     queue: str

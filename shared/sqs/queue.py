@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
+from shared.clock import lease_time
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery, from_poll, to_sqs
 from shared.sqs.batches import BATCH, MalformedAnswer, Refused, in_chunks
@@ -78,7 +78,7 @@ class SqsQueue:
         name: str,
         url: str,
         dead_letter_url: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = lease_time,
     ) -> None:
         self._client = client
         self._name = name

@@ -49,7 +49,9 @@ class Rig:
             self._handle, handle_batch=batch, batch=limits, **{"decode": body_of, "timeout": 3_600.0, **options}
         )
         stores = Stores(self.queue, ledger, breakers=breakers or Breakers(clock=clock, dice=dice))
-        self.consumer = join(self.worker, stores, pace=self.pace, clocks=Clocks(monotonic=clock, wall=clock, dice=dice))
+        self.consumer = join(
+            self.worker, stores, pace=self.pace, clocks=Clocks(monotonic=clock, lease=clock, wall=clock, dice=dice)
+        )
         self.leases, self.deletes = self.consumer.leases, self.consumer.deletes
         self.poller = Poller(self.consumer)
         self._task: asyncio.Task[None] | None = None

@@ -55,7 +55,9 @@ def test_a_key_is_claimed_and_a_replay_is_told_in_the_ledger_of_the_worker() -> 
 
         ledger = FakeLedger()
         worker = make_worker(handle, key=lambda event: event.body)
-        consumer = join(worker, Stores(FakeQueue(clock), ledger), clocks=Clocks(monotonic=clock, wall=lambda: NOON))
+        consumer = join(
+            worker, Stores(FakeQueue(clock), ledger), clocks=Clocks(monotonic=clock, lease=clock, wall=lambda: NOON)
+        )
         note = Attribute("String", json.dumps({"plan_id": "p", "replayed_from": "m"}))
         for _ in range(2):
             assert await travel(consumer, delivery("a", attributes={REPLAY: note}))
@@ -77,7 +79,7 @@ def test_a_body_in_s3_is_fetched_from_the_workers_bodies() -> None:
             seen.append(event.body)
 
         stores = Stores(FakeQueue(clock), payloads=Bodies())
-        consumer = join(make_worker(handle), stores, clocks=Clocks(monotonic=clock))
+        consumer = join(make_worker(handle), stores, clocks=Clocks(monotonic=clock, lease=clock))
         assert await travel(consumer, delivery("pointer", attributes={MARK: Attribute("Number", "5")}))
         assert seen == ["whole"]
 
@@ -87,7 +89,9 @@ def test_a_body_in_s3_is_fetched_from_the_workers_bodies() -> None:
 def test_a_letter_bears_the_time_of_the_joined_wall_clock() -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
-        consumer = join(make_worker(fail), Stores(queue), clocks=Clocks(monotonic=clock, wall=lambda: NOON))
+        consumer = join(
+            make_worker(fail), Stores(queue), clocks=Clocks(monotonic=clock, lease=clock, wall=lambda: NOON)
+        )
         assert await travel(consumer, delivery("a"))
         [letter] = queue.letters
         assert json.loads(letter.attributes[ATTRIBUTE].text or "")["last_failure"] == "2026-11-21T12:00:00+00:00"
@@ -98,7 +102,9 @@ def test_a_letter_bears_the_time_of_the_joined_wall_clock() -> None:
 def test_a_failed_message_is_hidden_by_the_joined_dice() -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
-        consumer = join(make_worker(stumble), Stores(queue), clocks=Clocks(monotonic=clock, dice=lambda: 0.75))
+        consumer = join(
+            make_worker(stumble), Stores(queue), clocks=Clocks(monotonic=clock, lease=clock, dice=lambda: 0.75)
+        )
         [stored] = queue.put("a")
         [received] = await queue.receive(limit=1, wait=0, visibility=60)
         assert not await travel(consumer, received)

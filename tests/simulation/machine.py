@@ -151,7 +151,7 @@ class Machine:
         handlers = Handlers(self.history, bus.put_events)
         setting = self.setting
         worker = worker_of(setting.worker, handlers, concurrency=setting.concurrency, timeout=setting.timeout)
-        clocks = Clocks(monotonic=process.monotonic, wall=process.wall, dice=dice.random)
+        clocks = Clocks(monotonic=process.monotonic, lease=process.monotonic, wall=process.wall, dice=dice.random)
         consumer = join(worker, stores, pace=setting.pace, clocks=clocks)
         try:
             await Poller(consumer).run(stop)

@@ -42,6 +42,7 @@ def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() ->
     assert alive(pollers, now=161, after=60).faults == ("reminder-ticks: no poll has ended for 61 s",)
 
 
+@pytest.mark.guarantee("R9")
 def test_polls_that_fail_are_not_a_reason_for_a_restart_but_for_sending_no_work() -> None:
     pollers = [
         Polling("reminders", polled_at=100, active_at=160, is_failing=True),
@@ -51,6 +52,7 @@ def test_polls_that_fail_are_not_a_reason_for_a_restart_but_for_sending_no_work(
     assert ready(pollers, draining=False, now=161).faults == ("reminders: polls fail, the last answer is 61 s old",)
 
 
+@pytest.mark.guarantee("R9")
 def test_a_dependency_that_is_down_is_named() -> None:
     assert ready([Polling()], draining=False, now=100, down=["dynamodb"]).faults == ("dynamodb: does not answer",)
 

@@ -23,6 +23,7 @@ from tests.virtual_time import clock, virtual
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.guarantee("R4")
 def test_twenty_restarts_under_load_spend_at_most_one_receipt_each_and_bury_nothing() -> None:
     async def story() -> None:
         dice = random.Random(7)
@@ -87,6 +88,7 @@ sys.exit(process.main(App("sample", ("uploads",), open_workers), os.environ))
 """
 
 
+@pytest.mark.guarantee("R5")
 @pytest.mark.slow
 @pytest.mark.parametrize("handler", ["swallow", "in_a_thread", "block"])
 def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(

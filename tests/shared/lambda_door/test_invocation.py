@@ -49,7 +49,7 @@ class Case:
         self.consumer = join(
             worker,
             Stores(self.queue, breakers=Breakers(waits=False), resource_name="uploads"),
-            clocks=Clocks(monotonic=clock),
+            clocks=Clocks(monotonic=clock, lease=clock),
         )
 
     async def reports(self, records: Sequence[Any], *, seconds: float = 30.0) -> Report:

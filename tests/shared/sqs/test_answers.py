@@ -65,6 +65,7 @@ async def test_an_extension_whose_answer_names_nothing_extended_nothing(answer: 
     assert len(await queue_of(answer).extend(held(3), seconds=30)) == 3
 
 
+@pytest.mark.guarantee("R6")
 async def test_an_entry_that_the_answer_forgets_is_refused() -> None:
     answer = {
         "Successful": [{"Id": "0"}, {"Id": "3"}],
@@ -150,6 +151,7 @@ async def test_in_a_fifo_queue_nothing_overtakes_a_message_that_is_not_whole() -
     assert [each.message_id for each in await queue.receive(limit=10, wait=20, visibility=60)] == ["a"]
 
 
+@pytest.mark.guarantee("R8")
 async def test_a_lease_counts_from_the_question_however_late_the_answer_is_read() -> None:
     moments = iter([100.0, 170.0])  # the process stood still while the poll was open
 

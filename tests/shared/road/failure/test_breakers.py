@@ -46,6 +46,7 @@ async def calling(dependency: Dependency, _body: str) -> None:
     await dependency()
 
 
+@pytest.mark.guarantee("R1")
 def test_an_outage_of_hours_buries_nothing_costs_one_receipt_and_is_worked_off_at_once_after_it() -> None:
     async def story() -> None:
         rig, dependency = rig_of(calling)
@@ -142,6 +143,7 @@ def test_a_breaker_opens_after_so_many_failures_in_a_row_and_closes_with_one_suc
     assert not breakers.open
 
 
+@pytest.mark.guarantee("R1")
 def test_where_nothing_may_wait_a_message_is_hidden_the_longer_the_older_the_outage_is() -> None:
     async def story() -> None:
         breakers = Breakers(waits=False, clock=clock, dice=lambda: 1.0)

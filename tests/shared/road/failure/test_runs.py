@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.message.delivery import Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
@@ -71,6 +73,7 @@ def rig_with(ledger: FakeLedger, work: Any = at_once, **options: Any) -> Rig:
     return Rig(work, ledger=ledger, **options)
 
 
+@pytest.mark.guarantee("R3")
 def test_a_message_whose_process_dies_at_each_start_is_buried_with_that_reason() -> None:
     async def story() -> None:
         ledger = FakeLedger()
@@ -89,6 +92,7 @@ def test_a_message_whose_process_dies_at_each_start_is_buried_with_that_reason()
     virtual(story())
 
 
+@pytest.mark.guarantee("R2")
 def test_many_receipts_of_a_message_that_never_ran_bury_nothing() -> None:
     async def story() -> None:
         rig = rig_with(FakeLedger())
