@@ -65,7 +65,14 @@ class Record:
                 elapsed = time.perf_counter() - self._started + self._earlier
                 ended = type(self.outcome).__name__.lower()
                 _tell(self, self.outcome, {"outcome": ended, "duration_ms": round(elapsed * 1000, 2)})
-                metrics.processed(worker=self._worker, queue=self._delivery.queue, outcome=ended, seconds=elapsed)
+                metrics.processed(
+                    worker=self._worker,
+                    queue=self._delivery.queue,
+                    outcome=ended,
+                    seconds=elapsed,
+                    sent_at=self._delivery.sent_at,
+                    is_first=self._delivery.attempt <= 1,
+                )
         finally:
             logging.ABOUT.reset(self._token)
             if self._span is not None:

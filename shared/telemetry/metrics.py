@@ -17,6 +17,8 @@ from shared.telemetry.flush import Flush
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds; the conventions end at ten, which is too early for work on large uploads."""
 
+DWELL_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
+"""Seconds from send to start; a message may wait for days where something was down."""
 MEASURED = 100
 """Durations a second that become measurements, of each worker, queue and outcome: a measurement takes more CPU than all
 else that is recorded of a message. Counts are exact.
@@ -29,6 +31,7 @@ class Instruments(NamedTuple):
     """The instruments of one process."""
 
     duration: metrics.Histogram
+    dwell: metrics.Histogram
     consumed: metrics.ObservableCounter
     sent: metrics.Counter
     leases_lost: metrics.Counter
@@ -75,8 +78,12 @@ def flush(*, seconds: float = 0.2) -> None:
     _flush(metrics.get_meter_provider(), seconds=seconds)
 
 
-def processed(*, worker: str, queue: str, outcome: str, seconds: float) -> None:
-    """One message came to an end at this receipt: done, retry or dead."""
+def processed(
+    *, worker: str, queue: str, outcome: str, seconds: float, sent_at: float | None = None, is_first: bool = True
+) -> None:
+    """One message came to an end at this receipt: done, retry, stalled or dead. It was sent at `sent_at`, in epoch seconds, and this
+    was its first receipt, or a later one.
+    """
     instruments = _instruments()
     tally = _tallies.get((worker, queue, outcome))
     if tally is None:
@@ -88,6 +95,9 @@ def processed(*, worker: str, queue: str, outcome: str, seconds: float) -> None:
     if tally.measured < _most:
         tally.measured += 1
         instruments.duration.record(seconds, tally.about)
+        if sent_at is not None:
+            waited = max(0.0, time.time() - seconds - sent_at)
+            instruments.dwell.record(waited, {names.DESTINATION: queue, names.WORKER: worker, names.IS_FIRST: is_first})
 
 
 def sent(*, queue: str, count: int) -> None:
@@ -136,6 +146,7 @@ def _instruments() -> Instruments:
     meter = metrics.get_meter("sqs-worker-fleet")
     return Instruments(
         duration=meter.create_histogram(names.PROCESS_DURATION, unit="s", explicit_bucket_boundaries_advisory=BUCKETS),
+        dwell=meter.create_histogram(names.DWELL, unit="s", explicit_bucket_boundaries_advisory=DWELL_BUCKETS),
         consumed=meter.create_observable_counter(names.CONSUMED, callbacks=[_consumed], unit="{message}"),
         sent=meter.create_counter(names.SENT, unit="{message}"),
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),

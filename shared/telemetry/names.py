@@ -14,6 +14,8 @@ PROCESS_DURATION = "messaging.process.duration"
 CONSUMED = "messaging.client.consumed.messages"
 SENT = "messaging.client.sent.messages"
 
+DWELL = "fleet.message.dwell"
+IS_FIRST = "fleet.first_receipt"
 SETTLED = "fleet.settled"
 OUTCOME = "fleet.outcome"
 WORKER = "fleet.worker"

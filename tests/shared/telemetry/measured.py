@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from typing import Any
 
 from opentelemetry import metrics as api
@@ -14,10 +15,14 @@ from shared.telemetry.message_log import Record
 from tests.fakes import delivery
 
 CANARY = "canary-7f3a"
+WAITED = 40.0
+"""Seconds for which each message waited in its queue."""
 
 
-def one(outcome: Outcome, number: int = 0) -> None:
-    with Record("sample", delivery(f"{CANARY}-{number}", message_id=f"{CANARY}-{number}", group=CANARY)) as record:
+def one(outcome: Outcome, number: int = 0, *, attempt: int = 1) -> None:
+    name, sent_at = f"{CANARY}-{number}", time.time() - WAITED
+    given = delivery(name, message_id=name, group=CANARY, attempt=attempt, sent_at=sent_at)
+    with Record("sample", given) as record:
         record.outcome = outcome
 
 
@@ -27,11 +32,12 @@ def tell() -> dict[str, Any]:
     for number in range(100):
         one(Done(), number)
     one(Retry("endpoint is slow", after=60))
-    one(Retry("ValueError"))
+    one(Retry("ValueError"), attempt=2)
     one(Dead("KeyError", "no such session", "0" * 16))
     metrics.sent(queue="uploads", count=12)
     metrics.lease_lost(queue="uploads", reason="silent")
     metrics.delete_failed(queue="uploads", count=3)
+    metrics.breaker(dependency="dynamodb", is_open=True)
     metrics.claim(worker="sample", outcome="absorbed")
     drops.dropped("sample", "nobody_takes_it", event_id=f"{CANARY}-1")
     data = reader.get_metrics_data()

@@ -14,6 +14,8 @@ ALLOWED = {
     "fleet.worker",
     "fleet.outcome",
     "fleet.reason",
+    "fleet.dependency",
+    "fleet.first_receipt",
 }
 
 
@@ -61,6 +63,16 @@ def test_durations_are_seconds_in_buckets_that_reach_five_minutes(measured: dict
     assert duration["points"][0]["bounds"][-1] == 300.0
 
 
+def test_the_wait_from_send_to_start_is_measured_apart_for_first_receipts(measured: dict[str, Any]) -> None:
+    found = {point["attributes"]["fleet.first_receipt"]: point for point in measured["fleet.message.dwell"]["points"]}
+    assert {first: point["count"] for first, point in found.items()} == {True: 102, False: 1}
+    assert 40.0 <= found[True]["sum"] / 102 < 45.0
+
+
+def test_a_dependency_that_is_down_is_counted(measured: dict[str, Any]) -> None:
+    assert points(measured, "fleet.dependencies.down") == {(("fleet.dependency", "dynamodb"),): 1}
+
+
 def test_what_is_sent_is_counted_by_messages_and_not_by_calls(measured: dict[str, Any]) -> None:
     assert points(measured, "messaging.client.sent.messages") == {about("send"): 12}
 
@@ -93,6 +105,8 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "messaging.client.consumed.messages",
         "messaging.client.sent.messages",
         "fleet.leases.lost",
+        "fleet.dependencies.down",
+        "fleet.message.dwell",
         "fleet.deletes.failed",
         "fleet.claims",
         "fleet.dropped",
