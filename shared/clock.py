@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
-_BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", None)
-
-
-def lease_time() -> float:
-    """Seconds since some moment, also those for which the machine was suspended (clock_gettime(2), CLOCK_BOOTTIME); time.monotonic()
-    leaves those out on Linux, and stands in where a platform has no such clock.
-    """
-    return time.clock_gettime(_BOOT_TIME) if _BOOT_TIME is not None else time.monotonic()
+lease_time: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""Seconds since some moment, also those for which the machine was suspended (clock_gettime(2), CLOCK_BOOTTIME); time.monotonic()
+leaves those out on Linux, and stands in where a platform has no such clock.
+"""

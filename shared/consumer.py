@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.budget import Budget
 from shared.clients import Clients
 from shared.clock import lease_time
+from shared.limits import Budget
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings

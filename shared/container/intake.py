@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from shared.budget import memory
 from shared.consumer import Consumer
-from shared.container.limits import Slots, Throttle
+from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
 from shared.sqs.batches import BATCH

@@ -8,11 +8,10 @@ from typing import Any
 
 import structlog
 
-from shared.budget import memory
 from shared.consumer import Consumer
 from shared.container.gather import Gather
 from shared.container.intake import CUT, Intake
-from shared.container.limits import Slots, Throttle
+from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
 from shared.road.turns import Turns
 from shared.sqs.batches import BATCH

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 import structlog
 
 from shared.app import App
-from shared.budget import Budget
 from shared.clients import Clients
 from shared.consumer import Pace, join, open_stores
 from shared.container import controls, health
 from shared.container.exit_timer import ExitTimer
 from shared.container.poller import Poller
+from shared.limits import Budget
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
 

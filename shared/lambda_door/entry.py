@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from shared.app import App
-from shared.budget import Budget
 from shared.clients import Clients
 from shared.clock import lease_time
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
+from shared.limits import Budget
 from shared.road.failure.breakers import Breakers
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from shared.budget import Budget
+from shared.limits import Budget
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads

@@ -11,11 +11,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.app import App
-from shared.budget import Budget
 from shared.clients import Clients
 from shared.consumer import Clocks, Pace, join, open_stores
 from shared.container.poller import Poller
 from shared.lambda_door.entry import Sandbox
+from shared.limits import Budget
 from shared.settings import RuntimeSettings, read_settings
 from shared.worker import Worker
 from tests.behaviours.stage import Stage

@@ -56,7 +56,7 @@ INTAKE = of(
     ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
 )
 LIMITS = of(
-    "shared/container/limits.py",
+    "shared/limits.py",
     ("got = min(most, self.free)", "got = most", "tests/shared/container/test_slots.py"),
     ("self._taken -= count", "pass", POLLER),
     ("self._tokens = min(self._most, self._tokens +", "self._tokens = max(self._most, self._tokens +", TURNS),

@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.container.gather import Gather
 from shared.container.intake import Intake
-from shared.container.limits import Slots
 from shared.container.poller import Poller
+from shared.limits import Slots
 from shared.outcome import Dead, Done, Retry
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.container.limits import Slots
+from shared.limits import Slots
 
 
 async def test_free_places_are_told_at_once() -> None:

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.budget import Budget, memory
+from shared.limits import Budget, memory
 from tests.fakes import delivery
 
 MEBIBYTE = 1_048_576
