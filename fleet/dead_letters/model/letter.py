@@ -18,6 +18,9 @@ from shared.outcome import Reject
 RESTORED = "fleet-restored"
 """The attribute that keeps DeadLetterQueueSourceArn on a letter that was archived and restored, as JSON text."""
 
+UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading something that anybody may have written can raise. Of one letter it is a fault, named; never of the others."""
+
 OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 import orjson
@@ -60,7 +60,7 @@ class Pointer:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What can be done with a letter. `destination` is an ARN, or "" where only `--to` can name one; `topic` is the ARN
-    of the SNS topic that it came through.
+    of the SNS topic that it came through. `unreadable`: no message can be made of it, also not for `--to`.
     """
 
     shape: Shape
@@ -70,6 +70,7 @@ class Standing:
     error_code: str = ""
     pointer: Pointer | None = None
     topic: str = ""
+    unreadable: bool = False
 
 
 def standing(letter: DeadLetter, *, now: datetime, origin: Origin) -> Standing:
@@ -123,6 +124,8 @@ def _unknown(body: Mapping[str, Any]) -> Standing:
 
 def is_sendable_by_hand(standing: Standing) -> bool:
     """True where `--to` is enough: the letter holds the whole message."""
+    if standing.unreadable:
+        return False
     return standing.replayable or (standing.shape == "unknown" and standing.why_not != TEST_EVENT)
 
 
@@ -214,6 +217,9 @@ def _pointer(body: Mapping[str, Any], batch: Mapping[str, Any], now: datetime) -
     written = _instant(batch.get("approximateArrivalOfFirstRecord") or body.get("timestamp"))
     if written is None or not all((pointer.stream, pointer.shard, pointer.start, pointer.end)):
         return Standing(shape, replayable=False, why_not="pointer is incomplete", error_code=code, pointer=pointer)
+    if not _STREAM.fullmatch(stream) or not all(map(_SEQUENCE.fullmatch, (start, end))):
+        why = "pointer is malformed: it names no stream of a table, or no sequence numbers"
+        return Standing(shape, replayable=False, why_not=why, error_code=code, pointer=pointer)
     if now - written >= STREAM_KEEPS:
         why = f"pointer expired: the stream held its records until {(written + STREAM_KEEPS).isoformat()}"
         return Standing(shape, replayable=False, why_not=why, error_code=code, pointer=pointer)
@@ -225,12 +231,19 @@ def _pointer(body: Mapping[str, Any], batch: Mapping[str, Any], now: datetime) -
     return Standing(shape, replayable=True, why_not=why, error_code=code, pointer=pointer)
 
 
+_STREAM = re.compile(r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]*:table/[^/]+/stream/.+")
+
+
+_SEQUENCE = re.compile(r"[0-9]{1,40}")
+
+
 def _instant(given: Any) -> datetime | None:
+    """In UTC; None where it is not a time with a zone, or one at the end of the calendar."""
     try:
         found = datetime.fromisoformat(str(given))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None and 1971 < found.year < 9000 else None
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _is_test_event(body: Mapping[str, Any]) -> bool:

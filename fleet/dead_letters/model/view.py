@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.dead_letters.model import expiry
-from fleet.dead_letters.model.letter import DeadLetter, Reason, lineage_of, reason_of
+from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, lineage_of, reason_of
+from fleet.dead_letters.model.plan import outgoing
 from fleet.dead_letters.model.shapes import Origin, Standing, arn_name, standing
 
 VERSION = 1
@@ -49,9 +50,36 @@ class View:
 
 
 def view(letter: DeadLetter, *, retention: float, origin: Origin, now: float) -> View:
-    """Judge a letter at `now`; `retention` in seconds is that of the dead-letter queue."""
+    """Judge a letter at `now`; `retention` in seconds is that of the dead-letter queue. One that cannot be read is listed as
+    such: it stands in nobody's way.
+    """
+    try:
+        return _judged(letter, retention=retention, origin=origin, now=now)
+    except UNREADABLE as error:
+        why = f"what is written on it cannot be read ({type(error).__name__})"
+        bare = Standing("unknown", replayable=False, why_not=why, unreadable=True)
+        return View(
+            id=letter.id,
+            standing=bare,
+            worker="",
+            error_type="",
+            fingerprint=_fingerprint("unknown", "", ""),
+            digest=letter.digest,
+            key="",
+            sent_at=letter.sent_at,
+            expires_at=expiry.expires_at(letter.sent_at, retention=retention),
+            failed_at=datetime.fromtimestamp(letter.sent_at, UTC),
+            now=now,
+            moved_by_sqs=bool(letter.moved_from),
+            letter=letter,
+        )
+
+
+def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float) -> View:
     reason = reason_of(letter)
     judged = standing(letter, now=datetime.fromtimestamp(now, UTC), origin=origin)
+    if fault := outgoing.fault(letter, shape=judged.shape):
+        judged = replace(judged, replayable=False, destination="", why_not=fault, unreadable=True)
     worker = _worker(letter, reason)
     error_type = reason.error_type if reason is not None else judged.error_code
     lineage = lineage_of(letter)
@@ -125,7 +153,7 @@ def _failed_at(letter: DeadLetter, reason: Reason | None) -> datetime:
     """When it died last; where nobody wrote that down, when it was sent."""
     try:
         found = datetime.fromisoformat(reason.last_failure) if reason is not None else None
-    except ValueError:
-        found = None
-    known = found is not None and found.tzinfo is not None
-    return found if found is not None and known else datetime.fromtimestamp(letter.sent_at, UTC)
+        known = found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        known = None
+    return known or datetime.fromtimestamp(letter.sent_at, UTC)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from fleet.dead_letters.model.letter import UNREADABLE
 from fleet.dead_letters.model.shapes import Standing, arn_name, is_reachable
 from fleet.dead_letters.model.view import View
 
@@ -23,17 +24,27 @@ class Subscription:
 
 
 class Topics:
-    """SNS, as far as dead letters ask; an identity that may not ask knows of no subscription."""
+    """SNS, as far as dead letters ask; an identity that may not ask knows of no subscription.
+
+    `silent` is the error of an SNS that could not be reached: it is asked no further, for whoever writes letters chooses
+    how many topics they name, and each would be waited for.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self.silent = ""
 
     def behind(self, topic: str, queue_arn: str) -> tuple[Subscription, ...]:
-        """The subscriptions of `topic` whose redrive policy names this dead-letter queue."""
+        """The subscriptions of `topic` whose redrive policy names this dead-letter queue; none where SNS does not tell."""
+        if self.silent:
+            return ()
         try:
             return tuple(self._behind(topic, queue_arn))
-        except ClientError:
-            return ()
+        except BotoCoreError as error:
+            self.silent = type(error).__name__
+        except (ClientError, *UNREADABLE):
+            pass
+        return ()
 
     def _behind(self, topic: str, queue_arn: str) -> Iterable[Subscription]:
         for page in self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
@@ -50,10 +61,14 @@ def routed(views: Sequence[View], topics: Topics, *, queue_arn: str) -> list[Vie
     """The same letters; those of a topic with their destination where SNS knows it. Each topic is asked for once."""
     names = {each.standing.topic for each in views if each.standing.topic}
     found = {topic: topics.behind(topic, queue_arn) for topic in sorted(names)}
-    return [
-        replace(each, standing=towards(each.standing, found[each.standing.topic])) if each.standing.topic else each
-        for each in views
-    ]
+    return [_routed(each, found, silent=topics.silent) if each.standing.topic else each for each in views]
+
+
+def _routed(each: View, found: Mapping[str, Sequence[Subscription]], *, silent: str) -> View:
+    told = towards(each.standing, found[each.standing.topic])
+    if silent and not told.destination:
+        told = replace(told, why_not=f"SNS could not be asked ({silent}): {told.why_not}")
+    return replace(each, standing=told)
 
 
 def towards(told: Standing, found: Sequence[Subscription]) -> Standing:
