@@ -27,6 +27,7 @@ class ReplaySettings(Settings):
     - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
     - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
       counts lag by that much, and 2 at an endpoint of your own.
+    - DLQ_WATCH_SECONDS: how long each step of a replay is watched at most, where a plan does not say; 0 leaves the rest unwatched.
     - LEDGER_TABLE_NAME: where workers write down that a replayed letter is done, which settles a canary at once.
     """
 
@@ -40,6 +41,7 @@ class ReplaySettings(Settings):
     dlq_edit_enabled: bool = False
     dlq_actor: str = ""
     dlq_last_look_seconds: int = Field(default=1, ge=0, le=20)
+    dlq_watch_seconds: float = Field(default=300.0, ge=0, le=86_400)
     dlq_settle_seconds: float | None = Field(default=None, ge=0, le=3600)
     ledger_table_name: str = ""
 

@@ -37,7 +37,9 @@ from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, cancel_path, journal_path
-from fleet.dead_letters.replay.mover import is_done, report
+from fleet.dead_letters.replay.report import is_done, is_stopped, report
+
+STOPPED = "a canary came back"
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -81,8 +83,8 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         _filled(entry, plan)
         if not journal_path(file, plan.plan_id).exists():
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
-        if "bad" in _progress(file, plan).verdicts.values():
-            raise Refused("a canary came back: find out why, and make a new plan for the rest")
+        if is_stopped(plan, _progress(file, plan)):
+            raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
         cancel_path(file).unlink(missing_ok=True)
         told = _carried_out(tools, file, plan, entry, why)
     _finish(plan, told, as_json=as_json)
@@ -159,7 +161,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
 
         try:
             with _progress_line(plan) as tell:
-                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, told=tell))
+                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, progressed=tell))
         finally:
             told = report(plan, journal.progress)
             entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
@@ -195,7 +197,9 @@ def _filled(entry: Record, plan: Plan) -> None:
 
 
 def _is_all_well(plan: Plan, progress: Progress) -> bool:
-    return is_done(plan, progress) and not (progress.gone or progress.skipped or progress.returned)
+    return is_done(plan, progress) and not (
+        progress.gone or progress.skipped or progress.returned or progress.uncertain
+    )
 
 
 def _status(file: Path, plan: Plan) -> dict[str, Any]:
@@ -217,7 +221,7 @@ def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
         print_json(told)
     else:
         _print(told)
-    ended = not any(told[name] for name in ("failed", "gone", "skipped", "returned", "remaining"))
+    ended = not any(told[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
     if told["sent"] != told["deleted"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
@@ -227,7 +231,7 @@ def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print(told: dict[str, Any]) -> None:
-    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "returned", "remaining")
+    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
     click.echo("  ".join(f"{name} {told[name]}" for name in names))
     for step in told["steps"]:
         what = f"canary, verdict {step['verdict'] or 'open'}" if step["canary"] else "the rest"

@@ -54,8 +54,11 @@ class Filters:
 
 
 def selected(views: Iterable[View], filters: Filters) -> list[View]:
-    """Those that match, closest to expiry first, at most `limit`."""
-    found = sorted((each for each in views if matches(each, filters)), key=lambda each: (each.expires_at, each.id))
+    """Those that match, closest to expiry first, those of a FIFO queue in their order; at most `limit`."""
+    found = sorted(
+        (each for each in views if matches(each, filters)),
+        key=lambda each: (each.expires_at, each.sequence.zfill(40), each.id),
+    )
     return found if filters.limit is None else found[: filters.limit]
 
 

@@ -26,7 +26,9 @@ OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""."""
+    """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""; `sequence` its
+    place in a FIFO queue.
+    """
 
     id: str
     body: str = field(repr=False)
@@ -35,6 +37,7 @@ class DeadLetter:
     receives: int = 1
     moved_from: str = ""
     group: str = ""
+    sequence: str = ""
     receipt_handle: str = field(default="", repr=False, compare=False)
 
     @property

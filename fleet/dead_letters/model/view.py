@@ -34,6 +34,7 @@ class View:
     plan_id: str = ""
     times_replayed: int = 0
     moved_by_sqs: bool = False
+    sequence: str = ""
     letter: DeadLetter | None = field(default=None, repr=False)
 
     @property
@@ -100,6 +101,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
         moved_by_sqs=bool(letter.moved_from),
+        sequence=letter.sequence,
         letter=letter,
     )
 

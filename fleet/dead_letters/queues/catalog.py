@@ -133,6 +133,14 @@ class Catalog:
             )
         return replace(info, fed_by=asked.found)
 
+    def destination(self, given: str) -> QueueInfo:
+        """Where letters are to go, by URL or name; a queue of the fleet also by its logical name. Raises NoSuchQueue.
+
+        An ARN is looked up as such: a queue whose real name is the logical name of another is not taken for that one.
+        """
+        named = self._environment.get(f"{given.upper().replace('-', '_')}_QUEUE_URL")
+        return self.queue(named or (given if "/" in given else f"arn:aws:sqs:::{given}"))
+
     def dead_letter_queues(self) -> list[QueueInfo]:
         """Those that the environment names, and every queue that another one's redrive policy names or that is called so.
 

@@ -18,8 +18,9 @@ from fleet.dead_letters.model.view import View, view
 from fleet.dead_letters.queues import own_policy, stream_records
 from fleet.dead_letters.queues.browsing import bound, browse
 from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
-from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, SqsPost, counted
+from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, counted
 from fleet.dead_letters.replay.canary import Sight
+from fleet.dead_letters.replay.post import SqsPost
 from fleet.dead_letters.settings import ReplaySettings
 from shared.clients import Clients
 from shared.message import dead_letter
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 FEW = 500
 """Letters that are looked through at every look after a canary; a fuller queue is looked through now and then."""
+MOST_ASKED_FOR = 1_000
+"""Letters of a step up to which the ledger is asked for each, at every look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class Desk:
         return Inventory(tuple(views), found.seen, found.expected, found.complete)
 
     async def post(self, opened: Open, destinations: Mapping[str, str]) -> SqsPost:
-        """Sends to these ARNs, whose queues have these URLs."""
-        functions = partial(opened.clients.open, "lambda")
-        return SqsPost(await opened.clients.open("sqs"), urls=destinations, functions=functions)
+        """Sends to these ARNs, whose queues have these URLs; one attempt, for what is sent again has to be counted."""
+        functions = partial(opened.clients.open, "lambda", attempts=1)
+        return SqsPost(await opened.clients.open("sqs", attempts=1), urls=destinations, functions=functions)
 
     async def sights(self, opened: Open, plan: Plan, urls: Mapping[str, str]) -> Sights:
         """Looks after the canaries of a plan. Raises OwnPolicy where a dead-letter queue may not be looked into."""
@@ -146,15 +149,21 @@ class Sights:
     ledger: DynamoDBClient | None
     elsewhere: tuple[tuple[Box, int], ...] = ()
     looks: int = 0
-    old: set[str] = field(default_factory=set)
+    old: set[str] | None = None
+    finished: set[str] = field(default_factory=set)
 
     async def remember(self) -> None:
-        """Before anything is sent: letters with the key of a planned one, which are here and did not come back."""
+        """Before anything is sent: letters with the key of a planned one, which are here and did not come back. Where there
+        are no more letters than planned, nobody has to look.
+        """
+        self.old = old = set[str]()
+        if sum(await self.opened.box.count()) <= len(self.plan.letters):
+            return
         keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
 
         def look(letter: DeadLetter) -> None:
             if letter.key in keys and letter.id not in planned:
-                self.old.add(letter.id)
+                old.add(letter.id)
 
         await self._browse(look)
 
@@ -181,7 +190,7 @@ class Sights:
             lineage = lineage_of(letter)
             if lineage.get("plan_id") == self.plan.plan_id:
                 back.add(str(lineage.get("replayed_from")))
-            elif letter.id not in planned | self.old and not lineage and letter.key in by_key:
+            elif self.old is not None and not lineage and letter.key in by_key and letter.id not in planned | self.old:
                 back.add(by_key[letter.key])
 
         await self._browse(look)
@@ -193,17 +202,18 @@ class Sights:
             await browse(box, look, visibility=visibility, last_look=settings.dlq_last_look_seconds)
 
     async def _done(self, ids: frozenset[str]) -> frozenset[str]:
-        """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger."""
-        if self.ledger is None:
+        """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger. A step of very many is not asked
+        for: there only the queues tell.
+        """
+        if self.ledger is None or len(ids) > MOST_ASKED_FOR:
             return frozenset()
-        found = set()
-        for each in sorted(ids):
+        for each in sorted(ids - self.finished):
             mark = dead_letter.done_mark(self.plan.plan_id, each)
             table = self.desk.settings.ledger_table_name
             answer: Any = await self.ledger.get_item(TableName=table, Key={"key": {"S": mark}}, ConsistentRead=True)
             if answer.get("Item", {}).get("state", {}).get("S") == "DONE":
-                found.add(each)
-        return frozenset(found)
+                self.finished.add(each)
+        return ids & self.finished
 
 
 def hidden_for(info: QueueInfo) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +12,26 @@ from typing import Any, Literal
 
 import orjson
 
-State = Literal["sent", "deleted", "failed", "gone", "skipped", "returned"]
+State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned"]
 Verdict = Literal["good", "bad", "none"]
 
 
 @dataclass(slots=True)
 class Progress:
-    """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again."""
+    """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
+    to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
+    letter was left, by id.
+    """
 
     sent: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
+    faults: dict[str, str] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     runs: int = 0
 
@@ -37,11 +43,16 @@ class Progress:
     def take(self, line: dict[str, Any]) -> None:
         match line:
             case {
-                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "returned") as state,
+                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned") as state,
                 "ids": list(ids),
             }:
                 getattr(self, state).update(ids)
+                self.faults |= {each: str(why) for each, why in line.get("why", {}).items()}
                 if state == "sent":
+                    self.twice |= self.uncertain.intersection(ids) if line.get("again") else set()
+                    self.failed.difference_update(ids)
+                    self.uncertain.difference_update(ids)
+                elif state == "uncertain":
                     self.failed.difference_update(ids)
             case {"verdict": verdict, "step": int(step)}:
                 self.verdicts[step] = verdict
@@ -59,10 +70,13 @@ class Journal:
         self._now = now
         self.progress = progress
 
-    def note(self, state: State, ids: Iterable[str], *, step: int) -> None:
-        """Nothing is written for no ids."""
+    def note(
+        self, state: State, ids: Iterable[str], *, step: int, why: Mapping[str, str] | None = None, again: bool = False
+    ) -> None:
+        """Nothing is written for no ids. `again`: sent, though an earlier send may have arrived."""
         if names := list(ids):
-            self._line({"state": state, "step": step, "ids": names})
+            more = {"why": dict(why)} if why else {}
+            self._line({"state": state, "step": step, "ids": names, **more, **({"again": True} if again else {})})
 
     def verdict(self, step: int, verdict: Verdict) -> None:
         self._line({"verdict": verdict, "step": step})

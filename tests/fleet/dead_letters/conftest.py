@@ -81,6 +81,7 @@ def cli(aws: Aws, tmp_path: Path) -> Lines:
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "DLQ_LAST_LOOK_SECONDS": "0",
         "DLQ_SETTLE_SECONDS": "0.2",
+        "DLQ_WATCH_SECONDS": "0",
         "DLQ_ACTOR": "tester",
     }
     return Lines(environment, tmp_path)

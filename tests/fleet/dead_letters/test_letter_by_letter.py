@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import boto3
 import pytest
 
 from fleet.dead_letters.model.filters import Filters, selected
@@ -74,8 +75,6 @@ def test_a_time_of_failure_that_no_calendar_has_stops_no_look(failed: str) -> No
 
 
 def test_a_topic_of_a_silent_sns_is_named_and_sns_is_asked_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    import boto3
-
     for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
         monkeypatch.setenv(name, value)
     sns = boto3.client("sns", endpoint_url="http://127.0.0.1:9", region_name="us-east-1")
