@@ -119,6 +119,8 @@ def destination(tools: Desk, info: QueueInfo, given: str) -> str:
 
 def write(output: Path, made: Plan) -> None:
     """All of it or nothing; a plan that was begun and not finished is not overwritten. Raises Refused."""
+    if not output.parent.is_dir():
+        raise Refused(f"there is no directory {output.parent}: no plan was written")
     if output.exists():
         try:
             old = read_plan(output)

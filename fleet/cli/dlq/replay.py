@@ -32,14 +32,19 @@ from fleet.cli.dlq.plan_file import read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies
+from fleet.dead_letters.model.view import instant
 from fleet.dead_letters.queues.catalog import connect
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
+from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
-from fleet.dead_letters.replay.journal import Journal, Progress, cancel_path, journal_path
+from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped, report
 
 STOPPED = "a canary came back"
+WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
+FAULTS = 20
+"""Letters that are named with their fault; `--json` names all."""
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -85,7 +90,6 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         if is_stopped(plan, _progress(file, plan)):
             raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
-        cancel_path(file).unlink(missing_ok=True)
         told = _carried_out(tools, file, plan, entry, why)
     _finish(plan, told, as_json=as_json)
 
@@ -110,7 +114,7 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         if not journals.is_held(file):  # a file left behind would stop the next run of this plan
             raise Refused("nobody is at work on this plan: there is nothing to stop")
         begin(tools, "cancel", entry, reason=why)
-        cancel_path(file).touch()
+        cancel_path(file, plan.plan_id).touch()
     say("the runner was asked to stop")
     if as_json:
         print_json(_status(file, plan))
@@ -120,7 +124,7 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @plan_file
 @output_options
 def status(*, file: Path, as_json: bool, no_input: bool) -> None:
-    """How far a plan is, from its journal alone."""
+    """How far a plan is, from its journal alone: its state, since when, and the command that comes next."""
     told = _status(file, read_plan(file))
     if as_json:
         print_json(told)
@@ -157,16 +161,19 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         keep_changed(tools, plan, journal.progress.sent, reason=reason)
 
         def cancelled() -> bool:
-            return cancel_path(file).exists()
+            return cancel_path(file, plan.plan_id).exists()
 
+        how: End = "interrupted"
         try:
             with _progress_line(plan) as tell:
                 until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, progressed=tell))
+            how = "cancelled" if cancelled() else "ended"
         finally:
-            told = report(plan, journal.progress)
+            journal.end(how)
+            told = reporting.status(plan, journal.progress, file=file, running=False)
             entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
             entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
-        return {**told, "dry_run": False, "running": False, "cancelled": cancelled()}
+        return {**told, "dry_run": False}
 
 
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
@@ -187,7 +194,10 @@ def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
     entry.counts = {"planned": len(plan.letters), "sent": moved}
     entry.outcome = "done" if task.get("Status") == "COMPLETED" else "partly"
     told = {**report(plan, Progress()), "sent": moved, "deleted": moved, "remaining": max(0, len(plan.letters) - moved)}
-    return {**told, "dry_run": False, "running": False, "cancelled": task.get("Status") == "CANCELLED"}
+    cancelled = task.get("Status") == "CANCELLED"
+    state = "cancelled" if cancelled else "done" if entry.outcome == "done" else "unfinished"
+    more = {"state": state, "since": instant(time.time()), "next": None}
+    return {**told, "dry_run": False, "running": False, "cancelled": cancelled, **more}
 
 
 def _filled(entry: Record, plan: Plan) -> None:
@@ -203,12 +213,8 @@ def _is_all_well(plan: Plan, progress: Progress) -> bool:
 
 
 def _status(file: Path, plan: Plan) -> dict[str, Any]:
-    return {
-        **report(plan, _progress(file, plan)),
-        "dry_run": False,
-        "running": journals.is_held(file),
-        "cancelled": cancel_path(file).exists(),
-    }
+    told = reporting.status(plan, _progress(file, plan), file=file, running=journals.is_held(file))
+    return {**told, "dry_run": False}
 
 
 def _progress(file: Path, plan: Plan) -> Progress:
@@ -225,8 +231,12 @@ def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
     if told["sent"] != told["deleted"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
-    if told["remaining"] and not told["cancelled"] and not told["returned"]:
-        say("what remains may be in other hands, such as a killed runner's, for a minute; then `fleet dlq resume`")
+    if told["uncertain"]:
+        say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
+    for each in told["faults"][:FAULTS]:
+        say(f"left: {each['id']}: {redaction.printable(each['why'])}")
+    if told["state"] == "unfinished" and told["remaining"]:
+        say("what remains may be in other hands, such as a killed runner's, for a minute")
     sys.exit(0 if ended else PARTLY)
 
 
@@ -234,8 +244,12 @@ def _print(told: dict[str, Any]) -> None:
     names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
     click.echo("  ".join(f"{name} {told[name]}" for name in names))
     for step in told["steps"]:
-        what = f"canary, verdict {step['verdict'] or 'open'}" if step["canary"] else "the rest"
+        verdict = f"verdict {step['verdict'] or 'open'}"
+        what = f"canary, {verdict}" if step["canary"] else f"the rest{', ' + verdict if step['verdict'] else ''}"
         click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
+    click.echo(f"  {WORDS.get(told['state'], told['state'])} since {told['since'][:19]}Z")
+    if told["next"]:
+        click.echo(f"  next: {told['next']}")
 
 
 @contextmanager

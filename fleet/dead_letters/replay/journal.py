@@ -14,13 +14,14 @@ import orjson
 
 State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned"]
 Verdict = Literal["good", "bad", "none"]
+End = Literal["ended", "cancelled", "interrupted"]
 
 
 @dataclass(slots=True)
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id.
+    letter was left, by id. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds.
     """
 
     sent: set[str] = field(default_factory=set)
@@ -34,6 +35,9 @@ class Progress:
     faults: dict[str, str] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     runs: int = 0
+    began_at: float = 0.0
+    last_at: float = 0.0
+    end: End | None = None
 
     @property
     def settled(self) -> set[str]:
@@ -41,6 +45,7 @@ class Progress:
         return self.sent | self.gone | self.skipped
 
     def take(self, line: dict[str, Any]) -> None:
+        self.last_at = float(line.get("at", self.last_at))
         match line:
             case {
                 "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned") as state,
@@ -58,6 +63,9 @@ class Progress:
                 self.verdicts[step] = verdict
             case {"run": _}:
                 self.runs += 1
+                self.began_at, self.end = self.last_at, None
+            case {"end": ("ended" | "cancelled" | "interrupted") as end}:
+                self.end = end
             case _:
                 pass
 
@@ -84,9 +92,14 @@ class Journal:
     def begin(self, who: str, reason: str) -> None:
         self._line({"run": self.progress.runs + 1, "who": who, "reason": reason})
 
-    def _line(self, told: dict[str, Any]) -> None:
-        self._write(orjson.dumps({"at": round(self._now(), 3), **told}) + b"\n")
-        self.progress.take(told)
+    def end(self, how: End) -> None:
+        """A journal whose newest run has no end was killed."""
+        self._line({"end": how})
+
+    def _line(self, fields: dict[str, Any]) -> None:
+        line = {"at": round(self._now(), 3), **fields}
+        self._write(orjson.dumps(line) + b"\n")
+        self.progress.take(line)
 
 
 def folded(content: bytes) -> Progress:
@@ -94,11 +107,11 @@ def folded(content: bytes) -> Progress:
     progress = Progress()
     for line in content.split(b"\n"):
         try:
-            told = orjson.loads(line) if line else None
+            read = orjson.loads(line) if line else None
         except ValueError:
             continue
-        if isinstance(told, dict):
-            progress.take(told)
+        if isinstance(read, dict):
+            progress.take(read)
     return progress
 
 
@@ -110,8 +123,9 @@ def journal_path(plan_file: Path, plan_id: str) -> Path:
     return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.journal")
 
 
-def cancel_path(plan_file: Path) -> Path:
-    return plan_file.with_name(f"{plan_file.name}.cancel")
+def cancel_path(plan_file: Path, plan_id: str) -> Path:
+    """Of this plan and not of the next one in a file of that name."""
+    return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.cancel")
 
 
 @contextmanager
@@ -123,6 +137,7 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise PlanBusy("another runner holds this plan") from error
+        cancel_path(plan_file, plan_id).unlink(missing_ok=True)  # it was meant for a run that is over
         path = journal_path(plan_file, plan_id)
         content = path.read_bytes() if path.exists() else b""
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 LARGEST_CALL = 1_048_576  # bytes of all messages of one batch call
 TRIES = 5
-NOT_SENT = (EndpointConnectionError, ConnectTimeoutError)
-"""Errors of a call that never left this machine."""
 UNANSWERED = (BotoCoreError, MalformedAnswer, OSError)
 """Errors of a call of which nobody can say whether it was carried out."""
 
@@ -97,10 +96,8 @@ class SqsPost:
             if len(parcels) > 1 and not is_outage(error):  # one of them spoils the call for the others
                 return await self._one_by_one(url, parcels)
             return _refused(error, places)
-        except NOT_SENT as error:
-            return Posted(dict.fromkeys(places, code_of(error)))
-        except UNANSWERED:
-            return Posted(uncertain=frozenset(places))
+        except UNANSWERED as error:
+            return _unanswered(error, places)
         return _read(answer, len(parcels))
 
     async def _one_by_one(self, url: str, parcels: Sequence[Parcel]) -> Posted:
@@ -119,10 +116,8 @@ class SqsPost:
                 await client.invoke(FunctionName=function, InvocationType="Event", Payload=each.body.encode())
             except ClientError as error:
                 told = _refused(error, here)
-            except NOT_SENT as error:
-                told = Posted({place: code_of(error)})
-            except UNANSWERED:
-                told = Posted(uncertain=frozenset(here))
+            except UNANSWERED as error:
+                told = _unanswered(error, here)
             else:
                 continue
             posted = posted.joined(told)
@@ -137,6 +132,16 @@ def _refused(error: ClientError, places: range) -> Posted:
     if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
         return Posted(uncertain=frozenset(places))
     return Posted(dict.fromkeys(places, code), final=frozenset(places))
+
+
+def _unanswered(error: Exception, places: range) -> Posted:
+    """Nothing was sent where no connection came about. aiobotocore calls it an EndpointConnectionError, too, where one that was
+    there broke while the answer was waited for.
+    """
+    cause = error.kwargs.get("error") if isinstance(error, EndpointConnectionError) else None
+    if isinstance(error, ConnectTimeoutError) or isinstance(cause, aiohttp.ClientConnectorError):
+        return Posted(dict.fromkeys(places, code_of(error)))
+    return Posted(uncertain=frozenset(places))
 
 
 def _read(answer: Any, count: int) -> Posted:

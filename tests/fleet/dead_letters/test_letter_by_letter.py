@@ -94,15 +94,15 @@ def test_every_look_and_a_replay_pass_by_what_cannot_be_read(ground: Ground, cli
     ground.put(letters.stream_pointer(stream=SHORT)[0])
     body, attributes = letters.notification()
     ground.put(body, attributes=letters.typed(attributes))
-    silent = {"AWS_ENDPOINT_URL_SNS": "http://127.0.0.1:9"}
+    cli.environment["AWS_ENDPOINT_URL_SNS"] = "http://127.0.0.1:9"
     began = time.monotonic()
-    listed = cli.json("list", ground.name, **silent)
-    cli.json("groups", ground.name, **silent)
+    listed = cli.json("list", ground.name)
+    cli.json("groups", ground.name)
     assert time.monotonic() - began < 15
     faults = " ".join(each["why_not"] or each["note"] or "" for each in listed)
     missing = [each for each in (HEX, OFTEN, "pointer is malformed", "SNS could not be asked") if each not in faults]
     assert not missing, faults
-    [planned] = cli.json("plan", ground.name, "-o", cli.plan(), exits=4, **silent)
+    [planned] = cli.json("plan", ground.name, "-o", cli.plan(), exits=4)
     assert (planned["planned"], len(planned["refused"])) == (1, 4)
-    [told] = cli.json("replay", cli.plan(), "--yes", "--reason", "the good one", **silent)
+    [told] = cli.json("replay", cli.plan(), "--yes", "--reason", "the good one")
     assert (told["sent"], ground.counts()) == (1, (4, 0))

@@ -182,7 +182,7 @@ def test_a_canary_whose_worker_was_mended_lets_the_rest_through(ground: Ground, 
         (1, "good"),
         (5, "good"),
         (20, "good"),
-        (74, None),
+        (74, "good"),
     ]
     assert (len(worker.effects), worker.handled) == (100, 100)
 
