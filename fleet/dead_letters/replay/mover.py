@@ -12,18 +12,14 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter
-from fleet.dead_letters.model.plan.outgoing import Parcel, Unsendable, copy, parcel
+from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import Plan, Planned, Step, steps
 from fleet.dead_letters.queues.browsing import Sweep, bound, give_back, sweep
 from fleet.dead_letters.queues.dead_letter_queue import Box
 from fleet.dead_letters.replay.canary import Seen
-from fleet.dead_letters.replay.journal import Journal, Progress, State
+from fleet.dead_letters.replay.journal import Journal, Progress
 from fleet.dead_letters.replay.pacing import Pace
-from fleet.dead_letters.replay.post import TRIES, Posted
-from shared.outcome import code_of
+from fleet.dead_letters.replay.sending import Expand, Hand, Post, Sending
 
 HELD = 20.0
 """Seconds of sending for which letters are taken in hand at once; they are hidden for longer than that."""
@@ -33,26 +29,9 @@ LEASE_MARGIN = 5.0
 DELETE_AGAIN = 2
 DELETED_AT_ONCE, DELETED_WITHIN = 100, 1.0
 """Letters that were sent and are deleted together, and the seconds after which they are, however few."""
-MOST_LOST = 3
-"""Calls in a row of whose letters not one is known to have arrived: a replay that goes on would only make more of them."""
 
 Kept = TypeVar("Kept")
-Post = Callable[[str, Sequence[Parcel]], Awaitable[Posted]]
 Watch = Callable[[Step], Awaitable[Seen]]
-Expand = Callable[[DeadLetter], Awaitable[Sequence[Parcel]]]
-
-
-@dataclass(slots=True)
-class Hand:
-    """Letters in hand: what was received of each, until when (by the run's clock) nobody else can receive it, those that
-    were sent and wait to be deleted, and those that have left the queue.
-    """
-
-    found: Mapping[str, DeadLetter]
-    until: float
-    sent: list[DeadLetter] = field(default_factory=list)
-    sent_since: float = 0.0
-    deleted: set[str] = field(default_factory=set)
 
 
 @dataclass(kw_only=True)
@@ -73,8 +52,17 @@ class Replay:
     last_look: int = 1
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    blocked: set[str] = field(default_factory=set)
-    lost_in_a_row: int = 0
+    sending: Sending = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sending = Sending(
+            plan=self.plan,
+            post=self.post,
+            journal=self.journal,
+            expand=self.expand,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
     async def run(self) -> None:
         """Take the plan as far as it goes; what happened is in the journal. Raises what a call raises."""
@@ -83,11 +71,8 @@ class Replay:
             if self.cancelled():
                 return
             good = await self._is_good(step)
-            if (step.canary and not good) or self._is_halted():
+            if (step.canary and not good) or self.sending.is_halted:
                 return
-
-    def _is_halted(self) -> bool:
-        return self.lost_in_a_row >= MOST_LOST
 
     async def _send(self, step: Step) -> None:
         await self._delete_sent(step)
@@ -106,7 +91,7 @@ class Replay:
         """
         strangers: dict[str, DeadLetter] = {}
         try:
-            while left and not self.cancelled() and not self._is_halted():
+            while left and not self.cancelled() and not self.sending.is_halted:
                 if not await self._handful(left, strangers, step):
                     return
         finally:
@@ -140,13 +125,13 @@ class Replay:
         late: list[Planned] = []
         for destination, batch in self._batches(letters, hand.found):
             await self.pace.turn(len(batch), cancelled=self.cancelled)
-            if self.cancelled() or self._is_halted():
+            if self.cancelled() or self.sending.is_halted:
                 break
-            able = [each for each in batch if hand.found[each.id].group not in self.blocked]
+            able = [each for each in batch if hand.found[each.id].group not in self.sending.blocked]
             if self.clock() > hand.until:
                 late += able
                 continue
-            late += await _to_its_end(self._move(destination, able, hand, step))
+            late += await _to_its_end(self.sending.move(destination, able, hand, step))
             if len(hand.sent) >= DELETED_AT_ONCE or self.clock() - hand.sent_since > DELETED_WITHIN:
                 await self._delete_from(hand, step)
             self.progressed(step, self.journal.progress)
@@ -193,84 +178,6 @@ class Replay:
             groups |= {group} - {""}
         if batch:
             yield batch[0].destination, batch
-
-    async def _move(self, destination: str, batch: Sequence[Planned], hand: Hand, step: Step) -> list[Planned]:
-        """Send, write down what was accepted, and then try again what was refused, while the lease lasts. Answers those that
-        it did not last for.
-        """
-        left = [each for planned in batch for each in await self._parcels(hand.found[planned.id], planned, step)]
-        waiting, count = {each.id for each in left}, len(left)
-        unsure, dead, codes = set[str](), set[str](), dict[str, str]()
-        for attempt in range(TRIES if left else 0):
-            if attempt:
-                await self.sleep(0.1 * 2 ** (attempt - 1))
-            if self.clock() > hand.until:
-                break
-            posted = await self.post(destination, left)
-            again = posted.refused.keys() - posted.final
-            if destination.endswith(".fifo"):  # it knows a message that comes twice within five minutes: so ask again
-                again |= posted.uncertain
-                unsure.clear()
-            unsure |= {left[place].id for place in posted.uncertain}
-            dead |= {left[place].id for place in posted.final}
-            codes |= {left[place].id: code for place, code in posted.refused.items()}
-            left = [left[place] for place in sorted(again)]
-            sent = waiting - unsure - dead - {each.id for each in left}
-            self._note_sent([each.id for each in batch if each.id in sent], hand, step)
-            waiting -= sent
-            if not left:
-                break
-        late = {each.id for each in left} - unsure - dead if self.clock() > hand.until else set[str]()
-        self._note_unsent(waiting - late, unsure, codes, hand, step)
-        self.lost_in_a_row = self.lost_in_a_row + 1 if len(waiting) == count > 0 and not dead | late else 0
-        return [each for each in batch if each.id in late]
-
-    async def _parcels(self, letter: DeadLetter, planned: Planned, step: Step) -> Sequence[Parcel]:
-        """What to send of a letter; nothing where it is left, and the journal says why. It stands in nobody else's way."""
-        try:
-            made = await self._made(letter, planned)
-        except Unsendable as error:
-            fault: tuple[State, str] = ("skipped", str(error))
-        except UNREADABLE as error:
-            fault = ("skipped", f"it cannot be read ({type(error).__name__})")
-        except (ClientError, BotoCoreError) as error:
-            fault = ("failed", code_of(error))
-            self.blocked |= {letter.group} - {""}
-        else:
-            return made
-        state, why = fault
-        self.journal.note(state, [letter.id], step=step.number, why={letter.id: why})
-        return []
-
-    async def _made(self, letter: DeadLetter, planned: Planned) -> Sequence[Parcel]:
-        """Raises what is in UNREADABLE, and what the reading of a stream raises."""
-        if letter.digest != planned.digest:
-            raise Unsendable("it has another body than planned")
-        if self.plan.keep:
-            return [copy(letter)]
-        if self.expand is not None and planned.shape in ("lambda-stream", "pipe-stream"):
-            if not (records := await self.expand(letter)):
-                raise Unsendable("the stream no longer has the records that it points to")
-            return records
-        return [parcel(letter, shape=planned.shape, plan_id=self.plan.plan_id, mended=planned.mended)]
-
-    def _note_sent(self, ids: Sequence[str], hand: Hand, step: Step) -> None:
-        """On the disk before anything is tried again, and before anything is deleted."""
-        first = [each for each in ids if each not in self.journal.progress.uncertain]
-        self.journal.note("sent", first, step=step.number)
-        self.journal.note("sent", [each for each in ids if each not in first], step=step.number, again=True)
-        if not hand.sent:
-            hand.sent_since = self.clock()
-        hand.sent += [] if self.plan.keep else [hand.found[each] for each in ids]
-
-    def _note_unsent(
-        self, ids: Collection[str], unsure: Collection[str], codes: Mapping[str, str], hand: Hand, step: Step
-    ) -> None:
-        """`unsure` of these ids may have arrived. Of a FIFO group nothing more is sent by this run: it would overtake them."""
-        failed = sorted({*ids} - {*unsure})
-        self.journal.note("failed", failed, step=step.number, why={each: codes.get(each, "") for each in failed})
-        self.journal.note("uncertain", sorted({*ids} & {*unsure}), step=step.number)
-        self.blocked |= {hand.found[each].group for each in ids} - {""}
 
     async def _delete_from(self, hand: Hand, step: Step) -> None:
         letters, hand.sent = hand.sent, []
