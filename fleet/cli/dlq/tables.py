@@ -65,7 +65,7 @@ def queues(told: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def groups(told: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("count", "worker", "error", "fingerprint", "last failure", "disappears in", "replayable")
+    columns = ("count", "worker", "error", "message", "fingerprint", "last failure", "disappears in", "replayable")
     return table(
         columns,
         (
@@ -73,6 +73,7 @@ def groups(told: Sequence[Mapping[str, Any]]) -> Table:
                 str(each["count"]),
                 each["worker"] or "",
                 each["error_type"] or "reason unknown",
+                each["message"] or "",
                 each["fingerprint"],
                 each["last_failure"][:19],
                 left(each["expires_in_s"]),
@@ -84,7 +85,7 @@ def groups(told: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def letters(told: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("id", "shape", "worker", "error", "failed at", "disappears in", "goes to")
+    columns = ("id", "shape", "worker", "error", "message", "failed at", "disappears in", "goes to")
     return table(
         columns,
         (
@@ -93,6 +94,7 @@ def letters(told: Sequence[Mapping[str, Any]]) -> Table:
                 each["shape"],
                 each["worker"] or "",
                 each["error_type"] or "reason unknown",
+                each["message"] or "",
                 each["failed_at"][:19],
                 left(each["expires_in_s"]),
                 each["destination"] or each["why_not"] or each["note"] or "",

@@ -47,6 +47,7 @@ _KEY = re.compile(r"body:[0-9a-f]{32}|stream:[A-Za-z0-9-]{1,64}|event:[A-Za-z0-9
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,199}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _DEEPEST = 32
+LONGEST_GIST = 120
 
 
 def body(text: str) -> str:
@@ -131,6 +132,12 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+def gist(text: str) -> str:
+    """A reason as a group shows it: on one line, without quoted words and words that hold a digit or an address."""
+    bare = re.sub(r"(['\"`]).*?\1", "#", text)
+    return printable(" ".join(re.sub(r"\S*[\d@]\S*", "#", bare).split()))[:LONGEST_GIST]
 
 
 def _attribute(name: str, value: Attribute) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.dead_letters.model import expiry
+from fleet.dead_letters.model import expiry, redaction
 from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, lineage_of, reason_of
 from fleet.dead_letters.model.plan import outgoing
 from fleet.dead_letters.model.shapes import Origin, Standing, arn_name, standing
@@ -17,7 +17,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A letter judged. Times in epoch seconds; `letter` is None once its payload was dropped to save memory."""
+    """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to save memory."""
 
     id: str
     standing: Standing
@@ -30,6 +30,7 @@ class View:
     expires_at: float
     failed_at: datetime
     now: float
+    message: str = ""
     attempts: int | None = None
     plan_id: str = ""
     times_replayed: int = 0
@@ -97,6 +98,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         expires_at=expiry.expires_at(letter.sent_at, retention=retention),
         failed_at=_failed_at(letter, reason),
         now=now,
+        message=redaction.gist(reason.message) if reason is not None else "",
         attempts=reason.attempts if reason is not None else None,
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
@@ -115,6 +117,7 @@ def document(each: View) -> dict[str, Any]:
         "shape": told.shape,
         "worker": each.worker or None,
         "error_type": each.error_type or None,
+        "message": each.message or None,
         "fingerprint": each.fingerprint,
         "attempts": each.attempts,
         "reason_known": each.reason_known,

@@ -171,3 +171,17 @@ def test_a_mended_body_is_read_by_the_worker_of_its_queue() -> None:
     for body, queue in (("{}", "fleet-uploads-dev"), ("{", "orders"), ("{}", "fleet-webhook-deliveries-dev")):
         with pytest.raises(NotMended):
             check(body, queue=queue)
+
+
+@pytest.mark.parametrize(
+    ("text", "gist"),
+    [
+        ("ClientError AccessDenied", "ClientError AccessDenied"),
+        ("endpoint ep-77 answered 410 for ada@example.com", "endpoint # answered # for #"),
+        ("no column 'Ada Lovelace' in \"orders of 7\"", "no column # in #"),
+        ("two\nlines\x1b[K", "two lines\\x1b[K"),
+        ("word " * 100, ("word " * 24).strip()),
+    ],
+)
+def test_the_gist_of_a_reason_holds_no_number_no_id_and_nothing_quoted(text: str, gist: str) -> None:
+    assert redaction.gist(text).strip() == gist

@@ -8,10 +8,18 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from shared.message.dead_letter import letter
+from shared.message.identity import ATTRIBUTE
+from shared.outcome import Reject
+from shared.road.verdict import dead
+from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
+from tests.fleet.dead_letters.fakes import NOW
 from tests.fleet.dead_letters.schemas import valid
 
 
@@ -170,3 +178,27 @@ def test_ids_go_through_a_real_pipe_whose_reader_leaves_early(ground: Ground, cl
     assert "roken pipe" not in told.stderr
     assert len(json.loads(Path(cli.plan()).read_text())["letters"]) == 3
     assert ground.counts() == (2_500, 0)
+
+
+def test_groups_and_list_tell_what_was_said_and_keep_apart_what_two_codes_say(ground: Ground, cli: Lines) -> None:
+    for code in ("AccessDenied", "Throttling"):
+        for number in range(2):
+            error = ClientError({"Error": {"Code": code, "Message": f"for order {number}"}}, "GetItem")
+            ground.put({"order": number}, attributes=buried(error))
+    for number in range(2):
+        ground.put({"n": number}, attributes=buried(Reject(f"order {number} of 'Ada' has no lines")))
+    groups = cli.json("groups", ground.name)
+    said = {"ClientError AccessDenied", "ClientError Throttling", "order # of # has no lines"}
+    assert {each["message"] for each in groups} == said
+    assert [each["count"] for each in groups] == [2, 2, 2]
+    for command in ("groups", "list"):
+        screen = cli("dlq", command, ground.name).stdout
+        assert all(each in screen for each in said)
+        assert "Ada" not in screen
+
+
+def buried(error: Exception) -> dict[str, Any]:
+    """The attributes of a letter that died of this error."""
+    dying = delivery("{}", queue="webhooks")
+    made = letter(dying, dead(error, worker="webhook-delivery"), worker="webhook-delivery", now=NOW)
+    return {ATTRIBUTE: {"DataType": "String", "StringValue": made.attributes[ATTRIBUTE].text}}
