@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FEW = 500
 """Letters that are looked through at every look after a canary; a fuller queue is looked through now and then."""
+SILENCE = 5.0
+"""Seconds beyond a long poll for which an endpoint may be silent; asked twice, it is given up within 15 seconds."""
 MOST_ASKED_FOR = 1_000
 """Letters of a step up to which the ledger is asked for each, at every look."""
 
@@ -66,9 +68,9 @@ class Desk:
 
     @asynccontextmanager
     async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
-        async with Clients(self.environment) as clients:
-            box = SqsBox(await clients.open("sqs"), url=info.url, own_policy=own_policy.receives_allowed(info))
-            yield Open(info, origin, box, clients)
+        async with Clients(self.environment, silence=self.settings.dlq_last_look_seconds + SILENCE) as clients:
+            sqs = await clients.open("sqs", attempts=2)
+            yield Open(info, origin, SqsBox(sqs, url=info.url, own_policy=own_policy.receives_allowed(info)), clients)
 
     async def inventory(
         self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
