@@ -47,8 +47,11 @@ class DeadLetter:
 
     @property
     def key(self) -> str:
-        """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`."""
-        return identity.idempotency_key(self.body, self.attributes)
+        """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`. Where SQS moved the
+        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key.
+        """
+        trusted = {name: value for name, value in self.attributes.items() if name != identity.ATTRIBUTE}
+        return identity.idempotency_key(self.body, trusted if self.moved_from else self.attributes)
 
     def text(self, name: str) -> str:
         """The text of a message attribute, or "" where there is none."""

@@ -8,6 +8,7 @@ from fleet.dead_letters.model import lambda_record
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
+from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.fakes import SOURCE, envelope, letter
 
@@ -151,3 +152,9 @@ def test_a_failed_invocation_is_sent_with_its_event_to_the_byte(event: str) -> N
 def test_a_body_without_an_event_inside_is_the_event_itself(body: str) -> None:
     assert lambda_record.event(body) == ""
     assert parcel(letter(body), shape="lambda-async", plan_id="p").body == body
+
+
+def test_an_envelope_on_a_letter_that_sqs_moved_names_no_key() -> None:
+    forged = {ATTRIBUTE: envelope(idempotency_key="somebody else's")}
+    assert letter('{"a": 1}', attributes=forged, moved_from=SOURCE).key == letter('{"a": 1}').key
+    assert letter('{"a": 1}', attributes=forged).key == "somebody else's"
