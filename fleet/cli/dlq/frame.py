@@ -137,6 +137,8 @@ def looked_through(
 
 def unseen(info: QueueInfo, found: Inventory) -> str:
     """Why a look did not see all letters."""
+    if info.fifo and found.scanned and found.expected <= MOST_IN_FLIGHT_FIFO:
+        return "SQS hands out the first ten letters of a group, unless somebody holds some: replay or archive these, and look again"
     most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
     if found.expected <= most:
         return "somebody else holds the others"
