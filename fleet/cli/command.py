@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from fleet.cli import env_file
 from shared.settings import SettingsError
@@ -57,8 +57,20 @@ def told_briefly() -> Iterator[None]:
         raise Misconfigured(str(error)) from error
     except ClientError as error:
         raise Failed(f"AWS refused: {error}") from error
+    except NoRegionError as error:
+        raise Misconfigured(_no_region()) from error
     except BotoCoreError as error:
         raise Failed(f"AWS cannot be asked: {error}") from error
+
+
+def _no_region() -> str:
+    """Where boto looks for one, and how to point at a stage."""
+    file, profile = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"), os.environ.get("AWS_PROFILE", "default")
+    unread = ", AWS_REGION is set and not read here" if os.environ.get("AWS_REGION") else ""
+    return (
+        f"no region: AWS_DEFAULT_REGION is not set, and {file} has none for the profile {profile}{unread}. Set it, or name a file "
+        "that does with --env-file; the queues of a stage are then found with `fleet --stage prod dlq ls`"
+    )
 
 
 def env_file_option(command: Decorated) -> Decorated:

@@ -137,11 +137,10 @@ def looked_through(
 
 def unseen(info: QueueInfo, found: Inventory) -> str:
     """Why a look did not see all letters."""
-    if info.fifo and found.scanned and found.expected <= MOST_IN_FLIGHT_FIFO:
-        return "SQS hands out the first ten letters of a group, unless somebody holds some: replay or archive these, and look again"
     most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
     if found.expected <= most:
-        return "somebody else holds the others"
+        behind = ", or they are behind the first ten letters of a group, which is what SQS hands out: replay or archive these"
+        return f"somebody else holds the others{behind if info.fifo else ''}"
     return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
 
 

@@ -171,7 +171,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         finally:
             journal.end(how)
             told = reporting.status(plan, journal.progress, file=file, running=False)
-            entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
+            entry.counts = {name: value for name, value in told.items() if type(value) is int and name != "version"}
             entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
         return {**told, "dry_run": False}
 

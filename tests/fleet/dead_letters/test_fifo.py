@@ -14,7 +14,7 @@ ACT = ("--yes", "--reason", "the order is kept")
 
 
 def park(works: Clockwork, letters: int, groups: int) -> None:
-    reason = {"DataType": "String", "StringValue": envelope(source_queue="orders.fifo").text}
+    reason: Any = {"DataType": "String", "StringValue": envelope(source_queue="orders.fifo").text}
     for number in range(letters):
         works.server.sqs.send_message(
             QueueUrl=works.dead,

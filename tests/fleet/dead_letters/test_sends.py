@@ -14,9 +14,10 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.replay.canary import Seen
-from fleet.dead_letters.replay.mover import Expand, Replay
+from fleet.dead_letters.replay.mover import Replay
 from fleet.dead_letters.replay.post import Posted
 from fleet.dead_letters.replay.report import is_done, report
+from fleet.dead_letters.replay.sending import Expand
 from tests.fleet.dead_letters.fakes import SOURCE, FakeBox, FakePost, Fuse, World
 
 FIFO = f"{SOURCE}.fifo"
