@@ -32,7 +32,7 @@ def show(table: Table) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     told = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        told.add_column(name, overflow="fold")
+        told.add_column(name, overflow="fold", no_wrap=name in ("id", "fingerprint"))
     for row in rows:
         told.add_row(*(each if isinstance(each, Text) else Text(redaction.one_line(each)) for each in row))
     return told

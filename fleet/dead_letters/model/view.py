@@ -98,7 +98,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         expires_at=expiry.expires_at(letter.sent_at, retention=retention),
         failed_at=_failed_at(letter, reason),
         now=now,
-        message=redaction.gist(reason.message) if reason is not None else "",
+        message=redaction.gist(reason.message) if reason is not None and reason.message != error_type else "",
         attempts=reason.attempts if reason is not None else None,
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
