@@ -14,10 +14,11 @@ from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
 from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.archive import Archive, Label
 from fleet.dead_letters.queues.browsing import browse
-from fleet.dead_letters.queues.dead_letter_queue import BATCH, Post
+from fleet.dead_letters.queues.dead_letter_queue import Post
 from fleet.dead_letters.queues.removal import Taken, take
 from fleet.dead_letters.replay.inventory import Desk, Open, hidden_for
 from shared.message.delivery import MOST_ATTRIBUTES, Attribute
+from shared.sqs.batches import BATCH
 
 DAY = 86_400.0
 

@@ -35,7 +35,7 @@ from fleet.cli.dlq.frame import (
     until_done,
 )
 from fleet.cli.dlq.look import one
-from fleet.cli.dlq.plan import destination, frozen, told, write
+from fleet.cli.dlq.plan import destination, frozen, print_plan, write
 from fleet.cli.dlq.plan_file import private
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import body_check as mending
@@ -171,7 +171,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
         raise Refused("none of these letters is in the queue and can be replayed: no plan was written")
     made = frozen(tools, info, drafted, Filters(ids=frozenset(given)))
     write(output, made)
-    told(made, drafted, output, as_json=as_json)
+    print_plan(made, drafted, output, as_json=as_json)
     for name in sorted(set(given) - {each.id for each in found.views}):
         say(f"left out: {name} is not in {info.name}")
     sys.exit(PARTLY if len(drafted.planned) < len(given) or not found.complete else 0)

@@ -102,7 +102,7 @@ def plan(
     ):
         raise Refused("SQS's redrive cannot do this: " + "; ".join(why))
     write(output, made)
-    told(made, drafted, output, as_json=as_json)
+    print_plan(made, drafted, output, as_json=as_json)
     sys.exit(PARTLY if drafted.refused or not found.complete else 0)
 
 
@@ -138,7 +138,7 @@ def write(output: Path, made: Plan) -> None:
     fresh.replace(output)
 
 
-def told(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:
+def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:
     """What was planned, on stdout."""
     if as_json:
         left_out = {"letters", "schema"}

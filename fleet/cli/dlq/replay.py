@@ -69,8 +69,8 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
                 raise Refused("this plan was carried out: make a new one for what came since")
             raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
         _filled(entry, plan)
-        told = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, told, as_json=as_json)
+        result = _carried_out(tools, file, plan, entry, why)
+    _finish(plan, result, as_json=as_json)
 
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
@@ -90,8 +90,8 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         if is_stopped(plan, _progress(file, plan)):
             raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
-        told = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, told, as_json=as_json)
+        result = _carried_out(tools, file, plan, entry, why)
+    _finish(plan, result, as_json=as_json)
 
 
 @click.command("cancel", cls=DlqCommand, short_help="Stop a replay within two seconds; `resume` goes on.")
@@ -125,24 +125,24 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @output_options
 def status(*, file: Path, as_json: bool, no_input: bool) -> None:
     """How far a plan is, from its journal alone: its state, since when, and the command that comes next."""
-    told = _status(file, read_plan(file))
+    result = _status(file, read_plan(file))
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told)
+        _print(result)
 
 
 def _dry(file: Path, *, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
     check_account(tools, plan)
     run.checked(tools.catalog, plan)
-    told = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
-    told["destinations"] = list(plan.destinations)
-    told["changed_bodies"] = changed_bodies(plan)
+    result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
+    result["destinations"] = list(plan.destinations)
+    result["changed_bodies"] = changed_bodies(plan)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"would {'copy' if plan.keep else 'send'} {told['remaining']} letters of {plan.place.queue}")
+    click.echo(f"would {'copy' if plan.keep else 'send'} {result['remaining']} letters of {plan.place.queue}")
     for arn in plan.destinations:
         click.echo(f"  to {redaction.printable(arn)}")
     show_changes(tools, plan)
@@ -170,10 +170,10 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
             how = "cancelled" if cancelled() else "ended"
         finally:
             journal.end(how)
-            told = reporting.status(plan, journal.progress, file=file, running=False)
-            entry.counts = {name: value for name, value in told.items() if type(value) is int and name != "version"}
+            result = reporting.status(plan, journal.progress, file=file, running=False)
+            entry.counts = {name: value for name, value in result.items() if type(value) is int and name != "version"}
             entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
-        return {**told, "dry_run": False}
+        return {**result, "dry_run": False}
 
 
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
@@ -193,11 +193,16 @@ def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
     moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
     entry.counts = {"planned": len(plan.letters), "sent": moved}
     entry.outcome = "done" if task.get("Status") == "COMPLETED" else "partly"
-    told = {**report(plan, Progress()), "sent": moved, "deleted": moved, "remaining": max(0, len(plan.letters) - moved)}
+    result = {
+        **report(plan, Progress()),
+        "sent": moved,
+        "deleted": moved,
+        "remaining": max(0, len(plan.letters) - moved),
+    }
     cancelled = task.get("Status") == "CANCELLED"
     state = "cancelled" if cancelled else "done" if entry.outcome == "done" else "unfinished"
     more = {"state": state, "since": instant(time.time()), "next": None}
-    return {**told, "dry_run": False, "running": False, "cancelled": cancelled, **more}
+    return {**result, "dry_run": False, "running": False, "cancelled": cancelled, **more}
 
 
 def _filled(entry: Record, plan: Plan) -> None:
@@ -213,8 +218,8 @@ def _is_all_well(plan: Plan, progress: Progress) -> bool:
 
 
 def _status(file: Path, plan: Plan) -> dict[str, Any]:
-    told = reporting.status(plan, _progress(file, plan), file=file, running=journals.is_held(file))
-    return {**told, "dry_run": False}
+    result = reporting.status(plan, _progress(file, plan), file=file, running=journals.is_held(file))
+    return {**result, "dry_run": False}
 
 
 def _progress(file: Path, plan: Plan) -> Progress:
@@ -222,34 +227,34 @@ def _progress(file: Path, plan: Plan) -> Progress:
     return journals.folded(path.read_bytes()) if path.exists() else Progress()
 
 
-def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
+def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told)
-    ended = not any(told[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
-    if told["sent"] != told["deleted"] and not plan.keep:
+        _print(result)
+    ended = not any(result[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
+    if result["sent"] != result["deleted"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
-    if told["uncertain"]:
+    if result["uncertain"]:
         say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
-    for each in told["faults"][:FAULTS]:
+    for each in result["faults"][:FAULTS]:
         say(f"left: {each['id']}: {redaction.printable(each['why'])}")
-    if told["state"] == "unfinished" and told["remaining"]:
+    if result["state"] == "unfinished" and result["remaining"]:
         say("what remains may be in other hands, such as a killed runner's, for a minute")
     sys.exit(0 if ended else PARTLY)
 
 
-def _print(told: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
-    click.echo("  ".join(f"{name} {told[name]}" for name in names))
-    for step in told["steps"]:
+    click.echo("  ".join(f"{name} {result[name]}" for name in names))
+    for step in result["steps"]:
         verdict = f"verdict {step['verdict'] or 'open'}"
         what = f"canary, {verdict}" if step["canary"] else f"the rest{', ' + verdict if step['verdict'] else ''}"
         click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
-    click.echo(f"  {WORDS.get(told['state'], told['state'])} since {told['since'][:19]}Z")
-    if told["next"]:
-        click.echo(f"  next: {told['next']}")
+    click.echo(f"  {WORDS.get(result['state'], result['state'])} since {result['since'][:19]}Z")
+    if result["next"]:
+        click.echo(f"  next: {result['next']}")
 
 
 @contextmanager

@@ -89,24 +89,24 @@ class Reason:
 
 def reason_of(letter: DeadLetter) -> Reason | None:
     """The fleet's own failure envelope; None where the fleet did not park this letter."""
-    told = letter.written(identity.ATTRIBUTE)
-    if not isinstance(told.get("worker"), str) or not isinstance(told.get("error_type"), str):
+    reason = letter.written(identity.ATTRIBUTE)
+    if not isinstance(reason.get("worker"), str) or not isinstance(reason.get("error_type"), str):
         return None
-    stack = told.get("stack")
-    attempts = told.get("attempts")
-    times = told.get("times_replayed")
+    stack = reason.get("stack")
+    attempts = reason.get("attempts")
+    times = reason.get("times_replayed")
     return Reason(
         stack=tuple(map(str, stack)) if isinstance(stack, list) else (),
         attempts=attempts if isinstance(attempts, int) else None,
         times_replayed=times if isinstance(times, int) else 0,
-        **{name: str(told.get(name) or "") for name in _TEXTS},
+        **{name: str(reason.get(name) or "") for name in _TEXTS},
     )
 
 
 def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
     """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
-    told = letter.written(identity.ATTRIBUTE)
-    return told if told.get("plan_id") else letter.written(identity.REPLAY)
+    envelope = letter.written(identity.ATTRIBUTE)
+    return envelope if envelope.get("plan_id") else letter.written(identity.REPLAY)
 
 
 def stored_body(letter: DeadLetter) -> Pointer | None:

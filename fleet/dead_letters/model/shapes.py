@@ -143,8 +143,8 @@ def _from_sqs(letter: DeadLetter, origin: Origin) -> Standing:
     claims |= {restored} if restored else set()
     if (moved_from := letter.moved_from) or (len(claims) > 1 and "" not in claims):
         if against := sorted(claims - {moved_from, ""}):
-            told = f"SQS moved it from {arn_name(moved_from)}" if moved_from else "its attributes contradict each other"
-            why = f"{told}, and the letter says {' and '.join(map(arn_name, against))}: name its destination with --to"
+            seen = f"SQS moved it from {arn_name(moved_from)}" if moved_from else "its attributes contradict each other"
+            why = f"{seen}, and the letter says {' and '.join(map(arn_name, against))}: name its destination with --to"
             return Standing("sqs", replayable=True, why_not=why)
         return Standing("sqs", replayable=True, destination=moved_from)
     found = max(claims, default="")
@@ -199,8 +199,8 @@ def _from_topic(letter: DeadLetter, body: Mapping[str, Any]) -> Standing:
     subscription, and nothing names its endpoint; `topics.routed` asks SNS for it.
     """
     found = re.search(r"SubscriptionArn=(arn:[^&\s]+)", str(body.get("UnsubscribeURL") or ""))
-    told = f" of {arn_name(str(body['TopicArn']))}, subscription {arn_name(found[1])}" if found else ""
-    why = f"give the subscription's endpoint{told} with --to; the topic itself would reach every subscriber"
+    seen = f" of {arn_name(str(body['TopicArn']))}, subscription {arn_name(found[1])}" if found else ""
+    why = f"give the subscription's endpoint{seen} with --to; the topic itself would reach every subscriber"
     topic = str(body["TopicArn"])
     return Standing("sns", replayable=True, why_not=why, error_code=letter.text("ErrorCode"), topic=topic)
 

@@ -110,11 +110,11 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
 
 def document(each: View) -> dict[str, Any]:
     """One line of `fleet dlq list --json` (schema dlq-letter, version 1)."""
-    told = each.standing
+    judgement = each.standing
     return {
         "version": VERSION,
         "id": each.id,
-        "shape": told.shape,
+        "shape": judgement.shape,
         "worker": each.worker or None,
         "error_type": each.error_type or None,
         "message": each.message or None,
@@ -126,11 +126,11 @@ def document(each: View) -> dict[str, Any]:
         "expires_at": instant(each.expires_at),
         "expires_in_s": round(each.expires_in),
         "expires_soon": expiry.is_soon(each.expires_in),
-        "replayable": told.replayable,
-        "why_not": told.why_not if not told.replayable else None,
-        "note": told.why_not if told.replayable and told.why_not else None,
-        "destination": told.destination or None,
-        "pointer": asdict(told.pointer) if told.pointer is not None else None,
+        "replayable": judgement.replayable,
+        "why_not": judgement.why_not if not judgement.replayable else None,
+        "note": judgement.why_not if judgement.replayable and judgement.why_not else None,
+        "destination": judgement.destination or None,
+        "pointer": asdict(judgement.pointer) if judgement.pointer is not None else None,
         "idempotency_key": each.key,
         "times_replayed": each.times_replayed,
         "plan_id": each.plan_id or None,

@@ -51,9 +51,9 @@ class Topics:
             for each in page["Subscriptions"]:
                 if not each["SubscriptionArn"].startswith("arn:"):  # it was never confirmed
                     continue
-                told = self._client.get_subscription_attributes(SubscriptionArn=each["SubscriptionArn"])["Attributes"]
-                if _dead_letters_of(told) == queue_arn:
-                    raw = told.get("RawMessageDelivery") == "true"
+                judged = self._client.get_subscription_attributes(SubscriptionArn=each["SubscriptionArn"])["Attributes"]
+                if _dead_letters_of(judged) == queue_arn:
+                    raw = judged.get("RawMessageDelivery") == "true"
                     yield Subscription(each["Protocol"], each["Endpoint"], raw=raw)
 
 
@@ -65,34 +65,34 @@ def routed(views: Sequence[View], topics: Topics, *, queue_arn: str) -> list[Vie
 
 
 def _routed(each: View, found: Mapping[str, Sequence[Subscription]], *, silent: str) -> View:
-    told = towards(each.standing, found[each.standing.topic])
-    if silent and not told.destination:
-        told = replace(told, why_not=f"SNS could not be asked ({silent}): {told.why_not}")
-    return replace(each, standing=told)
+    judged = towards(each.standing, found[each.standing.topic])
+    if silent and not judged.destination:
+        judged = replace(judged, why_not=f"SNS could not be asked ({silent}): {judged.why_not}")
+    return replace(each, standing=judged)
 
 
-def towards(told: Standing, found: Sequence[Subscription]) -> Standing:
+def towards(judged: Standing, found: Sequence[Subscription]) -> Standing:
     """To the one queue whose subscription uses this dead-letter queue; else why not. Pure."""
     endpoints = {(each.protocol, each.endpoint) for each in found}
     if not endpoints:
-        return told
+        return judged
     if len(endpoints) > 1:
         names = ", ".join(sorted(arn_name(endpoint) for _, endpoint in endpoints))
-        why = f"several subscriptions of {arn_name(told.topic)} use this queue ({names}): name one with --to"
-        return replace(told, why_not=why)
+        why = f"several subscriptions of {arn_name(judged.topic)} use this queue ({names}): name one with --to"
+        return replace(judged, why_not=why)
     [one, *_] = found
     if one.protocol != "sqs" or not is_reachable(one.endpoint):
         why = f"its subscriber is {one.protocol}, which only SNS can reach in its form: name a queue with --to"
-        return replace(told, why_not=why)
+        return replace(judged, why_not=why)
     if any(each.raw for each in found):
         why = f"{arn_name(one.endpoint)} takes raw messages now, and this letter has SNS's envelope: name it with --to"
-        return replace(told, why_not=why)
-    return replace(told, destination=one.endpoint, why_not="")
+        return replace(judged, why_not=why)
+    return replace(judged, destination=one.endpoint, why_not="")
 
 
-def _dead_letters_of(told: Mapping[str, str]) -> str:
+def _dead_letters_of(judged: Mapping[str, str]) -> str:
     try:
-        policy = orjson.loads(told.get("RedrivePolicy") or "{}")
+        policy = orjson.loads(judged.get("RedrivePolicy") or "{}")
     except ValueError:
         return ""
     return str(policy.get("deadLetterTargetArn") or "") if isinstance(policy, dict) else ""

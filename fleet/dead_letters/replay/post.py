@@ -83,8 +83,8 @@ class SqsPost:
         if ":lambda:" in destination:
             return await self._invoke(destination, parcels)
         for chunk in _fitting(parcels):
-            told = await self._send(self._urls[destination], chunk)
-            posted, start = posted.joined(told.moved(start)), start + len(chunk)
+            part = await self._send(self._urls[destination], chunk)
+            posted, start = posted.joined(part.moved(start)), start + len(chunk)
         return posted
 
     async def _send(self, url: str, parcels: Sequence[Parcel]) -> Posted:
@@ -115,12 +115,12 @@ class SqsPost:
             try:
                 await client.invoke(FunctionName=function, InvocationType="Event", Payload=each.body.encode())
             except ClientError as error:
-                told = _refused(error, here)
+                part = _refused(error, here)
             except UNANSWERED as error:
-                told = _unanswered(error, here)
+                part = _unanswered(error, here)
             else:
                 continue
-            posted = posted.joined(told)
+            posted = posted.joined(part)
         return posted
 
 

@@ -23,7 +23,7 @@ TEMPLATE = {
 }
 
 
-def told(*arguments: str, home: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def result(*arguments: str, home: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     kept = {"PATH": os.environ["PATH"], "HOME": str(home)}
     return subprocess.run(
         [str(FLEET), *arguments], capture_output=True, text=True, env={**kept, **environment}, check=False
@@ -33,7 +33,7 @@ def told(*arguments: str, home: Path, **environment: str) -> "subprocess.Complet
 def test_without_a_region_a_command_says_where_it_looked_and_how_to_point_at_a_stage(tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[profile ops]\noutput = json\n")
-    ended = told("dlq", "ls", home=tmp_path, AWS_REGION="eu-west-1", AWS_PROFILE="ops")
+    ended = result("dlq", "ls", home=tmp_path, AWS_REGION="eu-west-1", AWS_PROFILE="ops")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     words = ("AWS_DEFAULT_REGION", "~/.aws/config", "profile ops", "AWS_REGION is set", "--env-file", "--stage prod")
     assert [each for each in words if each not in ended.stderr] == []
@@ -45,7 +45,7 @@ def test_a_stage_is_found_by_the_outputs_of_its_stack_and_wins_over_what_is_set(
     cloud.get_waiter("stack_create_complete").wait(StackName="shop-messaging-prod", WaiterConfig={"Delay": 1})
     environment = {**aws.endpoint.environment, "UPLOADS_DLQ_URL": f"{aws.url}/000000000000/another-stage"}
     try:
-        found = told(
+        found = result(
             *("--project", "shop", "--stage", "prod", "dlq", "ls", "uploads", "--quick", "--json"),
             home=tmp_path,
             **environment,
@@ -58,6 +58,6 @@ def test_a_stage_is_found_by_the_outputs_of_its_stack_and_wins_over_what_is_set(
 
 
 def test_a_stage_that_is_not_there_is_named_with_the_region(aws: Aws, tmp_path: Path) -> None:
-    ended = told("--stage", "nowhere", "dlq", "ls", home=tmp_path, **aws.endpoint.environment)
+    ended = result("--stage", "nowhere", "dlq", "ls", home=tmp_path, **aws.endpoint.environment)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "no stack fleet-messaging-nowhere in us-east-1" in ended.stderr

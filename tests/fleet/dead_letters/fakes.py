@@ -188,7 +188,7 @@ class FakePost:
 
 def envelope(error_type: str = "ConnectTimeout", worker: str = "webhook-delivery", **fields: object) -> Attribute:
     """A failure envelope as the fleet writes it."""
-    told = {
+    result = {
         "version": 1,
         "worker": worker,
         "source_queue": "webhooks",
@@ -203,7 +203,7 @@ def envelope(error_type: str = "ConnectTimeout", worker: str = "webhook-delivery
         "trace_id": "",
         **fields,
     }
-    return Attribute("String", orjson.dumps(told).decode())
+    return Attribute("String", orjson.dumps(result).decode())
 
 
 def letter(body: str = "{}", **fields: Any) -> DeadLetter:

@@ -53,13 +53,18 @@ def account(world: World, plan: Plan) -> None:
     assert len(world.effects) == len(plan.letters)
     assert world.dead == {}
     progress = world.reopened(Fuse()).progress
-    told = report(plan, progress)
+    result = report(plan, progress)
     assert is_done(plan, progress)
     assert (
-        told["planned"]
-        == told["sent"] + told["failed"] + told["gone"] + told["skipped"] + told["uncertain"] + told["remaining"]
+        result["planned"]
+        == result["sent"]
+        + result["failed"]
+        + result["gone"]
+        + result["skipped"]
+        + result["uncertain"]
+        + result["remaining"]
     )
-    assert told["sent"] == len(plan.letters)
+    assert result["sent"] == len(plan.letters)
 
 
 async def test_a_replay_that_is_not_disturbed_sends_each_letter_once() -> None:
@@ -169,8 +174,8 @@ async def test_a_canary_that_comes_back_stops_everything_behind_it() -> None:
         await Replay(
             plan=plan, box=FakeBox(given), post=FakePost(given), journal=given.reopened(Fuse()), watch=bad
         ).run()
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["returned"], told["remaining"]) == (1, 1, 99)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["returned"], result["remaining"]) == (1, 1, 99)
     assert sum(given.sends.values()) == 1
 
 
@@ -180,8 +185,8 @@ async def test_a_letter_that_is_no_longer_there_is_gone_and_a_changed_one_is_ski
     del given.dead["m-0"]
     given.dead["m-1"].body = "something else"
     await attempt(given, plan, kill_at=0)
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["gone"], told["skipped"], told["remaining"]) == (3, 1, 1, 0)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["gone"], result["skipped"], result["remaining"]) == (3, 1, 1, 0)
     assert [*given.dead] == ["m-1"]
 
 
@@ -190,8 +195,8 @@ async def test_a_letter_in_somebody_elses_hands_is_not_called_gone() -> None:
     plan = given.plan()
     given.dead["m-0"].hidden_until = given.now + 10_000
     await attempt(given, plan, kill_at=0)
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["gone"], told["remaining"]) == (4, 0, 1)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["gone"], result["remaining"]) == (4, 0, 1)
 
 
 async def test_keeping_sends_copies_and_deletes_nothing() -> None:

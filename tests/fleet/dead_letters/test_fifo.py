@@ -46,9 +46,9 @@ def test_all_letters_of_two_groups_go_back_in_their_order(tmp_path: Path) -> Non
         for ends in (4, 4, 0):
             plan = str(tmp_path / "p")
             planned = json.loads(works("dlq", "plan", works.name, "-o", plan, "--json", exits=ends).stdout)
-            told = json.loads(works("dlq", "replay", plan, *ACT, "--json").stdout)
-            assert told["sent"] == planned["planned"]
-            rounds.append(told["sent"])
+            result = json.loads(works("dlq", "replay", plan, *ACT, "--json").stdout)
+            assert result["sent"] == planned["planned"]
+            rounds.append(result["sent"])
         assert (rounds, works.counts()) == ([20, 20, 10], (0, 0))
         orders = arrived(works)
         for group in range(2):

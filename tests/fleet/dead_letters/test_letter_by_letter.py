@@ -104,5 +104,5 @@ def test_every_look_and_a_replay_pass_by_what_cannot_be_read(ground: Ground, cli
     assert not missing, faults
     [planned] = cli.json("plan", ground.name, "-o", cli.plan(), exits=4)
     assert (planned["planned"], len(planned["refused"])) == (1, 4)
-    [told] = cli.json("replay", cli.plan(), "--yes", "--reason", "the good one")
-    assert (told["sent"], ground.counts()) == (1, (4, 0))
+    [result] = cli.json("replay", cli.plan(), "--yes", "--reason", "the good one")
+    assert (result["sent"], ground.counts()) == (1, (4, 0))

@@ -74,14 +74,14 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
         first_received_at=1_800_000_001.0,
         attributes={"mine": Attribute("Number", "1")},
     )
-    dead, told = await parked(make_worker(name=worker, queue=queue, decode=read, handle=handle), dying)
-    assert [name for name in REQUIRED if name not in told] == []
-    assert (told["worker"], told["source_queue"], told["attempts"]) == (worker, queue, attempt)
-    assert told["error_type"] == error_type
-    assert datetime.fromisoformat(told["first_failure"]) < datetime.fromisoformat(told["last_failure"])
+    dead, result = await parked(make_worker(name=worker, queue=queue, decode=read, handle=handle), dying)
+    assert [name for name in REQUIRED if name not in result] == []
+    assert (result["worker"], result["source_queue"], result["attempts"]) == (worker, queue, attempt)
+    assert result["error_type"] == error_type
+    assert datetime.fromisoformat(result["first_failure"]) < datetime.fromisoformat(result["last_failure"])
     assert (dead.body, dead.attributes["mine"]) == (dying.body, Attribute("Number", "1"))
-    assert "secret" not in str(told)
-    assert "Ada" not in str(told)
+    assert "secret" not in str(result)
+    assert "Ada" not in str(result)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,11 +100,11 @@ async def test_every_worker_as_it_is_put_together_writes_the_whole_reason(
             read = real.decode if kind == "unreadable" else accepts
             worker = replace(real, decode=read, do=Each(handle))
             attempts = real.limits.max_attempts if attempt == 5 else attempt
-            _, told = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
-            assert [each for each in REQUIRED if each not in told] == []
-            assert (told["worker"], told["source_queue"], told["attempts"]) == (real.name, real.queue, attempts)
-            assert kind == "unreadable" or told["error_type"] == error_type
-            assert told["error_type"] != "ConnectionError" or kind == "out of runs"
+            _, result = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
+            assert [each for each in REQUIRED if each not in result] == []
+            assert (result["worker"], result["source_queue"], result["attempts"]) == (real.name, real.queue, attempts)
+            assert kind == "unreadable" or result["error_type"] == error_type
+            assert result["error_type"] != "ConnectionError" or kind == "out of runs"
 
 
 async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str, Any]]:
@@ -133,8 +133,8 @@ async def test_a_worker_that_gives_its_events_keys_writes_them_on_its_letters() 
         handle=rejects,
         key=lambda event: f"order-{event['order']}",
     )
-    _, told = await parked(worker, delivery('{"order": "7"}'))
-    assert told["idempotency_key"] == "order-7"
+    _, result = await parked(worker, delivery('{"order": "7"}'))
+    assert result["idempotency_key"] == "order-7"
     for unreadable in ("no json", "{}"):
-        _, told = await parked(worker, delivery(unreadable))
-        assert told["idempotency_key"].startswith("body:")
+        _, result = await parked(worker, delivery(unreadable))
+        assert result["idempotency_key"].startswith("body:")

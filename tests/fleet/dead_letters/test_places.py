@@ -32,9 +32,9 @@ def test_the_dead_letter_queue_itself_is_no_destination(twelve: Ground, cli: Lin
 
 def test_a_plan_of_another_region_is_refused_and_both_are_named(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "-o", cli.plan())
-    told = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
-    assert "us-east-1" in told.stderr
-    assert "eu-west-1" in told.stderr
+    result = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
+    assert "us-east-1" in result.stderr
+    assert "eu-west-1" in result.stderr
 
 
 def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
@@ -42,8 +42,8 @@ def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_th
     with sqs_server() as other:
         other.make(twelve.name)
         for arguments in ((), ACT):
-            told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
-            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in told.stderr
+            result = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
+            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in result.stderr
     assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
 
 
@@ -59,14 +59,14 @@ def test_a_plan_of_another_account_is_refused_though_a_queue_of_that_name_is_the
     )
     client.create_queue(QueueName=twelve.name)
     for arguments in ((), ACT):
-        told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
-        assert "account 000000000000 in the plan, 111111111111 here" in told.stderr
+        result = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
+        assert "account 000000000000 in the plan, 111111111111 here" in result.stderr
     assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
 
 
 def test_a_destination_elsewhere_is_not_taken_for_the_queue_of_its_name_here(twelve: Ground, cli: Lines) -> None:
     elsewhere = twelve.arn_of(twelve.source).replace("us-east-1", "eu-west-1")
     cli("dlq", "plan", twelve.name, "--to", elsewhere, "-o", cli.plan())
-    told = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
-    assert elsewhere in told.stderr
+    result = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert elsewhere in result.stderr
     assert twelve.counts(twelve.source) == (0, 0)

@@ -73,8 +73,8 @@ def test_every_step_of_the_runbook_does_what_the_page_shows(page: str, ground: G
         for command, shown in commands(page):
             words = [ground.name if word == "webhooks-dlq" else word for word in shlex.split(command)[1:]]
             words = [str(cli.home / word) if word in ("p", "letters.jsonl") else word for word in words]
-            told = cli(*words, exits=0, COLUMNS="250")
-            said = alike(own_names(told.stdout + told.stderr, ground, cli, bucket))
+            result = cli(*words, exits=0, COLUMNS="250")
+            said = alike(own_names(result.stdout + result.stderr, ground, cli, bucket))
             assert shown or (cli.home / "letters.jsonl").stat().st_size, command
             for line in shown:
                 assert alike(line) in said, (command, line, said)

@@ -39,8 +39,8 @@ def seen(body: Any = "{}", *, now: float = SENT + 60, **fields: Any) -> View:
     ],
 )
 def test_what_is_left_counts_from_the_first_sending(age: timedelta, left: int, soon: bool, words: str) -> None:  # noqa: FBT001
-    told = document(seen(now=(NOW + age).timestamp()))
-    assert (told["expires_in_s"], told["expires_soon"]) == (left, soon)
+    result = document(seen(now=(NOW + age).timestamp()))
+    assert (result["expires_in_s"], result["expires_soon"]) == (left, soon)
     assert expiry.spelled(left) == words
 
 
@@ -183,9 +183,9 @@ def test_a_plan_that_runs_past_an_expiry_says_for_how_many() -> None:
 
 def test_another_place_is_named_with_both_sides() -> None:
     made = planned()
-    told = differences(made, Place("webhooks-dlq", DLQ.replace("us-east-1", "eu-west-1"), "http://127.0.0.1:2"))
-    assert [each.split()[0] for each in told] == ["endpoint", "region"]
-    assert "us-east-1 in the plan, eu-west-1 here" in told[1]
+    result = differences(made, Place("webhooks-dlq", DLQ.replace("us-east-1", "eu-west-1"), "http://127.0.0.1:2"))
+    assert [each.split()[0] for each in result] == ["endpoint", "region"]
+    assert "us-east-1 in the plan, eu-west-1 here" in result[1]
 
 
 def test_an_explicit_destination_takes_what_nothing_else_could_place() -> None:

@@ -70,17 +70,17 @@ async def run(world: World, plan: Plan, post: FakePost, *, expand: Expand | None
         sleep=world.sleep,
     )
     await replay.run()
-    told = report(plan, journal.progress)
+    result = report(plan, journal.progress)
     ends = ("sent", "failed", "gone", "skipped", "uncertain", "remaining")
-    assert told["planned"] == sum(told[name] for name in ends)
-    return told
+    assert result["planned"] == sum(result[name] for name in ends)
+    return result
 
 
 async def test_what_was_accepted_is_on_the_disk_before_what_was_refused_is_sent_again() -> None:
     given = world(10)
     post = Says(given, answers=[{"m-3": "InternalError"}])
-    told = await run(given, given.plan(), post)
-    assert (told["sent"], told["deleted"]) == (10, 10)
+    result = await run(given, given.plan(), post)
+    assert (result["sent"], result["deleted"]) == (10, 10)
     [line] = [orjson.loads(each) for each in post.journals[1].splitlines()]
     assert (line["state"], len(line["ids"]), "m-3" in line["ids"]) == ("sent", 9, False)
 
@@ -88,28 +88,28 @@ async def test_what_was_accepted_is_on_the_disk_before_what_was_refused_is_sent_
 async def test_a_lost_answer_is_counted_not_sent_again_by_this_run_and_once_more_by_the_next() -> None:
     given = world(25)
     plan = given.plan()
-    told = await run(given, plan, Says(given, answers=[{f"m-{number}": "lost" for number in range(10)}]))
-    assert (told["sent"], told["deleted"], told["uncertain"], told["remaining"]) == (15, 15, 10, 0)
+    result = await run(given, plan, Says(given, answers=[{f"m-{number}": "lost" for number in range(10)}]))
+    assert (result["sent"], result["deleted"], result["uncertain"], result["remaining"]) == (15, 15, 10, 0)
     assert {*given.sends.values()} == {1}
     assert not is_done(plan, given.reopened(Fuse()).progress)
     given.now += 700
-    told = await run(given, plan, FakePost(given))
-    assert (told["sent"], told["deleted"], told["uncertain"], told["sent_twice"]) == (25, 25, 0, 10)
+    result = await run(given, plan, FakePost(given))
+    assert (result["sent"], result["deleted"], result["uncertain"], result["sent_twice"]) == (25, 25, 0, 10)
     assert sorted(given.sends.values()) == [1] * 15 + [2] * 10
 
 
 async def test_a_replay_none_of_whose_answers_arrives_stops_after_three_calls() -> None:
     given = world(100)
     post = Says(given, answers=[dict.fromkeys(given.dead, "lost") for _ in range(10)])
-    told = await run(given, given.plan(), post)
-    assert (told["uncertain"], told["remaining"], len(post.journals)) == (30, 70, 3)
+    result = await run(given, given.plan(), post)
+    assert (result["uncertain"], result["remaining"], len(post.journals)) == (30, 70, 3)
 
 
 async def test_a_letter_is_not_tried_again_once_its_lease_has_ended() -> None:
     given = world(20)
     post = Says(given, answers=[{}, dict.fromkeys(given.dead, "InternalError")], seconds=26.0)
-    told = await run(given, given.plan(), post)
-    assert (told["sent"], told["deleted"], post.unleased) == (20, 20, 0)
+    result = await run(given, given.plan(), post)
+    assert (result["sent"], result["deleted"], post.unleased) == (20, 20, 0)
     assert {*given.sends.values()} == {1}
 
 
@@ -118,8 +118,8 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_refused(answe
     given = world(40, groups=4)
     plan = given.plan(FIFO)
     post = Says(given, answers=[{"m-5": answer}] * 20)
-    told = await run(given, plan, post)
-    assert (told["sent"], told["failed"], told["remaining"]) == (31, 1, 8)
+    result = await run(given, plan, post)
+    assert (result["sent"], result["failed"], result["remaining"]) == (31, 1, 8)
     assert {each.id for each in given.source if each.group == "g-1"} == {"m-1"}
     await run(given, plan, FakePost(given))
     for group in range(4):
@@ -130,8 +130,8 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_refused(answe
 async def test_a_fifo_queue_is_asked_again_after_a_lost_answer_for_it_knows_the_message() -> None:
     given = world(1, groups=1)
     post = Says(given, answers=[{"m-0": "lost"}])
-    told = await run(given, given.plan(FIFO), post)
-    assert (told["sent"], told["uncertain"], told["sent_twice"]) == (1, 0, 0)
+    result = await run(given, given.plan(FIFO), post)
+    assert (result["sent"], result["uncertain"], result["sent_twice"]) == (1, 0, 0)
     assert len({each.deduplication for each in given.source}) == 1
 
 
@@ -152,7 +152,7 @@ async def test_records_that_cannot_be_read_leave_one_letter_and_no_other(
     async def expand(_: DeadLetter) -> list[Parcel]:
         raise fault
 
-    told = await run(given, plan, FakePost(given), expand=expand)
-    assert (told["sent"], told[count]) == (2, 1)
-    [left] = told["faults"]
+    result = await run(given, plan, FakePost(given), expand=expand)
+    assert (result["sent"], result[count]) == (2, 1)
+    [left] = result["faults"]
     assert (left["id"], why in left["why"], "payload" in left["why"]) == ("m-1", True, False)

@@ -34,9 +34,9 @@ def written(file: Path, plan_id: str, write: Callable[[Journal], None]) -> None:
 
 
 def next_command(cli: Lines) -> list[str]:
-    [told] = cli.json("status", cli.plan())
-    valid("dlq-replay", told)
-    return [word.replace("WHY", "because") for word in shlex.split(told["next"])[1:]]
+    [result] = cli.json("status", cli.plan())
+    valid("dlq-replay", result)
+    return [word.replace("WHY", "because") for word in shlex.split(result["next"])[1:]]
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_a_run_that_did_not_finish_says_how_it_ended_when_and_what_goes_on_with_
 ) -> None:
     file, plan_id, _ = planned(ground, cli)
     written(file, plan_id, end)
-    [told] = cli.json("status", cli.plan())
-    assert told["state"] == state
-    assert abs(datetime.fromisoformat(told["since"]).timestamp() - time.time()) < 60
+    [result] = cli.json("status", cli.plan())
+    assert result["state"] == state
+    assert abs(datetime.fromisoformat(result["since"]).timestamp() - time.time()) < 60
     assert f"{state} since {datetime.now(UTC):%Y-%m-%d}" in cli("dlq", "status", cli.plan()).stdout
     cli(*next_command(cli))
-    [told] = cli.json("status", cli.plan())
-    assert (told["state"], told["next"], ground.counts()) == ("done", None, (0, 0))
+    [result] = cli.json("status", cli.plan())
+    assert (result["state"], result["next"], ground.counts()) == ("done", None, (0, 0))
 
 
 def test_a_plan_that_was_not_begun_and_one_at_work_name_what_can_be_done(ground: Ground, cli: Lines) -> None:
@@ -68,8 +68,8 @@ def test_a_plan_that_was_not_begun_and_one_at_work_name_what_can_be_done(ground:
     assert next_command(cli)[:2] == ["dlq", "replay"]
     with journals.opened(file, plan_id, now=time.time) as journal:
         journal.begin("somebody", "why")
-        [told] = cli.json("status", cli.plan())
-        assert (told["state"], told["running"]) == ("running", True)
+        [result] = cli.json("status", cli.plan())
+        assert (result["state"], result["running"]) == ("running", True)
         cli(*next_command(cli))
     assert cancel_path(file, plan_id).exists()
 
@@ -89,23 +89,23 @@ def test_after_a_bad_canary_the_advice_leads_on_and_not_in_a_circle(ground: Grou
     assert f"fleet dlq plan -o {cli.plan()}" in advice
     cli(*next_command(cli))
     cli("dlq", "plan", ground.name, "-o", cli.plan())
-    [told] = cli.json("replay", cli.plan(), *ACT)
-    assert (told["sent"], told["state"]) == (3, "done")
+    [result] = cli.json("replay", cli.plan(), *ACT)
+    assert (result["sent"], result["state"]) == (3, "done")
 
 
 def test_a_wish_to_cancel_that_came_too_late_stops_neither_this_plan_nor_the_next(ground: Ground, cli: Lines) -> None:
     file, plan_id, _ = planned(ground, cli)
     cancel_path(file, plan_id).touch()
     (file.parent / f"{file.name}.cancel").touch()
-    [told] = cli.json("replay", cli.plan(), *ACT)
-    assert (told["sent"], told["state"]) == (3, "done")
+    [result] = cli.json("replay", cli.plan(), *ACT)
+    assert (result["sent"], result["state"]) == (3, "done")
 
 
 def test_letters_that_die_again_after_the_last_step_are_counted(ground: Ground, cli: Lines) -> None:
     planned(ground, cli, "--watch", "20", letters=20)
     with Worker(ground, broken=lambda body: json.loads(body)["order"] % 5 == 0):
-        [told] = cli.json("replay", cli.plan(), *ACT, exits=4)
-    assert (told["sent"], told["returned"], told["steps"][0]["verdict"]) == (20, 4, "bad")
+        [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (result["sent"], result["returned"], result["steps"][0]["verdict"]) == (20, 4, "bad")
     assert next_command(cli) == ["dlq", "groups", ground.name]
 
 
@@ -121,8 +121,8 @@ def test_a_send_whose_answer_was_lost_is_made_once_and_counted(fault: str, works
     plan = str(works.home / "p")
     works("dlq", "plan", works.name, "-o", plan)
     works.server.control.fault(fault, "SendMessageBatch", count=1, after=fault == "reset")
-    told = json.loads(works("dlq", "replay", plan, *ACT, "--json", exits=4).stdout)
-    assert (told["sent"], told["uncertain"], told["remaining"], told["state"]) == (30, 10, 0, "unfinished")
+    result = json.loads(works("dlq", "replay", plan, *ACT, "--json", exits=4).stdout)
+    assert (result["sent"], result["uncertain"], result["remaining"], result["state"]) == (30, 10, 0, "unfinished")
     assert works.counts(works.source) == (40 if fault == "reset" else 30, 0)
-    told = json.loads(works("dlq", "resume", plan, *ACT, "--json").stdout)
-    assert (told["sent"], told["deleted"], told["uncertain"], told["sent_twice"]) == (40, 40, 0, 10)
+    result = json.loads(works("dlq", "resume", plan, *ACT, "--json").stdout)
+    assert (result["sent"], result["deleted"], result["uncertain"], result["sent_twice"]) == (40, 40, 0, 10)

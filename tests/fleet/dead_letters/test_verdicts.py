@@ -156,8 +156,8 @@ def test_sqs_own_redrive_is_refused_with_what_it_cannot_do(case: dict[str, Any],
         "unfiltered": 3,
     }
     given |= case
-    told = objections(given.pop("views"), given.pop("filters"), given.pop("origin"), **given)
-    assert any(why in each for each in told)
+    result = objections(given.pop("views"), given.pop("filters"), given.pop("origin"), **given)
+    assert any(why in each for each in result)
 
 
 class Redriving:
