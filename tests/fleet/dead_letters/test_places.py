@@ -1,6 +1,7 @@
 """Where a plan holds and where it sends to: any other place is refused, and named, before the first send."""
 
 import boto3
+import pytest
 
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines
@@ -70,3 +71,14 @@ def test_a_destination_elsewhere_is_not_taken_for_the_queue_of_its_name_here(twe
     result = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
     assert elsewhere in result.stderr
     assert twelve.counts(twelve.source) == (0, 0)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["its own way", "named with --to"])
+def test_a_queue_whose_real_name_is_its_logical_name_is_replayed_to(ground: Ground, cli: Lines, *, named: bool) -> None:
+    """Where a look is meant by such a name, it is the fleet's dead-letter queue; where letters go, it is the queue itself."""
+    name = ground.source.rpartition("/")[2]
+    cli.environment[f"{name.upper().replace('-', '_')}_DLQ_URL"] = ground.dead
+    ground.die({"order": 1})
+    cli("dlq", "plan", name, *(("--to", name) if named else ()), "-o", cli.plan())
+    [result] = cli.json("replay", cli.plan(), "--yes", "--reason", "mended")
+    assert (result["sent"], ground.counts(), ground.counts(ground.source)) == (1, (0, 0), (1, 0))
