@@ -128,7 +128,9 @@ def write(output: Path, made: Plan) -> None:
             raise Refused(f"{output} is there and is not a plan: choose another name") from None
         journal = journal_path(output, old.plan_id)
         progress = folded(journal.read_bytes()) if journal.exists() else None
-        if is_held(output) or (progress is not None and not (is_done(old, progress) or is_stopped(old, progress))):
+        if is_held(output) or (
+            progress is not None and progress.runs and not (is_done(old, progress) or is_stopped(old, progress))
+        ):
             raise Refused(
                 f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
             )

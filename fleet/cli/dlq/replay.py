@@ -64,8 +64,9 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
         plan = read_plan(file)
-        if journal_path(file, plan.plan_id).exists():
-            if is_done(plan, _progress(file, plan)):
+        if (progress := _progress(file, plan)).runs:
+            _refuse_stopped(file, plan, progress)
+            if is_done(plan, progress):
                 raise Refused("this plan was carried out: make a new one for what came since")
             raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
         _filled(entry, plan)
@@ -86,10 +87,9 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
     with audited(tools, "resume", queue="", reason=why) as entry:
         plan = read_plan(file)
         _filled(entry, plan)
-        if not journal_path(file, plan.plan_id).exists():
+        if not (progress := _progress(file, plan)).runs:
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
-        if is_stopped(plan, _progress(file, plan)):
-            raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
+        _refuse_stopped(file, plan, progress)
         result = _carried_out(tools, file, plan, entry, why)
     _finish(plan, result, as_json=as_json)
 
@@ -132,6 +132,11 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
         _print(result)
 
 
+def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
+    if is_stopped(plan, progress):
+        raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
+
+
 def _dry(file: Path, *, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
     check_account(tools, plan)
@@ -163,6 +168,8 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         def cancelled() -> bool:
             return cancel_path(file, plan.plan_id).exists()
 
+        if plan.watch and not plan.keep:
+            say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
         how: End = "interrupted"
         try:
             with _progress_line(plan) as tell:

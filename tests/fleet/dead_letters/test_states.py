@@ -74,6 +74,17 @@ def test_a_plan_that_was_not_begun_and_one_at_work_name_what_can_be_done(ground:
     assert cancel_path(file, plan_id).exists()
 
 
+def test_a_replay_that_was_killed_before_it_was_begun_is_begun(ground: Ground, cli: Lines) -> None:
+    file, plan_id, _ = planned(ground, cli)
+    with journals.opened(file, plan_id, now=time.time):
+        pass  # the kill comes here
+    command = next_command(cli)
+    assert command[:2] == ["dlq", "replay"]
+    cli("dlq", "resume", cli.plan(), *ACT, exits=5)
+    cli(*command)
+    assert ground.counts() == (0, 0)
+
+
 def test_after_a_bad_canary_the_advice_leads_on_and_not_in_a_circle(ground: Ground, cli: Lines) -> None:
     file, plan_id, [first, *_] = planned(ground, cli, "--canary", "1")
 
@@ -85,8 +96,8 @@ def test_after_a_bad_canary_the_advice_leads_on_and_not_in_a_circle(ground: Grou
 
     written(file, plan_id, came_back)
     assert cli.json("status", cli.plan())[0]["state"] == "stopped"
-    advice = cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
-    assert f"fleet dlq plan -o {cli.plan()}" in advice
+    for command in ("resume", "replay"):
+        assert f"fleet dlq plan -o {cli.plan()}" in cli("dlq", command, cli.plan(), *ACT, exits=5).stderr
     cli(*next_command(cli))
     cli("dlq", "plan", ground.name, "-o", cli.plan())
     [result] = cli.json("replay", cli.plan(), *ACT)
