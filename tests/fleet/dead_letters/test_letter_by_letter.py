@@ -34,9 +34,9 @@ def displaced(**fields: Any) -> DeadLetter:
     return parked(displaced={"name": "mine", "data_type": "String", **fields})
 
 
-def replayed(**lineage: Any) -> DeadLetter:
+def replayed(moved_from: str = SOURCE, **lineage: Any) -> DeadLetter:
     mark = {"plan_id": "p", **lineage}
-    return letter(moved_from=SOURCE, attributes={REPLAY: Attribute("String", json.dumps(mark))})
+    return letter(moved_from=moved_from, attributes={REPLAY: Attribute("String", json.dumps(mark))})
 
 
 def judged(each: DeadLetter) -> View:
@@ -53,6 +53,7 @@ def judged(each: DeadLetter) -> View:
         (parked(times_replayed=2**64 - 1, plan_id="p"), OFTEN),
         (replayed(times_replayed=2**64 - 1), OFTEN),
         (replayed(times_replayed=-1), OFTEN),
+        (replayed(moved_from="", times_replayed=-1), OFTEN),
         (replayed(edited_from=NESTED), "cannot be read"),
         (letter(letters.stream_pointer(stream=SHORT)[0]), "pointer is malformed"),
         (letter(letters.stream_pointer(endSequenceNumber="last")[0]), "pointer is malformed"),

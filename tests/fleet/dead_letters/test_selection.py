@@ -113,6 +113,11 @@ def test_those_closest_to_their_end_come_first_and_the_limit_counts_from_there()
     assert [each.id for each in selected(views, Filters(limit=2))] == ["m-30", "m-20"]
 
 
+def test_letters_of_a_fifo_queue_that_died_in_one_millisecond_keep_their_order() -> None:
+    views = [seen(id=f"m-{9 - place}", sequence=f"{10**place}") for place in (2, 0, 1)]
+    assert [each.id for each in selected(views, Filters())] == ["m-9", "m-8", "m-7"]
+
+
 def test_groups_tell_first_and_last_failure_and_the_first_to_go() -> None:
     times = ("2026-11-21T08:00:00+00:00", "2026-11-21T08:30:00+00:00")
     views = [seen(id=time, attributes={"fleet-failure": envelope(last_failure=time)}) for time in times]
