@@ -159,7 +159,7 @@ class Sights:
         are no more letters than planned, nobody has to look.
         """
         self.old = old = set[str]()
-        if sum(await self.opened.box.count()) <= len(self.plan.letters):
+        if not self.elsewhere and sum(await self.opened.box.count()) <= len(self.plan.letters):
             return
         keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
 
