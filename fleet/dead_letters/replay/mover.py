@@ -110,9 +110,8 @@ class Replay:
         hand = Hand(met.found, began + visibility - LEASE_MARGIN)
         try:
             late = await self._send_in_hand(letters, hand, step)
-            await self._delete_from(hand, step)
         finally:
-            await asyncio.shield(give_back(self.box, met, but=hand.deleted))
+            await asyncio.shield(self._let_go(hand, met, step))
         left |= {each.id: each for each in late}
         if late:
             return len(late) < len(letters)
@@ -178,6 +177,13 @@ class Replay:
             groups |= {group} - {""}
         if batch:
             yield batch[0].destination, batch
+
+    async def _let_go(self, hand: Hand, met: Sweep[DeadLetter], step: Step) -> None:
+        """Also of a run that is cut: what was sent is deleted, the others are given back."""
+        try:
+            await self._delete_from(hand, step)
+        finally:
+            await give_back(self.box, met, but=hand.deleted)
 
     async def _delete_from(self, hand: Hand, step: Step) -> None:
         letters, hand.sent = hand.sent, []

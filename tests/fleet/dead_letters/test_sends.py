@@ -2,6 +2,7 @@
 counted as such.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,3 +157,21 @@ async def test_records_that_cannot_be_read_leave_one_letter_and_no_other(
     assert (result["sent"], result[count]) == (2, 1)
     [left] = result["faults"]
     assert (left["id"], why in left["why"], "payload" in left["why"]) == ("m-1", True, False)
+
+
+async def test_a_run_that_is_cut_hears_the_answer_deletes_what_it_sent_and_gives_back_the_rest() -> None:
+    given = world(50)
+
+    class Cut(FakePost):
+        async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
+            if len(given.sends) == 20:
+                running.cancel()
+                await asyncio.sleep(0)
+            return await super().__call__(destination, parcels)
+
+    running = asyncio.ensure_future(run(given, given.plan(), Cut(given)))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    progress = given.reopened(Fuse()).progress
+    assert (len(given.sends), progress.sent, len(given.dead)) == (30, progress.deleted, 20)
+    assert all(each.hidden_until <= given.now for each in given.dead.values())
