@@ -26,11 +26,20 @@ class Clients:
     """AWS clients of one process, all from one session; `open` returns the same client for the same service.
 
     The connection pool is larger than all polls, deletes and extensions together: botocore's ten would make a delete
-    wait behind open long polls, for up to twenty seconds.
+    wait behind open long polls, for up to twenty seconds. `silence`: seconds for which an answer is waited for, where a
+    person waits; it must be longer than the longest poll.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, pool: int = 100, breakers: Breakers | None = None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        pool: int = 100,
+        breakers: Breakers | None = None,
+        silence: float | None = None,
+    ) -> None:
         self._environment = environment
+        self._silence = silence
         self._pool = pool
         self._stack = AsyncExitStack()
         self._opened: dict[tuple[str, str | None, int], Any] = {}
@@ -160,9 +169,9 @@ class Clients:
             self._session = aioboto3.Session()
         config = AioConfig(
             max_pool_connections=self._pool,
-            connect_timeout=5 if service == "sqs" else 2,
+            connect_timeout=5 if service == "sqs" and self._silence is None else 2,
             # Twice the longest poll; elsewhere all tries of a service that is silent end inside a handler's time.
-            read_timeout=40 if service == "sqs" else 5,
+            read_timeout=self._silence or (40 if service == "sqs" else 5),
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             user_agent_extra="sqs-worker-fleet",

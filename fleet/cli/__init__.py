@@ -84,11 +84,18 @@ def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) 
     callback=_show_completion,
     help="Print the completion script for bash (or zsh, fish), to be sourced.",
 )
-def fleet() -> None:
+@click.option("--stage", metavar="NAME", help="Find queues, tables and buckets by the outputs of this stage's stack.")
+@click.option("--project", default="fleet", show_default=True, help="With --stage: names begin with it.")
+def fleet(*, stage: str | None, project: str) -> None:
     """A fleet of SQS workers: reminders, webhooks, uploads and audit.
 
-    Workers are configured by environment variables alone; `fleet dev` writes a complete set to .fleet/dev.env.
+    Workers are configured by environment variables alone; `fleet dev` writes a complete set to .fleet/dev.env, and --stage
+    takes what a deployed stage is called: `fleet --stage prod dlq ls`.
     """
+    if stage is not None:
+        from fleet.cli.stage import enter
+
+        enter(stage, project)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from fleet.cli import env_file
 from shared.settings import SettingsError
@@ -34,6 +34,12 @@ class Failed(click.ClickException):
 
     exit_code = FAILED
 
+    def format_message(self) -> str:
+        """What AWS or a file said cannot speak to the terminal."""
+        from fleet.dead_letters.model.redaction import printable
+
+        return printable(self.message)
+
 
 class Misconfigured(click.ClickException):
     """The environment or an option cannot be right."""
@@ -51,8 +57,20 @@ def report_faults() -> Iterator[None]:
         raise Misconfigured(str(error)) from error
     except ClientError as error:
         raise Failed(f"AWS refused: {error}") from error
+    except NoRegionError as error:
+        raise Misconfigured(_no_region()) from error
     except BotoCoreError as error:
         raise Failed(f"AWS cannot be asked: {error}") from error
+
+
+def _no_region() -> str:
+    """Where boto looks for one, and how to point at a stage."""
+    file, profile = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"), os.environ.get("AWS_PROFILE", "default")
+    unread = ", AWS_REGION is set and not read here" if os.environ.get("AWS_REGION") else ""
+    return (
+        f"no region: AWS_DEFAULT_REGION is not set, and {file} has none for the profile {profile}{unread}. Set it, or name a file "
+        "that does with --env-file; the queues of a stage are then found with `fleet --stage prod dlq ls`"
+    )
 
 
 def env_file_option(command: Decorated) -> Decorated:

@@ -40,8 +40,8 @@ def check(body: str, *, queue: str) -> bool:
         read(body if name == "uploads" else Delivery(queue=name, message_id="", receipt_handle="", body=body))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        told = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in faults)
-        raise NotMended(f"{name} would refuse this body: {told}") from None
+        places = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in faults)
+        raise NotMended(f"{name} would refuse this body: {places}") from None
     except Reject as error:
         raise NotMended(f"{name} would refuse this body: {error.why}") from None
     except ValueError:

@@ -1,6 +1,5 @@
 """The committed topology, deployed to an emulator by CloudFormation, as it would be to AWS."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
+from fleet.dead_letters.queues.stack import outputs
 from fleet.dev.emulators.ministack import Endpoint
 from fleet.dev.environments import PROJECT
 
@@ -64,15 +64,7 @@ def deploy(
             )
     except (ClientError, WaiterError) as error:
         raise DeploymentFailed(f"{stack}: {_reason(client, stack) or error}") from error
-    described = client.describe_stacks(StackName=stack)["Stacks"][0]
-    return MappingProxyType(
-        {variable(output["OutputKey"]): output["OutputValue"] for output in described.get("Outputs", [])}
-    )
-
-
-def variable(output_key: str) -> str:
-    """The environment variable of a stack output: UPPER_SNAKE of its key."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output_key).upper()
+    return MappingProxyType(outputs(client, project=project, stage=stage))
 
 
 def _exists(client: "CloudFormationClient", stack: str) -> bool:

@@ -7,24 +7,27 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
-import orjson
 
 from fleet.cli.command import Command, Failed, env_file_option
 from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
+from fleet.dead_letters.audit_mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
+from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
-from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo, connect, service
+from fleet.dead_letters.queues import own_policy
+from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, NotDeadLetters, QueueInfo, connect, service
+from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from fleet.dead_letters.replay.journal import PlanBusy
@@ -32,6 +35,9 @@ from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
+
+_FORBIDDEN = (PlanRefused, PlanBusy, NotMended, NotDeadLetters, OwnPolicy)
+"""Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -42,6 +48,9 @@ class Refused(click.ClickException):
 
     exit_code = REFUSED
 
+    def format_message(self) -> str:
+        return redaction.printable(self.message)
+
 
 class DlqCommand(Command):
     """A command whose faults become one line and an exit code; a closed pipe is none of them."""
@@ -49,7 +58,7 @@ class DlqCommand(Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (PlanRefused, PlanBusy, NotMended) as error:
+        except _FORBIDDEN as error:
             raise Refused(str(error)) from error
         except NoSuchQueue as error:
             raise Failed(str(error)) from error
@@ -108,8 +117,10 @@ def looked_through(
     meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
     """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
+    own_policy.check(info)
     origin = tools.catalog.origin(info)
+    say(f"{info.name} holds dead letters of {_listed(info.fed_by)}")
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
 
     async def reading() -> Inventory:
@@ -120,8 +131,22 @@ def looked_through(
     if any(each.standing.topic for each in found.views):
         found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
     if not found.complete:
-        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; somebody else holds the others")
+        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
     return info, origin, found
+
+
+def unseen(info: QueueInfo, found: Inventory) -> str:
+    """Why a look did not see all letters."""
+    most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
+    if found.expected <= most:
+        behind = ", or they are behind the first ten letters of a group, which is what SQS hands out: replay or archive these"
+        return f"somebody else holds the others{behind if info.fifo else ''}"
+    return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def end(*, matched: bool, complete: bool) -> NoReturn:
@@ -130,20 +155,27 @@ def end(*, matched: bool, complete: bool) -> NoReturn:
 
 
 def say(words: str) -> None:
-    """One line on stderr."""
-    click.echo(words, err=True)
+    """One line on stderr; foreign text in it cannot speak to the terminal."""
+    click.echo(redaction.one_line(words), err=True)
 
 
-def print_json(told: Mapping[str, Any]) -> None:
+def answer(words: str) -> None:
+    """One line on stdout; foreign text in it cannot speak to the terminal."""
+    click.echo(redaction.one_line(words))
+
+
+def print_json(document: Mapping[str, Any]) -> None:
     """One line on stdout."""
-    click.echo(orjson.dumps(told).decode())
+    click.echo(redaction.json_line(document))
 
 
 def given_reason(reason: str | None) -> str:
     """Raises UsageError (exit 2) where there is none."""
     if not reason or not reason.strip():
         raise click.UsageError("--reason is required: it goes to the audit log")
-    return reason.strip()
+    return (
+        reason.strip().encode(errors="replace").decode()
+    )  # a shell passes bytes that are not UTF-8 as half surrogates
 
 
 def can_ask(*, no_input: bool) -> bool:
@@ -169,11 +201,15 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
     The command calls `begin` directly before it changes anything.
     """
     record, note = Record(queue), ""
-    if not _log(tools).is_sound_at_its_end():
-        raise Refused(f"the audit log {tools.settings.dlq_audit_log} is damaged: see `fleet audit verify`")
+    try:
+        sound = _log(tools).is_sound_at_its_end()
+    except OSError as error:
+        raise Refused(f"nothing was done: the audit log {tools.settings.audit_log}: {error.strerror}") from error
+    if not sound:
+        raise Refused(f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`")
     try:
         yield record
-    except (Refused, PlanRefused, PlanBusy, NotMended) as error:
+    except (Refused, *_FORBIDDEN) as error:
         record.outcome, note = "refused", str(error)
         raise
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -213,13 +249,16 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
         _log(tools).append(written)
     except OSError as error:
         what = "nothing was done" if record.outcome == "begun" else f"this `{command}` ended without a record"
-        path = tools.settings.dlq_audit_log
+        path = tools.settings.audit_log
         raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error
 
 
 def _log(tools: Desk) -> AuditLog:
+    place = tools.settings.dlq_audit_mirror
     return AuditLog(
-        Path(tools.settings.dlq_audit_log), now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds")
+        tools.settings.audit_log,
+        now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        mirror=Mirror(service("s3"), place=place) if place else None,
     )
 
 

@@ -25,7 +25,8 @@ from fleet.dead_letters.model import record, redaction, view
 from fleet.dead_letters.model.expiry import is_soon
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.catalog import QueueInfo
+from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, QueueInfo
+from fleet.dead_letters.queues.own_policy import OwnPolicy, check
 from fleet.dead_letters.replay.inventory import Desk
 from shared.message.identity import ATTRIBUTE
 
@@ -35,12 +36,12 @@ from shared.message.identity import ATTRIBUTE
 @click.option("--quick", is_flag=True, help="Counts only; do not read the letters.")
 @output_options
 def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -> None:
-    """Every dead-letter queue of the fleet and of its account, or those named.
+    """Every dead-letter queue of the fleet and of its account, or those named. A queue that nothing feeds is refused.
 
     Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
     """
     tools = desk()
-    infos = [tools.catalog.queue(each) for each in queues] if queues else tools.catalog.dead_letter_queues()
+    infos = [tools.catalog.dead_letter_queue(each) for each in queues] if queues else _fed(tools.catalog)
     told, complete = [], True
     for info in infos:
         line, whole = _queue(tools, info, quick=quick)
@@ -61,7 +62,7 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
 def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
     """Letters of QUEUE (a name, URL or ARN), grouped by worker and fingerprint."""
     _, _, found = looked_through(desk(), queue, filters)
-    told = [grouping.document(each) for each in grouping.grouped(found.views)]
+    told = [redaction.listed(grouping.document(each)) for each in grouping.grouped(found.views)]
     if as_json:
         for line in told:
             print_json(line)
@@ -81,13 +82,17 @@ def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_in
     _, _, found = looked_through(desk(), queue, filters)
     if ids == PRINT:
         for each in found.views:
-            click.echo(redaction.printable(each.id))
+            click.echo(redaction.one_line(each.id))
     elif as_json:
         for each in found.views:
-            print_json(view.document(each))
+            print_json(redaction.listed(view.document(each)))
     elif found.views:
         for start in range(0, len(found.views), tables.PAGE):
-            tables.show(tables.letters([view.document(each) for each in found.views[start : start + tables.PAGE]]))
+            tables.show(
+                tables.letters(
+                    [redaction.listed(view.document(each)) for each in found.views[start : start + tables.PAGE]]
+                )
+            )
     else:
         say("no letter matches")
     end(matched=bool(found.views), complete=found.complete)
@@ -111,6 +116,7 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
             entry.counts = {"revealed": 1}
         assert each.letter is not None
         told |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
+        told |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}
     if as_json:
         print_json(told)
     else:
@@ -126,6 +132,17 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
     return info, found.views[0], found.complete or bool(found.views)
 
 
+def _fed(catalog: Catalog) -> list[QueueInfo]:
+    """Every dead-letter queue that something feeds; one that is only called so is named on stderr and left out."""
+    found: list[QueueInfo] = []
+    for info in catalog.dead_letter_queues():
+        try:
+            found.append(info if info.fed_by else catalog.dead_letter_queue(info.url))
+        except NotDeadLetters as error:
+            say(f"left out: {error}")
+    return found
+
+
 def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any], bool]:
     told: dict[str, Any] = {
         "version": 1,
@@ -138,7 +155,13 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
         "expires_in_s": None,
         "expires_soon": False,
         "groups": None,
+        "fed_by": list(info.fed_by),
     }
+    try:
+        check(info)
+    except OwnPolicy as error:
+        say(str(error))
+        return told, False
     if quick or not info.visible + info.in_flight:
         return told | {"groups": 0 if not quick else None}, True
     _, _, found = looked_through(tools, info.url, Filters())
@@ -157,8 +180,8 @@ def _shown(each: View) -> dict[str, Any]:
     letter = each.letter
     assert letter is not None
     return {
-        **view.document(each),
-        "reason": letter.written(ATTRIBUTE) or None,
+        **redaction.listed(view.document(each)),
+        "reason": redaction.reason(letter.written(ATTRIBUTE)) or None,
         "attributes": redaction.attributes(letter.attributes),
         "body": redaction.body(letter.body),
         "body_in_s3": redaction.stored(letter),
@@ -169,14 +192,13 @@ def _print(told: dict[str, Any]) -> None:
     for name, value in told.items():
         if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
             continue
-        click.echo(f"{name}: {redaction.printable(str(value))}")
+        click.echo(f"{name}: {redaction.one_line(str(value))}")
     for section in ("reason", "attributes"):
         for name, value in (told[section] or {}).items():
             if name == ATTRIBUTE and told["reason"]:
                 continue
-            click.echo(f"{section}.{redaction.printable(str(name))}: {redaction.printable(str(value))}")
+            click.echo(redaction.one_line(f"{section}.{name}: {value}"))
     if stored := told["body_in_s3"]:
-        click.echo(
-            f"body in S3: {stored['bytes']} bytes at s3://{stored['bucket']}/{stored['key']}; here is its pointer"
-        )
+        place = f"s3://{stored['bucket']}/{stored['key']}"
+        click.echo(redaction.one_line(f"body in S3: {stored['bytes']} bytes at {place}; here is its pointer"))
     click.echo(f"body:\n{redaction.printable(told['body'])}")

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
+from fleet.cli.dlq.changes import DISABLED
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
     Record,
     Refused,
+    answer,
     audited,
     begin,
     can_ask,
@@ -33,11 +35,12 @@ from fleet.cli.dlq.frame import (
     until_done,
 )
 from fleet.cli.dlq.look import one
-from fleet.cli.dlq.plan import destination, frozen, told, write
+from fleet.cli.dlq.plan import destination, frozen, print_plan, write
+from fleet.cli.dlq.plan_file import private
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
-from fleet.dead_letters.model import record
+from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
 from fleet.dead_letters.model.plan.draft import draft
@@ -47,8 +50,6 @@ from fleet.dead_letters.queues.removal import Taken
 if TYPE_CHECKING:
     from fleet.dead_letters.model.view import View
     from fleet.dead_letters.replay.inventory import Desk
-
-DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 
 
 @click.command("edit", cls=DlqCommand, short_help="Send one letter with a mended body; off by default.")
@@ -104,7 +105,7 @@ def edit(
             {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known, **entry.digests}
         )
     else:
-        click.echo(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
+        answer(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
         if not known:
             say("no worker of the fleet reads that queue: the body was checked to be JSON, no more")
 
@@ -135,11 +136,12 @@ def export(
         info, _, found = looked_through(tools, queue, filters, meet=meet)
         with audited(tools, "export", queue=info.name, reason=why) as entry:
             entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
-        with click.open_file(output, "wb") as file:
+        with click.open_file("-", "wb") if output == "-" else private(Path(output)) as file:
             for each in found.views:
                 start, size = places[each.id]
                 spool.seek(start)
-                file.write(spool.read(size))
+                line = spool.read(size)
+                file.write(redaction.escaped(line.decode()).encode() if output == "-" else line)
     end(matched=bool(found.views), complete=found.complete)
 
 
@@ -169,7 +171,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
         raise Refused("none of these letters is in the queue and can be replayed: no plan was written")
     made = frozen(tools, info, drafted, Filters(ids=frozenset(given)))
     write(output, made)
-    told(made, drafted, output, as_json=as_json)
+    print_plan(made, drafted, output, as_json=as_json)
     for name in sorted(set(given) - {each.id for each in found.views}):
         say(f"left out: {name} is not in {info.name}")
     sys.exit(PARTLY if len(drafted.planned) < len(given) or not found.complete else 0)
@@ -178,10 +180,12 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
 def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: str, reason: str, entry: Record) -> None:
     info = tools.catalog.queue(url)
     target = tools.catalog.queue(arn_name(arn))
+    if target.arn != arn:
+        raise Refused(f"the destination {arn} is not {target.arn}, which is the queue of that name here")
     edit_id = uuid.uuid4().hex
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason))
+    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason, replaced=True))
     origin = tools.catalog.origin(info)
 
     begin(tools, "edit", entry, reason=reason)
@@ -218,6 +222,6 @@ def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
         try:
             letter = record.read(line)
         except ValueError as error:
-            raise Failed(f"line {number} is no record of a letter") from error
+            raise Failed(f"line {number} is not the record of a letter") from error
         found[letter.id] = letter
     return found

@@ -23,6 +23,7 @@ from fleet.cli.dlq.frame import (
     print_json,
     say,
 )
+from fleet.cli.dlq.plan_file import key, private, read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.filters import Filters
@@ -32,7 +33,7 @@ from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.queues.catalog import NoSuchQueue
 from fleet.dead_letters.replay import move_task
 from fleet.dead_letters.replay.journal import folded, is_held, journal_path
-from fleet.dead_letters.replay.mover import is_done
+from fleet.dead_letters.replay.report import is_done, is_stopped
 
 if TYPE_CHECKING:
     from fleet.dead_letters.queues.catalog import QueueInfo
@@ -49,11 +50,9 @@ if TYPE_CHECKING:
 @click.option("--canary", metavar="N,N", default="", help="Send so many first, and wait for their verdict: 1,5,20.")
 @click.option(
     "--watch",
-    type=click.FloatRange(min=1),
-    default=300.0,
-    show_default=True,
+    type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="How long a verdict may take.",
+    help="How long what was sent is watched: for a canary's verdict, and after the rest. Else DLQ_WATCH_SECONDS.",
 )
 @click.option(
     "--via",
@@ -73,7 +72,7 @@ def plan(
     keep: bool,
     rate: float | None,
     canary: str,
-    watch: float,
+    watch: float | None,
     via: planning.Via,
     as_json: bool,
     no_input: bool,
@@ -86,6 +85,7 @@ def plan(
         raise click.UsageError("--keep needs --to: a copy in the source queue would be handled twice")
     sizes = _canary(canary)
     tools = desk()
+    watch = tools.settings.dlq_watch_seconds if watch is None else watch
     info, origin, found = looked_through(tools, queue, filters)
     if not found.views:
         say("no letter matches: no plan was written")
@@ -102,7 +102,7 @@ def plan(
     ):
         raise Refused("SQS's redrive cannot do this: " + "; ".join(why))
     write(output, made)
-    told(made, drafted, output, as_json=as_json)
+    print_plan(made, drafted, output, as_json=as_json)
     sys.exit(PARTLY if drafted.refused or not found.complete else 0)
 
 
@@ -111,7 +111,7 @@ def destination(tools: Desk, info: QueueInfo, given: str) -> str:
     if not given or given.startswith("arn:"):
         return given
     try:
-        return tools.catalog.queue(given).arn
+        return tools.catalog.destination(given).arn
     except NoSuchQueue as error:
         say(f"warning: {error}")
         return f"{info.arn.rpartition(':')[0]}:{given.rpartition('/')[2]}"
@@ -119,22 +119,28 @@ def destination(tools: Desk, info: QueueInfo, given: str) -> str:
 
 def write(output: Path, made: Plan) -> None:
     """All of it or nothing; a plan that was begun and not finished is not overwritten. Raises Refused."""
+    if not output.parent.is_dir():
+        raise Refused(f"there is no directory {output.parent}: no plan was written")
     if output.exists():
         try:
-            old = planning.read(output.read_bytes())
+            old = read_plan(output)
         except planning.PlanRefused:
-            raise Refused(f"{output} is there and is no plan: choose another name") from None
+            raise Refused(f"{output} is there and is not a plan: choose another name") from None
         journal = journal_path(output, old.plan_id)
-        if is_held(output) or (journal.exists() and not is_done(old, folded(journal.read_bytes()))):
+        progress = folded(journal.read_bytes()) if journal.exists() else None
+        if is_held(output) or (
+            progress is not None and progress.runs and not (is_done(old, progress) or is_stopped(old, progress))
+        ):
             raise Refused(
                 f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
             )
     fresh = output.with_name(f"{output.name}.new")
-    fresh.write_bytes(planning.write(made))
+    with private(fresh) as file:
+        file.write(planning.write(made, key=key()))
     fresh.replace(output)
 
 
-def told(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:
+def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:
     """What was planned, on stdout."""
     if as_json:
         left_out = {"letters", "schema"}
@@ -164,7 +170,7 @@ def frozen(tools: Desk, info: QueueInfo, drafted: Draft, filters: Filters, **opt
         place=tools.catalog.place(info),
         letters=drafted.planned,
         filters=filters.document(),
-        **options,
+        **{"watch": tools.settings.dlq_watch_seconds, **options},
     )
 
 

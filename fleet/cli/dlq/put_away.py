@@ -15,6 +15,7 @@ from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
     Refused,
+    answer,
     audited,
     begin,
     can_ask,
@@ -94,10 +95,13 @@ def archive(
 def restore(
     *, queue: str, archive_id: str, bucket: str, yes: bool, reason: str | None, as_json: bool, no_input: bool
 ) -> None:
-    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew."""
+    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew.
+
+    Letters of which `edit` or a plan sent a changed copy come back only with their --archive-id.
+    """
     why = given_reason(reason) if yes else ""
     tools = desk()
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
     place = opened_archive(tools, bucket)
     if not yes:
         _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
@@ -117,10 +121,12 @@ def restore(
         finally:
             entry.ids, entry.counts = back.done, {"restored": len(back.done), "failed": len(back.failed)}
             entry.outcome = "partly" if back.failed else "done"
+    if back.replaced:
+        say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
     if as_json:
         print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed)})
     else:
-        click.echo(f"{len(back.done)} letters restored to {info.name}")
+        answer(f"{len(back.done)} letters restored to {info.name}")
     sys.exit(PARTLY if back.failed else 0 if back.done else NOTHING)
 
 
@@ -146,7 +152,7 @@ def purge(
     if not yes:
         info, _, found = looked_through(tools, queue, filters)
         _dry("purge", info, found, as_json=as_json)
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
     with audited(tools, "purge", queue=info.name, reason=reason or "") as entry:
         _confirm(info, confirm, no_input=no_input)
         why = given_reason(reason)
@@ -194,7 +200,7 @@ def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None
         ids = [each.id for each in found.views]
         print_json({"version": 1, "dry_run": True, "queue": info.name, "planned": len(ids), "ids": ids})
     elif found.views:
-        click.echo(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
+        answer(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
     else:
         say("no letter matches")
     end(matched=bool(found.views), complete=found.complete)
@@ -205,7 +211,7 @@ def _told(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
     if as_json:
         print_json(told)
     else:
-        click.echo(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
+        answer(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
         for name in taken.gone:
             say(f"{name} was no longer there")
     sys.exit(PARTLY if taken.gone or taken.left else 0)
@@ -219,7 +225,8 @@ def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: flo
             print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
         else:
             until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
-            click.echo(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
+            until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
+            answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
     if not as_json:
         say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
     sys.exit(0 if labels else NOTHING)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fleet.cli.dlq.changes import check_account, check_changes, keep_changed, show_changes
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
@@ -27,15 +28,23 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.cli.dlq.plan_file import read_plan
+from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
-from fleet.dead_letters.model.plan import plan as planning
-from fleet.dead_letters.model.plan.plan import Plan, Step
+from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies
+from fleet.dead_letters.model.view import instant
 from fleet.dead_letters.queues.catalog import connect
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
+from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
-from fleet.dead_letters.replay.journal import Journal, Progress, cancel_path, journal_path
-from fleet.dead_letters.replay.mover import is_done, report
+from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path, journal_path
+from fleet.dead_letters.replay.report import is_done, is_stopped, report
+
+STOPPED = "a canary came back"
+WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
+FAULTS = 20
+"""Letters that are named with their fault; `--json` names all."""
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -54,14 +63,15 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
-        if journal_path(file, plan.plan_id).exists():
-            if is_done(plan, _progress(file, plan)):
+        plan = read_plan(file)
+        if (progress := _progress(file, plan)).runs:
+            _refuse_stopped(file, plan, progress)
+            if is_done(plan, progress):
                 raise Refused("this plan was carried out: make a new one for what came since")
             raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
         _filled(entry, plan)
-        told = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, told, as_json=as_json)
+        result = _carried_out(tools, file, plan, entry, why)
+    _finish(plan, result, as_json=as_json)
 
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
@@ -75,15 +85,13 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "resume", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         _filled(entry, plan)
-        if not journal_path(file, plan.plan_id).exists():
+        if not (progress := _progress(file, plan)).runs:
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
-        if "bad" in _progress(file, plan).verdicts.values():
-            raise Refused("a canary came back: find out why, and make a new plan for the rest")
-        cancel_path(file).unlink(missing_ok=True)
-        told = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, told, as_json=as_json)
+        _refuse_stopped(file, plan, progress)
+        result = _carried_out(tools, file, plan, entry, why)
+    _finish(plan, result, as_json=as_json)
 
 
 @click.command("cancel", cls=DlqCommand, short_help="Stop a replay within two seconds; `resume` goes on.")
@@ -93,20 +101,20 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Tell the runner of this plan to stop. What it has sent stays sent."""
     if not yes:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         say("would stop the runner of this plan; act with --yes --reason ...")
         if as_json:
             print_json({**_status(file, plan), "dry_run": True})
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "cancel", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         _filled(entry, plan)
         entry.ids = []
         if not journals.is_held(file):  # a file left behind would stop the next run of this plan
             raise Refused("nobody is at work on this plan: there is nothing to stop")
         begin(tools, "cancel", entry, reason=why)
-        cancel_path(file).touch()
+        cancel_path(file, plan.plan_id).touch()
     say("the runner was asked to stop")
     if as_json:
         print_json(_status(file, plan))
@@ -116,53 +124,69 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @plan_file
 @output_options
 def status(*, file: Path, as_json: bool, no_input: bool) -> None:
-    """How far a plan is, from its journal alone."""
-    told = _status(file, planning.read(file.read_bytes()))
+    """How far a plan is, from its journal alone: its state, since when, and the command that comes next."""
+    result = _status(file, read_plan(file))
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told)
+        _print(result)
+
+
+def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
+    if is_stopped(plan, progress):
+        raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
 
 
 def _dry(file: Path, *, as_json: bool) -> None:
-    tools, plan = desk(), planning.read(file.read_bytes())
+    tools, plan = desk(), read_plan(file)
+    check_account(tools, plan)
     run.checked(tools.catalog, plan)
-    told = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
-    told["destinations"] = list(plan.destinations)
+    result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
+    result["destinations"] = list(plan.destinations)
+    result["changed_bodies"] = changed_bodies(plan)
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    click.echo(f"would {'copy' if plan.keep else 'send'} {told['remaining']} letters of {plan.place.queue}")
+    click.echo(f"would {'copy' if plan.keep else 'send'} {result['remaining']} letters of {plan.place.queue}")
     for arn in plan.destinations:
-        click.echo(f"  to {arn}")
+        click.echo(f"  to {redaction.printable(arn)}")
+    show_changes(tools, plan)
     click.echo(f"  rate {plan.rate or 'unlimited'}, canary {','.join(map(str, plan.canary)) or 'none'}")
     click.echo(f"  estimate {spelled(max(plan.estimate, 60))}; act with --yes --reason ...")
 
 
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
+    check_changes(tools, plan)
     _, urls = run.checked(tools.catalog, plan)
     if plan.via == "aws":
         begin(tools, "replay", entry, reason=reason)
         return _by_aws(plan, entry)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
+        keep_changed(tools, plan, journal.progress.sent, reason=reason)
 
         def cancelled() -> bool:
-            return cancel_path(file).exists()
+            return cancel_path(file, plan.plan_id).exists()
 
+        if plan.watch and not plan.keep:
+            say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
+        how: End = "interrupted"
         try:
             with _progress_line(plan) as tell:
-                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, told=tell))
+                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, progressed=tell))
+            how = "cancelled" if cancelled() else "ended"
         finally:
-            told = report(plan, journal.progress)
-            entry.counts = {name: value for name, value in told.items() if isinstance(value, int) and name != "version"}
+            journal.end(how)
+            result = reporting.status(plan, journal.progress, file=file, running=False)
+            entry.counts = {name: value for name, value in result.items() if type(value) is int and name != "version"}
             entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
-        return {**told, "dry_run": False, "running": False, "cancelled": cancelled()}
+        return {**result, "dry_run": False}
 
 
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
     begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
+    begun.digests = changed_bodies(plan)
     begin(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
     journal.begin(tools.settings.actor, reason)
 
@@ -176,26 +200,33 @@ def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
     moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
     entry.counts = {"planned": len(plan.letters), "sent": moved}
     entry.outcome = "done" if task.get("Status") == "COMPLETED" else "partly"
-    told = {**report(plan, Progress()), "sent": moved, "deleted": moved, "remaining": max(0, len(plan.letters) - moved)}
-    return {**told, "dry_run": False, "running": False, "cancelled": task.get("Status") == "CANCELLED"}
+    result = {
+        **report(plan, Progress()),
+        "sent": moved,
+        "deleted": moved,
+        "remaining": max(0, len(plan.letters) - moved),
+    }
+    cancelled = task.get("Status") == "CANCELLED"
+    state = "cancelled" if cancelled else "done" if entry.outcome == "done" else "unfinished"
+    more = {"state": state, "since": instant(time.time()), "next": None}
+    return {**result, "dry_run": False, "running": False, "cancelled": cancelled, **more}
 
 
 def _filled(entry: Record, plan: Plan) -> None:
     entry.queue, entry.plan_id = plan.place.queue, plan.plan_id
     entry.ids = [each.id for each in plan.letters]
+    entry.digests = changed_bodies(plan)
 
 
 def _is_all_well(plan: Plan, progress: Progress) -> bool:
-    return is_done(plan, progress) and not (progress.gone or progress.skipped or progress.returned)
+    return is_done(plan, progress) and not (
+        progress.gone or progress.skipped or progress.returned or progress.uncertain
+    )
 
 
 def _status(file: Path, plan: Plan) -> dict[str, Any]:
-    return {
-        **report(plan, _progress(file, plan)),
-        "dry_run": False,
-        "running": journals.is_held(file),
-        "cancelled": cancel_path(file).exists(),
-    }
+    result = reporting.status(plan, _progress(file, plan), file=file, running=journals.is_held(file))
+    return {**result, "dry_run": False}
 
 
 def _progress(file: Path, plan: Plan) -> Progress:
@@ -203,26 +234,34 @@ def _progress(file: Path, plan: Plan) -> Progress:
     return journals.folded(path.read_bytes()) if path.exists() else Progress()
 
 
-def _finish(plan: Plan, told: dict[str, Any], *, as_json: bool) -> None:
+def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told)
-    ended = not any(told[name] for name in ("failed", "gone", "skipped", "returned", "remaining"))
-    if told["sent"] != told["deleted"] and not plan.keep:
+        _print(result)
+    ended = not any(result[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
+    if result["sent"] != result["deleted"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
-    if told["remaining"] and not told["cancelled"] and not told["returned"]:
-        say("what remains may be in other hands, such as a killed runner's, for a minute; then `fleet dlq resume`")
+    if result["uncertain"]:
+        say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
+    for each in result["faults"][:FAULTS]:
+        say(f"left: {each['id']}: {redaction.printable(each['why'])}")
+    if result["state"] == "unfinished" and result["remaining"]:
+        say("what remains may be in other hands, such as a killed runner's, for a minute")
     sys.exit(0 if ended else PARTLY)
 
 
-def _print(told: dict[str, Any]) -> None:
-    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "returned", "remaining")
-    click.echo("  ".join(f"{name} {told[name]}" for name in names))
-    for step in told["steps"]:
-        what = f"canary, verdict {step['verdict'] or 'open'}" if step["canary"] else "the rest"
+def _print(result: dict[str, Any]) -> None:
+    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
+    click.echo("  ".join(f"{name} {result[name]}" for name in names))
+    for step in result["steps"]:
+        verdict = f"verdict {step['verdict'] or 'open'}"
+        what = f"canary, {verdict}" if step["canary"] else f"the rest{', ' + verdict if step['verdict'] else ''}"
         click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
+    click.echo(f"  {WORDS.get(result['state'], result['state'])} since {result['since'][:19]}Z")
+    if result["next"]:
+        click.echo(f"  next: {result['next']}")
 
 
 @contextmanager

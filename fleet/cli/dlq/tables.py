@@ -30,12 +30,12 @@ def show(table: Table) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    told = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        told.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold", no_wrap=name in ("id", "fingerprint"))
     for row in rows:
-        told.add_row(*(each if isinstance(each, Text) else Text(redaction.printable(each)) for each in row))
-    return told
+        made.add_row(*(each if isinstance(each, Text) else Text(redaction.one_line(each)) for each in row))
+    return made
 
 
 def left(seconds: float | None) -> Text:
@@ -46,7 +46,7 @@ def left(seconds: float | None) -> Text:
     return Text(expiry.spelled(seconds) + (" !" if soon else ""), style="bold red" if soon else "")
 
 
-def queues(told: Sequence[Mapping[str, Any]]) -> Table:
+def queues(documents: Sequence[Mapping[str, Any]]) -> Table:
     columns = ("queue", "visible", "in flight", "groups", "oldest", "disappears in")
     return table(
         columns,
@@ -59,13 +59,13 @@ def queues(told: Sequence[Mapping[str, Any]]) -> Table:
                 (each["oldest_sent_at"] or "")[:19],
                 left(each["expires_in_s"]),
             )
-            for each in told
+            for each in documents
         ),
     )
 
 
-def groups(told: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("count", "worker", "error", "fingerprint", "last failure", "disappears in", "replayable")
+def groups(documents: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("count", "worker", "error", "message", "fingerprint", "last failure", "disappears in", "replayable")
     return table(
         columns,
         (
@@ -73,18 +73,19 @@ def groups(told: Sequence[Mapping[str, Any]]) -> Table:
                 str(each["count"]),
                 each["worker"] or "",
                 each["error_type"] or "reason unknown",
+                each["message"] or "",
                 each["fingerprint"],
                 each["last_failure"][:19],
                 left(each["expires_in_s"]),
                 f"{each['replayable']} of {each['count']}",
             )
-            for each in told
+            for each in documents
         ),
     )
 
 
-def letters(told: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("id", "shape", "worker", "error", "failed at", "disappears in", "goes to")
+def letters(documents: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("id", "shape", "worker", "error", "message", "failed at", "disappears in", "goes to")
     return table(
         columns,
         (
@@ -93,10 +94,11 @@ def letters(told: Sequence[Mapping[str, Any]]) -> Table:
                 each["shape"],
                 each["worker"] or "",
                 each["error_type"] or "reason unknown",
+                each["message"] or "",
                 each["failed_at"][:19],
                 left(each["expires_in_s"]),
                 each["destination"] or each["why_not"] or each["note"] or "",
             )
-            for each in told
+            for each in documents
         ),
     )

@@ -44,18 +44,21 @@ class Filters:
 
     def document(self) -> dict[str, Any]:
         """What was asked for, for the plan and the audit log; ids are counted, for the plan lists them anyway."""
-        told: dict[str, Any] = {
+        criteria: dict[str, Any] = {
             name: list(getattr(self, name)) for name in ("errors", "workers", "fingerprints", "tenants", "shapes")
         }
-        told |= {name: moment.isoformat() for name in ("since", "until") if (moment := getattr(self, name))}
-        told |= {"body": [path for path, _ in self.body], "attributes": [name for name, _ in self.attributes]}
-        told |= {"ids": len(self.ids) if self.ids is not None else None, "limit": self.limit}
-        return {name: value for name, value in told.items() if value}
+        criteria |= {name: moment.isoformat() for name in ("since", "until") if (moment := getattr(self, name))}
+        criteria |= {"body": [path for path, _ in self.body], "attributes": [name for name, _ in self.attributes]}
+        criteria |= {"ids": len(self.ids) if self.ids is not None else None, "limit": self.limit}
+        return {name: value for name, value in criteria.items() if value}
 
 
 def selected(views: Iterable[View], filters: Filters) -> list[View]:
-    """Those that match, closest to expiry first, at most `limit`."""
-    found = sorted((each for each in views if matches(each, filters)), key=lambda each: (each.expires_at, each.id))
+    """Those that match, closest to expiry first, those of a FIFO queue in their order; at most `limit`."""
+    found = sorted(
+        (each for each in views if matches(each, filters)),
+        key=lambda each: (each.expires_at, each.sequence.zfill(40), each.id),
+    )
     return found if filters.limit is None else found[: filters.limit]
 
 

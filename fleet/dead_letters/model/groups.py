@@ -19,6 +19,7 @@ class Group:
 
     worker: str
     error_type: str
+    message: str
     fingerprint: str
     shapes: tuple[str, ...]
     reason_known: bool
@@ -46,6 +47,7 @@ def document(group: Group) -> dict[str, Any]:
         "version": VERSION,
         "worker": group.worker or None,
         "error_type": group.error_type or None,
+        "message": group.message or None,
         "fingerprint": group.fingerprint,
         "shapes": list(group.shapes),
         "reason_known": group.reason_known,
@@ -66,6 +68,7 @@ def _group(members: Sequence[View]) -> Group:
     return Group(
         worker=one.worker,
         error_type=one.error_type,
+        message=one.message,
         fingerprint=one.fingerprint,
         shapes=tuple(sorted({each.standing.shape for each in members})),
         reason_known=one.reason_known,

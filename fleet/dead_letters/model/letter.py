@@ -18,12 +18,17 @@ from shared.outcome import Reject
 RESTORED = "fleet-restored"
 """The attribute that keeps DeadLetterQueueSourceArn on a letter that was archived and restored, as JSON text."""
 
+UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading something that anybody may have written can raise. Of one letter it is a fault, named; never of the others."""
+
 OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""."""
+    """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""; `sequence` its
+    place in a FIFO queue.
+    """
 
     id: str
     body: str = field(repr=False)
@@ -32,6 +37,7 @@ class DeadLetter:
     receives: int = 1
     moved_from: str = ""
     group: str = ""
+    sequence: str = ""
     receipt_handle: str = field(default="", repr=False, compare=False)
 
     @property
@@ -41,8 +47,11 @@ class DeadLetter:
 
     @property
     def key(self) -> str:
-        """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`."""
-        return identity.idempotency_key(self.body, self.attributes)
+        """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`. Where SQS moved the
+        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key.
+        """
+        trusted = {name: value for name, value in self.attributes.items() if name != identity.ATTRIBUTE}
+        return identity.idempotency_key(self.body, trusted if self.moved_from else self.attributes)
 
     def text(self, name: str) -> str:
         """The text of a message attribute, or "" where there is none."""
@@ -80,24 +89,24 @@ class Reason:
 
 def reason_of(letter: DeadLetter) -> Reason | None:
     """The fleet's own failure envelope; None where the fleet did not park this letter."""
-    told = letter.written(identity.ATTRIBUTE)
-    if not isinstance(told.get("worker"), str) or not isinstance(told.get("error_type"), str):
+    reason = letter.written(identity.ATTRIBUTE)
+    if not isinstance(reason.get("worker"), str) or not isinstance(reason.get("error_type"), str):
         return None
-    stack = told.get("stack")
-    attempts = told.get("attempts")
-    times = told.get("times_replayed")
+    stack = reason.get("stack")
+    attempts = reason.get("attempts")
+    times = reason.get("times_replayed")
     return Reason(
         stack=tuple(map(str, stack)) if isinstance(stack, list) else (),
         attempts=attempts if isinstance(attempts, int) else None,
         times_replayed=times if isinstance(times, int) else 0,
-        **{name: str(told.get(name) or "") for name in _TEXTS},
+        **{name: str(reason.get(name) or "") for name in _TEXTS},
     )
 
 
 def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
     """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
-    told = letter.written(identity.ATTRIBUTE)
-    return told if told.get("plan_id") else letter.written(identity.REPLAY)
+    envelope = letter.written(identity.ATTRIBUTE)
+    return envelope if envelope.get("plan_id") else letter.written(identity.REPLAY)
 
 
 def stored_body(letter: DeadLetter) -> Pointer | None:

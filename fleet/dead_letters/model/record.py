@@ -36,15 +36,15 @@ def line(letter: DeadLetter) -> bytes:
 
 def read(content: bytes | str) -> DeadLetter:
     """Raises ValueError where the line is no record."""
-    told = orjson.loads(content)
+    fields = orjson.loads(content)
     try:
         return DeadLetter(
-            id=str(told["id"]),
-            body=_text(told["body"]),
-            attributes={name: _read(value) for name, value in told["attributes"].items()},
-            sent_at=float(told["sent_at"]),
-            moved_from=str(told["moved_from"]),
-            group=str(told["group"]),
+            id=str(fields["id"]),
+            body=_text(fields["body"]),
+            attributes={name: _read(value) for name, value in fields["attributes"].items()},
+            sent_at=float(fields["sent_at"]),
+            moved_from=str(fields["moved_from"]),
+            group=str(fields["group"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the line is no record of a letter") from error
@@ -56,10 +56,10 @@ def _attribute(value: Attribute) -> dict[str, str]:
     return {"data_type": value.data_type, "text": value.text or ""}
 
 
-def _read(told: dict[str, str]) -> Attribute:
-    if "binary" in told:
-        return Attribute(told["data_type"], binary=base64.b64decode(told["binary"], validate=True))
-    return Attribute(told["data_type"], told["text"])
+def _read(fields: dict[str, str]) -> Attribute:
+    if "binary" in fields:
+        return Attribute(fields["data_type"], binary=base64.b64decode(fields["binary"], validate=True))
+    return Attribute(fields["data_type"], fields["text"])
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 import orjson
@@ -60,7 +60,7 @@ class Pointer:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What can be done with a letter. `destination` is an ARN, or "" where only `--to` can name one; `topic` is the ARN
-    of the SNS topic that it came through.
+    of the SNS topic that it came through. `unreadable`: no message can be made of it, also not for `--to`.
     """
 
     shape: Shape
@@ -70,6 +70,7 @@ class Standing:
     error_code: str = ""
     pointer: Pointer | None = None
     topic: str = ""
+    unreadable: bool = False
 
 
 def standing(letter: DeadLetter, *, now: datetime, origin: Origin) -> Standing:
@@ -123,6 +124,8 @@ def _unknown(body: Mapping[str, Any]) -> Standing:
 
 def is_sendable_by_hand(standing: Standing) -> bool:
     """True where `--to` is enough: the letter holds the whole message."""
+    if standing.unreadable:
+        return False
     return standing.replayable or (standing.shape == "unknown" and standing.why_not != TEST_EVENT)
 
 
@@ -140,8 +143,8 @@ def _from_sqs(letter: DeadLetter, origin: Origin) -> Standing:
     claims |= {restored} if restored else set()
     if (moved_from := letter.moved_from) or (len(claims) > 1 and "" not in claims):
         if against := sorted(claims - {moved_from, ""}):
-            told = f"SQS moved it from {arn_name(moved_from)}" if moved_from else "its attributes contradict each other"
-            why = f"{told}, and the letter says {' and '.join(map(arn_name, against))}: name its destination with --to"
+            seen = f"SQS moved it from {arn_name(moved_from)}" if moved_from else "its attributes contradict each other"
+            why = f"{seen}, and the letter says {' and '.join(map(arn_name, against))}: name its destination with --to"
             return Standing("sqs", replayable=True, why_not=why)
         return Standing("sqs", replayable=True, destination=moved_from)
     found = max(claims, default="")
@@ -196,8 +199,8 @@ def _from_topic(letter: DeadLetter, body: Mapping[str, Any]) -> Standing:
     subscription, and nothing names its endpoint; `topics.routed` asks SNS for it.
     """
     found = re.search(r"SubscriptionArn=(arn:[^&\s]+)", str(body.get("UnsubscribeURL") or ""))
-    told = f" of {arn_name(str(body['TopicArn']))}, subscription {arn_name(found[1])}" if found else ""
-    why = f"give the subscription's endpoint{told} with --to; the topic itself would reach every subscriber"
+    seen = f" of {arn_name(str(body['TopicArn']))}, subscription {arn_name(found[1])}" if found else ""
+    why = f"give the subscription's endpoint{seen} with --to; the topic itself would reach every subscriber"
     topic = str(body["TopicArn"])
     return Standing("sns", replayable=True, why_not=why, error_code=letter.text("ErrorCode"), topic=topic)
 
@@ -214,6 +217,9 @@ def _pointer(body: Mapping[str, Any], batch: Mapping[str, Any], now: datetime) -
     written = _instant(batch.get("approximateArrivalOfFirstRecord") or body.get("timestamp"))
     if written is None or not all((pointer.stream, pointer.shard, pointer.start, pointer.end)):
         return Standing(shape, replayable=False, why_not="pointer is incomplete", error_code=code, pointer=pointer)
+    if not _STREAM.fullmatch(stream) or not all(map(_SEQUENCE.fullmatch, (start, end))):
+        why = "pointer is malformed: it names no stream of a table, or no sequence numbers"
+        return Standing(shape, replayable=False, why_not=why, error_code=code, pointer=pointer)
     if now - written >= STREAM_KEEPS:
         why = f"pointer expired: the stream held its records until {(written + STREAM_KEEPS).isoformat()}"
         return Standing(shape, replayable=False, why_not=why, error_code=code, pointer=pointer)
@@ -225,12 +231,19 @@ def _pointer(body: Mapping[str, Any], batch: Mapping[str, Any], now: datetime) -
     return Standing(shape, replayable=True, why_not=why, error_code=code, pointer=pointer)
 
 
+_STREAM = re.compile(r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]*:table/[^/]+/stream/.+")
+
+
+_SEQUENCE = re.compile(r"[0-9]{1,40}")
+
+
 def _instant(given: Any) -> datetime | None:
+    """In UTC; None where it is not a time with a zone, or one at the end of the calendar."""
     try:
         found = datetime.fromisoformat(str(given))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None and 1971 < found.year < 9000 else None
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _is_test_event(body: Mapping[str, Any]) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.dead_letters.model import expiry
-from fleet.dead_letters.model.letter import DeadLetter, Reason, lineage_of, reason_of
+from fleet.dead_letters.model import expiry, redaction
+from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, lineage_of, reason_of
+from fleet.dead_letters.model.plan import outgoing
 from fleet.dead_letters.model.shapes import Origin, Standing, arn_name, standing
 
 VERSION = 1
@@ -16,7 +17,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A letter judged. Times in epoch seconds; `letter` is None once its payload was dropped to save memory."""
+    """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to save memory."""
 
     id: str
     standing: Standing
@@ -29,10 +30,12 @@ class View:
     expires_at: float
     failed_at: datetime
     now: float
+    message: str = ""
     attempts: int | None = None
     plan_id: str = ""
     times_replayed: int = 0
     moved_by_sqs: bool = False
+    sequence: str = ""
     letter: DeadLetter | None = field(default=None, repr=False)
 
     @property
@@ -49,9 +52,36 @@ class View:
 
 
 def view(letter: DeadLetter, *, retention: float, origin: Origin, now: float) -> View:
-    """Judge a letter at `now`; `retention` in seconds is that of the dead-letter queue."""
+    """Judge a letter at `now`; `retention` in seconds is that of the dead-letter queue. One that cannot be read is listed as
+    such: it stands in nobody's way.
+    """
+    try:
+        return _judged(letter, retention=retention, origin=origin, now=now)
+    except UNREADABLE as error:
+        why = f"what is written on it cannot be read ({type(error).__name__})"
+        bare = Standing("unknown", replayable=False, why_not=why, unreadable=True)
+        return View(
+            id=letter.id,
+            standing=bare,
+            worker="",
+            error_type="",
+            fingerprint=_fingerprint("unknown", "", ""),
+            digest=letter.digest,
+            key="",
+            sent_at=letter.sent_at,
+            expires_at=expiry.expires_at(letter.sent_at, retention=retention),
+            failed_at=datetime.fromtimestamp(letter.sent_at, UTC),
+            now=now,
+            moved_by_sqs=bool(letter.moved_from),
+            letter=letter,
+        )
+
+
+def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float) -> View:
     reason = reason_of(letter)
     judged = standing(letter, now=datetime.fromtimestamp(now, UTC), origin=origin)
+    if fault := outgoing.fault(letter, shape=judged.shape):
+        judged = replace(judged, replayable=False, destination="", why_not=fault, unreadable=True)
     worker = _worker(letter, reason)
     error_type = reason.error_type if reason is not None else judged.error_code
     lineage = lineage_of(letter)
@@ -68,23 +98,26 @@ def view(letter: DeadLetter, *, retention: float, origin: Origin, now: float) ->
         expires_at=expiry.expires_at(letter.sent_at, retention=retention),
         failed_at=_failed_at(letter, reason),
         now=now,
+        message=redaction.gist(reason.message) if reason is not None and reason.message != error_type else "",
         attempts=reason.attempts if reason is not None else None,
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
         moved_by_sqs=bool(letter.moved_from),
+        sequence=letter.sequence,
         letter=letter,
     )
 
 
 def document(each: View) -> dict[str, Any]:
     """One line of `fleet dlq list --json` (schema dlq-letter, version 1)."""
-    told = each.standing
+    judgement = each.standing
     return {
         "version": VERSION,
         "id": each.id,
-        "shape": told.shape,
+        "shape": judgement.shape,
         "worker": each.worker or None,
         "error_type": each.error_type or None,
+        "message": each.message or None,
         "fingerprint": each.fingerprint,
         "attempts": each.attempts,
         "reason_known": each.reason_known,
@@ -93,11 +126,11 @@ def document(each: View) -> dict[str, Any]:
         "expires_at": instant(each.expires_at),
         "expires_in_s": round(each.expires_in),
         "expires_soon": expiry.is_soon(each.expires_in),
-        "replayable": told.replayable,
-        "why_not": told.why_not if not told.replayable else None,
-        "note": told.why_not if told.replayable and told.why_not else None,
-        "destination": told.destination or None,
-        "pointer": asdict(told.pointer) if told.pointer is not None else None,
+        "replayable": judgement.replayable,
+        "why_not": judgement.why_not if not judgement.replayable else None,
+        "note": judgement.why_not if judgement.replayable and judgement.why_not else None,
+        "destination": judgement.destination or None,
+        "pointer": asdict(judgement.pointer) if judgement.pointer is not None else None,
         "idempotency_key": each.key,
         "times_replayed": each.times_replayed,
         "plan_id": each.plan_id or None,
@@ -125,7 +158,7 @@ def _failed_at(letter: DeadLetter, reason: Reason | None) -> datetime:
     """When it died last; where nobody wrote that down, when it was sent."""
     try:
         found = datetime.fromisoformat(reason.last_failure) if reason is not None else None
-    except ValueError:
-        found = None
-    known = found is not None and found.tzinfo is not None
-    return found if found is not None and known else datetime.fromtimestamp(letter.sent_at, UTC)
+        known = found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        known = None
+    return known or datetime.fromtimestamp(letter.sent_at, UTC)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.queues.browsing import bound, give_back, sweep
-from fleet.dead_letters.queues.dead_letter_queue import BATCH, Box
+from fleet.dead_letters.queues.dead_letter_queue import Box
+from shared.sqs.batches import BATCH
 
 AT_ONCE = 500
 First = Callable[[Sequence[DeadLetter]], Awaitable[None]]

@@ -52,7 +52,7 @@ async def records(client: DynamoDBStreamsClient, pointer: Pointer, *, letter_id:
 
 def message(record: Mapping[str, Any], arn: str) -> str:
     """As pipes and Lambda write it (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html)."""
-    told = {
+    fields = {
         "eventID": record["eventID"],
         "eventVersion": record.get("eventVersion", "1.1"),
         "dynamodb": record["dynamodb"],
@@ -62,8 +62,8 @@ def message(record: Mapping[str, Any], arn: str) -> str:
         "eventSource": "aws:dynamodb",
     }
     if identity := record.get("userIdentity"):
-        told["userIdentity"] = {name[0].lower() + name[1:]: value for name, value in identity.items()}
-    return orjson.dumps(_plain(told)).decode()
+        fields["userIdentity"] = {name[0].lower() + name[1:]: value for name, value in identity.items()}
+    return orjson.dumps(_plain(fields)).decode()
 
 
 def _plain(value: Any) -> Any:

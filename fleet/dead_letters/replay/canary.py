@@ -25,10 +25,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A step's verdict, and which of its letters came back."""
+    """A step's verdict, which of its letters came back, and which are known to be done."""
 
     verdict: Verdict
     returned: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
 
 
 Look = Callable[[frozenset[str]], Awaitable[Sight]]
@@ -40,24 +41,25 @@ async def watch(
     *,
     seconds: float,
     settle: float,
+    to_the_end: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Seen:
-    """Bad as soon as one is back. Good when all are done, or when the destinations stayed empty for `settle` seconds
-    and none came back. None of it within `seconds`: no verdict.
+    """Bad as soon as one is back; `to_the_end`: as soon as all are done or back, so that every one that came back is counted.
+    Good when all are done, or when the destinations stayed empty for `settle` seconds and none came back. None of it within
+    `seconds`: no verdict.
     """
     deadline, quiet_since = clock() + seconds, None
+    back: frozenset[str] = frozenset()
     while True:
         sight = await look(ids)
-        now = clock()
-        if back := sight.returned & ids:
-            return Seen("bad", back)
-        if ids <= sight.done:
-            return Seen("good")
+        now, back = clock(), back | (sight.returned & ids)
+        if back and not to_the_end:
+            return Seen("bad", back, sight.done)
         quiet_since = (quiet_since if quiet_since is not None else now) if sight.quiet else None
-        if quiet_since is not None and now - quiet_since >= settle:
-            return Seen("good")
+        if ids <= sight.done | back or (quiet_since is not None and now - quiet_since >= settle):
+            return Seen("bad" if back else "good", back, sight.done)
         if now >= deadline or cancelled():
-            return Seen("none")
+            return Seen("bad" if back else "none", back, sight.done)
         await sleep(min(LOOK_EVERY, max(deadline - now, 0.05), max(settle / 2, 0.05)))

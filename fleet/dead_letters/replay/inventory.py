@@ -15,11 +15,12 @@ from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.model.shapes import Origin, standing
 from fleet.dead_letters.model.view import View, view
-from fleet.dead_letters.queues import stream_records
+from fleet.dead_letters.queues import own_policy, stream_records
 from fleet.dead_letters.queues.browsing import bound, browse
 from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
-from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, SqsPost, counted
+from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, counted
 from fleet.dead_letters.replay.canary import Sight
+from fleet.dead_letters.replay.post import SqsPost
 from fleet.dead_letters.settings import ReplaySettings
 from shared.clients import Clients
 from shared.message import dead_letter
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 FEW = 500
 """Letters that are looked through at every look after a canary; a fuller queue is looked through now and then."""
+SILENCE = 5.0
+"""Seconds beyond a long poll for which an endpoint may be silent; asked twice, it is given up within 15 seconds."""
+MOST_ASKED_FOR = 1_000
+"""Letters of a step up to which the ledger is asked for each, at every look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,9 @@ class Desk:
 
     @asynccontextmanager
     async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
-        async with Clients(self.environment) as clients:
-            yield Open(info, origin, SqsBox(await clients.open("sqs"), url=info.url), clients)
+        async with Clients(self.environment, silence=self.settings.dlq_last_look_seconds + SILENCE) as clients:
+            sqs = await clients.open("sqs", attempts=2)
+            yield Open(info, origin, SqsBox(sqs, url=info.url, own_policy=own_policy.receives_allowed(info)), clients)
 
     async def inventory(
         self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
@@ -89,21 +95,34 @@ class Desk:
         return Inventory(tuple(views), found.seen, found.expected, found.complete)
 
     async def post(self, opened: Open, destinations: Mapping[str, str]) -> SqsPost:
-        """Sends to these ARNs, whose queues have these URLs."""
-        functions = partial(opened.clients.open, "lambda")
-        return SqsPost(await opened.clients.open("sqs"), urls=destinations, functions=functions)
+        """Sends to these ARNs, whose queues have these URLs; one attempt, for what is sent again has to be counted."""
+        functions = partial(opened.clients.open, "lambda", attempts=1)
+        return SqsPost(await opened.clients.open("sqs", attempts=1), urls=destinations, functions=functions)
 
     async def sights(self, opened: Open, plan: Plan, urls: Mapping[str, str]) -> Sights:
-        """Looks after the canaries of a plan."""
+        """Looks after the canaries of a plan. Raises OwnPolicy where a dead-letter queue may not be looked into."""
         table = self.settings.ledger_table_name
         return Sights(
             desk=self,
             opened=opened,
             plan=plan,
             urls=urls,
+            elsewhere=await self._elsewhere(opened, urls) if plan.canary else (),
             sqs=await opened.clients.open("sqs"),
             ledger=await opened.clients.open("dynamodb") if table else None,
         )
+
+    async def _elsewhere(self, opened: Open, urls: Mapping[str, str]) -> tuple[tuple[Box, int], ...]:
+        """The dead-letter queues of the destinations, where what was sent dies if it was not sent home; each with the seconds
+        for which a look hides its letters.
+        """
+        targets = {self.catalog.queue(url).redrives_to for url in urls.values()} - {"", opened.info.arn}
+        infos = [self.catalog.queue(each) for each in sorted(targets)]
+        for info in infos:
+            own_policy.check(info)
+        client = await opened.clients.open("sqs")
+        allowed = own_policy.receives_allowed
+        return tuple((SqsBox(client, url=each.url, own_policy=allowed(each)), hidden_for(each)) for each in infos)
 
     @property
     def settle(self) -> float:
@@ -130,16 +149,23 @@ class Sights:
     urls: Mapping[str, str]
     sqs: SQSClient
     ledger: DynamoDBClient | None
+    elsewhere: tuple[tuple[Box, int], ...] = ()
     looks: int = 0
-    old: set[str] = field(default_factory=set)
+    old: set[str] | None = None
+    finished: set[str] = field(default_factory=set)
 
     async def remember(self) -> None:
-        """Before anything is sent: letters with the key of a planned one, which are here and did not come back."""
+        """Before anything is sent: letters with the key of a planned one, which are here and did not come back. Where there
+        are no more letters than planned, nobody has to look.
+        """
+        self.old = old = set[str]()
+        if not self.elsewhere and sum(await self.opened.box.count()) <= len(self.plan.letters):
+            return
         keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
 
         def look(letter: DeadLetter) -> None:
             if letter.key in keys and letter.id not in planned:
-                self.old.add(letter.id)
+                old.add(letter.id)
 
         await self._browse(look)
 
@@ -166,7 +192,7 @@ class Sights:
             lineage = lineage_of(letter)
             if lineage.get("plan_id") == self.plan.plan_id:
                 back.add(str(lineage.get("replayed_from")))
-            elif letter.id not in planned | self.old and not lineage and letter.key in by_key:
+            elif self.old is not None and not lineage and letter.key in by_key and letter.id not in planned | self.old:
                 back.add(by_key[letter.key])
 
         await self._browse(look)
@@ -174,22 +200,22 @@ class Sights:
 
     async def _browse(self, look: Callable[[DeadLetter], None]) -> None:
         settings = self.desk.settings
-        await browse(
-            self.opened.box, look, visibility=hidden_for(self.opened.info), last_look=settings.dlq_last_look_seconds
-        )
+        for box, visibility in ((self.opened.box, hidden_for(self.opened.info)), *self.elsewhere):
+            await browse(box, look, visibility=visibility, last_look=settings.dlq_last_look_seconds)
 
     async def _done(self, ids: frozenset[str]) -> frozenset[str]:
-        """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger."""
-        if self.ledger is None:
+        """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger. A step of very many is not asked
+        for: there only the queues tell.
+        """
+        if self.ledger is None or len(ids) > MOST_ASKED_FOR:
             return frozenset()
-        found = set()
-        for each in sorted(ids):
+        for each in sorted(ids - self.finished):
             mark = dead_letter.done_mark(self.plan.plan_id, each)
             table = self.desk.settings.ledger_table_name
             answer: Any = await self.ledger.get_item(TableName=table, Key={"key": {"S": mark}}, ConsistentRead=True)
             if answer.get("Item", {}).get("state", {}).get("S") == "DONE":
-                found.add(each)
-        return frozenset(found)
+                self.finished.add(each)
+        return ids & self.finished
 
 
 def hidden_for(info: QueueInfo) -> int:

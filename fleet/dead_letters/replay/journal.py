@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,22 +12,32 @@ from typing import Any, Literal
 
 import orjson
 
-State = Literal["sent", "deleted", "failed", "gone", "skipped", "returned"]
+State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned"]
 Verdict = Literal["good", "bad", "none"]
+End = Literal["ended", "cancelled", "interrupted"]
 
 
 @dataclass(slots=True)
 class Progress:
-    """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again."""
+    """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
+    to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
+    letter was left, by id. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds.
+    """
 
     sent: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
+    faults: dict[str, str] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     runs: int = 0
+    began_at: float = 0.0
+    last_at: float = 0.0
+    end: End | None = None
 
     @property
     def settled(self) -> set[str]:
@@ -35,18 +45,27 @@ class Progress:
         return self.sent | self.gone | self.skipped
 
     def take(self, line: dict[str, Any]) -> None:
+        self.last_at = float(line.get("at", self.last_at))
         match line:
             case {
-                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "returned") as state,
+                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned") as state,
                 "ids": list(ids),
             }:
                 getattr(self, state).update(ids)
+                self.faults |= {each: str(why) for each, why in line.get("why", {}).items()}
                 if state == "sent":
+                    self.twice |= self.uncertain.intersection(ids) if line.get("again") else set()
+                    self.failed.difference_update(ids)
+                    self.uncertain.difference_update(ids)
+                elif state == "uncertain":
                     self.failed.difference_update(ids)
             case {"verdict": verdict, "step": int(step)}:
                 self.verdicts[step] = verdict
             case {"run": _}:
                 self.runs += 1
+                self.began_at, self.end = self.last_at, None
+            case {"end": ("ended" | "cancelled" | "interrupted") as end}:
+                self.end = end
             case _:
                 pass
 
@@ -59,10 +78,13 @@ class Journal:
         self._now = now
         self.progress = progress
 
-    def note(self, state: State, ids: Iterable[str], *, step: int) -> None:
-        """Nothing is written for no ids."""
+    def note(
+        self, state: State, ids: Iterable[str], *, step: int, why: Mapping[str, str] | None = None, again: bool = False
+    ) -> None:
+        """Nothing is written for no ids. `again`: sent, though an earlier send may have arrived."""
         if names := list(ids):
-            self._line({"state": state, "step": step, "ids": names})
+            more = {"why": dict(why)} if why else {}
+            self._line({"state": state, "step": step, "ids": names, **more, **({"again": True} if again else {})})
 
     def verdict(self, step: int, verdict: Verdict) -> None:
         self._line({"verdict": verdict, "step": step})
@@ -70,9 +92,14 @@ class Journal:
     def begin(self, who: str, reason: str) -> None:
         self._line({"run": self.progress.runs + 1, "who": who, "reason": reason})
 
-    def _line(self, told: dict[str, Any]) -> None:
-        self._write(orjson.dumps({"at": round(self._now(), 3), **told}) + b"\n")
-        self.progress.take(told)
+    def end(self, how: End) -> None:
+        """A journal whose newest run has no end was killed."""
+        self._line({"end": how})
+
+    def _line(self, fields: dict[str, Any]) -> None:
+        line = {"at": round(self._now(), 3), **fields}
+        self._write(orjson.dumps(line) + b"\n")
+        self.progress.take(line)
 
 
 def folded(content: bytes) -> Progress:
@@ -80,11 +107,11 @@ def folded(content: bytes) -> Progress:
     progress = Progress()
     for line in content.split(b"\n"):
         try:
-            told = orjson.loads(line) if line else None
+            read = orjson.loads(line) if line else None
         except ValueError:
             continue
-        if isinstance(told, dict):
-            progress.take(told)
+        if isinstance(read, dict):
+            progress.take(read)
     return progress
 
 
@@ -96,8 +123,9 @@ def journal_path(plan_file: Path, plan_id: str) -> Path:
     return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.journal")
 
 
-def cancel_path(plan_file: Path) -> Path:
-    return plan_file.with_name(f"{plan_file.name}.cancel")
+def cancel_path(plan_file: Path, plan_id: str) -> Path:
+    """Of this plan and not of the next one in a file of that name."""
+    return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.cancel")
 
 
 @contextmanager
@@ -109,6 +137,7 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise PlanBusy("another runner holds this plan") from error
+        cancel_path(plan_file, plan_id).unlink(missing_ok=True)  # it was meant for a run that is over
         path = journal_path(plan_file, plan_id)
         content = path.read_bytes() if path.exists() else b""
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

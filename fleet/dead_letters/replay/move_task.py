@@ -17,7 +17,7 @@ FASTEST = 500
 """Messages per second: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html"""
 LIMITS = (
     "SQS moves whatever is in the queue when its turn comes, not the planned ids; one task per queue, at most 36 hours; "
-    "no canary, no journal, approximate counts; reasons stay on the messages"
+    "no canary, no journal, approximate counts; what comes back is not counted; reasons stay on the messages"
 )
 
 

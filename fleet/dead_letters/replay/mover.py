@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from fleet.dead_letters.model.letter import DeadLetter
-from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
 from fleet.dead_letters.model.plan.plan import Plan, Planned, Step, steps
 from fleet.dead_letters.queues.browsing import Sweep, bound, give_back, sweep
-from fleet.dead_letters.queues.dead_letter_queue import Box, Post
+from fleet.dead_letters.queues.dead_letter_queue import Box
 from fleet.dead_letters.replay.canary import Seen
 from fleet.dead_letters.replay.journal import Journal, Progress
 from fleet.dead_letters.replay.pacing import Pace
+from fleet.dead_letters.replay.sending import Expand, Hand, Post, Sending
 
 HELD = 20.0
 """Seconds of sending for which letters are taken in hand at once; they are hidden for longer than that."""
@@ -27,13 +27,16 @@ MOST_IN_HAND = 500
 LEASE_MARGIN = 5.0
 """Seconds before a letter shows up again at which it is no longer sent: it is received anew."""
 DELETE_AGAIN = 2
+DELETED_AT_ONCE, DELETED_WITHIN = 100, 1.0
+"""Letters that were sent and are deleted together, and the seconds after which they are, however few."""
+
+Kept = TypeVar("Kept")
 Watch = Callable[[Step], Awaitable[Seen]]
-Expand = Callable[[DeadLetter], Awaitable[Sequence[Parcel]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Replay:
-    """One run over one plan. `told` hears of progress; `expand` reads the records that a pointer points to, or none
+    """One run over one plan. `progressed` hears of progress; `expand` reads the records that a pointer points to, or none
     where they are no longer there: such a letter is skipped, as is one whose body is not the planned one.
     """
 
@@ -45,9 +48,21 @@ class Replay:
     pace: Pace = field(default_factory=Pace)
     expand: Expand | None = None
     cancelled: Callable[[], bool] = lambda: False
-    told: Callable[[Step, Progress], None] = lambda _step, _progress: None
+    progressed: Callable[[Step, Progress], None] = lambda _step, _progress: None
     last_look: int = 1
     clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sending: Sending = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sending = Sending(
+            plan=self.plan,
+            post=self.post,
+            journal=self.journal,
+            expand=self.expand,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
     async def run(self) -> None:
         """Take the plan as far as it goes; what happened is in the journal. Raises what a call raises."""
@@ -55,20 +70,20 @@ class Replay:
             await self._send(step)
             if self.cancelled():
                 return
-            if step.canary and not await self._is_good(step):
+            good = await self._is_good(step)
+            if (step.canary and not good) or self.sending.is_halted:
                 return
 
     async def _send(self, step: Step) -> None:
+        await self._delete_sent(step)
         progress = self.journal.progress
-        unsent = [each for each in step.letters if each.id not in progress.settled]
-        undeleted = (
-            []
-            if self.plan.keep
-            else [each for each in step.letters if each.id in progress.sent and each.id not in progress.deleted]
-        )
-        for start in range(0, len(undeleted), MOST_IN_HAND):
+        await self._send_met({each.id: each for each in step.letters if each.id not in progress.settled}, step)
+
+    async def _delete_sent(self, step: Step) -> None:
+        progress = self.journal.progress
+        undeleted = [each.id for each in step.letters if each.id in progress.sent and each.id not in progress.deleted]
+        for start in range(0, 0 if self.plan.keep else len(undeleted), MOST_IN_HAND):
             await self._delete_met(undeleted[start : start + MOST_IN_HAND], step)
-        await self._send_met({each.id: each for each in unsent}, step)
 
     async def _send_met(self, left: dict[str, Planned], step: Step) -> None:
         """Send whichever planned letter is met. What is not planned stays hidden until the end, so that no letter is
@@ -76,8 +91,9 @@ class Replay:
         """
         strangers: dict[str, DeadLetter] = {}
         try:
-            while left and not self.cancelled() and await self._handful(left, strangers, step):
-                pass
+            while left and not self.cancelled() and not self.sending.is_halted:
+                if not await self._handful(left, strangers, step):
+                    return
         finally:
             if strangers:
                 await asyncio.shield(self.box.show([*strangers.values()]))
@@ -91,24 +107,34 @@ class Replay:
         visibility, met = await self._meet(left, size, hidden_before=strangers)
         strangers |= {name: met.held.pop(name) for name in [*met.held] if name not in met.found}
         letters = [left.pop(name) for name in [*left] if name in met.found]
-        done: set[str] = set()
-        taken = 0
+        hand = Hand(met.found, began + visibility - LEASE_MARGIN)
         try:
-            for destination, batch in self._batches(letters):
-                await self.pace.turn(len(batch), cancelled=self.cancelled)
-                if self.cancelled():
-                    return False
-                if self.clock() - began > visibility - LEASE_MARGIN:
-                    left |= {each.id: each for each in letters[taken:]}
-                    return taken > 0
-                done |= await self._move(destination, batch, met.found, step)
-                taken += len(batch)
-                self.told(step, self.journal.progress)
-            if len(letters) < size and met.complete:
-                self.journal.note("gone", [*left], step=step.number)
-            return len(letters) >= size
+            late = await self._send_in_hand(letters, hand, step)
         finally:
-            await asyncio.shield(give_back(self.box, met, but=done))
+            await asyncio.shield(self._let_go(hand, met, step))
+        left |= {each.id: each for each in late}
+        if late:
+            return len(late) < len(letters)
+        if len(letters) < size and met.complete:
+            self.journal.note("gone", [*left], step=step.number)
+        return len(letters) >= size
+
+    async def _send_in_hand(self, letters: Sequence[Planned], hand: Hand, step: Step) -> list[Planned]:
+        """Answers those whose lease ran out before their turn: they are received again first."""
+        late: list[Planned] = []
+        for destination, batch in self._batches(letters, hand.found):
+            await self.pace.turn(len(batch), cancelled=self.cancelled)
+            if self.cancelled() or self.sending.is_halted:
+                break
+            able = [each for each in batch if hand.found[each.id].group not in self.sending.blocked]
+            if self.clock() > hand.until:
+                late += able
+                continue
+            late += await _to_its_end(self.sending.move(destination, able, hand, step))
+            if len(hand.sent) >= DELETED_AT_ONCE or self.clock() - hand.sent_since > DELETED_WITHIN:
+                await self._delete_from(hand, step)
+            self.progressed(step, self.journal.progress)
+        return late
 
     async def _meet(
         self, wanted: Collection[str], enough: int, *, hidden_before: Collection[str] = ()
@@ -132,42 +158,36 @@ class Replay:
         """Seconds that so many sends take, and some more."""
         return int(HELD if self.plan.rate is None else 2 + 1.2 * letters / self.plan.rate)
 
-    def _batches(self, letters: Sequence[Planned]) -> Iterator[tuple[str, list[Planned]]]:
+    def _batches(
+        self, letters: Sequence[Planned], found: Mapping[str, DeadLetter]
+    ) -> Iterator[tuple[str, list[Planned]]]:
         """In the plan's order, for one destination at a time. A function is invoked once for each letter, and each
-        invocation is in the journal before the next: Lambda knows no key by which it could tell a second one.
+        invocation is in the journal before the next: Lambda knows no key by which it could tell a second one. To a FIFO
+        queue goes one letter of a group in a call: if that is refused, none behind it overtakes it.
         """
         batch: list[Planned] = []
+        groups: set[str] = set()
         for each in letters:
             most = 1 if ":lambda:" in each.destination else self.pace.batch
-            if batch and (len(batch) >= most or each.destination != batch[0].destination):
+            group = found[each.id].group if each.destination.endswith(".fifo") else ""
+            if batch and (len(batch) >= most or each.destination != batch[0].destination or group in groups):
                 yield batch[0].destination, batch
-                batch = []
+                batch, groups = [], set()
             batch.append(each)
+            groups |= {group} - {""}
         if batch:
             yield batch[0].destination, batch
 
-    async def _move(
-        self, destination: str, batch: Sequence[Planned], met: Mapping[str, DeadLetter], step: Step
-    ) -> set[str]:
-        """Send, write down, delete, write down. Answers the ids that left the dead-letter queue."""
-        made = {
-            each.id: await self._parcels(met[each.id], each) for each in batch if met[each.id].digest == each.digest
-        }
-        able = [name for name, parcels in made.items() if parcels]
-        self.journal.note("skipped", [each.id for each in batch if each.id not in able], step=step.number)
-        parcels = [each for name in able for each in made[name]]
-        failed = await self.post(destination, parcels) if parcels else set()
-        sent = [name for name in able if name not in failed]
-        self.journal.note("sent", sent, step=step.number)
-        self.journal.note("failed", failed, step=step.number)
-        return set() if self.plan.keep else await self._delete([met[name] for name in sent], step)
+    async def _let_go(self, hand: Hand, met: Sweep[DeadLetter], step: Step) -> None:
+        """Also of a run that is cut: what was sent is deleted, the others are given back."""
+        try:
+            await self._delete_from(hand, step)
+        finally:
+            await give_back(self.box, met, but=hand.deleted)
 
-    async def _parcels(self, letter: DeadLetter, planned: Planned) -> Sequence[Parcel]:
-        if self.plan.keep:
-            return [copy(letter)]
-        if self.expand is not None and planned.shape in ("lambda-stream", "pipe-stream"):
-            return await self.expand(letter)
-        return [parcel(letter, shape=planned.shape, plan_id=self.plan.plan_id, mended=planned.mended)]
+    async def _delete_from(self, hand: Hand, step: Step) -> None:
+        letters, hand.sent = hand.sent, []
+        hand.deleted |= await self._delete(letters, step)
 
     async def _delete(self, letters: Sequence[DeadLetter], step: Step) -> set[str]:
         """What is refused stays `sent` and is deleted when it is met again."""
@@ -182,66 +202,42 @@ class Replay:
         self.journal.note("deleted", sorted(deleted), step=step.number)
         return deleted
 
-    async def _delete_met(self, letters: Sequence[Planned], step: Step) -> None:
+    async def _delete_met(self, ids: Sequence[str], step: Step) -> None:
         """An earlier run sent these and did not come to delete them: never send again, delete where they still are."""
-        _, met = await self._meet([each.id for each in letters], len(letters))
+        _, met = await self._meet(ids, len(ids))
         try:
             await give_back(self.box, met, but=met.found)
             await self._delete([*met.found.values()], step)
             if met.complete:
-                self.journal.note(
-                    "deleted", [each.id for each in letters if each.id not in met.found], step=step.number
-                )
+                self.journal.note("deleted", [each for each in ids if each not in met.found], step=step.number)
         finally:
             await asyncio.shield(give_back(self.box, met, but=self.journal.progress.deleted))
 
     async def _is_good(self, step: Step) -> bool:
+        """Watch what was sent. A canary that is not good ends the run; of the rest, what comes back is counted."""
         progress, ids = self.journal.progress, {each.id for each in step.letters}
         known = progress.verdicts.get(step.number, "none")
         if known != "none":
             return known == "good"
-        if progress.sent.isdisjoint(ids):
+        if ids.isdisjoint(progress.sent | progress.uncertain):
             return progress.failed.isdisjoint(ids)  # all of it had gone: that says nothing about the rest
+        if not step.canary and (self.plan.keep or self.plan.watch <= 0):
+            return True
         seen = await self.watch(step)
         self.journal.note("returned", sorted(seen.returned), step=step.number)
-        self.journal.verdict(step.number, seen.verdict)
-        self.told(step, progress)
+        is_open = not step.canary and not ids <= progress.settled
+        self.journal.verdict(step.number, "none" if is_open else seen.verdict)
+        self.journal.note("sent", sorted(seen.done & progress.uncertain), step=step.number)
+        await self._delete_sent(step)
+        self.progressed(step, progress)
         return seen.verdict == "good"
 
 
-def report(plan: Plan, progress: Progress) -> dict[str, Any]:
-    """The counts (schema dlq-replay, version 1): planned = sent + failed + gone + skipped + remaining."""
-    planned = len(plan.letters)
-    failed = progress.failed - progress.settled
-    counted = len(progress.sent) + len(failed) + len(progress.gone) + len(progress.skipped)
-    return {
-        "version": 1,
-        "plan_id": plan.plan_id,
-        "planned": planned,
-        "sent": len(progress.sent),
-        "deleted": len(progress.deleted),
-        "failed": len(failed),
-        "gone": len(progress.gone),
-        "skipped": len(progress.skipped),
-        "returned": len(progress.returned),
-        "remaining": planned - counted,
-        "steps": [_step(step, progress) for step in steps(plan)],
-    }
-
-
-def is_done(plan: Plan, progress: Progress) -> bool:
-    """Every letter came to its end: sent and deleted, or found gone."""
-    left = {each.id for each in plan.letters} - progress.sent - progress.gone - progress.skipped
-    return not left and (plan.keep or progress.sent <= progress.deleted)
-
-
-def _step(step: Step, progress: Progress) -> dict[str, Any]:
-    ids = {each.id for each in step.letters}
-    return {
-        "step": step.number,
-        "letters": len(ids),
-        "canary": step.canary,
-        "sent": len(ids & progress.sent),
-        "returned": len(ids & progress.returned),
-        "verdict": progress.verdicts.get(step.number),
-    }
+async def _to_its_end(work: Coroutine[Any, Any, Kept]) -> Kept:
+    """Also when we are cut: a send whose answer nobody reads would be made again."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fleet.dead_letters.queues.dead_letter_queue import BATCH
+from shared.sqs.batches import BATCH
 
 CLOSEST = 0.92
 """Share of the usual distance to the last call that is kept while catching up: no second holds 110 % of the rate."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.queues import own_policy
 from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo
 from fleet.dead_letters.replay.canary import Seen, watch
 from fleet.dead_letters.replay.inventory import Desk
@@ -16,15 +17,17 @@ from fleet.dead_letters.replay.pacing import Pace
 
 
 def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
-    """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused; sends nothing."""
+    """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused, NotDeadLetters, OwnPolicy; sends nothing."""
     try:
-        info = catalog.queue(plan.place.queue)
+        info = catalog.queue(plan.place.arn)
     except NoSuchQueue as error:
         here = f"{catalog.region} at {catalog.endpoint}"
         there = f"{plan.place.region} at {plan.place.endpoint}"
         raise PlanRefused(f"{plan.place.queue} is not in {here}; the plan was made in {there}") from error
     if faults := differences(plan, catalog.place(info)):
         raise PlanRefused("this plan is for another place: " + "; ".join(faults))
+    info = catalog.dead_letter_queue(plan.place.queue)
+    own_policy.check(info)
     urls: dict[str, str] = {}
     for destination in plan.destinations:
         if ":lambda:" in destination:
@@ -32,7 +35,7 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
                 raise PlanRefused(f"the function {destination} is not there; nothing was sent")
             continue
         try:
-            target = catalog.queue(arn_name(destination))
+            target = catalog.queue(destination)
         except NoSuchQueue as error:
             raise PlanRefused(f"the destination {arn_name(destination)} is not there; nothing was sent") from error
         if target.arn != destination:
@@ -54,29 +57,36 @@ async def run(
     *,
     urls: Mapping[str, str],
     cancelled: Callable[[], bool],
-    told: Callable[[Step, Progress], None],
+    progressed: Callable[[Step, Progress], None],
 ) -> None:
     """Take the plan as far as it goes."""
-    info = desk.catalog.queue(plan.place.queue)
+    info = desk.catalog.queue(plan.place.arn)
     origin = desk.catalog.origin(info)
     async with desk.open(info, origin) as opened:
         sights = await desk.sights(opened, plan, urls)
-        if plan.canary and not journal.progress.sent:
+        if not journal.progress.sent and not plan.keep:
             await sights.remember()
 
         async def watched(step: Step) -> Seen:
-            sent = frozenset(each.id for each in step.letters) & journal.progress.sent
-            return await watch(sent, sights, seconds=plan.watch, settle=desk.settle, cancelled=cancelled)
+            sent = journal.progress.sent | journal.progress.uncertain
+            return await watch(
+                frozenset(each.id for each in step.letters) & sent,
+                sights,
+                seconds=plan.watch,
+                settle=desk.settle,
+                to_the_end=not step.canary,
+                cancelled=cancelled,
+            )
 
         await Replay(
             plan=plan,
             box=opened.box,
-            post=await desk.post(opened, urls),
+            post=(await desk.post(opened, urls)).once,
             journal=journal,
             watch=watched,
             pace=Pace(plan.rate),
             expand=partial(desk.expand, opened),
             cancelled=cancelled,
-            told=told,
+            progressed=progressed,
             last_look=desk.settings.dlq_last_look_seconds,
         ).run()

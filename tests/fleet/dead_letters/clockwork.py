@@ -54,7 +54,9 @@ class Clockwork:
             "DLQ_AUDIT_LOG": str(self.home / "audit.jsonl"),
             "DLQ_LAST_LOOK_SECONDS": "0",
             "DLQ_SETTLE_SECONDS": "0.2",
+            "DLQ_WATCH_SECONDS": "0",
             "DLQ_ACTOR": "tester",
+            "DLQ_PLAN_KEY": "the key of these tests",
         }
 
     def __call__(self, *arguments: str, exits: int | None = 0, **options: Any) -> Ended:

@@ -30,19 +30,19 @@ class Lines:
     last: Result = field(init=False)
 
     def __call__(self, *arguments: str, stdin: str | None = None, exits: int | None = 0, **environment: str) -> Result:
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             fleet, [*arguments], input=stdin, env={**self.environment, **environment}, prog_name="fleet"
         )
-        if told.exception is not None and not isinstance(told.exception, SystemExit):
-            raise told.exception
-        self.last = told
-        assert exits is None or told.exit_code == exits, (told.exit_code, told.stdout, told.stderr)
-        return told
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        self.last = result
+        assert exits is None or result.exit_code == exits, (result.exit_code, result.stdout, result.stderr)
+        return result
 
     def json(self, *arguments: str, exits: int = 0, **environment: str) -> list[Any]:
         """The lines of `--json`."""
-        told = self("dlq", *arguments, "--json", exits=exits, **environment)
-        return [json.loads(line) for line in told.stdout.splitlines()]
+        result = self("dlq", *arguments, "--json", exits=exits, **environment)
+        return [json.loads(line) for line in result.stdout.splitlines()]
 
     @contextmanager
     def process(self, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
@@ -78,8 +78,10 @@ def cli(aws: Aws, tmp_path: Path) -> Lines:
     environment = {
         **aws.endpoint.environment,
         "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "DLQ_LAST_LOOK_SECONDS": "0",
         "DLQ_SETTLE_SECONDS": "0.2",
+        "DLQ_WATCH_SECONDS": "0",
         "DLQ_ACTOR": "tester",
     }
     return Lines(environment, tmp_path)

@@ -11,10 +11,11 @@ import orjson
 from fleet.dead_letters.model.letter import DeadLetter, sha256
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Place, Plan, Planned
-from fleet.dead_letters.queues.dead_letter_queue import BATCH
 from fleet.dead_letters.replay.journal import Journal, folded
+from fleet.dead_letters.replay.post import Posted
 from shared.message.delivery import Attribute
 from shared.message.identity import ATTRIBUTE, idempotency_key
+from shared.sqs.batches import BATCH
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 DLQ = "arn:aws:sqs:us-east-1:000000000000:webhooks-dlq"
@@ -47,6 +48,7 @@ class Stored:
     hidden_until: float = 0.0
     handle: str = ""
     receives: int = 0
+    group: str = ""
 
 
 @dataclass
@@ -68,19 +70,22 @@ class World:
             self.dead[name] = Stored(name, body, attributes or {ATTRIBUTE: envelope()}, self.now)
         return names
 
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
     def consume(self) -> None:
         """What the worker does: one effect for one key, however often and under whatever id the message comes."""
         self.effects |= {idempotency_key(parcel.body, parcel.attributes) for parcel in self.source}
         self.source.clear()
 
-    def plan(self, **options: Any) -> Plan:
+    def plan(self, destination: str = SOURCE, **options: Any) -> Plan:
         letters = tuple(
             Planned(
                 each.id,
                 sha256(each.body),
                 idempotency_key(each.body, each.attributes),
                 "sqs",
-                SOURCE,
+                destination,
                 self.now + 86_400,
             )
             for each in self.dead.values()
@@ -120,7 +125,15 @@ class FakeBox:
         self.received += len(seen)
         self.fuse.burn()
         return [
-            DeadLetter(each.id, each.body, each.attributes, each.sent_at, each.receives, receipt_handle=each.handle)
+            DeadLetter(
+                each.id,
+                each.body,
+                each.attributes,
+                each.sent_at,
+                each.receives,
+                group=each.group,
+                receipt_handle=each.handle,
+            )
             for each in seen
         ]
 
@@ -160,22 +173,22 @@ class FakePost:
     fuse: Fuse = field(default_factory=Fuse)
     times: list[float] = field(default_factory=list)
 
-    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> set[str]:
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
         assert 1 <= len(parcels) <= BATCH
         self.fuse.burn()
-        failed = {each.id for each in parcels if self.world.refuse("send", each.id)}
-        for each in parcels:
-            if each.id not in failed:
+        failed = {place: "InternalError" for place, each in enumerate(parcels) if self.world.refuse("send", each.id)}
+        for place, each in enumerate(parcels):
+            if place not in failed:
                 self.world.source.append(each)
                 self.world.sends[each.id] = self.world.sends.get(each.id, 0) + 1
                 self.times.append(self.world.now)
         self.fuse.burn()
-        return failed
+        return Posted(failed)
 
 
 def envelope(error_type: str = "ConnectTimeout", worker: str = "webhook-delivery", **fields: object) -> Attribute:
     """A failure envelope as the fleet writes it."""
-    told = {
+    result = {
         "version": 1,
         "worker": worker,
         "source_queue": "webhooks",
@@ -190,7 +203,7 @@ def envelope(error_type: str = "ConnectTimeout", worker: str = "webhook-delivery
         "trace_id": "",
         **fields,
     }
-    return Attribute("String", orjson.dumps(told).decode())
+    return Attribute("String", orjson.dumps(result).decode())
 
 
 def letter(body: str = "{}", **fields: Any) -> DeadLetter:

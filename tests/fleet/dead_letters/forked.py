@@ -81,11 +81,11 @@ class Fork:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        told = json.loads(self._process.stdout.readline())
+        result = json.loads(self._process.stdout.readline())
         return Ended(
-            told["status"],
-            told["points"],
-            told["peak"],
+            result["status"],
+            result["points"],
+            result["peak"],
             *("" if terminals else Path(path).read_text(encoding="utf-8") for path in (out, err)),
         )
 

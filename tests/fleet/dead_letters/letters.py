@@ -119,7 +119,7 @@ def invocation_record(function: str, event: str = '{"order": 7}') -> Golden:
 
 def notification(topic: str = TOPIC) -> Golden:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html"""
-    told = {
+    result = {
         "Type": "Notification",
         "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
         "TopicArn": topic,
@@ -127,7 +127,7 @@ def notification(topic: str = TOPIC) -> Golden:
         "Timestamp": "2026-11-21T09:00:00.000Z",
         "UnsubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-1:000000000000:orders:c9135db0-26c4",
     }
-    return json.dumps(told), {"RequestID": "r-1", "ErrorCode": "403", "ErrorMessage": "no permission"}
+    return json.dumps(result), {"RequestID": "r-1", "ErrorCode": "403", "ErrorMessage": "no permission"}
 
 
 def typed(attributes: Mapping[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ STORY = (
     "fleet dlq groups QUEUE",
     "fleet dlq plan QUEUE --error ConnectTimeout --tenant t1 --canary 1 --watch 20 --rate 50 -o plan",
     "fleet dlq replay plan",
-    'fleet dlq replay plan --yes --reason "endpoint of t1 is up again"',
+    'fleet dlq replay plan --yes --reason "rolled back the deploy"',
     "fleet dlq groups QUEUE",
 )
 
@@ -31,8 +31,8 @@ def draw(ground: Ground, cli: Lines) -> str:
         console.print(Text(f"$ {line.replace('QUEUE', ground.name)}", style="bold"))
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.replace("QUEUE", ground.name))][1:]
         words = [str(cli.home / word) if word == "plan" and place > 1 else word for place, word in enumerate(words)]
-        told = cli(*words, exits=None, FORCE_COLOR="1", COLUMNS="116")
-        console.print(Text.from_ansi(told.output.rstrip().replace(f"{cli.home}/", "")))
+        result = cli(*words, exits=None, FORCE_COLOR="1", COLUMNS="116")
+        console.print(Text.from_ansi(result.output.rstrip().replace(f"{cli.home}/", "")))
         console.print()
     # Without the fonts that rich would fetch from elsewhere: the reader's own monospace will do.
     format_here = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -56,6 +56,7 @@ def main() -> None:
             "DLQ_LAST_LOOK_SECONDS": "0",
             "DLQ_SETTLE_SECONDS": "0.2",
             "DLQ_ACTOR": "you",
+            "DLQ_PLAN_KEY": "the key of this picture",
         }
         with Worker(made):
             PICTURE.write_text(draw(made, Lines(environment, Path(home))))

@@ -17,5 +17,5 @@ def schema(name: str) -> Draft202012Validator:
     return Draft202012Validator(document)
 
 
-def valid(name: str, told: Any) -> None:
-    schema(name).validate(told)
+def valid(name: str, result: Any) -> None:
+    schema(name).validate(result)

@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
-from fleet.dead_letters.queues.dead_letter_queue import BATCH, LARGEST_CALL, TRIES, SqsPost
+from fleet.dead_letters.replay.post import LARGEST_CALL, TRIES, SqsPost
 from shared.message.delivery import Attribute
+from shared.sqs.batches import BATCH
 from tests.fleet.dead_letters.fakes import SOURCE
 
 URL = "http://127.0.0.1:1/000000000000/webhooks"
@@ -25,14 +26,15 @@ class Sqs:
     async def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= BATCH
         self.calls.append(Entries)
-        failed = []
+        failed, done = [], []
         for entry in Entries:
             fault = self._fails(entry["MessageBody"], len(self.calls))
             if fault is None:
                 self.taken.append(entry)
+                done.append({"Id": entry["Id"], "MessageId": f"id-{entry['Id']}"})
             else:
                 failed.append({"Id": entry["Id"], **fault})
-        return {"Failed": failed}
+        return {"Failed": failed, "Successful": done}
 
 
 class Function:

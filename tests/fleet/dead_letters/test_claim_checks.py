@@ -24,9 +24,9 @@ def claimed(ground: Ground) -> Ground:
 
 def test_show_says_that_the_body_is_in_s3_and_where(claimed: Ground, cli: Lines) -> None:
     [letter] = cli.json("list", claimed.name)
-    [told] = cli.json("show", claimed.name, letter["id"])
-    valid("dlq-letter-content", told)
-    assert told["body_in_s3"] == {"bucket": "payloads", "key": "claims/sha256-0123", "bytes": 2_000_000}
+    [result] = cli.json("show", claimed.name, letter["id"])
+    valid("dlq-letter-content", result)
+    assert result["body_in_s3"] == {"bucket": "payloads", "key": "claims/sha256-0123", "bytes": 2_000_000}
     shown = cli("dlq", "show", claimed.name, letter["id"]).stdout
     assert "body in S3: 2000000 bytes at s3://payloads/claims/sha256-0123" in shown
     revealed = cli("dlq", "show", claimed.name, letter["id"], "--reveal", "--reason", "to fetch it").stdout
@@ -36,20 +36,20 @@ def test_show_says_that_the_body_is_in_s3_and_where(claimed: Ground, cli: Lines)
 def test_names_that_are_spelt_as_no_bucket_or_key_stay_hidden(ground: Ground, cli: Lines) -> None:
     ground.park(Pointer("payloads", "jane.doe@example.org", 5).body, attributes=MARKED)
     [letter] = cli.json("list", ground.name)
-    for told in (
+    for result in (
         cli("dlq", "show", ground.name, letter["id"]),
         cli("dlq", "show", ground.name, letter["id"], "--json"),
     ):
-        assert "jane" not in told.stdout
-        assert "payloads" not in told.stdout
+        assert "jane" not in result.stdout
+        assert "payloads" not in result.stdout
 
 
 def test_a_letter_with_its_body_says_nothing_of_s3(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1})
     [letter] = cli.json("list", ground.name)
-    [told] = cli.json("show", ground.name, letter["id"])
-    valid("dlq-letter-content", told)
-    assert told["body_in_s3"] is None
+    [result] = cli.json("show", ground.name, letter["id"])
+    valid("dlq-letter-content", result)
+    assert result["body_in_s3"] is None
 
 
 def test_a_replay_sends_the_pointer_with_its_mark(claimed: Ground, cli: Lines) -> None:
@@ -83,5 +83,5 @@ def test_a_mended_letter_carries_its_new_body_itself(claimed: Ground, cli: Lines
 def test_an_editor_is_not_opened_on_a_pointer(claimed: Ground, cli: Lines) -> None:
     cli.environment["DLQ_EDIT_ENABLED"] = "true"
     [letter] = cli.json("list", claimed.name)
-    told = cli("dlq", "edit", claimed.name, letter["id"], exits=2)
-    assert "its body is in S3" in told.stderr
+    result = cli("dlq", "edit", claimed.name, letter["id"], exits=2)
+    assert "its body is in S3" in result.stderr

@@ -98,10 +98,10 @@ def acts(stage: Stage) -> list[tuple[str, ...]]:
     ]
 
 
-def alike(told: Seen) -> Seen:
+def alike(result: Seen) -> Seen:
     """Without what differs from one run to the next: ids, times, seconds; and without progress, for terminals only."""
-    out, err = (_alike(text) for text in (told.stdout, told.stderr))
-    return Seen(out, re.sub(r"(\rstep \d+: [^\r\n]*)+\n", "", err), told.status)
+    out, err = (_alike(text) for text in (result.stdout, result.stderr))
+    return Seen(out, re.sub(r"(\rstep \d+: [^\r\n]*)+\n", "", err), result.status)
 
 
 def _alike(text: str) -> str:
@@ -114,12 +114,12 @@ def same_in_every_way(stage: Stage, command: tuple[str, ...]) -> Seen:
     """Help alone is folded to the width of the screen: its words are compared. Answers the coloured form."""
     shown = stage("colour", *command)
     for way in (*PLAIN, "file"):
-        told = stage(way, *command)
-        assert "\x1b" not in told.stdout + told.stderr, (way, command)
+        result = stage(way, *command)
+        assert "\x1b" not in result.stdout + result.stderr, (way, command)
         if "--help" in command:
-            assert told.stdout.split() == shown.stdout.split(), (way, command)
+            assert result.stdout.split() == shown.stdout.split(), (way, command)
         else:
-            assert alike(told) == alike(shown), (way, command)
+            assert alike(result) == alike(shown), (way, command)
     return shown
 
 
@@ -138,12 +138,12 @@ def test_every_look_says_the_same_with_colour_and_without(stage: Stage) -> None:
 
 @pytest.mark.slow
 def test_a_mutation_says_the_same_with_colour_and_without(stage: Stage) -> None:
-    told = {}
+    result = {}
     for way in ("colour", *PLAIN, "file"):
         stage.ground.park({"tenantId": "t3", "way": way}, error_type="SignatureError")
-        told[way] = [stage(way, *command) for command in acts(stage)]
-    shown = [alike(each) for each in told.pop("colour")]
-    for way, transcript in told.items():
+        result[way] = [stage(way, *command) for command in acts(stage)]
+    shown = [alike(each) for each in result.pop("colour")]
+    for way, transcript in result.items():
         assert "\x1b" not in "".join(each.stdout + each.stderr for each in transcript), way
         assert [alike(each) for each in transcript] == shown, way
 
@@ -153,6 +153,6 @@ def test_progress_is_a_line_of_its_own_and_for_terminals_only(stage: Stage) -> N
     queue, plan = stage.ground.name, stage.cli.plan()
     for way, count in (("colour", 1), ("NO_COLOR", 1), ("TERM=dumb", 0), ("file", 0)):
         stage("file", "dlq", "plan", queue, "--limit", "1", "-o", plan)
-        told = stage(way, "dlq", "replay", plan, "--yes", *WHY)
-        assert told.stderr.count("\rstep 1: 1 of 1 sent, 0 back\n") == count, way
-        assert told.stdout.startswith("planned 1  sent 1"), way
+        result = stage(way, "dlq", "replay", plan, "--yes", *WHY)
+        assert result.stderr.count("\rstep 1: 1 of 1 sent, 0 back\n") == count, way
+        assert result.stdout.startswith("planned 1  sent 1"), way

@@ -6,7 +6,8 @@ import pytest
 
 from fleet.dead_letters.model.plan.plan import Plan, Step
 from fleet.dead_letters.replay.canary import Seen
-from fleet.dead_letters.replay.mover import Replay, is_done, report
+from fleet.dead_letters.replay.mover import Replay
+from fleet.dead_letters.replay.report import is_done, report
 from tests.fleet.dead_letters.fakes import FakeBox, FakePost, Fuse, Killed, World
 
 
@@ -26,7 +27,12 @@ async def attempt(world: World, plan: Plan, *, kill_at: int) -> int:
         return Seen("good")
 
     await Replay(
-        plan=plan, box=FakeBox(world, fuse), post=FakePost(world, fuse), journal=world.reopened(fuse), watch=good
+        plan=plan,
+        box=FakeBox(world, fuse),
+        post=FakePost(world, fuse),
+        journal=world.reopened(fuse),
+        watch=good,
+        sleep=world.sleep,
     ).run()
     return fuse.burnt
 
@@ -47,10 +53,18 @@ def account(world: World, plan: Plan) -> None:
     assert len(world.effects) == len(plan.letters)
     assert world.dead == {}
     progress = world.reopened(Fuse()).progress
-    told = report(plan, progress)
+    result = report(plan, progress)
     assert is_done(plan, progress)
-    assert told["planned"] == told["sent"] + told["failed"] + told["gone"] + told["skipped"] + told["remaining"]
-    assert told["sent"] == len(plan.letters)
+    assert (
+        result["planned"]
+        == result["sent"]
+        + result["failed"]
+        + result["gone"]
+        + result["skipped"]
+        + result["uncertain"]
+        + result["remaining"]
+    )
+    assert result["sent"] == len(plan.letters)
 
 
 async def test_a_replay_that_is_not_disturbed_sends_each_letter_once() -> None:
@@ -131,7 +145,7 @@ async def test_a_cancelled_replay_stops_and_can_be_resumed() -> None:
     sent: list[int] = []
 
     async def nobody(step: Step) -> Seen:
-        raise AssertionError("no canary was planned")
+        raise AssertionError("nothing is watched that was cancelled")
 
     replay = Replay(
         plan=plan,
@@ -140,7 +154,7 @@ async def test_a_cancelled_replay_stops_and_can_be_resumed() -> None:
         journal=given.reopened(Fuse()),
         watch=nobody,
         cancelled=lambda: len(given.sends) >= 10,
-        told=lambda _step, progress: sent.append(len(progress.sent)),
+        progressed=lambda _step, progress: sent.append(len(progress.sent)),
     )
     await replay.run()
     assert sent == [10]
@@ -160,8 +174,8 @@ async def test_a_canary_that_comes_back_stops_everything_behind_it() -> None:
         await Replay(
             plan=plan, box=FakeBox(given), post=FakePost(given), journal=given.reopened(Fuse()), watch=bad
         ).run()
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["returned"], told["remaining"]) == (1, 1, 99)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["returned"], result["remaining"]) == (1, 1, 99)
     assert sum(given.sends.values()) == 1
 
 
@@ -171,8 +185,8 @@ async def test_a_letter_that_is_no_longer_there_is_gone_and_a_changed_one_is_ski
     del given.dead["m-0"]
     given.dead["m-1"].body = "something else"
     await attempt(given, plan, kill_at=0)
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["gone"], told["skipped"], told["remaining"]) == (3, 1, 1, 0)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["gone"], result["skipped"], result["remaining"]) == (3, 1, 1, 0)
     assert [*given.dead] == ["m-1"]
 
 
@@ -181,8 +195,8 @@ async def test_a_letter_in_somebody_elses_hands_is_not_called_gone() -> None:
     plan = given.plan()
     given.dead["m-0"].hidden_until = given.now + 10_000
     await attempt(given, plan, kill_at=0)
-    told = report(plan, given.reopened(Fuse()).progress)
-    assert (told["sent"], told["gone"], told["remaining"]) == (4, 0, 1)
+    result = report(plan, given.reopened(Fuse()).progress)
+    assert (result["sent"], result["gone"], result["remaining"]) == (4, 0, 1)
 
 
 async def test_keeping_sends_copies_and_deletes_nothing() -> None:

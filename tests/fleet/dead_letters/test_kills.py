@@ -122,9 +122,9 @@ def test_a_replay_killed_at_work_is_resumed_and_has_every_effect_once(ground: Gr
         [early] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended", exits=4)
         assert early["remaining"] > 0
         waited(lambda: ground.counts()[1] == 0, seconds=60, pause=0.5)
-        [told] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended")
+        [result] = cli.json("resume", cli.plan(), "--yes", "--reason", "mended")
         worker.until_handled(400)
-    assert (told["sent"], told["deleted"], told["remaining"]) == (400, 400, 0)
+    assert (result["sent"], result["deleted"], result["remaining"]) == (400, 400, 0)
     assert (len(worker.effects), ground.counts()) == (400, (0, 0))
     assert worker.handled <= 400 + 10
     assert [each["outcome"] for each in cli.audit()] == ["begun", "begun", "partly", "begun", "done"]
@@ -150,9 +150,9 @@ def test_ten_thousand_letters_are_grouped_and_listed_within_a_minute_each(ground
     park_kinds(ground, 10_000)
     for command in ("groups", "list"):
         started = time.monotonic()
-        told = cli("dlq", command, ground.name, "--json")
+        result = cli("dlq", command, ground.name, "--json")
         assert time.monotonic() - started < 60, command
-        lines = [json.loads(line) for line in told.stdout.splitlines()]
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
         assert len(lines) == (25 if command == "groups" else 10_000)
         assert len({name for line in lines for name in line.get("ids", [line.get("id")])}) == 10_000
         assert ground.counts() == (10_000, 0)

@@ -8,31 +8,39 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from shared.message.dead_letter import letter
+from shared.message.identity import ATTRIBUTE
+from shared.outcome import Reject
+from shared.road.verdict import dead
+from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
+from tests.fleet.dead_letters.fakes import NOW
 from tests.fleet.dead_letters.schemas import valid
 
 
 def test_ls_counts_what_is_there_and_says_when_the_oldest_disappears(twelve: Ground, cli: Lines) -> None:
-    [told] = cli.json("ls", twelve.name)
-    valid("dlq-queue", told)
-    assert (told["queue"], told["visible"], told["in_flight"], told["groups"]) == (twelve.name, 12, 0, 3)
-    assert told["expires_in_s"] == pytest.approx(4 * 86_400, abs=60)
+    [result] = cli.json("ls", twelve.name)
+    valid("dlq-queue", result)
+    assert (result["queue"], result["visible"], result["in_flight"], result["groups"]) == (twelve.name, 12, 0, 3)
+    assert result["expires_in_s"] == pytest.approx(4 * 86_400, abs=60)
 
 
 def test_ls_without_a_name_finds_every_queue_that_another_redrives_to(twelve: Ground, cli: Lines) -> None:
-    told = cli.json("ls", "--quick")
-    assert twelve.name in {each["queue"] for each in told}
-    assert twelve.source.rpartition("/")[2] not in {each["queue"] for each in told}
+    result = cli.json("ls", "--quick")
+    assert twelve.name in {each["queue"] for each in result}
+    assert twelve.source.rpartition("/")[2] not in {each["queue"] for each in result}
 
 
 def test_groups_keep_worker_and_error_together_and_never_hide_an_unknown_reason(twelve: Ground, cli: Lines) -> None:
-    told = cli.json("groups", twelve.name)
-    for each in told:
+    result = cli.json("groups", twelve.name)
+    for each in result:
         valid("dlq-group", each)
-    assert [(each["count"], each["error_type"], each["reason_known"]) for each in told] == [
+    assert [(each["count"], each["error_type"], each["reason_known"]) for each in result] == [
         (7, "ConnectTimeout", True),
         (3, "SignatureError", True),
         (2, None, False),
@@ -61,40 +69,40 @@ def test_an_empty_queue_ends_with_3_and_an_empty_list(ground: Ground, cli: Lines
 
 
 def test_an_unknown_queue_is_one_line_with_its_name_and_the_region(cli: Lines) -> None:
-    told = cli("dlq", "groups", "no-such-dlq", exits=1)
-    assert told.stdout == ""
-    assert len(told.stderr.splitlines()) == 1
-    assert "no-such-dlq" in told.stderr
-    assert "us-east-1" in told.stderr
+    result = cli("dlq", "groups", "no-such-dlq", exits=1)
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert "no-such-dlq" in result.stderr
+    assert "us-east-1" in result.stderr
 
 
 def test_an_unreachable_aws_is_one_line_and_no_traceback(cli: Lines) -> None:
-    told = cli("dlq", "groups", "somewhere", exits=1, AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    assert told.stdout == ""
-    assert len(told.stderr.splitlines()) == 1
-    assert "127.0.0.1:9" in told.stderr
+    result = cli("dlq", "groups", "somewhere", exits=1, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert "127.0.0.1:9" in result.stderr
 
 
 def test_a_letter_close_to_its_end_is_flagged_everywhere(ground: Ground, cli: Lines) -> None:
     ground.aws.sqs.set_queue_attributes(QueueUrl=ground.dead, Attributes={"MessageRetentionPeriod": "14400"})
     ground.park({})
     for command in ("ls", "groups", "list"):
-        [told] = cli.json(command, ground.name)
-        assert told["expires_in_s"] == pytest.approx(14_400, abs=60)
-        assert told["expires_soon"] is True
+        [result] = cli.json(command, ground.name)
+        assert result["expires_in_s"] == pytest.approx(14_400, abs=60)
+        assert result["expires_soon"] is True
         assert re.search(r"(3 h 59|4 h 0) min !", cli("dlq", command, ground.name).stdout)
 
 
 def test_somebody_elses_letter_makes_a_look_incomplete(twelve: Ground, cli: Lines) -> None:
     twelve.aws.sqs.receive_message(QueueUrl=twelve.dead, VisibilityTimeout=30)
-    told = cli("dlq", "groups", twelve.name, "--json", exits=4)
-    assert "incomplete: 11 of about 12" in told.stderr
+    result = cli("dlq", "groups", twelve.name, "--json", exits=4)
+    assert "incomplete: 11 of about 12" in result.stderr
 
 
 def test_a_bad_command_ends_with_2_and_its_name(cli: Lines) -> None:
-    told = cli("dlq", "frobnicate", exits=2)
-    assert told.stdout == ""
-    assert "frobnicate" in told.stderr
+    result = cli("dlq", "frobnicate", exits=2)
+    assert result.stdout == ""
+    assert "frobnicate" in result.stderr
 
 
 def test_completion_for_bash_is_a_script(cli: Lines) -> None:
@@ -106,10 +114,10 @@ def test_help_costs_less_than_300_milliseconds_and_imports_no_aws() -> None:
     took = []
     for _ in range(10):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        told = subprocess.run([str(FLEET), "--help"], capture_output=True, check=True)
+        result = subprocess.run([str(FLEET), "--help"], capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert told.stderr == b""
+        assert result.stderr == b""
     assert statistics.median(took) <= 0.3
     command = [sys.executable, "-X", "importtime", "-m", "fleet.cli", "--help"]
     imported = subprocess.run(command, capture_output=True, text=True, check=True).stderr
@@ -133,8 +141,8 @@ def test_personal_data_is_seen_only_by_who_reveals_it_with_a_reason(ground: Grou
     [letter] = cli.json("list", ground.name)
     shown = cli("dlq", "show", ground.name, letter["id"])
     as_json = cli("dlq", "show", ground.name, letter["id"], "--json")
-    for told in (shown, as_json, cli("dlq", "list", ground.name), cli("dlq", "groups", ground.name)):
-        assert not [each for each in PERSONAL if each in told.stdout + told.stderr]
+    for result in (shown, as_json, cli("dlq", "list", ground.name), cli("dlq", "groups", ground.name)):
+        assert not [each for each in PERSONAL if each in result.stdout + result.stderr]
     assert "order-42" in shown.stdout
     assert cli.audit() == []
     cli("dlq", "show", ground.name, letter["id"], "--reveal", exits=2)
@@ -148,9 +156,9 @@ def test_personal_data_is_seen_only_by_who_reveals_it_with_a_reason(ground: Grou
 def test_control_characters_in_a_letter_do_not_reach_the_terminal(ground: Ground, cli: Lines) -> None:
     ground.park("\\u001b[2J", error_type="Bad", worker="evil\x1b[31mred")
     for command in ("list", "groups"):
-        told = cli("dlq", command, ground.name)
-        assert "\x1b" not in told.stdout
-        assert "\\x1b[31mred" in told.stdout
+        result = cli("dlq", command, ground.name)
+        assert "\x1b" not in result.stdout
+        assert "\\x1b[31mred" in result.stdout
 
 
 @pytest.mark.slow
@@ -159,14 +167,38 @@ def test_ids_go_through_a_real_pipe_whose_reader_leaves_early(ground: Ground, cl
     ground.park(*({"order": number} for number in range(2_500)))
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     line = f"{FLEET} dlq list {ground.name} --ids | head -3 | {FLEET} dlq plan {ground.name} --ids - -o {cli.plan()}"
-    told = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", f"{line}; echo ${{PIPESTATUS[@]}}"],
         capture_output=True,
         text=True,
         check=True,
         env={**kept, **cli.environment},
     )
-    assert told.stdout.splitlines()[-1] == "0 0 0"
-    assert "roken pipe" not in told.stderr
+    assert result.stdout.splitlines()[-1] == "0 0 0"
+    assert "roken pipe" not in result.stderr
     assert len(json.loads(Path(cli.plan()).read_text())["letters"]) == 3
     assert ground.counts() == (2_500, 0)
+
+
+def test_groups_and_list_tell_what_was_said_and_keep_apart_what_two_codes_say(ground: Ground, cli: Lines) -> None:
+    for code in ("AccessDenied", "Throttling"):
+        for number in range(2):
+            error = ClientError({"Error": {"Code": code, "Message": f"for order {number}"}}, "GetItem")
+            ground.put({"order": number}, attributes=buried(error))
+    for number in range(2):
+        ground.put({"n": number}, attributes=buried(Reject(f"order {number} of 'Ada' has no lines")))
+    groups = cli.json("groups", ground.name)
+    said = {"ClientError AccessDenied", "ClientError Throttling", "order # of # has no lines"}
+    assert {each["message"] for each in groups} == said
+    assert [each["count"] for each in groups] == [2, 2, 2]
+    for command in ("groups", "list"):
+        screen = cli("dlq", command, ground.name).stdout
+        assert all(each in screen for each in said)
+        assert "Ada" not in screen
+
+
+def buried(error: Exception) -> dict[str, Any]:
+    """The attributes of a letter that died of this error."""
+    dying = delivery("{}", queue="webhooks")
+    made = letter(dying, dead(error, worker="webhook-delivery"), worker="webhook-delivery", now=NOW)
+    return {ATTRIBUTE: {"DataType": "String", "StringValue": made.attributes[ATTRIBUTE].text}}

@@ -18,7 +18,7 @@ from shared.message.delivery import Attribute, Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Later, Reject
 from shared.road.ports import Ports
-from shared.worker import Each, Limits, Worker
+from shared.worker import Each, Worker
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
@@ -29,8 +29,6 @@ REQUIRED = """
     version worker source_queue error_type message stack fingerprint attempts first_failure last_failure
     idempotency_key original_message_id trace_id
 """.split()
-
-LAST_RECEIPT = Limits().max_receives
 
 
 def decode(given: Delivery) -> object:
@@ -58,8 +56,8 @@ Handle = Callable[[Any], Awaitable[None]]
 KINDS: dict[str, tuple[Callable[[Delivery], object], Handle, int, str]] = {
     "unreadable": (decode, fails, 1, "NotMended"),
     "rejected": (accepts, rejects, 2, "Reject"),
-    "out of receives": (accepts, fails, LAST_RECEIPT, "ConnectionError"),
-    "always later": (accepts, postpones, LAST_RECEIPT, "Later"),
+    "out of runs": (accepts, fails, 5, "ConnectionError"),
+    "always later": (accepts, postpones, 5, "Later"),
 }
 
 
@@ -76,14 +74,14 @@ async def test_a_parked_letter_has_every_required_field(queue: str, worker: str,
         first_received_at=1_800_000_001.0,
         attributes={"mine": Attribute("Number", "1")},
     )
-    dead, told = await parked(make_worker(name=worker, queue=queue, decode=read, handle=handle), dying)
-    assert [name for name in REQUIRED if name not in told] == []
-    assert (told["worker"], told["source_queue"], told["attempts"]) == (worker, queue, attempt)
-    assert told["error_type"] == error_type
-    assert datetime.fromisoformat(told["first_failure"]) < datetime.fromisoformat(told["last_failure"])
+    dead, result = await parked(make_worker(name=worker, queue=queue, decode=read, handle=handle), dying)
+    assert [name for name in REQUIRED if name not in result] == []
+    assert (result["worker"], result["source_queue"], result["attempts"]) == (worker, queue, attempt)
+    assert result["error_type"] == error_type
+    assert datetime.fromisoformat(result["first_failure"]) < datetime.fromisoformat(result["last_failure"])
     assert (dead.body, dead.attributes["mine"]) == (dying.body, Attribute("Number", "1"))
-    assert "secret" not in str(told)
-    assert "Ada" not in str(told)
+    assert "secret" not in str(result)
+    assert "Ada" not in str(result)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,12 +99,12 @@ async def test_every_worker_as_it_is_put_together_writes_the_whole_reason(
         for real in opened:
             read = real.decode if kind == "unreadable" else accepts
             worker = replace(real, decode=read, do=Each(handle))
-            attempts = real.limits.max_receives if attempt == LAST_RECEIPT else attempt
-            _, told = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
-            assert [each for each in REQUIRED if each not in told] == []
-            assert (told["worker"], told["source_queue"], told["attempts"]) == (real.name, real.queue, attempts)
-            assert kind == "unreadable" or told["error_type"] == error_type
-            assert told["error_type"] != "ConnectionError" or kind == "out of receives"
+            attempts = real.limits.max_attempts if attempt == 5 else attempt
+            _, result = await parked(worker, delivery("no json", queue=real.queue, attempt=attempts))
+            assert [each for each in REQUIRED if each not in result] == []
+            assert (result["worker"], result["source_queue"], result["attempts"]) == (real.name, real.queue, attempts)
+            assert kind == "unreadable" or result["error_type"] == error_type
+            assert result["error_type"] != "ConnectionError" or kind == "out of runs"
 
 
 async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str, Any]]:
@@ -119,7 +117,9 @@ async def parked(worker: Worker[Any], dying: Delivery) -> tuple[Letter, dict[str
     def hide(_: Delivery, seconds: float) -> None:
         raise AssertionError("this message is dead")
 
-    road = lay_road(worker, Ports(hide=hide, bury=bury, ledger=FakeLedger(), now=lambda: 1_800_000_900.0))
+    ledger = FakeLedger()
+    ledger.counts[f"runs#{dying.queue}#{dying.message_id}"] = dying.attempt - 1  # each receipt so far was a run
+    road = lay_road(worker, Ports(hide=hide, bury=bury, ledger=ledger, now=lambda: 1_800_000_900.0))
     assert await road.travel(dying)
     [dead] = letters
     return dead, orjson.loads(dead.attributes[ATTRIBUTE].text or "")
@@ -133,8 +133,8 @@ async def test_a_worker_that_gives_its_events_keys_writes_them_on_its_letters() 
         handle=rejects,
         key=lambda event: f"order-{event['order']}",
     )
-    _, told = await parked(worker, delivery('{"order": "7"}'))
-    assert told["idempotency_key"] == "order-7"
+    _, result = await parked(worker, delivery('{"order": "7"}'))
+    assert result["idempotency_key"] == "order-7"
     for unreadable in ("no json", "{}"):
-        _, told = await parked(worker, delivery(unreadable))
-        assert told["idempotency_key"].startswith("body:")
+        _, result = await parked(worker, delivery(unreadable))
+        assert result["idempotency_key"].startswith("body:")

@@ -1,6 +1,7 @@
 """Where a plan holds and where it sends to: any other place is refused, and named, before the first send."""
 
 import boto3
+import pytest
 
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines
@@ -32,9 +33,9 @@ def test_the_dead_letter_queue_itself_is_no_destination(twelve: Ground, cli: Lin
 
 def test_a_plan_of_another_region_is_refused_and_both_are_named(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "-o", cli.plan())
-    told = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
-    assert "us-east-1" in told.stderr
-    assert "eu-west-1" in told.stderr
+    result = cli("dlq", "replay", cli.plan(), exits=5, AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")
+    assert "us-east-1" in result.stderr
+    assert "eu-west-1" in result.stderr
 
 
 def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_there(twelve: Ground, cli: Lines) -> None:
@@ -42,8 +43,8 @@ def test_a_plan_of_another_endpoint_is_refused_though_a_queue_of_that_name_is_th
     with sqs_server() as other:
         other.make(twelve.name)
         for arguments in ((), ACT):
-            told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
-            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in told.stderr
+            result = cli("dlq", "replay", cli.plan(), *arguments, exits=5, AWS_ENDPOINT_URL=other.endpoint_url)
+            assert f"endpoint {twelve.aws.url} in the plan, {other.endpoint_url} here" in result.stderr
     assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
 
 
@@ -59,14 +60,25 @@ def test_a_plan_of_another_account_is_refused_though_a_queue_of_that_name_is_the
     )
     client.create_queue(QueueName=twelve.name)
     for arguments in ((), ACT):
-        told = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
-        assert "account 000000000000 in the plan, 111111111111 here" in told.stderr
+        result = cli("dlq", "replay", cli.plan(), *arguments, exits=5, **account)
+        assert "account 000000000000 in the plan, 111111111111 here" in result.stderr
     assert (twelve.counts(), cli.audit()[-1]["outcome"]) == ((12, 0), "refused")
 
 
 def test_a_destination_elsewhere_is_not_taken_for_the_queue_of_its_name_here(twelve: Ground, cli: Lines) -> None:
     elsewhere = twelve.arn_of(twelve.source).replace("us-east-1", "eu-west-1")
     cli("dlq", "plan", twelve.name, "--to", elsewhere, "-o", cli.plan())
-    told = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
-    assert elsewhere in told.stderr
+    result = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert elsewhere in result.stderr
     assert twelve.counts(twelve.source) == (0, 0)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["its own way", "named with --to"])
+def test_a_queue_whose_real_name_is_its_logical_name_is_replayed_to(ground: Ground, cli: Lines, *, named: bool) -> None:
+    """Where a look is meant by such a name, it is the fleet's dead-letter queue; where letters go, it is the queue itself."""
+    name = ground.source.rpartition("/")[2]
+    cli.environment[f"{name.upper().replace('-', '_')}_DLQ_URL"] = ground.dead
+    ground.die({"order": 1})
+    cli("dlq", "plan", name, *(("--to", name) if named else ()), "-o", cli.plan())
+    [result] = cli.json("replay", cli.plan(), "--yes", "--reason", "mended")
+    assert (result["sent"], ground.counts(), ground.counts(ground.source)) == (1, (0, 0), (1, 0))

@@ -59,19 +59,19 @@ def test_a_pointer_whose_records_are_gone_is_skipped_and_stays(ground: Ground, c
     ground.put(letters.stream_pointer()[0])
     target = ground.aws.queue("audit")
     cli("dlq", "plan", ground.name, "--to", target.rpartition("/")[2], "-o", cli.plan())
-    [told] = cli.json("replay", cli.plan(), *ACT, exits=4)
-    assert (told["sent"], told["skipped"]) == (0, 1)
+    [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (result["sent"], result["skipped"]) == (0, 1)
     assert (ground.counts(), ground.counts(target)) == ((1, 0), (0, 0))
 
 
 def test_an_expired_pointer_cannot_be_planned(ground: Ground, cli: Lines) -> None:
     ground.put(letters.stream_pointer(hours_old=25)[0], letters.stream_pointer(hours_old=1)[0])
-    told = {each["replayable"]: each for each in cli.json("list", ground.name)}
-    assert "pointer expired" in told[False]["why_not"]
-    assert told[True]["pointer"]["shard"] in told[True]["note"]
+    result = {each["replayable"]: each for each in cli.json("list", ground.name)}
+    assert "pointer expired" in result[False]["why_not"]
+    assert result[True]["pointer"]["shard"] in result[True]["note"]
     assert (
         "pointer expired"
-        in cli("dlq", "plan", ground.name, "--ids", told[False]["id"], "-o", cli.plan(), exits=5).stderr
+        in cli("dlq", "plan", ground.name, "--ids", result[False]["id"], "-o", cli.plan(), exits=5).stderr
     )
 
 
@@ -88,8 +88,8 @@ def test_one_letter_of_every_shape_in_one_queue_is_told_apart(ground: Ground, cl
         letters.notification(),
     ):
         ground.put(body, attributes=letters.typed(attributes))
-    told = {each["shape"]: each["replayable"] for each in cli.json("list", ground.name)}
-    assert told == {
+    result = {each["shape"]: each["replayable"] for each in cli.json("list", ground.name)}
+    assert result == {
         "sqs": True,
         "eventbridge-rule": True,
         "eventbridge-bus": False,

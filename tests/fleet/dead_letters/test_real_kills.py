@@ -62,10 +62,10 @@ def killed_replay(works: Clockwork, letters: int, kills: list[int], *, renew: bo
         works.server.control.advance(60)  # what the dead process had in hand shows up again
     ended = carried_on(works, plan, "--json")
     assert ended.status == 0, ended.stderr
-    told = json.loads(ended.stdout)
+    result = json.loads(ended.stdout)
     works.work(ledger, renew=renew)
-    assert (told["planned"], told["sent"], told["deleted"], told["remaining"]) == (letters, letters, letters, 0)
-    assert (told["failed"], told["gone"], told["skipped"], told["returned"]) == (0, 0, 0, 0)
+    assert (result["planned"], result["sent"], result["deleted"], result["remaining"]) == (letters, letters, letters, 0)
+    assert (result["failed"], result["gone"], result["skipped"], result["returned"]) == (0, 0, 0, 0)
     assert ledger.effects == dict.fromkeys(map(str, range(letters)), 1)
     assert letters <= ledger.handled <= letters + 10 * died, "a kill sends one batch twice at most"
     assert works.counts() == (0, 0)
@@ -128,5 +128,5 @@ def test_two_hundred_looks_at_ten_thousand_letters_are_killed_and_each_gives_all
         works.server.control.advance(promised)
         assert works.counts() == (10_000, 0)
     assert hidden >= 40, "the kills fell where there was something to lose"
-    told = [json.loads(line) for line in works("dlq", "groups", works.name, "--json").stdout.splitlines()]
-    assert (len(told), len({name for group in told for name in group["ids"]})) == (25, 10_000)
+    result = [json.loads(line) for line in works("dlq", "groups", works.name, "--json").stdout.splitlines()]
+    assert (len(result), len({name for group in result for name in group["ids"]})) == (25, 10_000)

@@ -10,8 +10,8 @@ ACT = ("--yes", "--reason", "all of it")
 @pytest.mark.localstack
 def test_sqs_itself_moves_a_whole_queue_back(ground: Ground, cli: Lines) -> None:
     ground.die({"a": 1}, {"a": 2})
-    told = cli("dlq", "plan", ground.name, "--via", "aws", "-o", cli.plan())
-    assert "at most 36 hours" in told.stdout
+    result = cli("dlq", "plan", ground.name, "--via", "aws", "-o", cli.plan())
+    assert "at most 36 hours" in result.stdout
     [moved] = cli.json("replay", cli.plan(), *ACT)
     assert (moved["planned"], moved["sent"]) == (2, 2)
     assert ground.counts() == (0, 0)
@@ -20,6 +20,6 @@ def test_sqs_itself_moves_a_whole_queue_back(ground: Ground, cli: Lines) -> None
 
 
 def test_a_selection_is_nothing_for_sqs_own_redrive(twelve: Ground, cli: Lines) -> None:
-    told = cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "--via", "aws", "-o", cli.plan(), exits=5)
-    assert "cannot select" in told.stderr
-    assert "no way back" in told.stderr
+    result = cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "--via", "aws", "-o", cli.plan(), exits=5)
+    assert "cannot select" in result.stderr
+    assert "no way back" in result.stderr

@@ -42,9 +42,9 @@ def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(
     valid("dlq-planned", planned)
     valid("dlq-plan", json.loads(Path(cli.plan()).read_text()))
     twelve.park(*({"late": number} for number in range(5)))
-    [told] = cli.json("replay", cli.plan(), *ACT)
-    valid("dlq-replay", told)
-    assert (told["planned"], told["sent"], told["deleted"], told["remaining"]) == (7, 7, 7, 0)
+    [result] = cli.json("replay", cli.plan(), *ACT)
+    valid("dlq-replay", result)
+    assert (result["planned"], result["sent"], result["deleted"], result["remaining"]) == (7, 7, 7, 0)
     assert twelve.counts() == (10, 0)
     assert len(twelve.content(twelve.source)) == 7
     keys = {each["idempotency_key"] for each in json.loads(Path(cli.plan()).read_text())["letters"]}
@@ -55,9 +55,9 @@ def test_exactly_the_planned_letters_are_sent_whatever_arrives_later(
 
 def test_a_replay_without_yes_changes_nothing(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "-o", cli.plan())
-    told = cli("dlq", "replay", cli.plan())
-    assert "would send 12 letters" in told.stdout
-    assert "estimate" in told.stdout
+    result = cli("dlq", "replay", cli.plan())
+    assert "would send 12 letters" in result.stdout
+    assert "estimate" in result.stdout
     assert (twelve.counts(), twelve.counts(twelve.source)) == ((12, 0), (0, 0))
     assert cli.audit() == []
 
@@ -89,27 +89,27 @@ def test_a_plan_for_nothing_is_not_written(twelve: Ground, cli: Lines) -> None:
     ],
 )
 def test_filters_are_joined_by_and(filters: list[str], count: int, twelve: Ground, cli: Lines) -> None:
-    told = cli.json("plan", twelve.name, *filters, "-o", cli.plan(), exits=0 if count else 3)
-    assert [each["planned"] for each in told] == ([count] if count else [])
+    result = cli.json("plan", twelve.name, *filters, "-o", cli.plan(), exits=0 if count else 3)
+    assert [each["planned"] for each in result] == ([count] if count else [])
 
 
 def test_ids_travel_through_a_pipe(twelve: Ground, cli: Lines) -> None:
     ids = cli("dlq", "list", twelve.name, "--ids").stdout.splitlines()[:3]
-    [told] = [
+    [result] = [
         json.loads(
             cli("dlq", "plan", twelve.name, "--ids", "-", "-o", cli.plan(), "--json", stdin="\n".join(ids)).stdout
         )
     ]
-    assert told["planned"] == 3
+    assert result["planned"] == 3
     assert {each["id"] for each in json.loads(Path(cli.plan()).read_text())["letters"]} == set(ids)
 
 
 def test_a_letter_of_ids_only_cannot_be_planned_and_a_mixture_is_planned_in_part(twelve: Ground, cli: Lines) -> None:
     twelve.put(letters.bus_record()[0])
-    told = cli("dlq", "plan", twelve.name, "--shape", "eventbridge-bus", "-o", cli.plan(), "--json", exits=5)
-    [left_out] = json.loads(told.stdout)["refused"]
+    result = cli("dlq", "plan", twelve.name, "--shape", "eventbridge-bus", "-o", cli.plan(), "--json", exits=5)
+    [left_out] = json.loads(result.stdout)["refused"]
     assert "ids only" in left_out["why_not"]
-    assert "archive" in told.stderr
+    assert "archive" in result.stderr
     assert not Path(cli.plan()).exists()
     mixed = cli("dlq", "plan", twelve.name, "-o", cli.plan(), "--json", exits=4)
     assert json.loads(mixed.stdout)["planned"] == 12
@@ -120,8 +120,8 @@ def test_a_changed_plan_is_refused(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "-o", cli.plan())
     path = Path(cli.plan())
     path.write_text(path.read_text().replace('"keep": false', '"keep": true'))
-    told = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
-    assert "was changed" in told.stderr
+    result = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert "was changed" in result.stderr
     assert [each["outcome"] for each in cli.audit()] == ["refused"]
 
 
@@ -161,9 +161,9 @@ def test_a_canary_whose_worker_is_still_broken_stops_the_rest(ground: Ground, cl
     ground.park(*({"order": number} for number in range(100)))
     cli("dlq", "plan", ground.name, "--canary", "1,5,20", "--watch", "20", "-o", cli.plan())
     with Worker(ground, broken=True, renew=renew) as worker:
-        [told] = cli.json("replay", cli.plan(), *ACT, exits=4)
-    assert (told["sent"], told["returned"], told["remaining"]) == (1, 1, 99)
-    assert [each["verdict"] for each in told["steps"]] == ["bad", None, None, None]
+        [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (result["sent"], result["returned"], result["remaining"]) == (1, 1, 99)
+    assert [each["verdict"] for each in result["steps"]] == ["bad", None, None, None]
     assert worker.handled == 1
     assert ground.counts() == (100, 0)
     assert "canary came back" in cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
@@ -175,14 +175,14 @@ def test_a_canary_whose_worker_was_mended_lets_the_rest_through(ground: Ground, 
     ground.park(*({"order": number} for number in range(100)))
     cli("dlq", "plan", ground.name, "--canary", "1,5,20", "--watch", "20", "-o", cli.plan())
     with Worker(ground, renew=renew) as worker:
-        [told] = cli.json("replay", cli.plan(), *ACT)
+        [result] = cli.json("replay", cli.plan(), *ACT)
         worker.until_handled(100)
-    assert (told["sent"], told["remaining"]) == (100, 0)
-    assert [(each["sent"], each["verdict"]) for each in told["steps"]] == [
+    assert (result["sent"], result["remaining"]) == (100, 0)
+    assert [(each["sent"], each["verdict"]) for each in result["steps"]] == [
         (1, "good"),
         (5, "good"),
         (20, "good"),
-        (74, None),
+        (74, "good"),
     ]
     assert (len(worker.effects), worker.handled) == (100, 100)
 
@@ -191,15 +191,15 @@ def test_a_twin_that_was_not_planned_is_no_canary_that_came_back(ground: Ground,
     ground.park({"same": 1}, {"same": 1}, {"same": 1})
     cli("dlq", "plan", ground.name, "--limit", "1", "--canary", "1", "--watch", "20", "-o", cli.plan())
     with Worker(ground):
-        [told] = cli.json("replay", cli.plan(), *ACT)
-    assert (told["steps"][0]["verdict"], told["returned"], ground.counts()) == ("good", 0, (2, 0))
+        [result] = cli.json("replay", cli.plan(), *ACT)
+    assert (result["steps"][0]["verdict"], result["returned"], ground.counts()) == ("good", 0, (2, 0))
 
 
 def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1}, {"a": 2})
     cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "1", "-o", cli.plan())
-    [told] = cli.json("replay", cli.plan(), *ACT, exits=4)
-    assert (told["sent"], told["remaining"], told["steps"][0]["verdict"]) == (1, 1, "none")
+    [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (result["sent"], result["remaining"], result["steps"][0]["verdict"]) == (1, 1, "none")
     ground.aws.bodies(ground.source)
     [resumed] = cli.json("resume", cli.plan(), *ACT)
     assert (resumed["sent"], resumed["remaining"]) == (2, 0)
@@ -215,8 +215,8 @@ def test_a_worker_that_writes_down_what_it_finished_settles_a_canary_though_the_
     [letter] = cli.json("list", ground.name)
     mark = {"key": {"S": f"replay#{planned['plan_id']}#{letter['id']}"}, "state": {"S": "DONE"}}
     aws.dynamodb.put_item(TableName=table, Item=mark)
-    [told] = cli.json("replay", cli.plan(), *ACT, LEDGER_TABLE_NAME=table)
-    assert told["steps"][0]["verdict"] == "good"
+    [result] = cli.json("replay", cli.plan(), *ACT, LEDGER_TABLE_NAME=table)
+    assert result["steps"][0]["verdict"] == "good"
 
 
 @pytest.mark.slow
@@ -236,8 +236,8 @@ def test_keeping_copies_to_a_test_queue_and_leaves_the_originals(twelve: Ground,
     cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "--keep", "-o", cli.plan(), exits=2)
     name = test_queue.rpartition("/")[2]
     cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "--keep", "--to", name, "-o", cli.plan())
-    [told] = cli.json("replay", cli.plan(), *ACT)
-    assert (told["sent"], told["deleted"], told["remaining"]) == (7, 0, 0)
+    [result] = cli.json("replay", cli.plan(), *ACT)
+    assert (result["sent"], result["deleted"], result["remaining"]) == (7, 0, 0)
     assert (len(twelve.content(test_queue)), twelve.counts()) == (7, (12, 0))
 
 
@@ -255,8 +255,8 @@ def test_cancel_without_a_runner_is_refused_and_stops_no_later_run(twelve: Groun
     cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
     cli("dlq", "cancel", cli.plan())
     cli("dlq", "cancel", cli.plan(), *ACT, exits=5)
-    [told] = cli.json("replay", cli.plan(), *ACT)
-    assert (told["sent"], told["cancelled"]) == (7, False)
+    [result] = cli.json("replay", cli.plan(), *ACT)
+    assert (result["sent"], result["cancelled"]) == (7, False)
 
 
 def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(ground: Ground, cli: Lines) -> None:
@@ -267,13 +267,13 @@ def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(gro
         cli("dlq", "replay", cli.plan(), *ACT, exits=5)
         cli("dlq", "cancel", cli.plan(), "--yes", "--reason", "too fast")
         started = time.monotonic()
-        told = json.loads(running.communicate(timeout=10)[0])
+        result = json.loads(running.communicate(timeout=10)[0])
     assert (running.returncode, time.monotonic() - started < 2) == (4, True)
-    assert told["cancelled"] is True
-    assert 0 < told["sent"] < 15
-    assert ground.counts() == (50 - told["deleted"], 0)
+    assert result["cancelled"] is True
+    assert 0 < result["sent"] < 15
+    assert ground.counts() == (50 - result["deleted"], 0)
     status = cli.json("status", cli.plan())
-    assert (status[0]["sent"], status[0]["running"]) == (told["sent"], False)
+    assert (status[0]["sent"], status[0]["running"]) == (result["sent"], False)
 
 
 def until_sent(cli: Lines, count: int) -> None:

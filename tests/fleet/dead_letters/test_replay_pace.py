@@ -7,9 +7,10 @@ import pytest
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel
-from fleet.dead_letters.queues.dead_letter_queue import BATCH
 from fleet.dead_letters.replay.canary import Seen
 from fleet.dead_letters.replay.mover import Replay
+from fleet.dead_letters.replay.post import Posted
+from shared.sqs.batches import BATCH
 from tests.fleet.dead_letters.fakes import FakeBox, FakePost, Fuse, World
 
 
@@ -29,7 +30,7 @@ class SlowPost(FakePost):
     seconds: float = 0.0
     unleased: int = 0
 
-    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> set[str]:
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
         self.unleased += sum(self.world.dead[each.id].hidden_until <= self.world.now for each in parcels)
         failed = await super().__call__(destination, parcels)
         self.world.now += self.seconds

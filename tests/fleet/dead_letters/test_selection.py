@@ -39,8 +39,8 @@ def seen(body: Any = "{}", *, now: float = SENT + 60, **fields: Any) -> View:
     ],
 )
 def test_what_is_left_counts_from_the_first_sending(age: timedelta, left: int, soon: bool, words: str) -> None:  # noqa: FBT001
-    told = document(seen(now=(NOW + age).timestamp()))
-    assert (told["expires_in_s"], told["expires_soon"]) == (left, soon)
+    result = document(seen(now=(NOW + age).timestamp()))
+    assert (result["expires_in_s"], result["expires_soon"]) == (left, soon)
     assert expiry.spelled(left) == words
 
 
@@ -113,6 +113,11 @@ def test_those_closest_to_their_end_come_first_and_the_limit_counts_from_there()
     assert [each.id for each in selected(views, Filters(limit=2))] == ["m-30", "m-20"]
 
 
+def test_letters_of_a_fifo_queue_that_died_in_one_millisecond_keep_their_order() -> None:
+    views = [seen(id=f"m-{9 - place}", sequence=f"{10**place}") for place in (2, 0, 1)]
+    assert [each.id for each in selected(views, Filters())] == ["m-9", "m-8", "m-7"]
+
+
 def test_groups_tell_first_and_last_failure_and_the_first_to_go() -> None:
     times = ("2026-11-21T08:00:00+00:00", "2026-11-21T08:30:00+00:00")
     views = [seen(id=time, attributes={"fleet-failure": envelope(last_failure=time)}) for time in times]
@@ -126,6 +131,9 @@ def test_an_envelope_without_a_readable_time_falls_back_to_the_sending(broken: o
     assert each.failed_at == datetime.fromtimestamp(SENT, UTC)
 
 
+KEY = b"the key of these tests"
+
+
 def planned(**options: Any) -> plan.Plan:
     world = World()
     world.put(*(f'{{"n": {number}}}' for number in range(30)))
@@ -134,27 +142,27 @@ def planned(**options: Any) -> plan.Plan:
 
 def test_a_plan_is_read_back_as_it_was_written() -> None:
     made = planned(canary=(1, 5), rate=50.0, keep=True, filters={"errors": ["E"]})
-    assert plan.read(plan.write(made)) == made
+    assert plan.read(plan.write(made, key=KEY), key=KEY) == made
 
 
 @given(place=st.integers(min_value=0), bit=st.integers(min_value=0, max_value=7))
 def test_a_plan_with_any_bit_flipped_is_refused_or_still_the_same_plan(place: int, bit: int) -> None:
-    content = plan.write(planned(rate=2.0))
+    content = plan.write(planned(rate=2.0), key=KEY)
     changed = bytearray(content)
     changed[place % len(content)] ^= 1 << bit
     try:
-        read = plan.read(bytes(changed))
+        read = plan.read(bytes(changed), key=KEY)
     except PlanRefused:
         return
-    assert plan.write(read) == content
+    assert plan.write(read, key=KEY) == content
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"schema": "fleet-dlq-plan/2"}', b'{"schema": "fleet-dlq-plan/1", "digest": ""}']
+    "content", [b"", b"[]", b"{}", b'{"schema": "fleet-dlq-plan/1"}', b'{"schema": "fleet-dlq-plan/2", "digest": ""}']
 )
 def test_what_is_no_plan_is_refused(content: bytes) -> None:
     with pytest.raises(PlanRefused):
-        plan.read(content)
+        plan.read(content, key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +188,9 @@ def test_a_plan_that_runs_past_an_expiry_says_for_how_many() -> None:
 
 def test_another_place_is_named_with_both_sides() -> None:
     made = planned()
-    told = differences(made, Place("webhooks-dlq", DLQ.replace("us-east-1", "eu-west-1"), "http://127.0.0.1:2"))
-    assert [each.split()[0] for each in told] == ["endpoint", "region"]
-    assert "us-east-1 in the plan, eu-west-1 here" in told[1]
+    result = differences(made, Place("webhooks-dlq", DLQ.replace("us-east-1", "eu-west-1"), "http://127.0.0.1:2"))
+    assert [each.split()[0] for each in result] == ["endpoint", "region"]
+    assert "us-east-1 in the plan, eu-west-1 here" in result[1]
 
 
 def test_an_explicit_destination_takes_what_nothing_else_could_place() -> None:

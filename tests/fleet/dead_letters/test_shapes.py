@@ -8,6 +8,7 @@ from fleet.dead_letters.model import lambda_record
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
+from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.fakes import SOURCE, envelope, letter
 
@@ -40,14 +41,14 @@ def judged(golden: letters.Golden, origin: Origin = ORIGIN) -> Standing:
     ],
 )
 def test_every_shape_is_recognised(golden: letters.Golden, shape: str, replayable: bool, destination: str) -> None:  # noqa: FBT001
-    told = judged(golden)
-    assert (told.shape, told.replayable, told.destination) == (shape, replayable, destination)
-    assert bool(told.why_not) is not bool(destination)
+    result = judged(golden)
+    assert (result.shape, result.replayable, result.destination) == (shape, replayable, destination)
+    assert bool(result.why_not) is not bool(destination)
 
 
 def test_a_letter_that_sqs_moved_goes_back_to_where_it_came_from() -> None:
-    told = standing(letter(moved_from=QUEUE), now=datetime.now(UTC), origin=ORIGIN)
-    assert (told.shape, told.replayable, told.destination) == ("sqs", True, QUEUE)
+    result = standing(letter(moved_from=QUEUE), now=datetime.now(UTC), origin=ORIGIN)
+    assert (result.shape, result.replayable, result.destination) == ("sqs", True, QUEUE)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,8 @@ def test_a_letter_that_sqs_moved_goes_back_to_where_it_came_from() -> None:
 )
 def test_a_letter_that_the_fleet_parked_goes_to_the_queue_its_envelope_names(origin: Origin, destination: str) -> None:
     parked = letter(attributes={"fleet-failure": envelope()})
-    told = standing(parked, now=datetime.now(UTC), origin=origin)
-    assert (told.shape, told.replayable, told.destination) == ("sqs", True, destination)
+    result = standing(parked, now=datetime.now(UTC), origin=origin)
+    assert (result.shape, result.replayable, result.destination) == ("sqs", True, destination)
 
 
 def test_a_restored_letter_still_knows_where_sqs_moved_it_from() -> None:
@@ -86,18 +87,18 @@ def test_a_restored_letter_still_knows_where_sqs_moved_it_from() -> None:
 )
 def test_a_letter_that_contradicts_sqs_goes_nowhere_by_itself_and_both_are_named(forged: DeadLetter) -> None:
     origin = Origin(sources=(QUEUE,), named={"payments": "arn:aws:sqs:r:a:payments"})
-    told = standing(forged, now=datetime.now(UTC), origin=origin)
-    assert told.destination == ""
-    assert "payments" in told.why_not
-    assert "webhook-events" in told.why_not
+    result = standing(forged, now=datetime.now(UTC), origin=origin)
+    assert result.destination == ""
+    assert "payments" in result.why_not
+    assert "webhook-events" in result.why_not
 
 
 def test_a_test_event_of_s3_is_no_failure_and_never_replayed() -> None:
     body = '{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}'
     for given in (letter(body), letter(body, moved_from=QUEUE)):
-        told = standing(given, now=datetime.now(UTC), origin=ORIGIN)
-        assert (told.replayable, told.why_not) == (False, TEST_EVENT)
-        assert not is_sendable_by_hand(told)
+        result = standing(given, now=datetime.now(UTC), origin=ORIGIN)
+        assert (result.replayable, result.why_not) == (False, TEST_EVENT)
+        assert not is_sendable_by_hand(result)
 
 
 def test_an_old_pointer_has_expired_and_a_fresh_one_offers_its_range() -> None:
@@ -116,13 +117,13 @@ def test_a_letter_of_ids_only_names_the_archive_as_the_way_out() -> None:
 
 def test_a_truncated_input_is_not_sent_again() -> None:
     body, attributes = letters.scheduled(QUEUE)
-    told = judged((body, {**attributes, "IS_PAYLOAD_TRUNCATED": "true"}))
-    assert (told.replayable, "truncated" in told.why_not) == (False, True)
+    result = judged((body, {**attributes, "IS_PAYLOAD_TRUNCATED": "true"}))
+    assert (result.replayable, "truncated" in result.why_not) == (False, True)
 
 
 def test_a_target_that_is_no_queue_and_no_function_needs_a_name() -> None:
-    told = judged(letters.bus_event("arn:aws:states:us-east-1:000000000000:stateMachine:orders"))
-    assert (told.destination, "--to" in told.why_not) == ("", True)
+    result = judged(letters.bus_event("arn:aws:states:us-east-1:000000000000:stateMachine:orders"))
+    assert (result.destination, "--to" in result.why_not) == ("", True)
 
 
 def test_an_sns_letter_names_its_subscription_and_warns_of_the_topic() -> None:
@@ -133,8 +134,8 @@ def test_an_sns_letter_names_its_subscription_and_warns_of_the_topic() -> None:
 
 @pytest.mark.parametrize("attribute", ["not json", "[1]", '{"worker": 5}', ""])
 def test_a_stranger_under_our_attribute_name_is_no_envelope(attribute: str) -> None:
-    told = judged(("{}", {"fleet-failure": attribute}))
-    assert told.shape == "unknown"
+    result = judged(("{}", {"fleet-failure": attribute}))
+    assert result.shape == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -151,3 +152,9 @@ def test_a_failed_invocation_is_sent_with_its_event_to_the_byte(event: str) -> N
 def test_a_body_without_an_event_inside_is_the_event_itself(body: str) -> None:
     assert lambda_record.event(body) == ""
     assert parcel(letter(body), shape="lambda-async", plan_id="p").body == body
+
+
+def test_an_envelope_on_a_letter_that_sqs_moved_names_no_key() -> None:
+    forged = {ATTRIBUTE: envelope(idempotency_key="somebody else's")}
+    assert letter('{"a": 1}', attributes=forged, moved_from=SOURCE).key == letter('{"a": 1}').key
+    assert letter('{"a": 1}', attributes=forged).key == "somebody else's"

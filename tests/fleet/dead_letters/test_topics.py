@@ -15,12 +15,12 @@ QUEUE = "arn:aws:sqs:us-east-1:000000000000:orders"
 ACT = ("--yes", "--reason", "the queue takes them again")
 
 
-def told(*found: Subscription) -> Standing:
+def result(*found: Subscription) -> Standing:
     return towards(Standing("sns", replayable=True, why_not="unknown", topic=letters.TOPIC), found)
 
 
 def test_one_queue_is_the_destination_however_many_subscriptions_lead_there() -> None:
-    found = told(Subscription("sqs", QUEUE), Subscription("sqs", QUEUE))
+    found = result(Subscription("sqs", QUEUE), Subscription("sqs", QUEUE))
     assert (found.destination, found.why_not) == (QUEUE, "")
 
 
@@ -35,7 +35,7 @@ def test_one_queue_is_the_destination_however_many_subscriptions_lead_there() ->
     ],
 )
 def test_any_other_subscriber_is_told_of_and_needs_a_name(found: tuple[Subscription, ...], why: str) -> None:
-    judged = told(*found)
+    judged = result(*found)
     assert (judged.replayable, judged.destination) == (True, "")
     assert why in judged.why_not
 

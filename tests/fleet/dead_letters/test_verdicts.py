@@ -30,7 +30,7 @@ class Clock:
 
 
 async def judged(
-    *sights: Sight, seconds: float = 10.0, settle: float = 2.0, cancelled: bool = False
+    *sights: Sight, seconds: float = 10.0, settle: float = 2.0, cancelled: bool = False, to_the_end: bool = False
 ) -> tuple[Seen, float]:
     """The last sight repeats itself. Answers what was seen, and after how many seconds."""
     clock, left = Clock(), [*sights]
@@ -39,7 +39,14 @@ async def judged(
         return left.pop(0) if len(left) > 1 else left[0]
 
     seen = await watch(
-        IDS, look, seconds=seconds, settle=settle, cancelled=lambda: cancelled, clock=clock, sleep=clock.sleep
+        IDS,
+        look,
+        seconds=seconds,
+        settle=settle,
+        to_the_end=to_the_end,
+        cancelled=lambda: cancelled,
+        clock=clock,
+        sleep=clock.sleep,
     )
     return seen, clock.now - 100
 
@@ -62,6 +69,23 @@ async def judged(
 async def test_a_verdict_is_good_bad_or_nobody_can_say(sights: list[Sight], verdict: str, after: float) -> None:
     seen, took = await judged(*sights)
     assert (seen.verdict, took) == (verdict, after)
+
+
+@pytest.mark.parametrize(
+    ("sights", "verdict", "back", "after"),
+    [
+        ([Sight(returned=ONE), Sight(), Sight(returned=BOTH)], "bad", BOTH, 2),
+        ([Sight(returned=ONE), Sight(done=BOTH - ONE)], "bad", ONE, 1),
+        ([Sight(returned=ONE), Sight(quiet=True)], "bad", ONE, 3),
+        ([Sight(returned=ONE), Sight()], "bad", ONE, 10),
+        ([Sight()], "none", frozenset(), 10),
+    ],
+)
+async def test_after_the_last_step_every_letter_that_comes_back_is_counted(
+    sights: list[Sight], verdict: str, back: frozenset[str], after: float
+) -> None:
+    seen, took = await judged(*sights, to_the_end=True)
+    assert (seen.verdict, seen.returned, took) == (verdict, back, after)
 
 
 async def test_a_cancelled_watch_ends_without_a_verdict() -> None:
@@ -132,8 +156,8 @@ def test_sqs_own_redrive_is_refused_with_what_it_cannot_do(case: dict[str, Any],
         "unfiltered": 3,
     }
     given |= case
-    told = objections(given.pop("views"), given.pop("filters"), given.pop("origin"), **given)
-    assert any(why in each for each in told)
+    result = objections(given.pop("views"), given.pop("filters"), given.pop("origin"), **given)
+    assert any(why in each for each in result)
 
 
 class Redriving:

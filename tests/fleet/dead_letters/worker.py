@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from shared.message.dead_letter import letter
@@ -15,13 +16,14 @@ SHIM = "shim"
 
 
 class Worker:
-    """Handles each message once per idempotency key, or, `broken`, parks it again as the fleet does.
+    """Handles each message once per idempotency key, or, `broken` (all, or by their body), parks it again as the fleet does.
 
     With `renew`, every message is first sent anew: MessageId, SentTimestamp and receive count are never those of before.
     """
 
-    def __init__(self, ground: Ground, *, broken: bool = False, renew: bool = False) -> None:
-        self._ground, self._broken, self._renew = ground, broken, renew
+    def __init__(self, ground: Ground, *, broken: bool | Callable[[str], bool] = False, renew: bool = False) -> None:
+        self._ground, self._renew = ground, renew
+        self._breaks = broken if callable(broken) else lambda _: broken
         self.effects: set[str] = set()
         self.handled = 0
         self._stop = threading.Event()
@@ -62,7 +64,7 @@ class Worker:
 
     def _handle(self, sqs: Any, delivery: Delivery) -> None:
         self.handled += 1
-        if not self._broken:
+        if not self._breaks(delivery.body):
             self.effects.add(idempotency_key(delivery.body, delivery.attributes))
             return
         dead = letter(delivery, Dead("ConnectTimeout", "again", "0" * 16), worker="webhook-delivery", now=NOW)

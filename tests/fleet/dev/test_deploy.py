@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fleet.dev.deploy import DeploymentFailed, deploy, template, variable
+from fleet.dead_letters.queues.stack import variable
+from fleet.dev.deploy import DeploymentFailed, deploy, template
 from fleet.dev.emulators.ministack import Endpoint
 from tests.aws import Aws
 

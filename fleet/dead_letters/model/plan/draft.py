@@ -27,11 +27,11 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
     planned: list[Planned] = []
     refused: list[tuple[View, str]] = []
     for each in views:
-        told = each.standing
-        destination = to or told.destination
-        able = is_sendable_by_hand(told) if to else told.replayable
+        judged = each.standing
+        destination = to or judged.destination
+        able = is_sendable_by_hand(judged) if to else judged.replayable
         if not able or not destination:
-            refused.append((each, told.why_not or "its destination is not known: name it with --to"))
+            refused.append((each, judged.why_not or "its destination is not known: name it with --to"))
             continue
         body = (mended or {}).get(each.id)
         planned.append(
@@ -39,7 +39,7 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
                 id=each.id,
                 digest=each.digest,
                 key=each.key,
-                shape=told.shape,
+                shape=judged.shape,
                 destination=destination,
                 expires_at=each.expires_at,
                 mended=body,

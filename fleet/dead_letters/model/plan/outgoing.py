@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +10,21 @@ from typing import Any
 import orjson
 
 from fleet.dead_letters.model import lambda_record
-from fleet.dead_letters.model.letter import RESTORED, DeadLetter, lineage_of
+from fleet.dead_letters.model.letter import RESTORED, UNREADABLE, DeadLetter, lineage_of
 from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
 from shared.message.pointer import without_marks
 
 VERSION = 1
+MOST_REPLAYS = 1_000_000
+"""A letter that says it was replayed more often than that was not written by the fleet."""
+_DATA_TYPE = re.compile(r"(String|Number|Binary)(\..{1,249})?")
 _PARKED_BY_AWS = frozenset({"eventbridge-rule", "scheduler", "lambda-async", "sns"})
+
+
+class Unsendable(ValueError):
+    """What is written on this letter cannot be read; the text quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     """What a replay sends. `mended` is the body that a person put in place of the original, or of the pointer to it.
 
     `fleet-replay` tells which letter this was and carries its idempotency key; a message without room for it goes
-    without, and is recognised by the key that its content gives.
+    without, and is recognised by the key that its content gives. Raises what is in UNREADABLE.
     """
     attributes = original_attributes(letter, shape)
     if mended is not None:
@@ -51,6 +59,17 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
         return sized
     return Parcel(sized.id, body, attributes, sized.group, sized.deduplication)
+
+
+def fault(letter: DeadLetter, *, shape: Shape) -> str:
+    """Why no message can be made of this letter; "" where one can."""
+    try:
+        parcel(letter, shape=shape, plan_id="")
+    except Unsendable as error:
+        return str(error)
+    except UNREADABLE as error:
+        return f"what is written on it cannot be read ({type(error).__name__})"
+    return ""
 
 
 def _body(letter: DeadLetter, shape: Shape) -> str:
@@ -70,17 +89,30 @@ def original_attributes(letter: DeadLetter, shape: Shape) -> dict[str, Attribute
         kept = {name: value for name, value in kept.items() if name not in ERROR_ATTRIBUTES}
     match letter.written(ATTRIBUTE).get("displaced"):
         case {"name": str(name), "data_type": str(kind), "binary_hex": str(binary)}:
-            kept[name] = Attribute(kind, binary=bytes.fromhex(binary))
+            kept[name] = _displaced(kind, binary=binary)
         case {"name": str(name), "data_type": str(kind), "text": str(text)}:
-            kept[name] = Attribute(kind, text)
+            kept[name] = _displaced(kind, text=text)
         case _:
             pass
     return kept
 
 
+def _displaced(kind: str, *, text: str = "", binary: str = "") -> Attribute:
+    """Raises Unsendable where that is not an attribute that SQS takes."""
+    try:
+        content = bytes.fromhex(binary)
+    except ValueError:
+        raise Unsendable("its envelope holds a displaced attribute whose bytes are not hexadecimal") from None
+    if not _DATA_TYPE.fullmatch(kind) or kind.startswith("Binary") is bool(text) or not (text or content):
+        raise Unsendable("its envelope holds a displaced attribute that SQS would not take")
+    return Attribute(kind, binary=content) if content else Attribute(kind, text)
+
+
 def _lineage(letter: DeadLetter, plan_id: str, *, edited: bool) -> dict[str, Any]:
     earlier = lineage_of(letter)
     times = earlier.get("times_replayed")
+    if isinstance(times, int) and not 0 <= times < MOST_REPLAYS:
+        raise Unsendable("it says that it was replayed more often than anything ever was")
     edited_from = letter.id if edited else earlier.get("edited_from")
     return {
         "version": VERSION,

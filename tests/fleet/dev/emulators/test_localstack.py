@@ -16,7 +16,8 @@ from typing import Any
 import localstack_client.session
 import pytest
 
-from fleet.dev.deploy import template, variable
+from fleet.dead_letters.queues.stack import variable
+from fleet.dev.deploy import template
 from fleet.dev.emulators.ministack import Endpoint
 from tests.waiting import until
 

@@ -1,0 +1,27 @@
+"""`fleet --stage NAME`: whatever the command is, it finds queues, tables and buckets by the outputs of that stage's stack."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from fleet.cli.command import Failed, told_briefly
+
+
+def enter(stage: str, project: str) -> None:
+    """Put the stage's names into this process's environment, over those that are there: one stage is never half another.
+
+    Raises Failed where there is no such stack.
+    """
+    from fleet.dead_letters.queues.catalog import service
+    from fleet.dead_letters.queues.stack import NoSuchStack, outputs
+
+    with told_briefly():
+        client = service("cloudformation")
+        try:
+            found = outputs(client, project=project, stage=stage)
+        except NoSuchStack as error:
+            raise Failed(f"{error}: is it another --project, another region, or another account?") from error
+        os.environ.update(found)
+        click.echo(f"stage {stage}: {project}-messaging-{stage} in {client.meta.region_name}", err=True)

@@ -1,0 +1,184 @@
+"""What a replay sends, and what is known of each message afterwards: accepted, refused, or nobody can say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from fleet.dead_letters.model.plan.outgoing import Parcel
+from shared.outcome import THROTTLED, code_of, is_outage
+from shared.sqs.batches import BATCH, NOT_NAMED, MalformedAnswer, refused_entries
+
+if TYPE_CHECKING:
+    from types_aiobotocore_lambda import LambdaClient
+    from types_aiobotocore_sqs import SQSClient
+
+LARGEST_CALL = 1_048_576  # bytes of all messages of one batch call
+TRIES = 5
+UNANSWERED = (BotoCoreError, MalformedAnswer, OSError)
+"""Errors of a call of which nobody can say whether it was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What one try says, by the place of each parcel; whatever is not named was accepted. `refused`: SQS's code, nobody has it;
+    `final`: of those, the ones that would be refused again; `uncertain`: the answer was lost, and it may have been sent.
+    """
+
+    refused: Mapping[int, str] = field(default_factory=dict)
+    final: frozenset[int] = frozenset()
+    uncertain: frozenset[int] = frozenset()
+
+    def moved(self, by: int) -> Posted:
+        """The same of parcels that stand so many places further on."""
+        return Posted(
+            {place + by: code for place, code in self.refused.items()},
+            frozenset(place + by for place in self.final),
+            frozenset(place + by for place in self.uncertain),
+        )
+
+    def joined(self, other: Posted) -> Posted:
+        return Posted({**self.refused, **other.refused}, self.final | other.final, self.uncertain | other.uncertain)
+
+
+class SqsPost:
+    """Sends to queues by ARN, and to Lambda functions asynchronously. Its clients must not repeat a call by themselves: a send
+    whose answer was lost is a thing to count, and not one to do again unseen.
+    """
+
+    def __init__(
+        self,
+        client: SQSClient,
+        *,
+        urls: Mapping[str, str],
+        functions: Callable[[], Awaitable[LambdaClient]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._urls = urls
+        self._functions = functions
+        self._sleep = sleep
+
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> set[str]:
+        """Send, and try again what was refused; answers the ids that are not known to have been accepted."""
+        left, lost = [*parcels], set[str]()
+        for attempt in range(TRIES):
+            if attempt:
+                await self._sleep(0.1 * 2 ** (attempt - 1))
+            posted = await self.once(destination, left)
+            lost |= {left[place].id for place in posted.final | posted.uncertain}
+            left = [left[place] for place in sorted(posted.refused.keys() - posted.final)]
+            if not left or ":lambda:" in destination:
+                break
+        return lost | {each.id for each in left}
+
+    async def once(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
+        """One try of each."""
+        posted, start = Posted(), 0
+        if ":lambda:" in destination:
+            return await self._invoke(destination, parcels)
+        for chunk in _fitting(parcels):
+            part = await self._send(self._urls[destination], chunk)
+            posted, start = posted.joined(part.moved(start)), start + len(chunk)
+        return posted
+
+    async def _send(self, url: str, parcels: Sequence[Parcel]) -> Posted:
+        places = range(len(parcels))
+        entries: list[Any] = [{"Id": str(place), **_entry(each, url)} for place, each in enumerate(parcels)]
+        try:
+            answer = await self._client.send_message_batch(QueueUrl=url, Entries=entries)
+        except ClientError as error:
+            if len(parcels) > 1 and not is_outage(error):  # one of them spoils the call for the others
+                return await self._one_by_one(url, parcels)
+            return _refused(error, places)
+        except UNANSWERED as error:
+            return _unanswered(error, places)
+        return _read(answer, len(parcels))
+
+    async def _one_by_one(self, url: str, parcels: Sequence[Parcel]) -> Posted:
+        posted = Posted()
+        for place, each in enumerate(parcels):
+            posted = posted.joined((await self._send(url, [each])).moved(place))
+        return posted
+
+    async def _invoke(self, function: str, parcels: Sequence[Parcel]) -> Posted:
+        """One by one: what was taken stays taken, also where the next one is refused."""
+        client = await self._functions()
+        posted = Posted()
+        for place, each in enumerate(parcels):
+            here = range(place, place + 1)
+            try:
+                await client.invoke(FunctionName=function, InvocationType="Event", Payload=each.body.encode())
+            except ClientError as error:
+                part = _refused(error, here)
+            except UNANSWERED as error:
+                part = _unanswered(error, here)
+            else:
+                continue
+            posted = posted.joined(part)
+        return posted
+
+
+def _refused(error: ClientError, places: range) -> Posted:
+    """A throttle did nothing; of another fault of AWS's (5xx) nobody can say whether it came before or after the work."""
+    code = code_of(error)
+    if code in THROTTLED:
+        return Posted(dict.fromkeys(places, code))
+    if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
+        return Posted(uncertain=frozenset(places))
+    return Posted(dict.fromkeys(places, code), final=frozenset(places))
+
+
+def _unanswered(error: Exception, places: range) -> Posted:
+    """Nothing was sent where no connection came about. aiobotocore calls it an EndpointConnectionError, too, where one that was
+    there broke while the answer was waited for.
+    """
+    cause = error.kwargs.get("error") if isinstance(error, EndpointConnectionError) else None
+    if isinstance(error, ConnectTimeoutError) or isinstance(cause, aiohttp.ClientConnectorError):
+        return Posted(dict.fromkeys(places, code_of(error)))
+    return Posted(uncertain=frozenset(places))
+
+
+def _read(answer: Any, count: int) -> Posted:
+    """An entry that an answer does not name at all may have been sent."""
+    codes = refused_entries(answer, count, due="MessageId")
+    failed = answer.get("Failed") or () if isinstance(answer, Mapping) else ()
+    final = frozenset(int(each["Id"]) for each in failed if each.get("SenderFault") and int(each["Id"]) in codes)
+    lost = frozenset(place for place, code in codes.items() if code == NOT_NAMED)
+    return Posted({place: code for place, code in codes.items() if place not in lost}, final - lost, lost)
+
+
+def _entry(each: Parcel, url: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "MessageBody": each.body,
+        "MessageAttributes": {
+            name: {"DataType": value.data_type, "BinaryValue": value.binary}
+            if value.binary is not None
+            else {"DataType": value.data_type, "StringValue": value.text or ""}
+            for name, value in each.attributes.items()
+        },
+    }
+    if url.endswith(".fifo"):
+        entry |= {"MessageGroupId": each.group or each.id, "MessageDeduplicationId": each.deduplication}
+    elif each.group:
+        entry["MessageGroupId"] = each.group
+    return entry
+
+
+def _fitting(parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
+    """Chunks of at most ten messages and one mebibyte."""
+    chunk: list[Parcel] = []
+    size = 0
+    for each in parcels:
+        if chunk and (len(chunk) == BATCH or size + each.size > LARGEST_CALL):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(each)
+        size += each.size
+    if chunk:
+        yield chunk

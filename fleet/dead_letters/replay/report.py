@@ -1,0 +1,93 @@
+"""How far a plan is, in counts that add up."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from fleet.dead_letters.model.plan.plan import Plan, Step, steps
+from fleet.dead_letters.model.view import instant
+from fleet.dead_letters.replay.journal import Progress
+
+
+def report(plan: Plan, progress: Progress) -> dict[str, Any]:
+    """The counts (schema dlq-replay, version 1): planned = sent + failed + gone + skipped + uncertain + remaining."""
+    planned = len(plan.letters)
+    failed = progress.failed - progress.settled - progress.uncertain
+    ended = (progress.sent, failed, progress.gone, progress.skipped, progress.uncertain)
+    return {
+        "version": 1,
+        "plan_id": plan.plan_id,
+        "planned": planned,
+        "sent": len(progress.sent),
+        "deleted": len(progress.deleted),
+        "failed": len(failed),
+        "gone": len(progress.gone),
+        "skipped": len(progress.skipped),
+        "uncertain": len(progress.uncertain),
+        "returned": len(progress.returned),
+        "remaining": planned - sum(map(len, ended)),
+        "sent_twice": len(progress.twice),
+        "faults": [{"id": name, "why": why} for name, why in progress.faults.items() if name not in progress.sent],
+        "steps": [_step(step, progress) for step in steps(plan)],
+    }
+
+
+def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict[str, Any]:
+    """The counts, the state that this plan is in, since when (ISO 8601), and the command that comes next, if any does."""
+    state = _state(plan, progress, running=running)
+    name = shlex.quote(str(file))
+    following = {
+        "not begun": f"fleet dlq replay {name} --yes --reason WHY",
+        "running": f"fleet dlq cancel {name} --yes --reason WHY",
+        "stopped": f"fleet dlq groups {plan.place.queue}",
+        "done": f"fleet dlq groups {plan.place.queue}" if progress.returned else None,
+    }
+    since = {"not begun": plan.created_at, "running": progress.began_at}.get(state, progress.last_at)
+    return {
+        **report(plan, progress),
+        "running": running,
+        "cancelled": progress.end == "cancelled",
+        "state": state,
+        "since": instant(since),
+        "next": following.get(state, f"fleet dlq resume {name} --yes --reason WHY"),
+    }
+
+
+def _state(plan: Plan, progress: Progress, *, running: bool) -> str:
+    """`stopped`: a canary came back; `interrupted`: by a signal or a kill; `unfinished`: it ended and left letters behind."""
+    if running:
+        return "running"
+    if not progress.runs:
+        return "not begun"
+    if is_stopped(plan, progress):
+        return "stopped"
+    if is_done(plan, progress):
+        return "done"
+    if progress.end == "cancelled":
+        return "cancelled"
+    return "unfinished" if progress.end == "ended" else "interrupted"
+
+
+def is_done(plan: Plan, progress: Progress) -> bool:
+    """Every letter came to its end: sent and deleted, or found gone."""
+    left = {each.id for each in plan.letters} - progress.settled
+    return not left and (plan.keep or progress.sent <= progress.deleted)
+
+
+def is_stopped(plan: Plan, progress: Progress) -> bool:
+    """A canary came back: this plan sends nothing any more."""
+    return any(step.canary and progress.verdicts.get(step.number) == "bad" for step in steps(plan))
+
+
+def _step(step: Step, progress: Progress) -> dict[str, Any]:
+    ids = {each.id for each in step.letters}
+    return {
+        "step": step.number,
+        "letters": len(ids),
+        "canary": step.canary,
+        "sent": len(ids & progress.sent),
+        "returned": len(ids & progress.returned),
+        "verdict": progress.verdicts.get(step.number),
+    }

@@ -1,0 +1,55 @@
+"""A FIFO dead-letter queue: SQS hands out the first ten letters of a group; they go back in their order, round after round."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from shared.message.identity import ATTRIBUTE
+from tests.fleet.dead_letters.clockwork import Clockwork
+from tests.fleet.dead_letters.fakes import envelope
+from tests.fleet.dead_letters.forked import forked
+from tests.sqs_server.running import sqs_server
+
+ACT = ("--yes", "--reason", "the order is kept")
+
+
+def park(works: Clockwork, letters: int, groups: int) -> None:
+    reason: Any = {"DataType": "String", "StringValue": envelope(source_queue="orders.fifo").text}
+    for number in range(letters):
+        works.server.sqs.send_message(
+            QueueUrl=works.dead,
+            MessageBody=json.dumps({"order": number}),
+            MessageGroupId=f"g-{number % groups}",
+            MessageDeduplicationId=str(number),
+            MessageAttributes={ATTRIBUTE: reason},
+        )
+
+
+def arrived(works: Clockwork) -> list[int]:
+    found: list[int] = []
+    sqs: Any = works.server.sqs
+    while messages := sqs.receive_message(QueueUrl=works.source, MaxNumberOfMessages=10).get("Messages"):
+        for each in messages:
+            found.append(json.loads(each["Body"])["order"])
+            sqs.delete_message(QueueUrl=works.source, ReceiptHandle=each["ReceiptHandle"])
+    return found
+
+
+def test_all_letters_of_two_groups_go_back_in_their_order(tmp_path: Path) -> None:
+    with sqs_server(strict=True) as server, forked(tmp_path) as fork:
+        source, dead = server.make_pair("orders.fifo", FifoQueue="true")
+        works = Clockwork(server, fork, tmp_path, source, dead)
+        park(works, 50, groups=2)
+        seen = works("dlq", "list", works.name, exits=4)
+        assert "first ten letters of a group" in seen.stderr
+        rounds: list[int] = []
+        for ends in (4, 4, 0):
+            plan = str(tmp_path / "p")
+            planned = json.loads(works("dlq", "plan", works.name, "-o", plan, "--json", exits=ends).stdout)
+            result = json.loads(works("dlq", "replay", plan, *ACT, "--json").stdout)
+            assert result["sent"] == planned["planned"]
+            rounds.append(result["sent"])
+        assert (rounds, works.counts()) == ([20, 20, 10], (0, 0))
+        orders = arrived(works)
+        for group in range(2):
+            assert [each for each in orders if each % 2 == group] == list(range(group, 50, 2))
