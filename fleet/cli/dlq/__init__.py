@@ -17,7 +17,10 @@ from fleet.cli.dlq.replay import cancel, replay, resume, status
     "5 refused by a rule of safety, 130 interrupted.",
 )
 def dlq() -> None:
-    """Dead letters, read, understood and sent back by hand."""
+    """Dead letters, read, understood and sent back by hand.
+
+    Only queues that something names as the place of its dead letters are touched.
+    """
 
 
 LOOK = (ls, groups, list_, show)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,11 +20,15 @@ import orjson
 from fleet.cli.command import Command, Failed, env_file_option
 from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
 from fleet.dead_letters.body_check import NotMended
+from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
-from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo, connect, service
+from fleet.dead_letters.queues import own_policy
+from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, NotDeadLetters, QueueInfo, connect, service
+from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from fleet.dead_letters.replay.journal import PlanBusy
@@ -32,6 +36,9 @@ from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
+
+_FORBIDDEN = (PlanRefused, PlanBusy, NotMended, NotDeadLetters, OwnPolicy)
+"""Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -49,7 +56,7 @@ class DlqCommand(Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (PlanRefused, PlanBusy, NotMended) as error:
+        except _FORBIDDEN as error:
             raise Refused(str(error)) from error
         except NoSuchQueue as error:
             raise Failed(str(error)) from error
@@ -108,8 +115,10 @@ def looked_through(
     meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
     """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
+    own_policy.check(info)
     origin = tools.catalog.origin(info)
+    say(f"{info.name} holds dead letters of {_listed(info.fed_by)}")
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
 
     async def reading() -> Inventory:
@@ -120,8 +129,21 @@ def looked_through(
     if any(each.standing.topic for each in found.views):
         found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
     if not found.complete:
-        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; somebody else holds the others")
+        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
     return info, origin, found
+
+
+def unseen(info: QueueInfo, found: Inventory) -> str:
+    """Why a look did not see all letters."""
+    most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
+    if found.expected <= most:
+        return "somebody else holds the others"
+    return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return redaction.printable(", ".join(names[:most]) + more)
 
 
 def end(*, matched: bool, complete: bool) -> NoReturn:
@@ -173,7 +195,7 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
         raise Refused(f"the audit log {tools.settings.dlq_audit_log} is damaged: see `fleet audit verify`")
     try:
         yield record
-    except (Refused, PlanRefused, PlanBusy, NotMended) as error:
+    except (Refused, *_FORBIDDEN) as error:
         record.outcome, note = "refused", str(error)
         raise
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -25,7 +25,8 @@ from fleet.dead_letters.model import record, redaction, view
 from fleet.dead_letters.model.expiry import is_soon
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.catalog import QueueInfo
+from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, QueueInfo
+from fleet.dead_letters.queues.own_policy import OwnPolicy, check
 from fleet.dead_letters.replay.inventory import Desk
 from shared.message.identity import ATTRIBUTE
 
@@ -35,12 +36,12 @@ from shared.message.identity import ATTRIBUTE
 @click.option("--quick", is_flag=True, help="Counts only; do not read the letters.")
 @output_options
 def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -> None:
-    """Every dead-letter queue of the fleet and of its account, or those named.
+    """Every dead-letter queue of the fleet and of its account, or those named. A queue that nothing feeds is refused.
 
     Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
     """
     tools = desk()
-    infos = [tools.catalog.queue(each) for each in queues] if queues else tools.catalog.dead_letter_queues()
+    infos = [tools.catalog.dead_letter_queue(each) for each in queues] if queues else _fed(tools.catalog)
     told, complete = [], True
     for info in infos:
         line, whole = _queue(tools, info, quick=quick)
@@ -126,6 +127,17 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
     return info, found.views[0], found.complete or bool(found.views)
 
 
+def _fed(catalog: Catalog) -> list[QueueInfo]:
+    """Every dead-letter queue that something feeds; one that is only called so is named on stderr and left out."""
+    found: list[QueueInfo] = []
+    for info in catalog.dead_letter_queues():
+        try:
+            found.append(info if info.fed_by else catalog.dead_letter_queue(info.url))
+        except NotDeadLetters as error:
+            say(f"left out: {redaction.printable(str(error))}")
+    return found
+
+
 def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any], bool]:
     told: dict[str, Any] = {
         "version": 1,
@@ -138,7 +150,13 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
         "expires_in_s": None,
         "expires_soon": False,
         "groups": None,
+        "fed_by": list(info.fed_by),
     }
+    try:
+        check(info)
+    except OwnPolicy as error:
+        say(str(error))
+        return told, False
     if quick or not info.visible + info.in_flight:
         return told | {"groups": 0 if not quick else None}, True
     _, _, found = looked_through(tools, info.url, Filters())

@@ -97,7 +97,7 @@ def restore(
     """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew."""
     why = given_reason(reason) if yes else ""
     tools = desk()
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
     place = opened_archive(tools, bucket)
     if not yes:
         _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
@@ -146,7 +146,7 @@ def purge(
     if not yes:
         info, _, found = looked_through(tools, queue, filters)
         _dry("purge", info, found, as_json=as_json)
-    info = tools.catalog.queue(queue)
+    info = tools.catalog.dead_letter_queue(queue)
     with audited(tools, "purge", queue=info.name, reason=reason or "") as entry:
         _confirm(info, confirm, no_input=no_input)
         why = given_reason(reason)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.plan.plan import Place
 from fleet.dead_letters.model.shapes import Origin, arn_name
+from fleet.dead_letters.queues.feeders import feeders, redrive_policy
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -25,9 +25,17 @@ class NoSuchQueue(Exception):
         super().__init__(f"there is no queue {name} in {region}: `fleet dlq ls` lists those that are there")
 
 
+class NotDeadLetters(Exception):
+    """Nothing names this queue as the place of its dead letters: it may be in use."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
-    """A queue as SQS describes it at this moment; `retention` in seconds, counts as SQS approximates them."""
+    """A queue as SQS describes it at this moment; `retention` in seconds, counts as SQS approximates them.
+
+    `redrives_to` and `most_receives`: its own redrive policy. `fed_by`: who names it as the place of dead letters,
+    where that was asked.
+    """
 
     name: str
     url: str
@@ -36,6 +44,8 @@ class QueueInfo:
     visible: int
     in_flight: int
     redrives_to: str = ""
+    most_receives: int | None = None
+    fed_by: tuple[str, ...] = ()
 
     @property
     def fifo(self) -> bool:
@@ -62,6 +72,7 @@ class Catalog:
     def __init__(self, client: SQSClient, environment: Mapping[str, str]) -> None:
         self._client = client
         self._environment = environment
+        self._known_sources: dict[str, list[str]] = {}
 
     @property
     def region(self) -> str:
@@ -91,19 +102,42 @@ class Catalog:
             if any(code in error.response["Error"]["Code"] for code in _MISSING):
                 raise NoSuchQueue(given, self.region) from error
             raise
-        told: dict[str, str] = {str(name): value for name, value in found.items()}
+        attributes: dict[str, str] = {str(name): value for name, value in found.items()}
+        redrives_to, most_receives = redrive_policy(attributes)
         return QueueInfo(
-            name=arn_name(told["QueueArn"]),
+            name=arn_name(attributes["QueueArn"]),
             url=url,
-            arn=told["QueueArn"],
-            retention=float(told["MessageRetentionPeriod"]),
-            visible=int(told["ApproximateNumberOfMessages"]),
-            in_flight=int(told["ApproximateNumberOfMessagesNotVisible"]),
-            redrives_to=_target(told),
+            arn=attributes["QueueArn"],
+            retention=float(attributes["MessageRetentionPeriod"]),
+            visible=int(attributes["ApproximateNumberOfMessages"]),
+            in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+            redrives_to=redrives_to,
+            most_receives=most_receives,
         )
 
+    def dead_letter_queue(self, given: str) -> QueueInfo:
+        """As `queue`, where something names it as the place of its dead letters; `fed_by` says who.
+
+        Redrive policies answer first, in one call; the other services are asked only where no queue names it.
+        Raises NoSuchQueue, NotDeadLetters.
+        """
+        info = self.queue(given)
+        if sources := self._sources(info):
+            return replace(info, fed_by=tuple(f"queue {arn_name(each)}" for each in sources))
+        asked = feeders(info.arn, service)
+        if not asked.found:
+            unasked = f" ({', '.join(asked.unasked)} could not be asked)" if asked.unasked else ""
+            raise NotDeadLetters(
+                f"{info.name} is not a dead-letter queue: no redrive policy, rule, pipe, topic, function or schedule "
+                f"names it{unasked}; nothing was read or changed"
+            )
+        return replace(info, fed_by=asked.found)
+
     def dead_letter_queues(self) -> list[QueueInfo]:
-        """Those that the environment names, and every queue that another one's redrive policy names or that is called so."""
+        """Those that the environment names, and every queue that another one's redrive policy names or that is called so.
+
+        `fed_by` is empty where no redrive policy names it: `dead_letter_queue` asks the other services.
+        """
         named = [url for name, url in self._environment.items() if name.endswith("_DLQ_URL") and url]
         named += [url for url in [self._environment.get("EVENTS_UNDELIVERED_QUEUE_URL")] if url]
         try:
@@ -112,8 +146,14 @@ class Catalog:
             if not named or "AccessDenied" not in error.response["Error"]["Code"]:
                 raise
             every = []  # who may not list queues still sees those that the environment names
-        targets = {info.redrives_to for info in every} - {""}
-        found = {info.arn: info for info in every if info.arn in targets or "-dlq" in info.name or info.url in named}
+        fed: dict[str, list[str]] = {}
+        for info in every:
+            fed.setdefault(info.redrives_to, []).append(f"queue {info.name}")
+        found = {
+            info.arn: replace(info, fed_by=tuple(fed.get(info.arn, ())))
+            for info in every
+            if info.arn in fed or "-dlq" in info.name or info.url in named
+        }
         for url in named:
             if url not in {info.url for info in found.values()}:
                 info = self.queue(url)
@@ -139,6 +179,12 @@ class Catalog:
         return True
 
     def _sources(self, info: QueueInfo) -> list[str]:
+        """ARNs of the queues whose redrive policy names it; asked once."""
+        if info.arn not in self._known_sources:
+            self._known_sources[info.arn] = self._asked_sources(info)
+        return self._known_sources[info.arn]
+
+    def _asked_sources(self, info: QueueInfo) -> list[str]:
         prefix = info.arn.rpartition(":")[0]
         try:
             pages = self._client.get_paginator("list_dead_letter_source_queues").paginate(QueueUrl=info.url)
@@ -155,11 +201,3 @@ class Catalog:
                     yield self.queue(url)
                 except NoSuchQueue:  # deleted since it was listed
                     continue
-
-
-def _target(told: Mapping[str, str]) -> str:
-    try:
-        policy = orjson.loads(told.get("RedrivePolicy") or "{}")
-    except ValueError:
-        return ""
-    return str(policy.get("deadLetterTargetArn") or "")

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from shared.message.delivery import Attribute
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 BATCH = 10
+MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO = 120_000, 20_000
+"""Letters of one queue that may be hidden at a time:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"""
 LARGEST_CALL = 1_048_576  # bytes of all messages of one batch call
 TRIES = 5
 AT_ONCE = 8
@@ -39,23 +43,44 @@ class Post(Protocol):
 
 
 class SqsBox:
-    """One dead-letter queue through an aiobotocore client."""
+    """One dead-letter queue through an aiobotocore client. `own_policy`: receives of a letter at which reading stops."""
 
-    def __init__(self, client: SQSClient, *, url: str) -> None:
+    def __init__(self, client: SQSClient, *, url: str, own_policy: int | None = None) -> None:
         self._client = client
         self._url = url
+        self._own_policy = own_policy
 
     async def receive(self, *, visibility: int, wait: int) -> list[DeadLetter]:
-        """Up to ten letters, hidden from others for `visibility` seconds."""
-        answer = await self._client.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=BATCH,
-            WaitTimeSeconds=wait,
-            VisibilityTimeout=visibility,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        )
-        return [from_message(message) for message in answer.get("Messages", [])]
+        """Up to ten letters, hidden from others for `visibility` seconds; none where no more may be in flight.
+
+        Raises OwnPolicy before it receives where none may be received, and where one was received too often, after it
+        has given these back.
+        """
+        if self._own_policy == 0:
+            raise OwnPolicy("nothing was read: the queue's own redrive policy would move letters away")
+        try:
+            answer = await self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=visibility,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["All"],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"].endswith("OverLimit"):
+                return []  # what was not seen makes the look incomplete, and that is said
+            raise
+        letters = [from_message(message) for message in answer.get("Messages", [])]
+        received = max((each.receives for each in letters), default=0)
+        if self._own_policy is not None and received >= self._own_policy:
+            await self.show(letters)
+            raise OwnPolicy(
+                f"stopped, and all was given back: a letter was received {received} times, "
+                f"and the queue's own redrive policy moves them away after twice {self._own_policy}. "
+                "Raise its maxReceiveCount, or take the policy off while you look"
+            )
+        return letters
 
     async def show(self, letters: Sequence[DeadLetter], *, after: int = 0) -> set[str]:
         """Give letters back: visible `after` seconds from now. What is refused is visible already."""

@@ -15,7 +15,7 @@ from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.model.shapes import Origin, standing
 from fleet.dead_letters.model.view import View, view
-from fleet.dead_letters.queues import stream_records
+from fleet.dead_letters.queues import own_policy, stream_records
 from fleet.dead_letters.queues.browsing import bound, browse
 from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, SqsPost, counted
@@ -64,7 +64,8 @@ class Desk:
     @asynccontextmanager
     async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
         async with Clients(self.environment) as clients:
-            yield Open(info, origin, SqsBox(await clients.open("sqs"), url=info.url), clients)
+            box = SqsBox(await clients.open("sqs"), url=info.url, own_policy=own_policy.receives_allowed(info))
+            yield Open(info, origin, box, clients)
 
     async def inventory(
         self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None

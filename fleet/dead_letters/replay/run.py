@@ -7,6 +7,7 @@ from functools import partial
 
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.queues import own_policy
 from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo
 from fleet.dead_letters.replay.canary import Seen, watch
 from fleet.dead_letters.replay.inventory import Desk
@@ -16,7 +17,7 @@ from fleet.dead_letters.replay.pacing import Pace
 
 
 def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
-    """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused; sends nothing."""
+    """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused, NotDeadLetters, OwnPolicy; sends nothing."""
     try:
         info = catalog.queue(plan.place.queue)
     except NoSuchQueue as error:
@@ -25,6 +26,8 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
         raise PlanRefused(f"{plan.place.queue} is not in {here}; the plan was made in {there}") from error
     if faults := differences(plan, catalog.place(info)):
         raise PlanRefused("this plan is for another place: " + "; ".join(faults))
+    info = catalog.dead_letter_queue(plan.place.queue)
+    own_policy.check(info)
     urls: dict[str, str] = {}
     for destination in plan.destinations:
         if ":lambda:" in destination:

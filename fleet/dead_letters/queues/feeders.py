@@ -1,0 +1,140 @@
+"""Who names a queue as the place of its dead letters: asked of every service that can, the cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+Target = tuple[str, str]
+"""Who names, in words, and the ARN that is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeders:
+    """`found`: who names the queue, such as `EventBridge rule shop/orders`. `unasked`: services that did not answer."""
+
+    found: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+
+def feeders(arn: str, open_service: Callable[[str], Any]) -> Feeders:
+    """The first thing beside a queue that names `arn` as the place of its dead letters, or none.
+
+    Asks one service after the other and stops at the first answer. One that may not be asked is noted and passed over.
+    """
+    unasked: list[str] = []
+    for service, ask in _ASKED:
+        try:
+            for who, target in ask(open_service(service)):
+                if target == arn:
+                    return Feeders((who,), tuple(unasked))
+        except (ClientError, BotoCoreError, ResponseParserError):
+            if service not in unasked:
+                unasked.append(service)
+    return Feeders((), tuple(unasked))
+
+
+def _functions(client: Any) -> Iterator[Target]:
+    for each in _pages(client, "list_functions", "Functions"):
+        yield f"Lambda function {each['FunctionName']}", each.get("DeadLetterConfig", {}).get("TargetArn", "")
+
+
+def _mappings(client: Any) -> Iterator[Target]:
+    for each in _pages(client, "list_event_source_mappings", "EventSourceMappings"):
+        function = each.get("FunctionArn", "").rpartition(":")[2]
+        yield f"Lambda event source mapping of {function}", _on_failure(each)
+
+
+def _destinations(client: Any) -> Iterator[Target]:
+    """On-failure destinations of asynchronous invocations: one call for each function."""
+    for function in _pages(client, "list_functions", "Functions"):
+        name = function["FunctionName"]
+        for each in _pages(
+            client, "list_function_event_invoke_configs", "FunctionEventInvokeConfigs", FunctionName=name
+        ):
+            yield f"on-failure destination of Lambda function {name}", _on_failure(each)
+
+
+def _rules(client: Any) -> Iterator[Target]:
+    """Rule targets, and event buses that have a dead-letter queue of their own."""
+    for bus in _all(client.list_event_buses, "EventBuses"):
+        name = bus["Name"]
+        yield f"EventBridge bus {name}", _config(client.describe_event_bus(Name=name))
+        for rule in _pages(client, "list_rules", "Rules", EventBusName=name):
+            for target in _pages(client, "list_targets_by_rule", "Targets", Rule=rule["Name"], EventBusName=name):
+                yield f"EventBridge rule {name}/{rule['Name']}", _config(target)
+
+
+def _pipes(client: Any) -> Iterator[Target]:
+    for pipe in _pages(client, "list_pipes", "Pipes"):
+        source = client.describe_pipe(Name=pipe["Name"]).get("SourceParameters", {})
+        for parameters in source.values():
+            if isinstance(parameters, dict):
+                yield f"EventBridge pipe {pipe['Name']}", _config(parameters)
+
+
+def _schedules(client: Any) -> Iterator[Target]:
+    for each in _pages(client, "list_schedules", "Schedules"):
+        name, group = each["Name"], each.get("GroupName", "default")
+        schedule = client.get_schedule(Name=name, GroupName=group)
+        yield f"EventBridge schedule {group}/{name}", _config(schedule.get("Target", {}))
+
+
+def _subscriptions(client: Any) -> Iterator[Target]:
+    for each in _pages(client, "list_subscriptions", "Subscriptions"):
+        subscription = each["SubscriptionArn"]
+        if not subscription.startswith("arn:"):  # it was never confirmed
+            continue
+        attributes = client.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+        topic = each.get("TopicArn", "").rpartition(":")[2]
+        yield f"SNS subscription of topic {topic}", redrive_policy(attributes)[0]
+
+
+_ASKED: tuple[tuple[str, Callable[[Any], Iterator[Target]]], ...] = (
+    ("lambda", _functions),
+    ("lambda", _mappings),
+    ("events", _rules),
+    ("pipes", _pipes),
+    ("sns", _subscriptions),
+    ("scheduler", _schedules),
+    ("lambda", _destinations),
+)
+
+
+def redrive_policy(attributes: Any) -> tuple[str, int | None]:
+    """(`deadLetterTargetArn`, `maxReceiveCount`) of a queue or subscription; ("", None) where it has none."""
+    try:
+        policy = orjson.loads(attributes.get("RedrivePolicy") or "{}")
+        most = policy.get("maxReceiveCount")
+        return str(policy.get("deadLetterTargetArn") or ""), int(most) if most is not None else None
+    except (AttributeError, TypeError, ValueError):
+        return "", None
+
+
+def _on_failure(config: Any) -> str:
+    return str(config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
+
+
+def _config(owner: Any) -> str:
+    return str(owner.get("DeadLetterConfig", {}).get("Arn", ""))
+
+
+def _pages(client: Any, call: str, key: str, **arguments: Any) -> Iterator[Any]:
+    for page in client.get_paginator(call).paginate(**arguments):
+        yield from page.get(key, [])
+
+
+def _all(call: Callable[..., Any], key: str) -> Iterator[Any]:
+    """Pages of a call for which boto has no paginator."""
+    token: dict[str, str] = {}
+    while True:
+        page = call(**token)
+        yield from page.get(key, [])
+        if not (following := page.get("NextToken")):
+            return
+        token = {"NextToken": following}

@@ -1,0 +1,92 @@
+"""Looking moves nothing: not where the queue has a redrive policy of its own, nor where it holds more than may be in flight."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.cli.dlq.frame import unseen
+from fleet.dead_letters.queues.catalog import QueueInfo
+from fleet.dead_letters.replay.inventory import Inventory
+from tests.fleet.dead_letters.conftest import Lines
+from tests.sqs_server.running import SqsServer, sqs_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SqsServer]:
+    with sqs_server() as made:
+        yield made
+
+
+@pytest.fixture
+def cli(server: SqsServer, tmp_path: Path) -> Lines:
+    server.control.reset()
+    more = {"DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"), "DLQ_LAST_LOOK_SECONDS": "0", "DLQ_ACTOR": "tester"}
+    return Lines({**server.environment, **more}, tmp_path)
+
+
+def dead(server: SqsServer, *, letters: int = 20, own: int | None = None, suffix: str = "") -> str:
+    """A dead-letter queue, fed by `orders`; `own` is the maxReceiveCount of a redrive policy of its own."""
+    arn = "arn:aws:sqs:us-east-1:000000000000:"
+    kind = {"FifoQueue": "true"} if suffix else {}
+    last = server.make(f"last-stop{suffix}", **kind)
+    policy = json.dumps({"deadLetterTargetArn": f"{arn}last-stop{suffix}", "maxReceiveCount": own})
+    url = server.make(f"orders-dlq{suffix}", **kind, **({"RedrivePolicy": policy} if own else {}))
+    feeding = json.dumps({"deadLetterTargetArn": f"{arn}orders-dlq{suffix}", "maxReceiveCount": 5})
+    server.make(f"orders{suffix}", **kind, RedrivePolicy=feeding)
+    for number in range(letters):
+        more = {"MessageGroupId": f"g{number}", "MessageDeduplicationId": str(number)} if suffix else {}
+        server.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"n": number}), **more)  # type: ignore[arg-type]  # one of two shapes
+    assert last
+    return url
+
+
+def receives(server: SqsServer) -> set[int]:
+    return {each["receives"] for each in server.control.messages("orders-dlq")}
+
+
+def test_a_queue_that_moves_letters_after_three_looks_is_not_looked_into(server: SqsServer, cli: Lines) -> None:
+    dead(server, own=3)
+    for words in (("list",), ("groups",), ("purge",), ("archive",), ("export", "--reason", "why")):
+        refused = cli("dlq", words[0], "orders-dlq", *words[1:], exits=5)
+        assert "orders-dlq was not read: its own redrive policy moves a letter to last-stop after 3" in refused.stderr
+    assert (len(server.control.messages("orders-dlq")), receives(server)) == (20, {0})
+
+
+def test_such_a_queue_is_counted_by_ls_and_not_read(server: SqsServer, cli: Lines) -> None:
+    dead(server, own=3)
+    lines = {each["queue"]: each for each in cli.json("ls", exits=4)}
+    assert (lines["orders-dlq"]["visible"], lines["orders-dlq"]["groups"]) == (20, None)
+    assert receives(server) == {0}
+
+
+def test_above_that_looks_stop_at_half_of_the_receives_and_give_back_all(server: SqsServer, cli: Lines) -> None:
+    url = dead(server, own=24)
+    for _ in range(11):
+        cli("dlq", "list", "orders-dlq")
+    stopped = cli("dlq", "list", "orders-dlq", exits=5)
+    assert "a letter was received 12 times" in stopped.stderr
+    counts = server.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesNotVisible"]) == ("20", "0")
+    assert server.control.messages("last-stop") == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_more_letters_than_may_be_in_flight_are_read_in_part_and_that_is_said(
+    server: SqsServer, cli: Lines, suffix: str
+) -> None:
+    url = dead(server, suffix=suffix)
+    server.control.options(in_flight_limit=15)
+    told = cli("dlq", "list", f"orders-dlq{suffix}", "--json", exits=4)
+    assert len(told.stdout.splitlines()) == 15
+    assert "incomplete: 15 of about 20 letters seen" in told.stderr
+    counts = server.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert counts["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+
+@pytest.mark.parametrize(("name", "most"), [("dead", 120_000), ("dead.fifo", 20_000)])
+def test_an_incomplete_look_says_whether_others_hold_letters_or_the_quota_does(name: str, most: int) -> None:
+    info = QueueInfo(name, "", "", retention=1, visible=0, in_flight=0)
+    assert "somebody else" in unseen(info, Inventory((), 5, most, complete=False))
+    assert f"no more than {most}" in unseen(info, Inventory((), 5, most + 1, complete=False))
