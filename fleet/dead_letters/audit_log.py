@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -43,22 +44,54 @@ class Fault:
     why: str
 
 
-class AuditLog:
-    """The log at `path`; a file beside it (`.head`) knows the newest line, so that a cut end is found as well."""
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A line as it was once: its number and its hash, kept elsewhere. Spelt `SEQ:HASH`."""
 
-    def __init__(self, path: Path, *, now: Callable[[], str]) -> None:
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def read(cls, text: str) -> Anchor:
+        """Raises ValueError."""
+        seq, _, digest = text.strip().partition(":")
+        if not seq.isascii() or not seq.isdigit() or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError("an anchor is a line's number and its hash: SEQ:HASH")
+        return cls(int(seq), digest)
+
+
+class NoLog(Exception):
+    """There is no audit log at this place."""
+
+
+class AuditLog:
+    """The log at `path`; a file beside it (`.head`) knows the newest line, so that a cut end is found as well.
+
+    `mirror` is given each line (its anchor and its bytes) once the disk has it; OSError says that it did not take it.
+    """
+
+    def __init__(
+        self, path: Path, *, now: Callable[[], str], mirror: Callable[[Anchor, bytes], None] | None = None
+    ) -> None:
         self._path = path
         self._now = now
+        self._mirror = mirror
 
     def append(self, entry: Entry) -> None:
-        """Returns when the disk has it. Two processes that append at once wait for each other."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Returns when the disk and the mirror have it. Two processes that append at once wait for each other.
+
+        Raises OSError.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._held() as file:
             content = _tail(file)
             last: dict[str, Any] = orjson.loads(content) if content else {"seq": 0, "hash": GENESIS}
             if self._head() == last.get("previous"):  # a kill came between; a second one must not put it two behind
                 self._write_head(content)
-            told = {
+            record = {
                 "version": VERSION,
                 "seq": last["seq"] + 1,
                 "at": self._now(),
@@ -74,10 +107,12 @@ class AuditLog:
                 "note": entry.note,
                 "previous": last["hash"],
             }
-            line = _sealed(told)
+            line = _sealed(record)
             _write_whole(file, line)
             os.fsync(file)
             self._write_head(line)
+            if self._mirror is not None:
+                self._mirror(Anchor(record["seq"], orjson.loads(line)["hash"]), line)
 
     def is_sound_at_its_end(self) -> bool:
         """Whether the newest line can be chained to."""
@@ -88,20 +123,41 @@ class AuditLog:
         last = _read(content) if content else {"hash": GENESIS}
         return last is not None and _is_newest(last, self._head())
 
-    def verify(self) -> tuple[int, list[Fault]]:
-        """The number of lines, and every line that was edited, removed or put elsewhere."""
-        if not self._path.exists():
-            return 0, [] if self._head() == GENESIS else [Fault(1, "the whole log is missing")]
-        with self._held() as file:
-            content = os.pread(file, os.fstat(file).st_size, 0)
-            head = self._head()
-        lines = content.split(b"\n")
+    def records(self) -> list[dict[str, Any]]:
+        """Every line that can be read, oldest first. Raises NoLog."""
+        lines, _ = self._content()
+        return [record for line in lines if (record := _read(line)) is not None]
+
+    def newest(self) -> Anchor | None:
+        """The anchor of the newest line, to be kept elsewhere; None where the log is empty. Raises NoLog."""
+        lines, _ = self._content()
+        return _anchor(lines[-2]) if len(lines) > 1 else None
+
+    def verify(self, anchor: Anchor | None = None) -> tuple[int, list[Fault]]:
+        """The number of lines, and every line that was edited, removed or put elsewhere, or is not what `anchor` says.
+
+        A log that is missing is a fault: one that was never written and one that was taken away look the same.
+        """
+        try:
+            lines, head = self._content()
+        except NoLog as error:
+            return 0, [Fault(1, str(error))]
         faults = list(_faults(lines[:-1]))
         if lines[-1]:
             faults.append(Fault(len(lines), "the line has no end"))
         elif not faults and (head != GENESIS if len(lines) == 1 else not _is_newest(orjson.loads(lines[-2]), head)):
             faults.append(Fault(len(lines), "lines are missing at the end"))
+        if anchor is not None and anchor not in [_anchor(line) for line in lines[anchor.seq - 1 : anchor.seq]]:
+            faults.append(Fault(anchor.seq, "the line is not the one that was anchored"))
         return len(lines) - 1, faults
+
+    def _content(self) -> tuple[list[bytes], str]:
+        """The lines, with what follows the last line's end as another one, and the head. Raises NoLog."""
+        if not self._path.exists():
+            taken = "" if self._head() == GENESIS else ", and one was there: the whole log is missing"
+            raise NoLog(f"there is no audit log at {self._path}{taken}")
+        with self._held() as file:
+            return os.pread(file, os.fstat(file).st_size, 0).split(b"\n"), self._head()
 
     @contextmanager
     def _held(self) -> Iterator[int]:
@@ -143,35 +199,41 @@ def _is_newest(line: Mapping[str, Any], head: str) -> bool:
     return head in (line.get("hash"), line.get("previous"))
 
 
-def _sealed(told: Mapping[str, Any]) -> bytes:
+def _sealed(record: Mapping[str, Any]) -> bytes:
     """One line; its bytes are the only ones that this content can have."""
-    digest = hashlib.sha256(orjson.dumps(told)).hexdigest()
-    return orjson.dumps({**told, "hash": digest}, option=orjson.OPT_APPEND_NEWLINE)
+    digest = hashlib.sha256(orjson.dumps(record)).hexdigest()
+    return orjson.dumps({**record, "hash": digest}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _faults(lines: Sequence[bytes]) -> Iterator[Fault]:
     previous, expected = GENESIS, 1
     for number, line in enumerate(lines, start=1):
-        told = _read(line)
-        if told is None:
-            yield Fault(number, "the line is no record")
+        record = _read(line)
+        if record is None:
+            yield Fault(number, "the line is not a record")
             previous, expected = "", expected + 1
             continue
-        sealed = {name: value for name, value in told.items() if name != "hash"}
+        sealed = {name: value for name, value in record.items() if name != "hash"}
         if _sealed(sealed) != line + b"\n":
             yield Fault(number, "the line was edited")
-        elif (told.get("previous"), told.get("seq")) != (previous, expected) and previous:
+        elif (record.get("previous"), record.get("seq")) != (previous, expected) and previous:
             yield Fault(number, "the line before it is missing, or lines changed places")
-        previous = str(told.get("hash"))
-        expected = told["seq"] + 1 if isinstance(told.get("seq"), int) else expected + 1
+        previous = str(record.get("hash"))
+        expected = record["seq"] + 1 if isinstance(record.get("seq"), int) else expected + 1
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
     try:
-        told = orjson.loads(line)
+        record = orjson.loads(line)
     except ValueError:
         return None
-    return told if isinstance(told, dict) else None
+    return record if isinstance(record, dict) else None
+
+
+def _anchor(line: bytes) -> Anchor | None:
+    record = _read(line) or {}
+    seq, digest = record.get("seq"), record.get("hash")
+    return Anchor(seq, digest) if isinstance(seq, int) and isinstance(digest, str) else None
 
 
 def _tail(file: int) -> bytes:

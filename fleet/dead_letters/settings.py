@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import socket
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shared.settings import Settings
 
@@ -13,7 +14,9 @@ from shared.settings import Settings
 class ReplaySettings(Settings):
     """All of it may stay unset.
 
-    - DLQ_AUDIT_LOG: the hash-chained file that every mutation is appended to.
+    - DLQ_AUDIT_LOG: the hash-chained file that every mutation is appended to, as an absolute path; else
+      `fleet/dlq-audit.jsonl` in the user's state directory (XDG_STATE_HOME, else ~/.local/state).
+    - DLQ_AUDIT_MIRROR: `s3://bucket/prefix`, where each line is put as an object of its own as well.
     - DLQ_ARCHIVE_BUCKET_NAME: where archived letters go, as objects below `dead-letters/`; the stack makes a bucket for
       them. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted; the stack's bucket forgets after 30.
     - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
@@ -24,7 +27,9 @@ class ReplaySettings(Settings):
     - LEDGER_TABLE_NAME: where workers write down that a replayed letter is done, which settles a canary at once.
     """
 
-    dlq_audit_log: str = ".fleet/dlq-audit.jsonl"
+    dlq_audit_log: str = ""
+    dlq_audit_mirror: str = Field(default="", pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?)?$")
+    xdg_state_home: str = ""
     dlq_archive_bucket_name: str = ""
     dlq_archive_days: int = Field(default=30, ge=1, le=3650)
     dlq_edit_enabled: bool = False
@@ -32,6 +37,21 @@ class ReplaySettings(Settings):
     dlq_last_look_seconds: int = Field(default=1, ge=0, le=20)
     dlq_settle_seconds: float | None = Field(default=None, ge=0, le=3600)
     ledger_table_name: str = ""
+
+    @field_validator("dlq_audit_log")
+    @classmethod
+    def _is_the_same_everywhere(cls, given: str) -> str:
+        if given and not Path(given).expanduser().is_absolute():
+            raise ValueError("must be an absolute path: a relative one is another log in another directory")
+        return given
+
+    @property
+    def audit_log(self) -> Path:
+        """Where the audit log is, whichever directory a command runs in."""
+        if self.dlq_audit_log:
+            return Path(self.dlq_audit_log).expanduser()
+        state = Path(self.xdg_state_home)
+        return (state if state.is_absolute() else Path.home() / ".local/state") / "fleet/dlq-audit.jsonl"
 
     @property
     def actor(self) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -19,6 +18,7 @@ import orjson
 
 from fleet.cli.command import Command, Failed, env_file_option
 from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
+from fleet.dead_letters.audit_mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.filters import Filters
@@ -191,8 +191,12 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
     The command calls `begin` directly before it changes anything.
     """
     record, note = Record(queue), ""
-    if not _log(tools).is_sound_at_its_end():
-        raise Refused(f"the audit log {tools.settings.dlq_audit_log} is damaged: see `fleet audit verify`")
+    try:
+        sound = _log(tools).is_sound_at_its_end()
+    except OSError as error:
+        raise Refused(f"nothing was done: the audit log {tools.settings.audit_log}: {error.strerror}") from error
+    if not sound:
+        raise Refused(f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`")
     try:
         yield record
     except (Refused, *_FORBIDDEN) as error:
@@ -235,13 +239,16 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
         _log(tools).append(written)
     except OSError as error:
         what = "nothing was done" if record.outcome == "begun" else f"this `{command}` ended without a record"
-        path = tools.settings.dlq_audit_log
+        path = tools.settings.audit_log
         raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error
 
 
 def _log(tools: Desk) -> AuditLog:
+    place = tools.settings.dlq_audit_mirror
     return AuditLog(
-        Path(tools.settings.dlq_audit_log), now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds")
+        tools.settings.audit_log,
+        now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        mirror=Mirror(service("s3"), place=place) if place else None,
     )
 
 

@@ -1,0 +1,43 @@
+"""What one plan, archive or edit did, put together from the lines of the audit log; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def ids_that_fit(records: Sequence[Mapping[str, Any]], given: str) -> list[str]:
+    """The plan ids that begin with `given`, each once, in the order of the log."""
+    found = [str(record.get("plan_id") or "") for record in records]
+    return list(dict.fromkeys(each for each in found if each and each.startswith(given)))
+
+
+def story(records: Sequence[Mapping[str, Any]], plan_id: str) -> dict[str, Any]:
+    """Who, why, what, when and with which result: the lines of this plan in short, and what they come to.
+
+    `counts` and `outcome` are those of the last line; `unfinished` says that a `begun` has no end after it.
+    """
+    lines = [record for record in records if record.get("plan_id") == plan_id]
+    ids = dict.fromkeys(name for record in lines for name in record.get("ids", ()))
+    digests: dict[str, str] = {}
+    for record in lines:
+        digests |= record.get("digests", {})
+    ends = [record for record in lines if record.get("outcome") != "begun"]
+    last = (ends or lines)[-1]
+    return {
+        "plan_id": plan_id,
+        "queue": last.get("queue", ""),
+        "who": list(dict.fromkeys(record.get("who", "") for record in lines)),
+        "why": list(dict.fromkeys(record.get("reason", "") for record in lines if record.get("reason"))),
+        "begun_at": lines[0].get("at"),
+        "ended_at": ends[-1].get("at") if ends else None,
+        "outcome": last.get("outcome"),
+        "unfinished": lines[-1].get("outcome") == "begun",
+        "counts": last.get("counts", {}),
+        "ids": list(ids),
+        "digests": digests,
+        "steps": [
+            {name: record.get(name) for name in ("seq", "at", "who", "command", "reason", "outcome", "counts", "note")}
+            for record in lines
+        ],
+    }
