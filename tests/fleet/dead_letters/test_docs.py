@@ -7,14 +7,21 @@ import click
 import pytest
 
 from fleet.cli import fleet
+from fleet.cli.audit import audit
 from fleet.cli.dlq import dlq
 from fleet.dead_letters.model.shapes import SHAPES
 from fleet.dead_letters.settings import ReplaySettings
 from tests.fleet.dead_letters.schemas import PLACE, schema
 
 PAGE = (Path(__file__).parents[3] / "docs" / "dlq.md").read_text()
-OPTIONS = {name for command in dlq.commands.values() for each in command.params for name in each.opts}
-UNTOLD = {"--env-file", "--no-color", "--output", "--bucket", "--archive-id"}
+OPTIONS = {
+    name
+    for group in (dlq, audit)
+    for command in group.commands.values()
+    for each in command.params
+    for name in each.opts
+}
+UNTOLD = {"--env-file", "--no-color", "--output", "--bucket", "--archive-id", "--file"}
 
 
 def test_every_command_is_told_of() -> None:
