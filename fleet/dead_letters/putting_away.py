@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
 from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.archive import Archive, Label
-from fleet.dead_letters.queues.dead_letter_queue import Post
+from fleet.dead_letters.queues.browsing import browse
+from fleet.dead_letters.queues.dead_letter_queue import BATCH, Post
 from fleet.dead_letters.queues.removal import Taken, take
-from fleet.dead_letters.replay.inventory import Desk, Open
+from fleet.dead_letters.replay.inventory import Desk, Open, hidden_for
 from shared.message.delivery import MOST_ATTRIBUTES, Attribute
 
 DAY = 86_400.0
@@ -37,16 +38,20 @@ class Stored:
 
 @dataclass(slots=True)
 class Restored:
-    """Ids that are back in the queue, and those that were not accepted and stay archived."""
+    """Ids that are back in the queue, and those that were not accepted and stay archived; `replaced` were left out, for a
+    changed copy of them was sent.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    replaced: int = 0
 
 
-def label(desk: Desk, queue: str, archive_id: str, reason: str) -> Label:
+def label(desk: Desk, queue: str, archive_id: str, reason: str, *, replaced: bool = False) -> Label:
+    """`replaced`: a changed copy of these letters is sent, so that to restore them would do their work twice."""
     now = desk.now()
     until = now + desk.settings.dlq_archive_days * DAY
-    return Label(archive_id, queue, now, until, desk.settings.actor, reason, 0)
+    return Label(archive_id, queue, now, until, desk.settings.actor, reason, 0, replaced)
 
 
 async def put_away(desk: Desk, opened: Open, views: Sequence[View], stored: Stored, taken: Taken) -> None:
@@ -62,13 +67,36 @@ async def throw_away(desk: Desk, opened: Open, views: Sequence[View], taken: Tak
 
 
 async def fetch_back(archive: Archive, queue: str, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
-    """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that."""
+    """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that.
+
+    Those that a changed copy replaced come back only where `archive_id` names their archive.
+    """
     for key in await asyncio.to_thread(archive.keys, queue, archive_id=archive_id):
         batch = await asyncio.to_thread(archive.read, key)
+        if batch.label.replaced and not archive_id:
+            back.replaced += len(batch.letters)
+            continue
         failed = await post(arn, [returned(letter) for letter in batch.letters])
         await asyncio.to_thread(archive.replace, batch, [each for each in batch.letters if each.id in failed])
         back.done += [each.id for each in batch.letters if each.id not in failed]
         back.failed += sorted(failed)
+
+
+async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], stored: Stored) -> None:
+    """Archive the letters of these ids and digests, and leave them where they are: a replay will send them with other
+    bodies. Raises NotAccepted where some may be in other hands, for they would be sent without being kept.
+    """
+
+    def keep(letter: DeadLetter) -> DeadLetter | None:
+        return letter if digests.get(letter.id) == letter.digest else None
+
+    visibility = hidden_for(opened.info)
+    found = await browse(opened.box, keep, visibility=visibility, last_look=desk.settings.dlq_last_look_seconds)
+    if not found.complete and len(found.found) < len(digests):
+        raise NotAccepted("letters whose bodies are changed are in other hands, and could not be archived; try again")
+    letters = [*found.found.values()]
+    for start in range(0, len(letters), BATCH):
+        await stored.put(letters[start : start + BATCH])
 
 
 async def mend(
@@ -86,7 +114,7 @@ async def mend(
 
 
 class NotAccepted(Exception):
-    """SQS refused a message, also when tried again."""
+    """SQS refused a message, also when tried again; or what has to be archived first is out of reach."""
 
 
 def returned(letter: DeadLetter) -> Parcel:
@@ -94,6 +122,6 @@ def returned(letter: DeadLetter) -> Parcel:
     made = copy(letter)
     if not letter.moved_from or len(made.attributes) >= MOST_ATTRIBUTES:
         return made
-    told: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
-    mark = Attribute("String", orjson.dumps(told).decode())
+    origin: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
+    mark = Attribute("String", orjson.dumps(origin).decode())
     return replace(made, attributes={**made.attributes, RESTORED: mark})

@@ -17,6 +17,9 @@ class ReplaySettings(Settings):
     - DLQ_AUDIT_LOG: the hash-chained file that every mutation is appended to, as an absolute path; else
       `fleet/dlq-audit.jsonl` in the user's state directory (XDG_STATE_HOME, else ~/.local/state).
     - DLQ_AUDIT_MIRROR: `s3://bucket/prefix`, where each line is put as an object of its own as well.
+    - DLQ_PLAN_KEY: what plans are sealed with, at least 16 characters, for those who share plans; else a key of this user's
+      own in the state directory.
+    - DLQ_OTHER_ACCOUNTS: account ids, with commas, that letters may be sent to beside the account of their queue.
     - DLQ_ARCHIVE_BUCKET_NAME: where archived letters go, as objects below `dead-letters/`; the stack makes a bucket for
       them. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted; the stack's bucket forgets after 30.
     - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
@@ -30,6 +33,8 @@ class ReplaySettings(Settings):
     dlq_audit_log: str = ""
     dlq_audit_mirror: str = Field(default="", pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?)?$")
     xdg_state_home: str = ""
+    dlq_plan_key: str = Field(default="", pattern="^(.{16,})?$", repr=False)
+    dlq_other_accounts: str = Field(default="", pattern=r"^([0-9]{12}(,[0-9]{12})*)?$")
     dlq_archive_bucket_name: str = ""
     dlq_archive_days: int = Field(default=30, ge=1, le=3650)
     dlq_edit_enabled: bool = False
@@ -50,8 +55,17 @@ class ReplaySettings(Settings):
         """Where the audit log is, whichever directory a command runs in."""
         if self.dlq_audit_log:
             return Path(self.dlq_audit_log).expanduser()
+        return self.state_directory / "dlq-audit.jsonl"
+
+    @property
+    def state_directory(self) -> Path:
+        """https://specifications.freedesktop.org/basedir-spec/latest/: a relative XDG_STATE_HOME is ignored."""
         state = Path(self.xdg_state_home)
-        return (state if state.is_absolute() else Path.home() / ".local/state") / "fleet/dlq-audit.jsonl"
+        return (state if state.is_absolute() else Path.home() / ".local/state") / "fleet"
+
+    @property
+    def other_accounts(self) -> frozenset[str]:
+        return frozenset(self.dlq_other_accounts.split(",")) - {""}
 
     @property
     def actor(self) -> str:

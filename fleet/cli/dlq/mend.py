@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
+from fleet.cli.dlq.changes import DISABLED
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -34,6 +35,7 @@ from fleet.cli.dlq.frame import (
 )
 from fleet.cli.dlq.look import one
 from fleet.cli.dlq.plan import destination, frozen, told, write
+from fleet.cli.dlq.plan_file import private
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
@@ -47,8 +49,6 @@ from fleet.dead_letters.queues.removal import Taken
 if TYPE_CHECKING:
     from fleet.dead_letters.model.view import View
     from fleet.dead_letters.replay.inventory import Desk
-
-DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 
 
 @click.command("edit", cls=DlqCommand, short_help="Send one letter with a mended body; off by default.")
@@ -135,7 +135,7 @@ def export(
         info, _, found = looked_through(tools, queue, filters, meet=meet)
         with audited(tools, "export", queue=info.name, reason=why) as entry:
             entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
-        with click.open_file(output, "wb") as file:
+        with click.open_file("-", "wb") if output == "-" else private(Path(output)) as file:
             for each in found.views:
                 start, size = places[each.id]
                 spool.seek(start)
@@ -178,10 +178,12 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
 def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: str, reason: str, entry: Record) -> None:
     info = tools.catalog.queue(url)
     target = tools.catalog.queue(arn_name(arn))
+    if target.arn != arn:
+        raise Refused(f"the destination {arn} is not {target.arn}, which is the queue of that name here")
     edit_id = uuid.uuid4().hex
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason))
+    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason, replaced=True))
     origin = tools.catalog.origin(info)
 
     begin(tools, "edit", entry, reason=reason)
@@ -218,6 +220,6 @@ def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
         try:
             letter = record.read(line)
         except ValueError as error:
-            raise Failed(f"line {number} is no record of a letter") from error
+            raise Failed(f"line {number} is not the record of a letter") from error
         found[letter.id] = letter
     return found

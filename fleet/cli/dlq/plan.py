@@ -23,6 +23,7 @@ from fleet.cli.dlq.frame import (
     print_json,
     say,
 )
+from fleet.cli.dlq.plan_file import key, private, read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.filters import Filters
@@ -121,16 +122,17 @@ def write(output: Path, made: Plan) -> None:
     """All of it or nothing; a plan that was begun and not finished is not overwritten. Raises Refused."""
     if output.exists():
         try:
-            old = planning.read(output.read_bytes())
+            old = read_plan(output)
         except planning.PlanRefused:
-            raise Refused(f"{output} is there and is no plan: choose another name") from None
+            raise Refused(f"{output} is there and is not a plan: choose another name") from None
         journal = journal_path(output, old.plan_id)
         if is_held(output) or (journal.exists() and not is_done(old, folded(journal.read_bytes()))):
             raise Refused(
                 f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
             )
     fresh = output.with_name(f"{output.name}.new")
-    fresh.write_bytes(planning.write(made))
+    with private(fresh) as file:
+        file.write(planning.write(made, key=key()))
     fresh.replace(output)
 
 

@@ -94,7 +94,10 @@ def archive(
 def restore(
     *, queue: str, archive_id: str, bucket: str, yes: bool, reason: str | None, as_json: bool, no_input: bool
 ) -> None:
-    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew."""
+    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew.
+
+    Letters of which `edit` or a plan sent a changed copy come back only with their --archive-id.
+    """
     why = given_reason(reason) if yes else ""
     tools = desk()
     info = tools.catalog.dead_letter_queue(queue)
@@ -117,6 +120,8 @@ def restore(
         finally:
             entry.ids, entry.counts = back.done, {"restored": len(back.done), "failed": len(back.failed)}
             entry.outcome = "partly" if back.failed else "done"
+    if back.replaced:
+        say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
     if as_json:
         print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed)})
     else:
@@ -219,6 +224,7 @@ def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: flo
             print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
         else:
             until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
+            until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
             click.echo(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
     if not as_json:
         say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fleet.cli.dlq.changes import check_account, check_changes, keep_changed, show_changes
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
@@ -27,9 +28,10 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.cli.dlq.plan_file import read_plan
+from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
-from fleet.dead_letters.model.plan import plan as planning
-from fleet.dead_letters.model.plan.plan import Plan, Step
+from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies
 from fleet.dead_letters.queues.catalog import connect
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
@@ -54,7 +56,7 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         if journal_path(file, plan.plan_id).exists():
             if is_done(plan, _progress(file, plan)):
                 raise Refused("this plan was carried out: make a new one for what came since")
@@ -75,7 +77,7 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "resume", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         _filled(entry, plan)
         if not journal_path(file, plan.plan_id).exists():
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
@@ -93,14 +95,14 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Tell the runner of this plan to stop. What it has sent stays sent."""
     if not yes:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         say("would stop the runner of this plan; act with --yes --reason ...")
         if as_json:
             print_json({**_status(file, plan), "dry_run": True})
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "cancel", queue="", reason=why) as entry:
-        plan = planning.read(file.read_bytes())
+        plan = read_plan(file)
         _filled(entry, plan)
         entry.ids = []
         if not journals.is_held(file):  # a file left behind would stop the next run of this plan
@@ -117,7 +119,7 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
 @output_options
 def status(*, file: Path, as_json: bool, no_input: bool) -> None:
     """How far a plan is, from its journal alone."""
-    told = _status(file, planning.read(file.read_bytes()))
+    told = _status(file, read_plan(file))
     if as_json:
         print_json(told)
     else:
@@ -125,27 +127,32 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
 
 
 def _dry(file: Path, *, as_json: bool) -> None:
-    tools, plan = desk(), planning.read(file.read_bytes())
+    tools, plan = desk(), read_plan(file)
+    check_account(tools, plan)
     run.checked(tools.catalog, plan)
     told = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     told["destinations"] = list(plan.destinations)
+    told["changed_bodies"] = changed_bodies(plan)
     if as_json:
         print_json(told)
         return
     click.echo(f"would {'copy' if plan.keep else 'send'} {told['remaining']} letters of {plan.place.queue}")
     for arn in plan.destinations:
-        click.echo(f"  to {arn}")
+        click.echo(f"  to {redaction.printable(arn)}")
+    show_changes(tools, plan)
     click.echo(f"  rate {plan.rate or 'unlimited'}, canary {','.join(map(str, plan.canary)) or 'none'}")
     click.echo(f"  estimate {spelled(max(plan.estimate, 60))}; act with --yes --reason ...")
 
 
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
+    check_changes(tools, plan)
     _, urls = run.checked(tools.catalog, plan)
     if plan.via == "aws":
         begin(tools, "replay", entry, reason=reason)
         return _by_aws(plan, entry)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
+        keep_changed(tools, plan, journal.progress.sent, reason=reason)
 
         def cancelled() -> bool:
             return cancel_path(file).exists()
@@ -163,6 +170,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
     begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
+    begun.digests = changed_bodies(plan)
     begin(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
     journal.begin(tools.settings.actor, reason)
 
@@ -183,6 +191,7 @@ def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
 def _filled(entry: Record, plan: Plan) -> None:
     entry.queue, entry.plan_id = plan.place.queue, plan.plan_id
     entry.ids = [each.id for each in plan.letters]
+    entry.digests = changed_bodies(plan)
 
 
 def _is_all_well(plan: Plan, progress: Progress) -> bool:

@@ -29,6 +29,7 @@ class Label:
     who: str
     reason: str
     letters: int
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Clockwork:
             "DLQ_LAST_LOOK_SECONDS": "0",
             "DLQ_SETTLE_SECONDS": "0.2",
             "DLQ_ACTOR": "tester",
+            "DLQ_PLAN_KEY": "the key of these tests",
         }
 
     def __call__(self, *arguments: str, exits: int | None = 0, **options: Any) -> Ended:

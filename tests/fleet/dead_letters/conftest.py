@@ -78,6 +78,7 @@ def cli(aws: Aws, tmp_path: Path) -> Lines:
     environment = {
         **aws.endpoint.environment,
         "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "DLQ_LAST_LOOK_SECONDS": "0",
         "DLQ_SETTLE_SECONDS": "0.2",
         "DLQ_ACTOR": "tester",

@@ -56,6 +56,7 @@ def main() -> None:
             "DLQ_LAST_LOOK_SECONDS": "0",
             "DLQ_SETTLE_SECONDS": "0.2",
             "DLQ_ACTOR": "you",
+            "DLQ_PLAN_KEY": "the key of this picture",
         }
         with Worker(made):
             PICTURE.write_text(draw(made, Lines(environment, Path(home))))

@@ -122,6 +122,7 @@ def test_a_body_that_the_worker_would_refuse_is_not_sent(
     assert (ground.counts(), ground.counts(target)) == ((1, 0), (0, 0))
 
 
+@pytest.mark.usefixtures("archive")
 def test_letters_mended_by_a_script_are_replayed_from_a_plan(twelve: Ground, cli: Lines) -> None:
     cli.environment["DLQ_EDIT_ENABLED"] = "true"
     file = cli.home / "letters.jsonl"

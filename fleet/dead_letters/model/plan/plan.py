@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -10,10 +11,11 @@ from typing import Any, Literal, get_args
 import orjson
 
 from fleet.dead_letters.model.letter import sha256
+from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.shapes import Shape
 from fleet.dead_letters.model.view import instant
 
-SCHEMA = "fleet-dlq-plan/1"
+SCHEMA = "fleet-dlq-plan/2"
 USUAL_RATE = 100.0
 """Letters per second that an estimate counts with where no rate is set."""
 
@@ -21,7 +23,7 @@ Via = Literal["fleet", "aws"]
 
 
 class PlanRefused(Exception):
-    """This file is no plan, or not the plan that was written."""
+    """This file is not a plan, or not the plan that was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,12 @@ def steps(plan: Plan) -> Iterator[Step]:
         yield Step(len(plan.canary) + 1, plan.letters[start:], canary=False)
 
 
-def write(plan: Plan) -> bytes:
-    """The plan file: indented JSON, its digest last."""
-    told = document(plan)
-    return orjson.dumps({**told, "digest": _digest(told)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def write(plan: Plan, *, key: bytes) -> bytes:
+    """The plan file: indented JSON, its digest last. Without `key` nobody can write one that `read` takes."""
+    content = document(plan)
+    return orjson.dumps(
+        {**content, "digest": _digest(content, key)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
 
 
 def document(plan: Plan) -> dict[str, Any]:
@@ -139,47 +143,54 @@ def document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def read(content: bytes) -> Plan:
-    """Raises PlanRefused where the file is no plan of this version, or was changed after it was written."""
+def read(content: bytes, *, key: bytes) -> Plan:
+    """Raises PlanRefused where the file is not a plan of this version, or was changed after it was written with `key`."""
     try:
-        told = orjson.loads(content)
+        found = orjson.loads(content)
     except ValueError as error:
-        raise PlanRefused("this file is no plan: it is not JSON") from error
-    if not isinstance(told, dict) or not str(told.get("schema", "")).startswith("fleet-dlq-plan/"):
-        raise PlanRefused("this file is no plan")
-    if told["schema"] != SCHEMA:
-        raise PlanRefused(f"this plan has schema {told['schema']}; this version reads {SCHEMA}")
-    if told.pop("digest", None) != _digest(told):
-        raise PlanRefused("the plan was changed after it was written: make a new one with `fleet dlq plan`")
+        raise PlanRefused("this file is not a plan: it is not JSON, or nested too deep") from error
+    if not isinstance(found, dict) or not str(found.get("schema", "")).startswith("fleet-dlq-plan/"):
+        raise PlanRefused("this file is not a plan")
+    if found["schema"] != SCHEMA:
+        raise PlanRefused(f"this plan has schema {found['schema']}; this version reads {SCHEMA}: make a new one")
+    given = found.pop("digest", None)
     try:
-        plan = _plan(told)
+        digest = _digest(found, key)
+    except TypeError as error:  # orjson writes less deeply nested values than it reads
+        raise PlanRefused("this file is not a plan: it is nested too deep") from error
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), digest.encode()):
+        raise PlanRefused(
+            "the plan was changed after it was written, or written with another key: make a new one with "
+            "`fleet dlq plan`, or set DLQ_PLAN_KEY to the key of who wrote it"
+        )
+    if why := limits.fault(found):
+        raise PlanRefused(f"this plan cannot be carried out: {why}")
+    try:
+        return _plan(found)
     except (KeyError, TypeError, ValueError) as error:
         raise PlanRefused("the plan lacks a field") from error
-    if any(each.mended is not None and not isinstance(each.mended, str) for each in plan.letters):
-        raise PlanRefused("a mended body is not text")
-    return plan
 
 
-def _plan(told: Mapping[str, Any]) -> Plan:
-    if told["via"] not in get_args(Via):
-        raise ValueError(told["via"])
+def _plan(found: Mapping[str, Any]) -> Plan:
+    if found["via"] not in get_args(Via):
+        raise ValueError(found["via"])
     return Plan(
-        plan_id=str(told["plan_id"]),
-        created_at=float(told["created_at"]),
-        author=str(told["author"]),
-        place=Place(told["queue"], told["queue_arn"], told["endpoint"]),
-        letters=tuple(_planned(each) for each in told["letters"]),
-        keep=bool(told["keep"]),
-        rate=told["rate"],
-        canary=tuple(map(int, told["canary"])),
-        watch=float(told["watch"]),
-        via=told["via"],
-        filters=told["filters"],
+        plan_id=str(found["plan_id"]),
+        created_at=float(found["created_at"]),
+        author=str(found["author"]),
+        place=Place(found["queue"], found["queue_arn"], found["endpoint"]),
+        letters=tuple(_planned(each) for each in found["letters"]),
+        keep=bool(found["keep"]),
+        rate=found["rate"],
+        canary=tuple(map(int, found["canary"])),
+        watch=float(found["watch"]),
+        via=found["via"],
+        filters=found["filters"],
     )
 
 
 def _letter(each: Planned) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    written: dict[str, Any] = {
         "id": each.id,
         "body_sha256": each.digest,
         "idempotency_key": each.key,
@@ -188,24 +199,30 @@ def _letter(each: Planned) -> dict[str, Any]:
         "expires_at": each.expires_at,
     }
     if each.mended is not None:
-        told |= {"mended": each.mended, "mended_sha256": sha256(each.mended)}
-    return told
+        written |= {"mended": each.mended, "mended_sha256": sha256(each.mended)}
+    return written
 
 
-def _planned(told: Mapping[str, Any]) -> Planned:
+def _planned(found: Mapping[str, Any]) -> Planned:
     return Planned(
-        id=str(told["id"]),
-        digest=str(told["body_sha256"]),
-        key=str(told["idempotency_key"]),
-        shape=told["shape"],
-        destination=str(told["destination"]),
-        expires_at=float(told["expires_at"]),
-        mended=told.get("mended"),
+        id=str(found["id"]),
+        digest=str(found["body_sha256"]),
+        key=str(found["idempotency_key"]),
+        shape=found["shape"],
+        destination=str(found["destination"]),
+        expires_at=float(found["expires_at"]),
+        mended=found.get("mended"),
     )
 
 
-def _digest(told: Mapping[str, Any]) -> str:
-    return "sha256:" + hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _digest(content: Mapping[str, Any], key: bytes) -> str:
+    written = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return "hmac-sha256:" + hmac.new(key, written, hashlib.sha256).hexdigest()
+
+
+def changed_bodies(plan: Plan) -> dict[str, str]:
+    """Digests of the bodies that this plan changes, `before->after`, by id."""
+    return {each.id: f"{each.digest}->{sha256(each.mended)}" for each in plan.letters if each.mended is not None}
 
 
 def canary_sizes(given: str) -> tuple[int, ...]:

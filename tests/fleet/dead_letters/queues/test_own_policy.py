@@ -22,7 +22,12 @@ def server() -> Iterator[SqsServer]:
 @pytest.fixture
 def cli(server: SqsServer, tmp_path: Path) -> Lines:
     server.control.reset()
-    more = {"DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"), "DLQ_LAST_LOOK_SECONDS": "0", "DLQ_ACTOR": "tester"}
+    more = {
+        "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "DLQ_LAST_LOOK_SECONDS": "0",
+        "DLQ_ACTOR": "tester",
+        "DLQ_PLAN_KEY": "the key of these tests",
+    }
     return Lines({**server.environment, **more}, tmp_path)
 
 

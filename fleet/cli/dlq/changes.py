@@ -1,0 +1,73 @@
+"""Plans that change bodies, or send to other accounts: what they need, what a dry run shows of it, what is kept first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import click
+
+from fleet.cli.dlq.frame import Refused, until_done
+from fleet.cli.dlq.put_away import opened_archive
+from fleet.dead_letters import putting_away
+from fleet.dead_letters.model import redaction
+from fleet.dead_letters.model.plan import limits
+from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
+from fleet.dead_letters.replay.inventory import Desk
+
+DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
+SHOWN = 20
+
+
+def check_account(tools: Desk, plan: Plan) -> None:
+    """Queues and functions alike. Raises Refused."""
+    account = plan.place.account
+    if strangers := limits.strangers(plan.destinations, account=account, allowed=tools.settings.other_accounts):
+        raise Refused(
+            f"the destination {strangers[0]} is not in account {account}; nothing was sent. "
+            "DLQ_OTHER_ACCOUNTS names the others that letters may go to"
+        )
+
+
+def check_changes(tools: Desk, plan: Plan) -> None:
+    """Before anything is sent. Raises Refused, or UsageError where there is no archive for the originals."""
+    check_account(tools, plan)
+    if changed_bodies(plan):
+        if not tools.settings.dlq_edit_enabled:
+            raise Refused(f"this plan changes bodies; {DISABLED}")
+        if not tools.settings.dlq_archive_bucket_name:
+            raise click.UsageError("set DLQ_ARCHIVE_BUCKET_NAME: letters whose bodies are changed are archived first")
+        opened_archive(tools, "")
+
+
+def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str) -> None:
+    """Archive the letters whose bodies this plan changes and that are not sent yet, under the plan's id."""
+    digests = {each.id: each.digest for each in plan.letters if each.mended is not None and each.id not in sent}
+    if not digests:
+        return
+    info = tools.catalog.dead_letter_queue(plan.place.queue)
+    origin = tools.catalog.origin(info)
+    archive = opened_archive(tools, "")
+    label = putting_away.label(tools, info.name, plan.plan_id, reason, replaced=True)
+    before = len(archive.keys(info.name, archive_id=plan.plan_id))  # those of a run that was cut short stay
+
+    async def work() -> None:
+        async with tools.open(info, origin) as opened:
+            stored = putting_away.Stored(archive, label, number=before)
+            await putting_away.keep_originals(tools, opened, digests, stored)
+
+    try:
+        until_done(work())
+    except putting_away.NotAccepted as error:
+        raise Refused(str(error)) from error
+
+
+def show_changes(tools: Desk, plan: Plan) -> None:
+    """Which bodies a plan changes, by digest, on stdout."""
+    changed = changed_bodies(plan)
+    for name, digests in [*changed.items()][:SHOWN]:
+        before, _, after = digests.partition("->")
+        click.echo(f"  changes the body of {redaction.printable(name)}: {before[:16]} to {after[:16]}")
+    if len(changed) > SHOWN:
+        click.echo(f"  and of {len(changed) - SHOWN} more: --json names all")
+    if changed and not tools.settings.dlq_edit_enabled:
+        click.echo(f"  to act, {DISABLED}")

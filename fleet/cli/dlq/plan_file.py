@@ -1,0 +1,45 @@
+"""Files that people give and get: plans read with this user's key; exports and plans that only their owner can read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from fleet.cli.command import Failed
+from fleet.dead_letters.model.plan import plan as planning
+from fleet.dead_letters.model.plan.plan import Plan, PlanRefused
+from fleet.dead_letters.plan_key import plan_key
+from fleet.dead_letters.settings import ReplaySettings
+from shared.settings import read_settings
+
+
+def key() -> bytes:
+    """Raises Failed where there is none and none can be kept."""
+    try:
+        return plan_key(read_settings(ReplaySettings, os.environ))
+    except OSError as error:
+        raise Failed(f"the key of plans cannot be read or kept: {error.strerror} ({error.filename})") from error
+
+
+def read_plan(file: Path) -> Plan:
+    """Raises PlanRefused where this is not a plan, Failed where it cannot be read."""
+    if not file.is_file():
+        raise PlanRefused(f"{file} is not a plain file")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise Failed(f"{file} cannot be read: {error.strerror}") from error
+    return planning.read(content, key=key())
+
+
+def private(path: Path) -> BinaryIO:
+    """A new or emptied file that only its owner can read, open for writing. Raises Failed."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if stat.S_ISREG(os.fstat(file).st_mode):  # not of a device, such as /dev/null
+            os.fchmod(file, 0o600)
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error.strerror}") from error
+    return os.fdopen(file, "wb")

@@ -1,0 +1,46 @@
+"""The key that plans are sealed with: a plan that somebody else wrote, or changed and sealed again, is refused."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from fleet.dead_letters.settings import ReplaySettings
+
+LENGTH = 32  # bytes
+
+
+def plan_key(settings: ReplaySettings) -> bytes:
+    """DLQ_PLAN_KEY, else this user's own, made at first use. Raises OSError where it cannot be kept."""
+    if settings.dlq_plan_key:
+        return settings.dlq_plan_key.encode()
+    path = settings.state_directory / "dlq-plan.key"
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        _make(path)
+        return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    key = path.read_bytes()
+    if len(key) != LENGTH:
+        raise OSError(0, f"{path} is not a key of {LENGTH} bytes: remove it, and plan anew")
+    return key
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all; of two that make one at once, the first wins."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(file, secrets.token_bytes(LENGTH))
+        os.fsync(file)
+    finally:
+        os.close(file)
+    with suppress(FileExistsError):
+        path.hardlink_to(fresh)
+    fresh.unlink()
