@@ -13,10 +13,9 @@ import click
 import orjson
 
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
-from fleet.cli.dlq.frame import NOTHING, print_json, say
+from fleet.cli.dlq.frame import NOTHING, answer, print_json, say
 from fleet.dead_letters.audit_log import Anchor, AuditLog, NoLog
 from fleet.dead_letters.audit_story import ids_that_fit, story
-from fleet.dead_letters.model import redaction
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
@@ -98,9 +97,9 @@ def show(*, plan: str, file: Path | None, as_json: bool) -> None:
         raise Failed(str(error)) from error
     found = ids_that_fit(records, _plan_id(plan))
     if len(found) > 1:
-        raise click.UsageError(f"{plan} fits more than one: {', '.join(map(redaction.printable, found))}")
+        raise click.UsageError(f"{plan} fits more than one: {', '.join(found)}")
     if not found:
-        say(f"{place} has no line about {redaction.printable(plan)}")
+        say(f"{place} has no line about {plan}")
         sys.exit(NOTHING)
     _, faults = log.verify()
     document = {"version": 1, "file": os.fspath(place), "log_ok": not faults, **story(records, found[0])}
@@ -128,7 +127,7 @@ def _print(document: Mapping[str, Any]) -> None:
     lines += [_step(step) for step in document["steps"]]
     lines.append(f"log      {document['file']}: {sound}")
     for line in lines:
-        click.echo(redaction.printable(line))
+        answer(line)
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -34,6 +34,12 @@ class Failed(click.ClickException):
 
     exit_code = FAILED
 
+    def format_message(self) -> str:
+        """What AWS or a file said cannot speak to the terminal."""
+        from fleet.dead_letters.model.redaction import printable
+
+        return printable(self.message)
+
 
 class Misconfigured(click.ClickException):
     """The environment or an option cannot be right."""

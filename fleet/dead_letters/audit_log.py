@@ -95,16 +95,16 @@ class AuditLog:
                 "version": VERSION,
                 "seq": last["seq"] + 1,
                 "at": self._now(),
-                "who": entry.who,
+                "who": _utf8(entry.who),
                 "command": entry.command,
-                "queue": entry.queue,
-                "reason": entry.reason,
+                "queue": _utf8(entry.queue),
+                "reason": _utf8(entry.reason),
                 "outcome": entry.outcome,
                 "plan_id": entry.plan_id,
-                "ids": list(entry.ids),
+                "ids": [_utf8(each) for each in entry.ids],
                 "counts": dict(entry.counts),
                 "digests": dict(entry.digests),
-                "note": entry.note,
+                "note": _utf8(entry.note),
                 "previous": last["hash"],
             }
             line = _sealed(record)
@@ -192,6 +192,11 @@ def _write_whole(file: int, line: bytes) -> None:
         with suppress(OSError):  # a device has no length that could be cut
             os.ftruncate(file, before)
         raise
+
+
+def _utf8(text: str) -> str:
+    """A shell passes bytes that are not UTF-8 as half surrogate pairs, which JSON cannot hold."""
+    return text.encode(errors="replace").decode()
 
 
 def _is_newest(line: Mapping[str, Any], head: str) -> bool:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 import click
-import orjson
 
 from fleet.cli.command import Command, Failed, env_file_option
 from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
@@ -48,6 +47,9 @@ class Refused(click.ClickException):
     """A rule of safety forbids it."""
 
     exit_code = REFUSED
+
+    def format_message(self) -> str:
+        return redaction.printable(self.message)
 
 
 class DlqCommand(Command):
@@ -143,7 +145,7 @@ def unseen(info: QueueInfo, found: Inventory) -> str:
 
 def _listed(names: Sequence[str], most: int = 3) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return redaction.printable(", ".join(names[:most]) + more)
+    return ", ".join(names[:most]) + more
 
 
 def end(*, matched: bool, complete: bool) -> NoReturn:
@@ -152,20 +154,27 @@ def end(*, matched: bool, complete: bool) -> NoReturn:
 
 
 def say(words: str) -> None:
-    """One line on stderr."""
-    click.echo(words, err=True)
+    """One line on stderr; foreign text in it cannot speak to the terminal."""
+    click.echo(redaction.one_line(words), err=True)
 
 
-def print_json(told: Mapping[str, Any]) -> None:
+def answer(words: str) -> None:
+    """One line on stdout; foreign text in it cannot speak to the terminal."""
+    click.echo(redaction.one_line(words))
+
+
+def print_json(document: Mapping[str, Any]) -> None:
     """One line on stdout."""
-    click.echo(orjson.dumps(told).decode())
+    click.echo(redaction.json_line(document))
 
 
 def given_reason(reason: str | None) -> str:
     """Raises UsageError (exit 2) where there is none."""
     if not reason or not reason.strip():
         raise click.UsageError("--reason is required: it goes to the audit log")
-    return reason.strip()
+    return (
+        reason.strip().encode(errors="replace").decode()
+    )  # a shell passes bytes that are not UTF-8 as half surrogates
 
 
 def can_ask(*, no_input: bool) -> bool:

@@ -62,7 +62,7 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
 def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
     """Letters of QUEUE (a name, URL or ARN), grouped by worker and fingerprint."""
     _, _, found = looked_through(desk(), queue, filters)
-    told = [grouping.document(each) for each in grouping.grouped(found.views)]
+    told = [redaction.listed(grouping.document(each)) for each in grouping.grouped(found.views)]
     if as_json:
         for line in told:
             print_json(line)
@@ -82,13 +82,17 @@ def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_in
     _, _, found = looked_through(desk(), queue, filters)
     if ids == PRINT:
         for each in found.views:
-            click.echo(redaction.printable(each.id))
+            click.echo(redaction.one_line(each.id))
     elif as_json:
         for each in found.views:
-            print_json(view.document(each))
+            print_json(redaction.listed(view.document(each)))
     elif found.views:
         for start in range(0, len(found.views), tables.PAGE):
-            tables.show(tables.letters([view.document(each) for each in found.views[start : start + tables.PAGE]]))
+            tables.show(
+                tables.letters(
+                    [redaction.listed(view.document(each)) for each in found.views[start : start + tables.PAGE]]
+                )
+            )
     else:
         say("no letter matches")
     end(matched=bool(found.views), complete=found.complete)
@@ -112,6 +116,7 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
             entry.counts = {"revealed": 1}
         assert each.letter is not None
         told |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
+        told |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}
     if as_json:
         print_json(told)
     else:
@@ -134,7 +139,7 @@ def _fed(catalog: Catalog) -> list[QueueInfo]:
         try:
             found.append(info if info.fed_by else catalog.dead_letter_queue(info.url))
         except NotDeadLetters as error:
-            say(f"left out: {redaction.printable(str(error))}")
+            say(f"left out: {error}")
     return found
 
 
@@ -175,8 +180,8 @@ def _shown(each: View) -> dict[str, Any]:
     letter = each.letter
     assert letter is not None
     return {
-        **view.document(each),
-        "reason": letter.written(ATTRIBUTE) or None,
+        **redaction.listed(view.document(each)),
+        "reason": redaction.reason(letter.written(ATTRIBUTE)) or None,
         "attributes": redaction.attributes(letter.attributes),
         "body": redaction.body(letter.body),
         "body_in_s3": redaction.stored(letter),
@@ -187,14 +192,13 @@ def _print(told: dict[str, Any]) -> None:
     for name, value in told.items():
         if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
             continue
-        click.echo(f"{name}: {redaction.printable(str(value))}")
+        click.echo(f"{name}: {redaction.one_line(str(value))}")
     for section in ("reason", "attributes"):
         for name, value in (told[section] or {}).items():
             if name == ATTRIBUTE and told["reason"]:
                 continue
-            click.echo(f"{section}.{redaction.printable(str(name))}: {redaction.printable(str(value))}")
+            click.echo(redaction.one_line(f"{section}.{name}: {value}"))
     if stored := told["body_in_s3"]:
-        click.echo(
-            f"body in S3: {stored['bytes']} bytes at s3://{stored['bucket']}/{stored['key']}; here is its pointer"
-        )
+        place = f"s3://{stored['bucket']}/{stored['key']}"
+        click.echo(redaction.one_line(f"body in S3: {stored['bytes']} bytes at {place}; here is its pointer"))
     click.echo(f"body:\n{redaction.printable(told['body'])}")

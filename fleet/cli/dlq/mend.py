@@ -20,6 +20,7 @@ from fleet.cli.dlq.frame import (
     DlqCommand,
     Record,
     Refused,
+    answer,
     audited,
     begin,
     can_ask,
@@ -39,7 +40,7 @@ from fleet.cli.dlq.plan_file import private
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
-from fleet.dead_letters.model import record
+from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
 from fleet.dead_letters.model.plan.draft import draft
@@ -104,7 +105,7 @@ def edit(
             {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known, **entry.digests}
         )
     else:
-        click.echo(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
+        answer(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
         if not known:
             say("no worker of the fleet reads that queue: the body was checked to be JSON, no more")
 
@@ -139,7 +140,8 @@ def export(
             for each in found.views:
                 start, size = places[each.id]
                 spool.seek(start)
-                file.write(spool.read(size))
+                line = spool.read(size)
+                file.write(redaction.escaped(line.decode()).encode() if output == "-" else line)
     end(matched=bool(found.views), complete=found.complete)
 
 

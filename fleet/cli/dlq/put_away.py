@@ -15,6 +15,7 @@ from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
     Refused,
+    answer,
     audited,
     begin,
     can_ask,
@@ -125,7 +126,7 @@ def restore(
     if as_json:
         print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed)})
     else:
-        click.echo(f"{len(back.done)} letters restored to {info.name}")
+        answer(f"{len(back.done)} letters restored to {info.name}")
     sys.exit(PARTLY if back.failed else 0 if back.done else NOTHING)
 
 
@@ -199,7 +200,7 @@ def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None
         ids = [each.id for each in found.views]
         print_json({"version": 1, "dry_run": True, "queue": info.name, "planned": len(ids), "ids": ids})
     elif found.views:
-        click.echo(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
+        answer(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
     else:
         say("no letter matches")
     end(matched=bool(found.views), complete=found.complete)
@@ -210,7 +211,7 @@ def _told(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
     if as_json:
         print_json(told)
     else:
-        click.echo(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
+        answer(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
         for name in taken.gone:
             say(f"{name} was no longer there")
     sys.exit(PARTLY if taken.gone or taken.left else 0)
@@ -225,7 +226,7 @@ def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: flo
         else:
             until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
             until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
-            click.echo(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
+            answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
     if not as_json:
         say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
     sys.exit(0 if labels else NOTHING)

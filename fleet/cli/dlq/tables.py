@@ -34,7 +34,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
     for name in columns:
         told.add_column(name, overflow="fold")
     for row in rows:
-        told.add_row(*(each if isinstance(each, Text) else Text(redaction.printable(each)) for each in row))
+        told.add_row(*(each if isinstance(each, Text) else Text(redaction.one_line(each)) for each in row))
     return told
 
 

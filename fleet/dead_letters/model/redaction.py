@@ -1,10 +1,12 @@
 """What of a letter may be shown to anybody: names and plain identifiers, at every depth; pure.
 
-Told by what is allowed, not by what is forbidden: a field that nobody thought of stays hidden.
+It goes by what is allowed, not by what is forbidden: a field that nobody thought of stays hidden.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +15,7 @@ import orjson
 
 from fleet.dead_letters.model.letter import DeadLetter, stored_body
 from shared.message.delivery import Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY, json_object
 
 SHOWN = frozenset(
     """
@@ -22,10 +25,24 @@ SHOWN = frozenset(
     streamviewtype sequencenumber sizebytes approximatecreationdatetime shardid streamarn startsequencenumber
     endsequencenumber batchsize condition busarn subscriberarn targetarn errorcode exhaustedretrycondition retryattempts
     topicarn messageid rule_arn target_arn schedule_arn error_code exhausted_retry_condition retry_attempts traceparent
-    fleet-failure fleet-replay extendedpayloadsize sqslargepayloadsize
+    extendedpayloadsize sqslargepayloadsize
     """.split()
 )
 """Field names, in lower case, whose plain values are shown."""
+
+REASON = frozenset(
+    """
+    version source_queue fingerprint attempts first_failure last_failure sent_at trace_id
+    original_message_id replayed_from plan_id edited_from times_replayed died_before
+    """.split()
+)
+"""Fields of a failure envelope, and of `fleet-replay`, whose plain values are shown."""
+
+TEXTS = frozenset({"worker", "error_type", "message"})
+"""Fields of a failure envelope that are shown as they are: the fleet redacted them when it wrote them."""
+
+_KEY = re.compile(r"body:[0-9a-f]{32}|stream:[A-Za-z0-9-]{1,64}|event:[A-Za-z0-9_.:/-]{1,200}")
+"""Idempotency keys that hold no name that a producer or a customer chose, but for plain ids of events."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,199}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
@@ -46,6 +63,45 @@ def attributes(given: Mapping[str, Attribute]) -> dict[str, str]:
     return {_key(name): _attribute(name, value) for name, value in given.items()}
 
 
+def reason(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The failure envelope, or the lineage of a replay. Its message and stack were redacted when it was written; an attribute
+    that had to make room (`displaced`) is the producer's, and hidden.
+    """
+    shown: dict[str, Any] = {}
+    for name, value in written.items():
+        if name in TEXTS and isinstance(value, str):
+            shown[name] = value
+        elif name == "stack" and isinstance(value, list):
+            shown[name] = [str(each) for each in value]
+        elif name == "idempotency_key":
+            shown[name] = key(str(value))
+        elif name in REASON and (isinstance(value, bool | int | float) or _PLAIN.fullmatch(str(value))):
+            shown[name] = value
+        else:
+            shown[_key(name)] = "[hidden]"
+    return shown
+
+
+def listed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of `list` or `groups`, without names that a producer chose."""
+    shown = dict(document)
+    for name in ("fingerprint", "plan_id"):
+        if shown.get(name) and not _PLAIN.fullmatch(str(shown[name])):
+            shown[name] = "[hidden]"
+    if shown.get("idempotency_key"):
+        shown["idempotency_key"] = key(str(shown["idempotency_key"]))
+    return shown
+
+
+def key(text: str) -> str:
+    """An idempotency key that was derived from content or event ids; of another one, such as a producer's own or one that
+    holds a file's name, only a digest, by which it can be told apart.
+    """
+    if _KEY.fullmatch(text):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
+
+
 def stored(letter: DeadLetter) -> dict[str, Any] | None:
     """Where the body lies in S3, if it does; names that are not spelt as such stay hidden."""
     pointer = stored_body(letter)
@@ -60,12 +116,29 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 
+def one_line(text: str) -> str:
+    """As `printable`, with line ends escaped too: foreign text cannot write a line of its own."""
+    return printable(text).replace("\n", "\\n")
+
+
+def json_line(document: Any) -> str:
+    """JSON in which everything that would speak to a terminal is escaped by its code: any reader reads the same."""
+    return escaped(orjson.dumps(document).decode())
+
+
+def escaped(text: str) -> str:
+    """JSON text, with the characters escaped that are not printable."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
 def _attribute(name: str, value: Attribute) -> str:
     if value.binary is not None:
         return f"[{value.data_type}, {len(value.binary)} bytes]"
     text = value.text or ""
-    if name in ("fleet-failure", "fleet-replay"):
-        return text
+    if name in (ATTRIBUTE, REPLAY) and (written := json_object(value)):
+        return orjson.dumps(reason(written)).decode()
     return text if _is_shown(name, text) else f"[{value.data_type}, {len(text)} characters]"
 
 

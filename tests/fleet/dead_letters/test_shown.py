@@ -1,0 +1,110 @@
+"""What is shown without --reveal comes from an allow list, and nothing foreign speaks to a terminal."""
+
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.dead_letters.model import redaction
+from shared.message.delivery import Attribute
+from shared.message.identity import ATTRIBUTE, REPLAY
+from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.fleet.dead_letters.fakes import envelope
+from tests.fleet.dead_letters.letters import typed
+
+SECRET = "Jane.Doe.tumour"
+RAW = "\x1b[31m\x9b31m\u202e"
+
+
+def upload() -> str:
+    return json.dumps(
+        {"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": f"{SECRET}.pdf", "sequencer": "1"}}}]}
+    )
+
+
+def test_file_names_producers_keys_and_displaced_attributes_stay_hidden(ground: Ground, cli: Lines) -> None:
+    ground.park(upload())
+    ground.put('{"n": 1}', attributes=typed({"idempotency-key": f"{SECRET}"}))
+    displaced = {"displaced": {"name": "patient", "type": "String", "value": SECRET}, "unknown": SECRET}
+    ground.put('{"n": 2}', attributes=typed({ATTRIBUTE: envelope(**displaced, idempotency_key=SECRET).text or ""}))
+    ground.put(
+        '{"n": 3}', attributes=typed({REPLAY: json.dumps({"plan_id": "p", "idempotency_key": SECRET, "x": SECRET})})
+    )
+    ground.put('{"n": 4}', attributes=typed({ATTRIBUTE: f"not JSON: {SECRET}", "fleet-restored": SECRET}))
+    ids = [each["id"] for each in cli.json("list", ground.name)]
+    assert len(ids) == 5
+    looks = [("list", ground.name), ("groups", ground.name), *(("show", ground.name, name) for name in ids)]
+    for words in looks:
+        for more in ((), ("--json",)):
+            shown = cli("dlq", *words, *more)
+            assert SECRET not in shown.stdout + shown.stderr, (words, shown.stdout)
+    revealed = [cli("dlq", "show", ground.name, name, "--reveal", "--reason", "why").stdout for name in ids]
+    assert all(SECRET in each for each in revealed)
+
+
+def test_a_fingerprint_or_plan_that_is_not_a_plain_identifier_is_hidden(ground: Ground, cli: Lines) -> None:
+    ground.park({"n": 1}, fingerprint="of Jane Doe", plan_id="of Jane Doe")
+    [letter] = cli.json("list", ground.name)
+    [group] = cli.json("groups", ground.name)
+    assert (letter["fingerprint"], letter["plan_id"], group["fingerprint"]) == ("[hidden]",) * 3
+
+
+@pytest.mark.parametrize("key", ["body:" + "0" * 32, "stream:c9a3", "event:shop:order.placed:t1:order-42"])
+def test_a_key_that_was_derived_is_shown(key: str) -> None:
+    assert redaction.key(key) == key
+
+
+@pytest.mark.parametrize("key", ["s3:bucket/jane.pdf@1", "jane@example.com", "event:shop:o:jane doe", "body:jane"])
+def test_of_another_key_only_a_digest_is_shown(key: str) -> None:
+    assert redaction.key(key).startswith("sha256:")
+    assert redaction.key(key) != redaction.key(key + "x")
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.text(), st.lists)))
+def test_json_is_the_same_json_and_printable(document: dict[str, object]) -> None:
+    line = redaction.json_line({**document, "raw": RAW})
+    assert line.isprintable()
+    assert json.loads(line) == orjson.loads(orjson.dumps({**document, "raw": RAW}))
+
+
+def test_no_command_lets_foreign_text_speak_to_the_terminal(ground: Ground, cli: Lines) -> None:
+    """SQS itself refuses an escape character in a body, but not the other ones, nor any that JSON spells."""
+    hostile = f"{RAW}evil\n0 letters"
+    ground.park({RAW: RAW}, error_type=hostile, message=hostile, worker=hostile, stack=[hostile])
+    taken = RAW.replace("\x1b", "")
+    ground.put(taken, attributes=typed({"ERROR_CODE": taken, "TARGET_ARN": f"arn:aws:sqs:x:y:{taken}"}))
+    ids = [each["id"] for each in cli.json("list", ground.name)]
+    looks: list[tuple[str, ...]] = [
+        ("list", ground.name),
+        ("groups", ground.name),
+        ("ls", ground.name),
+        ("export", ground.name, "--reason", RAW),
+        ("plan", ground.name, "-o", cli.plan()),
+        ("show", ground.name, RAW),
+        ("list", RAW),
+        ("purge", ground.name),
+        *(("show", ground.name, name) for name in ids),
+        *(("show", ground.name, name, "--reveal", "--reason", "why") for name in ids),
+    ]
+    for words in looks:
+        for more in ((), ("--json",)):
+            shown = cli("dlq", *words, *more, exits=None)
+            for line in (shown.stdout + shown.stderr).splitlines():
+                assert line.isprintable(), (words, line)
+
+
+def test_foreign_text_cannot_write_a_line_of_its_own() -> None:
+    assert redaction.one_line("a\nb\x85c") == "a\\nb\\x85c"
+
+
+def test_a_reason_of_bytes_that_are_no_text_is_kept_as_far_as_it_is(ground: Ground, cli: Lines) -> None:
+    ground.park({"n": 1})
+    cli("dlq", "purge", ground.name, "--confirm", ground.name, "--yes", "--reason", "why \udcff")
+    assert cli.audit()[-1]["reason"] == "why ?"
+
+
+def test_an_attribute_of_the_fleet_that_is_not_json_is_hidden() -> None:
+    shown = redaction.attributes({ATTRIBUTE: Attribute("String", SECRET), REPLAY: Attribute("String", SECRET)})
+    assert SECRET not in str(shown)
