@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.cli.dlq.frame import say
 from fleet.dead_letters.model import redaction
 from shared.message.delivery import Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
@@ -97,6 +98,11 @@ def test_no_command_lets_foreign_text_speak_to_the_terminal(ground: Ground, cli:
 
 def test_foreign_text_cannot_write_a_line_of_its_own() -> None:
     assert redaction.one_line("a\nb\x85c") == "a\\nb\\x85c"
+
+
+def test_words_on_stderr_are_one_line_whatever_they_quote(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"left out: {RAW}\n0 letters")
+    assert capsys.readouterr().err == "left out: \\x1b[31m\\x9b31m\\u202e\\n0 letters\n"
 
 
 def test_a_reason_of_bytes_that_are_no_text_is_kept_as_far_as_it_is(ground: Ground, cli: Lines) -> None:
