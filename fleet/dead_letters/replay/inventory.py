@@ -95,16 +95,29 @@ class Desk:
         return SqsPost(await opened.clients.open("sqs"), urls=destinations, functions=functions)
 
     async def sights(self, opened: Open, plan: Plan, urls: Mapping[str, str]) -> Sights:
-        """Looks after the canaries of a plan."""
+        """Looks after the canaries of a plan. Raises OwnPolicy where a dead-letter queue may not be looked into."""
         table = self.settings.ledger_table_name
         return Sights(
             desk=self,
             opened=opened,
             plan=plan,
             urls=urls,
+            elsewhere=await self._elsewhere(opened, urls) if plan.canary else (),
             sqs=await opened.clients.open("sqs"),
             ledger=await opened.clients.open("dynamodb") if table else None,
         )
+
+    async def _elsewhere(self, opened: Open, urls: Mapping[str, str]) -> tuple[tuple[Box, int], ...]:
+        """The dead-letter queues of the destinations, where what was sent dies if it was not sent home; each with the seconds
+        for which a look hides its letters.
+        """
+        targets = {self.catalog.queue(url).redrives_to for url in urls.values()} - {"", opened.info.arn}
+        infos = [self.catalog.queue(each) for each in sorted(targets)]
+        for info in infos:
+            own_policy.check(info)
+        client = await opened.clients.open("sqs")
+        allowed = own_policy.receives_allowed
+        return tuple((SqsBox(client, url=each.url, own_policy=allowed(each)), hidden_for(each)) for each in infos)
 
     @property
     def settle(self) -> float:
@@ -131,6 +144,7 @@ class Sights:
     urls: Mapping[str, str]
     sqs: SQSClient
     ledger: DynamoDBClient | None
+    elsewhere: tuple[tuple[Box, int], ...] = ()
     looks: int = 0
     old: set[str] = field(default_factory=set)
 
@@ -175,9 +189,8 @@ class Sights:
 
     async def _browse(self, look: Callable[[DeadLetter], None]) -> None:
         settings = self.desk.settings
-        await browse(
-            self.opened.box, look, visibility=hidden_for(self.opened.info), last_look=settings.dlq_last_look_seconds
-        )
+        for box, visibility in ((self.opened.box, hidden_for(self.opened.info)), *self.elsewhere):
+            await browse(box, look, visibility=visibility, last_look=settings.dlq_last_look_seconds)
 
     async def _done(self, ids: frozenset[str]) -> frozenset[str]:
         """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger."""

@@ -1,0 +1,46 @@
+"""A canary that was sent to another queue dies in that queue's own dead-letter queue, and is looked for there."""
+
+import json
+
+from tests.aws import Aws
+from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.fleet.dead_letters.worker import Worker
+
+ACT = ("--yes", "--reason", "because")
+
+
+def other(aws: Aws, own: int | None = None) -> Ground:
+    """Another queue, with a dead-letter queue of its own; `own` is the maxReceiveCount of that one's redrive policy."""
+    last = Ground(aws, "", aws.queue("last-stop"))
+    policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": last.arn, "maxReceiveCount": own})} if own else {}
+    made = Ground(aws, "", aws.queue("other-dlq", **policy))
+    made.source = aws.queue("other", RedrivePolicy=json.dumps({"deadLetterTargetArn": made.arn, "maxReceiveCount": 3}))
+    return made
+
+
+def test_a_canary_that_dies_elsewhere_came_back(ground: Ground, cli: Lines, aws: Aws) -> None:
+    elsewhere = other(aws)
+    ground.park({"n": 1}, {"n": 2}, {"n": 3})
+    cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
+    with Worker(elsewhere, broken=True):
+        [report] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (report["sent"], report["returned"], report["steps"][0]["verdict"]) == (1, 1, "bad")
+    assert (ground.counts(), elsewhere.counts()) == ((2, 0), (1, 0))
+
+
+def test_where_it_may_not_be_looked_for_nothing_is_sent(ground: Ground, cli: Lines, aws: Aws) -> None:
+    elsewhere = other(aws, own=3)
+    ground.park({"n": 1})
+    cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
+    refused = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
+    assert f"{elsewhere.name} was not read" in refused.stderr
+    assert (ground.counts(), elsewhere.counts(elsewhere.source)) == ((1, 0), (0, 0))
+
+
+def test_a_canary_that_is_handled_elsewhere_is_good(ground: Ground, cli: Lines, aws: Aws) -> None:
+    elsewhere = other(aws)
+    ground.park({"n": 1}, {"n": 2})
+    cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
+    with Worker(elsewhere):
+        [report] = cli.json("replay", cli.plan(), *ACT)
+    assert report["steps"][0]["verdict"] == "good"
