@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import click
 
@@ -14,45 +17,84 @@ from shared.clients import Clients
 from shared.container.controls import LOOKS_EVERY, Orders, opened
 from workers import roster
 
+PARTLY = 4
+WAITS, EVERY = LOOKS_EVERY + 2.0, 0.5
+"""Seconds for which processes are waited for, and between two looks for them."""
+
+_wait = click.option("--wait/--no-wait", default=True, help="Wait for the containers and name those that follow.")
 _worker = click.argument("worker", type=click.Choice([*roster.WORKERS]))
 
 
 @click.command(cls=Command, short_help="Let a worker's containers finish and receive nothing more.")
 @_worker
+@_wait
 @env_file_option
-def pause(worker: str) -> None:
+def pause(worker: str, *, wait: bool) -> None:
     """Pause WORKER: its containers finish what they have in hand and receive nothing until `fleet resume`.
 
     Messages wait in the queue and lose nothing but time; mind the queue's retention. Behind Lambda, disable the event
     source mapping instead: aws lambda update-event-source-mapping --uuid UUID --no-enabled.
+
+    Names each process that follows, for seven seconds, and ends with 4 where none does.
     """
-    asyncio.run(_order(worker, lambda orders: replace(orders, paused=True)))
+    asyncio.run(_order(worker, lambda orders: replace(orders, paused=True), wait=wait))
 
 
 @click.command(cls=Command, short_help="End a pause.")
 @_worker
+@_wait
 @env_file_option
-def resume(worker: str) -> None:
+def resume(worker: str, *, wait: bool) -> None:
     """End the pause of WORKER; its limits stay as they are."""
-    asyncio.run(_order(worker, lambda orders: replace(orders, paused=False)))
+    asyncio.run(_order(worker, lambda orders: replace(orders, paused=False), wait=wait))
 
 
 @click.command(cls=Command, short_help="Change a running worker's concurrency or rate.")
 @_worker
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Messages at once, per container and queue.")
 @click.option("--rate", type=click.FloatRange(0.1), help="Messages started per second, per container and queue.")
+@_wait
 @env_file_option
-def limit(worker: str, *, concurrency: int | None, rate: float | None) -> None:
+def limit(worker: str, *, concurrency: int | None, rate: float | None, wait: bool) -> None:
     """Limit WORKER while it runs. What is not named goes back to the worker's own."""
-    asyncio.run(_order(worker, lambda orders: replace(orders, concurrency=concurrency, rate=rate)))
+    asyncio.run(_order(worker, lambda orders: replace(orders, concurrency=concurrency, rate=rate), wait=wait))
 
 
-async def _order(worker: str, change: Callable[[Orders], Orders]) -> None:
+async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool) -> None:
+    """Give the order, and name every process that follows. Ends with 4 where none does."""
     async with Clients(os.environ) as clients:
         controls = await opened(clients)
-        orders = change(await controls.read(worker))
+        orders = replace(change(await controls.read(worker)), number=uuid.uuid4().hex)
         await controls.write(worker, orders)
-    state = "paused" if orders.paused else "running"
-    own = "the worker's own"
-    click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
-    click.echo(f"running containers follow within {LOOKS_EVERY:.0f} s", err=True)
+        state = "paused" if orders.paused else "running"
+        own = "the worker's own"
+        click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
+        if not wait:
+            click.echo(f"running containers follow within {LOOKS_EVERY:.0f} s", err=True)
+            return
+        named = await named_followers(worker, controls, say=lambda words: click.echo(words, err=True))
+    if not named:
+        click.echo(
+            f"nobody follows: no container of {worker} took the order within {WAITS:.0f} s. The order stays for those that "
+            "start later; a container without LEDGER_TABLE_NAME takes none, and a Lambda neither",
+            err=True,
+        )
+        sys.exit(PARTLY)
+
+
+class Answering(Protocol):
+    """Who follows the orders in force."""
+
+    async def followers(self, worker: str) -> frozenset[str]: ...
+
+
+async def named_followers(worker: str, controls: Answering, *, say: Callable[[str], None]) -> frozenset[str]:
+    """Wait as long as a running container may take, and say each process that follows as soon as it does."""
+    named: frozenset[str] = frozenset()
+    for _ in range(round(WAITS / EVERY)):
+        await asyncio.sleep(EVERY)
+        found = await controls.followers(worker)
+        for process in sorted(found - named):
+            say(f"{process} follows")
+        named |= found
+    return named

@@ -19,16 +19,20 @@ log = structlog.get_logger()
 LOOKS_EVERY = 5.0
 """Seconds until an order reaches a running container; a look costs half a read unit."""
 
+FOLLOWS = "follows "
+"""How the attributes begin that name the processes that follow an order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What an operator ordered for a worker: `concurrency` and `rate` (messages per second) are per container and queue;
-    None keeps the worker's own value.
+    None keeps the worker's own value. `number` tells one order from the next; a container writes it down once it follows.
     """
 
     paused: bool = False
     concurrency: int | None = None
     rate: float | None = None
+    number: str = ""
 
 
 class Adjustable(Protocol):
@@ -53,16 +57,38 @@ class Controls:
             paused=bool(item.get("paused", {}).get("BOOL", False)),
             concurrency=int(concurrency["N"]) if concurrency else None,
             rate=float(rate["N"]) if rate else None,
+            number=str(item.get("number", {}).get("S", "")),
         )
 
     async def write(self, worker: str, orders: Orders) -> None:
-        """Store orders; they stay in force until they are replaced."""
+        """Store orders; they stay in force until they are replaced. Who followed the ones before is forgotten."""
         item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}}
         if orders.concurrency is not None:
             item["concurrency"] = {"N": str(orders.concurrency)}
         if orders.rate is not None:
             item["rate"] = {"N": str(orders.rate)}
+        if orders.number:
+            item["number"] = {"S": orders.number}
         await self._client.put_item(TableName=self._table, Item=item)
+
+    async def follow(self, worker: str, process: str, number: str) -> None:
+        """Write down that `process` follows this order, unless another one was given since."""
+        try:
+            await self._client.update_item(
+                TableName=self._table,
+                Key=_key(worker),
+                UpdateExpression="SET #process = :number",
+                ConditionExpression="#number = :number",
+                ExpressionAttributeNames={"#process": f"{FOLLOWS}{process}", "#number": "number"},
+                ExpressionAttributeValues={":number": {"S": number}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            log.info("orders_changed_again", worker=worker)
+
+    async def followers(self, worker: str) -> frozenset[str]:
+        """The processes that follow the orders in force."""
+        found = await self._client.get_item(TableName=self._table, Key=_key(worker), ConsistentRead=True)
+        return frozenset(name.removeprefix(FOLLOWS) for name in found.get("Item", {}) if name.startswith(FOLLOWS))
 
 
 async def opened(clients: Clients) -> Controls:
@@ -76,10 +102,13 @@ async def obey(
     pollers: tuple[Adjustable, ...],
     look: Callable[[str], Awaitable[Orders]],
     *,
+    follow: Callable[[str], Awaitable[None]] | None = None,
     every: float = LOOKS_EVERY,
 ) -> None:
-    """Carry out a worker's orders until cancelled. Where they cannot be read, the last ones stay in force."""
-    orders = Orders()
+    """Carry out a worker's orders until cancelled, and write down that they are followed (`follow`, with their number), again
+    at the next look where that fails. Where orders cannot be read, the last ones stay in force.
+    """
+    orders, followed = Orders(), ""
     while True:
         try:
             found = await look(worker)
@@ -91,6 +120,12 @@ async def obey(
             log.info("orders_taken", worker=worker, paused=found.paused, concurrency=found.concurrency, rate=found.rate)
             for poller in pollers:
                 poller.adjust(concurrency=0 if found.paused else found.concurrency, rate=found.rate)
+        if follow is not None and orders.number != followed:
+            try:
+                await follow(orders.number)
+                followed = orders.number
+            except Exception as error:
+                log.warning("orders_unanswered", worker=worker, error_type=type(error).__name__)
         await asyncio.sleep(every)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 
 import structlog
 
@@ -123,7 +126,8 @@ async def _orders(
         yield
         return
     orders = await controls.opened(clients)
-    obeying = asyncio.create_task(controls.obey(app.name, pollers, orders.read))
+    follow = partial(orders.follow, app.name, f"{socket.gethostname()}:{os.getpid()}")
+    obeying = asyncio.create_task(controls.obey(app.name, pollers, orders.read, follow=follow))
     try:
         yield
     finally:

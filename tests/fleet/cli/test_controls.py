@@ -31,10 +31,10 @@ def test_a_limit_stays_through_a_pause(environment: dict[str, str]) -> None:
     said = [
         fleet(environment, *words).stdout.strip()
         for words in (
-            ("limit", "audit-archive", "--concurrency", "2", "--rate", "5"),
-            ("pause", "audit-archive"),
-            ("resume", "audit-archive"),
-            ("limit", "audit-archive"),
+            ("limit", "audit-archive", "--concurrency", "2", "--rate", "5", "--no-wait"),
+            ("pause", "audit-archive", "--no-wait"),
+            ("resume", "audit-archive", "--no-wait"),
+            ("limit", "audit-archive", "--no-wait"),
         )
     ]
     assert said == [
@@ -62,13 +62,15 @@ async def test_a_paused_worker_leaves_messages_where_they_are_until_it_is_resume
         "HEALTH_PORT": str(port),
     }
     log = tmp_path / "worker.log"
-    await asyncio.to_thread(fleet, own, "pause", "upload-notification")
+    nobody = await asyncio.to_thread(fleet, own, "pause", "upload-notification")
+    assert (nobody.returncode, "nobody follows" in nobody.stderr) == (4, True)
     post = Post("w", ("run", "upload-notification"), own, log, f"http://127.0.0.1:{port}/livez")
     async with Crew([post], say=print) as crew:
         await crew.ready(seconds=20)
         await until(lambda: "orders_taken" in log.read_text(), seconds=10, what="the pause")
         aws.sqs.send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}')
-        await asyncio.to_thread(fleet, own, "resume", "upload-notification")
+        resumed = await asyncio.to_thread(fleet, own, "resume", "upload-notification")
+        assert (resumed.returncode, resumed.stderr.count(" follows")) == (0, 1)
         await until(lambda: log.read_text().count("orders_taken") == 2, seconds=10, what="the end of the pause")
         before_resume = log.read_text().split('"orders_taken"')[1]
         assert "message_done" not in before_resume

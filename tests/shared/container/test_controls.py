@@ -53,6 +53,41 @@ def test_while_orders_cannot_be_read_the_last_ones_stay_in_force() -> None:
     assert virtual(story()) == [(0, None)]
 
 
+def test_an_order_is_answered_once_it_is_followed_and_again_where_the_answer_was_lost() -> None:
+    async def story() -> list[str]:
+        answers = [Orders(), Orders(paused=True, number="1"), *[Orders(paused=True, number="2")] * 20]
+        answered: list[str] = []
+
+        async def look(_worker: str) -> Orders:
+            return answers.pop(0)
+
+        async def follow(number: str) -> None:
+            answered.append(number)
+            if answered.count(number) == 1 and number == "2":
+                raise ConnectionError
+
+        obeying = asyncio.create_task(obey("sample", (Taker(),), look, follow=follow))
+        await asyncio.sleep(60)
+        obeying.cancel()
+        return answered
+
+    assert virtual(story()) == ["1", "2", "2"]
+
+
+async def test_who_follows_is_known_until_the_next_order(aws: Aws) -> None:
+    async with aws.open("dynamodb") as client:
+        controls = Controls(client, table=aws.table("key"))
+        await controls.write("sample", Orders(paused=True, number="1"))
+        assert await controls.followers("sample") == frozenset()
+        await controls.follow("sample", "host:7", "1")
+        await controls.follow("sample", "host:8", "1")
+        await controls.follow("sample", "host:9", "0")
+        assert await controls.followers("sample") == {"host:7", "host:8"}
+        assert await controls.read("sample") == Orders(paused=True, number="1")
+        await controls.write("sample", Orders(number="2"))
+        assert await controls.followers("sample") == frozenset()
+
+
 async def test_orders_are_read_as_they_were_written(aws: Aws) -> None:
     table = aws.table("key")
     async with aws.open("dynamodb") as client:
