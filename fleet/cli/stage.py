@@ -6,7 +6,7 @@ import os
 
 import click
 
-from fleet.cli.command import Failed, told_briefly
+from fleet.cli.command import Failed, report_faults
 
 
 def enter(stage: str, project: str) -> None:
@@ -17,7 +17,7 @@ def enter(stage: str, project: str) -> None:
     from fleet.dead_letters.queues.catalog import service
     from fleet.dead_letters.queues.stack import NoSuchStack, outputs
 
-    with told_briefly():
+    with report_faults():
         client = service("cloudformation")
         try:
             found = outputs(client, project=project, stage=stage)

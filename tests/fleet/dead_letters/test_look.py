@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from shared.message.dead_letter import letter
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
-from shared.road.verdict import dead
+from shared.road.failure.verdict import dead
 from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
 from tests.fleet.dead_letters.fakes import NOW

@@ -11,8 +11,8 @@ import pytest
 from shared.message.dead_letter import letter
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
+from shared.road.failure.verdict import NeverEnded, dead
 from shared.road.once import KeyReused
-from shared.road.verdict import NeverEnded, dead
 from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import NOW

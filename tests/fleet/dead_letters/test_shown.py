@@ -1,6 +1,7 @@
 """What is shown without --reveal comes from an allow list, and nothing foreign speaks to a terminal."""
 
 import json
+from typing import Any
 
 import orjson
 import pytest
@@ -28,7 +29,7 @@ def upload() -> str:
 def test_file_names_producers_keys_and_displaced_attributes_stay_hidden(ground: Ground, cli: Lines) -> None:
     ground.park(upload())
     ground.put('{"n": 1}', attributes=typed({"idempotency-key": f"{SECRET}"}))
-    displaced = {"displaced": {"name": "patient", "type": "String", "value": SECRET}, "unknown": SECRET}
+    displaced: dict[str, Any] = {"displaced": {"name": "patient", "type": "String", "value": SECRET}, "unknown": SECRET}
     ground.put('{"n": 2}', attributes=typed({ATTRIBUTE: envelope(**displaced, idempotency_key=SECRET).text or ""}))
     ground.put(
         '{"n": 3}', attributes=typed({REPLAY: json.dumps({"plan_id": "p", "idempotency_key": SECRET, "x": SECRET})})
