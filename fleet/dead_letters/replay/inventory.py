@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 FEW = 500
-"""Letters that are looked through at every look after a canary; a fuller queue is looked through now and then."""
+"""Letters that are looked through at every look after a step; a fuller queue when their number has changed, and now and then."""
 SILENCE = 5.0
 """Seconds beyond a long poll for which an endpoint may be silent; asked twice, it is given up within 15 seconds."""
 MOST_ASKED_FOR = 1_000
@@ -151,6 +151,7 @@ class Sights:
     ledger: DynamoDBClient | None
     elsewhere: tuple[tuple[Box, int], ...] = ()
     looks: int = 0
+    letters: int = -1
     old: set[str] | None = None
     finished: set[str] = field(default_factory=set)
 
@@ -173,9 +174,12 @@ class Sights:
         done = await self._done(ids)
         quiet = await self._quiet()
         self.looks += 1
-        visible, hidden = await self.opened.box.count()
-        looking = quiet or visible + hidden <= FEW or self.looks % 10 == 0
-        return Sight(done, await self._returned(ids) if looking else frozenset(), quiet)
+        letters = sum(await self.opened.box.count())
+        looking = letters <= FEW or self.elsewhere or self.looks % 10 == 0 or (quiet and letters != self.letters)
+        if not looking:  # nothing came since all of them were looked through
+            return Sight(done, frozenset(), quiet)
+        self.letters = letters
+        return Sight(done, await self._returned(ids), quiet)
 
     async def _quiet(self) -> bool:
         """A function has no queue that could be seen empty."""
