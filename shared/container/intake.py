@@ -155,8 +155,10 @@ class Intake:
         assert task is not None
         self._asking.add(task)
         try:
-            # The first answer makes the container ready, and the first after a failure shows that it is over: at once.
-            self._wait = wait = self._pace.wait if self.has_polled and not self._failures else 0
+            # The first answer makes the container ready, and the first after a failure shows that it is over: at once. But
+            # where answers came too early, only one that takes its time shows that.
+            is_settled = self.has_polled and (not self._failures or self._early >= MOST_EARLY)
+            self._wait = wait = self._pace.wait if is_settled else 0
             async with asyncio.timeout(wait + self._pace.answer):
                 return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
         finally:

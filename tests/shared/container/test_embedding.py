@@ -1,0 +1,54 @@
+"""A program that runs a worker inside itself has its signals and its garbage collector back, and stops it as it likes."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from shared.app import App
+from shared.clients import Clients
+from shared.container import process
+from shared.worker import Worker
+from tests.waiting import until
+
+
+@asynccontextmanager
+async def nobody(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+    yield ()
+
+
+IDLE = App("idle", (), nobody)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "us-east-1")
+    return {"HEALTH_PORT": "0"}
+
+
+async def test_a_stop_of_its_own_installs_no_signal_handler_and_may_be_set_twice(
+    environment: Mapping[str, str],
+) -> None:
+    before, stop = signal.getsignal(signal.SIGTERM), asyncio.Event()
+    running = asyncio.create_task(process.run(IDLE, environment, stop=stop))
+    await asyncio.sleep(0)
+    assert signal.getsignal(signal.SIGTERM) is before
+    stop.set()
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: Mapping[str, str]) -> None:
+    before, frozen = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)], gc.get_freeze_count()
+    running = asyncio.create_task(process.run(IDLE, environment))
+    await until(lambda: signal.getsignal(signal.SIGTERM) is not before[0], what="its signal handlers")
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(running, 10)
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+    assert gc.get_freeze_count() == frozen
