@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
+
+from shared.aws import odd_answers
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
 
 KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
@@ -21,12 +28,27 @@ class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
 
 
-class Unreadable(aiohttp.ClientPayloadError):
-    """An answer that says nothing of its length that is understood here, or is coded; others may be able to read it."""
-
-
 SHORT = 10.0
 """Seconds of silence after which a call that the server does not hold open is given up and tried again."""
+
+
+START = b"HTTP/1.1 "
+LONGEST_HEAD = 8_000
+MOST_HEADERS = 100
+"""Bytes and headers of an answer's head, both inside what aiohttp allows."""
+USUAL_HEAD = re.compile(rb"HTTP/1\.1 [2-5]\d\d [^\r\n\0]*+(?:\r\n[!#$%&'*+.^_`|~\w-]++:[^\r\n\0]*+)*+")
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n|\Z)")
+BODILESS = frozenset({b"204", b"304"})
+"""Answers without a body, whatever they say of its length."""
+
+
+class Answer(NamedTuple):
+    """An answer's status, its head and its body. One that is not usual was read by aiohttp."""
+
+    status: int
+    head: bytes
+    content: bytes
+    is_usual: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +76,8 @@ class Connections:
         self._places = asyncio.Semaphore(target.most)
         self._closed = False
 
-    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
-        """Send a whole request; its answer's status, head and body.
+    async def exchange(self, request: bytes) -> Answer:
+        """Send a whole request and read its answer.
 
         Raises NotConnected, or aiohttp's error for what happened to the connection.
         """
@@ -104,20 +126,20 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. It reads answers that say how long they are; whatever else comes is an error and its end."""
+    """One connection. It reads answers that say how long they are; whatever else comes is aiohttp's to read, and its last."""
 
     def __init__(self, silence: float) -> None:
         self._silence = silence
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[tuple[int, bytes, bytes]] | None = None
+        self._answer: asyncio.Future[Answer | ResponseHandler] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._buffer = b""
         self._need = 0
         self.used_at = 0.0
         self.closing = False
 
-    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+    async def exchange(self, request: bytes) -> Answer:
         if self._transport is None:
             raise aiohttp.ServerDisconnectedError
         self._answer = self._loop.create_future()
@@ -126,10 +148,11 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
         self._transport.write(request)
         try:
-            return await self._answer
+            answer = await self._answer
         finally:
             self._timer.cancel()
             self._answer = None
+        return answer if isinstance(answer, Answer) else Answer(*await odd_answers.read(answer), is_usual=False)
 
     def close(self) -> None:
         self.closing = True
@@ -149,26 +172,34 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) < self._need:
             return
         end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        try:
+        begun = len(self._buffer) if end < 0 else end
+        if end >= 0 and begun <= LONGEST_HEAD and self._buffer.startswith(START):
             self._read(end)
-        except ValueError as error:
-            self._fail(Unreadable(f"an answer that cannot be read: {error}"))
+        elif begun > LONGEST_HEAD or not _may_be_usual(self._buffer):
+            self._hand_over()
 
     def _read(self, end: int) -> None:
         head = self._buffer[:end]
         lower = head.lower()
-        if b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower:
-            raise ValueError("its body is coded")
-        place = lower.index(b"\r\ncontent-length:") + 17
-        stop = lower.find(b"\r\n", place)
-        self._need = end + 4 + int(lower[place : stop if stop >= 0 else None])
+        length = self._need - end - 4 if self._need else _length(head, lower)
+        if length is None or len(self._buffer) > end + 4 + length:
+            self._hand_over()
+            return
+        self._need = end + 4 + length
         if len(self._buffer) < self._need:
             return
-        self.closing = self.closing or b"\r\nconnection: close" in lower or len(self._buffer) > self._need
+        self.closing = self.closing or (b"\r\nconnection:" in lower and b"keep-alive" not in lower)
+        self._settle(Answer(int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+
+    def _hand_over(self) -> None:
+        """What comes now is read as botocore's own would be; nothing follows it on this connection."""
+        self.closing = True
+        if self._transport is not None:
+            self._settle(odd_answers.take_over(self._transport, self._buffer, silence=self._silence))
+
+    def _settle(self, answer: Answer | ResponseHandler) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result((int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+            self._answer.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
@@ -192,6 +223,23 @@ class Connection(asyncio.Protocol):
         self.closing = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _may_be_usual(begun: bytes) -> bool:
+    """Whether a head that is not whole may still become one of the usual form."""
+    return begun.startswith(START[: len(begun)]) and begun.count(b"\n") == begun.count(b"\r\n")
+
+
+def _length(head: bytes, lower: bytes) -> int | None:
+    """Bytes of the body. None where the head is not of the usual form."""
+    lengths = LENGTH.findall(lower)
+    if len(lengths) != 1 or lower.count(b"\r\ncontent-length") > 1 or head[9:12] in BODILESS:
+        return None
+    if b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower or b"\r\nupgrade:" in lower:
+        return None
+    if lower.count(b"\r\n") > MOST_HEADERS or USUAL_HEAD.fullmatch(head) is None:
+        return None
+    return int(lengths[0])
 
 
 def _is_address(host: str) -> bool:

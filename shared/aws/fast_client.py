@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,7 +13,7 @@ import aiohttp
 import orjson
 import structlog
 
-from shared.aws.connections import Connections, NotConnected, Unreadable
+from shared.aws.connections import Answer, Connections, NotConnected
 from shared.aws.fallback import Fallback, as_botocore, header
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
@@ -86,17 +87,13 @@ class FastClient:
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
-            if isinstance(error, Unreadable):
-                self._step_aside(str(error))
             return await self._fallback.call(action, asked, error)
         return await self._judge(operation, asked, pattern.url, answer)
 
-    async def _judge(
-        self, operation: Operation, asked: dict[str, Any], url: str, received: tuple[int, bytes, bytes]
-    ) -> Any:
+    async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         action = operation.name
-        status, head, content = received
-        is_whole = has_its_checksum(head, content)
+        status, head, content, is_usual = received
+        is_whole = is_usual and has_its_checksum(head, content)
         if status == 200 and is_whole and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
             self._answered()
@@ -105,9 +102,13 @@ class FastClient:
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
             self._answered()
             raise await self._fallback.refusal(action, held)
+        if is_redirect(status, head):  # botocore's HTTP client goes there
+            answer = await self._fallback.call(action, asked)
+            self._step_aside("a redirect")
+            return answer
         answer = await self._fallback.call(action, asked, held)
-        if status == 200 and is_whole:
-            self._step_aside("an answer of another shape")
+        if status < 300 and (is_whole or not is_usual) and is_read(content):
+            self._step_aside("an answer of another form" if is_usual else "an answer that is not of the usual HTTP")
         return answer
 
     def _learn(self, action: str, request: Any) -> None:
@@ -133,6 +134,18 @@ def has_its_checksum(head: bytes, content: bytes) -> bool:
     """Whether an answer is what its CRC32 says, which DynamoDB sends."""
     expected = header(head, b"x-amz-crc32")
     return expected is None or expected == str(crc32(content))
+
+
+def is_redirect(status: int, head: bytes) -> bool:
+    return status in {301, 302, 303, 307, 308} and header(head, b"location") is not None
+
+
+def is_read(content: bytes) -> bool:
+    """Whether botocore's parser finds something in this; what is not JSON at all is nothing to it."""
+    try:
+        return isinstance(json.loads(content.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _code(content: bytes) -> str:

@@ -77,6 +77,6 @@ class Operation:
         """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape."""
         try:
             found: dict[str, Any] = self._read(orjson.loads(content))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return found
