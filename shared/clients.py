@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Clients:
     """AWS clients of one process, all from one session; `open` returns the same client for the same service.
 
-    The connection pool is larger than all polls, deletes and extensions together: botocore's ten would make a delete
-    wait behind open long polls, for up to twenty seconds. `silence`: seconds for which an answer is waited for, where a
+    `pool` is the number of connections of one client, without its long polls: those have connections of their own,
+    as many as there are, so that no delete waits behind them. `silence`: seconds for which an answer is waited for, where a
     person waits; it must be longer than the longest poll.
     """
 
@@ -164,6 +164,9 @@ class Clients:
     def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3
         from aiobotocore.config import AioConfig
+        from aiobotocore.httpsession import AIOHTTPSession
+
+        from shared.aws.long_polls import LongPollsApart
 
         if self._session is None:
             self._session = aioboto3.Session()
@@ -174,6 +177,7 @@ class Clients:
             read_timeout=self._silence or (40 if service == "sqs" else 5),
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
+            http_session_cls=LongPollsApart if service == "sqs" else AIOHTTPSession,
             user_agent_extra="sqs-worker-fleet",
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)

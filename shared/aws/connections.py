@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import sys
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import aiohttp
 
 from shared.aws import odd_answers
+from shared.aws.long_polls import SHORT
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -26,10 +28,6 @@ RACE = 0.25
 
 class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
-
-
-SHORT = 10.0
-"""Seconds of silence after which a call that the server does not hold open is given up and tried again."""
 
 
 START = b"HTTP/1.1 "
@@ -65,6 +63,10 @@ class Target:
     def short(self) -> Target:
         """The same for calls that are answered at once."""
         return replace(self, silence=min(self.silence, SHORT))
+
+    def held(self) -> Target:
+        """The same for calls that the server holds open: none of them waits for a place."""
+        return replace(self, most=sys.maxsize)
 
 
 class Connections:

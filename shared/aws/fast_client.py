@@ -121,7 +121,7 @@ class FastClient:
             return
         for waits in (False, True):
             if (request.url, waits) not in self._kept:
-                self._kept[request.url, waits] = Connections(target if waits else target.short())
+                self._kept[request.url, waits] = Connections(target.held() if waits else target.short())
                 self._fallback.close_with(self._kept[request.url, waits].close)
 
     def _step_aside(self, reason: str) -> None:
