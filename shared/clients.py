@@ -27,7 +27,8 @@ class Clients:
 
     `pool` is the number of connections of one client, without its long polls: those have connections of their own,
     as many as there are, so that no delete waits behind them. `silence`: seconds for which an answer is waited for, where a
-    person waits; it must be longer than the longest poll.
+    person waits; it must be longer than the longest poll. `look_every` so many seconds at most, replaced keys are
+    looked for.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class Clients:
         pool: int = 100,
         breakers: Breakers | None = None,
         silence: float | None = None,
+        look_every: float = 1.0,
     ) -> None:
         self._environment = environment
         self._silence = silence
+        self._look_every = look_every
         self._pool = pool
         self._stack = AsyncExitStack()
         self._opened: dict[tuple[str, str | None, int], Any] = {}
@@ -153,7 +156,7 @@ class Clients:
                 ("AWS_CONFIG_FILE", "~/.aws/config"),
             ]
             files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in defaults)
-            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files)
+            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files, every=self._look_every)
         return self._renewed
 
     def _is_fast(self, service: str) -> bool:
