@@ -27,15 +27,15 @@ QUOTA = 500
 """Successes after a failure that are reported to botocore: as many as its retry quota has tokens to win back."""
 
 _first: ContextVar[Failure | None] = ContextVar("first", default=None)
-_is_seen: ContextVar[bool] = ContextVar("is_seen", default=False)
+_seen_at: ContextVar[str | None] = ContextVar("seen_at", default=None)
 
 
 class Fallback:
     """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
-    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, and their action.
+    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, their action and their step.
     """
 
-    def __init__(self, client: Any, *, see: Callable[[str, Any], None]) -> None:
+    def __init__(self, client: Any, *, see: Callable[[str, Any, str], None]) -> None:
         self._client = client
         self._see = see
         self._unreported = 0
@@ -72,21 +72,21 @@ class Fallback:
         self._client._endpoint.http_session._exit_stack.push_async_callback(close)  # noqa: SLF001
 
     async def call(
-        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, is_seen: bool = True
+        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, step: str | None = None
     ) -> Any:
         """One call as botocore makes it. Where `first` is given, that is what its first attempt comes to, and botocore
-        decides whether there is a second one, when, and which error is raised in the end. A request that is like no
-        other of its kind is not to be seen.
+        decides whether there is a second one, when, and which error is raised in the end. `step` is what the
+        request's path ends with as its own; a request that is like no other of its kind has None, and is not seen.
         """
         if first is not None:
             self._unreported = QUOTA
         _first.set(first)
-        _is_seen.set(is_seen)
+        _seen_at.set(step)
         try:
             return await self._client._make_api_call(action, asked)  # noqa: SLF001
         finally:
             _first.set(None)
-            _is_seen.set(False)
+            _seen_at.set(None)
 
     async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
         """The exception that botocore makes of an error answer, without asking whether to try again."""
@@ -122,8 +122,8 @@ class Fallback:
         match first:
             case None:
                 await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
-                if _is_seen.get():
-                    self._see(event_name.rpartition(".")[2], request)
+                if (step := _seen_at.get()) is not None:
+                    self._see(event_name.rpartition(".")[2], request, step)
                 return None
             case Exception():
                 request.stream_output = False

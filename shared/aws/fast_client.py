@@ -74,14 +74,14 @@ class FastClient:
     async def _call(self, operation: Operation, **asked: Any) -> Any:
         asked = operation.complete(asked)
         action = operation.name
-        if self._is_aside or (body := operation.body(asked)) is None:
-            return await self._fallback.call(action, asked, is_seen=False)
+        if self._is_aside or (told := operation.told(asked)) is None:
+            return await self._fallback.call(action, asked)
         pattern = self._patterns.get(action)
         if pattern is None:
-            return await self._fallback.call(action, asked)
+            return await self._fallback.call(action, asked, step=told.step)
         if self._look is not None:
             await self._look()
-        request = pattern.whole(body, await self._fallback.keys(), now=self._now())
+        request = pattern.whole(told, await self._fallback.keys(), now=self._now())
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
         except NotConnected:
@@ -111,18 +111,18 @@ class FastClient:
             self._step_aside("an answer of another form" if is_usual else "an answer that is not of the usual HTTP")
         return answer
 
-    def _learn(self, action: str, request: Any) -> None:
+    def _learn(self, action: str, request: Any, step: str) -> None:
         if action in self._patterns:
             return
         target = self._fallback.target(request.url)
-        self._patterns[action] = pattern_of(request) if target is not None else None
-        if target is None or self._patterns[action] is None:
+        pattern = self._patterns[action] = pattern_of(request, step) if target is not None else None
+        if target is None or pattern is None:
             self._step_aside("requests of another form, or a proxy")
             return
         for waits in (False, True):
-            if (request.url, waits) not in self._kept:
-                self._kept[request.url, waits] = Connections(target.held() if waits else target.short())
-                self._fallback.close_with(self._kept[request.url, waits].close)
+            if (pattern.url, waits) not in self._kept:
+                self._kept[pattern.url, waits] = Connections(target.held() if waits else target.short())
+                self._fallback.close_with(self._kept[pattern.url, waits].close)
 
     def _step_aside(self, reason: str) -> None:
         if not self._is_aside:

@@ -12,6 +12,8 @@ from shared.aws.signer import DATE, TOKEN, Keys, Signer
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
+    from shared.aws.operation import Told
+
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]+"
 )
@@ -26,21 +28,27 @@ OWN = frozenset({DATE, TOKEN, "authorization", "content-length", "amz-sdk-invoca
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Where requests of a kind go, the lines they begin with, and how they are signed."""
+    """Where requests of a kind go, up to the step of the path that is each call's own, the lines they begin with, and how
+    they are signed.
+    """
 
     url: str
+    start: str
     head: str
     signer: Signer
 
-    def whole(self, body: bytes, keys: Keys, *, now: float) -> bytes:
+    def whole(self, told: Told, keys: Keys, *, now: float) -> bytes:
         """A request, ready to be sent; `now` in epoch seconds."""
-        signed = "".join(f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now).items())
-        return f"{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        body, step = told
+        signed = "".join(
+            f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now, step=step).items()
+        )
+        return f"{self.start}{step}{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
-def pattern_of(request: AWSPreparedRequest) -> Pattern | None:
-    """None where the request is of a form not known here (unsigned, another signature, headers of somebody's hook):
-    such requests stay botocore's.
+def pattern_of(request: AWSPreparedRequest, step: str = "") -> Pattern | None:
+    """What is left of a request without the last step of its path, where that is the call's own. None where the request is
+    of a form not known here (unsigned, another signature, headers of somebody's hook): such requests stay botocore's.
     """
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     found = SIGNATURE.fullmatch(headers.get("authorization", ""))
@@ -50,14 +58,14 @@ def pattern_of(request: AWSPreparedRequest) -> Pattern | None:
     signed = {*names.split(";")} - ADDED
     if signed != headers.keys() & SIGNED or "?" in request.url:
         return None
-    signer = Signer(request.url, {name: headers[name] for name in signed}, region=region, service=service)
+    if not request.url.endswith(f"/{step}" if step else ""):
+        return None
+    url = request.url.removesuffix(step)
+    signer = Signer(url, {name: headers[name] for name in signed}, region=region, service=service)
     fixed = {name: value for name, value in headers.items() if name in CONSTANT}
     fixed |= {"host": signer.host, "accept-encoding": "identity"}
-    lines = [
-        f"POST {urlsplit(request.url).path or '/'} HTTP/1.1",
-        *(f"{name}: {value}" for name, value in fixed.items()),
-    ]
-    return Pattern(request.url, "".join(f"{line}\r\n" for line in lines), signer)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+    return Pattern(url, f"POST {urlsplit(url).path or '/'}", f" HTTP/1.1\r\n{lines}", signer)
 
 
 def _text(value: str | bytes) -> str:

@@ -39,7 +39,7 @@ class Signer:
         if parts.query or not parts.hostname:
             raise ValueError("only an absolute URL without a query can be signed")
         self.host = _host(parts.scheme, parts.hostname, parts.port)
-        self._path = f"POST\n{quote(normalize_url_path(parts.path), safe='/~')}\n\n"
+        self._start = f"POST\n{quote(normalize_url_path(parts.path), safe='/~')}"
         fixed = {name.lower(): " ".join(value.split()) for name, value in headers.items()} | {"host": self.host}
         self._fixed = fixed
         self._scope = f"{region}/{service}/aws4_request"
@@ -55,16 +55,19 @@ class Signer:
         lines = "".join(f"{name}:{self._fixed.get(name, chr(0))}\n" for name in names)
         before, between, *after = lines.split(chr(0))  # the date's name sorts before the token's
         listed = ";".join(names)
-        return f"{self._path}{before}", between, f"{''.join(after)}\n{listed}\n", listed
+        return f"\n\n{before}", between, f"{''.join(after)}\n{listed}\n", listed
 
-    def sign(self, body: bytes, keys: Keys, *, now: float) -> dict[str, str]:
-        """The headers that this request needs besides those it was made with; `now` in epoch seconds."""
+    def sign(self, body: bytes, keys: Keys, *, now: float, step: str = "") -> dict[str, str]:
+        """The headers that this request needs besides those it was made with; `now` in epoch seconds, `step` what
+        follows the path, percent-encoded once: it is signed as encoded twice.
+        """
         if (second := int(now)) != self._second:
             self._second, self._stamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         stamp = self._stamp
         before, between, after, listed = self._templates[bool(keys.token)]
         token = " ".join(keys.token.split()) if keys.token else ""
-        canonical = f"{before}{stamp}{between}{token}{after}{sha256(body).hexdigest()}"
+        path = f"{self._start}{quote(step, safe='~')}" if step else self._start
+        canonical = f"{path}{before}{stamp}{between}{token}{after}{sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self._scope}"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         signature = digest(self._signing_key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()

@@ -143,6 +143,7 @@ def statuses(good: bytes) -> dict[str, Odd]:
             headed(chunks(json.dumps(error).encode()), "Transfer-Encoding: chunked", start="HTTP/1.1 400 Bad Request")
         ),
         "403, HTML": Odd(refusal("403 Forbidden", html)),
+        "410": Odd(refusal("410 Gone", {"message": "no"}, "x-amzn-ErrorType: GoneException")),
         "404, empty": Odd(refusal("404 Not Found", b"")),
         "413, to the end": Odd(headed(html, start="HTTP/1.1 413 Too Large"), ends=True),
         "418": Odd(refusal("418 I'm a teapot", html)),
@@ -166,10 +167,15 @@ def bodies(good: bytes) -> dict[str, Odd]:
         "deep": b'{"Else": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "not UTF-8": good[:-1] + b', "Else": "\xff"}',
     }  # fmt: skip
     aside = {
-        "member of another kind": json.dumps({name: 7}).encode(),
         "half a surrogate": good[:-1] + b', "Else": "\\ud83d"}', "not a number": good[:-1] + b', "Else": NaN}',
     }  # fmt: skip
-    odd = {"a list": b"[]", "null": b"null", "a text": b'"x"', "a number": b"7"}
+    odd = {
+        "member of another kind": json.dumps({name: 7}).encode(),
+        "a list": b"[]",
+        "null": b"null",
+        "a text": b'"x"',
+        "a number": b"7",
+    }
     return {
         **{key: Odd(whole(body)) for key, body in (plain | odd).items()},
         **{key: Odd(whole(body), is_aside=True) for key, body in aside.items()},
@@ -201,6 +207,11 @@ OF_SEND = {
     "an entry that is null": b'{"Successful": [null], "Failed": [null]}',
     "refused": b'{"Failed": [{"Id": "0", "SenderFault": true, "Code": "x"}]}',
     "a flag that is a text": b'{"Failed": [{"Id": "0", "SenderFault": "true", "Code": "x"}]}',
+}
+OF_MAIL = {
+    "no id": b"{}",
+    "id null": b'{"MessageId": null}',
+    "id a number": b'{"MessageId": 7}',
 }
 OF_GET = {
     "item null": b'{"Item": null}',

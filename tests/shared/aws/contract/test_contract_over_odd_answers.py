@@ -17,11 +17,19 @@ SENT = [{"Id": "0", "MessageBody": "a"}]
 GET = b'{"Item": {"a": {"S": "x"}, "b": {"B": "eA=="}}}'
 RECEIVE = b'{"Messages": [{"MessageId": "m", "ReceiptHandle": "h", "Body": "b", "MD5OfBody": "92eb5ffee6ae2fec3ad71c777531578f"}]}'
 SEND = b'{"Successful": [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "0cc175b9c0f1b6a831c399e269772661"}]}'
+MAIL = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
 
 Call = Callable[[Any], Awaitable[Any]]
 CALLS: dict[str, tuple[str, Call, bytes, dict[str, bytes]]] = {
     "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key={"id": {"S": "x"}}), GET, answers.OF_GET),
     "receive": ("sqs", lambda to: to.receive_message(QueueUrl=URL), RECEIVE, answers.OF_RECEIVE),
+    "mail": ("sesv2", lambda to: to.send_email(Content=MAIL), b'{"MessageId": "m"}', answers.OF_MAIL),
+    "post": (
+        "apigatewaymanagementapi",
+        lambda to: to.post_to_connection(ConnectionId="a=", Data=b"x"),
+        b'{"any": "thing"}',
+        {},
+    ),
     "send": ("sqs", lambda to: to.send_message_batch(QueueUrl=URL, Entries=SENT), SEND, answers.OF_SEND),
 }
 
@@ -59,7 +67,9 @@ async def both(serving: Stub, call: Call, plain: Any, odd: Odd) -> list[Any]:
 
 
 def odd_answers(good: bytes, own: dict[str, bytes]) -> dict[str, Odd]:
-    everywhere = answers.on_the_wire(good) | answers.statuses(good) | answers.bodies(good)
+    everywhere = answers.on_the_wire(good) | answers.statuses(good)
+    if own:  # an answer without a shape may say what it likes
+        everywhere |= answers.bodies(good)
     return everywhere | {name: Odd(whole(body), is_aside=name in answers.ONLY_BOTOCORES) for name, body in own.items()}
 
 
@@ -74,5 +84,5 @@ async def test_both_clients_make_the_same_of_every_odd_answer(name: str) -> None
             expected = odd.is_aside and told[0][0] == "answered"
             if (told[0], told[1] + odd.more) != fast or is_aside != expected or not is_warned:
                 wrong[case] = (told, fast, is_aside)
-    assert len(cases) > 100
+    assert len(cases) > 60
     assert wrong == {}
