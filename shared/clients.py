@@ -129,6 +129,7 @@ class Clients:
         from botocore.exceptions import NoRegionError
 
         from shared.aws.fast_client import FastClient
+        from shared.aws.objects import FastObjects
         from shared.aws.operation import FAST
 
         try:
@@ -140,9 +141,10 @@ class Clients:
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)
         look = self._renewal().watch(client)
-        if service not in FAST or not self._is_fast(service):
+        if (service not in FAST and service != "s3") or not self._is_fast(service):
             return client
-        return FastClient(client, look=look, answered=partial(self.breakers.succeeded, service))
+        fast = FastObjects if service == "s3" else FastClient
+        return fast(client, look=look, answered=partial(self.breakers.succeeded, service))
 
     def _renewal(self) -> Renewal:
         """Of the one session that all clients have their credentials from."""

@@ -8,15 +8,13 @@ import ssl
 import sys
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
-from shared.aws import odd_answers
 from shared.aws.long_polls import SHORT
-
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
 
 KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
@@ -38,6 +36,10 @@ USUAL_HEAD = re.compile(rb"HTTP/1\.1 [2-5]\d\d [^\r\n\0]*+(?:\r\n[!#$%&'*+.^_`|~
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n|\Z)")
 BODILESS = frozenset({b"204", b"304"})
 """Answers without a body, whatever they say of its length."""
+
+
+SWITCHED = 101
+"""The one status below 200 after which no other answer comes."""
 
 
 class Answer(NamedTuple):
@@ -78,8 +80,8 @@ class Connections:
         self._places = asyncio.Semaphore(target.most)
         self._closed = False
 
-    async def exchange(self, request: bytes) -> Answer:
-        """Send a whole request and read its answer.
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
+        """Send a whole request and read its answer, which has no body where the request asks for its head alone.
 
         Raises NotConnected, or aiohttp's error for what happened to the connection.
         """
@@ -87,7 +89,7 @@ class Connections:
             connection = self._take_idle() or await self._connect()
             reusable = False
             try:
-                answer = await connection.exchange(request)
+                answer = await connection.exchange(request, is_bodiless=is_bodiless)
                 reusable = not connection.closing
             finally:
                 if reusable and not self._closed:
@@ -138,14 +140,15 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._buffer = b""
         self._need = 0
+        self._is_bodiless = False
         self.used_at = 0.0
         self.closing = False
 
-    async def exchange(self, request: bytes) -> Answer:
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
         if self._transport is None:
             raise aiohttp.ServerDisconnectedError
         self._answer = self._loop.create_future()
-        self._buffer, self._need = b"", 0
+        self._buffer, self._need, self._is_bodiless = b"", 0, is_bodiless
         self.used_at = self._loop.time()
         self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
         self._transport.write(request)
@@ -154,7 +157,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._timer.cancel()
             self._answer = None
-        return answer if isinstance(answer, Answer) else Answer(*await odd_answers.read(answer), is_usual=False)
+        return answer if isinstance(answer, Answer) else Answer(*await _read_on(answer), is_usual=False)
 
     def close(self) -> None:
         self.closing = True
@@ -183,7 +186,7 @@ class Connection(asyncio.Protocol):
     def _read(self, end: int) -> None:
         head = self._buffer[:end]
         lower = head.lower()
-        length = self._need - end - 4 if self._need else _length(head, lower)
+        length = self._need - end - 4 if self._need else _length(head, lower, is_bodiless=self._is_bodiless)
         if length is None or len(self._buffer) > end + 4 + length:
             self._hand_over()
             return
@@ -197,7 +200,9 @@ class Connection(asyncio.Protocol):
         """What comes now is read as botocore's own would be; nothing follows it on this connection."""
         self.closing = True
         if self._transport is not None:
-            self._settle(odd_answers.take_over(self._transport, self._buffer, silence=self._silence))
+            self._settle(
+                _take_over(self._transport, self._buffer, silence=self._silence, is_bodiless=self._is_bodiless)
+            )
 
     def _settle(self, answer: Answer | ResponseHandler) -> None:
         if self._answer is not None and not self._answer.done():
@@ -227,21 +232,48 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
+def _take_over(
+    transport: asyncio.Transport, begun: bytes, *, silence: float, is_bodiless: bool = False
+) -> ResponseHandler:
+    """Have aiohttp read this connection from here on, set up as aiobotocore sets it up; `begun` has come already."""
+    handler = ResponseHandler(asyncio.get_running_loop())
+    handler.connection_made(transport)
+    handler.set_response_params(
+        skip_payload=is_bodiless, read_until_eof=True, auto_decompress=False, read_timeout=silence
+    )
+    transport.set_protocol(handler)
+    handler.data_received(begun)
+    return handler
+
+
+async def _read_on(handler: ResponseHandler) -> tuple[int, bytes, bytes]:
+    """Status, head and body. Raises the error of aiohttp's that says why it cannot be read either."""
+    try:
+        message, payload = await handler.read()
+        while message.code < 200 and message.code != SWITCHED:  # tidings before the answer
+            message, payload = await handler.read()
+    except HttpProcessingError as error:
+        raise aiohttp.ClientError(f"{error.code}, {error.message}") from error
+    lines = [b"HTTP/1.1 %d" % message.code, *(name + b": " + value for name, value in message.raw_headers)]
+    return message.code, b"\r\n".join(lines), await payload.read()
+
+
 def _may_be_usual(begun: bytes) -> bool:
     """Whether a head that is not whole may still become one of the usual form."""
     return begun.startswith(START[: len(begun)]) and begun.count(b"\n") == begun.count(b"\r\n")
 
 
-def _length(head: bytes, lower: bytes) -> int | None:
+def _length(head: bytes, lower: bytes, *, is_bodiless: bool) -> int | None:
     """Bytes of the body. None where the head is not of the usual form."""
+    if lower.count(b"\r\n") > MOST_HEADERS or USUAL_HEAD.fullmatch(head) is None or b"\r\nupgrade:" in lower:
+        return None
+    if is_bodiless:
+        return 0
     lengths = LENGTH.findall(lower)
     if len(lengths) != 1 or lower.count(b"\r\ncontent-length") > 1 or head[9:12] in BODILESS:
         return None
-    if b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower or b"\r\nupgrade:" in lower:
-        return None
-    if lower.count(b"\r\n") > MOST_HEADERS or USUAL_HEAD.fullmatch(head) is None:
-        return None
-    return int(lengths[0])
+    is_coded = b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower
+    return None if is_coded else int(lengths[0])
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import structlog
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.endpoint import convert_to_response_dict
 from aiobotocore.httpsession import AIOHTTPSession
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
     from shared.aws.signer import Keys
+
+log = structlog.get_logger()
 
 Failure = AioAWSResponse | Exception
 """What came of a first attempt that did not succeed."""
@@ -88,18 +91,24 @@ class Fallback:
             _first.set(None)
             _seen_at.set(None)
 
-    async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
-        """The exception that botocore makes of an error answer, without asking whether to try again."""
+    async def parsed(self, action: str, held: AioAWSResponse) -> dict[str, Any]:
+        """An answer as botocore reads it, without asking whether to try again."""
         operation = self._client.meta.service_model.operation_model(action)
         response = await convert_to_response_dict(held, operation)
         endpoint = self._client._endpoint  # noqa: SLF001
         parser = endpoint._response_parser_factory.create_parser(operation.service_model.resolved_protocol)  # noqa: SLF001
-        parsed = await parser.parse(response, operation.output_shape)
-        await endpoint._add_modeled_error_fields(response, parsed, operation, parser)  # noqa: SLF001
+        parsed: dict[str, Any] = await parser.parse(response, operation.output_shape)
+        if held.status_code >= 300:
+            await endpoint._add_modeled_error_fields(response, parsed, operation, parser)  # noqa: SLF001
+        parsed["ResponseMetadata"]["RetryAttempts"] = 0
+        return parsed
+
+    async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
+        """The exception that botocore makes of an error answer, without asking whether to try again."""
+        parsed = await self.parsed(action, held)
         retries = self._client.meta.config.retries or {}
         if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
             parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
-        parsed["ResponseMetadata"]["RetryAttempts"] = 0
         kind = self._client.exceptions.from_code(parsed["Error"]["Code"])
         error: ClientError = kind(parsed, action)
         return error
@@ -144,6 +153,10 @@ class _Repeated(AIOHTTPSession):
         raise self._error
 
 
+def stepped_aside(service: str, reason: str) -> None:
+    log.warning("aws_calls_stepped_aside", service=service, reason=reason)
+
+
 def as_botocore(url: str, status: int, head: bytes, content: bytes) -> AioAWSResponse:
     """An answer as aiobotocore holds it."""
     headers = HTTPHeaders()
@@ -161,3 +174,8 @@ def header(head: bytes, name: bytes) -> str | None:
     if place < 0:
         return None
     return head[place + len(name) + 3 :].partition(b"\r\n")[0].decode("latin-1").strip()
+
+
+def is_redirect(status: int, head: bytes) -> bool:
+    """Whether botocore's HTTP client goes elsewhere for this."""
+    return status in {301, 302, 303, 307, 308} and header(head, b"location") is not None

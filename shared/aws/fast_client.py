@@ -11,14 +11,11 @@ from zlib import crc32
 
 import aiohttp
 import orjson
-import structlog
 
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Fallback, as_botocore, header
+from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, stepped_aside
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
-
-log = structlog.get_logger()
 
 ORDINARY_REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 """Error answers that are part of a day's work: raised at once, as botocore would, which never repeats them."""
@@ -127,17 +124,13 @@ class FastClient:
     def _step_aside(self, reason: str) -> None:
         if not self._is_aside:
             self._is_aside = True
-            log.warning("aws_calls_stepped_aside", service=self._client.meta.service_model.service_name, reason=reason)
+            stepped_aside(self._client.meta.service_model.service_name, reason)
 
 
 def has_its_checksum(head: bytes, content: bytes) -> bool:
     """Whether an answer is what its CRC32 says, which DynamoDB sends."""
     expected = header(head, b"x-amz-crc32")
     return expected is None or expected == str(crc32(content))
-
-
-def is_redirect(status: int, head: bytes) -> bool:
-    return status in {301, 302, 303, 307, 308} and header(head, b"location") is not None
 
 
 def is_read(content: bytes) -> bool:

@@ -50,7 +50,7 @@ def pattern_of(request: AWSPreparedRequest, step: str = "") -> Pattern | None:
     """What is left of a request without the last step of its path, where that is the call's own. None where the request is
     of a form not known here (unsigned, another signature, headers of somebody's hook): such requests stay botocore's.
     """
-    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+    headers = {name.lower(): text(value) for name, value in request.headers.items()}
     found = SIGNATURE.fullmatch(headers.get("authorization", ""))
     if request.method != "POST" or found is None or headers.keys() - CONSTANT - OWN:
         return None
@@ -68,5 +68,6 @@ def pattern_of(request: AWSPreparedRequest, step: str = "") -> Pattern | None:
     return Pattern(url, f"POST {urlsplit(url).path or '/'}", f" HTTP/1.1\r\n{lines}", signer)
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
+    """A header's value, of which botocore makes bytes when it signs."""
     return value.decode() if isinstance(value, bytes) else value

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.aws.objects import FastObjects
 from tests.aws import Aws
 from tests.workers.audit_archive.fakes import NOON, FakeBucket, FakeClaims
 from workers.audit_archive.source import InColdStorage
@@ -28,14 +29,20 @@ async def claims(request: pytest.FixtureRequest) -> AsyncIterator[Claims]:
         yield DynamoDbClaims(client, table=aws.table_like("ledger"))
 
 
-@pytest.fixture(params=["memory", "emulator"])
+@pytest.fixture(params=["memory", "emulator", "emulator by fast calls"])
 async def bucket(request: pytest.FixtureRequest) -> AsyncIterator[Bucket]:
     if request.param == "memory":
         yield FakeBucket()
         return
     aws: Aws = request.getfixturevalue("aws")
     async with aws.open("s3") as client:
-        yield S3Bucket(client, name=aws.bucket("audit"))
+        if request.param == "emulator":
+            yield S3Bucket(client, name=aws.bucket("audit"))
+            return
+        fast: Any = FastObjects(client)
+        found = S3Bucket(fast, name=aws.bucket("audit"))
+        await found.head("nothing")  # the first call is botocore's
+        yield found
 
 
 async def test_the_first_claim_of_an_event_stands(claims: Claims) -> None:

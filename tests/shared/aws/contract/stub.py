@@ -17,6 +17,8 @@ class Stub:
     def __init__(self, usual: Odd) -> None:
         self.usual = self.now = usual
         self.asked = 0
+        self.head = b""
+        """Of the last request."""
         self.held = b"\0"
         """What is in the head of those requests that are never answered."""
         self.url = ""
@@ -29,8 +31,11 @@ class Stub:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                if b"\r\nexpect: 100-continue" in head.lower():
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 await reader.readexactly(int(length or 0))
                 self.asked += 1
+                self.head = head
                 if self.held in head:
                     await reader.read()
                     break
