@@ -7,10 +7,12 @@ interleaved, so that a busy moment of the machine hits everybody; the least of a
 import asyncio
 import sys
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 from zlib import crc32
@@ -22,6 +24,7 @@ from aiobotocore.config import AioConfig
 from botocore.credentials import ReadOnlyCredentials
 
 from shared.aws.fast_client import FastClient
+from shared.aws.objects import FastObjects
 from shared.aws.signer import Signer
 
 LANES = 20
@@ -48,6 +51,7 @@ UPDATE: dict[str, Any] = {
     | {":now": {"N": "1764150000"}},
     "ReturnValues": "ALL_NEW",
 }
+BYTES = b"x" * 10_000
 URL = "http://127.0.0.1/123456789012/orders"
 
 
@@ -74,6 +78,8 @@ CALLS = (
     Call("SES v2 SendEmail", "sesv2", "send_email",
          {"FromEmailAddress": "a@b.example", "Destination": {"ToAddresses": ["c@d.example"]},
           "Content": {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t" * 200}}}}}),
+    Call("S3 PutObject, 10 kB with its SHA-256", "s3", "put_object",
+         {"Bucket": "ledgers", "Key": "a/b", "Body": BYTES, "ChecksumSHA256": b64encode(sha256(BYTES).digest()).decode()}),
 )  # fmt: skip
 
 
@@ -89,9 +95,12 @@ class Fixed(asyncio.Protocol):
             head = self._buffer[:end].lower()
             length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
             if len(self._buffer) < end + 4 + length:
+                if b"\r\nexpect:" in head and len(self._buffer) == end + 4:
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._buffer = self._buffer[end + 4 + length :]
-            self._transport.write(_PREPARED[head.partition(b"\r\nx-amz-target:")[2].partition(b"\r\n")[0].strip()])
+            target = head.partition(b"\r\nx-amz-target:")[2].partition(b"\r\n")[0].strip()
+            self._transport.write(STORED if head.startswith(b"put ") else _PREPARED[target])
 
 
 def _prepared(answer: Any) -> bytes:
@@ -102,6 +111,7 @@ def _prepared(answer: Any) -> bytes:
     ) + body
 
 
+STORED = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nx-amz-request-id: r\r\nContent-Length: 0\r\n\r\n'
 _PREPARED = {name.lower().encode(): _prepared(answer) for name, answer in ANSWERS.items()}
 
 
@@ -162,11 +172,10 @@ async def made(url: str, call: Call) -> AsyncIterator[dict[str, Made]]:
         session.client(call.service, endpoint_url=url, config=config) as under,
         aiohttp.ClientSession(skip_auto_headers={"Content-Type"}) as own,
     ):
-        methods = {"aioboto3": getattr(plain, call.method), "fast": getattr(FastClient(under), call.method)}
-        yield {
-            **{name: partial(method, **call.asked) for name, method in methods.items()},
-            "aiohttp": raw(own, url, call),
-        }
+        fast: Any = FastObjects(under) if call.service == "s3" else FastClient(under)
+        methods = {"aioboto3": getattr(plain, call.method), "fast": getattr(fast, call.method)}
+        found: dict[str, Made] = {name: partial(method, **call.asked) for name, method in methods.items()}
+        yield found if call.service == "s3" else {**found, "aiohttp": raw(own, url, call)}
 
 
 async def cost(make: Made, count: int) -> float:
@@ -209,7 +218,7 @@ def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             row["call"],
-            *(f"{row[name]:.0f}" for name in ("aioboto3", "aiohttp", "fast")),
+            *(f"{row[name]:.0f}" if name in row else "-" for name in ("aioboto3", "aiohttp", "fast")),
             f"{row['fast'] / row['aioboto3']:.3f}",
         )
         for row in rows
