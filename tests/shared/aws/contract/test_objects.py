@@ -8,7 +8,6 @@ from hashlib import sha256
 from time import strptime
 from typing import Any
 
-import botocore.session
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,7 +21,7 @@ from tests.shared.aws.contract.answers import Odd, chunks, headed, refusal
 from tests.shared.aws.contract.answers import whole as answer
 from tests.shared.aws.contract.stub import Stub, opened, stub
 from tests.shared.aws.contract.test_contract_over_odd_answers import Call, ending
-from tests.shared.aws.contract.test_requests import KEYS, Captured, capture, text
+from tests.shared.aws.contract.test_requests import KEYS, Captured, capture, session, text
 
 BODY = b"some bytes"
 
@@ -34,7 +33,7 @@ def put(key: str, body: bytes = BODY, **more: Any) -> dict[str, Any]:
 
 @cache
 def client(endpoint: str | None) -> Any:
-    made: Any = botocore.session.get_session().create_client(
+    made: Any = session().create_client(
         "s3",
         region_name="eu-west-1",
         endpoint_url=endpoint,

@@ -8,6 +8,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
@@ -35,8 +36,13 @@ def capture(request: Any, **_event: Any) -> None:
 
 
 @cache
+def session() -> Any:
+    return botocore.session.get_session()
+
+
+@cache
 def client(service: Any) -> Any:
-    made: Any = botocore.session.get_session().create_client(
+    made: Any = session().create_client(
         service,
         region_name="eu-west-1",
         endpoint_url=BASE,
@@ -46,6 +52,28 @@ def client(service: Any) -> Any:
     )
     made.meta.events.register("before-send", capture)
     return made
+
+
+@pytest.mark.parametrize("options", [{"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}])
+@pytest.mark.parametrize(("service", "method", "asked"), [
+    ("dynamodb", "get_item", {"TableName": "t", "Key": {"id": {"S": "x"}}}),
+    ("sqs", "receive_message", {"QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/orders"}),
+    ("events", "put_events", {"Entries": [{"Source": "s", "DetailType": "d", "Detail": "{}"}]}),
+])  # fmt: skip
+def test_another_endpoint_of_aws_is_part_of_the_pattern(
+    service: Any, method: str, asked: dict[str, Any], options: dict[str, Any]
+) -> None:
+    made: Any = session().create_client(
+        service, region_name="us-east-1", config=Config(**options),
+        aws_access_key_id=KEYS.access_key, aws_secret_access_key=KEYS.secret_key,
+    )  # fmt: skip
+    made.meta.events.register("before-send", capture)
+    with pytest.raises(Captured) as caught:
+        getattr(made, method)(**asked)
+    found = pattern_of(caught.value.request)
+    assert found is not None
+    assert f"\r\nhost: {caught.value.request.url.split('/')[2]}\r\n" in found.head
+    assert "fips" in found.url or "api.aws" in found.url
 
 
 def botocores(service: str, method: str, asked: dict[str, Any]) -> Any:
@@ -59,7 +87,7 @@ def text(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("service", "method", "action"), CALLS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=some.data())
 def test_a_request_from_a_pattern_is_botocores(service: str, method: str, action: str, data: some.DataObject) -> None:
     first, second = (data.draw(values(model(service, action).input_shape, answer=False)) for _ in range(2))
