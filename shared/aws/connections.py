@@ -250,7 +250,7 @@ async def _read_on(handler: ResponseHandler) -> tuple[int, bytes, bytes]:
     """Status, head and body. Raises the error of aiohttp's that says why it cannot be read either."""
     try:
         message, payload = await handler.read()
-        while message.code < 200 and message.code != SWITCHED:  # tidings before the answer
+        while message.code < 200 and message.code != SWITCHED:  # informational: the answer is still to come
             message, payload = await handler.read()
     except HttpProcessingError as error:
         raise aiohttp.ClientError(f"{error.code}, {error.message}") from error

@@ -35,7 +35,7 @@ _seen_at: ContextVar[str | None] = ContextVar("seen_at", default=None)
 
 class Fallback:
     """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
-    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, their action and their step.
+    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, their action and their segment.
     """
 
     def __init__(self, client: Any, *, see: Callable[[str, Any, str], None]) -> None:
@@ -75,23 +75,23 @@ class Fallback:
         self._client._endpoint.http_session._exit_stack.push_async_callback(close)  # noqa: SLF001
 
     async def call(
-        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, step: str | None = None
+        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, segment: str | None = None
     ) -> Any:
         """One call as botocore makes it. Where `first` is given, that is what its first attempt comes to, and botocore
-        decides whether there is a second one, when, and which error is raised in the end. `step` is what the
+        decides whether there is a second one, when, and which error is raised in the end. `segment` is what the
         request's path ends with as its own; a request that is like no other of its kind has None, and is not seen.
         """
         if first is not None:
             self._unreported = QUOTA
         _first.set(first)
-        _seen_at.set(step)
+        _seen_at.set(segment)
         try:
             return await self._client._make_api_call(action, asked)  # noqa: SLF001
         finally:
             _first.set(None)
             _seen_at.set(None)
 
-    async def parsed(self, action: str, held: AioAWSResponse) -> dict[str, Any]:
+    async def parse(self, action: str, held: AioAWSResponse) -> dict[str, Any]:
         """An answer as botocore reads it, without asking whether to try again."""
         operation = self._client.meta.service_model.operation_model(action)
         response = await convert_to_response_dict(held, operation)
@@ -105,7 +105,7 @@ class Fallback:
 
     async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
         """The exception that botocore makes of an error answer, without asking whether to try again."""
-        parsed = await self.parsed(action, held)
+        parsed = await self.parse(action, held)
         retries = self._client.meta.config.retries or {}
         if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
             parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
@@ -131,8 +131,8 @@ class Fallback:
         match first:
             case None:
                 await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
-                if (step := _seen_at.get()) is not None:
-                    self._see(event_name.rpartition(".")[2], request, step)
+                if (segment := _seen_at.get()) is not None:
+                    self._see(event_name.rpartition(".")[2], request, segment)
                 return None
             case Exception():
                 request.stream_output = False
@@ -153,7 +153,7 @@ class _Repeated(AIOHTTPSession):
         raise self._error
 
 
-def stepped_aside(service: str, reason: str) -> None:
+def warn_aside(service: str, reason: str) -> None:
     log.warning("aws_calls_stepped_aside", service=service, reason=reason)
 
 

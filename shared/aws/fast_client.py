@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, stepped_aside
+from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, warn_aside
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
 
@@ -71,14 +71,14 @@ class FastClient:
     async def _call(self, operation: Operation, **asked: Any) -> Any:
         asked = operation.complete(asked)
         action = operation.name
-        if self._is_aside or (told := operation.told(asked)) is None:
+        if self._is_aside or (parts := operation.parts(asked)) is None:
             return await self._fallback.call(action, asked)
         pattern = self._patterns.get(action)
         if pattern is None:
-            return await self._fallback.call(action, asked, step=told.step)
+            return await self._fallback.call(action, asked, segment=parts.segment)
         if self._look is not None:
             await self._look()
-        request = pattern.whole(told, await self._fallback.keys(), now=self._now())
+        request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
         except NotConnected:
@@ -108,11 +108,11 @@ class FastClient:
             self._step_aside("an answer of another form" if is_usual else "an answer that is not of the usual HTTP")
         return answer
 
-    def _learn(self, action: str, request: Any, step: str) -> None:
+    def _learn(self, action: str, request: Any, segment: str) -> None:
         if action in self._patterns:
             return
         target = self._fallback.target(request.url)
-        pattern = self._patterns[action] = pattern_of(request, step) if target is not None else None
+        pattern = self._patterns[action] = pattern_of(request, segment) if target is not None else None
         if target is None or pattern is None:
             self._step_aside("requests of another form, or a proxy")
             return
@@ -124,7 +124,7 @@ class FastClient:
     def _step_aside(self, reason: str) -> None:
         if not self._is_aside:
             self._is_aside = True
-            stepped_aside(self._client.meta.service_model.service_name, reason)
+            warn_aside(self._client.meta.service_model.service_name, reason)
 
 
 def has_its_checksum(head: bytes, content: bytes) -> bool:

@@ -16,7 +16,7 @@ import aiohttp
 from botocore.utils import percent_encode
 
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Fallback, as_botocore, is_redirect, stepped_aside
+from shared.aws.fallback import Fallback, as_botocore, is_redirect, warn_aside
 from shared.aws.pattern import SIGNATURE, text
 from shared.aws.signer import Signer
 
@@ -32,11 +32,11 @@ ORDINARY = {("HeadObject", 404), ("PutObject", 412)}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ObjectCall:
     """A call as it goes over the wire; `hash` is the body's SHA-256 in hex."""
 
     bucket: str
-    step: str
+    segment: str
     headers: Mapping[str, str]
     body: bytes
     hash: str
@@ -73,52 +73,52 @@ class FastObjects:
         self._places: dict[str, Place] = {}
         self._kept: dict[str, Connections] = {}
         self._is_aside = False
-        self.put_object = partial(self._call, "PutObject", "PUT", wanted_put)
-        self.head_object = partial(self._call, "HeadObject", "HEAD", wanted_head)
+        self.put_object = partial(self._call, "PutObject", "PUT", read_put)
+        self.head_object = partial(self._call, "HeadObject", "HEAD", read_head)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     async def _call(
-        self, action: str, method: str, read: Callable[[dict[str, Any]], Wanted | None], **asked: Any
+        self, action: str, method: str, read: Callable[[dict[str, Any]], ObjectCall | None], **asked: Any
     ) -> Any:
         wanted = None if self._is_aside else read(asked)
         if wanted is None:
             return await self._fallback.call(action, asked)
         place = self._places.get(wanted.bucket)
         if place is None:
-            return await self._fallback.call(action, asked, step=f"{wanted.bucket}\n{wanted.step}")
+            return await self._fallback.call(action, asked, segment=f"{wanted.bucket}\n{wanted.segment}")
         if self._look is not None:
             await self._look()
-        request = whole(method, place, wanted, await self._fallback.keys(), now=self._now())
+        request = build_request(method, place, wanted, await self._fallback.keys(), now=self._now())
         try:
             answer = await self._kept[place.url].exchange(request, is_bodiless=method == "HEAD")
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
             return await self._fallback.call(action, asked, error)
-        return await self._judged(action, asked, wanted, f"{place.url}{wanted.step}", answer)
+        return await self._judge(action, asked, wanted, f"{place.url}{wanted.segment}", answer)
 
-    async def _judged(self, action: str, asked: dict[str, Any], wanted: Wanted, url: str, received: Answer) -> Any:
+    async def _judge(self, action: str, asked: dict[str, Any], wanted: ObjectCall, url: str, received: Answer) -> Any:
         status, head, content, is_usual = received
         held = as_botocore(url, status, head, content)
         if is_usual and status == 200 and not content:
             await self._fallback.succeeded(action)
             self._answered()
-            return await self._fallback.parsed(action, held)
+            return await self._fallback.parse(action, held)
         if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
             self._answered()
             raise await self._fallback.refusal(action, held)
         self._places.pop(wanted.bucket, None)
         return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)
 
-    def _learn(self, _action: str, request: Any, step: str) -> None:
-        bucket, _, key = step.partition("\n")
+    def _learn(self, _action: str, request: Any, segment: str) -> None:
+        bucket, _, key = segment.partition("\n")
         target = self._fallback.target(request.url)
         place = place_of(request, key) if target is not None else None
         if target is None or place is None:
             self._is_aside = True
-            stepped_aside("s3", "requests of another form, or a proxy")
+            warn_aside("s3", "requests of another form, or a proxy")
             return
         self._places[bucket] = place
         if place.url not in self._kept:
@@ -126,7 +126,7 @@ class FastObjects:
             self._fallback.close_with(self._kept[place.url].close)
 
 
-def wanted_put(asked: dict[str, Any]) -> Wanted | None:
+def read_put(asked: dict[str, Any]) -> ObjectCall | None:
     """None where only botocore knows what to make of it: what it would refuse, a body that is not bytes, one without its
     SHA-256 (botocore adds another checksum, over TLS behind the body), and every other option.
     """
@@ -140,14 +140,14 @@ def wanted_put(asked: dict[str, Any]) -> Wanted | None:
         return None
     if len(digest) != sha256().digest_size:
         return None
-    return _wanted(asked, headers, asked["Body"], digest.hex())
+    return _read(asked, headers, asked["Body"], digest.hex())
 
 
-def wanted_head(asked: dict[str, Any]) -> Wanted | None:
-    return _wanted(asked, {}, b"", EMPTY) if asked.keys() == {"Bucket", "Key"} else None
+def read_head(asked: dict[str, Any]) -> ObjectCall | None:
+    return _read(asked, {}, b"", EMPTY) if asked.keys() == {"Bucket", "Key"} else None
 
 
-def _wanted(asked: dict[str, Any], headers: dict[str, str], body: bytes, digest: str) -> Wanted | None:
+def _read(asked: dict[str, Any], headers: dict[str, str], body: bytes, digest: str) -> ObjectCall | None:
     bucket, key = asked.get("Bucket"), asked.get("Key")
     if (
         not isinstance(bucket, str)
@@ -158,7 +158,7 @@ def _wanted(asked: dict[str, Any], headers: dict[str, str], body: bytes, digest:
     if {"", ".", ".."} & {*key.split("/")} or not all(map(_is_plain, headers.items())):
         return None
     try:
-        return Wanted(bucket, percent_encode(key, safe="-._~/"), headers, body, digest)
+        return ObjectCall(bucket, percent_encode(key, safe="-._~/"), headers, body, digest)
     except UnicodeEncodeError:
         return None
 
@@ -170,24 +170,24 @@ def _is_plain(header: tuple[str, Any]) -> bool:
         and f"{name}{value}".isprintable() and ":" not in name and value == " ".join(value.split())  # fmt: skip
 
 
-def place_of(request: Any, step: str) -> Place | None:
+def place_of(request: Any, segment: str) -> Place | None:
     """None where the request is of a form not known here, or does not sign its body."""
     headers = {name.lower(): text(value) for name, value in request.headers.items()}
     found = SIGNATURE.fullmatch(headers.get("authorization", ""))
     others = {name for name in headers.keys() - OTHERS if not name.startswith(META)}
-    if found is None or others or not request.url.endswith(f"/{step}") or len(headers.get(HASH, "")) != len(EMPTY):
+    if found is None or others or not request.url.endswith(f"/{segment}") or len(headers.get(HASH, "")) != len(EMPTY):
         return None
     region, service, _ = found.groups()
-    return Place(request.url.removesuffix(step), headers["user-agent"], region, service)
+    return Place(request.url.removesuffix(segment), headers["user-agent"], region, service)
 
 
-def whole(method: str, place: Place, wanted: Wanted, keys: Any, *, now: float) -> bytes:
+def build_request(method: str, place: Place, wanted: ObjectCall, keys: Any, *, now: float) -> bytes:
     """A request, ready to be sent; `now` in epoch seconds."""
     fixed = {**wanted.headers, HASH: wanted.hash}
     signer = Signer(place.url, fixed, region=place.region, service=place.service, method=method, is_encoded_once=True)
-    fixed |= signer.sign(wanted.body, keys, now=now, step=wanted.step, digest=wanted.hash)
+    fixed |= signer.sign(wanted.body, keys, now=now, segment=wanted.segment, digest=wanted.hash)
     fixed |= {"host": signer.host, "user-agent": place.agent, "accept-encoding": "identity"}
     if method != "HEAD":
         fixed["content-length"] = str(len(wanted.body))
     lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
-    return f"{method} {signer.path}{wanted.step} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + wanted.body
+    return f"{method} {signer.path}{wanted.segment} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + wanted.body

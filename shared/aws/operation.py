@@ -43,15 +43,15 @@ WAITING = frozenset({"ReceiveMessage"})
 """Calls that are held open by the server: they have connections of their own, so that nothing waits behind them."""
 
 
-NO_STEPS = frozenset({"", ".", ".."})
+NO_SEGMENTS = frozenset({"", ".", ".."})
 """Values that would make another path of it."""
 
 
-class Told(NamedTuple):
-    """What a call says: its body, and the last step of its path where that is the call's own."""
+class Parts(NamedTuple):
+    """What a call says: its body, and the last segment of its path where that is the call's own."""
 
     body: bytes
-    step: str = ""
+    segment: str = ""
 
 
 class Operation:
@@ -61,9 +61,9 @@ class Operation:
         untyped: Any = model  # the stubs know less than it has
         self.name: str = untyped.name
         self.waits = self.name in WAITING
-        self._step = next((name for name, each in untyped.input_shape.members.items() if _is_step(each)), None)
+        self._segment = next((name for name, each in untyped.input_shape.members.items() if _is_segment(each)), None)
         self._payload = untyped.input_shape.serialization.get("payload")
-        self._write = None if self._step else writer(untyped.input_shape)
+        self._write = None if self._segment else writer(untyped.input_shape)
         self._read = reader(untyped.output_shape) if untyped.output_shape else None
         self._tokens: list[str] = untyped.idempotent_members
         self._decides = {each.name: each.member_name for each in untyped.context_parameters}
@@ -75,12 +75,12 @@ class Operation:
             asked.setdefault(name, str(uuid4()))
         return asked
 
-    def told(self, asked: dict[str, Any]) -> Told | None:
+    def parts(self, asked: dict[str, Any]) -> Parts | None:
         """What the request says. None where only botocore knows what to make of it: what it would refuse, and a resource
         by its ARN or another endpoint, which may change where the request goes.
         """
         if self._write is None:
-            return self._posted(asked)
+            return self._parts_of_post(asked)
         for kind, member in self._decides.items():
             value = asked.get(member)
             if value is not None and (kind != "ResourceArn" or str(value).startswith("arn:")):
@@ -89,14 +89,14 @@ class Operation:
             body = orjson.dumps(self._write(asked))
         except (ValueError, KeyError, TypeError):
             return None
-        return None if self._names_inside and b'"arn:' in body else Told(body)
+        return None if self._names_inside and b'"arn:' in body else Parts(body)
 
-    def _posted(self, asked: dict[str, Any]) -> Told | None:
-        step, payload = asked.get(self._step or ""), asked.get(self._payload)
-        if len(asked) != 2 or not isinstance(step, str) or step in NO_STEPS or not isinstance(payload, bytes):
+    def _parts_of_post(self, asked: dict[str, Any]) -> Parts | None:
+        segment, payload = asked.get(self._segment or ""), asked.get(self._payload)
+        if len(asked) != 2 or not isinstance(segment, str) or segment in NO_SEGMENTS or not isinstance(payload, bytes):
             return None
         try:
-            return Told(payload, percent_encode(step))
+            return Parts(payload, percent_encode(segment))
         except UnicodeEncodeError:
             return None
 
@@ -111,6 +111,6 @@ class Operation:
         return found
 
 
-def _is_step(member: Any) -> bool:
+def _is_segment(member: Any) -> bool:
     """Whether a value stands in the path."""
     return bool(member.serialization.get("location") == "uri")

@@ -12,7 +12,7 @@ from shared.aws.signer import DATE, TOKEN, Keys, Signer
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
-    from shared.aws.operation import Told
+    from shared.aws.operation import Parts
 
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]+"
@@ -28,7 +28,7 @@ OWN = frozenset({DATE, TOKEN, "authorization", "content-length", "amz-sdk-invoca
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Where requests of a kind go, up to the step of the path that is each call's own, the lines they begin with, and how
+    """Where requests of a kind go, up to the segment of the path that is each call's own, the lines they begin with, and how
     they are signed.
     """
 
@@ -37,17 +37,17 @@ class Pattern:
     head: str
     signer: Signer
 
-    def whole(self, told: Told, keys: Keys, *, now: float) -> bytes:
+    def whole(self, parts: Parts, keys: Keys, *, now: float) -> bytes:
         """A request, ready to be sent; `now` in epoch seconds."""
-        body, step = told
+        body, segment = parts
         signed = "".join(
-            f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now, step=step).items()
+            f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now, segment=segment).items()
         )
-        return f"{self.start}{step}{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        return f"{self.start}{segment}{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
-def pattern_of(request: AWSPreparedRequest, step: str = "") -> Pattern | None:
-    """What is left of a request without the last step of its path, where that is the call's own. None where the request is
+def pattern_of(request: AWSPreparedRequest, segment: str = "") -> Pattern | None:
+    """What is left of a request without the last segment of its path, where that is the call's own. None where the request is
     of a form not known here (unsigned, another signature, headers of somebody's hook): such requests stay botocore's.
     """
     headers = {name.lower(): text(value) for name, value in request.headers.items()}
@@ -58,9 +58,9 @@ def pattern_of(request: AWSPreparedRequest, step: str = "") -> Pattern | None:
     signed = {*names.split(";")} - ADDED
     if signed != headers.keys() & SIGNED or "?" in request.url:
         return None
-    if not request.url.endswith(f"/{step}" if step else ""):
+    if not request.url.endswith(f"/{segment}" if segment else ""):
         return None
-    url = request.url.removesuffix(step)
+    url = request.url.removesuffix(segment)
     signer = Signer(url, {name: headers[name] for name in signed}, region=region, service=service)
     fixed = {name: value for name, value in headers.items() if name in CONSTANT}
     fixed |= {"host": signer.host, "accept-encoding": "identity"}

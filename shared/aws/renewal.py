@@ -65,7 +65,7 @@ class Renewal:
         self._looked_at = now
         if credentials is not None and (marks := self._marks()) != self._seen:
             self._seen = marks
-            await self._try(self._resolved, credentials)
+            await self._try(self._resolve_anew, credentials)
 
     async def renew(self, credentials: Any) -> None:
         """Put the keys of this moment in the place of the old ones, which were refused."""
@@ -73,7 +73,7 @@ class Renewal:
         if credentials is None or now < self._read_at + self._every:
             return
         self._read_at = now
-        await self._try(_refreshed if hasattr(credentials, "_expiry_time") else self._resolved, credentials)
+        await self._try(_refresh if hasattr(credentials, "_expiry_time") else self._resolve_anew, credentials)
 
     async def _try(self, read: Callable[[Any], Awaitable[None]], credentials: Any) -> None:
         """The old keys stay where no new ones can be had: a file may be half written, a role may answer a second later."""
@@ -86,7 +86,7 @@ class Renewal:
         else:
             self._has_failed = False
 
-    async def _resolved(self, credentials: Any) -> None:
+    async def _resolve_anew(self, credentials: Any) -> None:
         found = await self._resolve()
         if type(found) is type(credentials):
             await found.get_frozen_credentials()
@@ -96,7 +96,7 @@ class Renewal:
         return tuple(_mark(file) for file in self._files)
 
 
-async def _refreshed(credentials: Any) -> None:
+async def _refresh(credentials: Any) -> None:
     """Keys that botocore refreshes, before the end that they were given with. Raises what the refreshing raises."""
     _forget(getattr(credentials._refresh_using, "__self__", None))  # noqa: SLF001
     ends = credentials._expiry_time  # noqa: SLF001

@@ -70,8 +70,10 @@ class Signer:
         listed = ";".join(names)
         return f"\n\n{before}", between, f"{''.join(after)}\n{listed}\n", listed
 
-    def sign(self, body: bytes, keys: Keys, *, now: float, step: str = "", digest: str | None = None) -> dict[str, str]:
-        """The headers that this request needs besides those it was made with; `now` in epoch seconds, `step` what
+    def sign(
+        self, body: bytes, keys: Keys, *, now: float, segment: str = "", digest: str | None = None
+    ) -> dict[str, str]:
+        """The headers that this request needs besides those it was made with; `now` in epoch seconds, `segment` what
         follows the path, percent-encoded once, `digest` the body's SHA-256 in hex where that is known.
         """
         if (second := int(now)) != self._second:
@@ -79,7 +81,7 @@ class Signer:
         stamp = self._stamp
         before, between, after, listed = self._templates[bool(keys.token)]
         token = " ".join(keys.token.split()) if keys.token else ""
-        path = f"{self._start}{step if self._once else quote(step, safe='~')}" if step else self._start
+        path = f"{self._start}{segment if self._once else quote(segment, safe='~')}" if segment else self._start
         canonical = f"{path}{before}{stamp}{between}{token}{after}{digest or sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self._scope}"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"

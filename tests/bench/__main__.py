@@ -42,7 +42,7 @@ def lambda_doors() -> list[dict[str, Any]]:
 def others(*, quick: bool) -> dict[str, Any]:
     """Everything beside the rounds."""
     found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors(),
-                             "aws_calls": aws_calls.taken(quick=quick)}  # fmt: skip
+                             "aws_calls": aws_calls.take(quick=quick)}  # fmt: skip
     with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]

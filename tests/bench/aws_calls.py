@@ -143,10 +143,10 @@ def raw(session: aiohttp.ClientSession, url: str, call: Call) -> Made:
     names = {"dynamodb": "DynamoDB_20120810", "events": "AWSEvents", "sqs": "AmazonSQS"}
     action = "".join(part.title() for part in call.method.split("_"))
     fixed = {"content-type": "application/x-amz-json-1.0"}
-    step, path = "", "/"
+    segment, path = "", "/"
     match call.service:
         case "apigatewaymanagementapi":
-            path, step, fixed = "/@connections/", quote(call.asked["ConnectionId"], safe=""), {}
+            path, segment, fixed = "/@connections/", quote(call.asked["ConnectionId"], safe=""), {}
         case "sesv2":
             path, fixed = "/v2/email/outbound-emails", {"content-type": "application/json"}
         case _:
@@ -155,15 +155,15 @@ def raw(session: aiohttp.ClientSession, url: str, call: Call) -> Made:
 
     async def make() -> Any:
         body = call.asked.get("Data") or orjson.dumps(call.asked)
-        signed = signer.sign(body, KEYS, now=time.time(), step=step)
-        async with session.post(f"{url}{path}{step}", data=body, headers=fixed | signed) as response:
+        signed = signer.sign(body, KEYS, now=time.time(), segment=segment)
+        async with session.post(f"{url}{path}{segment}", data=body, headers=fixed | signed) as response:
             return orjson.loads(await response.read())
 
     return make
 
 
 @asynccontextmanager
-async def made(url: str, call: Call) -> AsyncIterator[dict[str, Made]]:
+async def open_clients(url: str, call: Call) -> AsyncIterator[dict[str, Made]]:
     """The clients, by name, each ready to make this call."""
     session: Any = aioboto3.Session(KEYS.access_key, KEYS.secret_key, region_name=REGION)
     config = AioConfig(retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=100)
@@ -190,12 +190,12 @@ async def cost(make: Made, count: int) -> float:
     return (time.process_time() - begun) / (count // LANES * LANES) * 1e6
 
 
-async def measured(*, count: int, rounds: int) -> list[dict[str, Any]]:
+async def measure(*, count: int, rounds: int) -> list[dict[str, Any]]:
     """A row for each call: microseconds by client."""
     found = []
     async with serving() as url:
         for call in CALLS:
-            async with made(url, call) as clients:
+            async with open_clients(url, call) as clients:
                 times: dict[str, list[float]] = {name: [] for name in clients}
                 for make in clients.values():
                     await cost(make, 2 * LANES)  # connections, patterns, caches
@@ -206,8 +206,8 @@ async def measured(*, count: int, rounds: int) -> list[dict[str, Any]]:
     return found
 
 
-def taken(*, quick: bool) -> list[dict[str, Any]]:
-    return asyncio.run(measured(count=400 if quick else 2_000, rounds=2 if quick else 5))
+def take(*, quick: bool) -> list[dict[str, Any]]:
+    return asyncio.run(measure(count=400 if quick else 2_000, rounds=2 if quick else 5))
 
 
 HEADS = ("call", "aioboto3, us", "plain aiohttp and our signer, us", "fast, us", "fast to aioboto3")
@@ -229,7 +229,7 @@ def main() -> None:
     if sys.argv[1:] == ["serve"]:
         asyncio.run(serve())
         return
-    for line in [HEADS, *lines(taken(quick="--quick" in sys.argv))]:
+    for line in [HEADS, *lines(take(quick="--quick" in sys.argv))]:
         sys.stdout.write(f"| {' | '.join(line)} |\n")
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from shared.aws.fast_client import has_its_checksum
-from shared.aws.operation import FAST, NO_STEPS, Operation
+from shared.aws.operation import FAST, NO_SEGMENTS, Operation
 
 CALLS = [(service, action) for service, actions in FAST.items() for action in actions.values()]
 LEAST = 3
@@ -84,15 +84,15 @@ def is_flat(shape: Any) -> bool:
 @given(data=some.data())
 def test_a_body_says_what_botocores_says(service: str, action: str, data: some.DataObject) -> None:
     asked = data.draw(values(model(service, action).input_shape, answer=False))
-    told = operation(service, action).told(asked)
-    if told is None:  # left to botocore, which a random name may bring about: an ARN, another endpoint
-        assert "EndpointId" in asked or "arn:" in str(asked) or asked.get("ConnectionId") in NO_STEPS
+    parts = operation(service, action).parts(asked)
+    if parts is None:  # left to botocore, which a random name may bring about: an ARN, another endpoint
+        assert "EndpointId" in asked or "arn:" in str(asked) or asked.get("ConnectionId") in NO_SEGMENTS
         return
     assert not ParamValidator().validate(asked, model(service, action).input_shape).has_errors()
     made = create_serializer(protocol(service, action), include_validation=False)
     whole = made.serialize_to_request(asked, model(service, action))
-    assert said(told.body) == said(whole["body"])
-    assert whole["url_path"].endswith(told.step)
+    assert said(parts.body) == said(whole["body"])
+    assert whole["url_path"].endswith(parts.segment)
 
 
 def protocol(service: str, action: str) -> str:
@@ -153,13 +153,13 @@ LEFT = [
 
 @pytest.mark.parametrize("asked", LEFT)
 def test_parameters_of_another_kind_are_left_to_botocore(asked: dict[str, Any]) -> None:
-    assert operation("dynamodb", "GetItem").told(asked) is None
-    assert operation("dynamodb", "GetItem").told({"TableName": "t", "Key": KEY}) is not None
+    assert operation("dynamodb", "GetItem").parts(asked) is None
+    assert operation("dynamodb", "GetItem").parts({"TableName": "t", "Key": KEY}) is not None
 
 
 def test_a_local_time_is_left_to_botocore() -> None:
     entry = {"Source": "s", "DetailType": "d", "Detail": "{}", "Time": datetime(2026, 11, 26)}  # noqa: DTZ001
-    assert operation("events", "PutEvents").told({"Entries": [entry]}) is None
+    assert operation("events", "PutEvents").parts({"Entries": [entry]}) is None
 
 
 def test_a_transaction_has_one_token_for_all_its_attempts() -> None:

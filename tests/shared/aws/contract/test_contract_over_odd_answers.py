@@ -39,8 +39,8 @@ async def ending(call: Call, client: Any) -> tuple[Any, ...]:
     try:
         answer = await call(client)
     except ClientError as error:
-        code, told = error.response.get("Error", {}).get("Code"), error.response["ResponseMetadata"]
-        return (type(error).__name__, code, told["HTTPStatusCode"], told["RetryAttempts"])
+        code, metadata = error.response.get("Error", {}).get("Code"), error.response["ResponseMetadata"]
+        return (type(error).__name__, code, metadata["HTTPStatusCode"], metadata["RetryAttempts"])
     except Exception as error:  # noqa: BLE001  # whatever it is, the other client must raise the same
         return (type(error).__name__,)
     return ("answered", {name: each for name, each in answer.items() if name != "ResponseMetadata"})
@@ -80,9 +80,9 @@ async def test_both_clients_make_the_same_of_every_odd_answer(name: str) -> None
     wrong = {}
     async with stub(Odd(whole(good))) as serving, opened(service, serving.url) as plain:
         for case, odd in cases.items():
-            told, fast, (is_aside, is_warned) = await both(serving, call, plain, odd)
-            expected = odd.is_aside and told[0][0] == "answered"
-            if (told[0], told[1] + odd.more) != fast or is_aside != expected or not is_warned:
-                wrong[case] = (told, fast, is_aside)
+            plainly, fast, (is_aside, is_warned) = await both(serving, call, plain, odd)
+            expected = odd.is_aside and plainly[0][0] == "answered"
+            if (plainly[0], plainly[1] + odd.more) != fast or is_aside != expected or not is_warned:
+                wrong[case] = (plainly, fast, is_aside)
     assert len(cases) > 60
     assert wrong == {}

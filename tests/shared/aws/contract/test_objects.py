@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from structlog.testing import capture_logs
 
-from shared.aws.objects import FastObjects, place_of, wanted_head, wanted_put, whole
+from shared.aws.objects import FastObjects, build_request, place_of, read_head, read_put
 from tests.shared.aws.contract import answers
-from tests.shared.aws.contract.answers import Odd, chunks, headed, refusal
-from tests.shared.aws.contract.answers import whole as answer
+from tests.shared.aws.contract.answers import Odd, chunks, headed, refusal, whole
 from tests.shared.aws.contract.stub import Stub, opened, stub
 from tests.shared.aws.contract.test_contract_over_odd_answers import Call, ending
 from tests.shared.aws.contract.test_requests import KEYS, Captured, capture, session, text
@@ -68,17 +67,17 @@ def test_a_request_is_botocores(
     *, endpoint: str | None, first: str, key: str, body: bytes, more: dict[str, Any], is_put: bool
 ) -> None:
     asked = put(key, body, **more) if is_put else {"Bucket": "ledgers", "Key": key}
-    method, wanted = ("put_object", wanted_put(asked)) if is_put else ("head_object", wanted_head(asked))
-    shown = wanted_head({"Bucket": "ledgers", "Key": first})
+    method, wanted = ("put_object", read_put(asked)) if is_put else ("head_object", read_head(asked))
+    shown = read_head({"Bucket": "ledgers", "Key": first})
     assert wanted is not None
     assert shown is not None
-    place = place_of(botocores(endpoint, "head_object", {"Bucket": "ledgers", "Key": first}), shown.step)
+    place = place_of(botocores(endpoint, "head_object", {"Bucket": "ledgers", "Key": first}), shown.segment)
     theirs = botocores(endpoint, method, asked)
     assert place is not None
     stamp = text(theirs.headers["X-Amz-Date"])
-    head, _, sent = whole(theirs.method, place, wanted, KEYS, now=timegm(strptime(stamp, "%Y%m%dT%H%M%SZ"))).partition(
-        b"\r\n\r\n"
-    )
+    head, _, sent = build_request(
+        theirs.method, place, wanted, KEYS, now=timegm(strptime(stamp, "%Y%m%dT%H%M%SZ"))
+    ).partition(b"\r\n\r\n")
     start, *lines = head.decode().split("\r\n")
     ours = dict(line.split(": ", 1) for line in lines)
     path = theirs.url.split("/", 3)[3]
@@ -103,15 +102,15 @@ LEFT = [
 
 @pytest.mark.parametrize("asked", LEFT)
 def test_what_is_not_a_plain_put_is_left_to_botocore(asked: dict[str, Any]) -> None:
-    assert wanted_put(asked) is None
-    assert wanted_put(put("k")) is not None
+    assert read_put(asked) is None
+    assert read_put(put("k")) is not None
 
 
 CALLS: dict[str, Call] = {
     "put": lambda to: to.put_object(**put("a/b", IfNoneMatch="*", Metadata={"rows": "1"})),
     "head": lambda to: to.head_object(Bucket="ledgers", Key="a/b"),
 }
-USUAL = Odd(answer(b"", 'ETag: "e"', "x-amz-meta-rows: 1", "Last-Modified: Thu, 26 Nov 2026 12:00:00 GMT"))
+USUAL = Odd(whole(b"", 'ETag: "e"', "x-amz-meta-rows: 1", "Last-Modified: Thu, 26 Nov 2026 12:00:00 GMT"))
 SLOW = b"<Error><Code>SlowDown</Code><Message>no</Message></Error>"
 PRECONDITION = (
     b"<Error><Code>PreconditionFailed</Code><Message>no</Message><Condition>If-None-Match</Condition></Error>"
@@ -187,16 +186,16 @@ async def test_a_request_with_a_header_of_somebodys_hook_makes_botocore_do_all()
 @settings(max_examples=20)
 @given(key=keys, now=some.integers(0, 4_102_444_800))
 def test_a_signature_is_botocores(key: str, now: int) -> None:
-    wanted = wanted_put(put(key, ContentType="text/plain"))
-    shown = wanted_head({"Bucket": "ledgers", "Key": "k"})
+    wanted = read_put(put(key, ContentType="text/plain"))
+    shown = read_head({"Bucket": "ledgers", "Key": "k"})
     assert wanted is not None
     assert shown is not None
-    place = place_of(botocores(None, "head_object", {"Bucket": "ledgers", "Key": "k"}), shown.step)
+    place = place_of(botocores(None, "head_object", {"Bucket": "ledgers", "Key": "k"}), shown.segment)
     assert place is not None
-    head = whole("PUT", place, wanted, KEYS, now=now).partition(b"\r\n\r\n")[0].decode()
+    head = build_request("PUT", place, wanted, KEYS, now=now).partition(b"\r\n\r\n")[0].decode()
     ours = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     date = ours["X-Amz-Date"]
-    request = AWSRequest("PUT", f"{place.url}{wanted.step}", {**wanted.headers, "X-Amz-Date": date}, BODY)
+    request = AWSRequest("PUT", f"{place.url}{wanted.segment}", {**wanted.headers, "X-Amz-Date": date}, BODY)
     request.context["timestamp"] = date
     request.headers["X-Amz-Security-Token"] = str(KEYS.token)
     request.headers["X-Amz-Content-SHA256"] = wanted.hash

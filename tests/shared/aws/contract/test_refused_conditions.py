@@ -35,15 +35,15 @@ async def test_a_refused_condition_is_botocores_exception(attempts: int) -> None
         await update(fast)
         for code, parts, prefix, headers in ERRORS:
             serving.now = Odd(refusal("400 Bad Request", {"__type": prefix + code, **parts}, *headers))
-            told, asked = [], serving.asked
+            raised, asked = [], serving.asked
             for each in (client, fast):
                 with pytest.raises(getattr(client.exceptions, code)) as error:
                     await update(each)
                 assert isinstance(error.value, ClientError)
-                told.append(
+                raised.append(
                     (type(error.value).__name__, error.value.response, error.value.args, error.value.operation_name)
                 )
-            assert told[0] == told[1]
+            assert raised[0] == raised[1]
             assert serving.asked == asked + 2
         serving.now = usual
         assert "ResponseMetadata" not in await update(fast)

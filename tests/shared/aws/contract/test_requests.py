@@ -91,14 +91,14 @@ def text(value: Any) -> str:
 @given(data=some.data())
 def test_a_request_from_a_pattern_is_botocores(service: str, method: str, action: str, data: some.DataObject) -> None:
     first, second = (data.draw(values(model(service, action).input_shape, answer=False)) for _ in range(2))
-    told = [operation(service, action).told(asked) for asked in (first, second)]
-    assume(None not in told)
-    pattern = pattern_of(botocores(service, method, first), told[0].step)  # type: ignore[union-attr]  # see above
+    parts = [operation(service, action).parts(asked) for asked in (first, second)]
+    assume(None not in parts)
+    pattern = pattern_of(botocores(service, method, first), parts[0].segment)  # type: ignore[union-attr]  # see above
     theirs = botocores(service, method, second)
     date = text(theirs.headers["X-Amz-Date"])
     assert pattern is not None
     now = timegm(strptime(date, "%Y%m%dT%H%M%SZ"))
-    head, _, body = pattern.whole(told[1], KEYS, now=now).partition(b"\r\n\r\n")  # type: ignore[arg-type]
+    head, _, body = pattern.whole(parts[1], KEYS, now=now).partition(b"\r\n\r\n")  # type: ignore[arg-type]
     start, *lines = head.decode("latin-1").split("\r\n")
     ours = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     theirs_by_name = {name.lower(): text(value) for name, value in theirs.headers.items()}
@@ -137,10 +137,10 @@ POST = Operation(model("apigatewaymanagementapi", "PostToConnection"))
 
 @pytest.mark.parametrize("connection", ["L0SM9cOFvHcCIhw=", "a b/c?d#e", "ü", "%2F", "..."])
 def test_a_connections_id_is_encoded_as_botocore_encodes_it(connection: str) -> None:
-    told = POST.told({"ConnectionId": connection, "Data": b"{}"})
-    assert told is not None
+    parts = POST.parts({"ConnectionId": connection, "Data": b"{}"})
+    assert parts is not None
     theirs = botocores("apigatewaymanagementapi", "post_to_connection", {"ConnectionId": connection, "Data": b"{}"})
-    assert theirs.url == f"{BASE}@connections/{told.step}"
+    assert theirs.url == f"{BASE}@connections/{parts.segment}"
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_a_connections_id_is_encoded_as_botocore_encodes_it(connection: str) -> 
     ],
 )  # fmt: skip
 def test_a_post_of_another_kind_is_left_to_botocore(asked: dict[str, Any]) -> None:
-    assert POST.told(asked) is None
+    assert POST.parts(asked) is None
