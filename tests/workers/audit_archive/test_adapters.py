@@ -45,6 +45,25 @@ async def bucket(request: pytest.FixtureRequest) -> AsyncIterator[Bucket]:
         yield found
 
 
+async def test_what_the_archive_writes_and_looks_for_goes_by_fast_calls(aws: Aws) -> None:
+    botocores: list[str] = []
+
+    def count(event_name: str, **_event: Any) -> None:
+        botocores.append(event_name)
+
+    async with aws.open("s3") as client:
+        client.meta.events.register("before-send.s3", count)
+        fast: Any = FastObjects(client)
+        bucket = S3Bucket(fast, name=aws.bucket("audit"))
+        await bucket.head("nothing")
+        botocores.clear()
+        assert await bucket.put_new(ODD, b"one", {"rows": "1"})
+        assert not await bucket.put_new(ODD, b"two", {})
+        assert await bucket.head(ODD) == Found(3, {"rows": "1"})
+        await bucket.put_marker("marker")
+    assert botocores == []
+
+
 async def test_the_first_claim_of_an_event_stands(claims: Claims) -> None:
     assert await claims.read("e1") is None
     assert await claims.put("e1", Claim("a", UNTIL))

@@ -3,7 +3,6 @@
 import base64
 import string
 from calendar import timegm
-from functools import cache
 from hashlib import sha256
 from time import strptime
 from typing import Any
@@ -20,7 +19,7 @@ from tests.shared.aws.contract import answers
 from tests.shared.aws.contract.answers import Odd, chunks, headed, refusal, whole
 from tests.shared.aws.contract.stub import Stub, opened, stub
 from tests.shared.aws.contract.test_contract_over_odd_answers import Call, ending
-from tests.shared.aws.contract.test_requests import KEYS, Captured, capture, session, text
+from tests.shared.aws.contract.test_requests import KEYS, Captured, client, text
 
 BODY = b"some bytes"
 
@@ -30,23 +29,9 @@ def put(key: str, body: bytes = BODY, **more: Any) -> dict[str, Any]:
     return {"Bucket": "ledgers", "Key": key, "Body": body, "ChecksumSHA256": digest, **more}
 
 
-@cache
-def client(endpoint: str | None) -> Any:
-    made: Any = session().create_client(
-        "s3",
-        region_name="eu-west-1",
-        endpoint_url=endpoint,
-        aws_access_key_id=KEYS.access_key,
-        aws_secret_access_key=KEYS.secret_key,
-        aws_session_token=KEYS.token,
-    )
-    made.meta.events.register("before-send", capture)
-    return made
-
-
 def botocores(endpoint: str | None, method: str, asked: dict[str, Any]) -> Any:
     with pytest.raises(Captured) as caught:
-        getattr(client(endpoint), method)(**asked)
+        getattr(client("s3", endpoint), method)(**asked)
     return caught.value.request
 
 

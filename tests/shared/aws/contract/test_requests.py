@@ -41,11 +41,11 @@ def session() -> Any:
 
 
 @cache
-def client(service: Any) -> Any:
+def client(service: Any, endpoint: str | None = BASE) -> Any:
     made: Any = session().create_client(
         service,
         region_name="eu-west-1",
-        endpoint_url=BASE,
+        endpoint_url=endpoint,
         aws_access_key_id=KEYS.access_key,
         aws_secret_access_key=KEYS.secret_key,
         aws_session_token=KEYS.token,
