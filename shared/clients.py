@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 class Clients:
     """AWS clients of one process, all from one session; `open` returns the same client for the same service.
 
-    The connection pool is larger than all polls, deletes and extensions together: botocore's ten would make a delete
-    wait behind open long polls, for up to twenty seconds. `silence`: seconds for which an answer is waited for, where a
-    person waits; it must be longer than the longest poll.
+    `pool` is the number of connections of one client, without its long polls: those have connections of their own,
+    as many as there are, so that no delete waits behind them. `silence`: seconds for which an answer is waited for, where a
+    person waits; it must be longer than the longest poll. `look_every` so many seconds at most, replaced keys are
+    looked for.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class Clients:
         pool: int = 100,
         breakers: Breakers | None = None,
         silence: float | None = None,
+        look_every: float = 1.0,
     ) -> None:
         self._environment = environment
         self._silence = silence
+        self._look_every = look_every
         self._pool = pool
         self._stack = AsyncExitStack()
         self._opened: dict[tuple[str, str | None, int], Any] = {}
@@ -126,6 +129,7 @@ class Clients:
         from botocore.exceptions import NoRegionError
 
         from shared.aws.fast_client import FastClient
+        from shared.aws.objects import FastObjects
         from shared.aws.operation import FAST
 
         try:
@@ -137,9 +141,10 @@ class Clients:
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)
         look = self._renewal().watch(client)
-        if service not in FAST or not self._is_fast(service):
+        if (service not in FAST and service != "s3") or not self._is_fast(service):
             return client
-        return FastClient(client, look=look, answered=partial(self.breakers.succeeded, service))
+        fast = FastObjects if service == "s3" else FastClient
+        return fast(client, look=look, answered=partial(self.breakers.succeeded, service))
 
     def _renewal(self) -> Renewal:
         """Of the one session that all clients have their credentials from."""
@@ -153,7 +158,7 @@ class Clients:
                 ("AWS_CONFIG_FILE", "~/.aws/config"),
             ]
             files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in defaults)
-            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files)
+            self._renewed = Renewal(lambda: get_session().get_credentials(), files=files, every=self._look_every)
         return self._renewed
 
     def _is_fast(self, service: str) -> bool:
@@ -164,6 +169,9 @@ class Clients:
     def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3
         from aiobotocore.config import AioConfig
+        from aiobotocore.httpsession import AIOHTTPSession
+
+        from shared.aws.long_polls import LongPollsApart
 
         if self._session is None:
             self._session = aioboto3.Session()
@@ -174,6 +182,7 @@ class Clients:
             read_timeout=self._silence or (40 if service == "sqs" else 5),
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
+            http_session_cls=LongPollsApart if service == "sqs" else AIOHTTPSession,
             user_agent_extra="sqs-worker-fleet",
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)

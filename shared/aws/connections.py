@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+import sys
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+
+from shared.aws.long_polls import SHORT
 
 KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
@@ -21,12 +28,27 @@ class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
 
 
-class Unreadable(aiohttp.ClientPayloadError):
-    """An answer that says nothing of its length that is understood here, or is coded; others may be able to read it."""
+START = b"HTTP/1.1 "
+LONGEST_HEAD = 8_000
+MOST_HEADERS = 100
+"""Bytes and headers of an answer's head, both inside what aiohttp allows."""
+USUAL_HEAD = re.compile(rb"HTTP/1\.1 [2-5]\d\d [^\r\n\0]*+(?:\r\n[!#$%&'*+.^_`|~\w-]++:[^\r\n\0]*+)*+")
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n|\Z)")
+BODILESS = frozenset({b"204", b"304"})
+"""Answers without a body, whatever they say of its length."""
 
 
-SHORT = 10.0
-"""Seconds of silence after which a call that the server does not hold open is given up and tried again."""
+SWITCHED = 101
+"""The one status below 200 after which no other answer comes."""
+
+
+class Answer(NamedTuple):
+    """An answer's status, its head and its body. One that is not usual was read by aiohttp."""
+
+    status: int
+    head: bytes
+    content: bytes
+    is_usual: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,10 @@ class Target:
         """The same for calls that are answered at once."""
         return replace(self, silence=min(self.silence, SHORT))
 
+    def held(self) -> Target:
+        """The same for calls that the server holds open: none of them waits for a place."""
+        return replace(self, most=sys.maxsize)
+
 
 class Connections:
     """As many connections as there are requests at once, up to `most`; the one used last is used next."""
@@ -54,8 +80,8 @@ class Connections:
         self._places = asyncio.Semaphore(target.most)
         self._closed = False
 
-    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
-        """Send a whole request; its answer's status, head and body.
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
+        """Send a whole request and read its answer, which has no body where the request asks for its head alone.
 
         Raises NotConnected, or aiohttp's error for what happened to the connection.
         """
@@ -63,7 +89,7 @@ class Connections:
             connection = self._take_idle() or await self._connect()
             reusable = False
             try:
-                answer = await connection.exchange(request)
+                answer = await connection.exchange(request, is_bodiless=is_bodiless)
                 reusable = not connection.closing
             finally:
                 if reusable and not self._closed:
@@ -104,32 +130,34 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. It reads answers that say how long they are; whatever else comes is an error and its end."""
+    """One connection. It reads answers that say how long they are; whatever else comes is aiohttp's to read, and its last."""
 
     def __init__(self, silence: float) -> None:
         self._silence = silence
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[tuple[int, bytes, bytes]] | None = None
+        self._answer: asyncio.Future[Answer | ResponseHandler] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._buffer = b""
         self._need = 0
+        self._is_bodiless = False
         self.used_at = 0.0
         self.closing = False
 
-    async def exchange(self, request: bytes) -> tuple[int, bytes, bytes]:
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
         if self._transport is None:
             raise aiohttp.ServerDisconnectedError
         self._answer = self._loop.create_future()
-        self._buffer, self._need = b"", 0
+        self._buffer, self._need, self._is_bodiless = b"", 0, is_bodiless
         self.used_at = self._loop.time()
         self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
         self._transport.write(request)
         try:
-            return await self._answer
+            answer = await self._answer
         finally:
             self._timer.cancel()
             self._answer = None
+        return answer if isinstance(answer, Answer) else Answer(*await _read_on(answer), is_usual=False)
 
     def close(self) -> None:
         self.closing = True
@@ -149,26 +177,36 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) < self._need:
             return
         end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        try:
+        begun = len(self._buffer) if end < 0 else end
+        if end >= 0 and begun <= LONGEST_HEAD and self._buffer.startswith(START):
             self._read(end)
-        except ValueError as error:
-            self._fail(Unreadable(f"an answer that cannot be read: {error}"))
+        elif begun > LONGEST_HEAD or not _may_be_usual(self._buffer):
+            self._hand_over()
 
     def _read(self, end: int) -> None:
         head = self._buffer[:end]
         lower = head.lower()
-        if b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower:
-            raise ValueError("its body is coded")
-        place = lower.index(b"\r\ncontent-length:") + 17
-        stop = lower.find(b"\r\n", place)
-        self._need = end + 4 + int(lower[place : stop if stop >= 0 else None])
+        length = self._need - end - 4 if self._need else _length(head, lower, is_bodiless=self._is_bodiless)
+        if length is None or len(self._buffer) > end + 4 + length:
+            self._hand_over()
+            return
+        self._need = end + 4 + length
         if len(self._buffer) < self._need:
             return
-        self.closing = self.closing or b"\r\nconnection: close" in lower or len(self._buffer) > self._need
+        self.closing = self.closing or (b"\r\nconnection:" in lower and b"keep-alive" not in lower)
+        self._settle(Answer(int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+
+    def _hand_over(self) -> None:
+        """What comes now is read as botocore's own would be; nothing follows it on this connection."""
+        self.closing = True
+        if self._transport is not None:
+            self._settle(
+                _take_over(self._transport, self._buffer, silence=self._silence, is_bodiless=self._is_bodiless)
+            )
+
+    def _settle(self, answer: Answer | ResponseHandler) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result((int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+            self._answer.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
@@ -192,6 +230,50 @@ class Connection(asyncio.Protocol):
         self.closing = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _take_over(
+    transport: asyncio.Transport, begun: bytes, *, silence: float, is_bodiless: bool = False
+) -> ResponseHandler:
+    """Have aiohttp read this connection from here on, set up as aiobotocore sets it up; `begun` has come already."""
+    handler = ResponseHandler(asyncio.get_running_loop())
+    handler.connection_made(transport)
+    handler.set_response_params(
+        skip_payload=is_bodiless, read_until_eof=True, auto_decompress=False, read_timeout=silence
+    )
+    transport.set_protocol(handler)
+    handler.data_received(begun)
+    return handler
+
+
+async def _read_on(handler: ResponseHandler) -> tuple[int, bytes, bytes]:
+    """Status, head and body. Raises the error of aiohttp's that says why it cannot be read either."""
+    try:
+        message, payload = await handler.read()
+        while message.code < 200 and message.code != SWITCHED:  # informational: the answer is still to come
+            message, payload = await handler.read()
+    except HttpProcessingError as error:
+        raise aiohttp.ClientError(f"{error.code}, {error.message}") from error
+    lines = [b"HTTP/1.1 %d" % message.code, *(name + b": " + value for name, value in message.raw_headers)]
+    return message.code, b"\r\n".join(lines), await payload.read()
+
+
+def _may_be_usual(begun: bytes) -> bool:
+    """Whether a head that is not whole may still become one of the usual form."""
+    return begun.startswith(START[: len(begun)]) and begun.count(b"\n") == begun.count(b"\r\n")
+
+
+def _length(head: bytes, lower: bytes, *, is_bodiless: bool) -> int | None:
+    """Bytes of the body. None where the head is not of the usual form."""
+    if lower.count(b"\r\n") > MOST_HEADERS or USUAL_HEAD.fullmatch(head) is None or b"\r\nupgrade:" in lower:
+        return None
+    if is_bodiless:
+        return 0
+    lengths = LENGTH.findall(lower)
+    if len(lengths) != 1 or lower.count(b"\r\ncontent-length") > 1 or head[9:12] in BODILESS:
+        return None
+    is_coded = b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower
+    return None if is_coded else int(lengths[0])
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import structlog
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.endpoint import convert_to_response_dict
 from aiobotocore.httpsession import AIOHTTPSession
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from shared.aws.signer import Keys
 
+log = structlog.get_logger()
+
 Failure = AioAWSResponse | Exception
 """What came of a first attempt that did not succeed."""
 
@@ -27,15 +30,15 @@ QUOTA = 500
 """Successes after a failure that are reported to botocore: as many as its retry quota has tokens to win back."""
 
 _first: ContextVar[Failure | None] = ContextVar("first", default=None)
-_is_seen: ContextVar[bool] = ContextVar("is_seen", default=False)
+_seen_at: ContextVar[str | None] = ContextVar("seen_at", default=None)
 
 
 class Fallback:
     """What is used of an aiobotocore client, most of it without a public name: this is the place to look at when
-    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, and their action.
+    aiobotocore's pin moves. `see` is shown the requests that botocore makes itself, their action and their segment.
     """
 
-    def __init__(self, client: Any, *, see: Callable[[str, Any], None]) -> None:
+    def __init__(self, client: Any, *, see: Callable[[str, Any, str], None]) -> None:
         self._client = client
         self._see = see
         self._unreported = 0
@@ -72,34 +75,40 @@ class Fallback:
         self._client._endpoint.http_session._exit_stack.push_async_callback(close)  # noqa: SLF001
 
     async def call(
-        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, is_seen: bool = True
+        self, action: str, asked: dict[str, Any], first: Failure | None = None, *, segment: str | None = None
     ) -> Any:
         """One call as botocore makes it. Where `first` is given, that is what its first attempt comes to, and botocore
-        decides whether there is a second one, when, and which error is raised in the end. A request that is like no
-        other of its kind is not to be seen.
+        decides whether there is a second one, when, and which error is raised in the end. `segment` is what the
+        request's path ends with as its own; a request that is like no other of its kind has None, and is not seen.
         """
         if first is not None:
             self._unreported = QUOTA
         _first.set(first)
-        _is_seen.set(is_seen)
+        _seen_at.set(segment)
         try:
             return await self._client._make_api_call(action, asked)  # noqa: SLF001
         finally:
             _first.set(None)
-            _is_seen.set(False)
+            _seen_at.set(None)
 
-    async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
-        """The exception that botocore makes of an error answer, without asking whether to try again."""
+    async def parse(self, action: str, held: AioAWSResponse) -> dict[str, Any]:
+        """An answer as botocore reads it, without asking whether to try again."""
         operation = self._client.meta.service_model.operation_model(action)
         response = await convert_to_response_dict(held, operation)
         endpoint = self._client._endpoint  # noqa: SLF001
         parser = endpoint._response_parser_factory.create_parser(operation.service_model.resolved_protocol)  # noqa: SLF001
-        parsed = await parser.parse(response, operation.output_shape)
-        await endpoint._add_modeled_error_fields(response, parsed, operation, parser)  # noqa: SLF001
+        parsed: dict[str, Any] = await parser.parse(response, operation.output_shape)
+        if held.status_code >= 300:
+            await endpoint._add_modeled_error_fields(response, parsed, operation, parser)  # noqa: SLF001
+        parsed["ResponseMetadata"]["RetryAttempts"] = 0
+        return parsed
+
+    async def refusal(self, action: str, held: AioAWSResponse) -> ClientError:
+        """The exception that botocore makes of an error answer, without asking whether to try again."""
+        parsed = await self.parse(action, held)
         retries = self._client.meta.config.retries or {}
         if retries.get("total_max_attempts") == 1 and retries.get("mode") != "legacy":
             parsed["ResponseMetadata"]["MaxAttemptsReached"] = True
-        parsed["ResponseMetadata"]["RetryAttempts"] = 0
         kind = self._client.exceptions.from_code(parsed["Error"]["Code"])
         error: ClientError = kind(parsed, action)
         return error
@@ -122,8 +131,8 @@ class Fallback:
         match first:
             case None:
                 await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
-                if _is_seen.get():
-                    self._see(event_name.rpartition(".")[2], request)
+                if (segment := _seen_at.get()) is not None:
+                    self._see(event_name.rpartition(".")[2], request, segment)
                 return None
             case Exception():
                 request.stream_output = False
@@ -144,6 +153,10 @@ class _Repeated(AIOHTTPSession):
         raise self._error
 
 
+def warn_aside(service: str, reason: str) -> None:
+    log.warning("aws_calls_stepped_aside", service=service, reason=reason)
+
+
 def as_botocore(url: str, status: int, head: bytes, content: bytes) -> AioAWSResponse:
     """An answer as aiobotocore holds it."""
     headers = HTTPHeaders()
@@ -161,3 +174,8 @@ def header(head: bytes, name: bytes) -> str | None:
     if place < 0:
         return None
     return head[place + len(name) + 3 :].partition(b"\r\n")[0].decode("latin-1").strip()
+
+
+def is_redirect(status: int, head: bytes) -> bool:
+    """Whether botocore's HTTP client goes elsewhere for this."""
+    return status in {301, 302, 303, 307, 308} and header(head, b"location") is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -10,14 +11,11 @@ from zlib import crc32
 
 import aiohttp
 import orjson
-import structlog
 
-from shared.aws.connections import Connections, NotConnected, Unreadable
-from shared.aws.fallback import Fallback, as_botocore, header
+from shared.aws.connections import Answer, Connections, NotConnected
+from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, warn_aside
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
-
-log = structlog.get_logger()
 
 ORDINARY_REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 """Error answers that are part of a day's work: raised at once, as botocore would, which never repeats them."""
@@ -73,30 +71,26 @@ class FastClient:
     async def _call(self, operation: Operation, **asked: Any) -> Any:
         asked = operation.complete(asked)
         action = operation.name
-        if self._is_aside or (body := operation.body(asked)) is None:
-            return await self._fallback.call(action, asked, is_seen=False)
+        if self._is_aside or (parts := operation.parts(asked)) is None:
+            return await self._fallback.call(action, asked)
         pattern = self._patterns.get(action)
         if pattern is None:
-            return await self._fallback.call(action, asked)
+            return await self._fallback.call(action, asked, segment=parts.segment)
         if self._look is not None:
             await self._look()
-        request = pattern.whole(body, await self._fallback.keys(), now=self._now())
+        request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
-            if isinstance(error, Unreadable):
-                self._step_aside(str(error))
             return await self._fallback.call(action, asked, error)
         return await self._judge(operation, asked, pattern.url, answer)
 
-    async def _judge(
-        self, operation: Operation, asked: dict[str, Any], url: str, received: tuple[int, bytes, bytes]
-    ) -> Any:
+    async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         action = operation.name
-        status, head, content = received
-        is_whole = has_its_checksum(head, content)
+        status, head, content, is_usual = received
+        is_whole = is_usual and has_its_checksum(head, content)
         if status == 200 and is_whole and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
             self._answered()
@@ -105,34 +99,46 @@ class FastClient:
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
             self._answered()
             raise await self._fallback.refusal(action, held)
+        if is_redirect(status, head):  # botocore's HTTP client goes there
+            answer = await self._fallback.call(action, asked)
+            self._step_aside("a redirect")
+            return answer
         answer = await self._fallback.call(action, asked, held)
-        if status == 200 and is_whole:
-            self._step_aside("an answer of another shape")
+        if status < 300 and (is_whole or not is_usual) and is_read(content):
+            self._step_aside("an answer of another form" if is_usual else "an answer that is not of the usual HTTP")
         return answer
 
-    def _learn(self, action: str, request: Any) -> None:
+    def _learn(self, action: str, request: Any, segment: str) -> None:
         if action in self._patterns:
             return
         target = self._fallback.target(request.url)
-        self._patterns[action] = pattern_of(request) if target is not None else None
-        if target is None or self._patterns[action] is None:
+        pattern = self._patterns[action] = pattern_of(request, segment) if target is not None else None
+        if target is None or pattern is None:
             self._step_aside("requests of another form, or a proxy")
             return
         for waits in (False, True):
-            if (request.url, waits) not in self._kept:
-                self._kept[request.url, waits] = Connections(target if waits else target.short())
-                self._fallback.close_with(self._kept[request.url, waits].close)
+            if (pattern.url, waits) not in self._kept:
+                self._kept[pattern.url, waits] = Connections(target.held() if waits else target.short())
+                self._fallback.close_with(self._kept[pattern.url, waits].close)
 
     def _step_aside(self, reason: str) -> None:
         if not self._is_aside:
             self._is_aside = True
-            log.warning("aws_calls_stepped_aside", service=self._client.meta.service_model.service_name, reason=reason)
+            warn_aside(self._client.meta.service_model.service_name, reason)
 
 
 def has_its_checksum(head: bytes, content: bytes) -> bool:
     """Whether an answer is what its CRC32 says, which DynamoDB sends."""
     expected = header(head, b"x-amz-crc32")
     return expected is None or expected == str(crc32(content))
+
+
+def is_read(content: bytes) -> bool:
+    """Whether botocore's parser finds something in this; what is not JSON at all is nothing to it."""
+    try:
+        return isinstance(json.loads(content.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _code(content: bytes) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import orjson
+from botocore.utils import percent_encode
 
 from shared.aws.shapes import reader, writer
 
@@ -33,11 +34,24 @@ FAST: dict[str, dict[str, str]] = {
     },
     "events": {"put_events": "PutEvents"},
     "secretsmanager": {"get_secret_value": "GetSecretValue"},
+    "sesv2": {"send_email": "SendEmail"},
+    "apigatewaymanagementapi": {"post_to_connection": "PostToConnection"},
 }
 """Methods of botocore's clients that are called all day, by service."""
 
 WAITING = frozenset({"ReceiveMessage"})
 """Calls that are held open by the server: they have connections of their own, so that nothing waits behind them."""
+
+
+NO_SEGMENTS = frozenset({"", ".", ".."})
+"""Values that would make another path of it."""
+
+
+class Parts(NamedTuple):
+    """What a call says: its body, and the last segment of its path where that is the call's own."""
+
+    body: bytes
+    segment: str = ""
 
 
 class Operation:
@@ -47,8 +61,10 @@ class Operation:
         untyped: Any = model  # the stubs know less than it has
         self.name: str = untyped.name
         self.waits = self.name in WAITING
-        self._write = writer(untyped.input_shape)
-        self._read = reader(untyped.output_shape)
+        self._segment = next((name for name, each in untyped.input_shape.members.items() if _is_segment(each)), None)
+        self._payload = untyped.input_shape.serialization.get("payload")
+        self._write = None if self._segment else writer(untyped.input_shape)
+        self._read = reader(untyped.output_shape) if untyped.output_shape else None
         self._tokens: list[str] = untyped.idempotent_members
         self._decides = {each.name: each.member_name for each in untyped.context_parameters}
         self._names_inside = bool(untyped.operation_context_parameters)
@@ -59,10 +75,12 @@ class Operation:
             asked.setdefault(name, str(uuid4()))
         return asked
 
-    def body(self, asked: dict[str, Any]) -> bytes | None:
-        """The request's body. None where only botocore knows what to make of it: what it would refuse, and a resource
+    def parts(self, asked: dict[str, Any]) -> Parts | None:
+        """What the request says. None where only botocore knows what to make of it: what it would refuse, and a resource
         by its ARN or another endpoint, which may change where the request goes.
         """
+        if self._write is None:
+            return self._parts_of_post(asked)
         for kind, member in self._decides.items():
             value = asked.get(member)
             if value is not None and (kind != "ResourceArn" or str(value).startswith("arn:")):
@@ -71,12 +89,28 @@ class Operation:
             body = orjson.dumps(self._write(asked))
         except (ValueError, KeyError, TypeError):
             return None
-        return None if self._names_inside and b'"arn:' in body else body
+        return None if self._names_inside and b'"arn:' in body else Parts(body)
+
+    def _parts_of_post(self, asked: dict[str, Any]) -> Parts | None:
+        segment, payload = asked.get(self._segment or ""), asked.get(self._payload)
+        if len(asked) != 2 or not isinstance(segment, str) or segment in NO_SEGMENTS or not isinstance(payload, bytes):
+            return None
+        try:
+            return Parts(payload, percent_encode(segment))
+        except UnicodeEncodeError:
+            return None
 
     def answer(self, content: bytes) -> dict[str, Any] | None:
         """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape."""
+        if self._read is None:
+            return {}
         try:
             found: dict[str, Any] = self._read(orjson.loads(content))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return found
+
+
+def _is_segment(member: Any) -> bool:
+    """Whether a value stands in the path."""
+    return bool(member.serialization.get("location") == "uri")

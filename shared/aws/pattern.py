@@ -12,6 +12,8 @@ from shared.aws.signer import DATE, TOKEN, Keys, Signer
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
+    from shared.aws.operation import Parts
+
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]+"
 )
@@ -26,23 +28,29 @@ OWN = frozenset({DATE, TOKEN, "authorization", "content-length", "amz-sdk-invoca
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Where requests of a kind go, the lines they begin with, and how they are signed."""
+    """Where requests of a kind go, up to the segment of the path that is each call's own, the lines they begin with, and how
+    they are signed.
+    """
 
     url: str
+    start: str
     head: str
     signer: Signer
 
-    def whole(self, body: bytes, keys: Keys, *, now: float) -> bytes:
+    def whole(self, parts: Parts, keys: Keys, *, now: float) -> bytes:
         """A request, ready to be sent; `now` in epoch seconds."""
-        signed = "".join(f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now).items())
-        return f"{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        body, segment = parts
+        signed = "".join(
+            f"{name}: {value}\r\n" for name, value in self.signer.sign(body, keys, now=now, segment=segment).items()
+        )
+        return f"{self.start}{segment}{self.head}{signed}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
-def pattern_of(request: AWSPreparedRequest) -> Pattern | None:
-    """None where the request is of a form not known here (unsigned, another signature, headers of somebody's hook):
-    such requests stay botocore's.
+def pattern_of(request: AWSPreparedRequest, segment: str = "") -> Pattern | None:
+    """What is left of a request without the last segment of its path, where that is the call's own. None where the request is
+    of a form not known here (unsigned, another signature, headers of somebody's hook): such requests stay botocore's.
     """
-    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+    headers = {name.lower(): text(value) for name, value in request.headers.items()}
     found = SIGNATURE.fullmatch(headers.get("authorization", ""))
     if request.method != "POST" or found is None or headers.keys() - CONSTANT - OWN:
         return None
@@ -50,15 +58,16 @@ def pattern_of(request: AWSPreparedRequest) -> Pattern | None:
     signed = {*names.split(";")} - ADDED
     if signed != headers.keys() & SIGNED or "?" in request.url:
         return None
-    signer = Signer(request.url, {name: headers[name] for name in signed}, region=region, service=service)
+    if not request.url.endswith(f"/{segment}" if segment else ""):
+        return None
+    url = request.url.removesuffix(segment)
+    signer = Signer(url, {name: headers[name] for name in signed}, region=region, service=service)
     fixed = {name: value for name, value in headers.items() if name in CONSTANT}
     fixed |= {"host": signer.host, "accept-encoding": "identity"}
-    lines = [
-        f"POST {urlsplit(request.url).path or '/'} HTTP/1.1",
-        *(f"{name}: {value}" for name, value in fixed.items()),
-    ]
-    return Pattern(request.url, "".join(f"{line}\r\n" for line in lines), signer)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+    return Pattern(url, f"POST {urlsplit(url).path or '/'}", f" HTTP/1.1\r\n{lines}", signer)
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
+    """A header's value, of which botocore makes bytes when it signs."""
     return value.decode() if isinstance(value, bytes) else value

@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+log = structlog.get_logger()
+
 REFUSED = frozenset(
     {
         "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException",
@@ -16,21 +21,20 @@ REFUSED = frozenset(
 )  # fmt: skip
 """Codes by which a service says that it does not know these keys, or no longer."""
 
-LOOK = 1.0
-"""Seconds between two looks at the files, and between two readings after refusals."""
-
 
 class Renewal:
     """Looks after the credentials of one session, for all of its clients. `resolve` finds a session's credentials anew,
-    `files` are those where people keep them.
+    `files` are those where people keep them; `every` so many seconds at most they are looked at, or read after a refusal.
     """
 
-    def __init__(self, resolve: Callable[[], Awaitable[Any]], *, files: tuple[Path, ...]) -> None:
+    def __init__(self, resolve: Callable[[], Awaitable[Any]], *, files: tuple[Path, ...], every: float = 1.0) -> None:
         self._resolve = resolve
         self._files = files
+        self._every = every
         self._seen = self._marks()
         self._looked_at = 0.0
         self._read_at = float("-inf")
+        self._has_failed = False
 
     def watch(self, client: Any) -> Callable[[], Awaitable[None]]:
         """Have this client's calls use new keys: those in a file that changed, and others once the old are refused. What
@@ -56,29 +60,59 @@ class Renewal:
     async def look(self, credentials: Any) -> None:
         """Read the keys again where a file of theirs is another than it was."""
         now = asyncio.get_running_loop().time()
-        if now < self._looked_at + LOOK:
+        if now < self._looked_at + self._every:
             return
         self._looked_at = now
-        if (marks := self._marks()) != self._seen:
+        if credentials is not None and (marks := self._marks()) != self._seen:
             self._seen = marks
-            self._read_at = float("-inf")
-            await self.renew(credentials)
+            await self._try(self._resolve_anew, credentials)
 
     async def renew(self, credentials: Any) -> None:
-        """Put the keys of this moment in the place of the old ones; keys that botocore refreshes are refreshed at the next call."""
+        """Put the keys of this moment in the place of the old ones, which were refused."""
         now = asyncio.get_running_loop().time()
-        if credentials is None or now < self._read_at + LOOK:
+        if credentials is None or now < self._read_at + self._every:
             return
         self._read_at = now
-        if hasattr(credentials, "_expiry_time"):
-            credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001
-            return
-        if (found := await self._resolve()) is not None:
-            fresh = await found.get_frozen_credentials()
-            credentials.access_key, credentials.secret_key, credentials.token = fresh[:3]
+        await self._try(_refresh if hasattr(credentials, "_expiry_time") else self._resolve_anew, credentials)
+
+    async def _try(self, read: Callable[[Any], Awaitable[None]], credentials: Any) -> None:
+        """The old keys stay where no new ones can be had: a file may be half written, a role may answer a second later."""
+        try:
+            await read(credentials)
+        except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
+            if not self._has_failed:
+                log.warning("keys_not_renewed", error_type=type(error).__name__)
+            self._has_failed = True
+        else:
+            self._has_failed = False
+
+    async def _resolve_anew(self, credentials: Any) -> None:
+        found = await self._resolve()
+        if type(found) is type(credentials):
+            await found.get_frozen_credentials()
+            vars(credentials).update(vars(found))
 
     def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_mark(file) for file in self._files)
+
+
+async def _refresh(credentials: Any) -> None:
+    """Keys that botocore refreshes, before the end that they were given with. Raises what the refreshing raises."""
+    _forget(getattr(credentials._refresh_using, "__self__", None))  # noqa: SLF001
+    ends = credentials._expiry_time  # noqa: SLF001
+    credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001
+    try:
+        await credentials.get_frozen_credentials()
+    except BaseException:
+        credentials._expiry_time = ends  # noqa: SLF001  # they may be good for other services
+        raise
+
+
+def _forget(fetcher: Any) -> None:
+    """An assumed role's keys stay in a cache until their end, and would be found there again."""
+    cache = getattr(fetcher, "_cache", None)
+    if isinstance(cache, dict):
+        cache.pop(fetcher._cache_key, None)  # noqa: SLF001
 
 
 def _mark(file: Path) -> tuple[int, int, int] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from hmac import digest
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -28,18 +28,31 @@ class Keys(Protocol):
 
 
 class Signer:
-    """Signs POST requests that differ only in body, time and keys: the same bytes as botocore's SigV4Auth.
+    """Signs requests that differ only in body, time, keys and the end of their path: the same bytes as botocore's SigV4Auth.
 
-    `headers` are all that is signed beside the host, the date and the session token, which are added here.
+    `headers` are all that is signed beside the host, the date and the session token, which are added here. A path is
+    signed as encoded twice; S3 alone has it encoded once, as it is sent.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, region: str, service: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        region: str,
+        service: str,
+        method: str = "POST",
+        is_encoded_once: bool = False,
+    ) -> None:
         parts = urlsplit(url)
         if parts.query or not parts.hostname:
             raise ValueError("only an absolute URL without a query can be signed")
         self.host = _host(parts.scheme, parts.hostname, parts.port)
-        self._path = f"POST\n{quote(normalize_url_path(parts.path), safe='/~')}\n\n"
+        self.path = parts.path
+        self._once = is_encoded_once
+        path = parts.path if is_encoded_once else quote(normalize_url_path(parts.path), safe="/~")
+        self._start = f"{method}\n{path}"
         fixed = {name.lower(): " ".join(value.split()) for name, value in headers.items()} | {"host": self.host}
         self._fixed = fixed
         self._scope = f"{region}/{service}/aws4_request"
@@ -55,19 +68,24 @@ class Signer:
         lines = "".join(f"{name}:{self._fixed.get(name, chr(0))}\n" for name in names)
         before, between, *after = lines.split(chr(0))  # the date's name sorts before the token's
         listed = ";".join(names)
-        return f"{self._path}{before}", between, f"{''.join(after)}\n{listed}\n", listed
+        return f"\n\n{before}", between, f"{''.join(after)}\n{listed}\n", listed
 
-    def sign(self, body: bytes, keys: Keys, *, now: float) -> dict[str, str]:
-        """The headers that this request needs besides those it was made with; `now` in epoch seconds."""
+    def sign(
+        self, body: bytes, keys: Keys, *, now: float, segment: str = "", digest: str | None = None
+    ) -> dict[str, str]:
+        """The headers that this request needs besides those it was made with; `now` in epoch seconds, `segment` what
+        follows the path, percent-encoded once, `digest` the body's SHA-256 in hex where that is known.
+        """
         if (second := int(now)) != self._second:
             self._second, self._stamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         stamp = self._stamp
         before, between, after, listed = self._templates[bool(keys.token)]
         token = " ".join(keys.token.split()) if keys.token else ""
-        canonical = f"{before}{stamp}{between}{token}{after}{sha256(body).hexdigest()}"
+        path = f"{self._start}{segment if self._once else quote(segment, safe='~')}" if segment else self._start
+        canonical = f"{path}{before}{stamp}{between}{token}{after}{digest or sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self._scope}"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = digest(self._signing_key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()
+        signature = hmac.digest(self._signing_key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()
         signed = {
             "X-Amz-Date": stamp,
             "Authorization": f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, "
@@ -80,9 +98,9 @@ class Signer:
     def _signing_key(self, secret: str | None, day: str) -> bytes:
         """Good for a whole day; kept until the day or the secret changes."""
         if self._key[:2] != (secret, day):
-            key = digest(f"AWS4{secret}".encode(), day.encode(), "sha256")
+            key = hmac.digest(f"AWS4{secret}".encode(), day.encode(), "sha256")
             for step in self._steps:
-                key = digest(key, step, "sha256")
+                key = hmac.digest(key, step, "sha256")
             self._key = (secret, day, key)
         return self._key[2]
 

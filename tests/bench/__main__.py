@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.bench import extras, scaling
+from tests.bench import aws_calls, extras, scaling
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
@@ -41,7 +41,8 @@ def lambda_doors() -> list[dict[str, Any]]:
 
 def others(*, quick: bool) -> dict[str, Any]:
     """Everything beside the rounds."""
-    found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors()}
+    found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors(),
+                             "aws_calls": aws_calls.take(quick=quick)}  # fmt: skip
     with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]

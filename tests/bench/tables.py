@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.bench import aws_calls
 from tests.bench.plan import CONTESTANTS
 
 DOORS = {"fleet": "this runtime's Lambda door", "powertools": "Powertools BatchProcessor, synchronous"}
@@ -36,6 +37,8 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
     if found := extras.get("lambda"):
         parts.append(_table("Lambda: CPU for each record, batches of ten, a handler that parses", ("entry", "us per record"),
             [(DOORS[each["contestant"]], f"{each['us_per_record']:.1f}") for each in found]))  # fmt: skip
+    if found := extras.get("aws_calls"):
+        parts.append(_table("AWS calls: CPU of the client for each", aws_calls.HEADS, aws_calls.lines(found)))
     if found := extras.get("proofs"):
         parts.append(_table("Deleted before its handler had ended, by the server's ledger", ("contestant", "messages"),
             [(CONTESTANTS[each["contestant"]], "no valid run" if each["early_deletes"] is None

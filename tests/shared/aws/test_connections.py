@@ -62,8 +62,8 @@ def answering(*pieces: bytes, pause: float = 0.0) -> Streams:
 
 async def test_an_answer_is_its_status_head_and_body() -> None:
     async with server(answering(OK)) as port, to(port) as connections:
-        status, head, body = await connections.exchange(REQUEST)
-    assert (status, body) == (200, b"{}")
+        status, head, body, is_usual = await connections.exchange(REQUEST)
+    assert (status, body, is_usual) == (200, b"{}", True)
     assert head.endswith(b"X: y")
 
 
@@ -111,10 +111,20 @@ async def test_no_more_connections_than_allowed_are_open_at_once() -> None:
     assert most == 2
 
 
-async def test_an_answer_of_unknown_length_is_an_error() -> None:
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
-    async with server(answering(chunked)) as port, to(port) as connections:
-        with pytest.raises(aiohttp.ClientPayloadError):
+async def test_an_answer_that_is_not_usual_is_read_to_its_end_and_is_its_connections_last() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    pieces = [chunked[place : place + 9] for place in range(0, len(chunked), 9)]
+    async with server(answering(*pieces, pause=0.002)) as port, to(port) as connections:
+        status, head, body, is_usual = await connections.exchange(REQUEST)
+        assert connections._idle == []
+    assert (status, body, is_usual) == (200, b"{}", False)
+    assert head.endswith(b"\r\nX: y")
+
+
+async def test_silence_in_an_answer_that_is_not_usual_is_the_same_error() -> None:
+    begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{"
+    async with server(answering(begun)) as port, to(port, silence=0.1) as connections:
+        with pytest.raises(aiohttp.ServerTimeoutError):
             await connections.exchange(REQUEST)
 
 

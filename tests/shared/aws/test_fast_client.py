@@ -33,7 +33,7 @@ def test_a_request_is_copied_with_its_endpoint_headers_and_scope() -> None:
     found = pattern_of(request())
     assert found is not None
     assert str(found.url) == "https://sqs.eu-west-1.amazonaws.com/"
-    assert found.head.startswith("POST / HTTP/1.1\r\n")
+    assert f"{found.start}{found.head}".startswith("POST / HTTP/1.1\r\n")
     assert "\r\nuser-agent: ours\r\n" in found.head
     assert "\r\nhost: sqs.eu-west-1.amazonaws.com\r\n" in found.head
 

@@ -1,33 +1,56 @@
-"""Keys that were replaced in their file are used, by both clients."""
+"""Keys that were replaced are used, by both clients: at once where they stand in a file, else after one refusal."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import aioboto3
 import pytest
-from botocore.exceptions import ClientError
+from aiobotocore.credentials import AioAssumeRoleWithWebIdentityCredentialFetcher as WebIdentity
+from aiobotocore.credentials import AioRefreshableCredentials
+from botocore.exceptions import ClientError, CredentialRetrievalError
+from structlog.testing import capture_logs
 
-from shared.aws import renewal
+from shared.aws.fast_client import FastClient
+from shared.aws.renewal import Renewal
 from shared.clients import Clients
+from tests.shared.aws.roads import ROADS
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import SqsServer
+
+BOTH = {"FIRST": "first", "SECOND": "second"}
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The credentials file, from which botocore has its keys."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    return path
+
+
+def write(file: Path, name: str, *, text: str | None = None) -> None:
+    file.write_text(
+        text
+        if text is not None
+        else f"[default]\naws_access_key_id = {name}\naws_secret_access_key = {name.lower()}\n",
+        encoding="latin-1",
+    )
 
 
 @pytest.mark.parametrize("calls", ["fast", "aioboto3"])
 @pytest.mark.parametrize("is_refused_first", [False, True])
 async def test_keys_replaced_in_their_file_sign_the_next_calls(
-    server: SqsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: str, *, is_refused_first: bool
+    server: SqsServer, file: Path, calls: str, *, is_refused_first: bool
 ) -> None:
     url = server.make("orders")
-    file = tmp_path / "credentials"
     write(file, "FIRST")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setattr(renewal, "LOOK", 0.0)
-    server.control.options(secrets={"FIRST": "first", "SECOND": "second"})
-    async with Clients({**os.environ, "AWS_CALLS": calls}) as clients:
+    server.control.options(secrets=BOTH)
+    async with Clients({**os.environ, "AWS_CALLS": calls}, look_every=0.0) as clients:
         client: Any = await clients.open("sqs", endpoint_url=server.endpoint_url, attempts=1)
         for _ in range(2):
             await client.receive_message(QueueUrl=url)
@@ -40,5 +63,105 @@ async def test_keys_replaced_in_their_file_sign_the_next_calls(
         await client.receive_message(QueueUrl=url)
 
 
-def write(file: Path, name: str) -> None:
-    file.write_text(f"[default]\naws_access_key_id = {name}\naws_secret_access_key = {name.lower()}\n")
+@pytest.mark.parametrize("calls", ["fast", "aioboto3"])
+@pytest.mark.parametrize("half", ["", "[default]\naws_access_key_id = SECOND\n", "[default", "\xff"])
+async def test_while_their_file_is_half_written_the_old_keys_are_used(
+    server: SqsServer, file: Path, calls: str, half: str
+) -> None:
+    url = server.make("orders")
+    write(file, "FIRST")
+    server.control.options(secrets=BOTH)
+    async with Clients({**os.environ, "AWS_CALLS": calls}, look_every=0.0) as clients:
+        client: Any = await clients.open("sqs", endpoint_url=server.endpoint_url, attempts=1)
+        await client.receive_message(QueueUrl=url)
+        write(file, "", text=half)
+        for _ in range(2):
+            await client.receive_message(QueueUrl=url)
+        write(file, "SECOND")
+        server.control.options(secrets={"SECOND": "second"})
+        await client.receive_message(QueueUrl=url)
+
+
+class Role:
+    """Gives the keys that are good now, for an hour; or cannot be reached."""
+
+    def __init__(self) -> None:
+        self.key = "FIRST"
+        self.is_reachable = True
+
+    async def keys(self) -> dict[str, str]:
+        if not self.is_reachable:
+            raise CredentialRetrievalError(provider="role", error_msg="unreachable")
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        return {"access_key": self.key, "secret_key": self.key.lower(), "token": "t", "expiry_time": until}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_token_revoked_before_its_end_is_replaced_after_one_refused_call(server: SqsServer, road: str) -> None:
+    url, role = server.make("orders"), Role()
+    server.control.options(secrets=BOTH)
+    credentials = AioRefreshableCredentials.create_from_metadata(await role.keys(), role.keys, method="test")
+    session: Any = aioboto3.Session(region_name=REGION)
+    session._session._credentials = credentials
+    renewal = Renewal(session._session.get_credentials, files=(), every=0.0)
+    async with session.client("sqs", endpoint_url=server.endpoint_url) as plain:
+        look = renewal.watch(plain)
+        client: Any = plain if road == "plain" else FastClient(plain, look=look)
+        for _ in range(2):
+            await client.receive_message(QueueUrl=url)
+        server.control.options(secrets={"SECOND": "second"})
+        with capture_logs() as logs:
+            for role.is_reachable in (True, False):  # the new keys do not exist yet
+                with pytest.raises(ClientError):
+                    await client.receive_message(QueueUrl=url)
+        assert [each["event"] for each in logs] == ["keys_not_renewed"]
+        role.key, role.is_reachable = "SECOND", True
+        with pytest.raises(ClientError):
+            await client.receive_message(QueueUrl=url)
+        await client.receive_message(QueueUrl=url)
+
+
+class Sts:
+    """An STS client that numbers the keys it gives."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Nothing was opened."""
+
+    async def assume_role_with_web_identity(self, **_asked: object) -> dict[str, Any]:
+        self.given += 1
+        until = datetime.now(UTC) + timedelta(hours=1)
+        keys = {"AccessKeyId": f"KEY{self.given}", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": until}
+        return {"Credentials": keys}
+
+
+async def test_an_assumed_roles_revoked_keys_are_not_found_again_in_their_cache() -> None:
+    sts = Sts()
+    fetcher = WebIdentity(lambda *_each, **_more: sts, lambda: "token", "arn:aws:iam::123456789012:role/a", cache={})
+    credentials = AioRefreshableCredentials.create_from_metadata(
+        await fetcher.fetch_credentials(), fetcher.fetch_credentials, method="test"
+    )
+
+    async def resolve() -> Any:
+        return credentials
+
+    await Renewal(resolve, files=(), every=0.0).renew(credentials)
+    assert (await credentials.get_frozen_credentials()).access_key == "KEY2"
+
+
+async def test_refusals_that_come_in_a_row_read_the_keys_once_in_their_interval() -> None:
+    role = Role()
+    credentials = AioRefreshableCredentials.create_from_metadata(await role.keys(), role.keys, method="test")
+
+    async def resolve() -> Any:
+        return credentials
+
+    renewal = Renewal(resolve, files=(), every=60.0)
+    for role.key in ("SECOND", "THIRD"):
+        await renewal.renew(credentials)
+    assert (await credentials.get_frozen_credentials()).access_key == "SECOND"

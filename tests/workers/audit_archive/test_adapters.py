@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.aws.objects import FastObjects
 from tests.aws import Aws
 from tests.workers.audit_archive.fakes import NOON, FakeBucket, FakeClaims
 from workers.audit_archive.source import InColdStorage
@@ -28,14 +29,39 @@ async def claims(request: pytest.FixtureRequest) -> AsyncIterator[Claims]:
         yield DynamoDbClaims(client, table=aws.table_like("ledger"))
 
 
-@pytest.fixture(params=["memory", "emulator"])
+@pytest.fixture(params=["memory", "emulator", "emulator by fast calls"])
 async def bucket(request: pytest.FixtureRequest) -> AsyncIterator[Bucket]:
     if request.param == "memory":
         yield FakeBucket()
         return
     aws: Aws = request.getfixturevalue("aws")
     async with aws.open("s3") as client:
-        yield S3Bucket(client, name=aws.bucket("audit"))
+        if request.param == "emulator":
+            yield S3Bucket(client, name=aws.bucket("audit"))
+            return
+        fast: Any = FastObjects(client)
+        found = S3Bucket(fast, name=aws.bucket("audit"))
+        await found.head("nothing")  # the first call is botocore's
+        yield found
+
+
+async def test_what_the_archive_writes_and_looks_for_goes_by_fast_calls(aws: Aws) -> None:
+    botocores: list[str] = []
+
+    def count(event_name: str, **_event: Any) -> None:
+        botocores.append(event_name)
+
+    async with aws.open("s3") as client:
+        client.meta.events.register("before-send.s3", count)
+        fast: Any = FastObjects(client)
+        bucket = S3Bucket(fast, name=aws.bucket("audit"))
+        await bucket.head("nothing")
+        botocores.clear()
+        assert await bucket.put_new(ODD, b"one", {"rows": "1"})
+        assert not await bucket.put_new(ODD, b"two", {})
+        assert await bucket.head(ODD) == Found(3, {"rows": "1"})
+        await bucket.put_marker("marker")
+    assert botocores == []
 
 
 async def test_the_first_claim_of_an_event_stands(claims: Claims) -> None:

@@ -1,0 +1,193 @@
+"""S3's short calls off botocore's long path: PutObject of bytes with their SHA-256, and HeadObject. Bodies that are read are
+streams, and stay aiobotocore's.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+from botocore.utils import percent_encode
+
+from shared.aws.connections import Answer, Connections, NotConnected
+from shared.aws.fallback import Fallback, as_botocore, is_redirect, warn_aside
+from shared.aws.pattern import SIGNATURE, text
+from shared.aws.signer import Signer
+
+EMPTY = sha256(b"").hexdigest()
+HASH = "x-amz-content-sha256"
+NAMES = {"ContentType": "content-type", "IfNoneMatch": "if-none-match", "ChecksumSHA256": "x-amz-checksum-sha256"}
+META = "x-amz-meta-"
+OTHERS = frozenset({"user-agent", "expect", "authorization", "content-length", "amz-sdk-invocation-id", "amz-sdk-request",
+                    "x-amz-date", "x-amz-security-token", HASH, *NAMES.values()})  # fmt: skip
+"""Headers that a request of these calls may have, beside metadata; any other is somebody's hook."""
+ORDINARY = {("HeadObject", 404), ("PutObject", 412)}
+"""Answers that are part of a day's work: there is no such object, there is one already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCall:
+    """A call as it goes over the wire; `hash` is the body's SHA-256 in hex."""
+
+    bucket: str
+    segment: str
+    headers: Mapping[str, str]
+    body: bytes
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the objects of a bucket are, as botocore has found it, and the scope that it signs for."""
+
+    url: str
+    agent: str
+    region: str
+    service: str
+
+
+class FastObjects:
+    """Stands where an aiobotocore client of S3 stands. The first call for each bucket is botocore's and shows where the
+    bucket is; after an answer that is not an ordinary one the next is again, since buckets move.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        look: Callable[[], Awaitable[None]] | None = None,
+        answered: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._look = look
+        self._answered = answered
+        self._now = now
+        self._fallback = Fallback(client, see=self._learn)
+        self._places: dict[str, Place] = {}
+        self._kept: dict[str, Connections] = {}
+        self._is_aside = False
+        self.put_object = partial(self._call, "PutObject", "PUT", read_put)
+        self.head_object = partial(self._call, "HeadObject", "HEAD", read_head)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def _call(
+        self, action: str, method: str, read: Callable[[dict[str, Any]], ObjectCall | None], **asked: Any
+    ) -> Any:
+        wanted = None if self._is_aside else read(asked)
+        if wanted is None:
+            return await self._fallback.call(action, asked)
+        place = self._places.get(wanted.bucket)
+        if place is None:
+            return await self._fallback.call(action, asked, segment=f"{wanted.bucket}\n{wanted.segment}")
+        if self._look is not None:
+            await self._look()
+        request = build_request(method, place, wanted, await self._fallback.keys(), now=self._now())
+        try:
+            answer = await self._kept[place.url].exchange(request, is_bodiless=method == "HEAD")
+        except NotConnected:
+            return await self._fallback.call(action, asked)
+        except aiohttp.ClientError as error:
+            return await self._fallback.call(action, asked, error)
+        return await self._judge(action, asked, wanted, f"{place.url}{wanted.segment}", answer)
+
+    async def _judge(self, action: str, asked: dict[str, Any], wanted: ObjectCall, url: str, received: Answer) -> Any:
+        status, head, content, is_usual = received
+        held = as_botocore(url, status, head, content)
+        if is_usual and status == 200 and not content:
+            await self._fallback.succeeded(action)
+            self._answered()
+            return await self._fallback.parse(action, held)
+        if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
+            self._answered()
+            raise await self._fallback.refusal(action, held)
+        self._places.pop(wanted.bucket, None)
+        return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)
+
+    def _learn(self, _action: str, request: Any, segment: str) -> None:
+        bucket, _, key = segment.partition("\n")
+        target = self._fallback.target(request.url)
+        place = place_of(request, key) if target is not None else None
+        if target is None or place is None:
+            self._is_aside = True
+            warn_aside("s3", "requests of another form, or a proxy")
+            return
+        self._places[bucket] = place
+        if place.url not in self._kept:
+            self._kept[place.url] = Connections(target)
+            self._fallback.close_with(self._kept[place.url].close)
+
+
+def read_put(asked: dict[str, Any]) -> ObjectCall | None:
+    """None where only botocore knows what to make of it: what it would refuse, a body that is not bytes, one without its
+    SHA-256 (botocore adds another checksum, over TLS behind the body), and every other option.
+    """
+    if asked.keys() - NAMES.keys() - {"Bucket", "Key", "Body", "Metadata"} or not isinstance(asked.get("Body"), bytes):
+        return None
+    headers = {NAMES[name]: value for name, value in asked.items() if name in NAMES}
+    headers |= {f"{META}{name}".lower(): value for name, value in (asked.get("Metadata") or {}).items()}
+    try:
+        digest = base64.b64decode(headers["x-amz-checksum-sha256"], validate=True)
+    except (KeyError, ValueError, TypeError):
+        return None
+    if len(digest) != sha256().digest_size:
+        return None
+    return _read(asked, headers, asked["Body"], digest.hex())
+
+
+def read_head(asked: dict[str, Any]) -> ObjectCall | None:
+    return _read(asked, {}, b"", EMPTY) if asked.keys() == {"Bucket", "Key"} else None
+
+
+def _read(asked: dict[str, Any], headers: dict[str, str], body: bytes, digest: str) -> ObjectCall | None:
+    bucket, key = asked.get("Bucket"), asked.get("Key")
+    if (
+        not isinstance(bucket, str)
+        or not isinstance(key, str)
+        or not bucket.replace("-", "").replace(".", "").isalnum()
+    ):
+        return None
+    if {"", ".", ".."} & {*key.split("/")} or not all(map(_is_plain, headers.items())):
+        return None
+    try:
+        return ObjectCall(bucket, percent_encode(key, safe="-._~/"), headers, body, digest)
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_plain(header: tuple[str, Any]) -> bool:
+    """Whether a header reads the same to whoever signs, sends and checks it."""
+    name, value = header
+    return isinstance(value, str) and value != "" and f"{name}{value}".isascii() and " " not in name \
+        and f"{name}{value}".isprintable() and ":" not in name and value == " ".join(value.split())  # fmt: skip
+
+
+def place_of(request: Any, segment: str) -> Place | None:
+    """None where the request is of a form not known here, or does not sign its body."""
+    headers = {name.lower(): text(value) for name, value in request.headers.items()}
+    found = SIGNATURE.fullmatch(headers.get("authorization", ""))
+    others = {name for name in headers.keys() - OTHERS if not name.startswith(META)}
+    if found is None or others or not request.url.endswith(f"/{segment}") or len(headers.get(HASH, "")) != len(EMPTY):
+        return None
+    region, service, _ = found.groups()
+    return Place(request.url.removesuffix(segment), headers["user-agent"], region, service)
+
+
+def build_request(method: str, place: Place, wanted: ObjectCall, keys: Any, *, now: float) -> bytes:
+    """A request, ready to be sent; `now` in epoch seconds."""
+    fixed = {**wanted.headers, HASH: wanted.hash}
+    signer = Signer(place.url, fixed, region=place.region, service=place.service, method=method, is_encoded_once=True)
+    fixed |= signer.sign(wanted.body, keys, now=now, segment=wanted.segment, digest=wanted.hash)
+    fixed |= {"host": signer.host, "user-agent": place.agent, "accept-encoding": "identity"}
+    if method != "HEAD":
+        fixed["content-length"] = str(len(wanted.body))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+    return f"{method} {signer.path}{wanted.segment} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + wanted.body

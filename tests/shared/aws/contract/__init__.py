@@ -1,0 +1,1 @@
+"""One contract for both clients, over answers of every odd kind."""
