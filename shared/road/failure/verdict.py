@@ -32,13 +32,12 @@ def judge(
     The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
     error, limits = _sole(error), worker.limits
-    is_last = attempt >= limits.max_receives
-    if isinstance(error, Reject):
-        return dead(error, worker=worker.name)
-    if names := sorted({*down}) or (["AWS"] if _has_outage(error) else []):
+    is_final, is_last = isinstance(error, Reject), attempt >= limits.max_receives
+    names = sorted({*down}) or (["AWS"] if _has_outage(error) else [])
+    if names and not is_final:
         why = f"{explain(error)}: {', '.join(names)} does not answer"
         return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
-    if is_last:
+    if is_final or is_last:
         return dead(error, worker=worker.name)
     if isinstance(error, Contended):
         return Retry(why=error.why, after=_until_free(error, attempt, limits.max_receives), counts=False)
