@@ -42,9 +42,13 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """A dependency is down, or refuses all of us: the message is not at fault, and this run does not count."""
+    """A dependency is down, or refuses all of us: the message is not at fault, and this run does not count.
+
+    `unless_kept` is what becomes of it where it cannot wait in hand: at its last receipt SQS would move it, without a reason.
+    """
 
     why: str
+    unless_kept: Dead | None = None
 
 
 Outcome = Done | Retry | Dead | Stalled

@@ -62,6 +62,9 @@ class Attempts:
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
             if left and not await self._breakers.wait(tries):
                 break
+        for each in left:
+            if isinstance(stalled := outcomes[each], Stalled):
+                outcomes[each] = stalled.unless_kept or stalled
         for each, outcome in outcomes.items():
             if isinstance(outcome, Done):
                 self._finished(each)  # before anything is waited for: a lease that is lost now cuts this task
@@ -85,8 +88,10 @@ class Attempts:
                 met_in_run.set(met := set[str]())
                 end = await self._handling.run(delivery)
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
-                if not isinstance(outcome, Stalled) or not await self._breakers.wait(tries):
+                if not isinstance(outcome, Stalled):
                     return outcome
+                if not await self._breakers.wait(tries):
+                    return outcome.unless_kept or outcome
         except asyncio.CancelledError:
             await self._runs.forget(delivery)
             raise

@@ -32,14 +32,15 @@ def judge(
     The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
     error, limits = _sole(error), worker.limits
-    if isinstance(error, Reject) or attempt >= limits.max_receives:
+    is_final, is_last = isinstance(error, Reject), attempt >= limits.max_receives
+    names = sorted({*down}) or (["AWS"] if _has_outage(error) else [])
+    if names and not is_final:
+        why = f"{explain(error)}: {', '.join(names)} does not answer"
+        return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
+    if is_final or is_last:
         return dead(error, worker=worker.name)
-    if names := sorted({*down}) or (["AWS"] if _has_outage(error) else []):
-        return Stalled(why=f"{explain(error)}: {', '.join(names)} does not answer")
     if isinstance(error, Contended):
-        return Retry(
-            why=error.why, after=min(error.after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10)), counts=False
-        )
+        return Retry(why=error.why, after=_until_free(error, attempt, limits.max_receives), counts=False)
     if run >= limits.max_attempts:
         return dead(error, worker=worker.name)
     if isinstance(error, Later):
@@ -50,6 +51,15 @@ def judge(
         run=run,
         backoff=next((each for kind, each in worker.backoffs.items() if isinstance(error, kind)), None),
     )
+
+
+def _until_free(error: Contended, attempt: int, receipts: int) -> float:
+    """Seconds before the work that somebody else holds is looked at again: soon, for it is often free before its claim ends. In
+    the second half of its receipts a message waits for the whole claim, so that looking does not use up the last one.
+    """
+    if 2 * attempt >= receipts:
+        return error.after
+    return min(error.after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10))
 
 
 def spent(run: int, worker: Worker[Any]) -> Dead:

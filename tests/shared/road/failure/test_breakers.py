@@ -1,7 +1,8 @@
 """A dependency that is down: its breaker opens, messages wait in hand, one at a time is the probe, and nothing counts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 
 from shared.outcome import Stalled, is_outage
 from shared.road.failure.breakers import LONGEST_HIDING, LONGEST_PROBE, MOST_TRIES, OPENS_AT, SHORTEST_HIDING, Breakers
-from shared.worker import Fifo
+from shared.worker import BatchResult, Fifo
 from tests.fakes_ledger import FakeLedger
+from tests.made import together
 from tests.shared.rig import Rig
 from tests.virtual_time import clock, virtual
 
@@ -39,6 +41,18 @@ def rig_of(dependency_work: Callable[[Dependency, str], Awaitable[None]], **opti
     breakers = Breakers(clock=clock, dice=lambda: 0.5)
     dependency = Dependency(breakers)
     rig = Rig(lambda body: dependency_work(dependency, body), breakers=breakers, ledger=FakeLedger(), **options)
+    return rig, dependency
+
+
+def batching_rig(**options: Any) -> tuple[Rig, Dependency]:
+    breakers = Breakers(clock=clock, dice=lambda: 0.5)
+    dependency = Dependency(breakers)
+
+    async def batch(bodies: Sequence[str]) -> BatchResult:
+        await dependency()
+        return [None] * len(bodies)
+
+    rig = Rig(batch=batch, limits=together(count=2, seconds=1), breakers=breakers, ledger=FakeLedger(), **options)
     return rig, dependency
 
 
@@ -105,6 +119,28 @@ def test_a_run_that_met_an_outage_is_not_one_of_the_runs_after_which_a_message_i
         await rig.runs_for(60)
         assert (rig.ended, rig.queue.letters) == (["a"], [])
         await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("made", [partial(rig_of, calling), batching_rig])
+def test_at_its_last_receipt_a_message_waits_in_hand_for_what_is_down_and_only_one_that_cannot_is_buried(
+    made: Callable[..., tuple[Rig, Dependency]],
+) -> None:
+    async def story() -> None:
+        rig, dependency = made(max_receives=1)
+        dependency.is_down = True
+        rig.queue.put("a", "b")
+        await rig.runs_for(600)
+        assert rig.queue.letters == []
+        dependency.is_down = False
+        await rig.runs_for(LONGEST_PROBE + 5)
+        assert (rig.queue.letters, [each.body for each in rig.queue.messages if not each.deleted]) == ([], [])
+        dependency.is_down = True
+        rig.queue.put("c")
+        await rig.runs_for(60)
+        await rig.drains()
+        assert [each.body for each in rig.queue.letters] == ["c"]
 
     virtual(story())
 

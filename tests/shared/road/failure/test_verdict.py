@@ -33,8 +33,10 @@ def caught(raising: Callable[[], Any]) -> BaseException:
     return info.value
 
 
-def verdict(error: BaseException, *, attempt: int = 1, down: Sequence[str] = ()) -> Retry | Dead | Stalled:
-    return judge(error, worker=make_worker(), run=attempt, attempt=attempt, down=down)
+def verdict(
+    error: BaseException, *, attempt: int = 1, down: Sequence[str] = (), **limits: int
+) -> Retry | Dead | Stalled:
+    return judge(error, worker=make_worker(**limits), run=attempt, attempt=attempt, down=down)
 
 
 def rejecting() -> None:
@@ -248,3 +250,9 @@ def test_a_short_lease_is_never_waited_for_longer_than_it_lasts() -> None:
     assert verdict(Contended("another worker is at it", after=2), attempt=3) == Retry(
         "another worker is at it", after=2, counts=False
     )
+
+
+def test_looking_at_work_that_somebody_else_holds_does_not_use_up_the_last_receipt() -> None:
+    error = Contended("another worker is at it", after=60)
+    waits = [verdict(error, attempt=attempt, max_receives=5) for attempt in (1, 2, 3, 4)]
+    assert waits == [Retry(error.why, after=seconds, counts=False) for seconds in (1.0, 3.0, 60, 60)]
