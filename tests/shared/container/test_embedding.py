@@ -44,6 +44,7 @@ async def test_a_stop_of_its_own_installs_no_signal_handler_and_may_be_set_twice
 
 
 async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: Mapping[str, str]) -> None:
+    gc.unfreeze()  # what an earlier test may have left
     before, frozen = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)], gc.get_freeze_count()
     running = asyncio.create_task(process.run(IDLE, environment))
     await until(lambda: signal.getsignal(signal.SIGTERM) is not before[0], what="its signal handlers")

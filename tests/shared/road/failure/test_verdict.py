@@ -34,7 +34,7 @@ def caught(raising: Callable[[], Any]) -> BaseException:
 
 
 def verdict(
-    error: BaseException, *, attempt: int = 1, down: Sequence[str] = (), **limits: int
+    error: BaseException, *, attempt: int = 1, down: Sequence[str] = (), **limits: Any
 ) -> Retry | Dead | Stalled:
     return judge(error, worker=make_worker(**limits), run=attempt, attempt=attempt, down=down)
 
