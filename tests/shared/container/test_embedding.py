@@ -13,7 +13,6 @@ from shared.app import App
 from shared.clients import Clients
 from shared.container import process
 from shared.worker import Worker
-from tests.waiting import until
 
 
 @asynccontextmanager
@@ -46,10 +45,6 @@ async def test_a_stop_of_its_own_installs_no_signal_handler_and_may_be_set_twice
 async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: Mapping[str, str]) -> None:
     gc.unfreeze()  # what an earlier test may have left
     before, frozen = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)], gc.get_freeze_count()
-    running = asyncio.create_task(process.run(IDLE, environment))
-    await until(lambda: signal.getsignal(signal.SIGTERM) is not before[0], what="its signal handlers")
-    signal.raise_signal(signal.SIGTERM)
-    signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(process.run(IDLE, environment), 10)  # without a queue it is at its end at once
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
     assert gc.get_freeze_count() == frozen
