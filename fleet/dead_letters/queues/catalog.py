@@ -58,11 +58,11 @@ def connect() -> SQSClient:
 
 
 def service(name: str) -> Any:
-    """A boto3 client of any service: two tries of six seconds, and a second between them at most."""
+    """A boto3 client of any service: two tries of five seconds, and a second between them at most."""
     import boto3  # noqa: PLC0415 - 0.3 s that `--help` must not take
     from botocore.config import Config  # noqa: PLC0415
 
-    config = Config(connect_timeout=3, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2})
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.Session().client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
 
 

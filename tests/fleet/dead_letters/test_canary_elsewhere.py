@@ -1,6 +1,9 @@
 """A canary that was sent to another queue dies in that queue's own dead-letter queue, and is looked for there."""
 
 import json
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
@@ -9,17 +12,36 @@ from tests.fleet.dead_letters.worker import Worker
 ACT = ("--yes", "--reason", "because")
 
 
-def other(aws: Aws, own: int | None = None) -> Ground:
-    """Another queue, with a dead-letter queue of its own; `own` is the maxReceiveCount of that one's redrive policy."""
-    last = Ground(aws, "", aws.queue("last-stop"))
-    policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": last.arn, "maxReceiveCount": own})} if own else {}
-    made = Ground(aws, "", aws.queue("other-dlq", **policy))
-    made.source = aws.queue("other", RedrivePolicy=json.dumps({"deadLetterTargetArn": made.arn, "maxReceiveCount": 3}))
-    return made
+Other = Callable[..., Ground]
 
 
-def test_a_canary_that_dies_elsewhere_came_back(ground: Ground, cli: Lines, aws: Aws) -> None:
-    elsewhere = other(aws)
+@pytest.fixture
+def other(aws: Aws) -> Iterator[Other]:
+    """Makes another queue, with a dead-letter queue of its own; `own` is the maxReceiveCount of that one's redrive policy.
+
+    All are deleted afterwards: whoever lists every dead-letter queue would meet one that may not be read.
+    """
+    made: list[str] = []
+
+    def queue(label: str, **attributes: str) -> str:
+        made.append(aws.queue(label, **attributes))
+        return made[-1]
+
+    def make(own: int | None = None) -> Ground:
+        last = Ground(aws, "", queue("last-stop"))
+        policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": last.arn, "maxReceiveCount": own})} if own else {}
+        ground = Ground(aws, "", queue("other-dlq", **policy))
+        feeding = json.dumps({"deadLetterTargetArn": ground.arn, "maxReceiveCount": 3})
+        ground.source = queue("other", RedrivePolicy=feeding)
+        return ground
+
+    yield make
+    for url in made:
+        aws.sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_canary_that_dies_elsewhere_came_back(ground: Ground, cli: Lines, other: Other) -> None:
+    elsewhere = other()
     ground.park({"n": 1}, {"n": 2}, {"n": 3})
     cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
     with Worker(elsewhere, broken=True):
@@ -28,8 +50,8 @@ def test_a_canary_that_dies_elsewhere_came_back(ground: Ground, cli: Lines, aws:
     assert (ground.counts(), elsewhere.counts()) == ((2, 0), (1, 0))
 
 
-def test_where_it_may_not_be_looked_for_nothing_is_sent(ground: Ground, cli: Lines, aws: Aws) -> None:
-    elsewhere = other(aws, own=3)
+def test_where_it_may_not_be_looked_for_nothing_is_sent(ground: Ground, cli: Lines, other: Other) -> None:
+    elsewhere = other(own=3)
     ground.park({"n": 1})
     cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
     refused = cli("dlq", "replay", cli.plan(), *ACT, exits=5)
@@ -37,8 +59,8 @@ def test_where_it_may_not_be_looked_for_nothing_is_sent(ground: Ground, cli: Lin
     assert (ground.counts(), elsewhere.counts(elsewhere.source)) == ((1, 0), (0, 0))
 
 
-def test_a_canary_that_is_handled_elsewhere_is_good(ground: Ground, cli: Lines, aws: Aws) -> None:
-    elsewhere = other(aws)
+def test_a_canary_that_is_handled_elsewhere_is_good(ground: Ground, cli: Lines, other: Other) -> None:
+    elsewhere = other()
     ground.park({"n": 1}, {"n": 2})
     cli("dlq", "plan", ground.name, "--to", elsewhere.source, "--canary", "1", "--watch", "20", "-o", cli.plan())
     with Worker(elsewhere):

@@ -107,7 +107,7 @@ async def test_a_replay_of_five_hundred_letters_killed_at_every_point_and_a_thou
     points = await attempt(world(500), plan, kill_at=0)
     dice = random.Random(4)
     each_once = [[point] for point in range(1, points + 1)]
-    chains = [[dice.randrange(1, points) for _ in range(dice.choice((2, 4)))] for _ in range(250)]
+    chains = [[dice.randrange(1, points) for _ in range(dice.choice((2, 4)))] for _ in range(350)]
     kills = 0
     for died in (*each_once, *chains):
         given = world(500)
