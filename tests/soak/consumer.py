@@ -84,14 +84,14 @@ async def open_workers(environment: Mapping[str, str], _clients: Clients) -> Asy
 APP = App("soak", (WORK, ONCE, LINES), open_workers)
 
 
-def consume(environment: dict[str, str], log: str) -> None:
+def consume(app: App, environment: dict[str, str], log: str) -> None:
     """The whole life of a consumer's process; it ends with the process that asked for it, however that dies."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, sys.stdout.fileno())
     os.dup2(file, sys.stderr.fileno())
     os.environ.update(environment)
-    process.main(APP, os.environ)
+    process.main(app, os.environ)
 
 
 def _die_with_parent() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.app import App
 from tests.soak.consumer import consume
 from tests.waiting import until
 
@@ -37,7 +38,8 @@ class Tally:
 class Fleet:
     """Consumers by number; each life of a consumer has a name and a log of its own."""
 
-    def __init__(self, environment: dict[str, str], *, size: int, logs: Path) -> None:
+    def __init__(self, app: App, environment: dict[str, str], *, size: int, logs: Path) -> None:
+        self._app = app
         self._environment = environment
         self._logs = logs
         self._context = multiprocessing.get_context("forkserver")
@@ -50,11 +52,15 @@ class Fleet:
     async def start(self) -> None:
         self._running = [await asyncio.to_thread(self._started, number) for number in range(len(self._lives))]
 
-    async def restart(self, number: int, *, kill: bool) -> None:
-        """End one consumer, one way or the other, and start it again."""
+    async def restart(self, number: int, *, kill: bool) -> tuple[float, float]:
+        """End one consumer, one way or the other, and start it again. Returns when it was told to end, and when it had ended, in
+        seconds since the epoch.
+        """
         async with self._turns[number]:
-            await self._end(number, kill=kill)
+            asked = await self._end(number, kill=kill)
+            ended = time.time()
             self._running[number] = await asyncio.to_thread(self._started, number)
+        return asked, ended
 
     async def leave(self) -> None:
         """All consumers drain and end."""
@@ -72,20 +78,21 @@ class Fleet:
         name = f"{number}.{self._lives[number]}"
         environment = {**self._environment, "CONSUMER": name}
         process = self._context.Process(
-            target=consume, args=(environment, str(self._logs / f"{name}.jsonl")), name=name
+            target=consume, args=(self._app, environment, str(self._logs / f"{name}.jsonl")), name=name
         )
         process.start()
         return name, process
 
-    async def _end(self, number: int, *, kill: bool) -> None:
+    async def _end(self, number: int, *, kill: bool) -> float:
         name, process = self._running[number]
         if kill:
             self.tally.killed.add(name)
+            told = time.time()
             await self._sent(process, signal.SIGKILL, seconds=10.0)
-            return
+            return told
         self.tally.asked_to_leave += 1
         await self._ready(name)  # before it listens for signals, SIGTERM is just death
-        asked = time.monotonic()
+        asked, told = time.monotonic(), time.time()
         if not await self._sent(process, signal.SIGTERM, seconds=PATIENCE):
             self.tally.hung.append(name)
             self.tally.killed.add(name)
@@ -93,6 +100,7 @@ class Fleet:
         elif process.exitcode != 0:
             self.tally.failed[name] = process.exitcode
         self.tally.longest_drain = max(self.tally.longest_drain, time.monotonic() - asked)
+        return told
 
     async def _ready(self, name: str) -> None:
         log = self._logs / f"{name}.jsonl"

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import orjson
 
+from tests.soak.consumer import APP
 from tests.soak.fleet import DRAIN, Fleet, Tally
 from tests.soak.producers import Sent, produce
 from tests.soak.schedule import LINES, ONCE, STABILITY, WORK, Restart, Schedule, schedule
-from tests.soak.table import served
+from tests.soak.services import Services, served
 from tests.soak.verdict import QUEUES, Evidence, Verdict, judge
 from tests.soak.weather import brew
 from tests.sqs_server.running import SqsServer, sqs_server
@@ -46,8 +47,8 @@ async def soak(seed: int, *, seconds: float, logs: Path, patience: float = 120.0
     plan = schedule(seed, seconds=seconds, restarts_per_second=RESTARTS_PER_SECOND)
     with sqs_server() as server:
         urls = dict(_queues(server))
-        async with served() as (table, endpoint), server.open(attempts=4) as client:
-            fleet = Fleet(_environment(server, urls, endpoint), size=len(STABILITY), logs=logs)
+        async with served() as services, server.open(attempts=4) as client:
+            fleet = Fleet(APP, _environment(server, urls, services), size=len(STABILITY), logs=logs)
             try:
                 await fleet.start()
                 sent = Sent()
@@ -59,7 +60,7 @@ async def soak(seed: int, *, seconds: float, logs: Path, patience: float = 120.0
                 await fleet.leave()
             finally:
                 fleet.kill()
-            evidence = await asyncio.to_thread(_evidence, server, faults, fleet.tally, table.completed, logs)
+            evidence = await asyncio.to_thread(_evidence, server, faults, fleet.tally, services.table.completed, logs)
     verdict = judge(plan.jobs, evidence)
     return Soaked(
         seed=seed, seconds=seconds, calm=calm, jobs=len(plan.jobs), sent=sent, tally=fleet.tally, verdict=verdict
@@ -76,13 +77,12 @@ def _queues(server: SqsServer) -> Iterator[tuple[str, str]]:
         yield f"{name}-dlq", dead
 
 
-def _environment(server: SqsServer, urls: dict[str, str], table_endpoint: str) -> dict[str, str]:
+def _environment(server: SqsServer, urls: dict[str, str], services: Services) -> dict[str, str]:
     return {
         **server.environment,
+        **services.environment,
         **{f"{name.upper()}_QUEUE_URL": urls[name] for name in QUEUES},
         **{f"{name.upper()}_DLQ_URL": urls[f"{name}-dlq"] for name in QUEUES},
-        "AWS_ENDPOINT_URL_DYNAMODB": table_endpoint,
-        "LEDGER_TABLE_NAME": "ledger",
         "HEALTH_PORT": "0",
         "POLL_WAIT_SECONDS": "1",
         "VISIBILITY_SECONDS": str(VISIBILITY),

@@ -1,90 +1,55 @@
-"""The ledger's table, served in memory: as much of DynamoDB as claims need, and a count of what was completed."""
+"""The ledger's table in memory: DynamoDB as far as the fleet asks for it, and a count of what was completed."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
+from tests.simulation.world.expressions import Expression, Item
 
-from tests.soak.schedule import ONCE
-
-Item = dict[str, dict[str, str]]
+Answer = tuple[int, dict[str, Any]]
 
 
 class Table:
-    """One table. Nothing is awaited while a write is judged, so that every write is conditional in earnest."""
+    """One table, known by its actions. Nothing is awaited while a write is judged, so that every write is conditional in
+    earnest. `completed` counts keys whose work was recorded as done, by the key without its worker.
+    """
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
         self.completed: Counter[str] = Counter()
         self.claims = 0
 
-    def ask(self, action: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and answer to one call of shared/road/ledger.py."""
+    def ask(self, action: str, asked: dict[str, Any]) -> Answer:
+        """Status and answer to one call."""
         key = asked["Item" if action == "PutItem" else "Key"]["key"]["S"]
-        item = self._items.get(key)
-        values = asked.get("ExpressionAttributeValues", {})
+        item = self._items.get(key, {})
         if action == "GetItem":
-            return 200, {} if item is None else {"Item": item}
-        allowed = _is_free(item, values) if action == "PutItem" else _is_owned(item, values)
-        if not allowed:
+            return 200, {"Item": item} if item else {}
+        if "ConditionExpression" in asked and not _expression("ConditionExpression", asked, item).holds():
             return 400, {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no"}
-        self._write(action, key, asked, values)
-        return 200, {}
+        new = self._written(action, asked, item)
+        self._items.pop(key, None)
+        if new:
+            self._items[key] = new
+        self._count(key, item, new)
+        return 200, {"Attributes": new} if asked.get("ReturnValues", "NONE") != "NONE" else {}
 
-    def _write(self, action: str, key: str, asked: dict[str, Any], values: Item) -> None:
+    def _written(self, action: str, asked: dict[str, Any], item: Item) -> Item:
         match action:
             case "PutItem":
-                self.claims += 1
-                self._items[key] = asked["Item"]
+                return dict(asked["Item"])
             case "UpdateItem":
-                self.completed[key.removeprefix(f"{ONCE}#")] += 1
-                left = {name: value for name, value in self._items[key].items() if name != "claimedUntil"}
-                done = {"state": values[":done"], "result": values[":result"], "expiresAt": values[":expires"]}
-                self._items[key] = {**left, **done}
+                return {**asked["Key"], **_expression("UpdateExpression", asked, item).carried_out()}
+            case "DeleteItem":
+                return {}
             case _:
-                del self._items[key]
+                raise NotImplementedError(action)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-                body = await reader.readexactly(int(headers["content-length"]))
-                action = head.lower().partition("dynamodb_20120810.")[2].partition("\r\n")[0]
-                named = {each.lower(): each for each in ("PutItem", "GetItem", "UpdateItem", "DeleteItem")}[action]
-                status, answer = self.ask(named, orjson.loads(body))
-                document = orjson.dumps(answer)
-                start = f"HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\n"
-                writer.write(f"{start}Content-Length: {len(document)}\r\n\r\n".encode() + document)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client is gone, as killed ones are
-        finally:
-            writer.close()
+    def _count(self, key: str, before: Item, after: Item) -> None:
+        self.claims += after.get("state") == {"S": "CLAIMED"}
+        if before.get("state") == {"S": "CLAIMED"} and after.get("state") == {"S": "DONE"}:
+            self.completed[key.partition("#")[2]] += 1
 
 
-def _is_free(item: Item | None, values: Item) -> bool:
-    if item is None:
-        return True
-    now = float(values[":now"]["N"])
-    if float(item["expiresAt"]["N"]) <= now:
-        return True
-    is_ours = item["owner"] == values[":owner"]
-    return item["state"]["S"] == "CLAIMED" and (is_ours or float(item["claimedUntil"]["N"]) <= now)
-
-
-def _is_owned(item: Item | None, values: Item) -> bool:
-    return item is not None and item["owner"] == values[":owner"] and item["state"] == values[":claimed"]
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[tuple[Table, str]]:
-    """A table and its endpoint."""
-    table = Table()
-    server = await asyncio.start_server(table.serve, "127.0.0.1", 0)
-    try:
-        yield table, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+def _expression(name: str, asked: dict[str, Any], item: Item) -> Expression:
+    names, values = asked.get("ExpressionAttributeNames", {}), asked.get("ExpressionAttributeValues", {})
+    return Expression(asked[name], item, names, values)
