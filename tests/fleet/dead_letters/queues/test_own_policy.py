@@ -83,9 +83,9 @@ def test_more_letters_than_may_be_in_flight_are_read_in_part_and_that_is_said(
 ) -> None:
     url = dead(server, suffix=suffix)
     server.control.options(in_flight_limit=15)
-    told = cli("dlq", "list", f"orders-dlq{suffix}", "--json", exits=4)
-    assert len(told.stdout.splitlines()) == 15
-    assert "incomplete: 15 of about 20 letters seen" in told.stderr
+    answer = cli("dlq", "list", f"orders-dlq{suffix}", "--json", exits=4)
+    assert len(answer.stdout.splitlines()) == 15
+    assert "incomplete: 15 of about 20 letters seen" in answer.stderr
     counts = server.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesNotVisible"] == "0"
 
