@@ -157,13 +157,13 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
         "groups": None,
         "fed_by": list(info.fed_by),
     }
+    if quick or not info.visible + info.in_flight:
+        return line | {"groups": 0 if not quick else None}, True
     try:
         check(info)
     except OwnPolicy as error:
         say(str(error))
         return line, False
-    if quick or not info.visible + info.in_flight:
-        return line | {"groups": 0 if not quick else None}, True
     _, _, found = looked_through(tools, info.url, Filters())
     line["groups"] = len(grouping.grouped(found.views))
     if found.views:

@@ -63,6 +63,7 @@ def test_such_a_queue_is_counted_by_ls_and_not_read(server: SqsServer, cli: Line
     dead(server, own=3)
     lines = {each["queue"]: each for each in cli.json("ls", exits=4)}
     assert (lines["orders-dlq"]["visible"], lines["orders-dlq"]["groups"]) == (20, None)
+    assert {each["queue"] for each in cli.json("ls", "--quick")} >= {"orders-dlq"}
     assert receives(server) == {0}
 
 
