@@ -42,17 +42,17 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
     """
     tools = desk()
     infos = [tools.catalog.dead_letter_queue(each) for each in queues] if queues else _fed(tools.catalog)
-    told, complete = [], True
+    lines, complete = [], True
     for info in infos:
         line, whole = _queue(tools, info, quick=quick)
-        told.append(line)
+        lines.append(line)
         complete = complete and whole
     if as_json:
-        for line in told:
+        for line in lines:
             print_json(line)
     else:
-        tables.show(tables.queues(told))
-    end(matched=bool(told), complete=complete)
+        tables.show(tables.queues(lines))
+    end(matched=bool(lines), complete=complete)
 
 
 @click.command("groups", cls=DlqCommand, short_help="Letters grouped by worker and error.")
@@ -62,15 +62,15 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
 def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_input: bool) -> None:
     """Letters of QUEUE (a name, URL or ARN), grouped by worker and fingerprint."""
     _, _, found = looked_through(desk(), queue, filters)
-    told = [redaction.listed(grouping.document(each)) for each in grouping.grouped(found.views)]
+    lines = [redaction.listed(grouping.document(each)) for each in grouping.grouped(found.views)]
     if as_json:
-        for line in told:
+        for line in lines:
             print_json(line)
-    elif told:
-        tables.show(tables.groups(told))
+    elif lines:
+        tables.show(tables.groups(lines))
     else:
         say("no letter matches")
-    end(matched=bool(told), complete=found.complete)
+    end(matched=bool(lines), complete=found.complete)
 
 
 @click.command("list", cls=DlqCommand, short_help="Letters, one per line.")
@@ -105,22 +105,22 @@ def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_in
 @click.option("--reason", help="Why the content has to be seen.")
 @output_options
 def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
-    """One letter of QUEUE. Without --reveal, values that are no plain identifiers stay hidden."""
+    """One letter of QUEUE. Without --reveal, values that are not plain identifiers stay hidden."""
     why = given_reason(reason) if reveal else ""
     tools = desk()
     info, each, complete = one(tools, queue, letter_id)
-    told = _shown(each)
+    shown = _shown(each)
     if reveal:
         with audited(tools, "show --reveal", queue=info.name, reason=why) as entry:
             entry.ids = [each.id]
             entry.counts = {"revealed": 1}
         assert each.letter is not None
-        told |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
-        told |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}
+        shown |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
+        shown |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}
     if as_json:
-        print_json(told)
+        print_json(shown)
     else:
-        _print(told)
+        _print(shown)
     end(matched=True, complete=complete)
 
 
@@ -144,7 +144,7 @@ def _fed(catalog: Catalog) -> list[QueueInfo]:
 
 
 def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any], bool]:
-    told: dict[str, Any] = {
+    line: dict[str, Any] = {
         "version": 1,
         "queue": info.name,
         "url": info.url,
@@ -157,23 +157,23 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
         "groups": None,
         "fed_by": list(info.fed_by),
     }
+    if quick or not info.visible + info.in_flight:
+        return line | {"groups": 0 if not quick else None}, True
     try:
         check(info)
     except OwnPolicy as error:
         say(str(error))
-        return told, False
-    if quick or not info.visible + info.in_flight:
-        return told | {"groups": 0 if not quick else None}, True
+        return line, False
     _, _, found = looked_through(tools, info.url, Filters())
-    told["groups"] = len(grouping.grouped(found.views))
+    line["groups"] = len(grouping.grouped(found.views))
     if found.views:
         oldest = found.views[0]
-        told |= {
+        line |= {
             "oldest_sent_at": view.instant(oldest.sent_at),
             "expires_in_s": round(oldest.expires_in),
             "expires_soon": is_soon(oldest.expires_in),
         }
-    return told, found.complete
+    return line, found.complete
 
 
 def _shown(each: View) -> dict[str, Any]:
@@ -188,17 +188,17 @@ def _shown(each: View) -> dict[str, Any]:
     }
 
 
-def _print(told: dict[str, Any]) -> None:
-    for name, value in told.items():
+def _print(shown: dict[str, Any]) -> None:
+    for name, value in shown.items():
         if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
             continue
         click.echo(f"{name}: {redaction.one_line(str(value))}")
     for section in ("reason", "attributes"):
-        for name, value in (told[section] or {}).items():
-            if name == ATTRIBUTE and told["reason"]:
+        for name, value in (shown[section] or {}).items():
+            if name == ATTRIBUTE and shown["reason"]:
                 continue
             click.echo(redaction.one_line(f"{section}.{name}: {value}"))
-    if stored := told["body_in_s3"]:
+    if stored := shown["body_in_s3"]:
         place = f"s3://{stored['bucket']}/{stored['key']}"
         click.echo(redaction.one_line(f"body in S3: {stored['bytes']} bytes at {place}; here is its pointer"))
-    click.echo(f"body:\n{redaction.printable(told['body'])}")
+    click.echo(f"body:\n{redaction.printable(shown['body'])}")

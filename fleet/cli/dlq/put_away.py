@@ -83,7 +83,7 @@ def archive(
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
-    _told("archived", taken, as_json=as_json, archive_id=archive_id, bucket=place.bucket)
+    _print_taken("archived", taken, as_json=as_json, archive_id=archive_id, bucket=place.bucket)
 
 
 @click.command("restore", cls=DlqCommand, short_help="Bring archived letters back; lists them until --yes.")
@@ -166,7 +166,7 @@ def purge(
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
-    _told("purged", taken, as_json=as_json)
+    _print_taken("purged", taken, as_json=as_json)
 
 
 def opened_archive(tools: Desk, bucket: str) -> Archive:
@@ -206,10 +206,10 @@ def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None
     end(matched=bool(found.views), complete=found.complete)
 
 
-def _told(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
-    told: dict[str, Any] = {"version": 1, "dry_run": False, **taken.counts(), **more}
+def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
+    report: dict[str, Any] = {"version": 1, "dry_run": False, **taken.counts(), **more}
     if as_json:
-        print_json(told)
+        print_json(report)
     else:
         answer(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
         for name in taken.gone:

@@ -35,7 +35,7 @@ def line(letter: DeadLetter) -> bytes:
 
 
 def read(content: bytes | str) -> DeadLetter:
-    """Raises ValueError where the line is no record."""
+    """Raises ValueError where the line is not a record."""
     fields = orjson.loads(content)
     try:
         return DeadLetter(
@@ -47,7 +47,7 @@ def read(content: bytes | str) -> DeadLetter:
             group=str(fields["group"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("the line is no record of a letter") from error
+        raise ValueError("the line is not the record of a letter") from error
 
 
 def _attribute(value: Attribute) -> dict[str, str]:

@@ -85,7 +85,7 @@ def standing(letter: DeadLetter, *, now: datetime, origin: Origin) -> Standing:
     return _failed_invocation(body) or _parked_by_aws(letter, body) or _unknown(body)
 
 
-TEST_EVENT = "s3:TestEvent is no failure, S3 sent it to test a notification: archive or purge it"
+TEST_EVENT = "s3:TestEvent is not a failure, S3 sent it to test a notification: archive or purge it"
 
 
 def _parked_by_aws(letter: DeadLetter, body: Mapping[str, Any]) -> Standing | None:
@@ -178,7 +178,7 @@ def _to_target(letter: DeadLetter, shape: Literal["scheduler", "eventbridge-rule
     if not target:
         return Standing(shape, replayable=True, why_not="it names no TARGET_ARN: give --to", error_code=code)
     if not is_reachable(target):
-        why = f"its target is no queue and no function ({arn_name(target)}): give --to"
+        why = f"its target is neither a queue nor a function ({arn_name(target)}): give --to"
         return Standing(shape, replayable=True, why_not=why, error_code=code)
     return Standing(shape, replayable=True, destination=target, error_code=code)
 

@@ -92,6 +92,6 @@ class Archive:
     def read(self, key: str) -> Batch:
         content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         head, *lines = content.splitlines()
-        told = orjson.loads(head)
-        told.pop("version")
-        return Batch(key, Label(**told), tuple(record.read(each) for each in lines))
+        label = orjson.loads(head)
+        label.pop("version")
+        return Batch(key, Label(**label), tuple(record.read(each) for each in lines))

@@ -30,11 +30,11 @@ def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) 
     [letter, *_] = cli.json("list", twelve.name)
     cli("dlq", "edit", twelve.name, letter["id"], "--body-file", str(mended), "--yes", *WHY)
     cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY)
-    told = cli.audit()
-    for entry in told:
+    answer = cli.audit()
+    for entry in answer:
         valid("dlq-audit", entry)
         assert (entry["who"], entry["reason"], entry["queue"]) == ("tester", "because", twelve.name)
-    assert [(each["command"], each["outcome"]) for each in told] == [
+    assert [(each["command"], each["outcome"]) for each in answer] == [
         ("cancel", "refused"),
         ("replay", "begun"),
         ("replay", "done"),
@@ -47,8 +47,8 @@ def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) 
         ("purge", "begun"),
         ("purge", "done"),
     ]
-    assert [len(each["ids"]) for each in told] == [0, 0, 3, 2, 2, 0, 2, 1, 1, 8, 8]
-    assert told[2]["counts"]["sent"] == 3
+    assert [len(each["ids"]) for each in answer] == [0, 0, 3, 2, 2, 0, 2, 1, 1, 8, 8]
+    assert answer[2]["counts"]["sent"] == 3
     verified = cli("audit", "verify", "--json")
     assert verified.exit_code == 0
 
@@ -83,8 +83,8 @@ def test_what_cannot_be_recorded_does_not_happen(twelve: Ground, cli: Lines, aws
         ("edit", twelve.name, letter["id"], "--body-file", str(mended)),
         ("purge", twelve.name, "--confirm", twelve.name),
     ):
-        told = cli("dlq", *mutation, "--yes", *WHY, exits=5)
-        assert "nothing was done: the audit log /dev/full cannot be written" in told.stderr
+        answer = cli("dlq", *mutation, "--yes", *WHY, exits=5)
+        assert "nothing was done: the audit log /dev/full cannot be written" in answer.stderr
         assert (twelve.counts(), twelve.counts(twelve.source)) == ((9, 0), (0, 0))
 
 
@@ -179,8 +179,8 @@ def test_nothing_is_changed_where_the_log_was_damaged(twelve: Ground, cli: Lines
     path = cli.home / "audit.jsonl"
     log(path)
     path.write_bytes(path.read_bytes()[:-20])
-    told = cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY, exits=5)
-    assert "damaged" in told.stderr
+    answer = cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY, exits=5)
+    assert "damaged" in answer.stderr
     assert twelve.counts() == (12, 0)
 
 

@@ -29,9 +29,9 @@ def test_every_command_is_told_of() -> None:
 
 
 def test_every_option_is_told_of_and_none_is_made_up() -> None:
-    told = {*re.findall(r"--[a-z-]+[a-z]", PAGE)}
-    assert {each for each in OPTIONS if each.startswith("--")} - told - UNTOLD == set()
-    assert told - OPTIONS - {name for each in fleet.params for name in each.opts} == set()
+    named = {*re.findall(r"--[a-z-]+[a-z]", PAGE)}
+    assert {each for each in OPTIONS if each.startswith("--")} - named - UNTOLD == set()
+    assert named - OPTIONS - {name for each in fleet.params for name in each.opts} == set()
 
 
 def test_every_setting_and_shape_is_told_of() -> None:

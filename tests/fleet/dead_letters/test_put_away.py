@@ -26,10 +26,10 @@ def test_archived_letters_come_back_as_they_were_and_later_ones_are_not_touched(
     [dry] = cli.json("archive", twelve.name, "--error", "ConnectTimeout")
     valid("dlq-taken", dry)
     assert (dry["planned"], twelve.counts()) == (7, (12, 0))
-    [told] = cli.json("archive", twelve.name, "--error", "ConnectTimeout", "--yes", *WHY)
-    valid("dlq-taken", told)
+    [answer] = cli.json("archive", twelve.name, "--error", "ConnectTimeout", "--yes", *WHY)
+    valid("dlq-taken", answer)
     twelve.park({"late": 1})
-    assert (told["taken"], twelve.counts()) == (7, (6, 0))
+    assert (answer["taken"], twelve.counts()) == (7, (6, 0))
     listed = cli.json("restore", twelve.name)
     for each in listed:
         valid("dlq-archived", each)
@@ -62,16 +62,16 @@ def test_a_purge_wants_the_very_name_of_the_queue(twelve: Ground, cli: Lines) ->
     cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name[:-1], *WHY, exits=5)
     cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, exits=2)
     assert twelve.counts() == (12, 0)
-    [told] = cli.json("purge", twelve.name, "--error", "SignatureError", "--yes", "--confirm", twelve.name, *WHY)
-    assert (told["taken"], twelve.counts()) == (3, (9, 0))
+    [answer] = cli.json("purge", twelve.name, "--error", "SignatureError", "--yes", "--confirm", twelve.name, *WHY)
+    assert (answer["taken"], twelve.counts()) == (3, (9, 0))
     cli("dlq", "purge", twelve.name, "--yes", "--confirm", twelve.name, *WHY)
     assert twelve.counts() == (0, 0)
 
 
 def test_editing_is_off_until_somebody_allows_it(twelve: Ground, cli: Lines) -> None:
     [letter, *_] = cli.json("list", twelve.name)
-    told = cli("dlq", "edit", twelve.name, letter["id"], "--yes", *WHY, exits=5)
-    assert "DLQ_EDIT_ENABLED" in told.stderr
+    answer = cli("dlq", "edit", twelve.name, letter["id"], "--yes", *WHY, exits=5)
+    assert "DLQ_EDIT_ENABLED" in answer.stderr
     [entry] = cli.audit()
     assert (entry["command"], entry["outcome"]) == ("edit", "refused")
 
@@ -87,8 +87,8 @@ def test_an_edited_letter_is_a_new_message_and_the_original_is_archived(
     edit = ("edit", ground.name, letter["id"], "--body-file", str(mended))
     [dry] = cli.json(*edit)
     assert (dry["dry_run"], ground.counts()) == (True, (1, 0))
-    [told] = cli.json(*edit, "--yes", *WHY)
-    valid("dlq-edited", told)
+    [answer] = cli.json(*edit, "--yes", *WHY)
+    valid("dlq-edited", answer)
     [arrived] = ground.content(ground.source)
     lineage = json.loads(arrived["MessageAttributes"][REPLAY]["StringValue"])
     assert (arrived["Body"], arrived["MessageId"] == letter["id"]) == ('{"order": "right"}', False)
@@ -116,9 +116,9 @@ def test_a_body_that_the_worker_would_refuse_is_not_sent(
     mended = cli.home / "mended.json"
     mended.write_text(body)
     edit = ("edit", ground.name, letter["id"], "--body-file", str(mended), "--to", target.rpartition("/")[2])
-    told = cli("dlq", *edit, "--yes", *WHY, exits=5)
-    assert "would refuse" in told.stderr or "not JSON" in told.stderr
-    assert why in told.stderr
+    answer = cli("dlq", *edit, "--yes", *WHY, exits=5)
+    assert "would refuse" in answer.stderr or "not JSON" in answer.stderr
+    assert why in answer.stderr
     assert (ground.counts(), ground.counts(target)) == ((1, 0), (0, 0))
 
 

@@ -63,6 +63,7 @@ def test_such_a_queue_is_counted_by_ls_and_not_read(server: SqsServer, cli: Line
     dead(server, own=3)
     lines = {each["queue"]: each for each in cli.json("ls", exits=4)}
     assert (lines["orders-dlq"]["visible"], lines["orders-dlq"]["groups"]) == (20, None)
+    assert {each["queue"] for each in cli.json("ls", "--quick")} >= {"orders-dlq"}
     assert receives(server) == {0}
 
 
@@ -83,9 +84,9 @@ def test_more_letters_than_may_be_in_flight_are_read_in_part_and_that_is_said(
 ) -> None:
     url = dead(server, suffix=suffix)
     server.control.options(in_flight_limit=15)
-    told = cli("dlq", "list", f"orders-dlq{suffix}", "--json", exits=4)
-    assert len(told.stdout.splitlines()) == 15
-    assert "incomplete: 15 of about 20 letters seen" in told.stderr
+    answer = cli("dlq", "list", f"orders-dlq{suffix}", "--json", exits=4)
+    assert len(answer.stdout.splitlines()) == 15
+    assert "incomplete: 15 of about 20 letters seen" in answer.stderr
     counts = server.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesNotVisible"] == "0"
 
