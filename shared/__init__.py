@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared.app import App, OpenWorkers
     from shared.backoff import Backoff
+    from shared.bus import BusEntry, EventBus, NotPut
     from shared.clients import Clients
     from shared.lambda_door.entry import make_lambda_handler
     from shared.message.delivery import Attribute, Delivery
@@ -40,11 +41,13 @@ __all__ = [
     "Attribute",
     "Backoff",
     "BatchResult",
+    "BusEntry",
     "BusEvent",
     "Clients",
     "Contended",
     "Delivery",
     "Each",
+    "EventBus",
     "FairShares",
     "Fifo",
     "Image",
@@ -52,6 +55,7 @@ __all__ = [
     "Later",
     "Limits",
     "Message",
+    "NotPut",
     "NotSent",
     "Once",
     "OpenWorkers",
@@ -83,6 +87,9 @@ _HOMES = {
     "App": "shared.app",
     "OpenWorkers": "shared.app",
     "Backoff": "shared.backoff",
+    "BusEntry": "shared.bus",
+    "EventBus": "shared.bus",
+    "NotPut": "shared.bus",
     "Clients": "shared.clients",
     "make_lambda_handler": "shared.lambda_door.entry",
     "Attribute": "shared.message.delivery",

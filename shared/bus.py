@@ -1,4 +1,4 @@
-"""The one sender to an EventBridge bus: events of many messages in few calls, and each entry's own answer."""
+"""The one sender to an EventBridge bus: entries of many messages in few calls, and each entry's own answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
+from shared.outcome import Reject, code_of
 from shared.sqs.batches import NOT_NAMED
 
 if TYPE_CHECKING:
@@ -31,19 +30,33 @@ PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalExceptio
 """Codes of entries that may be taken the next time.
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 """
+FINAL = frozenset({"MalformedDetail", "InvalidArgument", "ValidationException", "RequestEntityTooLarge", "413"})
+"""Codes of entries, and of calls with one entry, that will never be taken as they are. What is in neither set speaks of us: a
+person has to mend permissions or an account.
+"""
 
 
 class NotPut(Exception):
-    """The bus did not take an event, although the call went well; `code` says why."""
+    """The bus refused an event, in its entry's answer or with the whole call; `code` says why, `is_passing` whether it may be
+    taken the next time.
 
-    def __init__(self, code: str) -> None:
+    It has the shape of botocore's ClientError: where a dependency is down, or refuses all of us, the message is not at
+    fault, whichever of the two answers said so.
+    """
+
+    def __init__(self, code: str, *, status: int = 0) -> None:
         super().__init__(f"the bus did not take the event: {code}")
         self.code = code
+        self.is_passing = code in PASSING or status >= 500
+        self.response = {
+            "Error": {"Code": code},
+            "ResponseMetadata": {"HTTPStatusCode": 503 if self.is_passing else 400},
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class BusEvent:
-    """One event; `detail` is JSON text, carried as it is. Without `time` the bus takes its own."""
+class BusEntry:
+    """One event to put; `detail` is JSON text, carried as it is. Without `time` the bus takes its own."""
 
     source: str
     detail_type: str
@@ -61,7 +74,7 @@ class BusEvent:
 
 @dataclass(slots=True)
 class _Waiting:
-    event: BusEvent
+    event: BusEntry
     size: int
     answered: asyncio.Future[str]
 
@@ -90,20 +103,25 @@ class EventBus:
         self._calls: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def put(self, event: BusEvent) -> str:
-        """Put one event; its id on the bus. Raises NotPut where the entry was refused (a passing reason: three times),
-        and botocore's error where the call failed.
+    async def put(self, event: BusEntry) -> str:
+        """Put one event; its id on the bus. Raises Reject with the code where the bus will never take it as it is, NotPut
+        where it was refused for another reason, and botocore's error where the call was not answered. An entry that was
+        refused for a passing reason is put three times; calls are repeated by the client.
         """
         for number in range(1, TRIES + 1):
             try:
                 return await self._put(event)
-            except NotPut as error:
-                if error.code not in PASSING or number == TRIES:
+            except Exception as error:
+                if code_of(error) in FINAL:
+                    raise Reject(f"the bus refuses the event: {code_of(error)}") from error
+                if not isinstance(error, NotPut) and (status := _status(error)):
+                    raise NotPut(code_of(error), status=status) from error
+                if not isinstance(error, NotPut) or not error.is_passing or number == TRIES:
                     raise
             await asyncio.sleep(self._pause * 2 ** (number - 1) * (0.5 + self._dice()))
         raise AssertionError("unreachable")
 
-    async def _put(self, event: BusEvent) -> str:
+    async def _put(self, event: BusEntry) -> str:
         waiting = _Waiting(event, event.size, asyncio.get_running_loop().create_future())
         if self._bytes + waiting.size > MOST_BYTES:
             self._send()
@@ -128,15 +146,14 @@ class EventBus:
     async def _call(self, batch: Sequence[_Waiting]) -> None:
         try:
             answer: object = await self._client.put_events(Entries=[self._entry(each.event) for each in batch])
-        except ClientError as error:
-            if len(batch) > 1 and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) in {400, 413}:
+        except Exception as error:  # noqa: BLE001  # it is raised to whoever waits
+            if len(batch) > 1 and code_of(error) in FINAL:
                 await asyncio.gather(*(self._call([each]) for each in batch))
-                return
-            _fail(batch, error)
+            else:
+                _fail(batch, error)
         except BaseException as error:
             _fail(batch, error)
-            if not isinstance(error, Exception):
-                raise
+            raise
         else:
             for each, outcome in zip(batch, outcomes(answer, len(batch)), strict=True):
                 if each.answered.done():
@@ -146,7 +163,7 @@ class EventBus:
                 else:
                     each.answered.set_result(outcome)
 
-    def _entry(self, event: BusEvent) -> Any:
+    def _entry(self, event: BusEntry) -> Any:
         entry: dict[str, Any] = {
             "EventBusName": self._bus,
             "Source": event.source,
@@ -154,6 +171,12 @@ class EventBus:
             "Detail": event.detail,
         }
         return entry | ({"Time": event.time} if event.time is not None else {})
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status of botocore's ClientError, known by its shape; 0 where the call was not answered."""
+    response = getattr(error, "response", None)
+    return int(response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(response, dict) else 0
 
 
 def outcomes(answer: object, count: int) -> list[str | NotPut]:

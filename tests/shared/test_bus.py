@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from shared.bus import LINGER, MOST_BYTES, BusEvent, EventBus, NotPut
+from shared.bus import LINGER, MOST_BYTES, BusEntry, EventBus, NotPut
+from shared.outcome import Reject, is_outage
 from tests.virtual_time import clock, virtual
 
 Answer = Callable[[list[dict[str, Any]]], Any]
@@ -37,11 +39,11 @@ class Events:
         return answer(Entries)
 
 
-def event(detail: str = "{}") -> BusEvent:
-    return BusEvent("fleet.uploads", "upload.completed", detail)
+def event(detail: str = "{}") -> BusEntry:
+    return BusEntry("fleet.uploads", "upload.completed", detail)
 
 
-def put_all(client: Any, *events: BusEvent) -> list[Any]:
+def put_all(client: Any, *events: BusEntry) -> list[Any]:
     async def story() -> Sequence[Any]:
         bus = EventBus(client, bus="fleet-events", dice=lambda: 0.5)
         return await asyncio.gather(*(bus.put(each) for each in events), return_exceptions=True)
@@ -77,6 +79,12 @@ def test_one_event_is_put_at_once_as_it_is() -> None:
     ]
 
 
+def test_an_event_keeps_its_own_time() -> None:
+    client = Events()
+    put_all(client, BusEntry("fleet.uploads", "upload.completed", "{}", time=datetime(2026, 11, 21, 9, tzinfo=UTC)))
+    assert [entry["Time"] for entry in client.asked] == [datetime(2026, 11, 21, 9, tzinfo=UTC)]
+
+
 def test_what_comes_while_a_call_is_open_shares_the_next_ones_ten_at_a_time() -> None:
     client = Events()
     ids = put_all(client, *(event(str(number)) for number in range(25)))
@@ -95,8 +103,8 @@ def test_a_call_holds_no_more_bytes_than_the_bus_takes() -> None:
 def test_an_entry_that_is_refused_fails_only_its_own_event() -> None:
     ids = put_all(Events(taken, refusing("MalformedDetail", "2")), *(event(str(number)) for number in range(4)))
     assert [ids[0], ids[1], ids[3]] == ["id-0", "id-1", "id-3"]
-    assert isinstance(ids[2], NotPut)
-    assert ids[2].code == "MalformedDetail"
+    assert isinstance(ids[2], Reject)
+    assert ids[2].why == "the bus refuses the event: MalformedDetail"
 
 
 def test_an_entry_that_is_refused_for_a_passing_reason_is_put_again_alone() -> None:
@@ -143,15 +151,59 @@ def test_an_event_that_spoils_a_whole_call_costs_only_itself() -> None:
 
     ids = put_all(Events(spoilt), event("0"), event("1"), event("bad"), event("3"))
     assert [ids[0], ids[1], ids[3]] == ["id-0", "id-1", "id-3"]
-    assert isinstance(ids[2], ClientError)
+    assert isinstance(ids[2], Reject)
 
 
 @pytest.mark.parametrize(
     "error", [client_error("InternalException", 500), EndpointConnectionError(endpoint_url="http://127.0.0.1")]
 )
 def test_a_call_that_failed_fails_all_that_were_in_it_and_no_later_one(error: Exception) -> None:
-    ids = put_all(Events(error, taken), *(event(str(number)) for number in range(3)))
-    assert ids == [error, "id-1", "id-2"]
+    first, *others = put_all(Events(taken, error, taken), *(event(str(number)) for number in range(12)))
+    assert first == "id-0"
+    assert [is_outage(other) for other in others[:10]] == [True] * 10
+    assert others[10:] == ["id-11"]
+
+
+def test_a_failure_on_the_way_to_the_bus_is_an_outage_whatever_it_is_called() -> None:
+    assert ending(Events(client_error("502", 502))) == (True, "the bus did not take the event: 502")
+
+
+def test_events_that_are_not_at_fault_are_not_put_one_by_one() -> None:
+    client = Events(taken, client_error("AccessDeniedException", 400))
+    put_all(client, *(event(str(number)) for number in range(4)))
+    assert client.calls == [["0"], ["1", "2", "3"]]
+
+
+def ending(client: Events) -> str | tuple[bool, str]:
+    """What the event's message is told: the reason of a Reject, or whether it is an outage, and which."""
+    [error] = put_all(client, event())
+    return error.why if isinstance(error, Reject) else (is_outage(error), str(error))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("MalformedDetail", 400, "the bus refuses the event: MalformedDetail"),
+        ("InvalidArgument", 400, "the bus refuses the event: InvalidArgument"),
+        ("ValidationException", 400, "the bus refuses the event: ValidationException"),
+        ("RequestEntityTooLarge", 413, "the bus refuses the event: RequestEntityTooLarge"),
+        ("413", 413, "the bus refuses the event: 413"),
+        ("ThrottlingException", 400, (True, "the bus did not take the event: ThrottlingException")),
+        ("InternalFailure", 500, (True, "the bus did not take the event: InternalFailure")),
+        ("AccessDeniedException", 400, (True, "the bus did not take the event: AccessDeniedException")),
+        (
+            "NotAuthorizedForSourceException",
+            400,
+            (True, "the bus did not take the event: NotAuthorizedForSourceException"),
+        ),
+        ("ResourceNotFoundException", 400, (False, "the bus did not take the event: ResourceNotFoundException")),
+    ],
+)
+def test_a_code_means_the_same_in_an_entry_and_for_a_whole_call(
+    code: str, status: int, expected: str | tuple[bool, str]
+) -> None:
+    assert ending(Events(refusing(code, "{}"))) == expected
+    assert ending(Events(client_error(code, status))) == expected
 
 
 def test_a_caller_who_leaves_takes_nothing_from_the_others() -> None:

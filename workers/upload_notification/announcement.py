@@ -7,10 +7,12 @@ from typing import Any
 
 import orjson
 
+from shared import BusEntry
 from workers.upload_notification.event import UploadFinished, instant
 from workers.upload_notification.rules import Session
 
 TYPE = "upload.completed"
+SOURCE = "fleet.uploads"
 
 LARGEST_MESSAGE = 131_072
 """Bytes of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
@@ -39,6 +41,11 @@ def pointer(upload: UploadFinished, session: Session) -> bytes:
     data = orjson.dumps({**fields, "sessionId": upload.session_id})
     # Only an absurd session id is that long, and a browser knows its own.
     return data if len(data) <= LARGEST_POINTER else orjson.dumps(fields)
+
+
+def entry(upload: UploadFinished, session: Session) -> BusEntry:
+    """The bus event, of the time at which the upload happened."""
+    return BusEntry(SOURCE, TYPE, orjson.dumps(detail(upload, session)).decode(), time=upload.occurred_at)
 
 
 def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:

@@ -117,7 +117,7 @@ async def _announce(
     try:
         # The bus goes first: its consumers know a repetition by its id, the browser does not, and a broken WebSocket API
         # should not keep webhooks waiting.
-        await put_event(announcement.detail(upload, session), upload.occurred_at)
+        await put_event(announcement.entry(upload, session))
         await _tell_browser(upload, session, store=store, post=post, count=count)
         await store.announced(upload)
     except Exception:

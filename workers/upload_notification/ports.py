@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
+from shared import BusEntry
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.rules import Session, Write
 
@@ -71,8 +72,8 @@ Answer = Posted | Gone | TooLarge | Busy | Forbidden
 Post = Callable[[str, bytes], Awaitable[Answer]]
 """Post bytes to a connection id; anything but an Answer is raised and may pass."""
 
-PutEvent = Callable[[Mapping[str, Any], datetime], Awaitable[None]]
-"""Put `upload.completed` with this detail on the bus, for this time; raises unless the bus has accepted it."""
+PutEvent = Callable[[BusEntry], Awaitable[object]]
+"""Put an event on the bus; raises unless the bus has accepted it."""
 
 Count = Callable[[str], None]
 """Count one outcome, for the metric that alarms read."""

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
-from workers.webhook_delivery.bus import EventBus
+from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.handler import deliver, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
@@ -79,7 +78,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                         store=store,
                         post=post,
                         send=send,
-                        put_event=bus,
+                        put_event=bus.put,
                         schedule=schedule,
                         lease=LEASE_SECONDS,
                         now=_now,

@@ -24,12 +24,12 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 import orjson
 import structlog
 
-from shared import Contended, KeyReused, Message, Reject, Send
+from shared import BusEntry, Contended, KeyReused, Message, Reject, Send
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Published
@@ -58,6 +58,7 @@ from workers.webhook_delivery.rules import (
 from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 
 EXHAUSTED = "webhook.exhausted"
+SOURCE = "fleet.webhooks"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
 WORKER = "webhook-delivery"
 LARGEST_JOB, AT_ONCE = 1_000_000, 10
@@ -95,10 +96,8 @@ class Post(Protocol):
     async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply: ...
 
 
-class PutEvent(Protocol):
-    """One event for the bus; raises where the bus did not take it."""
-
-    async def __call__(self, detail_type: str, detail: Mapping[str, Any]) -> None: ...
+PutEvent = Callable[[BusEntry], Awaitable[object]]
+"""Put one event on the bus; raises where the bus did not take it."""
 
 
 async def fan_out(
@@ -283,7 +282,7 @@ async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: P
             "lastStatus": last.status,
             "lastError": last.error,
         }
-        await put_event(EXHAUSTED, detail)
+        await put_event(BusEntry(SOURCE, EXHAUSTED, orjson.dumps(detail).decode()))
     await store.settle(job)
     log.info("webhook_exhausted", **_about(job), attempts=job.attempt)
     dropped(WORKER, "exhausted", **_about(job))

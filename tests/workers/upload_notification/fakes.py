@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from shared.bus import BusEntry
 from shared.message.envelope import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
@@ -165,9 +166,9 @@ class World:
             self.messages.append(orjson.loads(data))
         return answer
 
-    async def put_event(self, detail: Mapping[str, Any], time: datetime) -> None:
+    async def put_event(self, entry: BusEntry) -> None:
         await asyncio.sleep(0)
-        self.events.append(detail)
+        self.events.append(orjson.loads(entry.detail))
 
     async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
         await handle(

@@ -1,9 +1,11 @@
 """What browser and bus are sent."""
 
+from datetime import timedelta
+
 import orjson
 
-from tests.workers.upload_notification.fakes import finished, session, uploaded
-from workers.upload_notification.announcement import LARGEST_POINTER, detail, message, pointer
+from tests.workers.upload_notification.fakes import NOON, finished, session, uploaded
+from workers.upload_notification.announcement import LARGEST_POINTER, detail, entry, message, pointer
 
 UPLOAD = finished(name="a b+ü.jpg")
 SESSION = session(uploaded(UPLOAD))
@@ -33,6 +35,10 @@ def test_the_bus_is_told_the_bucket_and_the_tenant_too() -> None:
         "status": "UPLOADED",
         "occurredAt": "2026-11-21T12:00:00.000Z",
     }
+
+
+def test_the_bus_event_happened_when_the_upload_did() -> None:
+    assert entry(finished(at=7), SESSION).time == NOON + timedelta(seconds=7)
 
 
 def test_without_a_tenant_the_bus_event_has_none() -> None:

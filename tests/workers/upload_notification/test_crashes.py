@@ -1,12 +1,12 @@
 """A worker killed between any two steps loses nothing: the next receipt of the message finishes the work."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.bus import BusEntry
 from shared.outcome import Later
 from tests.workers.upload_notification.fakes import FakeSessions, World, finished, gone, row
 from workers.upload_notification.ports import Answer
@@ -42,8 +42,8 @@ class Mortal(World):
         answer: Answer = await self.mortal(super().post)(connection_id, data)
         return answer
 
-    async def put_event(self, detail: Mapping[str, Any], time: datetime) -> None:
-        await self.mortal(super().put_event)(detail, time)
+    async def put_event(self, entry: BusEntry) -> None:
+        await self.mortal(super().put_event)(entry)
 
 
 MOST_RECEIPTS = 5

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
+from shared.bus import BusEntry
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import (
     Again,
@@ -186,10 +189,14 @@ class FakePost:
 class FakeBus:
     """Keeps the events that were put."""
 
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    entries: list[BusEntry] = field(default_factory=list)
 
-    async def __call__(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        self.events.append((detail_type, dict(detail)))
+    @property
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(entry.detail_type, orjson.loads(entry.detail)) for entry in self.entries]
+
+    async def __call__(self, entry: BusEntry) -> None:
+        self.entries.append(entry)
 
 
 def _place(job: DeliveryJob) -> Place:
