@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.handler import deliver, fan_out
+from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 from workers.webhook_delivery.store import DynamoDbStore
 
@@ -75,14 +76,9 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 do=Each(
                     partial(
                         deliver,
-                        store=store,
-                        post=post,
-                        send=send,
-                        put_event=bus.put,
+                        ports=Ports(store=store, post=post, send=send, put_event=bus.put, now=_now, dice=random.random),
                         schedule=schedule,
                         lease=LEASE_SECONDS,
-                        now=_now,
-                        dice=random.random,
                     )
                 ),
                 limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),

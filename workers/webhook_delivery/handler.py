@@ -22,9 +22,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import orjson
 import structlog
@@ -33,22 +33,22 @@ from shared import BusEntry, Contended, KeyReused, Message, Reject, Send
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Published
+from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
     LONGEST_WAIT,
     Again,
     Attempt,
-    Claim,
     Claimed,
     Endpoint,
     Failed,
     Gone,
     Held,
     Reply,
+    Result,
     Reused,
     Schedule,
     Subscription,
     Succeeded,
-    Verdict,
     delay,
     judge,
     recorded,
@@ -67,37 +67,6 @@ LARGEST_JOB, AT_ONCE = 1_000_000, 10
 _GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 log = structlog.get_logger()
-
-
-class Store(Protocol):
-    """The table of endpoints, attempts and deliveries; `lease` in seconds. See store.py for what each promises."""
-
-    async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None: ...
-    async def attempt(self, job: DeliveryJob) -> Attempt | None: ...
-    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim: ...
-    async def record(
-        self,
-        job: DeliveryJob,
-        claimed: Claimed,
-        verdict: Verdict,
-        reply: Reply,
-        *,
-        endpoint: Endpoint,
-        started: datetime,
-        finished: datetime,
-    ) -> bool: ...
-    async def settle(self, job: DeliveryJob) -> None: ...
-    async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool: ...
-
-
-class Post(Protocol):
-    """One POST. A customer's failure is a Reply; only a fault of this machine raises."""
-
-    async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply: ...
-
-
-PutEvent = Callable[[BusEntry], Awaitable[object]]
-"""Put one event on the bus; raises where the bus did not take it."""
 
 
 async def fan_out(
@@ -151,30 +120,19 @@ def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Sub
     return takers
 
 
-async def deliver(
-    job: DeliveryJob,
-    *,
-    store: Store,
-    post: Post,
-    send: Send,
-    put_event: PutEvent,
-    schedule: Schedule,
-    lease: float,
-    now: Callable[[], datetime],
-    dice: Callable[[], float],
-) -> None:
+async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: float) -> None:
     """Make one attempt, once, when it is due. `lease` in seconds: longer than this call can take."""
-    if delay(job.not_before, now=now()):
-        await _hop(job, send=send, at=now())
+    if delay(job.not_before, now=ports.now()):
+        await _hop(job, ports)
         return
-    endpoint = await store.endpoint(job.tenant_id, job.endpoint_id)
+    endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
     reason = why_not(endpoint)
     if endpoint is None or reason:
-        await _cancel(job, reason, store=store, put_event=put_event, now=now)
+        await _cancel(job, reason, ports)
         return
-    found = await store.claim(job, now=now(), lease=lease)
+    found = await ports.store.claim(job, now=ports.now(), lease=lease)
     if isinstance(found, Claimed):
-        found = await _attempt(job, endpoint, found, store=store, post=post, schedule=schedule, now=now, dice=dice)
+        found = await _attempt(job, endpoint, found, ports=ports, schedule=schedule)
     elif isinstance(found, Succeeded | Failed):
         metrics.claim(worker=WORKER, outcome="absorbed")
     match found:
@@ -182,42 +140,36 @@ async def deliver(
             metrics.claim(worker=WORKER, outcome="reused")
             raise KeyReused("the webhook-id was used before with another payload")
         case Held(until=until):
-            raise Contended("another worker is at this attempt", after=max(1, math.ceil(until - now().timestamp())))
+            after = max(1, math.ceil(until - ports.now().timestamp()))
+            raise Contended("another worker is at this attempt", after=after)
         case Succeeded() | Failed(settled=True):
             return
         case Failed(next_at=datetime() as next_at):
-            await send([_message(job.next(next_at), now())])
-            await store.settle(job)
+            await ports.send([_message(job.next(next_at), ports.now())])
+            await ports.store.settle(job)
         case Failed() as last:
-            await _give_up(job, last, store=store, put_event=put_event)
+            await _give_up(job, last, ports)
         case other:
             assert_never(other)
 
 
-async def _hop(job: DeliveryJob, *, send: Send, at: datetime) -> None:
+async def _hop(job: DeliveryJob, ports: Ports) -> None:
     """SQS delays for 900 s at most, and a new message starts its counts anew."""
+    at = ports.now()
     if job.not_before - at > LONGEST_WAIT:
         raise Reject("the job is not due for longer than any schedule waits")
-    await send([_message(job, at)])
+    await ports.send([_message(job, at)])
 
 
 async def _attempt(
-    job: DeliveryJob,
-    endpoint: Endpoint,
-    claimed: Claimed,
-    *,
-    store: Store,
-    post: Post,
-    schedule: Schedule,
-    now: Callable[[], datetime],
-    dice: Callable[[], float],
+    job: DeliveryJob, endpoint: Endpoint, claimed: Claimed, *, ports: Ports, schedule: Schedule
 ) -> Attempt:
     """Post once and record it; the attempt as it is then known."""
-    started = now()
-    reply = await _send(job, endpoint, at=started, post=post)
-    finished = now()
-    verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=dice())
-    if not await store.record(job, claimed, verdict, reply, endpoint=endpoint, started=started, finished=finished):
+    started = ports.now()
+    reply = await _send(job, endpoint, at=started, post=ports.post)
+    finished = ports.now()
+    verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=ports.dice())
+    if not await ports.store.record(job, claimed, Result(reply, verdict, started, finished), endpoint=endpoint):
         # We were away for longer than the lease, and somebody else makes the attempt: his result will stand.
         return Held(until=finished.timestamp() + 1.0)
     made = recorded(verdict, reply)
@@ -254,22 +206,20 @@ async def _send(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Pos
     return await post(endpoint.url, headers=headers, body=body)
 
 
-async def _cancel(
-    job: DeliveryJob, reason: str, *, store: Store, put_event: PutEvent, now: Callable[[], datetime]
-) -> None:
+async def _cancel(job: DeliveryJob, reason: str, ports: Ports) -> None:
     """The endpoint was deleted or disabled: the delivery ends here, unless it has ended before."""
-    found = await store.attempt(job)
+    found = await ports.store.attempt(job)
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
         # This was the last attempt; a crash kept it from being announced.
-        await _give_up(job, found, store=store, put_event=put_event)
-    if await store.cancel(job, now=now()):
+        await _give_up(job, found, ports)
+    if await ports.store.cancel(job, now=ports.now()):
         log.info("webhook_cancelled", **_about(job), attempt=job.attempt)
         dropped(WORKER, reason, **_about(job))
     else:
         metrics.claim(worker=WORKER, outcome="absorbed")  # it had ended before
 
 
-async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: PutEvent) -> None:
+async def _give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
     if job.event_type != EXHAUSTED:  # an endpoint that fails would be told of its failures, and fail at that
         delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
         detail = {
@@ -282,8 +232,8 @@ async def _give_up(job: DeliveryJob, last: Failed, *, store: Store, put_event: P
             "lastStatus": last.status,
             "lastError": last.error,
         }
-        await put_event(BusEntry(SOURCE, EXHAUSTED, orjson.dumps(detail).decode()))
-    await store.settle(job)
+        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, orjson.dumps(detail).decode()))
+    await ports.store.settle(job)
     log.info("webhook_exhausted", **_about(job), attempts=job.attempt)
     dropped(WORKER, "exhausted", **_about(job))
 

@@ -19,10 +19,9 @@ from workers.webhook_delivery.rules import (
     Failed,
     Gone,
     Held,
-    Reply,
+    Result,
     Subscription,
     Succeeded,
-    Verdict,
 )
 
 KEEPS: Final = 30 * 86_400
@@ -136,19 +135,18 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
     }
 
 
-def result(
-    job: DeliveryJob, claimed: Claimed, verdict: Verdict, reply: Reply, *, started: datetime, finished: datetime
-) -> Write:
+def result(job: DeliveryJob, claimed: Claimed, made: Result) -> Write:
     """An update that holds while the claim is ours: a later claim always ends later, so its end tells them apart."""
-    milliseconds = max(0, round((finished - started).total_seconds() * 1000))
+    reply, verdict = made.reply, made.verdict
+    milliseconds = max(0, round((made.finished - made.started).total_seconds() * 1000))
     values = {
         ":status": _s("DELIVERED" if isinstance(verdict, Delivered) else "FAILED"),
         ":httpStatus": _n(reply.status),
-        ":finishedAt": _s(_iso(finished)),
+        ":finishedAt": _s(_iso(made.finished)),
         ":durationMs": _n(milliseconds),
         # A delivered or refused-for-good attempt has no sequel; a failed one has: a message or an event to be sent.
         ":settled": {"BOOL": isinstance(verdict, Delivered | Gone)},
-        ":TTL": _kept_until(finished),
+        ":TTL": _kept_until(made.finished),
     }
     if reply.error is not None:
         values[":error"] = _s(reply.error)
@@ -165,15 +163,15 @@ def result(
     }
 
 
-def state(job: DeliveryJob, verdict: Verdict, reply: Reply, *, now: datetime) -> Write:
+def state(job: DeliveryJob, made: Result) -> Write:
     """A put of the delivery as the attempt leaves it."""
-    status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(verdict)]
+    status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(made.verdict)]
     return {
         "Item": {
             **delivery_key(job),
-            **_delivery_fields(job, status, now),
+            **_delivery_fields(job, status, made.finished),
             "attempts": _n(job.attempt),
-            "lastStatus": _n(reply.status),
+            "lastStatus": _n(made.reply.status),
         }
     }
 

@@ -109,6 +109,16 @@ Verdict = Delivered | Again | Exhausted | Gone
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an attempt, what it means, and when the attempt was begun and over."""
+
+    reply: Reply
+    verdict: Verdict
+    started: datetime
+    finished: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """The attempt is ours until `until` (epoch seconds), which is also what proves it ours when its result is written."""
 

@@ -18,10 +18,9 @@ from workers.webhook_delivery.rules import (
     Endpoint,
     Gone,
     Held,
-    Reply,
+    Result,
     Reused,
     Subscription,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -67,24 +66,15 @@ class DynamoDbStore:
             return Held(until=now.timestamp())
         return Reused() if items.is_reused(item, job) else items.attempt(item)
 
-    async def record(
-        self,
-        job: DeliveryJob,
-        claimed: Claimed,
-        verdict: Verdict,
-        reply: Reply,
-        *,
-        endpoint: Endpoint,
-        started: datetime,
-        finished: datetime,
-    ) -> bool:
+    async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
         """Write the attempt's result, the delivery's state and, on 410, the endpoint's end, all or nothing.
 
         False: the claim has passed to somebody else, and nothing was written.
         """
-        result = items.result(job, claimed, verdict, reply, started=started, finished=finished)
-        writes = [{"Update": result}, {"Put": items.state(job, verdict, reply, now=finished)}]
-        if isinstance(verdict, Gone) and not await self._together([*writes, {"Update": items.disabling(endpoint)}]):
+        writes = [{"Update": items.result(job, claimed, result)}, {"Put": items.state(job, result)}]
+        if isinstance(result.verdict, Gone) and not await self._together(
+            [*writes, {"Update": items.disabling(endpoint)}]
+        ):
             return True
         # Disabled, deleted or given another URL meanwhile: a 410 no longer speaks of the endpoint, only of this delivery.
         return not await self._together(writes)

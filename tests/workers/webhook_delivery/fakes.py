@@ -22,9 +22,9 @@ from workers.webhook_delivery.rules import (
     Gone,
     Held,
     Reply,
+    Result,
     Reused,
     Subscription,
-    Verdict,
     recorded,
 )
 
@@ -119,17 +119,8 @@ class FakeStore:
             return Claimed(until=until)
         return found
 
-    async def record(
-        self,
-        job: DeliveryJob,
-        claimed: Claimed,
-        verdict: Verdict,
-        reply: Reply,
-        *,
-        endpoint: Endpoint,
-        started: datetime,
-        finished: datetime,
-    ) -> bool:
+    async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
+        reply, verdict = result.reply, result.verdict
         if self.attempts.get(_attempt(job)) != Held(until=claimed.until):
             return False
         self.attempts[_attempt(job)] = recorded(verdict, reply)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, Delivery, FakeStore, endpoint, job
 from workers.webhook_delivery.event import DeliveryJob
-from workers.webhook_delivery.handler import Store
+from workers.webhook_delivery.ports import Store
 from workers.webhook_delivery.rules import (
     Again,
     Claimed,
@@ -19,6 +19,7 @@ from workers.webhook_delivery.rules import (
     Gone,
     Held,
     Reply,
+    Result,
     Reused,
     Subscription,
     Succeeded,
@@ -63,7 +64,7 @@ async def claimed(store: Store, attempt: int = 1, *, seconds: float = 0) -> Clai
 
 
 async def record(store: Store, claim: Claimed, verdict: Verdict, reply: Reply, attempt: int = 1) -> bool:
-    return await store.record(job(attempt), claim, verdict, reply, endpoint=endpoint(), started=NOON, finished=LATER)
+    return await store.record(job(attempt), claim, Result(reply, verdict, NOON, LATER), endpoint=endpoint())
 
 
 async def test_a_tenant_s_endpoints_are_listed_and_nobody_else_s(table: Table) -> None:

@@ -19,6 +19,7 @@ from workers.webhook_delivery.rules import (
     Gone,
     Held,
     Reply,
+    Result,
     Subscription,
 )
 
@@ -210,9 +211,7 @@ async def test_a_fault_of_our_own_in_a_write_is_raised_at_once(dynamodb: InDynam
 async def test_a_clock_that_went_backwards_gives_no_negative_duration(dynamodb: InDynamoDb) -> None:
     claim = await claimed(dynamodb.store)
     earlier = NOON - timedelta(seconds=1)
-    await dynamodb.store.record(
-        job(), claim, Delivered(), Reply(200), endpoint=endpoint(), started=NOON, finished=earlier
-    )
+    await dynamodb.store.record(job(), claim, Result(Reply(200), Delivered(), NOON, earlier), endpoint=endpoint())
     assert (await dynamodb.item(job(), "ATTEMPT#0001"))["durationMs"] == {"N": "0"}
 
 

@@ -12,6 +12,7 @@ from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import Clock, FakeBus, FakePost, FakeStore
 from workers.webhook_delivery.event import DeliveryJob, delivery_job
 from workers.webhook_delivery.handler import deliver
+from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 
 LEASE = 35.0
@@ -54,14 +55,16 @@ class World:
     async def deliver(self, job: DeliveryJob) -> None:
         await deliver(
             job,
-            store=_Mortal(self.store, self._after),
-            post=self._mortal("post", self.post),
-            send=self._mortal("send", self.send),
-            put_event=self._mortal("put_event", self.bus),
+            ports=Ports(
+                store=_Mortal(self.store, self._after),
+                post=self._mortal("post", self.post),
+                send=self._mortal("send", self.send),
+                put_event=self._mortal("put_event", self.bus),
+                now=self.clock,
+                dice=self.dice,
+            ),
             schedule=self.schedule,
             lease=LEASE,
-            now=self.clock,
-            dice=self.dice,
         )
 
     async def run(self) -> None:

@@ -1,0 +1,41 @@
+"""What a delivery needs of the world around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared import BusEntry, Send
+from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Reply, Result
+
+
+class Store(Protocol):
+    """The table of endpoints, attempts and deliveries; `lease` in seconds. See store.py for what each promises."""
+
+    async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None: ...
+    async def attempt(self, job: DeliveryJob) -> Attempt | None: ...
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim: ...
+    async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool: ...
+    async def settle(self, job: DeliveryJob) -> None: ...
+    async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool: ...
+
+
+class Post(Protocol):
+    """One POST. A customer's failure is a Reply; only a fault of this machine raises."""
+
+    async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Joined in app.py. `put_event` raises where the bus did not take the event; `dice` is uniform in [0, 1)."""
+
+    store: Store
+    post: Post
+    send: Send
+    put_event: Callable[[BusEntry], Awaitable[object]]
+    now: Callable[[], datetime]
+    dice: Callable[[], float]
