@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr
 from shared import App, Clients, EventBus, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
+from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.scan import look
 
 NAME = "reminder-dispatch"
@@ -50,6 +51,16 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     events = EventBus(await clients.open("events"), bus=settings.event_bus_name)
     async with open_session() as session:
         expo = Expo(session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None)
+        ports = Ports(
+            store=store,
+            push=expo.push,
+            mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
+            announce=partial(bus.announce, put=events.put),
+            queue=queue,
+            now=_now,
+            sign=lambda: uuid4().hex,
+            dice=random.random,
+        )
         ticks = Worker(
             name=NAME,
             queue=TICKS,
@@ -66,17 +77,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             queue=REMINDERS,
             decode=decode_due,
             do=Together(
-                partial(
-                    dispatch,
-                    store=store,
-                    push=expo.push,
-                    mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
-                    announce=partial(bus.announce, put=events.put),
-                    queue=queue,
-                    now=_now,
-                    sign=lambda: uuid4().hex,
-                    dice=random.random,
-                ),
+                partial(dispatch, ports=ports),
                 count=RECIPIENTS,
                 seconds=0.2,
             ),

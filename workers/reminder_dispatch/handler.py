@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 from opentelemetry.metrics import get_meter
 
-from shared import BatchResult, Contended, Later, Message, Send
+from shared import BatchResult, Contended, Later, Message
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
+from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.rules import WORKER, Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
-from workers.reminder_dispatch.schedule.occurrence import Content, Status, row_key
+from workers.reminder_dispatch.schedule.occurrence import Status, row_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders
@@ -43,28 +43,8 @@ class ChannelMisconfigured(Exception):
     """The channel refuses us until a person mends credentials or an account; the reminder is PENDING again."""
 
 
-Settle = Callable[[Attempt, Sequence[Answer]], Awaitable[None]]
-
-
-class Push(Protocol):
-    """Sends push notifications; one answer for each note, in order."""
-
-    async def __call__(self, notes: Sequence[Note]) -> Sequence[Answer]: ...
-
-
-async def dispatch(
-    events: Sequence[ReminderDue],
-    *,
-    store: Reminders,
-    push: Push,
-    mail: Callable[[Content], Awaitable[Answer]],
-    announce: Callable[[Mapping[str, Any]], Awaitable[Answer]],
-    queue: Send,
-    now: Callable[[], datetime],
-    sign: Callable[[], str],
-    dice: Callable[[], float],
-) -> BatchResult:
-    """Send each occurrence once; `sign` makes a new claim's owner, `dice` is uniform in [0, 1).
+async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResult:
+    """Send each occurrence once.
 
     For each: read, write the series' next occurrence, claim, send, record. The next occurrence comes first, so that
     whatever happens to this one the series goes on; and little stands between claim and request, so that a crash
@@ -72,18 +52,13 @@ async def dispatch(
     reminder's policy for unknown ends.
     """
     due = list(dict.fromkeys(events))  # the same occurrence twice in one batch is one piece of work
-    prepared = await asyncio.gather(
-        *(_prepare(event, store=store, queue=queue, now=now, sign=sign) for event in due), return_exceptions=True
-    )
+    prepared = await asyncio.gather(*(_prepare(event, ports) for event in due), return_exceptions=True)
     attempts = [found for found in prepared if isinstance(found, Attempt)]
     pushes = [attempt for attempt in attempts if attempt.content.channel == "push"]
     others = [attempt for attempt in attempts if attempt.content.channel != "push"]
-    settle = partial(_settle, store=store, queue=queue, now=now, dice=dice)
     pushed, alone = await asyncio.gather(
-        asyncio.gather(_push(pushes, push=push, settle=settle), return_exceptions=True),
-        asyncio.gather(
-            *(_send(one, mail=mail, announce=announce, settle=settle) for one in others), return_exceptions=True
-        ),
+        asyncio.gather(_push(pushes, ports), return_exceptions=True),
+        asyncio.gather(*(_send(one, ports) for one in others), return_exceptions=True),
     )
     ends: dict[ReminderDue, object] = dict(zip(due, prepared, strict=True))
     for found in pushed:
@@ -93,17 +68,15 @@ async def dispatch(
     return [_fault(ends[event]) for event in events]
 
 
-async def _prepare(
-    event: ReminderDue, *, store: Reminders, queue: Send, now: Callable[[], datetime], sign: Callable[[], str]
-) -> Attempt | None:
+async def _prepare(event: ReminderDue, ports: Ports) -> Attempt | None:
     """The occurrence, claimed; None where there is nothing (more) to send. Raises Later."""
     for _ in range(LOOKS):
-        row = await store.load(event.key)
+        row = await ports.store.load(event.key)
         if row is None:
             _drop(event, "reminder_gone")
             return None
-        at = now()
-        match judge(event, row, now=at, owner=sign()):
+        at = ports.now()
+        match judge(event, row, now=at, owner=ports.sign()):
             case Nothing() as nothing:
                 _leave(event, nothing)
                 return None
@@ -112,14 +85,14 @@ async def _prepare(
             case Taken(seconds):
                 raise Contended("another worker is sending it", after=seconds)
             case Close(status, reason, move, follow):
-                await _go_on(event.reminder_id, follow, store=store, queue=queue, at=at)
-                if await store.move(event.key, move):
+                await _go_on(event.reminder_id, follow, ports, at=at)
+                if await ports.store.move(event.key, move):
                     _report(event, row.get("channel"), status, reason)
                     _count_unknown(row.get("onUnknown"), status == "UNKNOWN")
                     return None
             case Attempt() as attempt:
-                await _go_on(event.reminder_id, attempt.follow, store=store, queue=queue, at=at)
-                if await store.move(event.key, attempt.claim):
+                await _go_on(event.reminder_id, attempt.follow, ports, at=at)
+                if await ports.store.move(event.key, attempt.claim):
                     _count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
                     return attempt
             case other:
@@ -127,56 +100,44 @@ async def _prepare(
     raise Contended("the row changes faster than it can be read", after=1.0)
 
 
-async def _go_on(reminder_id: str, follow: Follow, *, store: Reminders, queue: Send, at: datetime) -> None:
+async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime) -> None:
     for row in follow.rows:
-        if await store.add(row):
+        if await ports.store.add(row):
             if row["status"] == "FAILED":
                 dropped(WORKER, row["reason"], reminder=reminder_id, due_at=row["dueAt"])
-        elif (found := await store.load(row_key(row))) and found.get("tenantId") != row.get("tenantId"):
+        elif (found := await ports.store.load(row_key(row))) and found.get("tenantId") != row.get("tenantId"):
             log.error("reminder_id_of_two_tenants", reminder=reminder_id, due_at=row["dueAt"])
             dropped(WORKER, "occurrence_of_another_tenant", reminder=reminder_id, due_at=row["dueAt"])
     if follow.due_at is not None and follow.due_at < at + SOON:
         # Also where the row was there before: who wrote it may have died before sending this.
         delay = max(0, ceil((follow.due_at - at).total_seconds()))
-        await queue([Message(body=due_body(reminder_id, follow.due_at), delay=delay)])
+        await ports.queue([Message(body=due_body(reminder_id, follow.due_at), delay=delay)])
 
 
-async def _push(attempts: Sequence[Attempt], *, push: Push, settle: Settle) -> Sequence[BaseException | None]:
+async def _push(attempts: Sequence[Attempt], ports: Ports) -> Sequence[BaseException | None]:
     """Send all push notifications of the batch in common requests; one end for each attempt."""
     if not attempts:
         return []
-    answers = iter(await push([_note(attempt, token) for attempt in attempts for token in attempt.recipients]))
+    answers = iter(await ports.push([_note(attempt, token) for attempt in attempts for token in attempt.recipients]))
     return await asyncio.gather(
-        *(settle(attempt, [next(answers) for _ in attempt.recipients]) for attempt in attempts), return_exceptions=True
+        *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in attempts),
+        return_exceptions=True,
     )
 
 
-async def _send(
-    attempt: Attempt,
-    *,
-    mail: Callable[[Content], Awaitable[Answer]],
-    announce: Callable[[Mapping[str, Any]], Awaitable[Answer]],
-    settle: Settle,
-) -> None:
+async def _send(attempt: Attempt, ports: Ports) -> None:
     content = attempt.content
-    await settle(attempt, [await (mail(content) if content.channel == "email" else announce(detail_of(attempt)))])
+    sent = ports.mail(content) if content.channel == "email" else ports.announce(detail_of(attempt))
+    await _settle(attempt, [await sent], ports)
 
 
-async def _settle(
-    attempt: Attempt,
-    answers: Sequence[Answer],
-    *,
-    store: Reminders,
-    queue: Send,
-    now: Callable[[], datetime],
-    dice: Callable[[], float],
-) -> None:
+async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> None:
     """Record what became of an attempt. Raises ChannelMisconfigured."""
-    end = conclude(attempt, answers, now=now(), dice=dice())
+    end = conclude(attempt, answers, now=ports.now(), dice=ports.dice())
     if end.dead and attempt.follow.next is not None:
-        await _forget(attempt.follow.next, end.dead, store=store)
+        await _forget(attempt.follow.next, end.dead, ports.store)
     _count_unknown(attempt.content.on_unknown, end.ambiguous)
-    if not await store.move(attempt.event.key, end.move):
+    if not await ports.store.move(attempt.event.key, end.move):
         # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
         metrics.claim(worker=WORKER, outcome="lost")
         log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)
@@ -188,10 +149,10 @@ async def _settle(
     if end.retry_in is not None:
         # A new message, because the receive count of this one means faults of ours, not of a channel.
         event = attempt.event
-        await queue([Message(body=due_body(event.reminder_id, event.due_at), delay=end.retry_in)])
+        await ports.queue([Message(body=due_body(event.reminder_id, event.due_at), delay=end.retry_in)])
 
 
-async def _forget(key: Key, dead: frozenset[str], *, store: Reminders) -> None:
+async def _forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
     """Take dead tokens out of the next occurrence; where somebody else changes it just now, it finds them out itself."""
     row = await store.load(key)
     move = without(row, dead) if row else None

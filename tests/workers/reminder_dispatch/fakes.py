@@ -15,6 +15,7 @@ from workers.reminder_dispatch.channels.channel import Accepted, Answer, Note
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
+from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.store import Reminders
 
@@ -141,8 +142,7 @@ class World:
     after_push: Callable[[], None] = lambda: None
 
     async def dispatch(self, *events: ReminderDue) -> BatchResult:
-        return await dispatch(
-            events,
+        ports = Ports(
             store=self.store,
             push=self.push,
             mail=self.mail,
@@ -152,6 +152,7 @@ class World:
             sign=self.sign,
             dice=lambda: 0.5,
         )
+        return await dispatch(events, ports=ports)
 
     async def redelivered(self, *events: ReminderDue) -> None:
         """Deliver until nothing is asked for later: each message again after its delay or its visibility."""

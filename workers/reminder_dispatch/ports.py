@@ -1,0 +1,35 @@
+"""What a dispatch needs of the world around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared import Send
+from workers.reminder_dispatch.channels.channel import Answer, Note
+from workers.reminder_dispatch.schedule.occurrence import Content
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.store import Reminders
+
+
+class Push(Protocol):
+    """Sends push notifications; one answer for each note, in order."""
+
+    async def __call__(self, notes: Sequence[Note]) -> Sequence[Answer]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Joined in app.py. `queue` takes due reminders, `sign` makes a new claim's owner, `dice` is uniform in [0, 1)."""
+
+    store: Reminders
+    push: Push
+    mail: Callable[[Content], Awaitable[Answer]]
+    announce: Callable[[Mapping[str, Any]], Awaitable[Answer]]
+    queue: Send
+    now: Callable[[], datetime]
+    sign: Callable[[], str]
+    dice: Callable[[], float]
