@@ -14,7 +14,7 @@ from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
-from workers.upload_notification.ports import Count
+from workers.upload_notification.ports import Count, Ports
 from workers.upload_notification.sessions import DynamoDbSessions
 
 
@@ -32,21 +32,19 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     """Open the clients and yield the one worker of this app. Raises SettingsError."""
     settings = read_settings(UploadSettings, environment)
     gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
+    ports = Ports(
+        store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
+        post=ApiGateway(gateway).post,
+        put_event=EventBus(await clients.open("events"), bus=settings.event_bus_name).put,
+        count=counter(),
+        now=partial(datetime.now, UTC),
+    )
     yield (
         Worker(
             name=APP.name,
             queue="uploads",
             decode=partial(decode, bucket=settings.upload_bucket_name),
-            do=Each(
-                partial(
-                    handle,
-                    store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
-                    post=ApiGateway(gateway).post,
-                    put_event=EventBus(await clients.open("events"), bus=settings.event_bus_name).put,
-                    count=counter(),
-                    now=partial(datetime.now, UTC),
-                )
-            ),
+            do=Each(partial(handle, ports=ports)),
             limits=Limits(timeout=15.0),  # less than the lease of an announcement
         ),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import assert_never
 
 import structlog
@@ -19,10 +17,8 @@ from workers.upload_notification.ports import (
     Count,
     Forbidden,
     Gone,
-    Post,
+    Ports,
     Posted,
-    PutEvent,
-    SessionStore,
     TooLarge,
 )
 from workers.upload_notification.rules import (
@@ -49,15 +45,7 @@ class WebSocketForbidden(Later):
     """The WebSocket API answers 403. No message will pass before somebody mends the configuration."""
 
 
-async def handle(
-    event: UploadEvents,
-    *,
-    store: SessionStore,
-    post: Post,
-    put_event: PutEvent,
-    count: Count,
-    now: Callable[[], datetime],
-) -> None:
+async def handle(event: UploadEvents, *, ports: Ports) -> None:
     """Handle every change of a message, whatever becomes of the others, then object if one could not be.
 
     Raises:
@@ -66,12 +54,12 @@ async def handle(
             the message in the dead-letter queue is kept for the sake of the unreadable ones alone.
     """
     for each in event.ignored:
-        count(each.why)
+        ports.count(each.why)
         dropped(WORKER, each.why)
     failures: list[Exception] = []
     for change in event.changes:
         try:
-            await _settle(change, store=store, post=post, put_event=put_event, count=count, now=now)
+            await _settle(change, ports)
         except Exception as failure:  # noqa: BLE001  # raised below, when the other changes have had their turn
             failures.append(failure)
     if event.unreadable:
@@ -80,16 +68,14 @@ async def handle(
         raise min(failures, key=_patience)
 
 
-async def _settle(
-    change: Change, *, store: SessionStore, post: Post, put_event: PutEvent, count: Count, now: Callable[[], datetime]
-) -> None:
+async def _settle(change: Change, ports: Ports) -> None:
     step: Write | Wait | Ignore | Reused = rules.usual(change)
     for _ in range(ROUNDS):
         match step:
             case Wait(seconds):
                 raise Contended("another worker is announcing this upload", after=seconds)
             case Reused():
-                count("key_reused")
+                ports.count("key_reused")
                 metrics.claim(worker=WORKER, outcome="reused")
                 raise KeyReused("an upload with the same key and order had another size or etag")
             case Ignore(why):
@@ -97,54 +83,50 @@ async def _settle(
                     metrics.claim(worker=WORKER, outcome="absorbed")
                 else:
                     metrics.dropped(worker=WORKER, reason=why)
-                return _log_change(change, why, count=count)
+                return _log_change(change, why, ports.count)
             case _:
-                answer = await store.write(step, now=now())
+                answer = await ports.store.write(step, now=ports.now())
         if isinstance(answer, Accepted):
             if isinstance(step, (Move, TakeOver)):
-                await _announce(step.upload, answer.session, store=store, post=post, put_event=put_event, count=count)
-            return _log_change(change, _done(step), count=count)
-        step = rules.judge(change, answer.session, now=now())
+                await _announce(step.upload, answer.session, ports)
+            return _log_change(change, _done(step), ports.count)
+        step = rules.judge(change, answer.session, now=ports.now())
     raise Later("others keep changing the session", after=2)
 
 
-async def _announce(
-    upload: UploadFinished, session: Session, *, store: SessionStore, post: Post, put_event: PutEvent, count: Count
-) -> None:
+async def _announce(upload: UploadFinished, session: Session, ports: Ports) -> None:
     """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
     tells again: the bus knows the event by its id, the browser may hear twice.
     """
     try:
         # The bus goes first: its consumers know a repetition by its id, the browser does not, and a broken WebSocket API
         # should not keep webhooks waiting.
-        await put_event(announcement.entry(upload, session))
-        await _tell_browser(upload, session, store=store, post=post, count=count)
-        await store.announced(upload)
+        await ports.put_event(announcement.entry(upload, session))
+        await _tell_browser(upload, session, ports)
+        await ports.store.announced(upload)
     except Exception:
-        await store.release(session)  # or every further receipt would wait for the lease to run out
+        await ports.store.release(session)  # or every further receipt would wait for the lease to run out
         raise
 
 
-async def _tell_browser(
-    upload: UploadFinished, session: Session, *, store: SessionStore, post: Post, count: Count
-) -> None:
+async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) -> None:
     connection, data = session.connection_id, announcement.message(upload, session)
     for _ in range(ROUNDS):
         if not connection:
-            return count("nobody_waits")  # the row tells whoever looks
-        match await post(connection, data):
+            return ports.count("nobody_waits")  # the row tells whoever looks
+        match await ports.post(connection, data):
             case Posted():
                 return None
             case Gone():
-                count("connection_gone")
+                ports.count("connection_gone")
                 log.info("connection_gone", session_id=session.session_id)
-                connection = await store.disconnect(session.session_id, connection)
+                connection = await ports.store.disconnect(session.session_id, connection)
             case TooLarge():
                 data = announcement.pointer(upload, session)
             case Busy():
                 raise Later("the browser's connection is busy", after=5)
             case Forbidden():
-                count("websocket_forbidden")
+                ports.count("websocket_forbidden")
                 log.error("websocket_forbidden", session_id=session.session_id)
                 raise WebSocketForbidden(
                     "the WebSocket API answers 403: check WS_API_ENDPOINT and execute-api:ManageConnections", after=60
@@ -154,7 +136,7 @@ async def _tell_browser(
     raise Later("the browser keeps reconnecting", after=5)
 
 
-def _log_change(change: Change, outcome: str, *, count: Count) -> None:
+def _log_change(change: Change, outcome: str, count: Count) -> None:
     count(outcome)
     about = {"session_id": change.session_id, "upload_id": change.id}
     if outcome == "orphaned":

@@ -72,8 +72,16 @@ Answer = Posted | Gone | TooLarge | Busy | Forbidden
 Post = Callable[[str, bytes], Awaitable[Answer]]
 """Post bytes to a connection id; anything but an Answer is raised and may pass."""
 
-PutEvent = Callable[[BusEntry], Awaitable[object]]
-"""Put an event on the bus; raises unless the bus has accepted it."""
-
 Count = Callable[[str], None]
 """Count one outcome, for the metric that alarms read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Joined in app.py. `put_event` raises unless the bus has accepted the event."""
+
+    store: SessionStore
+    post: Post
+    put_event: Callable[[BusEntry], Awaitable[object]]
+    count: Count
+    now: Callable[[], datetime]

@@ -14,7 +14,7 @@ from shared.message.envelope import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
 from workers.upload_notification.handler import handle
-from workers.upload_notification.ports import Accepted, Answer, Gone, Posted, Refused
+from workers.upload_notification.ports import Accepted, Answer, Gone, Ports, Posted, Refused
 from workers.upload_notification.rules import Expire, Move, Note, Session, TakeOver, Withdraw, Write
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -171,14 +171,14 @@ class World:
         self.events.append(orjson.loads(entry.detail))
 
     async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
-        await handle(
-            event or UploadEvents(changes),
+        ports = Ports(
             store=self.store,
             post=self.post,
             put_event=self.put_event,
             count=lambda outcome: self.counts.update([outcome]),
             now=lambda: self.time,
         )
+        await handle(event or UploadEvents(changes), ports=ports)
 
 
 def scripted(*answers: Answer) -> Callable[[str], Answer]:
