@@ -10,10 +10,9 @@ from shared.container.gather import Gather
 from shared.container.intake import Intake
 from shared.container.poller import Poller
 from shared.limits import Slots
-from shared.outcome import Dead, Done, Retry
+from shared.outcome import Dead, Done, Retry, Stalled
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
-from shared.road.failure.breakers import Breakers
 from shared.road.failure.runs import Runs
 from shared.road.handling import Handling
 from shared.road.ledger import Claimed, DynamoDbLedger
@@ -185,6 +184,24 @@ def _soon(right: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
+def _left_to_sqs(right: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrong(self: Attempts, delivery: Any) -> Any:
+        outcome = await right(self, delivery)
+        return Retry("wrong", run=delivery.attempt) if isinstance(outcome, Dead) and delivery.attempt > 1 else outcome
+
+    return wrong
+
+
+def _blamed(right: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(self: Attempts, delivery: Any, end: Any, number: int, down: Any) -> Any:
+        outcome = right(self, delivery, end, number, down)
+        if not isinstance(outcome, Stalled):
+            return outcome
+        return Dead("Wrong", "", "0" * 16) if number >= self.worker.limits.max_attempts else Retry("wrong", run=number)
+
+    return wrong
+
+
 async def _as_it_is(_self: Any, delivery: Any) -> Any:
     return delivery
 
@@ -193,7 +210,7 @@ MISTAKES: dict[str, Mistake] = {
     "a lost lease still counts as held": Mistake("frozen", Leases, "holds", instead(True)),
     "leases are never extended": Mistake("calm", Leases, "keep", _for_ever),
     "extensions end after the first": Mistake("calm", Leases, "keep", _ends_at_the_first_error),
-    "refused extensions count as done": Mistake("frozen", SqsQueue, "extend", then([])),
+    "refused extensions count as done": Mistake("storm", SqsQueue, "extend", then([])),
     "a lease is dated from the answer": Mistake("frozen", SqsQueue, "receive", _dated_late),
     "a lost lease does not cut its handler": Mistake("queue-out", Leases, "assign", instead(None)),
     "refused deletes count as done": Mistake("refusals", SqsQueue, "delete", then([])),
@@ -204,11 +221,9 @@ MISTAKES: dict[str, Mistake] = {
     "a poison message is only deleted": Mistake("calm", Endings, "bury", instead_async(None)),
     "a letter has no reason": Mistake("calm", SqsQueue, "bury", with_arguments(lambda each: [replace(each, attributes={})])),
     "a letter that was not taken counts as sent": Mistake("calls", SqsQueue, "bury", then(None)),
-    "the last attempt is left to SQS": Mistake(
-        "calm", Attempts, "_judge", with_arguments(lambda each, end, _number, down: [each, end, 1, down])
-    ),
+    "the last attempt is left to SQS": Mistake("calm", Attempts, "outcome", _left_to_sqs),
     "runs are not counted": Mistake("calm", Runs, "begin", instead_async(1), worker="keyed"),
-    "a dependency that is down counts as a failure": Mistake("ledger-out", Breakers, "wait", instead_async(False)),
+    "a dependency that is down counts as a failure": Mistake("ledger-out", Attempts, "_judge", _blamed),
     "a FIFO tail overtakes": Mistake("calm", Turns, "end", lambda right: lambda self, each, **_: right(self, each, stays=False)),
     "a FIFO successor does not wait for the delete": Mistake("killed", Deletes, "at_once", _soon, worker="fifo"),
     "two of a FIFO group run at once": Mistake("calm", Fifo, "at_once", instead(2)),

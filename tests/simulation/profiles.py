@@ -45,6 +45,11 @@ class Profile:
     checks: frozenset[str] = frozenset()
     awaits: frozenset[Rule] = frozenset()
 
+    @property
+    def is_short(self) -> bool:
+        """Whether its runs are over within half an hour, where nothing is down for longer."""
+        return self.minutes[1] <= 30
+
 
 CALLS = Odds(reset=0.03, lost=0.03, throttled=0.03, slow=0.02)
 ANSWERS = Odds(odd=0.05, partly=0.05, lost=0.03)

@@ -24,6 +24,8 @@ MOST_RUNS = 5
 LONGEST_QUIET = 16 * 3_600.0
 """Seconds after the last fault in which everything must be settled."""
 LOOKS_EVERY = 15.0
+SHORT_WAIT, LONG_WAIT = 3, 10
+"""Seconds of a poll, beside the usual twenty, in short runs and in long ones: of those, quiet hours are polls and little else."""
 SERVICES = ("sqs", "ledger", "bodies", "bus")
 
 
@@ -105,7 +107,9 @@ class Simulation:
         }
         weathers["ledger"].retries = weathers["bodies"].retries = weathers["bus"].retries = 3
         self.services = Services(sqs, name, name.replace("simulated", "simulated-dlq"), weathers)
-        pace = Pace(wait=dice.choice((3, 20, 20)), visibility=visibility, drain=25.0)
+        pace = Pace(
+            wait=dice.choice((SHORT_WAIT if profile.is_short else LONG_WAIT, 20, 20)), visibility=visibility, drain=25.0
+        )
         self.setting = Setting(kind, pace, concurrency, timeout=3.0 * visibility + 30.0)
         self.machine = Machine(loop, self.history, self.services, self.setting, seed)
         self.machine.checks = profile.checks

@@ -22,7 +22,7 @@ from tests.soak.fleet import Fleet
 from tests.soak.outages.workers import APP, JOBS, RECEIVES, SQS
 from tests.soak.schedule import Job, Kind
 from tests.soak.services import BODIES, Services, served
-from tests.sqs_server.checker import check
+from tests.sqs_server.checker import CONSUMING, check
 from tests.sqs_server.running import SqsServer, sqs_server
 from tests.waiting import until
 
@@ -147,7 +147,7 @@ async def _during(met: Met, status: Callable[[str], Awaitable[int]]) -> None:
 
 def _break(dependency: str, server: SqsServer, services: Services) -> None:
     if dependency == SQS:
-        server.control.fault("unavailable")
+        server.control.fault("unavailable", *CONSUMING)  # all that a consumer asks; senders get through
     else:
         services.down.add(dependency)
 

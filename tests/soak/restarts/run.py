@@ -28,8 +28,8 @@ KILLED = 0.15
 """Part of the restarts that are kill -9, the others SIGTERM."""
 VISIBILITY = 10
 """Seconds; what a killed process held comes back this late."""
-LONGEST_CALM = 0.4
-"""Seconds from the end of one restart to the next, at most."""
+LONGEST_CALM = 1.0
+"""Seconds from one restart to the next of those at once, at most: a process lives for a few seconds."""
 RATE = 8.0
 """Messages a second of each queue."""
 GROUPS = 6
@@ -67,9 +67,9 @@ class Load:
             self.jobs.add(job.key)
 
     def _seconds(self) -> float:
-        """Mostly short work; some takes longer than a process that is told to end has left."""
+        """Mostly short work; some may take longer than a process that is told to end has left, two seconds."""
         dice = self.dice
-        return dice.uniform(2.0, 3.0) if dice.random() < 0.02 else dice.uniform(0.0, 0.4)
+        return dice.uniform(1.5, 2.5) if dice.random() < 0.02 else dice.uniform(0.0, 0.4)
 
 
 async def restarts(seed: int, *, count: int, logs: Path, patience: float = 60.0) -> Restarted:
