@@ -101,7 +101,7 @@ def test_the_audit_log_is_sound_wherever_and_however_often_its_writer_was_killed
 def test_replays_of_five_hundred_letters_die_hundreds_of_times(works: Clockwork, *, renew: bool) -> None:
     """The first kills are spread evenly over all points of one replay; those after them fall where they may."""
     points = replay_points(works, 500)
-    assert points > 1000
+    assert points > 900
     dice = random.Random(28)
     replays, kills = 20, 0
     for turn in range(replays):
