@@ -37,7 +37,8 @@ def _key(task: Task) -> str:
 async def open_workers(environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     async with AsyncControl.from_environment() as control:
         of = partial(Worker[Task], decode=task)
-        one, many = (partial(each, control=control, consumer=environment["CONSUMER"]) for each in (handle, handle_all))
+        one = partial(handle, control=control, consumer=environment["CONSUMER"])
+        many = partial(handle_all, control=control, consumer=environment["CONSUMER"])
         limits = Limits(concurrency=6, max_receives=RECEIVES)
         keyed = Limits(concurrency=6, max_receives=RECEIVES, timeout=KEYED_TIMEOUT)
         batches = Limits(concurrency=2, max_receives=RECEIVES)
