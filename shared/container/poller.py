@@ -119,7 +119,7 @@ class Poller:
         self._start_turns()
 
     def _start_turns(self) -> None:
-        while self._may_begin and len(self._running) < self._concurrency:
+        while self._turns and self._may_begin and len(self._running) < self._concurrency:
             if (delivery := self._turns.next()) is None:
                 break
             if self._may_start(delivery):
@@ -163,7 +163,10 @@ class Poller:
     def _free(self, deliveries: Sequence[Delivery]) -> None:
         """They are not in hand any more: their places and their bytes are others'."""
         self._slots.give(len(deliveries))
-        self._budget.give(sum(map(memory, deliveries)))
+        size = 0
+        for delivery in deliveries:
+            size += memory(delivery)
+        self._budget.give(size)
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
         task = asyncio.create_task(journey)

@@ -42,7 +42,10 @@ class Attempts:
         while True:
             is_first = delivery.attempt <= 1 and not again
             number = 1 if is_first else await self._runs.begin(delivery, again=again)
-            outcome = self._spent(number) or await self._carry_through(delivery, number)
+            outcome = self._spent(number) if number > 1 else None
+            outcome = outcome or await self._carry_through(delivery, number)
+            if isinstance(outcome, Done):
+                return outcome
             if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
                 await self._recount(delivery, outcome, again=again)
                 return outcome
@@ -50,7 +53,9 @@ class Attempts:
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
         """The outcome of each message of a batch. Those that met a dependency which is down are run again, together."""
-        numbers = dict(zip(deliveries, await asyncio.gather(*map(self._runs.begin, deliveries)), strict=True))
+        numbers = dict.fromkeys(deliveries, 1)
+        if again := [each for each in deliveries if each.attempt > 1]:
+            numbers |= zip(again, await asyncio.gather(*map(self._runs.begin, again)), strict=True)
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
         }
@@ -68,7 +73,8 @@ class Attempts:
         for each, outcome in outcomes.items():
             if isinstance(outcome, Done):
                 self._finished(each)  # before anything is waited for: a lease that is lost now cuts this task
-        await asyncio.gather(*(self._recount(each, outcome) for each, outcome in outcomes.items()))
+        if undone := [each for each, outcome in outcomes.items() if not isinstance(outcome, Done)]:
+            await asyncio.gather(*(self._recount(each, outcomes[each]) for each in undone))
         return outcomes
 
     def _spent(self, number: int) -> Dead | None:
@@ -87,6 +93,8 @@ class Attempts:
             while True:
                 met_in_run.set(met := set[str]())
                 end = await self._handling.run(delivery)
+                if isinstance(end, Done):
+                    return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
                 if not isinstance(outcome, Stalled):
                     return outcome

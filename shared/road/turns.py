@@ -22,6 +22,10 @@ class Turns:
         self._waiting: OrderedDict[str | tuple[str], deque[Delivery]] = OrderedDict()
         self._running: Counter[str | tuple[str]] = Counter()
 
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._waiting)
+
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._waiting.values())
 
