@@ -14,7 +14,7 @@ from shared.limits import Budget
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
-from shared.road.failure.breakers import Breakers
+from shared.road.failure.breakers import Breakers, Needs
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports
@@ -87,7 +87,7 @@ class Consumer:
     pipeline: Pipeline
     leases: Leases
     deletes: Deletes
-    breakers: Breakers
+    needs: Needs
     budget: Budget
     pace: Pace
     clocks: Clocks
@@ -118,7 +118,7 @@ def join(
     budget = budget or Budget()
     if pace.concurrency is not None:
         worker = replace(worker, limits=replace(worker.limits, concurrency=pace.concurrency))
-    queue = stores.queue
+    queue, needs = stores.queue, Needs(stores.breakers)
     leases = Leases(
         queue,
         visibility=pace.visibility,
@@ -132,7 +132,7 @@ def join(
         bury=queue.bury,
         ledger=stores.ledger,
         payloads=stores.payloads,
-        breakers=stores.breakers,
+        needs=needs,
         budget=budget,
         holds=leases.holds,
         finished=deletes.remember,
@@ -147,7 +147,7 @@ def join(
         pipeline=lay_road(worker, ports),
         leases=leases,
         deletes=deletes,
-        breakers=stores.breakers,
+        needs=needs,
         budget=budget,
         pace=pace,
         clocks=clocks,

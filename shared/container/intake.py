@@ -54,7 +54,7 @@ class Intake:
     ) -> None:
         self._queue = consumer.queue
         self._leases = consumer.leases
-        self._breakers = consumer.breakers
+        self._needs = consumer.needs
         self._budget = consumer.budget
         self._pace = consumer.pace
         self._clock = consumer.clocks.monotonic
@@ -178,7 +178,7 @@ class Intake:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()
             await self._budget.some_room()
-            if self._breakers.open:  # one message in hand is the probe; the others are better off in the queue
+            if self._needs.down:  # one message in hand is the probe; the others are better off in the queue
                 if self._slots.taken:
                     await asyncio.sleep(LOOKS_EVERY)
                     continue

@@ -53,7 +53,7 @@ class Poller:
         self._late: list[Delivery] = []
         self._budget = consumer.budget
         self._pace = consumer.pace
-        self._breakers = consumer.breakers
+        self._needs = consumer.needs
         self.queue_name = consumer.queue.name
         self._intake = Intake(consumer, self._slots, self._throttle, admit=self._admit)
 
@@ -71,6 +71,11 @@ class Poller:
     def polled_at(self) -> float:
         """When the last poll was answered."""
         return self._intake.polled_at
+
+    @property
+    def missing(self) -> list[str]:
+        """The dependencies of its worker that are down."""
+        return self._needs.down
 
     @property
     def has_polled(self) -> bool:
@@ -100,7 +105,7 @@ class Poller:
         """Called when the stop comes, while polls are open: batches no longer wait until they are full, nor messages for a dependency."""
         await stop.wait()
         self._starts_until = self._clock() + self._pace.drain / 2
-        self._breakers.leave()
+        self._needs.leave()
         if self._gather is not None:
             self._gather.hurry()
 

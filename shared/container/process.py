@@ -143,7 +143,10 @@ async def _health(
         port=settings.health_port,
         live=lambda: health.alive(pollers, now=time.monotonic(), after=settings.watchdog_seconds),
         readiness=lambda: health.ready(
-            pollers, draining=stop.is_set(), now=time.monotonic(), down=tuple(clients.breakers.open)
+            pollers,
+            draining=stop.is_set(),
+            now=time.monotonic(),
+            down=sorted({each for poller in pollers for each in poller.missing}),
         ),
     ) as port:
         yield port

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
-from shared.road.failure.breakers import met_in_run
+from shared.road.failure.breakers import Met, met_in_run
 from shared.road.failure.runs import Runs
 from shared.road.failure.verdict import judge, spent
 from shared.road.handling import Failed, Handling, Run
 from shared.road.ports import Ports
 from shared.worker import Fifo, Worker
 
+LIMIT = "limit"
+"""The reason for which leases cut a run that took longer than its worker allows."""
 IN_HAND = (1.0, 3.0)
 """Seconds before the second and third run of a FIFO message that failed: a short fault then costs the messages behind it, which
 would have to go back into the queue, no receipt.
@@ -31,10 +33,11 @@ class Attempts:
     def __init__(self, worker: Worker[Any], ports: Ports) -> None:
         self.worker = worker
         self._handling = Handling(worker, ports)
-        self._breakers = ports.breakers
+        self._needs = ports.needs
         self._finished = ports.finished
         self._runs = Runs(ports.ledger, now=ports.now)
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
+        self._alone = asyncio.Lock()
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """The outcome of one message."""
@@ -42,43 +45,78 @@ class Attempts:
         while True:
             is_first = delivery.attempt <= 1 and not again
             number = 1 if is_first else await self._runs.begin(delivery, again=again)
-            outcome = self._spent(number) if number > 1 else None
-            outcome = outcome or await self._carry_through(delivery, number)
+            if not is_first and await self._is_suspect(delivery, number):
+                outcome = await self._outcome_alone(delivery, again=again)
+            else:
+                dead = self._spent(number) if number > 1 else None
+                outcome = dead or await self._carry_through(delivery, number)
             if isinstance(outcome, Done):
                 return outcome
-            if not self._runs_again(outcome, again) or not await self._breakers.pause(self._in_hand[again]):
-                await self._recount(delivery, outcome, again=again)
+            if not self._runs_again(outcome, again) or not await self._needs.pause(self._in_hand[again]):
+                await self._recount(delivery, outcome, number, again=again)
                 return outcome
             again += 1
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
-        """The outcome of each message of a batch. Those that met a dependency which is down are run again, together."""
+        """The outcome of each message of a batch. Where all of them met a dependency which is down they are run again, together."""
         numbers = dict.fromkeys(deliveries, 1)
         if again := [each for each in deliveries if each.attempt > 1]:
             numbers |= zip(again, await asyncio.gather(*map(self._runs.begin, again)), strict=True)
+        suspects = [each for each in again if await self._is_suspect(each, numbers[each])]
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
         }
-        left, tries = [each for each in deliveries if each not in outcomes], 0
-        if self._breakers.open:
-            await self._breakers.passage()
-        while left:
-            outcomes |= await self._run_together(left, numbers)
-            left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
-            if left and not await self._breakers.wait(tries):
-                break
-        for each in left:
-            if isinstance(stalled := outcomes[each], Stalled):
-                outcomes[each] = stalled.unless_kept or stalled
+        outcomes |= await self._carry_together(
+            [each for each in deliveries if each not in {*outcomes, *suspects}], numbers
+        )
+        for each in suspects:
+            outcomes[each] = await self._outcome_alone(each, together=True)
         for each, outcome in outcomes.items():
             if isinstance(outcome, Done):
                 self._finished(each)  # before anything is waited for: a lease that is lost now cuts this task
         if undone := [each for each, outcome in outcomes.items() if not isinstance(outcome, Done)]:
-            await asyncio.gather(*(self._recount(each, outcomes[each]) for each in undone))
+            await asyncio.gather(*(self._recount(each, outcomes[each], numbers[each]) for each in undone))
+        return outcomes
+
+    async def _carry_together(
+        self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
+    ) -> dict[Delivery, Outcome]:
+        """Run, and while a dependency is down for all of them, run again."""
+        outcomes: dict[Delivery, Outcome] = {}
+        left, tries = list(deliveries), 0
+        if self._needs.down:
+            await self._needs.passage()
+        while left:
+            outcomes |= await self._run_together(left, numbers)
+            left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
+            # What is done does not wait for what is not: it would run again if this process ended now.
+            if left and (len(left) < len(outcomes) or not await self._needs.wait(tries)):
+                break
+        for each in left:
+            if isinstance(stalled := outcomes[each], Stalled):
+                outcomes[each] = stalled.unless_kept or stalled
         return outcomes
 
     def _spent(self, number: int) -> Dead | None:
         return spent(number, self.worker) if number > self.worker.limits.max_attempts else None
+
+    async def _is_suspect(self, delivery: Delivery, number: int) -> bool:
+        """Whether this is the last run of a message none of whose runs ended: it, or one beside it, ends the process each time."""
+        return 1 < number == self.worker.limits.max_attempts and not await self._runs.has_ended(delivery)
+
+    async def _outcome_alone(self, delivery: Delivery, *, again: int = 0, together: bool = False) -> Outcome:
+        """The last run of a suspect, while no other suspect runs: so the one that ends the process is the only one to be spent."""
+        await self._runs.forget(delivery)  # it has not begun yet
+        async with self._alone:
+            number = await self._runs.begin(delivery, again=again)
+            if (dead := self._spent(number)) is not None:
+                return dead
+            if not together:
+                return await self._carry_through(delivery, number)
+            outcome = (await self._run_together([delivery], {delivery: number}))[delivery]
+            if isinstance(outcome, Done):
+                await self._runs.forget(delivery)  # its delete waits for the other suspects
+            return outcome
 
     def _runs_again(self, outcome: Outcome, again: int) -> bool:
         failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
@@ -87,35 +125,42 @@ class Attempts:
     async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""
         tries = 0
+        met_in_run.set(met := Met(delivery.message_id))
         try:
-            if self._breakers.open:
-                await self._breakers.passage()
+            if self._needs.down:
+                await self._needs.passage()
             while True:
-                met_in_run.set(met := set[str]())
+                met.clear()
                 end = await self._handling.run(delivery)
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
                 if not isinstance(outcome, Stalled):
                     return outcome
-                if not await self._breakers.wait(tries):
+                if not await self._needs.wait(tries):
                     return outcome.unless_kept or outcome
-        except asyncio.CancelledError:
-            await self._runs.forget(delivery)
+        except asyncio.CancelledError as cut:
+            await self._recount_cut([delivery], cut)
             raise
 
     async def _run_together(
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
     ) -> dict[Delivery, Outcome]:
+        met_in_run.set(met := Met(deliveries[0].message_id))
         try:
-            met_in_run.set(met := set[str]())
             ends = await self._handling.run_together(deliveries)
-        except asyncio.CancelledError:
-            await asyncio.gather(*map(self._runs.forget, deliveries))
+        except asyncio.CancelledError as cut:
+            await self._recount_cut(deliveries, cut)
             raise
         return {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
 
-    def _judge(self, delivery: Delivery, end: Run, number: int, met: Collection[str]) -> Outcome:
+    async def _recount_cut(self, deliveries: Sequence[Delivery], cut: asyncio.CancelledError) -> None:
+        """A run that was cut does not count, but for one that took longer than its worker allows."""
+        record = self._runs.failed if LIMIT in cut.args else self._runs.forget
+        await asyncio.gather(*map(record, deliveries))
+
+    def _judge(self, delivery: Delivery, end: Run, number: int, met: Met) -> Outcome:
+        self._needs.meets(met)
         match end:
             case Done() | Dead():
                 return end
@@ -124,13 +169,16 @@ class Attempts:
             case other:
                 assert_never(other)
 
-    async def _recount(self, delivery: Delivery, outcome: Outcome, *, again: int = 0) -> None:
+    async def _recount(self, delivery: Delivery, outcome: Outcome, number: int, *, again: int = 0) -> None:
         match outcome:
             case Stalled() | Retry(counts=False):
                 await self._runs.forget(delivery)
-            case Retry() if not again:
-                await self._runs.failed(delivery)
-            case Retry() | Done() | Dead():
+            case Retry():
+                if not again:
+                    await self._runs.failed(delivery)
+                if number == self.worker.limits.max_attempts - 1:
+                    await self._runs.note_end(delivery)
+            case Done() | Dead():
                 return
             case other:
                 assert_never(other)

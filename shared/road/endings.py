@@ -44,7 +44,7 @@ class Endings:
 
     def hide_for_outage(self, delivery: Delivery) -> float:
         """Hide a message for as long as a dependency is likely to be down. Returns the seconds."""
-        return self._hide(delivery, self._ports.breakers.hiding())
+        return self._hide(delivery, self._ports.needs.hiding(attempt=delivery.attempt))
 
     def _hide(self, delivery: Delivery, seconds: float) -> float:
         with tracing.settling(delivery.queue, how="hide"):

@@ -11,14 +11,14 @@ from shared.limits import Budget
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
-from shared.road.failure.breakers import Breakers
+from shared.road.failure.breakers import Breakers, Needs
 from shared.road.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
-    bodies that are larger than a queue takes, None where that is off; `breakers` know what is down; `budget` how many bytes of bodies are in hand;
+    bodies that are larger than a queue takes, None where that is off; `needs` know which of its dependencies are down; `budget` how many bytes of bodies are in hand;
     `holds` says whether a message's lease lasts, `finished` remembers that its work is done, even if its delete fails; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
@@ -27,7 +27,7 @@ class Ports:
     bury: Callable[[Letter], Awaitable[None]]
     ledger: Ledger | None = None
     payloads: Payloads | None = None
-    breakers: Breakers = field(default_factory=Breakers)
+    needs: Needs = field(default_factory=lambda: Needs(Breakers()))
     budget: Budget = field(default_factory=Budget)
     holds: Callable[[Delivery], bool] = lambda _delivery: True
     finished: Callable[[Delivery], None] = lambda _delivery: None

@@ -229,4 +229,4 @@ class Leases:
         metrics.lease_lost(queue=self._queue.name, reason=reason)
         log.warning("lease_lost", queue=self._queue.name, message_id=lease.delivery.message_id, reason=reason, why=why)
         if lease.worker is not None:
-            lease.worker.cancel()
+            lease.worker.cancel(reason)

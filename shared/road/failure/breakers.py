@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -21,7 +21,9 @@ from shared.telemetry import metrics
 log = structlog.get_logger()
 
 OPENS_AT = 5
-"""Failed calls in a row, none between them that succeeded, at which a breaker opens."""
+"""Failed calls in a row, none between them that succeeded, at which a breaker opens, if they were made for two messages or
+more: what is refused to one alone, such as one object in S3, is its own trouble.
+"""
 FIRST_PROBE = 1.0
 """Seconds from the opening to the first probe; twice as long before each further one."""
 LONGEST_PROBE = 30.0
@@ -30,14 +32,26 @@ MOST_TRIES = 5
 """Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
 """Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
+LONGEST_ALONE = 3_600.0
+"""Seconds for which one is hidden that alone is refused: a hundred receipts last for days."""
 
-met_in_run: ContextVar[set[str] | None] = ContextVar("met_in_run", default=None)
-"""The dependencies that failed in the current run of a handler; whoever begins one sets an empty set."""
+
+class Met(set[str]):
+    """The dependencies that failed in one run of a handler, on this message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+
+met_in_run: ContextVar[Met | None] = ContextVar("met_in_run", default=None)
+"""What the current run of a handler met; whoever begins one sets an empty one."""
 
 
 @dataclass(slots=True)
 class _Breaker:
     failures: int = 0
+    sources: set[object] = field(default_factory=set)
     probes: int = 0
     probe_at: float = 0.0
 
@@ -69,7 +83,8 @@ class Breakers:
             met.add(dependency)
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
-        if dependency not in self.open and breaker.failures >= OPENS_AT:
+        breaker.sources.add(object() if met is None else met.message)
+        if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
@@ -81,6 +96,7 @@ class Breakers:
         if breaker is None or not breaker.failures:
             return
         breaker.failures = 0
+        breaker.sources.clear()
         if (opened_at := self.open.pop(dependency, None)) is not None:
             seconds = round(self._clock() - opened_at, 1)
             metrics.breaker(dependency=dependency, is_open=False)
@@ -92,15 +108,15 @@ class Breakers:
         self._waits = False
         self._wake()
 
-    async def wait(self, tries: int) -> bool:
+    async def wait(self, tries: int, needed: Iterable[str]) -> bool:
         """Wait, after the `tries`-th run in this process that met a dependency which is down, until another run is worth it. False
         where the message must not wait here and is to be hidden.
         """
-        if not self.open:
+        if not any(name in self.open for name in needed):
             if not self._waits or tries >= MOST_TRIES:
                 return False
             await self._sleep(min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** (tries - 1)) * (0.5 + self._dice()))
-        await self.passage()
+        await self.passage(needed)
         return self._waits
 
     async def pause(self, seconds: float) -> bool:
@@ -109,9 +125,9 @@ class Breakers:
             await self._sleep(seconds)
         return self._waits
 
-    async def passage(self) -> None:
-        """Return at once if no breaker is open or nothing may wait; else when all are closed, or it is the caller's turn to probe."""
-        while self._waits and (down := [self._breakers[name] for name in self.open]):
+    async def passage(self, needed: Iterable[str]) -> None:
+        """Return at once if all that is `needed` answers or nothing may wait; else when it does, or it is the caller's turn to probe."""
+        while self._waits and (down := [self._breakers[name] for name in self.open if name in needed]):
             now = self._clock()
             due = [each for each in down if each.probe_at <= now]
             for each in due:
@@ -120,11 +136,16 @@ class Breakers:
                 return
             await self._sleep(min(each.probe_at for each in down) - now)
 
-    def hiding(self) -> float:
-        """Seconds to hide a message that met a dependency which is down and could not wait in this process."""
+    def hiding(self, needed: Iterable[str], *, attempt: int) -> float:
+        """Seconds to hide a message that met a dependency which is down and could not wait in this process: by the age of the
+        outage, or by the message's receipts (`attempt`) where it is the only one that is refused.
+        """
         now = self._clock()
-        ages = [now - opened_at for opened_at in self.open.values()]
-        longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages, default=0.0) / 4))
+        ages = [now - opened_at for name, opened_at in self.open.items() if name in needed]
+        if ages:
+            longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages) / 4))
+        else:
+            longest = min(LONGEST_ALONE, SHORTEST_HIDING * 2.0 ** min(attempt - 1, 10))
         return longest * (0.5 + self._dice() / 2)
 
     def _schedule(self, breaker: _Breaker) -> None:
@@ -141,3 +162,41 @@ class Breakers:
             await asyncio.wait_for(self._changed.wait(), max(0.01, seconds))
         except TimeoutError:
             return
+
+
+class Needs:
+    """The breakers that one worker's messages wait for: of the dependencies that its runs have met, and of no others."""
+
+    def __init__(self, breakers: Breakers) -> None:
+        self._breakers = breakers
+        self._needed: set[str] = set()
+
+    @property
+    def down(self) -> list[str]:
+        """Those of them that are open."""
+        opened = self._breakers.open
+        return [name for name in opened if name in self._needed] if opened else []
+
+    def meets(self, met: Met) -> None:
+        """A run of this worker met failures of these."""
+        self._needed |= met
+
+    def leave(self) -> None:
+        """From now on nothing waits in hand."""
+        self._breakers.leave()
+
+    async def pause(self, seconds: float) -> bool:
+        """As Breakers.pause."""
+        return await self._breakers.pause(seconds)
+
+    async def wait(self, tries: int) -> bool:
+        """As Breakers.wait."""
+        return await self._breakers.wait(tries, self._needed)
+
+    async def passage(self) -> None:
+        """As Breakers.passage."""
+        await self._breakers.passage(self._needed)
+
+    def hiding(self, *, attempt: int) -> float:
+        """As Breakers.hiding."""
+        return self._breakers.hiding(self._needed, attempt=attempt)

@@ -51,10 +51,18 @@ class Runs:
         if delivery.attempt > 1:
             await self._count(delivery, by=-1)
 
-    async def _count(self, delivery: Delivery, *, by: int) -> int | None:
+    async def note_end(self, delivery: Delivery) -> None:
+        """The run before the last has ended: this message does not end its process."""
+        await self._count(delivery, by=1, of="ended")
+
+    async def has_ended(self, delivery: Delivery) -> bool:
+        """Whether that was noted; where the ledger cannot be asked, no message is suspected."""
+        return await self._count(delivery, by=0, of="ended") != 0
+
+    async def _count(self, delivery: Delivery, *, by: int, of: str = "runs") -> int | None:
         if self._ledger is None:
             return None
-        key = f"runs#{delivery.queue}#{delivery.message_id}"
+        key = f"{of}#{delivery.queue}#{delivery.message_id}"
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._ledger.count(key, by=by, now=self._now(), keep=REMEMBERED)
