@@ -49,8 +49,10 @@ coverage: setup  ## the daily tests and the slow ones, measured together: below 
 mutations: setup  ## sixty one-line mistakes in the runtime, one by one in a copy: each must turn a test red (four minutes)
 	@$(RUN)/python -m tests.mutations $(ARGS)
 
-soak: setup  ## 2,000 simulated runs, then ten minutes of storm over real consumers: kill -9, SIGTERM, faults in a tenth of all calls
+soak: setup  ## 2,000 simulated runs; real processes: 200 restarts, an outage of each dependency, a storm of ten minutes (half an hour)
 	@$(RUN)/python -m tests.simulation --seeds 2000
+	@timeout 900 $(RUN)/python -m tests.soak.restarts --restarts 200
+	@timeout 900 $(RUN)/python -m tests.soak.outages --seconds 600
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
 bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md (half an hour; ARGS=--quick: three minutes, printed only)

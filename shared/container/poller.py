@@ -242,7 +242,9 @@ class Poller:
         self._draining = True
         unstarted = self._gather.take_all() if self._gather is not None else []
         unstarted += [*self._turns.take_all(), *self._late]
-        await self._within(deadline, self._leases.give_back(unstarted))
+        self._begin(
+            self._leases.give_back(unstarted)
+        )  # waited for at the end: a silent queue must not use up the time for that
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
         cut = [delivery for deliveries in self._running.values() for delivery in deliveries]

@@ -74,7 +74,6 @@ class History:
         self.processes: list[tuple[float, str]] = []
         self.is_over = False
         self.is_keyed = self.is_repeated = False
-        self.forgiven: frozenset[Rule] = frozenset()
         self._concurrency = concurrency
         self._share = share
         self._tolerance = tolerance
@@ -85,7 +84,7 @@ class History:
         self._running: dict[Run, None] = {}
 
     def blame(self, rule: Rule, label: str, text: str) -> None:
-        if self.is_over or rule in self.forgiven:
+        if self.is_over:
             return
         self.violations.append(Violation(rule, label, self.loop.time(), text))
 

@@ -236,7 +236,7 @@ MISTAKES: dict[str, Mistake] = {
     "a drain does not cut": Mistake("killed", Poller, "_drain", _never_cut),
     "a drain leaves handlers behind": Mistake("leaving", Poller, "_drain", instead_async(None)),
     "a process ends late": Mistake("calm", Poller, "run", _ends_late),
-    "a gathered batch is dropped at the end": Mistake("leaving", Gather, "take_all", instead([])),
+    "a gathered batch is dropped at the end": Mistake("leaving", Gather, "take_all", instead([]), worker="batch"),
     "a claim is never refused": Mistake("calm", DynamoDbLedger, "claim", instead_async(Claimed())),
     "a completion is not written": Mistake("calm", DynamoDbLedger, "complete", instead_async(True)),
     "a stored answer is not looked at": Mistake("calm", DynamoDbLedger, "_look_at_holder", instead_async(Claimed())),

@@ -18,8 +18,7 @@ BURIALS = frozenset({Rule.HEALTHY, Rule.REASON, Rule.POISON})
 class Profile:
     """`receives` is the queue's maxReceiveCount. `minutes` of load, then quiet until all is settled. Pairs are least and most. `outages` names the dependencies that
     may be down for `out` seconds at a time, in one of `hows`; `odds` are of one call. `checks` names promises that only
-    hold under these faults. `awaits` are
-    rules that the runtime does not keep yet under these faults: they are judged with `--strict` only.
+    hold under these faults.
     """
 
     promise: str
@@ -43,7 +42,6 @@ class Profile:
     large: float = 0.1
     copies: float = 0.0
     checks: frozenset[str] = frozenset()
-    awaits: frozenset[Rule] = frozenset()
 
     @property
     def is_short(self) -> bool:

@@ -43,7 +43,7 @@ class Outcome:
     digest: str
 
 
-def simulate(name: str, seed: int, *, strict: bool = False, worker: str = "") -> Outcome:
+def simulate(name: str, seed: int, *, worker: str = "") -> Outcome:
     """Carry out one run, in virtual time, and judge it."""
     before, log = random.getstate(), structlog.get_config()
     random.seed(f"{name} {seed}")  # the message ids of the simulated SQS
@@ -51,7 +51,7 @@ def simulate(name: str, seed: int, *, strict: bool = False, worker: str = "") ->
     gc.disable()
     try:
         with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-            return runner.run(Simulation(name, seed, strict=strict, worker=worker).run())
+            return runner.run(Simulation(name, seed, worker=worker).run())
     finally:
         gc.enable()
         random.setstate(before)
@@ -61,10 +61,9 @@ def simulate(name: str, seed: int, *, strict: bool = False, worker: str = "") ->
 class Simulation:
     """One run of one profile."""
 
-    def __init__(self, name: str, seed: int, *, strict: bool, worker: str) -> None:
+    def __init__(self, name: str, seed: int, *, worker: str) -> None:
         self.name = name
         self.seed = seed
-        self.strict = strict
         self.worker = worker
         self.profile: Profile = PROFILES[name]
         self.dice = random.Random(f"{name} {seed}")
@@ -95,7 +94,6 @@ class Simulation:
         slack = 0.1 + 5.5 * any(each.slow > 0 for each in profile.odds.values())
         at_once = concurrency * 10 if kind == "batch" else concurrency
         self.history = History(loop, concurrency=at_once, share=FAIR_SHARE if kind == "fair" else 1, tolerance=slack)
-        self.history.forgiven = frozenset() if self.strict else profile.awaits
         # A claim is a time on a wall clock: two clocks that differ by more than it lasts are not kept apart.
         self.history.is_keyed = kind in {"keyed", "waiting"} and not profile.jumps[1]
         self.history.is_repeated = "hides" in profile.checks

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from shared.consumer import Pace
 from shared.container.exit_timer import OVERRUN
+from shared.message.delivery import Delivery
+from shared.sqs.batches import Refused
+from shared.worker import FairShares
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, taking
 from tests.sqs_server.running import sqs_server
@@ -45,6 +48,41 @@ def test_twenty_restarts_under_load_spend_at_most_one_receipt_each_and_bury_noth
         assert sorted(done) == sorted(each.body for each in queue.messages)
         assert max(each.receipts for each in queue.messages) <= 2
         assert queue.letters == []
+
+    virtual(story())
+
+
+class SilentInTheEnd(FakeQueue):
+    """From a moment on it answers nothing."""
+
+    is_silent = False
+
+    async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
+        await self._answers()
+        return await super().receive(limit=limit, wait=wait, visibility=visibility)
+
+    async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+        await self._answers()
+        return await super().release(seconds)
+
+    async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+        await self._answers()
+        return await super().delete(deliveries)
+
+    async def _answers(self) -> None:
+        if self.is_silent:
+            await asyncio.sleep(3_600)
+
+
+def test_a_queue_that_answers_nothing_any_more_does_not_make_the_drain_longer_than_its_budget() -> None:
+    async def story() -> None:
+        queue = SilentInTheEnd(clock)
+        rig = Rig(taking(60), queue=queue, pace=Pace(wait=5, drain=10), concurrency=1, order=FairShares(1))
+        queue.put("a", "b", "c", group="a")
+        await rig.runs_for(7)
+        queue.is_silent = True
+        await asyncio.sleep(5)
+        assert await rig.drains() <= 10.0
 
     virtual(story())
 

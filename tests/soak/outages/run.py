@@ -33,8 +33,10 @@ RATE = 4.0
 """Messages a second before, during and after it."""
 RED_WITHIN = 20.0
 """Seconds after its beginning: until then enough calls have failed, whatever their retries."""
-OFF_WITHIN = LONGEST_PROBE + 15.0
-"""Seconds after its end for all that waited: the last probe may have been just before it."""
+GREEN_WITHIN = LONGEST_PROBE + 15.0
+"""Seconds after its end: the last probe may have been just before it."""
+SLOWEST = 8.0
+"""Messages a second, at least, that are then worked off: each costs two reports to a server on the same busy cores."""
 LOOKS_EVERY = 0.5
 
 
@@ -123,11 +125,11 @@ async def _story(
         met.backlog = _left(server)
         _mend(met.dependency, server, services)
         ended = time.monotonic()
-        await until(lambda: _is(status, "readyz", 200), seconds=OFF_WITHIN, what="readiness again")
+        await until(lambda: _is(status, "readyz", 200), seconds=GREEN_WITHIN, what="readiness again")
         met.green_after = time.monotonic() - ended
         load.is_over = True
     with suppress(AssertionError):  # the verdict says what is left
-        await until(lambda: not _left(server), seconds=OFF_WITHIN)
+        await until(lambda: not _left(server), seconds=GREEN_WITHIN + met.backlog / SLOWEST)
     met.worked_off_after = time.monotonic() - ended
 
 
