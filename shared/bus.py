@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.outcome import Reject, code_of
+from shared.outcome import Reject, code_of, status_of
 from shared.sqs.batches import NOT_NAMED
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class EventBus:
             except Exception as error:
                 if code_of(error) in FINAL:
                     raise Reject(f"the bus refuses the event: {code_of(error)}") from error
-                if not isinstance(error, NotPut) and (status := _status(error)):
+                if not isinstance(error, NotPut) and (status := status_of(error)) is not None:
                     raise NotPut(code_of(error), status=status) from error
                 if not isinstance(error, NotPut) or not error.is_passing or number == TRIES:
                     raise
@@ -171,12 +171,6 @@ class EventBus:
             "Detail": event.detail,
         }
         return entry | ({"Time": event.time} if event.time is not None else {})
-
-
-def _status(error: Exception) -> int:
-    """The HTTP status of botocore's ClientError, known by its shape; 0 where the call was not answered."""
-    response = getattr(error, "response", None)
-    return int(response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(response, dict) else 0
 
 
 def outcomes(answer: object, count: int) -> list[str | NotPut]:

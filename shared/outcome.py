@@ -90,6 +90,16 @@ def code_of(error: BaseException) -> str:
     return str(code).rpartition(".")[2] if named else type(error).__name__
 
 
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status with which AWS refused, 0 where it is not known; None for an error that is not such a refusal. Known by
+    its shape, as `code_of`.
+    """
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict) or not isinstance(response.get("Error"), dict):
+        return None
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
 THROTTLED = frozenset(
     {
         "Throttling",
@@ -143,9 +153,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether an error of an AWS call says nothing about what was asked: no answer, a fault of theirs, a throttle, or what we
     are not allowed or configured to do. Known by its shape, as `code_of`.
     """
-    response = getattr(error, "response", None)
-    if isinstance(response, dict) and isinstance(response.get("Error"), dict):
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = status_of(error)
+    if status is not None:
         return status >= 500 or status == 429 or code_of(error) in THROTTLED | FORBIDDEN
     module = type(error).__module__
     return module == "botocore.exceptions" and type(error).__name__ not in {"ParamValidationError", "ClientError"}

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: everything into docs/performance.md; `--quick` once, with few messages, only to the terminal."""
+"""`python -m tests.bench`: everything into docs/performance.md and docs/performance/; `--quick` once, with few messages, only to the terminal."""
 
 import argparse
 import json
@@ -13,12 +13,13 @@ from tests.bench import aws_calls, extras, scaling
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
-from tests.bench.report import figures, put
+from tests.bench.report import FIRST, PICTURES, figures, first, put
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, CERTIFICATE, SECRET, sqs_server
 
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
+TABLES = FOLDER / "figures.md"
 
 
 def say(text: str) -> None:
@@ -105,11 +106,11 @@ def main() -> None:
         sys.stdout.write(f"{figures(rows_of(raw), raw['extras'], about)}\n")
         return
     keep(raw)
-    say(f"written: {PAGE.relative_to(ROOT)}")
+    say(f"written: {PAGE.relative_to(ROOT)}, {TABLES.relative_to(ROOT)}")
 
 
 def keep(new: dict[str, Any]) -> None:
-    """The raw figures, the pictures and the page; rounds and extras that were not measured now stay as they were."""
+    """The raw figures, the pictures and both pages; rounds and extras that were not measured now stay as they were."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     place = FOLDER / "runs.json"
     old = json.loads(place.read_text()) if place.exists() else {"rounds": {}, "extras": {}}
@@ -117,9 +118,11 @@ def keep(new: dict[str, Any]) -> None:
     place.write_text(json.dumps(whole, indent=1) + "\n")
     found = rows_of(whole)
     for each in ROUNDS:
-        if each.name in {"production", "recorded"} and found.get(each.name):
+        if each.name in PICTURES and found.get(each.name):
             (FOLDER / f"{each.name}.svg").write_text(picture(each.title, found[each.name]))
-    put(PAGE, figures(found, whole["extras"], whole["about"]))
+    put(TABLES, figures(found, whole["extras"], whole["about"]))
+    if found.get(FIRST):
+        put(PAGE, first(found, whole["about"]))
 
 
 def rows_of(raw: dict[str, Any]) -> dict[str, list[Row]]:

@@ -1,4 +1,4 @@
-"""The figures as Markdown, between two marks in docs/performance.md, so that the prose around them stays."""
+"""The figures as Markdown, each between two marks of its page, so that the prose around them stays."""
 
 import platform
 import re
@@ -10,6 +10,10 @@ from tests.bench.goals import goals
 from tests.bench.plan import CONTESTANTS, ROUNDS, Row
 from tests.bench.tables import tables
 
+FIRST = "production"
+PICTURES = frozenset({FIRST, "recorded"})
+"""Rounds that have a picture; the first page shows one of them."""
+
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -17,6 +21,15 @@ def figures(rows: Mapping[str, Sequence[Row]], extras: Mapping[str, Any], about:
     """All tables."""
     parts = [_about(about), *(_table(each.title, rows[each.name], each.name) for each in ROUNDS if each.name in rows)]
     return "\n\n".join([*parts, goals(rows, extras), *tables(extras)])
+
+
+def first(rows: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
+    """The picture and the table of the first page, with their date."""
+    [shown] = [each for each in ROUNDS if each.name == FIRST]
+    picture = f"![{shown.title}](performance/{shown.name}.svg)"
+    return "\n".join(
+        [picture, "", *_lines(rows[shown.name]), "", f"Medians of {about['date']}. {about['note']}".strip()]
+    )
 
 
 def _about(about: Mapping[str, Any]) -> str:
@@ -30,19 +43,20 @@ def _about(about: Mapping[str, Any]) -> str:
 
 
 def _table(title: str, rows: Sequence[Row], name: str) -> str:
-    lines = [
-        f"### {title[0].upper()}{title[1:]}",
-        "",
-        *([f"![{title}](performance/{name}.svg)", ""] if name in {"production", "recorded"} else []),
+    shown = [f"![{title}]({name}.svg)", ""] if name in PICTURES else []
+    return "\n".join([f"### {title[0].upper()}{title[1:]}", "", *shown, *_lines(rows)])
+
+
+def _lines(rows: Sequence[Row]) -> list[str]:
+    return [
         "| contestant | CPU s per 1,000 | least to most | messages per CPU second | messages per second | requests per message | peak MiB | runs |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
+        *(
+            f"| {CONTESTANTS[row.contestant]} | {row.cpu_us / 1000:.3f} | {row.least / 1000:.3f} to {row.most / 1000:.3f} "
+            f"| {row.per_cpu_second:,.0f} | {row.per_second:,.0f} | {row.requests:.2f} | {row.memory / 1024:.0f} | {row.runs} |"
+            for row in rows
+        ),
     ]
-    lines += [
-        f"| {CONTESTANTS[row.contestant]} | {row.cpu_us / 1000:.3f} | {row.least / 1000:.3f} to {row.most / 1000:.3f} "
-        f"| {row.per_cpu_second:,.0f} | {row.per_second:,.0f} | {row.requests:.2f} | {row.memory / 1024:.0f} | {row.runs} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
 
 
 def put(page: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from tests.bench.bodies import bare_nonce_of, body, nonce_of, nonces
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Round, played, rows
 from tests.bench.referee import Invalid, Run, _check
-from tests.bench.report import figures
+from tests.bench.report import figures, first
 from tests.bench.work import Task
 from tests.sqs_server.running import sqs_server
 
@@ -45,6 +45,9 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
     text = figures(found, {}, {"messages": 100, "repetitions": 1, "date": "2026-11-21", "note": ""})
     assert "| production | at most 1.7 times the CPU of the raw loop | 1.50 | yes |" in text
     assert "16 pollers, batched deletes | 2.0 | **no** |" in text
+    page = first(found, {"date": "2026-11-21", "note": ""})
+    assert page.startswith("![production setting, 400 B, no-op handler](performance/production.svg)\n\n| contestant |")
+    assert page.endswith("\n\nMedians of 2026-11-21.")
     assert picture("a title", found["production"]).count("<rect") == 4
 
 

@@ -50,8 +50,8 @@ async def handle(event: UploadEvents, *, ports: Ports) -> None:
 
     Raises:
         Later: an upload is being announced by another worker, or its browser is busy.
-        Reject: records could not be read. All others are handled by then, and handling them again changes nothing, so
-            the message in the dead-letter queue is kept for the sake of the unreadable ones alone.
+        Reject: records could not be read, or the bus will never take an event. All others are handled by then, and
+            handling them again changes nothing, so the dead letter is kept for the sake of those alone.
     """
     for each in event.ignored:
         ports.count(each.why)
