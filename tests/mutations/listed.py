@@ -156,7 +156,6 @@ SETTLEMENT = [
         ("lease.settling = True", "pass", SILENCE),
         ("lease.settling = False", "pass", f"{DELETES} {SILENCE}"),
         (" and not lease.settling and lease.releases_at is None", " and lease.releases_at is None", SILENCE),
-        ("not lease.settling and lease.releases_at is None:", "not lease.settling:", SILENCE),
         ("            or lease.releases_at is not None\n", "", SILENCE),
     ),
     *of(

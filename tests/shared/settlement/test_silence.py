@@ -202,3 +202,29 @@ def test_an_extension_that_is_answered_while_the_delete_is_open_is_not_a_lost_le
         assert [each["event"] for each in logs if each["event"] == "lease_lost"] == []
 
     virtual(story())
+
+
+@pytest.mark.guarantee("R6")
+def test_a_delete_that_is_never_answered_leaves_two_thirds_of_a_short_lease_for_other_tries() -> None:
+    async def story() -> None:
+        queue = Silent("delete", unanswered=1)
+        rig = Rig(at_once, queue=queue, pace=Pace(visibility=12))
+        queue.put("a")
+        await rig.runs_for(11)
+        assert queue.asked_at[1] - queue.asked_at[0] <= 12 / 3 + 1
+
+    virtual(story())
+
+
+def test_a_message_that_is_to_come_back_is_not_extended_however_often_its_release_is_refused() -> None:
+    async def story() -> None:
+        async def postpone(_body: str) -> None:
+            raise Later("busy", after=5)
+
+        rig = Rig(postpone, pace=Pace(visibility=30))
+        rig.queue.put("a")
+        rig.queue.refuse = lambda call, _each: "RequestThrottled" if call == "release" else ""
+        await rig.runs_for(29)
+        assert rig.queue.count("extend") == 0
+
+    virtual(story())
