@@ -4,9 +4,13 @@ from tests.mutations.mutation import Mutation
 
 ROAD = "tests/shared/road"
 POLLER = "tests/shared/container/test_poller.py"
+SLOW_GROUPS = "tests/shared/container/test_slow_groups.py"
+FAULTS = "tests/shared/container/test_intake_faults.py"
 BATCHES = "tests/shared/container/test_poller_batches.py"
 LEASES = "tests/shared/settlement/test_leases.py"
 DELETES = "tests/shared/settlement/test_deletes.py"
+SILENCE = "tests/shared/settlement/test_silence.py"
+BYTES = "tests/shared/test_limits.py"
 TURNS = f"{ROAD}/test_turns.py"
 PIPELINE = f"{ROAD}/test_pipeline.py"
 INVOCATION = "tests/shared/lambda_door/test_invocation.py"
@@ -23,7 +27,7 @@ JOIN = of(
     "shared/consumer.py",
     ("longest=worker.limits.longest_lease", "longest=43_200.0", BATCHES),
     ("visibility=pace.visibility,", "visibility=60,", LEASES),
-    ("clock=clocks.monotonic", "clock=time.monotonic", LEASES),
+    ("clock=clocks.lease", "clock=time.monotonic", LEASES),
     ("hide=leases.hide,", "hide=lambda _delivery, _seconds: asyncio.sleep(0),", f"{POLLER} {TURNS}"),
     ("ledger=stores.ledger,", "", "tests/shared/test_consumer.py"),
     ("payloads=stores.payloads,", "", "tests/shared/test_consumer.py"),
@@ -35,8 +39,8 @@ JOIN = of(
 POLLING = of(
     "shared/container/poller.py",
     ("len(self._running) < self._concurrency", "True", TURNS),
-    ("self._slots.give(len(deliveries))\n        error", "error", POLLER),
-    ("self._slots.give(len(behind))", "pass", TURNS),
+    ("self._free(deliveries)\n        error", "error", POLLER),
+    ("self._free(behind)", "pass", TURNS),
     ("await self._deletes.at_once(delivery)", "self._deletes.add(delivery)", TURNS),
     ("self._start_turns()\n\n    def _end_turn", "\n    def _end_turn", TURNS),
     ("self._leases.assign(delivery, task)", "pass", LEASES),
@@ -46,6 +50,10 @@ POLLING = of(
     ("stays=unsettled or not task.result()", "stays=unsettled", TURNS),
     ("self._begin(self._leases.give_back(held))", "pass", BATCHES),
     ("self._throttle.change(", "(lambda _rate: None)(", TURNS),
+    ("self._in_hand(self._concurrency) + self._blocked", "self._in_hand(self._concurrency)", SLOW_GROUPS),
+    ("min(len(self._turns), BATCH * self._concurrency)", "len(self._turns)", SLOW_GROUPS),
+    ("if idle > 0 else 0", "", SLOW_GROUPS),
+    ("idle = self._concurrency - len(self._running)", "idle = 0", SLOW_GROUPS),
 )
 INTAKE = of(
     "shared/container/intake.py",
@@ -54,12 +62,35 @@ INTAKE = of(
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
     ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
     ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
+    ("is_early = not deliveries and ", "is_early = ", FAULTS),
+    ("waited < self._wait / 2", "True", FAULTS),
+    ("if is_early else 0", "if is_early else self._early", FAULTS),
+    ("return self._early >= MOST_EARLY", "return False", FAULTS),
+    ("await self._pause(EmptyTooEarly(), waited=0.0)", "pass", FAULTS),
+    ("(not self._failures or self._early >= MOST_EARLY)", "not self._failures", FAULTS),
+    ("self.has_polled and (not self._failures or self._early >= MOST_EARLY)", "self.has_polled", FAULTS),
+    ("log.warning if self._failures == 1 else log.debug", "log.warning", FAULTS),
+    ("self._failures = 0\n        self._polled_at", "self._polled_at", FAULTS),
+    ("FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)", "FIRST_PAUSE", FAULTS),
+    ("* 2.0 ** min(self._failures - 1, 10)) - waited)", "* 2.0 ** min(self._failures - 1, 10)))", FAULTS),
 )
 LIMITS = of(
     "shared/limits.py",
     ("got = min(most, self.free)", "got = most", "tests/shared/container/test_slots.py"),
     ("self._taken -= count", "pass", POLLER),
     ("self._tokens = min(self._most, self._tokens +", "self._tokens = max(self._most, self._tokens +", TURNS),
+    ("while self._read and self.room < size:", "while False:", BYTES),
+    ("while self._read and self.room < size:", "while self.room < size:", BYTES),
+    ("async with self._turn:", "if True:", BYTES),
+    ("if not size:", "if False:", BYTES),
+    ("self._read += 1", "pass", BYTES),
+    ("self._read -= 1", "pass", BYTES),
+    ("self.take(size)", "pass", BYTES),
+    ("self.give(size)", "pass", BYTES),
+)
+CLOCK = of(
+    "shared/clock.py",
+    ("time.CLOCK_BOOTTIME)", "time.CLOCK_MONOTONIC)", "tests/shared/test_clock.py"),
 )
 LAMBDA = of(
     "shared/lambda_door/invocation.py",
@@ -116,13 +147,32 @@ SETTLEMENT = [
         ("lease.worker.cancel()", "pass", LEASES),
         ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
         ("lease.lost = True", "pass", LEASES),
+        ("lease.extending\n            or ", "", SILENCE),
+        ("lease.extending = False", "pass", f"{LEASES} {SILENCE}"),
+        ("asyncio.timeout(max(0.1, shortest / 3))", "asyncio.timeout(None)", SILENCE),
+        ("max(0.1, shortest / 3)", "shortest", SILENCE),
+        ("range(0, len(near), BATCH)", "range(0, min(BATCH, len(near)), BATCH)", SILENCE),
+        ("            or lease.settling\n", "", SILENCE),
+        ("lease.settling = True", "pass", SILENCE),
+        ("lease.settling = False", "pass", f"{DELETES} {SILENCE}"),
+        (" and not lease.settling and lease.releases_at is None", " and lease.releases_at is None", SILENCE),
+        ("            or lease.releases_at is not None\n", "", SILENCE),
     ),
     *of(
         "shared/settlement/gathered.py",
         ("while len(self._finished) > REMEMBERED:", "while False:", DELETES),
         ("return delivery.message_id in self._finished", "return False", DELETES),
+        ("left = [each.delivery for each in refused if not each.lost]", "left = []", f"{DELETES} {SILENCE}"),
+        ("code_of(error), lost=False)", "code_of(error), lost=True)", DELETES),
+        ("if each.lost], why", "if False], why", DELETES),
+        ("min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))", "max(SHORTEST_PAUSE, shortest / 3)", SILENCE),
+        ("min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))", "LONGEST_TRY", SILENCE),
+        ("self._leases.settle(held)", "pass", SILENCE),
+        ("self._leases.unsettle(held)", "pass", SILENCE),
+        ("pause = min(pause * 2, LONGEST_PAUSE)", "pause = 0.0", DELETES),
+        ("min(pause, shortest / 2)", "pause", DELETES),
     ),
 ]
 MUTATIONS: tuple[Mutation, ...] = (
-    *JOIN, *POLLING, *INTAKE, *LIMITS, *LAMBDA, *THE_ROAD, *SETTLEMENT
+    *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT
 )  # fmt: skip

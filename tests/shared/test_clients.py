@@ -13,7 +13,7 @@ from shared.sqs.sender import Message
 from shared.worker import Fifo, Worker
 from tests.aws import Aws
 from tests.made import make_worker
-from tests.shared.sqs.sqs_server import sqs_server
+from tests.sqs_server.running import SqsServer
 from tests.waiting import until
 
 
@@ -123,14 +123,17 @@ async def test_a_missing_region_is_named_like_any_other_variable() -> None:
         assert refusal(error) == "AWS_DEFAULT_REGION: Field required"
 
 
-async def test_all_connections_are_closed_together(environment: Mapping[str, str]) -> None:
-    async with sqs_server() as first, sqs_server() as second:
-        async with Clients(environment) as clients:
-            for server in (first, second):
-                client = await clients.open("sqs", endpoint_url=f"http://127.0.0.1:{server.port}")
-                await client.receive_message(QueueUrl=server.queue_url, MaxNumberOfMessages=1)
-            assert (first.connections(), second.connections()) == (1, 1)
-        await until(lambda: first.connections() + second.connections() == 0, what="the end of all connections")
+async def test_all_connections_are_closed_together(environment: Mapping[str, str], server: SqsServer) -> None:
+    def connections() -> int:
+        return int(server.control.stats()["connections"])
+
+    server.control.hang_up()  # those of earlier tests
+    async with Clients(environment) as clients:
+        for host in ("127.0.0.1", "localhost"):
+            client = await clients.open("sqs", endpoint_url=f"http://{host}:{server.port}")
+            await client.list_queues()
+        assert connections() == 2
+    await until(lambda: connections() == 0, what="the end of all connections")
 
 
 async def test_closing_what_was_never_opened_is_not_an_error() -> None:

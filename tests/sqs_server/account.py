@@ -20,13 +20,15 @@ NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 @dataclass(slots=True)
 class Options:
     """What differs from a server that is as AWS is. `strict` refuses old receipt handles; `secrets` by access key id
-    switches the check of signatures on; `recreate_after` seconds a deleted queue's name stays taken.
+    switches the check of signatures on; `recreate_after` seconds a deleted queue's name stays taken; `keep_requests`
+    keeps what is asked, word for word, in the ledger.
     """
 
     strict: bool = False
     in_flight_limit: int = 120_000
     recreate_after: float = 60.0
     secrets: dict[str, str] = field(default_factory=dict)
+    keep_requests: bool = False
 
 
 class Account:

@@ -41,7 +41,7 @@ def carried_out(
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for place, entry in enumerate(entries):
-        refusal = plan.refusal(place) if plan is not None else None
+        refusal = plan.refusal(place, entry) if plan is not None else None
         try:
             if refusal is not None and not refusal.after:
                 raise refusal.error

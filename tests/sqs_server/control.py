@@ -37,6 +37,7 @@ class Control:
             ("GET", "/ledger"): self.get_ledger,
             ("POST", "/ledger"): self.post_ledger,
             ("DELETE", "/ledger"): self.delete_ledger,
+            ("GET", "/requests"): self.get_requests,
             ("GET", "/stats"): self.get_stats,
             ("GET", "/options"): self.get_options,
             ("POST", "/options"): self.post_options,
@@ -146,6 +147,10 @@ class Control:
         return {}
 
     # -- what is
+
+    def get_requests(self, _asked: Any) -> Any:
+        """What was asked, in order, since `Options.keep_requests` was switched on."""
+        return [{"action": action, "asked": orjson.loads(body)} for action, body in self._account.ledger.asked]
 
     def get_stats(self, _asked: Any) -> Any:
         """CPU seconds and KiB of this process, requests by action, queue and outcome, messages by kind and queue."""

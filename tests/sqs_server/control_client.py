@@ -82,6 +82,14 @@ class Controls:
     def clear_ledger(self) -> None:
         self.ask("DELETE", "/ledger")
 
+    def requests(self) -> list[tuple[str, dict[str, Any]]]:
+        """Action and content of every request, in order; kept only with `options(keep_requests=True)`."""
+        return [(each["action"], each["asked"]) for each in self._json("GET", "/requests")]
+
+    def batches(self, action: str) -> list[list[dict[str, Any]]]:
+        """The entries of every request of a batch action, kept like all requests."""
+        return [asked["Entries"] for done, asked in self.requests() if done == action]
+
     def stats(self) -> dict[str, Any]:
         return dict(self._json("GET", "/stats"))
 

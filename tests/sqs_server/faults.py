@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ KINDS = (*ERRORS, "latency", "reset", "timeout", "lost", "duplicate", "forget", 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One way for requests to fail. Empty `actions` and `queues` (bare names) match all; `access_key` only requests
-    signed with it. It fires with `probability`, at most `count` times, after letting `skip` matching requests pass.
+    signed with it; `texts` only requests with one of these as a message body or receipt handle. It fires with
+    `probability`, at most `count` times, after letting `skip` matching requests pass.
 
     - throttled, throttling, internal, unavailable, expired, denied, over_limit, no_queue, error: answered instead of
       done; `code`, `message` and `status` override.
@@ -34,7 +35,8 @@ class Rule:
     - reset: the connection is reset; not done, or `after` it was done; `cut` sends the answer first, without its end.
     - timeout: not done, and silence for `seconds`. lost: done, and silence for `seconds`.
     - duplicate, forget, refuse: for each message or entry by itself. Handed out again while in flight; not deleted
-      although answered so; a batch entry failed with `code` (`entries` picks places; `after`: done all the same).
+      although answered so; a batch entry failed with `code` (`entries` picks places, `texts` entries; `after`: done
+      all the same).
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Rule:
     message: str = ""
     status: int = 0
     entries: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -88,12 +91,13 @@ class Running:
         self.fired += 1
         return True
 
-    def matches(self, action: str, queue: str, access_key: str) -> bool:
+    def matches(self, action: str, queue: str, access_key: str, asked: dict[str, Any]) -> bool:
         rule = self.rule
         return (
             (not rule.actions or action in rule.actions)
             and (not rule.queues or queue in rule.queues)
             and (not rule.access_key or access_key == rule.access_key)
+            and (not rule.texts or any(_holds(each, rule.texts) for each in (asked, *asked.get("Entries", ()))))
         )
 
     def delay(self) -> float:
@@ -111,8 +115,9 @@ class Running:
         rule = self.rule
         return SqsError(rule.code or code, rule.message or message, status=rule.status or status)
 
-    def refusal(self, place: int) -> Refusal | None:
-        if self.rule.entries and place not in self.rule.entries:
+    def refusal(self, place: int, entry: dict[str, Any]) -> Refusal | None:
+        rule = self.rule
+        if (rule.entries and place not in rule.entries) or (rule.texts and not _holds(entry, rule.texts)):
             return None
         return Refusal(self.error(), self.rule.after) if self.fires() else None
 
@@ -129,11 +134,11 @@ class Rules:
         self.running[name] = Running(name, rule, random.Random(rule.seed))
         return name
 
-    def plan(self, action: str, queue: str, access_key: str) -> Plan | None:
+    def plan(self, action: str, queue: str, access_key: str, asked: dict[str, Any]) -> Plan | None:
         """What will happen to this request; None where no rule knows it."""
         plan: Plan | None = None
         for running in self.running.values():
-            if running.matches(action, queue, access_key):
+            if running.matches(action, queue, access_key, asked):
                 plan = plan or Plan()
                 _APPLY[running.rule.kind](running, plan)
         return plan
@@ -141,6 +146,10 @@ class Rules:
     def describe(self) -> list[dict[str, Any]]:
         return [{"name": each.name, "met": each.met, "fired": each.fired, **asdict(each.rule)} for each in
                 self.running.values()]  # fmt: skip
+
+
+def _holds(entry: dict[str, Any], texts: Collection[str]) -> bool:
+    return entry.get("MessageBody") in texts or entry.get("ReceiptHandle") in texts
 
 
 def _apply_error(running: Running, plan: Plan) -> None:

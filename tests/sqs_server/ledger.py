@@ -23,6 +23,7 @@ class Ledger:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.on = True
+        self.asked: list[tuple[str, bytes]] = []
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.messages: Counter[tuple[str, str]] = Counter()
         self._entries: list[tuple[str, float, str, Sequence[Reference], dict[str, Any]]] = []
@@ -54,6 +55,7 @@ class Ledger:
 
     def clear(self) -> None:
         self._entries.clear()
+        self.asked.clear()
         self.requests.clear()
         self.messages.clear()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from tests.sqs_server.errors import SqsError
 
@@ -35,12 +36,12 @@ class Plan:
     silence: float = 3_600.0
     echoes: Callable[[], bool] | None = None
     forgets: Callable[[], bool] | None = None
-    refusals: list[Callable[[int], Refusal | None]] = field(default_factory=list)
+    refusals: list[Callable[[int, dict[str, Any]], Refusal | None]] = field(default_factory=list)
     fired: list[str] = field(default_factory=list)
 
-    def refusal(self, place: int) -> Refusal | None:
-        """Whether the batch entry at this place is to fail."""
+    def refusal(self, place: int, entry: dict[str, Any]) -> Refusal | None:
+        """Whether this batch entry at this place is to fail."""
         for ask in self.refusals:
-            if (found := ask(place)) is not None:
+            if (found := ask(place, entry)) is not None:
                 return found
         return None

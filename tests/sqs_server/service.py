@@ -71,6 +71,8 @@ class Service:
         try:
             if not action:
                 raise SqsError("UnknownOperationException", "The requested operation is not known.")  # noqa: TRY301  # one door for all refusals
+            if account.options.keep_requests:
+                account.ledger.asked.append((action, body))
             asked: Ask | dict[str, Any] = ask_of(body) if action == RECEIVE else orjson.loads(body)
             url = asked.url if isinstance(asked, Ask) else asked.get("QueueUrl")
             call.queue = str(url or "").rpartition("/")[2]
@@ -85,7 +87,8 @@ class Service:
             exchange.refuse(SqsError("SerializationException", "The request is not JSON object of the right shape."))
             return
         if self.rules.running:
-            call.plan = self.rules.plan(action, call.queue, access_key(head, lower))
+            content = {} if isinstance(asked, Ask) else asked
+            call.plan = self.rules.plan(action, call.queue, access_key(head, lower), content)
             if call.plan is not None and call.plan.before:
                 asyncio.get_running_loop().call_later(call.plan.before, self._work, exchange, asked)
                 return

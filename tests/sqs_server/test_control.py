@@ -40,6 +40,20 @@ def test_the_ledger_keeps_the_whole_life_of_a_message(server: SqsServer, sqs: "S
     assert [line["queue"] for line in lines] == [*["q"] * 7, *["q-dlq"] * 2]
 
 
+def test_what_was_asked_is_kept_word_for_word_only_for_those_who_want_it(server: SqsServer, sqs: "SQSClient") -> None:
+    url = server.make("q")
+    sent(sqs, url, "before")
+    server.control.options(keep_requests=True)
+    sent(sqs, url, "x", "y", DelaySeconds=7)
+    received(sqs, url)
+    actions, asked = zip(*server.control.requests(), strict=True)
+    assert actions == ("SendMessage", "SendMessage", "ReceiveMessage")
+    assert [(each["MessageBody"], each["DelaySeconds"]) for each in asked[:2]] == [("x", 7), ("y", 7)]
+    server.control.reset()
+    sent(sqs, server.make("q"), "after")
+    assert server.control.requests() == []
+
+
 def test_a_dead_letter_says_in_the_ledger_whom_it_buries(server: SqsServer, sqs: "SQSClient") -> None:
     url, dead = server.make_pair("q")
     [message_id] = sent(sqs, url, "x")

@@ -190,6 +190,19 @@ def test_entries_of_a_batch_fail_by_place_by_dice_and_after_they_were_done(serve
     assert len(server.control.messages("q")) == before + 10
 
 
+def test_faults_can_be_kept_to_bodies_and_receipt_handles(server: SqsServer, sqs: "SQSClient") -> None:
+    url = server.make("q")
+    entries: Any = [{"Id": body, "MessageBody": body} for body in "abc"]
+    server.control.fault("refuse", texts=("b",), count=1)
+    assert [[each["Id"] for each in sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed", [])]
+            for _ in range(2)] == [["b"], []]  # fmt: skip
+    held, other = received(sqs, url, 2)
+    server.control.fault("error", "DeleteMessage", texts=(held["ReceiptHandle"],), code="KmsThrottled")
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=other["ReceiptHandle"])
+    refused = error_of(lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle=held["ReceiptHandle"]))
+    assert refused["Code"] == "KmsThrottled"
+
+
 def test_a_recreated_queue_is_gone_for_a_while_and_empty_then(server: SqsServer, sqs: "SQSClient") -> None:
     url = server.make("q", VisibilityTimeout=77)
     sent(sqs, url, "x")

@@ -155,11 +155,11 @@ async def test_where_nobody_listens_nothing_is_sent() -> None:
             await connections.exchange(REQUEST)
 
 
-async def test_over_tls_certificates_are_judged_as_the_client_judges_them(serving: SqsServer) -> None:
+async def test_over_tls_certificates_are_judged_as_the_client_judges_them(server_process: SqsServer) -> None:
     """A tunnel that ends TLS stands before the server; the client is told to trust its certificate."""
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", serving.port)
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", server_process.port)
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
             while data := await source.read(65_536):
@@ -175,8 +175,8 @@ async def test_over_tls_certificates_are_judged_as_the_client_judges_them(servin
 
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(CERTIFICATE)
-    serving.control.reset()
-    url = serving.make("secret")
+    server_process.control.reset()
+    url = server_process.make("secret")
     session = aioboto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET, region_name=REGION)
     async with (
         server(tunnel, tls=tls) as port,

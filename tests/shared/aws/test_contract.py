@@ -10,8 +10,11 @@ from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from tests.aws import Aws
 from tests.shared.sqs import test_queue, test_refusals
-from tests.shared.sqs.sqs_server import SqsServer, sqs_server
+from tests.shared.sqs.conftest import queue, send, url
 from tests.shared.sqs.test_queue import Emulated
+from tests.sqs_server.running import SqsServer
+
+__all__ = ["queue", "send", "url"]
 
 
 @pytest.fixture
@@ -30,24 +33,9 @@ async def emulated(aws: Aws) -> AsyncIterator[Emulated]:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[SqsServer]:
-    async with sqs_server() as serving:
-        yield serving
-
-
-@pytest.fixture
-async def send(server: SqsServer) -> AsyncIterator[SqsSender]:
-    async with server.client() as client:
-        fast: Any = FastClient(client)
-        yield SqsSender(fast, name="deliveries", url=server.queue_url)
-
-
-@pytest.fixture
-async def queue(server: SqsServer) -> AsyncIterator[SqsQueue]:
-    async with server.client() as client:
-        fast: Any = FastClient(client)
-        url = server.queue_url
-        yield SqsQueue(fast, name="deliveries", url=url, dead_letter_url=url, clock=lambda: 5_000.0)
+async def client(server: SqsServer) -> AsyncIterator[FastClient]:
+    async with server.open() as opened:
+        yield FastClient(opened)
 
 
 for module in (test_queue, test_refusals):

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
 from shared.consumer import Pace
+from shared.container.intake import FIRST_PAUSE, LONGEST_PAUSE
 from shared.message.delivery import Delivery
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, at_once
@@ -54,6 +55,39 @@ def test_a_fault_that_lasts_is_one_warning_with_the_code_of_aws_and_the_next_fau
         await rig.drains()
         assert [each for each in warnings(logs) if each[0] == "warning"] == [("warning", "ExpiredToken")] * 2
         assert len(warnings(logs)) > 10, "the others are there for who looks closer"
+
+    virtual(story())
+
+
+def test_the_end_of_a_fault_is_seen_though_the_queue_is_empty_before_a_long_poll_is_over() -> None:
+    async def story() -> None:
+        rig = Rig(at_once)
+        await rig.runs_for(1)
+        rig.queue.fail_receive = denied
+        await rig.runs_for(120)
+        rig.queue.fail_receive = lambda: None
+        await rig.runs_for(LONGEST_PAUSE)
+        assert is_failing(rig) is False
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_the_time_for_which_a_poll_waited_in_vain_is_a_part_of_the_pause_after_it() -> None:
+    class Mute(FakeQueue):
+        async def receive(self, *, limit: int, wait: int, visibility: int) -> list[Delivery]:
+            self.calls.append(("receive", limit))
+            await asyncio.Event().wait()
+            return []
+
+    async def story() -> None:
+        pace = Pace()
+        rig = Rig(at_once, queue=Mute(clock), pace=pace)
+        await rig.runs_for(300)
+        asked = rig.queue.count("receive")
+        await rig.runs_for(10 * (pace.answer + FIRST_PAUSE))
+        assert rig.queue.count("receive") - asked >= 10
+        await rig.drains()
 
     virtual(story())
 

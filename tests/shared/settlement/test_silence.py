@@ -158,3 +158,73 @@ def test_a_fifo_successor_does_not_start_where_the_delete_of_its_predecessor_did
         assert rig.started == ["1"]
 
     virtual(story())
+
+
+def test_while_a_delete_is_open_nobody_asks_for_more_of_its_lease() -> None:
+    async def story() -> None:
+        rig = Rig(taking(19), queue=Silent("delete", unanswered=1), pace=Pace(visibility=30))
+        rig.queue.put("a")
+        await rig.runs_for(22)
+        assert (rig.ended, rig.queue.count("extend")) == (["a"], 0)
+
+    virtual(story())
+
+
+def test_a_lease_is_kept_as_long_as_its_delete_is_refused() -> None:
+    async def story() -> None:
+        rig = Rig(at_once, pace=Pace(visibility=30))
+        [stored] = rig.queue.put("a")
+        rig.queue.refuse = lambda call, _each: "RequestThrottled" if call == "delete" and clock() - began < 100 else ""
+        began = clock()
+        await rig.runs_for(105)
+        assert (stored.deleted, stored.receipts) == (True, 1)
+
+    virtual(story())
+
+
+def test_an_extension_that_is_answered_while_the_delete_is_open_is_not_a_lost_lease() -> None:
+    class Slow(FakeQueue):
+        async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
+            await asyncio.sleep(2)
+            return await super().extend(deliveries, seconds=seconds)
+
+        async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+            refused = await super().delete(deliveries)
+            await asyncio.sleep(2)  # SQS has deleted it, and we have not heard of it
+            return refused
+
+    async def story() -> None:
+        rig = Rig(taking(21), queue=Slow(clock), pace=Pace(visibility=30))
+        [stored] = rig.queue.put("a")
+        with capture_logs() as logs:
+            await rig.runs_for(30)
+        assert stored.deleted
+        assert [each["event"] for each in logs if each["event"] == "lease_lost"] == []
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R6")
+def test_a_delete_that_is_never_answered_leaves_two_thirds_of_a_short_lease_for_other_tries() -> None:
+    async def story() -> None:
+        queue = Silent("delete", unanswered=1)
+        rig = Rig(at_once, queue=queue, pace=Pace(visibility=12))
+        queue.put("a")
+        await rig.runs_for(11)
+        assert queue.asked_at[1] - queue.asked_at[0] <= 12 / 3 + 1
+
+    virtual(story())
+
+
+def test_a_message_that_is_to_come_back_is_not_extended_however_often_its_release_is_refused() -> None:
+    async def story() -> None:
+        async def postpone(_body: str) -> None:
+            raise Later("busy", after=5)
+
+        rig = Rig(postpone, pace=Pace(visibility=30))
+        rig.queue.put("a")
+        rig.queue.refuse = lambda call, _each: "RequestThrottled" if call == "release" else ""
+        await rig.runs_for(29)
+        assert rig.queue.count("extend") == 0
+
+    virtual(story())

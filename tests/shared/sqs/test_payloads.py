@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -20,7 +21,7 @@ from shared.sqs.sender import Message, NotSent, SqsSender
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.shared.sqs.s3_server import S3Server, s3_server
-from tests.shared.sqs.sqs_server import sqs_server
+from tests.sqs_server.running import SqsServer
 from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice
@@ -126,65 +127,69 @@ async def test_the_same_body_sent_again_leaves_one_object(aws: Aws) -> None:
     assert len(emulated.objects()) == 1
 
 
-async def test_without_a_bucket_a_message_above_the_limit_is_refused_before_anything_is_sent() -> None:
-    async with sqs_server() as server, server.client() as client:
-        send = SqsSender(client, name="deliveries", url=server.queue_url)
-        with pytest.raises(TooLarge, match=r"1048577 bytes .* 1048576: set CLAIM_CHECK_BUCKET_NAME"):
-            await send([Message("small"), Message("x" * (LARGEST_MESSAGE + 1))])
-        assert server.calls == []
+async def test_without_a_bucket_a_message_above_the_limit_is_refused_before_anything_is_sent(
+    server: SqsServer, send: SqsSender
+) -> None:
+    with pytest.raises(TooLarge, match=r"1048577 bytes .* 1048576: set CLAIM_CHECK_BUCKET_NAME"):
+        await send([Message("small"), Message("x" * (LARGEST_MESSAGE + 1))])
+    assert server.control.requests() == []
 
 
 @pytest.mark.guarantee("C2")
-async def test_every_body_is_in_s3_before_the_first_message_is_sent(s3: S3Server) -> None:
-    async with sqs_server() as server, server.client() as client, s3.client() as objects:
+async def test_every_body_is_in_s3_before_the_first_message_is_sent(
+    s3: S3Server, server: SqsServer, client: Any, url: str
+) -> None:
+    async with s3.client() as objects:
         s3.fail = lambda method, _key: "InternalError" if method == "PUT" and s3.count("PUT") == 2 else ""
-        send = SqsSender(client, name="deliveries", url=server.queue_url, payloads=payloads(objects))
+        send = SqsSender(client, name="deliveries", url=url, payloads=payloads(objects))
         with pytest.raises(ClientError):
             await send([Message("x" * 101), Message("y" * 101)])
-        assert server.calls == []
+        assert server.control.requests() == []
         assert len(s3.objects) == 1
 
 
 async def test_a_send_that_is_cut_between_object_and_message_leaves_an_object_and_its_retry_no_second(
-    s3: S3Server,
+    s3: S3Server, server: SqsServer, client: Any, url: str
 ) -> None:
-    async with sqs_server() as server, server.client() as client, s3.client() as objects:
-        send = SqsSender(client, name="deliveries", url=server.queue_url, payloads=payloads(objects))
-        server.refuse = lambda _call, _entry: "InternalError"
+    async with s3.client() as objects:
+        send = SqsSender(client, name="deliveries", url=url, payloads=payloads(objects))
+        server.control.fault("refuse", code="InternalError")
         with pytest.raises(NotSent):
             await send([Message("x" * 101)])
-        server.refuse = lambda _call, _entry: ""
+        server.control.heal()
         await send([Message("x" * 101)])
         assert len(s3.objects) == 1
 
 
-async def test_a_small_threshold_sends_small_bodies_through_s3_and_zero_sends_all(s3: S3Server) -> None:
-    async with sqs_server() as server, server.client() as client, s3.client() as objects:
+async def test_a_small_threshold_sends_small_bodies_through_s3_and_zero_sends_all(
+    s3: S3Server, client: Any, url: str
+) -> None:
+    async with s3.client() as objects:
         all_of_them = payloads(objects, prefix="claims/", threshold=0)
-        await SqsSender(client, name="deliveries", url=server.queue_url, payloads=all_of_them)([Message("x")])
+        await SqsSender(client, name="deliveries", url=url, payloads=all_of_them)([Message("x")])
         assert [key for _, key in s3.objects] == [key_of(b"x", prefix="claims/")]
 
 
-async def test_what_has_no_room_for_a_mark_and_fits_the_queue_stays_in_the_message(s3: S3Server) -> None:
+async def test_what_has_no_room_for_a_mark_and_fits_the_queue_stays_in_the_message(
+    s3: S3Server, server: SqsServer, client: Any, url: str
+) -> None:
     ten = {f"name-{number}": Attribute("String", "v") for number in range(10)}
-    async with sqs_server() as server, server.client() as client, s3.client() as objects:
-        send = SqsSender(client, name="deliveries", url=server.queue_url, payloads=payloads(objects, threshold=0))
+    async with s3.client() as objects:
+        send = SqsSender(client, name="deliveries", url=url, payloads=payloads(objects, threshold=0))
         await send([Message("x", attributes=ten)])
-        assert server.entries[0][0]["MessageBody"] == "x"
+        assert server.control.batches("SendMessageBatch")[0][0]["MessageBody"] == "x"
         with pytest.raises(TooLarge, match="all 10 are taken"):
             await send([Message("x" * (LARGEST_MESSAGE + 1), attributes=ten)])
         assert s3.calls == []
 
 
-async def test_a_large_message_carries_its_trace_too(s3: S3Server) -> None:
+async def test_a_large_message_carries_its_trace_too(s3: S3Server, server: SqsServer, client: Any, url: str) -> None:
     here = NonRecordingSpan(SpanContext(trace_id=7, span_id=7, is_remote=False))
-    async with sqs_server() as server, server.client() as client, s3.client() as objects:
+    async with s3.client() as objects:
         kept = payloads(objects, threshold=LARGEST_MESSAGE)
         with use_span(here):
-            await SqsSender(client, name="deliveries", url=server.queue_url, payloads=kept)(
-                [Message("x" * (LARGEST_MESSAGE + 1))]
-            )
-        assert {"traceparent", MARK} == server.entries[0][0]["MessageAttributes"].keys()
+            await SqsSender(client, name="deliveries", url=url, payloads=kept)([Message("x" * (LARGEST_MESSAGE + 1))])
+        assert {"traceparent", MARK} == server.control.batches("SendMessageBatch")[0][0]["MessageAttributes"].keys()
 
 
 async def test_what_was_damaged_or_cut_on_its_way_is_read_again_another_time(s3: S3Server) -> None:

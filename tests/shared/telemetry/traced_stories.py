@@ -6,7 +6,9 @@ Each story's spans go to stdout as JSON: {story: {"spans": [...], "returned": wh
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import ExitStack, asynccontextmanager
+from functools import cache
 from typing import Any
 
 from opentelemetry import trace
@@ -26,7 +28,8 @@ from shared.sqs.sender import Message, NotSent, SqsSender
 from shared.telemetry import tracing
 from tests.fakes import delivery
 from tests.made import make_worker
-from tests.shared.sqs.sqs_server import sqs_server
+from tests.sqs_server.control_client import Controls
+from tests.sqs_server.running import SqsServer, sqs_server
 
 CANARY = "canary-7f3a"
 CREATOR = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -35,6 +38,7 @@ X_RAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sample
 
 Story = Callable[[], Coroutine[Any, Any, object]]
 STORIES: list[Story] = []
+AT_THE_END = ExitStack()
 
 
 def story(play: Story) -> Story:
@@ -61,30 +65,46 @@ async def travelled(found: Delivery, handle: Callable[[str], Awaitable[None]]) -
     return letters
 
 
+@cache
+def running() -> SqsServer:
+    """One server for all stories."""
+    return AT_THE_END.enter_context(sqs_server())
+
+
+@asynccontextmanager
+async def deliveries() -> AsyncIterator[tuple[Controls, Any, str]]:
+    """The controls of a server that keeps what it is asked, a client for it, and the URL of its only queue."""
+    server = running()
+    server.control.reset()
+    server.control.options(keep_requests=True)
+    async with server.open() as client:
+        yield server.control, client, server.make("deliveries")
+
+
 async def nothing(_body: str) -> None:
     """Done at once."""
 
 
 @story
 async def one_message_is_sent() -> object:
-    async with sqs_server() as server, server.client() as client:
-        await SqsSender(client, name="deliveries", url=server.queue_url)([Message(CANARY)])
-        return server.entries
+    async with deliveries() as (control, client, url):
+        await SqsSender(client, name="deliveries", url=url)([Message(CANARY)])
+        return control.batches("SendMessageBatch")
 
 
 @story
 async def many_messages_are_sent() -> object:
-    async with sqs_server() as server, server.client() as client:
-        await SqsSender(client, name="deliveries", url=server.queue_url)([Message(CANARY) for _ in range(12)])
-        return server.entries
+    async with deliveries() as (control, client, url):
+        await SqsSender(client, name="deliveries", url=url)([Message(CANARY) for _ in range(12)])
+        return control.batches("SendMessageBatch")
 
 
 @story
 async def a_send_fails() -> object:
-    async with sqs_server() as server, server.client() as client:
-        server.refuse = lambda _call, _entry: "InternalError"
+    async with deliveries() as (control, client, url):
+        control.fault("refuse", code="InternalError")
         try:
-            await SqsSender(client, name="deliveries", url=server.queue_url)([Message(CANARY)])
+            await SqsSender(client, name="deliveries", url=url)([Message(CANARY)])
         except NotSent as error:
             return type(error).__name__
         return "sent"
@@ -92,15 +112,16 @@ async def a_send_fails() -> object:
 
 @story
 async def messages_are_received() -> object:
-    async with sqs_server() as server, server.client() as client:
-        queue = SqsQueue(client, name="uploads", url=server.queue_url, dead_letter_url=server.queue_url)
-        plain = {"MessageId": "m", "ReceiptHandle": "r", "Body": CANARY}
+    async with deliveries() as (_control, client, url):
+        queue = SqsQueue(client, name="uploads", url=url, dead_letter_url=url)
         parent = {"traceparent": {"DataType": "String", "StringValue": CREATOR}}
-        server.messages = [
-            {**plain, "MessageAttributes": parent, "Attributes": {"AWSTraceHeader": X_RAY}},
-            {**plain, "Attributes": {"AWSTraceHeader": X_RAY}},
-            plain,
-        ]
+        header = {"AWSTraceHeader": {"DataType": "String", "StringValue": X_RAY}}
+        for carried in (
+            {"MessageAttributes": parent, "MessageSystemAttributes": header},
+            {"MessageSystemAttributes": header},
+            {},
+        ):
+            await client.send_message(QueueUrl=url, MessageBody=CANARY, **carried)
         found = await queue.receive(limit=10, wait=0, visibility=30)
         assert await queue.receive(limit=10, wait=0, visibility=30) == []
         return len(found)
@@ -130,14 +151,14 @@ async def a_message_that_nobody_wants_traced_is_done() -> object:
 
 @story
 async def a_handler_sends_on() -> object:
-    async with sqs_server() as server, server.client() as client:
-        send = SqsSender(client, name="deliveries", url=server.queue_url)
+    async with deliveries() as (control, client, url):
+        send = SqsSender(client, name="deliveries", url=url)
 
         async def handle(body: str) -> None:
             await send([Message(body)])
 
         await travelled(carrying(), handle)
-        return server.entries
+        return control.batches("SendMessageBatch")
 
 
 @story
@@ -232,4 +253,5 @@ async def tell() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(tell()), default=repr))
+    with AT_THE_END:
+        sys.stdout.write(json.dumps(asyncio.run(tell()), default=repr))

@@ -145,7 +145,7 @@ class SqsClient:
         if self._weather.strikes(odds.partly):
             error = SqsError("InternalError", "simulated", status=500)
             after = dice.random() < 0.3
-            plan.refusals.append(lambda _: Refusal(error, after) if dice.random() < 0.5 else None)
+            plan.refusals.append(lambda _place, _entry: Refusal(error, after) if dice.random() < 0.5 else None)
         if action == "ReceiveMessage" and odds.echoed:
             plan.echoes = lambda: self._weather.strikes(odds.echoed)
         return Call(
