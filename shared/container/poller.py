@@ -247,12 +247,13 @@ class Poller:
         )  # waited for at the end: a silent queue must not use up the time for that
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
-        cut = [delivery for deliveries in self._running.values() for delivery in deliveries]
-        tasks = list(self._running)
-        for task in tasks:
+        ending = dict(self._running)
+        for task in ending:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=FINAL_CALLS_SECONDS)
+        if ending:
+            await asyncio.wait(ending, timeout=FINAL_CALLS_SECONDS)
+        # What came to its end all the same is settled, and must not be seen again before its delete has arrived.
+        cut = [each for task, deliveries in ending.items() if not _has_ended(task) for each in deliveries]
         await self._within(
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )
@@ -265,3 +266,7 @@ class Poller:
         _, late = await asyncio.wait(tasks, timeout=left)
         for task in late:
             task.cancel()
+
+
+def _has_ended(task: asyncio.Task[bool]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None

@@ -46,6 +46,7 @@ class Attempts:
             is_first = delivery.attempt <= 1 and not again
             number = 1 if is_first else await self._runs.begin(delivery, again=again)
             if not is_first and await self._is_suspect(delivery, number):
+                await self._runs.forget(delivery)  # it has not begun yet
                 outcome = await self._outcome_alone(delivery, again=again)
             else:
                 dead = self._spent(number) if number > 1 else None
@@ -63,6 +64,7 @@ class Attempts:
         if again := [each for each in deliveries if each.attempt > 1]:
             numbers |= zip(again, await asyncio.gather(*map(self._runs.begin, again)), strict=True)
         suspects = [each for each in again if await self._is_suspect(each, numbers[each])]
+        await asyncio.gather(*map(self._runs.forget, suspects))  # they have not begun yet
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
         }
@@ -97,6 +99,10 @@ class Attempts:
                 outcomes[each] = stalled.unless_kept or stalled
         return outcomes
 
+    async def forget(self, delivery: Delivery) -> None:
+        """The last run of this message shall not count: its end could not be carried out."""
+        await self._runs.forget(delivery)
+
     def _spent(self, number: int) -> Dead | None:
         return spent(number, self.worker) if number > self.worker.limits.max_attempts else None
 
@@ -106,7 +112,6 @@ class Attempts:
 
     async def _outcome_alone(self, delivery: Delivery, *, again: int = 0, together: bool = False) -> Outcome:
         """The last run of a suspect, while no other suspect runs: so the one that ends the process is the only one to be spent."""
-        await self._runs.forget(delivery)  # it has not begun yet
         async with self._alone:
             number = await self._runs.begin(delivery, again=again)
             if (dead := self._spent(number)) is not None:

@@ -11,13 +11,16 @@ import structlog
 
 from shared.message.dead_letter import Letter, letter, replay_mark
 from shared.message.delivery import Delivery
-from shared.outcome import Dead, Retry
+from shared.outcome import Dead, Retry, code_of
 from shared.road.once import KEPT_SECONDS
 from shared.road.ports import Ports
 from shared.telemetry import tracing
 from shared.worker import Worker
 
 log = structlog.get_logger()
+
+BURIAL_PAUSES = (0.5, 2.0)
+"""Seconds before the second and third try of a burial, before jitter; then the message is hidden, and judged again when it returns."""
 
 
 class Endings:
@@ -54,7 +57,15 @@ class Endings:
     async def bury(self, delivery: Delivery, failure: Dead) -> None:
         """Send a message to the dead-letter queue, with its reason; returns when it has arrived there."""
         with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
-            await self._ports.bury(await self._letter(delivery, failure))
+            dead = await self._letter(delivery, failure)
+            for pause in BURIAL_PAUSES:
+                try:
+                    await self._ports.bury(dead)
+                    return
+                except Exception as error:
+                    log.warning("burial_refused", queue=delivery.queue, error_type=code_of(error), again_in_s=pause)
+                await asyncio.sleep(pause * (0.5 + self._ports.dice()))
+            await self._ports.bury(dead)
 
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
         """The letter with its whole reason. Where the message leaves no room for that, its body goes to S3, if that is permitted."""

@@ -67,8 +67,9 @@ class Pipeline:
         try:
             # Sent before the original is deleted: a crash here doubles the dead letter, never loses it.
             await self._endings.bury(delivery, failure)
-        except Exception as error:
+        except Exception as error:  # it is judged again at its next receipt, which costs it no run
             record.trouble = error
-            record.hidden = self._endings.hide(delivery, Retry("burial failed", run=delivery.attempt))
+            record.hidden = self._endings.hide_for_outage(delivery)
+            await self._attempts.forget(delivery)
             return False
         return True
