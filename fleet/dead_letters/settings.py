@@ -26,7 +26,7 @@ class ReplaySettings(Settings):
     - DLQ_ACTOR: who acts, for the log; else user@host.
     - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
     - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
-      counts lag by that much, and 2 at an endpoint of your own.
+      counts lag by that much, and 2 at an endpoint of your own; 240 where a function is a destination.
     - DLQ_WATCH_SECONDS: how long each step of a replay is watched at most, where a plan does not say; 0 leaves the rest unwatched.
     - LEDGER_TABLE_NAME: where workers write down that a replayed letter is done, which settles a canary at once.
     """

@@ -21,6 +21,15 @@ def event(record: str) -> str:
         return ""
 
 
+def asked(body: str) -> str:
+    """What the function was asked, where `body` is such a record, which is new each time the same event fails; else the body."""
+    try:
+        named = EVENT in body and '"functionArn"' in _member(body, "requestContext")
+    except (ValueError, IndexError, RecursionError):
+        named = False
+    return (event(body) if named else "") or body
+
+
 def _member(text: str, wanted: str) -> str:
     """The text of one member of the object that `text` is; the last one where it is there twice."""
     found, place = "", _after_blank(text, 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from fleet.dead_letters.model import lambda_record
 from shared.message import identity, pointer
 from shared.message.delivery import Attribute
 from shared.message.envelope import document
@@ -48,8 +49,11 @@ class DeadLetter:
     @property
     def key(self) -> str:
         """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`. Where SQS moved the
-        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key.
+        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key. A failed
+        invocation that Lambda wrote down has the key of its event.
         """
+        if not self.moved_from and identity.ATTRIBUTE not in self.attributes:
+            return identity.idempotency_key(lambda_record.asked(self.body), self.attributes)
         trusted = {name: value for name, value in self.attributes.items() if name != identity.ATTRIBUTE}
         return identity.idempotency_key(self.body, trusted if self.moved_from else self.attributes)
 

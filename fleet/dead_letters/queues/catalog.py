@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -59,11 +60,16 @@ def connect() -> SQSClient:
 
 def service(name: str) -> Any:
     """A boto3 client of any service: two tries of five seconds, and a second between them at most."""
+    return services()(name)
+
+
+def services() -> Callable[[str], Any]:
+    """Opens such clients out of one session, which reads what it needs to know of AWS once for all of them."""
     import boto3  # noqa: PLC0415 - 0.3 s that `--help` must not take
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.Session().client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
+    return partial(boto3.Session().client, config=config)
 
 
 class Catalog:
@@ -124,7 +130,7 @@ class Catalog:
         info = self.queue(given)
         if sources := self._sources(info):
             return replace(info, fed_by=tuple(f"queue {arn_name(each)}" for each in sources))
-        asked = feeders(info.arn, service)
+        asked = feeders(info.arn, services())
         if not asked.found:
             unasked = f" ({', '.join(asked.unasked)} could not be asked)" if asked.unasked else ""
             raise NotDeadLetters(

@@ -33,6 +33,9 @@ FEW = 500
 """Letters that are looked through at every look after a step; a fuller queue when their number has changed, and now and then."""
 SILENCE = 5.0
 """Seconds beyond a long poll for which an endpoint may be silent; asked twice, it is given up within 15 seconds."""
+FUNCTION_TRIES = 240.0
+"""Seconds without a letter that is back, after which a function counts as done: Lambda tries again after one minute and after two
+more, and only then writes a letter (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html)."""
 MOST_ASKED_FOR = 1_000
 """Letters of a step up to which the ledger is asked for each, at every look."""
 
@@ -112,23 +115,21 @@ class Desk:
             ledger=await opened.clients.open("dynamodb") if table else None,
         )
 
-    async def _elsewhere(self, opened: Open, urls: Mapping[str, str]) -> tuple[tuple[Box, int], ...]:
-        """The dead-letter queues of the destinations, where what was sent dies if it was not sent home; each with the seconds
-        for which a look hides its letters.
-        """
+    async def _elsewhere(self, opened: Open, urls: Mapping[str, str]) -> tuple[Watched, ...]:
+        """The dead-letter queues of the destinations, where what was sent dies if it was not sent home."""
         targets = {self.catalog.queue(url).redrives_to for url in urls.values()} - {"", opened.info.arn}
         infos = [self.catalog.queue(each) for each in sorted(targets)]
         for info in infos:
             own_policy.check(info)
         client = await opened.clients.open("sqs")
         allowed = own_policy.receives_allowed
-        return tuple((SqsBox(client, url=each.url, own_policy=allowed(each)), hidden_for(each)) for each in infos)
+        return tuple(Watched(SqsBox(client, url=each.url, own_policy=allowed(each)), each) for each in infos)
 
-    @property
-    def settle(self) -> float:
-        """Seconds that destinations must stay empty."""
-        given = self.settings.dlq_settle_seconds
-        return given if given is not None else (60.0 if ".amazonaws.com" in self.catalog.endpoint else 2.0)
+    def settle(self, *, functions: bool) -> float:
+        """Seconds that destinations must stay empty; a function cannot be seen empty, and gets the time for its own tries."""
+        if (given := self.settings.dlq_settle_seconds) is not None:
+            return given
+        return FUNCTION_TRIES if functions else 60.0 if ".amazonaws.com" in self.catalog.endpoint else 2.0
 
     async def expand(self, opened: Open, letter: DeadLetter) -> list[Parcel]:
         """The records that a pointer letter points to."""
@@ -137,6 +138,14 @@ class Desk:
             return []
         client = await opened.clients.open("dynamodbstreams")
         return await stream_records.records(client, judged.pointer, letter_id=letter.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A dead-letter queue in which what was sent may be back."""
+
+    box: Box
+    info: QueueInfo
 
 
 @dataclass(slots=True)
@@ -149,11 +158,13 @@ class Sights:
     urls: Mapping[str, str]
     sqs: SQSClient
     ledger: DynamoDBClient | None
-    elsewhere: tuple[tuple[Box, int], ...] = ()
+    elsewhere: tuple[Watched, ...] = ()
     looks: int = 0
     letters: int = -1
     old: set[str] | None = None
     finished: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
+    """Letters, by ARN, at the last look into a queue with a redrive policy of its own."""
 
     async def remember(self) -> None:
         """Before anything is sent: letters with the key of a planned one, which are here and did not come back. Where there
@@ -182,9 +193,7 @@ class Sights:
         return Sight(done, await self._returned(ids), quiet)
 
     async def _quiet(self) -> bool:
-        """A function has no queue that could be seen empty."""
-        if any(destination not in self.urls for destination in self.plan.destinations):
-            return False
+        """Whether the queues among the destinations are empty; a function has none, and `Desk.settle` waits longer for it."""
         return all([await counted(self.sqs, url) == (0, 0) for url in self.urls.values()])
 
     async def _returned(self, ids: frozenset[str]) -> frozenset[str]:
@@ -204,8 +213,15 @@ class Sights:
 
     async def _browse(self, look: Callable[[DeadLetter], None]) -> None:
         settings = self.desk.settings
-        for box, visibility in ((self.opened.box, hidden_for(self.opened.info)), *self.elsewhere):
-            await browse(box, look, visibility=visibility, last_look=settings.dlq_last_look_seconds)
+        for place in (Watched(self.opened.box, self.opened.info), *self.elsewhere):
+            if (
+                place.info.redrives_to
+            ):  # a look is a receive that its own policy counts: only where something came or went
+                letters = sum(await place.box.count())
+                if self.seen.get(place.info.arn) == letters:
+                    continue
+                self.seen[place.info.arn] = letters
+            await browse(place.box, look, visibility=hidden_for(place.info), last_look=settings.dlq_last_look_seconds)
 
     async def _done(self, ids: frozenset[str]) -> frozenset[str]:
         """What workers wrote down: `dead_letter.done_mark` of each letter, in the ledger. A step of very many is not asked

@@ -73,7 +73,7 @@ async def run(
                 frozenset(each.id for each in step.letters) & sent,
                 sights,
                 seconds=plan.watch,
-                settle=desk.settle,
+                settle=desk.settle(functions=len(urls) < len(plan.destinations)),
                 to_the_end=not step.canary,
                 cancelled=cancelled,
             )

@@ -8,7 +8,7 @@ from fleet.dead_letters.model import lambda_record
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.shapes import TEST_EVENT, Origin, Standing, is_sendable_by_hand, standing
-from shared.message.identity import ATTRIBUTE
+from shared.message.identity import ATTRIBUTE, idempotency_key
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.fakes import SOURCE, envelope, letter
 
@@ -158,3 +158,22 @@ def test_an_envelope_on_a_letter_that_sqs_moved_names_no_key() -> None:
     forged = {ATTRIBUTE: envelope(idempotency_key="somebody else's")}
     assert letter('{"a": 1}', attributes=forged, moved_from=SOURCE).key == letter('{"a": 1}').key
     assert letter('{"a": 1}', attributes=forged).key == "somebody else's"
+
+
+def test_an_event_that_fails_again_is_known_by_its_key_though_lambda_writes_a_new_record() -> None:
+    first, _ = letters.invocation_record(FUNCTION)
+    second = first.replace("T09:00", "T09:05")
+    assert first != second
+    assert letter(first).key == letter(second).key == letter('{"order": 7}').key
+
+
+@pytest.mark.parametrize(
+    "body", ['{"requestPayload": {"order": 7}}', '{"requestContext": 5, "requestPayload": 1}', "x"]
+)
+def test_a_message_that_only_looks_like_such_a_record_has_a_key_of_its_own(body: str) -> None:
+    assert letter(body).key == idempotency_key(body, {})
+
+
+def test_a_record_that_sqs_moved_was_a_message_of_its_own() -> None:
+    record, _ = letters.invocation_record(FUNCTION)
+    assert letter(record, moved_from=SOURCE).key == idempotency_key(record, {})

@@ -78,6 +78,15 @@ def test_above_that_looks_stop_at_half_of_the_receives_and_give_back_all(server:
     assert server.control.messages("last-stop") == []
 
 
+def test_a_canary_is_watched_for_without_a_receive_where_nothing_came_back(server: SqsServer, cli: Lines) -> None:
+    dead(server, letters=3, own=20)
+    cli.environment["DLQ_SETTLE_SECONDS"] = "0.2"  # ten looks a second
+    cli("dlq", "plan", "orders-dlq", "--to", "orders", "--canary", "1", "--watch", "1.5", "-o", cli.plan())
+    [report] = cli.json("replay", cli.plan(), "--yes", "--reason", "why", exits=4)
+    assert (report["sent"], report["steps"][0]["verdict"]) == (1, "none")
+    assert receives(server) == {3}  # planned, met by the canary's step, looked at once after it
+
+
 @pytest.mark.parametrize("suffix", ["", ".fifo"])
 def test_more_letters_than_may_be_in_flight_are_read_in_part_and_that_is_said(
     server: SqsServer, cli: Lines, suffix: str
