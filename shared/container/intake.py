@@ -178,7 +178,9 @@ class Intake:
             allowed = await self._throttle.allowed()
             free = await self._slots.some_free()
             await self._budget.some_room()
-            if self._needs.down:  # one message in hand is the probe; the others are better off in the queue
+            if (
+                self._needs.opened and self._needs.down
+            ):  # one message in hand is the probe; the others are better off in the queue
                 if self._slots.taken:
                     await asyncio.sleep(LOOKS_EVERY)
                     continue

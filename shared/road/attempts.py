@@ -86,13 +86,12 @@ class Attempts:
         """Run, and while a dependency is down for all of them, run again."""
         outcomes: dict[Delivery, Outcome] = {}
         left, tries = list(deliveries), 0
-        if self._needs.down:
+        if self._needs.opened and self._needs.down:
             await self._needs.passage()
         while left:
             outcomes |= await self._run_together(left, numbers)
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
-            # What is done does not wait for what is not: it would run again if this process ended now.
-            if left and (len(left) < len(outcomes) or not await self._needs.wait(tries)):
+            if left and (not _may_wait(left, outcomes) or not await self._needs.wait(tries)):
                 break
         for each in left:
             if isinstance(stalled := outcomes[each], Stalled):
@@ -130,9 +129,10 @@ class Attempts:
     async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""
         tries = 0
-        met_in_run.set(met := Met(delivery.message_id))
+        met_in_run.set(met := Met())
+        met.message = delivery.message_id
         try:
-            if self._needs.down:
+            if self._needs.opened and self._needs.down:
                 await self._needs.passage()
             while True:
                 met.clear()
@@ -151,7 +151,8 @@ class Attempts:
     async def _run_together(
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
     ) -> dict[Delivery, Outcome]:
-        met_in_run.set(met := Met(deliveries[0].message_id))
+        met_in_run.set(met := Met())
+        met.message = deliveries[0].message_id
         try:
             ends = await self._handling.run_together(deliveries)
         except asyncio.CancelledError as cut:
@@ -165,7 +166,8 @@ class Attempts:
         await asyncio.gather(*map(record, deliveries))
 
     def _judge(self, delivery: Delivery, end: Run, number: int, met: Met) -> Outcome:
-        self._needs.meets(met)
+        if met:
+            self._needs.meets(met)
         match end:
             case Done() | Dead():
                 return end
@@ -187,3 +189,11 @@ class Attempts:
                 return
             case other:
                 assert_never(other)
+
+
+def _may_wait(left: Sequence[Delivery], outcomes: dict[Delivery, Outcome]) -> bool:
+    """What is done does not wait for what is not: it would run again if this process ended now. But where it is the last
+    receipt of what is not, it does.
+    """
+    stalled = [outcome for each in left if isinstance(outcome := outcomes[each], Stalled)]
+    return len(left) == len(outcomes) or any(each.unless_kept for each in stalled)

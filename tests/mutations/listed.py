@@ -144,7 +144,7 @@ SETTLEMENT = [
     *of(
         "shared/settlement/leases.py",
         ("lease.ends > self._clock()", "True", f"{LEASES} {DELETES}"),
-        ("lease.worker.cancel()", "pass", LEASES),
+        ("lease.worker.cancel(reason)", "pass", LEASES),
         ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
         ("lease.lost = True", "pass", LEASES),
         ("lease.extending\n            or ", "", SILENCE),

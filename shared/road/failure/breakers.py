@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shared.outcome import FORBIDDEN
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
 
 OPENS_AT = 5
-"""Failed calls in a row, none between them that succeeded, at which a breaker opens, if they were made for two messages or
-more: what is refused to one alone, such as one object in S3, is its own trouble.
+"""Failed calls in a row, none between them that succeeded, at which a breaker opens. A permission must have been refused to two
+messages: what is refused to one alone, such as one object in S3, is its own trouble.
 """
 FIRST_PROBE = 1.0
 """Seconds from the opening to the first probe; twice as long before each further one."""
@@ -37,11 +38,9 @@ LONGEST_ALONE = 3_600.0
 
 
 class Met(set[str]):
-    """The dependencies that failed in one run of a handler, on this message."""
+    """The dependencies that failed in one run of a handler, on the message with this id."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__()
-        self.message = message
+    message: str = ""
 
 
 met_in_run: ContextVar[Met | None] = ContextVar("met_in_run", default=None)
@@ -83,7 +82,7 @@ class Breakers:
             met.add(dependency)
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
-        breaker.sources.add(object() if met is None else met.message)
+        breaker.sources.add(met.message if met is not None and code in FORBIDDEN else object())
         if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
@@ -169,13 +168,14 @@ class Needs:
 
     def __init__(self, breakers: Breakers) -> None:
         self._breakers = breakers
+        self.opened = breakers.open
+        """All that are open, whoever needs them: where there are none, nothing need be asked."""
         self._needed: set[str] = set()
 
     @property
     def down(self) -> list[str]:
         """Those of them that are open."""
-        opened = self._breakers.open
-        return [name for name in opened if name in self._needed] if opened else []
+        return [name for name in self.opened if name in self._needed]
 
     def meets(self, met: Met) -> None:
         """A run of this worker met failures of these."""

@@ -18,6 +18,7 @@ from shared.road.ports import Ports
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
 from tests.made import make_worker
+from tests.virtual_time import virtual
 
 Handle = Callable[[str], Awaitable[None]]
 NOON = 1_795_262_400.0
@@ -116,11 +117,14 @@ async def test_the_last_receipt_is_buried_with_its_reason_and_not_left_to_sqs() 
     assert json.loads(ends.letters[0].attributes[ATTRIBUTE].text or "")["error_type"] == "ConnectionError"
 
 
-async def test_a_message_that_could_not_be_buried_stays() -> None:
-    ends = Ends()
-    ends.fault = ConnectionError("no way to the dead-letter queue")
-    assert not await pipeline(ends, raising(Reject("never"))).travel(delivery('{"word": "a"}'))
-    assert ends.hidden == [4.0]
+def test_a_message_that_could_not_be_buried_stays() -> None:
+    async def story() -> None:
+        ends = Ends()
+        ends.fault = ConnectionError("no way to the dead-letter queue")
+        assert not await pipeline(ends, raising(Reject("never"))).travel(delivery('{"word": "a"}'))
+        assert [10 <= seconds <= 20 for seconds in ends.hidden] == [True]
+
+    virtual(story())
 
 
 async def test_a_handler_that_takes_too_long_is_cut_and_tried_again() -> None:

@@ -185,12 +185,12 @@ def test_where_nothing_may_wait_a_message_is_hidden_the_longer_the_older_the_out
         breakers = Breakers(waits=False, clock=clock, dice=lambda: 1.0)
         for _ in range(OPENS_AT):
             breakers.failed("s3", code="SlowDown")
-        assert not await breakers.wait(1, ["dynamodb"])
-        assert breakers.hiding(["dynamodb"], attempt=1) == SHORTEST_HIDING
+        assert not await breakers.wait(1, ["s3"])
+        assert breakers.hiding(["s3"], attempt=1) == SHORTEST_HIDING
         await asyncio.sleep(1_200)
-        assert breakers.hiding(["dynamodb"], attempt=1) == 300
+        assert breakers.hiding(["s3"], attempt=1) == 300
         await asyncio.sleep(36_000)
-        assert breakers.hiding(["dynamodb"], attempt=1) == LONGEST_HIDING
+        assert breakers.hiding(["s3"], attempt=1) == LONGEST_HIDING
 
     virtual(story())
 

@@ -84,11 +84,13 @@ def test_a_message_that_fails_by_itself_does_not_wait_for_others_at_its_last_run
 
 def test_one_message_alone_opens_no_breaker_and_two_do() -> None:
     breakers = Breakers(clock=lambda: 0.0)
-    met_in_run.set(Met("m-1"))
+    of_one, of_another = Met(), Met()
+    of_one.message, of_another.message = "m-1", "m-2"
+    met_in_run.set(of_one)
     for _ in range(3 * OPENS_AT):
         breakers.failed("s3", code="AccessDenied")
     assert list(breakers.open) == []
-    met_in_run.set(Met("m-2"))
+    met_in_run.set(of_another)
     breakers.failed("s3", code="AccessDenied")
     assert list(breakers.open) == ["s3"]
 
