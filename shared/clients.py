@@ -191,11 +191,11 @@ class Clients:
 def watch(client: Any, service: str, breakers: Breakers) -> None:
     """Tell the breakers what comes of each call of a client, after its own retries."""
 
-    def answered(*, parsed: dict[str, Any], http_response: Any, **_more: Any) -> None:
+    def answered(*, parsed: dict[str, Any], http_response: Any, model: Any, **_more: Any) -> None:
         if http_response.status_code < 300:
             breakers.succeeded(service)
             return
-        error = AnsweredError(parsed)
+        error = AnsweredError(parsed, model.name)
         if is_outage(error):
             breakers.failed(service, code=code_of(error))
         else:
@@ -212,9 +212,10 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
 class AnsweredError(Exception):
     """An error answer as botocore has parsed it, before it makes an exception of it."""
 
-    def __init__(self, parsed: dict[str, Any]) -> None:
+    def __init__(self, parsed: dict[str, Any], operation: str) -> None:
         super().__init__()
         self.response = parsed
+        self.operation_name = operation
 
 
 def variable(queue: str) -> str:

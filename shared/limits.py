@@ -1,4 +1,4 @@
-"""The limits of one process: how many messages may be in hand at once, how many may start per second, how many bytes their bodies take."""
+"""The limits of one process: how many messages may be in hand at once, how many may start per second, how many bytes they take."""
 
 from __future__ import annotations
 
@@ -167,5 +167,8 @@ class Budget:
 
 
 def memory(delivery: Delivery) -> int:
-    """Bytes that its body takes here: up to four for a character."""
-    return sys.getsizeof(delivery.body)
+    """Bytes that its body and its attributes take here: up to four for a character."""
+    size = sys.getsizeof(delivery.body)
+    for each in delivery.attributes.values():
+        size += sys.getsizeof(each.text) + sys.getsizeof(each.binary)
+    return size

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.backoff import Backoff
 
@@ -55,12 +58,15 @@ Outcome = Done | Retry | Dead | Stalled
 
 
 class Later(Exception):
-    """Raised by a handler that knows when to try again: `after` seconds from now (0 to 43,200)."""
+    """Raised by a handler that knows when to try again: `after` seconds from now (0 to 43,200).
+
+    Raises TypeError or ValueError where it is given something else: then the handler has failed like any other.
+    """
 
     def __init__(self, why: str, *, after: float) -> None:
         super().__init__(why)
-        self.why = why
-        self.after = after
+        self.why = checked_text(why)
+        self.after = checked_seconds(after)
 
 
 class Contended(Later):
@@ -72,32 +78,63 @@ class Contended(Later):
 
 
 class Reject(Exception):
-    """Raised by a decoder or handler that knows the message can never succeed; `why` must hold no payload."""
+    """Raised by a decoder or handler that knows the message can never succeed; `why` must hold no payload.
+
+    Raises TypeError where `why` is not text: an error or an event in its place could quote the payload.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
-        self.why = why
+        self.why = checked_text(why)
+
+
+def checked_text(why: object) -> str:
+    """The text, with question marks for half characters, which have no bytes. Raises TypeError."""
+    if not isinstance(why, str):
+        raise TypeError(f"why is text, and not {type(why).__name__}")
+    return why.encode(errors="replace").decode()
+
+
+def checked_seconds(after: object) -> float:
+    """A number of seconds that can be waited for. Raises TypeError or ValueError."""
+    if isinstance(after, bool) or not isinstance(after, int | float):
+        raise TypeError(f"after is a number of seconds, and not {type(after).__name__}")
+    if not 0 <= after < math.inf:
+        raise ValueError("after is a finite number of seconds, 0 or more")
+    return after
 
 
 def code_of(error: BaseException) -> str:
     """What an error is called in logs and metrics: AWS's code (`AccessDenied`, `ExpiredToken`) where it has one, else its
     class. Known by its shape (botocore's ClientError): this file imports no AWS. Never the text, which may quote a payload.
     """
-    response = getattr(error, "response", None)
-    fault = response.get("Error") if isinstance(response, dict) else None
-    code = fault.get("Code") if isinstance(fault, dict) else None
-    named = isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,100}", code)
-    return str(code).rpartition(".")[2] if named else type(error).__name__
+    return _code(_answer(error)).rpartition(".")[2] or type(error).__name__
+
+
+def _answer(error: BaseException) -> Mapping[str, Any]:
+    """The error answer that botocore made it of; empty where there is none of that form."""
+    try:
+        response = getattr(error, "response", None)
+    except Exception:  # noqa: BLE001  # a property of a class that we do not know
+        return {}
+    return response if isinstance(response, dict) and isinstance(response.get("Error"), dict) else {}
+
+
+def _code(answer: Mapping[str, Any]) -> str:
+    code = answer["Error"].get("Code") if answer else None
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9.]{1,100}", code) else ""
 
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status with which AWS refused, 0 where it is not known; None for an error that is not such a refusal. Known by
     its shape, as `code_of`.
     """
-    response = getattr(error, "response", None)
-    if not isinstance(response, dict) or not isinstance(response.get("Error"), dict):
+    answer = _answer(error)
+    if not answer:
         return None
-    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    about = answer.get("ResponseMetadata")
+    status = about.get("HTTPStatusCode") if isinstance(about, dict) else None
+    return status if isinstance(status, int) else 0
 
 
 THROTTLED = frozenset(
@@ -108,6 +145,8 @@ THROTTLED = frozenset(
         "RequestThrottled",
         "RequestThrottledException",
         "TooManyRequestsException",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "BandwidthLimitExceeded",
@@ -116,6 +155,7 @@ THROTTLED = frozenset(
         "PriorRequestNotComplete",
         "TransactionInProgressException",
         "EC2ThrottledException",
+        "ReplicatedWriteConflictException",
     }
 )
 FORBIDDEN = frozenset(
@@ -140,21 +180,62 @@ FORBIDDEN = frozenset(
         "RequestExpired",
         "RequestTimeTooSkewed",
         "IncompleteSignature",
-        "KMSAccessDeniedException",
-        "KMS.DisabledException",
         "NoSuchBucket",
         "QueueDoesNotExist",
+        "NonExistentQueue",
+        "TableNotFoundException",
+        "ResourceInUseException",
     }
 )
 """Codes that speak of our permissions and configuration, whatever was asked: a dead letter cannot mend them."""
+
+
+NO_TABLE = ("Requested resource not found", "Cannot do operations on a non-existent table")
+"""How DynamoDB (and its local edition) begins what it says of a table that is not there."""
+ON_ITEMS = frozenset(
+    {
+        "GetItem",
+        "PutItem",
+        "UpdateItem",
+        "DeleteItem",
+        "Query",
+        "Scan",
+        "BatchGetItem",
+        "BatchWriteItem",
+        "TransactGetItems",
+        "TransactWriteItems",
+    }
+)
+"""Calls of DynamoDB that find no resource only where their table is missing; elsewhere that may be the fault of what was asked."""
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error of an AWS call says nothing about what was asked: no answer, a fault of theirs, a throttle, or what we
     are not allowed or configured to do. Known by its shape, as `code_of`.
     """
-    status = status_of(error)
-    if status is not None:
-        return status >= 500 or status == 429 or code_of(error) in THROTTLED | FORBIDDEN
+    if answer := _answer(error):
+        return (
+            (status := status_of(error) or 0) >= 500
+            or status == 429
+            or _is_of_our_making(answer, getattr(error, "operation_name", None))
+            or _is_throttled_transaction(answer)
+        )
     module = type(error).__module__
     return module == "botocore.exceptions" and type(error).__name__ not in {"ParamValidationError", "ClientError"}
+
+
+def _is_of_our_making(answer: Mapping[str, Any], operation: object) -> bool:
+    """Every code of KMS speaks of our key, whichever service passes it on."""
+    code, message = _code(answer), answer["Error"].get("Message")
+    if code == "ResourceNotFoundException":
+        return operation in ON_ITEMS or (isinstance(message, str) and message.startswith(NO_TABLE))
+    return code.rpartition(".")[2] in THROTTLED | FORBIDDEN or code.upper().startswith("KMS")
+
+
+def _is_throttled_transaction(answer: Mapping[str, Any]) -> bool:
+    """Whether some part of a transaction was throttled, and none was refused for what it asks."""
+    reasons = answer.get("CancellationReasons")
+    if not isinstance(reasons, list):
+        return False
+    codes = {str(reason.get("Code")) for reason in reasons if isinstance(reason, dict)}
+    return not codes.isdisjoint(THROTTLED) and codes <= THROTTLED | {"None", "TransactionConflict"}

@@ -79,7 +79,7 @@ class Each(Generic[Event]):
 class Together(Generic[Event]):
     """One call for many messages. `handle` returns a BatchResult; raising fails them all with that exception.
 
-    It is called at `count` messages, at `bytes` of bodies or `seconds` after the first came. A FIFO queue is read with
+    It is called at `count` messages, at `bytes` of bodies and attributes or `seconds` after the first came. A FIFO queue is read with
     Each: a batch could not stop a group behind its first message that fails.
     """
 

@@ -16,6 +16,7 @@ from shared.aws.connections import Answer, Connections, NotConnected
 from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, warn_aside
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
+from shared.outcome import is_outage
 
 ORDINARY_REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 """Error answers that are part of a day's work: raised at once, as botocore would, which never repeats them."""
@@ -97,8 +98,10 @@ class FastClient:
             return found
         held = as_botocore(url, status, head, content)
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
-            self._answered()
-            raise await self._fallback.refusal(action, held)
+            refusal = await self._fallback.refusal(action, held)
+            if not is_outage(refusal):  # else it is botocore's, and the breaker hears of it
+                self._answered()
+                raise refusal
         if is_redirect(status, head):  # botocore's HTTP client goes there
             answer = await self._fallback.call(action, asked)
             self._step_aside("a redirect")

@@ -103,12 +103,15 @@ class StreamRecord(Wire):
 
 def document(body: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """The JSON object in `body`, out of its SNS envelope if it has one; what is read already is taken as it is. Raises Reject."""
-    if not isinstance(body, str):
-        return body
+    return body if not isinstance(body, str) else unwrapped(body)[0]
+
+
+def unwrapped(body: str) -> tuple[dict[str, Any], str]:
+    """As `document`, with the text that the object stands in. Raises Reject."""
     opened = _object(body)
     if opened.get("Type") == "Notification" and isinstance(opened.get("Message"), str):
-        return _object(opened["Message"])
-    return opened
+        return _object(opened["Message"]), opened["Message"]
+    return opened, body
 
 
 def bus_event(body: str) -> BusEvent:

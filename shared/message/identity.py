@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from shared.message.delivery import Attribute
-from shared.message.envelope import document
+from shared.message.envelope import document, unwrapped
+from shared.message.verbatim import exact
 from shared.outcome import Reject
 
 ATTRIBUTE = "fleet-failure"
@@ -66,12 +67,15 @@ def digest(text: str) -> str:
 
 def payload(body: str) -> str:
     """What a producer says in a body, and nothing that is new each time it says so: out of the SNS envelope, of a bus
-    event its source, type and detail; the order of names and the blanks of JSON do not count. Other text is itself.
+    event its source, type and detail; the order of names and the blanks of JSON do not count, each digit of a number and
+    each value of a name that comes twice does. Other text is itself.
 
     The body and not the decoded event: a decoder that learns a field must not make yesterday's payloads look forged.
     """
     try:
-        said = document(body)
+        said, text = unwrapped(body)
+        if orjson.dumps(said) != text.encode():  # else it is all there, for it can be written again as it came
+            said = exact(text)
         if said.keys() >= {"source", "detail-type", "detail"}:
             said = {name: said[name] for name in ("source", "detail-type", "detail")}
         return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()

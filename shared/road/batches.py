@@ -11,7 +11,7 @@ from shared.worker import Together
 
 
 class Filling:
-    """The batch that is being filled. A body that lies in S3 counts with the bytes that it will have in memory."""
+    """The batch that is being filled, by bodies and attributes. A body that lies in S3 counts with the bytes that it will have in memory."""
 
     def __init__(self, limits: Together[Any]) -> None:
         self._limits = limits
@@ -22,6 +22,7 @@ class Filling:
         """Add one message. True: the batch is full, take it."""
         self._deliveries.append(delivery)
         self._bytes += weight(delivery)
+        self._bytes += sum(each.size(name) for name, each in delivery.attributes.items())
         return len(self._deliveries) >= self._limits.count or self._bytes >= self._limits.bytes
 
     def take(self) -> list[Delivery]:

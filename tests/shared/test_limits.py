@@ -2,7 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from shared.limits import Budget, memory
+from shared.message.delivery import Attribute
 from tests.fakes import delivery
 
 MEBIBYTE = 1_048_576
@@ -104,6 +107,12 @@ async def test_intake_waits_until_something_is_given_back() -> None:
     assert not waiting.done()
     budget.give(2)
     await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.guarantee("M1")
+def test_attributes_count_as_the_body_does() -> None:
+    attributes = {"a": Attribute("String", "a" * MEBIBYTE), "b": Attribute("Binary", binary=b"b" * MEBIBYTE)}
+    assert 2 * MEBIBYTE < memory(delivery("", attributes=attributes)) < 2 * MEBIBYTE + 300
 
 
 def test_a_text_counts_with_the_memory_that_it_takes() -> None:

@@ -10,7 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled, code_of, is_outage
+from shared.outcome import (
+    Contended,
+    Dead,
+    Later,
+    Reject,
+    Retry,
+    Stalled,
+    checked_seconds,
+    checked_text,
+    code_of,
+    is_outage,
+)
 from shared.worker import Worker
 
 FIRST_RETRY_SECONDS = 1.0
@@ -18,6 +29,8 @@ FIRST_RETRY_SECONDS = 1.0
 
 DEEPEST = 12
 """Frames kept of a stack: enough to find the line, small enough for a message attribute."""
+
+_WORD, _DIGIT = re.compile(r"[\w-]++"), re.compile(r"\d")
 
 OURS = frozenset({"shared", "workers"})
 """Packages whose every frame is kept; of a run of frames inside any other package only the innermost is."""
@@ -39,12 +52,13 @@ def judge(
         return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
     if is_final or is_last:
         return dead(error, worker=worker.name)
-    if isinstance(error, Contended):
-        return Retry(why=error.why, after=_until_free(error, attempt, limits.max_receives), counts=False)
+    after = _asked_for(error) if isinstance(error, Later) else None
+    if after is not None and isinstance(error, Contended):
+        return Retry(why=explain(error), after=_until_free(after, attempt, limits.max_receives), counts=False)
     if run >= limits.max_attempts:
         return dead(error, worker=worker.name)
-    if isinstance(error, Later):
-        return Retry(why=error.why, after=error.after)
+    if after is not None:
+        return Retry(why=explain(error), after=after)
     place = _frames(error.__traceback__)[-1:]
     return Retry(
         why=" at ".join((explain(error), *(f"{module}:{function}:{line}" for module, function, line in place))),
@@ -53,13 +67,21 @@ def judge(
     )
 
 
-def _until_free(error: Contended, attempt: int, receipts: int) -> float:
+def _asked_for(error: Later) -> float | None:
+    """Seconds; None where a subclass has left nothing that can be waited for: such an error is like any other."""
+    try:
+        return checked_seconds(error.after)
+    except Exception:
+        return None
+
+
+def _until_free(after: float, attempt: int, receipts: int) -> float:
     """Seconds before the work that somebody else holds is looked at again: soon, for it is often free before its claim ends. In
     the second half of its receipts a message waits for the whole claim, so that looking does not use up the last one.
     """
     if 2 * attempt >= receipts:
-        return error.after
-    return min(error.after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10))
+        return after
+    return min(after, FIRST_RETRY_SECONDS * 3.0 ** min(attempt - 1, 10))
 
 
 def spent(run: int, worker: Worker[Any]) -> Dead:
@@ -83,12 +105,12 @@ def dead(error: BaseException, *, worker: str) -> Dead:
     # No line numbers and no library's inner functions here: a fault keeps its fingerprint over an edit elsewhere in
     # the file and over an upgrade.
     code = code_of(error)
-    said = _mask(error.why) if isinstance(error, Reject) else code if code != _type(error) else ""
+    said = _mask(_why(error)) if isinstance(error, Reject) else code if code != _type(error) else ""
     ground = "|".join((worker, _type(error), said, *(_named(module, function) for module, function, _ in frames)))
     return Dead(
         error_type=_type(error),
         message=explain(error),
-        fingerprint=hashlib.sha256(ground.encode()).hexdigest()[:16],
+        fingerprint=hashlib.sha256(ground.encode(errors="replace")).hexdigest()[:16],
         stack=tuple(f"{module}:{function}:{line}" for module, function, line in frames),
     )
 
@@ -96,12 +118,20 @@ def dead(error: BaseException, *, worker: str) -> Dead:
 def explain(error: BaseException) -> str:
     """A short text for logs and envelopes. An arbitrary exception's own text may quote the payload: only its type."""
     if isinstance(error, (Reject, Later)):
-        return error.why[:300]
+        return _why(error)[:300]
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        return "; ".join(f"{_place(fault)}: {fault['type']}" for fault in faults)[:300]
+        return checked_text("; ".join(f"{_place(fault)}: {fault['type']}" for fault in faults))[:300]
     code = code_of(error)
     return _type(error) if code == _type(error) else f"{_type(error)} {code}"
+
+
+def _why(error: Reject | Later) -> str:
+    """What it says; its type where a subclass has left nothing, or something that is not text."""
+    try:
+        return checked_text(error.why)
+    except Exception:
+        return _type(error)
 
 
 def _has_outage(error: BaseException) -> bool:
@@ -112,7 +142,7 @@ def _has_outage(error: BaseException) -> bool:
             return False
         if is_outage(seen):
             return True
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ if seen.__cause__ is not None else seen.__context__
     return False
 
 
@@ -133,7 +163,7 @@ def _place(fault: Mapping[str, Any]) -> str:
 
 def _mask(text: str) -> str:
     """The text without what differs between messages: numbers, and words that contain a digit (ids, hashes, times)."""
-    return re.sub(r"[\w-]*\d[\w-]*", "#", text)[:300]
+    return _WORD.sub(lambda word: "#" if _DIGIT.search(word[0]) else word[0], text)[:300]
 
 
 def _type(error: BaseException) -> str:

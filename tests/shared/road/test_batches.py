@@ -29,6 +29,12 @@ def test_a_batch_ends_at_its_count_and_what_is_left_over_is_one_more() -> None:
     assert cut([], together()) == []
 
 
+def test_attributes_fill_a_batch_as_bodies_do() -> None:
+    large = {"note": Attribute("String", "a" * 1000)}
+    deliveries = [delivery("", attributes=large) for _ in range(4)]
+    assert [len(batch) for batch in cut(deliveries, together(bytes=2_000))] == [2, 2]
+
+
 def test_lambda_gives_a_handler_one_large_body_at_a_time() -> None:
     async def story() -> None:
         sizes: list[int] = []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.message.envelope import stream_record
 from tests.workers.audit_archive.fakes import KEY, REDACTOR
-from workers.audit_archive.redaction.personal import FIELDS, Names
+from workers.audit_archive.redaction.personal import FIELDS, Names, names_within
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
 from workers.audit_archive.rules import audit_row, canonical
 
@@ -242,6 +242,22 @@ def test_a_long_text_takes_a_long_texts_time_and_not_its_square(text: str) -> No
     started = time.perf_counter()
     REDACTOR.image({"note": s(text)})
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text", ["\\" * 200_000, '"a' + "\\" * 200_000, '"a"' + " " * 200_000, '"a\\' * 66_000, "'a " * 66_000]
+)
+def test_a_quoted_name_is_looked_for_in_a_long_texts_time(text: str) -> None:
+    started = time.thread_time()
+    assert not names_within(f"a: {text}", Names())
+    assert time.thread_time() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    "text", ['"email": 1', '\\"email\\" : 1', '\\\\\\"email\\\\\\":', "'e.mail':", '"a\\\\email":, "email\\":']
+)
+def test_a_personal_name_is_found_in_whatever_quotes_it(text: str) -> None:
+    assert names_within(text, Names())
 
 
 def test_keys_are_read_first_one_current() -> None:

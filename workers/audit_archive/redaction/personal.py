@@ -40,7 +40,7 @@ _LOOKS = re.compile(
 )
 _WORTH_A_LOOK = re.compile(r"[@+]|%40|%2[Bb]|whsec_|PushToken")
 _PAIRS = re.compile(r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=([^&;,\s\"'<>]+)")
-_QUOTED_NAMES = re.compile(r"\\*[\"']([\w .-]{1,64})\\*[\"']\s*:")
+_QUOTED_NAMES = re.compile(r"[\"']([\w .-]{1,64})\\*+[\"']\s*+:")
 _SEGMENTS = re.compile(r"[.\[\]]+")
 _NOT_PLAIN = re.compile(r"[\W_]+")
 

@@ -1,0 +1,55 @@
+"""Error answers that speak of the service or of our configuration: the breaker counts them as failures, on either road."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.aws.fast_client import FastClient
+from shared.clients import watch
+from shared.road.failure.breakers import OPENS_AT, Breakers
+from tests.shared.aws.contract.answers import Odd, refusal, whole
+from tests.shared.aws.contract.stub import opened, stub
+
+USUAL = Odd(whole(b'{"Item": {"a": {"S": "x"}}}'))
+THROTTLED, FAILED = {"Code": "ThrottlingError"}, {"Code": "ConditionalCheckFailed"}
+
+
+@pytest.mark.parametrize("road", ["plain", "fast"])
+@pytest.mark.parametrize(
+    ("code", "parts", "is_down"),
+    [
+        ("TransactionCanceledException", {"CancellationReasons": [{"Code": "None"}, THROTTLED]}, True),
+        ("TransactionCanceledException", {"CancellationReasons": [FAILED, THROTTLED]}, False),
+        ("ConditionalCheckFailedException", {}, False),
+        ("ResourceNotFoundException", {"message": "Requested resource not found"}, True),
+        ("ResourceNotFoundException", {"message": "said in other words"}, True),
+        ("KMSNotFoundException", {}, True),
+        ("TableNotFoundException", {}, True),
+        ("ReplicatedWriteConflictException", {}, True),
+        ("ValidationException", {}, False),
+    ],
+)
+async def test_a_breaker_opens_for_what_says_nothing_about_the_question(
+    road: str,
+    code: str,
+    parts: dict[str, Any],
+    is_down: bool,  # noqa: FBT001  # as listed
+) -> None:
+    breakers = Breakers()
+    async with stub(USUAL) as serving, opened("dynamodb", serving.url) as plain:
+        watch(plain, "dynamodb", breakers)
+        client: Any = plain if road == "plain" else FastClient(plain, answered=lambda: breakers.succeeded("dynamodb"))
+        await update(client)
+        serving.now = Odd(refusal("400 Bad Request", {"__type": f"x#{code}", **parts}, "x-amzn-requestid: r"))
+        for _ in range(OPENS_AT):
+            with pytest.raises(ClientError) as error:
+                await update(client)
+            assert error.value.response["Error"]["Code"] == code
+        assert ("dynamodb" in breakers.open) is is_down
+        assert serving.asked == 1 + OPENS_AT
+    breakers.leave()
+
+
+async def update(client: Any) -> Any:
+    return await client.update_item(TableName="t", Key={"id": {"S": "x"}})
