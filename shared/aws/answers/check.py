@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.aws.answers.expected import Expected
+from shared.aws.answers.messages import set_apart
 
 CODE = "OddAnswer"
 """The error code of a success that is not an answer to what was asked."""
@@ -24,6 +25,8 @@ def check_answers(client: Any) -> None:
 
 
 def _check(*, operation_model: Any, response_dict: dict[str, Any], **_more: Any) -> None:
+    if operation_model.name == "ReceiveMessage" and response_dict["status_code"] < 300:
+        response_dict["body"] = set_apart(operation_model.output_shape, response_dict["body"])
     status, body = response_dict["status_code"], response_dict["body"]
     if status >= 300 or Expected(operation_model).is_met(status, response_dict["headers"], body):
         return

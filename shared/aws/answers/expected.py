@@ -36,7 +36,8 @@ class Expected:
 
     def __init__(self, model: OperationModel) -> None:
         untyped: Any = model  # the stubs know less than it has
-        members = untyped.output_shape.members if untyped.output_shape else {}
+        self._shape = untyped.output_shape
+        members = self._shape.members if self._shape else {}
         name: str = untyped.name
         service = untyped.service_model
         self._is_json = "json" in service.resolved_protocol
@@ -61,17 +62,34 @@ class Expected:
         if not body:
             return not self._known
         try:
-            return self.is_met_by_json(json.loads(body.decode()))
+            found = json.loads(body.decode())
+            return self.is_met_by_json(found) and (self._shape is None or fits(self._shape, found))
         except (ValueError, RecursionError):
             return False
 
     def is_met_by_json(self, found: Any) -> bool:
-        """The same of what is read already."""
+        """The same of what is read already, but for the kinds of its values."""
         if not isinstance(found, dict):
             return False
         if found and self._known and self._known.isdisjoint(found):
             return False
         return all(isinstance(found.get(name), kind) for name, kind in self._required.items())
+
+
+def fits(shape: Any, value: Any) -> bool:
+    """Whether botocore's parser can read this value as one of that shape; null is nothing to it."""
+    if value is None or getattr(shape, "is_document_type", False):
+        return True
+    match shape.type_name:
+        case "structure":
+            return isinstance(value, dict) and all(fits(each, value.get(name)) for name, each in shape.members.items())
+        case "list":
+            return isinstance(value, list) and all(fits(shape.member, each) for each in value)
+        case "map":
+            return isinstance(value, dict) and all(fits(shape.value, each) for each in value.values())
+        case "blob":
+            return isinstance(value, str)
+    return True
 
 
 def is_page(content_type: Any) -> bool:
