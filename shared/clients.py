@@ -128,6 +128,7 @@ class Clients:
     async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         from botocore.exceptions import NoRegionError
 
+        from shared.aws.answers.check import check_answers
         from shared.aws.fast_client import FastClient
         from shared.aws.objects import FastObjects
         from shared.aws.operation import FAST
@@ -138,6 +139,7 @@ class Clients:
             raise SettingsError(
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
+        check_answers(client)
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)
         look = self._renewal().watch(client)

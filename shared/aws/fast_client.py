@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,6 +11,7 @@ from zlib import crc32
 import aiohttp
 import orjson
 
+from shared.aws.answers.expected import is_page
 from shared.aws.connections import Answer, Connections, NotConnected
 from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, warn_aside
 from shared.aws.operation import FAST, Operation
@@ -92,7 +92,8 @@ class FastClient:
         action = operation.name
         status, head, content, is_usual = received
         is_whole = is_usual and has_its_checksum(head, content)
-        if status == 200 and is_whole and (found := operation.answer(content)) is not None:
+        is_html = is_page(header(head, b"content-type"))
+        if status == 200 and is_whole and not is_html and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
             self._answered()
             return found
@@ -107,7 +108,12 @@ class FastClient:
             self._step_aside("a redirect")
             return answer
         answer = await self._fallback.call(action, asked, held)
-        if status < 300 and (is_whole or not is_usual) and is_read(content):
+        if (
+            status < 300
+            and (is_whole or not is_usual)
+            and content
+            and operation.expected.is_met(status, held.headers, content)
+        ):
             self._step_aside("an answer of another form" if is_usual else "an answer that is not of the usual HTTP")
         return answer
 
@@ -134,14 +140,6 @@ def has_its_checksum(head: bytes, content: bytes) -> bool:
     """Whether an answer is what its CRC32 says, which DynamoDB sends."""
     expected = header(head, b"x-amz-crc32")
     return expected is None or expected == str(crc32(content))
-
-
-def is_read(content: bytes) -> bool:
-    """Whether botocore's parser finds something in this; what is not JSON at all is nothing to it."""
-    try:
-        return isinstance(json.loads(content.decode()), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _code(content: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from botocore.utils import percent_encode
 
+from shared.aws.answers.expected import Expected
 from shared.aws.connections import Answer, Connections, NotConnected
 from shared.aws.fallback import Fallback, as_botocore, is_redirect, warn_aside
 from shared.aws.pattern import SIGNATURE, text
@@ -73,6 +74,8 @@ class FastObjects:
         self._places: dict[str, Place] = {}
         self._kept: dict[str, Connections] = {}
         self._is_aside = False
+        model = client.meta.service_model
+        self._expected = {name: Expected(model.operation_model(name)) for name in ("PutObject", "HeadObject")}
         self.put_object = partial(self._call, "PutObject", "PUT", read_put)
         self.head_object = partial(self._call, "HeadObject", "HEAD", read_head)
 
@@ -102,7 +105,7 @@ class FastObjects:
     async def _judge(self, action: str, asked: dict[str, Any], wanted: ObjectCall, url: str, received: Answer) -> Any:
         status, head, content, is_usual = received
         held = as_botocore(url, status, head, content)
-        if is_usual and status == 200 and not content:
+        if is_usual and status == 200 and not content and self._expected[action].is_met(status, held.headers, content):
             await self._fallback.succeeded(action)
             self._answered()
             return await self._fallback.parse(action, held)

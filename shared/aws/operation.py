@@ -8,6 +8,7 @@ from uuid import uuid4
 import orjson
 from botocore.utils import percent_encode
 
+from shared.aws.answers.expected import Expected
 from shared.aws.shapes import reader, writer
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Operation:
         untyped: Any = model  # the stubs know less than it has
         self.name: str = untyped.name
         self.waits = self.name in WAITING
+        self.expected = Expected(model)
         self._segment = next((name for name, each in untyped.input_shape.members.items() if _is_segment(each)), None)
         self._payload = untyped.input_shape.serialization.get("payload")
         self._write = None if self._segment else writer(untyped.input_shape)
@@ -101,11 +103,12 @@ class Operation:
             return None
 
     def answer(self, content: bytes) -> dict[str, Any] | None:
-        """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape."""
+        """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape, or is not an answer."""
         if self._read is None:
-            return {}
+            return {} if self.expected.is_met_by_body(content) else None
         try:
-            found: dict[str, Any] = self._read(orjson.loads(content))
+            read = orjson.loads(content)
+            found: dict[str, Any] | None = self._read(read) if self.expected.is_met_by_json(read) else None
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return found

@@ -67,20 +67,20 @@ def to_sqs(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
 
 
 def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> Delivery:
-    """Read one entry of a ReceiveMessage response."""
+    """Read one entry of a ReceiveMessage response; raises as `from_lambda` where it is not one."""
     given = message.get("MessageAttributes")
     attributes = {
-        name: Attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
+        name: _attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
         for name, value in (given.items() if given else ())
     }
-    names = (message["MessageId"], message["ReceiptHandle"], message["Body"])
+    names = (_text(message, "MessageId"), _text(message, "ReceiptHandle"), _text(message, "Body", least=0))
     return _delivery(queue, names, message.get("Attributes") or {}, attributes, received_at)
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
     """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
     attributes = {
-        name: Attribute(
+        name: _attribute(
             value.get("dataType", "String"),
             value.get("stringValue"),
             base64.b64decode(value["binaryValue"]) if value.get("binaryValue") else None,
@@ -105,8 +105,8 @@ def _delivery(
         int(system.get("ApproximateReceiveCount", "1")),
         _seconds(system.get("SentTimestamp")),
         _seconds(system.get("ApproximateFirstReceiveTimestamp")),
-        system.get("MessageGroupId"),
-        system.get("AWSTraceHeader"),
+        _text_or_none(system.get("MessageGroupId")),
+        _text_or_none(system.get("AWSTraceHeader")),
         attributes,
         received_at,
     )
@@ -117,6 +117,18 @@ def _text(record: Mapping[str, Any], name: str, *, least: int = 1) -> str:
     if not isinstance(value, str) or len(value) < least:
         raise ValueError(f"{name} is not text")
     return value
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("a system attribute is not text")
+    return value
+
+
+def _attribute(data_type: object, text: object, binary: object) -> Attribute:
+    if not isinstance(data_type, str) or not isinstance(text, str | None) or not isinstance(binary, bytes | None):
+        raise TypeError("a message attribute is of another shape")
+    return Attribute(data_type, text, binary)
 
 
 def _seconds(milliseconds: str | None) -> float | None:

@@ -14,7 +14,7 @@ from shared.clock import lease_time
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery, from_poll, to_sqs
 from shared.sqs.batches import BATCH, MalformedAnswer, Refused, in_chunks
-from shared.telemetry import tracing
+from shared.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -126,9 +126,10 @@ class SqsQueue:
         for message in messages:
             try:
                 deliveries.append(from_poll(message, queue=self._name, received_at=received_at))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 # It cannot be settled without its handle; its own visibility timeout brings it back.
                 log.warning("message_unreadable", queue=self._name, error_type=type(error).__name__)
+                metrics.unreadable(queue=self._name)
                 if self._attempts.fifo:
                     break  # nothing of its group may overtake it, and which group that is cannot be read
         return deliveries

@@ -37,6 +37,7 @@ class Instruments(NamedTuple):
     leases_lost: metrics.Counter
     breakers: metrics.UpDownCounter
     deletes_failed: metrics.Counter
+    unreadable: metrics.Counter
     claims: metrics.Counter
     dropped: metrics.Counter
 
@@ -120,6 +121,11 @@ def delete_failed(*, queue: str, count: int) -> None:
     _instruments().deletes_failed.add(count, {names.DESTINATION: queue})
 
 
+def unreadable(*, queue: str) -> None:
+    """SQS named a message in a way that cannot be read, so that it cannot be settled either: it comes back by itself."""
+    _instruments().unreadable.add(1, {names.DESTINATION: queue})
+
+
 def claim(*, worker: str, outcome: str) -> None:
     """What came of a key in the ledger, where that was not simply one run of the handler: the work was done before
     (absorbed) or its key used for another payload (reused), the claim was taken over (lost), or its end could not be
@@ -152,6 +158,7 @@ def _instruments() -> Instruments:
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
         breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),
         deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
+        unreadable=meter.create_counter("fleet.messages.unreadable", unit="{message}"),
         claims=meter.create_counter("fleet.claims", unit="{claim}"),
         dropped=meter.create_counter("fleet.dropped", unit="{event}"),
     )

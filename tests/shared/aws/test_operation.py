@@ -16,6 +16,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from shared.aws.answers.expected import REQUIRED
 from shared.aws.fast_client import has_its_checksum
 from shared.aws.operation import FAST, NO_SEGMENTS, Operation
 
@@ -111,7 +112,8 @@ def said(body: bytes) -> Any:
 @given(data=some.data())
 async def test_an_answer_is_read_as_botocore_reads_it(service: str, action: str, data: some.DataObject) -> None:
     shape = model(service, action).output_shape
-    content = json.dumps(data.draw(values(shape, answer=True))).encode() if shape else b""
+    least = {name: kind() for name, kind in REQUIRED.get(action, {}).items()}
+    content = json.dumps(least | data.draw(values(shape, answer=True))).encode() if shape else b""
     assert operation(service, action).answer(content) == await parsed(service, action, content)
 
 

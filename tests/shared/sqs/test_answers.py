@@ -136,6 +136,18 @@ async def test_no_messages_are_none(answer: Any) -> None:
         pytest.param(message("b", MessageAttributes=["x"]), id="attributes of another shape"),
         pytest.param(message("b", Attributes={"ApproximateReceiveCount": "often"}), id="a count that is a word"),
         pytest.param(None, id="null"),
+        pytest.param("x", id="a text"),
+        pytest.param([1], id="a list"),
+        pytest.param(message("b") | {"Body": 7}, id="a body that is a number"),
+        pytest.param(message("b", Attributes="x"), id="system attributes that are a text"),
+        pytest.param(message("b", Attributes={"AWSTraceHeader": 7}), id="a trace that is a number"),
+        pytest.param(message("b", Attributes={"MessageGroupId": {}}), id="a group that is an object"),
+        pytest.param(message("b", Attributes={"ApproximateReceiveCount": float("inf")}), id="a count without end"),
+        pytest.param(message("b", MessageAttributes={"a": None}), id="an attribute that is null"),
+        pytest.param(
+            message("b", MessageAttributes={"a": {"DataType": "String", "StringValue": 7}}),
+            id="a text that is a number",
+        ),
     ],
 )
 async def test_a_message_that_is_not_whole_costs_only_itself(broken: Any) -> None:

@@ -37,6 +37,7 @@ def tell() -> dict[str, Any]:
     metrics.sent(queue="uploads", count=12)
     metrics.lease_lost(queue="uploads", reason="silent")
     metrics.delete_failed(queue="uploads", count=3)
+    metrics.unreadable(queue="uploads")
     metrics.breaker(dependency="dynamodb", is_open=True)
     metrics.claim(worker="sample", outcome="absorbed")
     drops.dropped("sample", "nobody_takes_it", event_id=f"{CANARY}-1")

@@ -81,6 +81,7 @@ def test_lost_leases_and_refused_deletes_are_counted_by_queue(measured: dict[str
     queue = (("messaging.destination.name", "uploads"),)
     assert points(measured, "fleet.leases.lost") == {(("fleet.reason", "silent"), *queue): 1}
     assert points(measured, "fleet.deletes.failed") == {queue: 3}
+    assert points(measured, "fleet.messages.unreadable") == {queue: 1}
 
 
 def test_what_came_of_a_claim_is_counted_by_worker(measured: dict[str, Any]) -> None:
@@ -108,6 +109,7 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "fleet.dependencies.down",
         "fleet.message.dwell",
         "fleet.deletes.failed",
+        "fleet.messages.unreadable",
         "fleet.claims",
         "fleet.dropped",
     }

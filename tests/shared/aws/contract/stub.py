@@ -8,6 +8,7 @@ from typing import Any
 import aioboto3
 from aiobotocore.config import AioConfig
 
+from shared.aws.answers.check import check_answers
 from tests.shared.aws.contract.answers import Odd
 
 
@@ -85,4 +86,5 @@ async def opened(service: Any, url: str, *, attempts: int = 1) -> AsyncIterator[
     session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
     config = AioConfig(retries={"mode": "standard", "total_max_attempts": attempts})
     async with session.client(service, endpoint_url=url, config=config) as client:
+        check_answers(client)
         yield client

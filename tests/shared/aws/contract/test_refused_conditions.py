@@ -29,7 +29,7 @@ ERRORS = list(product(CODES, PARTS, PREFIXES, HEADERS))
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_refused_condition_is_botocores_exception(attempts: int) -> None:
     assert len(ERRORS) > 100
-    usual = Odd(whole(b'{"Item": {"a": {"S": "x"}}}'))
+    usual = Odd(whole(b'{"Attributes": {"a": {"S": "x"}}}'))
     async with stub(usual) as serving, opened("dynamodb", serving.url, attempts=attempts) as client:
         fast = FastClient(client)
         await update(fast)

@@ -1,0 +1,119 @@
+"""What the answer of an operation looks like where it is one: a 200 alone does not say that anything was done.
+
+A proxy's page, a cut body or the `{"status": "ok"}` of another service are 200s too, and botocore makes `{}` of them: nothing
+found, nothing refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+REQUIRED: dict[str, dict[str, type]] = {
+    "Query": {"Items": list, "Count": int},
+    "Scan": {"Items": list, "Count": int},
+    "BatchGetItem": {"Responses": dict},
+    "TransactGetItems": {"Responses": list},
+    "PutEvents": {"Entries": list, "FailedEntryCount": int},
+}
+"""Members that stand in every answer of these, whatever was found. (A Query with Select=COUNT has no Items: none is made.)"""
+ROOTS = {
+    ("s3", "ListObjectsV2"): b"ListBucketResult",
+    ("s3", "DeleteObjects"): b"DeleteResult",
+    ("ses", "SendEmail"): b"SendEmailResponse",
+}
+"""The outermost element of answers in XML."""
+_ROOT = re.compile(rb"(?:\s|\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->)*<([A-Za-z]+)[\s/>]", re.DOTALL)
+
+
+class Expected:
+    """Of one operation, by botocore's model."""
+
+    def __init__(self, model: OperationModel) -> None:
+        untyped: Any = model  # the stubs know less than it has
+        self._shape = untyped.output_shape
+        members = self._shape.members if self._shape else {}
+        name: str = untyped.name
+        service = untyped.service_model
+        self._is_json = "json" in service.resolved_protocol
+        self._is_read_later: bool = untyped.has_streaming_output or untyped.has_event_stream_output
+        self._known = frozenset(each.serialization.get("name", own) for own, each in members.items())
+        self._required = REQUIRED.get(name, {}) if self._is_json else {}
+        self._root = ROOTS.get((service.service_name, name))
+        self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
+
+    def is_met(self, status: int, headers: Mapping[str, Any], body: Any) -> bool:
+        """Whether this is an answer to the call; `body` is looked at where it is bytes, and not a stream."""
+        if self._by_head is not None:
+            return self._by_head(status, headers)
+        if is_page(headers.get("content-type")):
+            return False
+        if self._is_json and not self._is_read_later:
+            return self.is_met_by_body(body)
+        return self._root is None or _root(body) == self._root
+
+    def is_met_by_body(self, body: bytes) -> bool:
+        """Whether these bytes are the JSON of an answer; an operation that says nothing may send none."""
+        if not body:
+            return not self._known
+        try:
+            found = json.loads(body.decode())
+            return self.is_met_by_json(found) and (self._shape is None or fits(self._shape, found))
+        except (ValueError, RecursionError):
+            return False
+
+    def is_met_by_json(self, found: Any) -> bool:
+        """The same of what is read already, but for the kinds of its values."""
+        if not isinstance(found, dict):
+            return False
+        if found and self._known and self._known.isdisjoint(found):
+            return False
+        return all(isinstance(found.get(name), kind) for name, kind in self._required.items())
+
+
+def fits(shape: Any, value: Any) -> bool:
+    """Whether botocore's parser can read this value as one of that shape; null is nothing to it."""
+    if value is None or getattr(shape, "is_document_type", False):
+        return True
+    match shape.type_name:
+        case "structure":
+            return isinstance(value, dict) and all(fits(each, value.get(name)) for name, each in shape.members.items())
+        case "list":
+            return isinstance(value, list) and all(fits(shape.member, each) for each in value)
+        case "map":
+            return isinstance(value, dict) and all(fits(shape.value, each) for each in value.values())
+        case "blob":
+            return isinstance(value, str)
+    return True
+
+
+def is_page(content_type: Any) -> bool:
+    """Whether an answer says that it is HTML, which none of a service's is."""
+    return isinstance(content_type, str) and content_type.lstrip().lower().startswith("text/html")
+
+
+def _is_put(_status: int, headers: Mapping[str, Any]) -> bool:
+    return "etag" in headers and not is_page(headers.get("content-type"))
+
+
+def _is_object(_status: int, headers: Mapping[str, Any]) -> bool:
+    """An object may be a page itself, and a web server gives its own an ETag: S3 says which request it answers."""
+    return "etag" in headers and ("x-amz-request-id" in headers or not is_page(headers.get("content-type")))
+
+
+def _is_deleted(status: int, _headers: Mapping[str, Any]) -> bool:
+    return status == 204
+
+
+_OF_S3 = {"PutObject": _is_put, "HeadObject": _is_object, "GetObject": _is_object, "DeleteObject": _is_deleted}
+"""S3's answers that are told by their head."""
+
+
+def _root(body: bytes) -> bytes | None:
+    found = _ROOT.match(body)
+    return found.group(1) if found else None

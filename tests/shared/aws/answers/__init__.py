@@ -1,0 +1,1 @@
+"""What a successful answer must have, over both roads."""

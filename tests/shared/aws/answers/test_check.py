@@ -1,0 +1,138 @@
+"""A success that does not answer the call is a 502 to both roads: tried again, counted by the breaker, never `{}`."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.clients import Clients
+from shared.outcome import code_of, is_outage
+from shared.road.failure.breakers import OPENS_AT, Breakers
+from tests.shared.aws.contract.answers import Odd, headed, whole
+from tests.shared.aws.contract.stub import stub
+
+HTML = "Content-Type: text/html; charset=utf-8"
+PAGE = b"<html>maintenance</html>"
+SECRET = "a-payload"
+KEY = {"key": {"S": "k"}}
+ITEM = b'{"Item": {"a": {"S": "x"}}}'
+ITEMS = b'{"Items": [], "Count": 0}'
+PUT = {"PutRequest": {"Item": KEY}}
+EVENT = {"Source": "s", "DetailType": "d", "Detail": "{}"}
+DIGEST = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="  # of b"abc"
+
+Call = Callable[[Any], Any]
+CALLS: dict[str, tuple[str, Call, bytes, list[bytes]]] = {
+    "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key=KEY), ITEM, []),
+    "put": ("dynamodb", lambda to: to.put_item(TableName="t", Item=KEY), b"{}", []),
+    "query": ("dynamodb", lambda to: to.query(TableName="t"), ITEMS, [b"{}", b'{"Items": null, "Count": 0}', b'{"Count": 0}', b'{"Items": []}']),
+    "scan": ("dynamodb", lambda to: to.scan(TableName="t"), ITEMS, [b"{}", b'{"Items": {}, "Count": 0}']),
+    "batch get": ("dynamodb", lambda to: to.batch_get_item(RequestItems={"t": {"Keys": [KEY]}}), b'{"Responses": {}}', [b"{}"]),
+    "batch write": ("dynamodb", lambda to: to.batch_write_item(RequestItems={"t": [PUT]}), b"{}", []),
+    "transact": ("dynamodb", lambda to: to.transact_write_items(TransactItems=[{"Put": {"TableName": "t", "Item": KEY}}]), b"{}", []),
+    "events": ("events", lambda to: to.put_events(Entries=[EVENT]), b'{"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}', [
+        b"{}", b'{"FailedEntryCount": 0}', b'{"FailedEntryCount": null, "Entries": []}', b'{"Entries": [{"EventId": "e"}]}',
+    ]),
+}  # fmt: skip
+NEVER = {
+    "a page": whole(PAGE, HTML),
+    "a page without a type": whole(PAGE),
+    "an empty body": whole(b""),
+    "204": headed(b"", start="HTTP/1.1 204 No Content"),
+    "cut JSON": whole(b'{"Item": {"a": {"S": "' + SECRET.encode()),
+    "another service's": whole(b'{"status": "ok"}'),
+    "a list": whole(b"[]"),
+    "null": whole(b"null"),
+    "a page of JSON": whole(ITEM, HTML),
+}
+
+
+@pytest.fixture(params=["fast", "aioboto3"])
+def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "eu-west-1"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    return {**os.environ, "AWS_CALLS": request.param}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_an_odd_success_is_an_outage_and_the_right_answer_after_it_is_read(
+    environment: dict[str, str], name: str
+) -> None:
+    service, call, good, own = CALLS[name]
+    async with stub(Odd(whole(good))) as serving, Clients(environment) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=1)
+        for raw in [*NEVER.values(), *map(whole, own)]:
+            await call(client)  # both roads are known from the first
+            serving.now = Odd(raw)
+            with pytest.raises(ClientError) as error:
+                await call(client)
+            assert (code_of(error.value), is_outage(error.value)) == ("OddAnswer", True), raw
+            assert not any(each in f"{error.value} {error.value.response}" for each in ("maintenance", SECRET))
+            serving.now = serving.usual
+        await call(client)
+        assert ("ResponseMetadata" in await call(client)) == (name == "scan" or environment["AWS_CALLS"] != "fast")
+
+
+ETAG, ID = 'ETag: "e"', "x-amz-request-id: r"
+LISTED = b'<?xml version="1.0"?>\n<ListBucketResult><Name>b</Name></ListBucketResult>'
+OF_S3: dict[str, tuple[Call, bytes, list[bytes]]] = {
+    "put": (
+        lambda to: to.put_object(Bucket="b", Key="k", Body=b"abc", ChecksumSHA256=DIGEST),
+        whole(b"", ETAG), [whole(b""), whole(b"", ETAG, HTML)],
+    ),
+    "head": (
+        lambda to: to.head_object(Bucket="b", Key="k"),
+        headed(b"", ETAG, ID, "Content-Length: 3"), [headed(b"", "Content-Length: 3"), headed(b"", ETAG, HTML, "Content-Length: 24")],
+    ),
+    "get": (lambda to: to.get_object(Bucket="b", Key="k"), whole(b"abc", ETAG, ID), [whole(PAGE, ETAG, HTML), whole(b"abc")]),
+    "get of a page": (lambda to: to.get_object(Bucket="b", Key="k"), whole(PAGE, ETAG, ID, HTML), [whole(PAGE, HTML)]),
+    "list": (lambda to: to.list_objects_v2(Bucket="b"), whole(LISTED), [whole(b""), whole(PAGE), whole(PAGE, HTML), whole(b"<a><Name/></a>")]),
+    "delete": (lambda to: to.delete_object(Bucket="b", Key="k"), headed(b"", start="HTTP/1.1 204 No Content"), [whole(b""), whole(PAGE, HTML)]),
+    "delete many": (
+        lambda to: to.delete_objects(Bucket="b", Delete={"Objects": [{"Key": "k"}], "Quiet": True}),
+        whole(b"<DeleteResult/>"), [whole(b""), whole(PAGE)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_S3)
+async def test_an_odd_success_of_s3_is_an_outage(environment: dict[str, str], name: str) -> None:
+    call, good, odd = OF_S3[name]
+    async with stub(Odd(good)) as serving, Clients(environment) as clients:
+        client = await clients.open("s3", endpoint_url=serving.url, attempts=1)
+        for raw in odd:
+            await call(client)
+            serving.now = Odd(raw, ends=name == "head")
+            with pytest.raises(ClientError) as error:
+                await call(client)
+            assert (code_of(error.value), is_outage(error.value)) == ("OddAnswer", True), raw
+            serving.now = serving.usual
+        await call(client)
+
+
+async def test_an_odd_success_is_tried_again_as_a_502_is(environment: dict[str, str]) -> None:
+    service, call, good, _ = CALLS["get"]
+    async with stub(Odd(whole(good))) as serving, Clients(environment) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=2)
+        await call(client)
+        asked, serving.now = serving.asked, Odd(NEVER["another service's"])
+        with pytest.raises(ClientError):
+            await call(client)
+        assert serving.asked == asked + 2
+
+
+async def test_odd_successes_open_the_breaker(environment: dict[str, str]) -> None:
+    service, call, good, _ = CALLS["get"]
+    breakers = Breakers()
+    async with stub(Odd(whole(good))) as serving, Clients(environment, breakers=breakers) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=1)
+        await call(client)
+        serving.now = Odd(NEVER["a page"])
+        for _ in range(OPENS_AT):
+            assert service not in breakers.open
+            with pytest.raises(ClientError):
+                await call(client)
+        assert service in breakers.open
