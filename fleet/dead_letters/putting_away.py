@@ -17,7 +17,7 @@ from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.dead_letter_queue import Post
 from fleet.dead_letters.queues.removal import Taken, take
 from fleet.dead_letters.replay.inventory import Desk, Open, hidden_for
-from shared.message.delivery import MOST_ATTRIBUTES, Attribute
+from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 from shared.sqs.batches import BATCH
 
 DAY = 86_400.0
@@ -125,4 +125,5 @@ def returned(letter: DeadLetter) -> Parcel:
         return made
     origin: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
     mark = Attribute("String", orjson.dumps(origin).decode())
-    return replace(made, attributes={**made.attributes, RESTORED: mark})
+    marked = replace(made, attributes={**made.attributes, RESTORED: mark})
+    return marked if marked.size <= LARGEST_MESSAGE else made

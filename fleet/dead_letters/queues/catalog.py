@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -109,6 +111,8 @@ class Catalog:
                 raise NoSuchQueue(given, self.region) from error
             raise
         attributes: dict[str, str] = {str(name): value for name, value in found.items()}
+        if not _is_named_by(given, attributes["QueueArn"]):
+            raise NoSuchQueue(given, self.region)
         redrives_to, most_receives = redrive_policy(attributes)
         return QueueInfo(
             name=arn_name(attributes["QueueArn"]),
@@ -215,3 +219,18 @@ class Catalog:
                     yield self.queue(url)
                 except NoSuchQueue:  # deleted since it was listed
                     continue
+
+
+def _is_named_by(given: str, arn: str) -> bool:
+    """Whether an ARN or URL names this queue and not another region's or account's of the same name."""
+    region, account, name = arn.split(":")[3:6]
+    if given.startswith("arn:"):
+        named = given.split(":")
+        return len(named) == 6 and named[3] in {"", region} and named[4] in {"", account} and named[5] == name
+    if given.startswith(("http://", "https://")):
+        url = urlsplit(given)
+        host = re.fullmatch(
+            r"(?:sqs|queue)(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)(?:\.cn)?", url.hostname or ""
+        )
+        return url.path.split("/")[-2:] == [account, name] and (host is None or host[1] == region)
+    return True
