@@ -113,6 +113,14 @@ async def test_an_odd_success_of_s3_is_an_outage(environment: dict[str, str], na
         await call(client)
 
 
+@pytest.mark.parametrize("root", ["ListBucketResult", "ListObjectsV2Output"])
+async def test_a_list_is_known_by_its_element(environment: dict[str, str], root: str) -> None:
+    listed = f'<?xml version="1.0"?>\n<!-- x --><{root} xmlns="x"><Name>b</Name></{root}>'
+    async with stub(Odd(whole(listed.encode()))) as serving, Clients(environment) as clients:
+        client = await clients.open("s3", endpoint_url=serving.url, attempts=1)
+        assert (await client.list_objects_v2(Bucket="b"))["Name"] == "b"
+
+
 async def test_an_odd_success_is_tried_again_as_a_502_is(environment: dict[str, str]) -> None:
     service, call, good, _ = CALLS["get"]
     async with stub(Odd(whole(good))) as serving, Clients(environment) as clients:
