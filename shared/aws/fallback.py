@@ -121,6 +121,7 @@ class Fallback:
                 f"after-call.{self._service}.{action}",
                 http_response=AioAWSResponse("", 200, HTTPHeaders(), None),
                 parsed={},
+                model=self._client.meta.service_model.operation_model(action),
                 context={},
             )
 

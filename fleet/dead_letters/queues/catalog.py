@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from botocore.exceptions import ClientError
 from fleet.dead_letters.model.plan.plan import Place
 from fleet.dead_letters.model.shapes import Origin, arn_name
 from fleet.dead_letters.queues.feeders import feeders, redrive_policy
+from shared.aws.answers.check import check_answers
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -71,7 +71,14 @@ def services() -> Callable[[str], Any]:
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
-    return partial(boto3.Session().client, config=config)
+    session = boto3.Session()
+
+    def open_one(name: str) -> Any:
+        client = session.client(name, config=config)  # type: ignore[call-overload]  # the stubs list every service by name
+        check_answers(client)
+        return client
+
+    return open_one
 
 
 class Catalog:

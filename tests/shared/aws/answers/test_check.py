@@ -25,7 +25,7 @@ DIGEST = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="  # of b"abc"
 
 Call = Callable[[Any], Any]
 CALLS: dict[str, tuple[str, Call, bytes, list[bytes]]] = {
-    "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key=KEY), ITEM, []),
+    "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key=KEY), ITEM, [b'{"Item": 7}', b'{"Item": {"a": "x"}}']),
     "put": ("dynamodb", lambda to: to.put_item(TableName="t", Item=KEY), b"{}", []),
     "query": ("dynamodb", lambda to: to.query(TableName="t"), ITEMS, [b"{}", b'{"Items": null, "Count": 0}', b'{"Count": 0}', b'{"Items": []}']),
     "scan": ("dynamodb", lambda to: to.scan(TableName="t"), ITEMS, [b"{}", b'{"Items": {}, "Count": 0}']),
@@ -111,6 +111,14 @@ async def test_an_odd_success_of_s3_is_an_outage(environment: dict[str, str], na
             assert (code_of(error.value), is_outage(error.value)) == ("OddAnswer", True), raw
             serving.now = serving.usual
         await call(client)
+
+
+@pytest.mark.parametrize("root", ["ListBucketResult", "ListObjectsV2Output"])
+async def test_a_list_is_known_by_its_element(environment: dict[str, str], root: str) -> None:
+    listed = f'<?xml version="1.0"?>\n<!-- x --><{root} xmlns="x"><Name>b</Name></{root}>'
+    async with stub(Odd(whole(listed.encode()))) as serving, Clients(environment) as clients:
+        client = await clients.open("s3", endpoint_url=serving.url, attempts=1)
+        assert (await client.list_objects_v2(Bucket="b"))["Name"] == "b"
 
 
 async def test_an_odd_success_is_tried_again_as_a_502_is(environment: dict[str, str]) -> None:
