@@ -103,15 +103,20 @@ class StreamRecord(Wire):
 
 def document(body: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """The JSON object in `body`, out of its SNS envelope if it has one; what is read already is taken as it is. Raises Reject."""
-    return body if not isinstance(body, str) else unwrapped(body)[0]
-
-
-def unwrapped(body: str) -> tuple[dict[str, Any], str]:
-    """As `document`, with the text that the object stands in. Raises Reject."""
+    if not isinstance(body, str):
+        return body
     opened = _object(body)
-    if opened.get("Type") == "Notification" and isinstance(opened.get("Message"), str):
-        return _object(opened["Message"]), opened["Message"]
-    return opened, body
+    return _object(opened["Message"]) if _is_notification(opened) else opened
+
+
+def unwrapped(body: str) -> str:
+    """The text that `document` reads: the body, or what its SNS envelope holds. Raises Reject."""
+    opened = _object(body)
+    return str(opened["Message"]) if _is_notification(opened) else body
+
+
+def _is_notification(opened: Mapping[str, Any]) -> bool:
+    return opened.get("Type") == "Notification" and isinstance(opened.get("Message"), str)
 
 
 def bus_event(body: str) -> BusEvent:

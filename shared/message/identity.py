@@ -73,9 +73,9 @@ def payload(body: str) -> str:
     The body and not the decoded event: a decoder that learns a field must not make yesterday's payloads look forged.
     """
     try:
-        said, text = unwrapped(body)
-        if orjson.dumps(said) != text.encode():  # else it is all there, for it can be written again as it came
-            said = exact(text)
+        said = document(body)
+        if orjson.dumps(said) != body.encode():  # else it is all there, for it can be written again as it came
+            said = exact(unwrapped(body))
         if said.keys() >= {"source", "detail-type", "detail"}:
             said = {name: said[name] for name in ("source", "detail-type", "detail")}
         return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()

@@ -68,6 +68,8 @@ def _integer(text: str) -> int | orjson.Fragment:
 
 def _fraction(text: str) -> float | orjson.Fragment:
     number = float(text)
+    if repr(number) == text:
+        return number
     try:
         is_exact = Decimal(text) == Decimal(repr(number))
     except InvalidOperation:  # an exponent of more than 18 digits

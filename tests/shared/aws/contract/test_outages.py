@@ -11,7 +11,7 @@ from shared.road.failure.breakers import OPENS_AT, Breakers
 from tests.shared.aws.contract.answers import Odd, refusal, whole
 from tests.shared.aws.contract.stub import opened, stub
 
-USUAL = Odd(whole(b'{"Item": {"a": {"S": "x"}}}'))
+USUAL = Odd(whole(b"{}"))
 THROTTLED, FAILED = {"Code": "ThrottlingError"}, {"Code": "ConditionalCheckFailed"}
 
 

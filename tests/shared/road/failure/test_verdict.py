@@ -235,7 +235,6 @@ def test_the_frames_of_our_own_packages_are_all_kept() -> None:
     assert [place.rsplit(":", 1)[0] for place in stack if place.startswith("shared.")] == [
         "shared.message.envelope:bus_event",
         "shared.message.envelope:document",
-        "shared.message.envelope:unwrapped",
         "shared.message.envelope:_object",
         "shared.message.parsing:parsed",
     ]
