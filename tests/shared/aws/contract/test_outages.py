@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from shared.aws.fast_client import FastClient
 from shared.clients import watch
-from shared.road.failure.breakers import OPENS_AT, Breakers
+from shared.road.failure.breakers import OPENS_AT, Breakers, Met, met_in_run
 from tests.shared.aws.contract.answers import Odd, refusal, whole
 from tests.shared.aws.contract.stub import opened, stub
 
@@ -42,12 +42,16 @@ async def test_a_breaker_opens_for_what_says_nothing_about_the_question(
         client: Any = plain if road == "plain" else FastClient(plain, answered=lambda: breakers.succeeded("dynamodb"))
         await update(client)
         serving.now = Odd(refusal("400 Bad Request", {"__type": f"x#{code}", **parts}, "x-amzn-requestid: r"))
-        for _ in range(OPENS_AT):
+        for place in range(OPENS_AT):
+            met_in_run.set(met := Met())
+            met.message = f"m-{place}"
             with pytest.raises(ClientError) as error:
                 await update(client)
             assert error.value.response["Error"]["Code"] == code
+            assert ("dynamodb" in met) is is_down
         assert ("dynamodb" in breakers.open) is is_down
         assert serving.asked == 1 + OPENS_AT
+    met_in_run.set(None)
     breakers.leave()
 
 
