@@ -40,10 +40,15 @@ class Expected:
         members = self._shape.members if self._shape else {}
         name: str = untyped.name
         service = untyped.service_model
-        self._is_json = "json" in service.resolved_protocol
-        self._is_read_later: bool = untyped.has_streaming_output or untyped.has_event_stream_output
-        self._known = frozenset(each.serialization.get("name", own) for own, each in members.items())
-        self._required = REQUIRED.get(name, {}) if self._is_json else {}
+        is_json = "json" in service.resolved_protocol
+        is_other = untyped.has_event_stream_output or (
+            self._shape is not None and "payload" in self._shape.serialization
+        )
+        self._is_object = is_json and not is_other  # other bodies are one member, or a stream
+        self._known = frozenset(
+            each.serialization.get("name", own) for own, each in members.items() if "location" not in each.serialization
+        )
+        self._required = REQUIRED.get(name, {}) if is_json else {}
         root = ROOTS.get((service.service_name, name))
         self._roots = {root, self._shape.name} if root else set()  # LocalStack writes the name of the model's shape
         self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
@@ -54,7 +59,7 @@ class Expected:
             return self._by_head(status, headers)
         if is_page(headers.get("content-type")):
             return False
-        if self._is_json and not self._is_read_later:
+        if self._is_object:
             return self.is_met_by_body(body)
         return not self._roots or _root(body) in self._roots
 
