@@ -97,9 +97,11 @@ class Poller:
         leaving = asyncio.create_task(self._leave(stop))
         try:
             await self._drain(deadline=await self._intake.run(stop))
-        finally:
-            leaving.cancel()
-            keeper.cancel()
+        finally:  # after a drain nothing is left of these; where this task itself is cancelled, nothing goes on without it
+            for task in (leaving, keeper, *self._running, *self._chores):
+                task.cancel()
+            self._deletes.abandon()
+            self._leases.abandon()
 
     async def _leave(self, stop: asyncio.Event) -> None:
         """Called when the stop comes, while polls are open: batches no longer wait until they are full, nor messages for a dependency."""

@@ -94,6 +94,11 @@ class Gathered:
         while self._flushing:
             await asyncio.gather(*self._flushing, return_exceptions=True)
 
+    def abandon(self) -> None:
+        """Cut what is being sent: the process goes on without this queue."""
+        for task in self._flushing:
+            task.cancel()
+
     def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -198,6 +203,10 @@ class Deletes:
     async def settled(self) -> None:
         """Send what waits and return when every delete has had its end."""
         await self._gathered.settled()
+
+    def abandon(self) -> None:
+        """Cut what is being sent."""
+        self._gathered.abandon()
 
     async def _delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
         with tracing.settling(self._queue.name, how="delete", deliveries=deliveries):

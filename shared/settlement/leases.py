@@ -128,6 +128,10 @@ class Leases:
         """Send what waits to be hidden, and return when every release has had its end."""
         await self._releases.settled()
 
+    def abandon(self) -> None:
+        """Cut the releases that are being sent."""
+        self._releases.abandon()
+
     async def keep(self) -> None:
         """Extend leases until cancelled. Survives failing calls: what failed is tried again while time is left."""
         try:
