@@ -10,7 +10,7 @@ from shared.clients import Clients
 from shared.message.pointer import MARK, Pointer, key_of
 from shared.outcome import Reject
 from shared.sqs.sender import Message
-from tests.behaviours.doors import Door
+from tests.behaviours.doors import Door, LambdaDoor
 from tests.behaviours.stage import Stage, failing
 from tests.behaviours.test_retries import MEBIBYTE, reason
 from tests.made import together
@@ -88,7 +88,8 @@ async def test_trouble_of_s3_is_tried_again_with_backoff_and_costs_no_other_mess
     await stage.seen("extend", seconds=30)
     await until(lambda: stage.ended == ["small"], what="the other message")
     s3.fail = lambda _method, _key: ""
-    stage.control.advance(60)
+    if isinstance(door, LambdaDoor):  # there it is hidden; in a container it waits in hand, with its lease kept
+        stage.control.advance(60)
     await stage.empty()
     assert stage.ended == ["small", LARGE]
     assert stage.buried() == []
