@@ -13,7 +13,7 @@ import pytest
 from aiobotocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from shared.aws.answers.expected import REQUIRED
@@ -81,7 +81,7 @@ def is_flat(shape: Any) -> bool:
 
 
 @pytest.mark.parametrize(("service", "action"), CALLS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=some.data())
 def test_a_body_says_what_botocores_says(service: str, action: str, data: some.DataObject) -> None:
     asked = data.draw(values(model(service, action).input_shape, answer=False))
@@ -108,7 +108,7 @@ def said(body: bytes) -> Any:
 
 
 @pytest.mark.parametrize(("service", "action"), CALLS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=some.data())
 async def test_an_answer_is_read_as_botocore_reads_it(service: str, action: str, data: some.DataObject) -> None:
     shape = model(service, action).output_shape
