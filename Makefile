@@ -3,11 +3,11 @@
 PYTHON ?= python3
 RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
-DAILY := -n 3 --dist worksteal -m "not localstack and not slow"
-SLOW := -n 3 --dist worksteal -m "slow and not localstack"
+DAILY := -n 3 --dist worksteal -m "not localstack and not slow and not long"
+SLOW := -n 3 --dist worksteal -m "slow and not localstack and not long"
 ARGS ?=
 
-.PHONY: help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
+.PHONY: test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ test: setup  ## unit, contract and end-to-end tests on the embedded emulator: th
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
 	@$(RUN)/pytest $(SLOW) $(ARGS)
+
+test-long: setup  ## kills, restarts, outages and planted mistakes in series: what wants a machine of its own for half an hour
+	@$(RUN)/pytest -n 2 -m "long and not localstack" $(ARGS)
 
 coverage: setup  ## the daily tests and the slow ones, measured together: below 90 % it fails
 	@$(RUN)/coverage erase

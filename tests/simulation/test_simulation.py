@@ -43,7 +43,7 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
     assert answers == {simulate("frozen", 5).digest + "\n"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_known_mistake_is_found(name: str) -> None:
     mistake = MISTAKES[name]

@@ -11,7 +11,7 @@ from tests.soak.schedule import schedule
 SEED = 20_261_121
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_kills_restarts_and_faults_lose_nothing_and_break_no_order(tmp_path: Path) -> None:
     soaked = await soak(SEED, seconds=12.0, logs=tmp_path, patience=25.0)
     assert soaked.verdict.faults == {}, summary(soaked)

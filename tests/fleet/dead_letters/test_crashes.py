@@ -100,7 +100,7 @@ async def test_a_letter_that_the_journal_calls_sent_is_never_sent_again() -> Non
         assert {name: given.sends[name] for name in written} == {name: before[name] for name in written}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_replay_of_five_hundred_letters_killed_at_every_point_and_a_thousand_times_at_least() -> None:
     """Each point once, then several kills of one replay, one after the other, wherever they fall."""
     plan = world(500).plan(canary=(1, 5, 20))

@@ -37,7 +37,7 @@ async def test_a_browse_sees_every_letter_once_and_gives_all_back() -> None:
     assert all_of(world)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_browse_that_is_killed_at_any_of_its_calls_leaves_nothing_hidden_beyond_its_bound() -> None:
     calls = Fuse()
     await browse(FakeBox(queue_of(1100), calls), lambda letter: letter.id, visibility=30)
@@ -84,7 +84,7 @@ def test_the_bound_grows_with_the_queue(letters: int, seconds: int) -> None:
     assert bound(letters) == seconds
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_killed_while_they_read_ten_thousand_letters_lose_none_and_keep_the_printed_bound(
     ground: Ground, cli: Lines, tmp_path: Path
 ) -> None:
@@ -112,7 +112,7 @@ async def _until(predicate: Callable[[], bool], seconds: float, pause: float) ->
     await until(predicate, seconds=seconds, pause=pause)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_replay_killed_at_work_is_resumed_and_has_every_effect_once(ground: Ground, cli: Lines) -> None:
     ground.park(*({"order": number} for number in range(400)))
     cli("dlq", "plan", ground.name, "--rate", "200", "-o", cli.plan())
@@ -145,7 +145,7 @@ def park_kinds(ground: Ground, letters: int) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_letters_are_grouped_and_listed_within_a_minute_each(ground: Ground, cli: Lines) -> None:
     park_kinds(ground, 10_000)
     for command in ("groups", "list"):
@@ -158,7 +158,7 @@ def test_ten_thousand_letters_are_grouped_and_listed_within_a_minute_each(ground
         assert ground.counts() == (10_000, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_replay_gives_back_what_it_holds_and_ends_with_130(
     how: signal.Signals, ground: Ground, cli: Lines

@@ -13,7 +13,7 @@ from fleet.dead_letters.replay.journal import opened
 from tests.fleet.dead_letters.clockwork import Clockwork, Ledger, clockwork
 from tests.fleet.dead_letters.forked import Ended
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 ACT = ("--yes", "--reason", "mended")
 
@@ -96,7 +96,7 @@ def test_the_audit_log_is_sound_wherever_and_however_often_its_writer_was_killed
             works(*cancel)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("renew", [False, True], ids=["plain", "renewed identities"])
 def test_replays_of_five_hundred_letters_die_hundreds_of_times(works: Clockwork, *, renew: bool) -> None:
     """The first kills are spread evenly over all points of one replay; those after them fall where they may."""
@@ -111,7 +111,7 @@ def test_replays_of_five_hundred_letters_die_hundreds_of_times(works: Clockwork,
     assert "all as they were written" in works("audit", "verify").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_hundred_looks_at_ten_thousand_letters_are_killed_and_each_gives_all_back_in_time(works: Clockwork) -> None:
     works.park(10_000, groups=25)
     started = time.monotonic()

@@ -8,7 +8,7 @@ from tests.soak.outages.run import GREEN_WITHIN, RED_WITHIN, outage
 from tests.soak.outages.workers import DEPENDENCIES
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("dependency", DEPENDENCIES)
 async def test_an_outage_buries_nothing_shows_in_health_and_is_worked_off_at_once(
     dependency: str, tmp_path: Path

@@ -10,7 +10,7 @@ from tests.soak.restarts.run import restarts
 SEED = 20_261_126
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_restarts_under_load_bury_nothing_lose_nothing_and_cost_a_receipt_each_at_most(tmp_path: Path) -> None:
     restarted = await restarts(SEED, count=24, logs=tmp_path)
     assert restarted.verdict.faults == {}
