@@ -80,14 +80,15 @@ def shop(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 async def test_the_example_adds_points_once_per_order_in_a_container(app: App, shop: Shop) -> None:
-    running = asyncio.create_task(process.run(app, shop.environment))
+    stop = asyncio.Event()
+    running = asyncio.create_task(process.run(app, shop.environment, stop=stop))
     for order_id in ("o-1", "o-1", "o-2", "o-1"):
         shop.order(order_id)
     shop.order("o-3", customer="nobody")
     await until(lambda: shop.points() == 24, what="twelve points for each of two orders")
     assert await until(shop.dead_letters, what="the dead letter") == ["no such customer"]
-    running.cancel()
-    await asyncio.wait({running})
+    stop.set()
+    await running
     assert shop.points() == 24
 
 

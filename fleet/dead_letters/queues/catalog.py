@@ -118,8 +118,6 @@ class Catalog:
                 raise NoSuchQueue(given, self.region) from error
             raise
         attributes: dict[str, str] = {str(name): value for name, value in found.items()}
-        if not _is_named_by(given, attributes["QueueArn"]):
-            raise NoSuchQueue(given, self.region)
         redrives_to, most_receives = redrive_policy(attributes)
         return QueueInfo(
             name=arn_name(attributes["QueueArn"]),
@@ -139,6 +137,8 @@ class Catalog:
         Raises NoSuchQueue, NotDeadLetters.
         """
         info = self.queue(given)
+        if not _is_named_by(given, info.arn):
+            raise NoSuchQueue(given, self.region)
         if sources := self._sources(info):
             return replace(info, fed_by=tuple(f"queue {arn_name(each)}" for each in sources))
         asked = feeders(info.arn, services())

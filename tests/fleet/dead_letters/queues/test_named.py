@@ -28,4 +28,4 @@ def test_the_arn_or_url_of_another_region_or_account_does_not(queue: tuple[Catal
         f"https://sqs.{region}.amazonaws.com/111111111111/{name}",
     ):
         with pytest.raises(NoSuchQueue):
-            catalog.queue(given)
+            catalog.dead_letter_queue(given)
