@@ -60,7 +60,7 @@ async def run(
         async with (
             Clients(environment) as clients,
             _pollers(app, environment, settings, clients) as pollers,
-            _health(pollers, settings, stopping, clients) as port,
+            _health(pollers, settings, stopping) as port,
             _orders(app, environment, clients, pollers),
             asyncio.TaskGroup() as group,
         ):
@@ -135,9 +135,7 @@ async def _orders(
 
 
 @asynccontextmanager
-async def _health(
-    pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: asyncio.Event, clients: Clients
-) -> AsyncIterator[int]:
+async def _health(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: asyncio.Event) -> AsyncIterator[int]:
     async with health.served(
         host=settings.health_host,
         port=settings.health_port,

@@ -12,6 +12,7 @@ import structlog
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
+from shared.road.attempts import LIMIT
 from shared.settlement.gathered import Gathered, Kind
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
@@ -226,7 +227,7 @@ class Leases:
             if not lease.lost and lease.ends <= self._clock():
                 limited = self._held_after(lease) > self._longest
                 own = self._longest < LONGEST_VISIBILITY_TIMEOUT - MARGIN
-                self._lose(lease, reason=("limit" if own else "twelve hours") if limited else "silent", why="ran out")
+                self._lose(lease, reason=(LIMIT if own else "twelve hours") if limited else "silent", why="ran out")
 
     def _lose(self, lease: _Lease, *, reason: str, why: str) -> None:
         lease.lost = True

@@ -82,7 +82,8 @@ class Breakers:
             met.add(dependency)
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
-        breaker.sources.add(met.message if met is not None and code in FORBIDDEN else object())
+        if len(breaker.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
+            breaker.sources.add(met.message if met is not None and code in FORBIDDEN else object())
         if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
