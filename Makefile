@@ -40,7 +40,7 @@ test-slow: setup  ## what waits for a minute's tick, kills real processes in ser
 	@$(RUN)/pytest $(SLOW) $(ARGS)
 
 test-long: setup  ## kills, restarts, outages and planted mistakes in series: what wants a machine of its own for half an hour
-	@$(RUN)/pytest -n 2 -m "long and not localstack" $(ARGS)
+	@$(RUN)/pytest -n 2 --timeout 1800 -m "long and not localstack" $(ARGS)
 
 coverage: setup  ## the daily tests and the slow ones, measured together: below 90 % it fails
 	@$(RUN)/coverage erase

@@ -137,7 +137,8 @@ class EventBus:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        batch, self._waiting, self._bytes = self._waiting, [], 0
+        batch = [each for each in self._waiting if not each.answered.done()]  # whoever asked may have been cancelled
+        self._waiting, self._bytes = [], 0
         if batch:
             call = asyncio.create_task(self._call(batch))
             self._calls.add(call)

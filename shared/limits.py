@@ -80,7 +80,8 @@ class Throttle:
             self._changed.clear()
             missing = max(0.001, (1.0 - self._tokens) / self._rate) if self._rate else None
             try:
-                await asyncio.wait_for(self._changed.wait(), missing)
+                async with asyncio.timeout(missing):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

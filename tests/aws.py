@@ -1,8 +1,8 @@
 """The emulated AWS as a test sees it: clients, the deployed topology, and scratch resources of its own."""
 
 import itertools
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ class Aws:
     stage: str
     names: Mapping[str, str]
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    _queues: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -79,7 +80,19 @@ class Aws:
 
     def queue(self, label: str = "scratch", **attributes: str) -> str:
         """Create a queue of the test's own and answer its URL."""
-        return self.sqs.create_queue(QueueName=self._name(label), Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # keys are literals in the stubs
+        url = self.sqs.create_queue(QueueName=self._name(label), Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # keys are literals in the stubs
+        self._queues.append(url)
+        return url
+
+    @contextmanager
+    def queues_of_a_test(self) -> Iterator[None]:
+        """Take away the queues that were created inside: whoever lists every queue would meet them."""
+        before = len(self._queues)
+        yield
+        for url in self._queues[before:]:
+            with suppress(self.sqs.exceptions.QueueDoesNotExist):
+                self.sqs.delete_queue(QueueUrl=url)
+        del self._queues[before:]
 
     def bucket(self, label: str = "scratch") -> str:
         """Create a bucket of the test's own and answer its name."""

@@ -10,11 +10,11 @@ import structlog
 
 from fleet.dev.deploy import deploy
 from fleet.dev.emulators.ministack import Endpoint
-from tests import botocore_data, kept, loopback, open_sessions
+from tests import botocore_data, kept, left_open, loopback
 from tests.aws import Aws
 
 loopback.stay()
-open_sessions.watch()
+left_open.watch()
 botocore_data.keep()
 
 
@@ -32,8 +32,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """After the fixtures, whose event loop has closed by then."""
     yield
-    sessions = open_sessions.left_open()
-    assert not sessions, f"{item.nodeid} left client sessions open: {sessions}"
+    found = left_open.left_open()
+    assert not found, f"{item.nodeid} left open: {found}"
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,16 @@ def aws(emulator: Endpoint) -> Aws:
     """The topology, deployed under a project name of this run's own, so that runs do not meet on a shared emulator."""
     project = f"t{uuid.uuid4().hex[:8]}"
     return Aws(emulator, project, "dev", deploy(emulator, project=project, stage="dev"))
+
+
+@pytest.fixture(autouse=True)
+def _queues_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "aws" not in request.fixturenames:
+        yield
+        return
+    aws: Aws = request.getfixturevalue("aws")
+    with aws.queues_of_a_test():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -139,7 +139,8 @@ class FakeQueue:
                 return
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), max(nap, 0.001))
+                async with asyncio.timeout(max(nap, 0.001)):
+                    await self._arrived.wait()
             except TimeoutError:
                 continue
 

@@ -49,6 +49,7 @@ class Poller:
         self._running: dict[asyncio.Task[bool], Sequence[Delivery]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._abandoned = False
         self._starts_until = float("inf")
         self._late: list[Delivery] = []
         self._budget = consumer.budget
@@ -98,6 +99,7 @@ class Poller:
         try:
             await self._drain(deadline=await self._intake.run(stop))
         finally:  # after a drain nothing is left of these; where this task itself is cancelled, nothing goes on without it
+            self._draining = self._abandoned = True
             for task in (leaving, keeper, *self._running, *self._chores):
                 task.cancel()
             self._deletes.abandon()
@@ -225,6 +227,9 @@ class Poller:
         return leaves
 
     def _begin(self, ending: Coroutine[Any, Any, None]) -> None:
+        if self._abandoned:
+            ending.close()
+            return
         chore = asyncio.create_task(ending)
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)

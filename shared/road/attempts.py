@@ -115,11 +115,14 @@ class Attempts:
             number = await self._runs.begin(delivery, again=again)
             if (dead := self._spent(number)) is not None:
                 return dead
-            if not together:
-                return await self._carry_through(delivery, number)
-            outcome = (await self._run_together([delivery], {delivery: number}))[delivery]
+            if together:
+                outcome = (await self._run_together([delivery], {delivery: number}))[delivery]
+            else:
+                outcome = await self._carry_through(delivery, number)
             if isinstance(outcome, Done):
-                await self._runs.forget(delivery)  # its delete waits for the other suspects
+                await self._runs.forget(
+                    delivery
+                )  # the next suspect may end the process before this one's delete is sent
             return outcome
 
     def _runs_again(self, outcome: Outcome, again: int) -> bool:

@@ -73,9 +73,12 @@ class Gathered:
         self._waiting: list[Delivery] = []
         self._flushing: set[asyncio.Task[set[Delivery]]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._abandoned = False
 
     def add(self, delivery: Delivery) -> None:
         """Ask for a settlement; it is sent with others, soon."""
+        if self._abandoned:
+            return
         self._waiting.append(delivery)
         if len(self._waiting) >= BATCH:
             self._flush()
@@ -84,6 +87,8 @@ class Gathered:
 
     async def at_once(self, deliveries: Sequence[Delivery]) -> set[Delivery]:
         """Settle these now, ten in a call, all calls at once; which of them the answers name as done."""
+        if self._abandoned:
+            return set()
         chunks = [deliveries[start : start + BATCH] for start in range(0, len(deliveries), BATCH)]
         done = await asyncio.gather(*(self._carry_through(chunk) for chunk in chunks))
         return set().union(*done)
@@ -95,7 +100,11 @@ class Gathered:
             await asyncio.gather(*self._flushing, return_exceptions=True)
 
     def abandon(self) -> None:
-        """Cut what is being sent: the process goes on without this queue."""
+        """Cut what is being sent, and send nothing from now on: the process goes on without this queue."""
+        self._abandoned = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._flushing:
             task.cancel()
 

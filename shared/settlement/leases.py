@@ -156,7 +156,8 @@ class Leases:
         self._changed.clear()
         naps = [self._nap(lease) for lease in self._leases.values() if not lease.lost]
         try:
-            await asyncio.wait_for(self._changed.wait(), min(naps) if naps else None)
+            async with asyncio.timeout(min(naps) if naps else None):
+                await self._changed.wait()
             if naps:  # gather a burst of arrivals into few calls, and miss no lease's end
                 await asyncio.sleep(min(self._visibility / 100, max(0.0, min(self._left()))))
         except TimeoutError:

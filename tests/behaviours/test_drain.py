@@ -44,7 +44,8 @@ async def ended(process: asyncio.subprocess.Process, *, signals: int = 1) -> flo
     asked_at = time.monotonic()
     for _ in range(signals):
         process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), BUDGET + 5) == 0
+    async with asyncio.timeout(BUDGET + 5):
+        assert await process.wait() == 0
     return time.monotonic() - asked_at
 
 

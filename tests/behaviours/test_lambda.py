@@ -178,7 +178,7 @@ async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: S
     stage.work["red 0"] = failing(ConnectionError())
     stage.control.fault("denied", "ChangeMessageVisibilityBatch")
     asked, ids = event(stage, *words(3, "red"), group="red")
-    assert await door.invokes(opened(stage, door, order=Fifo()), asked) == list(ids.values())
+    assert await door.invokes(opened(stage, door, order=Fifo()), asked, remaining=4.0) == list(ids.values())
     assert stage.started == ["red 0"]
 
 

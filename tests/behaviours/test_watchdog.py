@@ -44,7 +44,8 @@ async def watched(environment: dict[str, str]) -> AsyncIterator[Watched]:
     try:
         line: dict[str, Any] = {}
         while line.get("event") != "worker_started":
-            line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+            async with asyncio.timeout(20):
+                line = json.loads(await process.stdout.readline())
         yield Watched(line["health_port"])
     finally:
         process.kill()

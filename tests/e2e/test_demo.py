@@ -37,7 +37,8 @@ async def demo(folder: Path, emulator: Endpoint, *arguments: str) -> tuple[int |
     """Run the demo on the emulator of the tests, under names of its own."""
     where = ("--endpoint", emulator.url, "--project", f"demo-{folder.name[-8:].replace('_', '-').lower()}0")
     process = await fleet(folder, "demo", "--json", *where, *arguments, **emulator.environment)
-    out, words = await asyncio.wait_for(process.communicate(), 300)
+    async with asyncio.timeout(300):
+        out, words = await process.communicate()
     return process.returncode, json.loads(out) if out else {}, words.decode()
 
 
@@ -96,7 +97,8 @@ async def test_a_client_drives_the_development_fleet_and_ctrl_c_drains_it(tmp_pa
     finally:
         if not has_ended(process):
             process.send_signal(signal.SIGINT)
-        out, words = await asyncio.wait_for(process.communicate(), 60)
+        async with asyncio.timeout(60):
+            out, words = await process.communicate()
     assert process.returncode == 0, words.decode()
     assert given["UPLOAD_BUCKET_NAME"] in out.decode()
     assert given["AUDIT_HASH_KEYS"] not in out.decode()

@@ -106,7 +106,8 @@ async def test_intake_waits_until_something_is_given_back() -> None:
     await settled()
     assert not waiting.done()
     budget.give(2)
-    await asyncio.wait_for(waiting, 1)
+    async with asyncio.timeout(1):
+        await waiting
 
 
 @pytest.mark.guarantee("M1")

@@ -159,7 +159,8 @@ class Breakers:
 
     async def _sleep(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0.01, seconds))
+            async with asyncio.timeout(max(0.01, seconds)):
+                await self._changed.wait()
         except TimeoutError:
             return
 

@@ -65,12 +65,15 @@ async def test_waiting_ends_with_the_last_missing_effect() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     effects.saw(SAVED.key)
-    await asyncio.wait_for(waiting, 5)
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_one_effect_may_be_left_out_of_the_waiting() -> None:
     effects = board()
     effects.saw(NOTIFIED.key)
-    await asyncio.wait_for(effects.complete(but=SAVED), 5)
+    async with asyncio.timeout(5):
+        await effects.complete(but=SAVED)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(effects.complete(), 0.01)
+        async with asyncio.timeout(0.01):
+            await effects.complete()

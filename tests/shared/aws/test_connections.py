@@ -143,7 +143,8 @@ async def test_an_answer_that_comes_slowly_is_not_silence() -> None:
 async def test_a_call_that_is_cancelled_takes_its_connection_with_it() -> None:
     async with server(answering(b"")) as port, to(port) as connections:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(connections.exchange(REQUEST), 0.1)
+            async with asyncio.timeout(0.1):
+                await connections.exchange(REQUEST)
         assert connections._idle == []
 
 

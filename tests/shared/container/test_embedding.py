@@ -39,12 +39,14 @@ async def test_a_stop_of_its_own_installs_no_signal_handler_and_may_be_set_twice
     assert signal.getsignal(signal.SIGTERM) is before
     stop.set()
     stop.set()
-    await asyncio.wait_for(running, 10)
+    async with asyncio.timeout(10):
+        await running
 
 
 async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: Mapping[str, str]) -> None:
     gc.unfreeze()  # what an earlier test may have left
     before, frozen = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)], gc.get_freeze_count()
-    await asyncio.wait_for(process.run(IDLE, environment), 10)  # without a queue it is at its end at once
+    async with asyncio.timeout(10):
+        await process.run(IDLE, environment)  # without a queue it is at its end at once
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
     assert gc.get_freeze_count() == frozen

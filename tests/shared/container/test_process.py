@@ -36,7 +36,8 @@ class Container:
         return [line for line in self.lines if line["event"] == name]
 
     async def ends(self) -> int:
-        code = await asyncio.wait_for(self.process.wait(), 30)
+        async with asyncio.timeout(30):
+            code = await self.process.wait()
         await self._reader
         return code
 

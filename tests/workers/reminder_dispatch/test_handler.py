@@ -203,7 +203,8 @@ async def test_a_push_is_recorded_while_an_email_is_still_on_its_way() -> None:
 
     of.store.after = after
     of.mail = slow  # type: ignore[method-assign]  # this world's post is slow
-    assert await asyncio.wait_for(of.dispatch(due("push"), due("mail")), 5) == [None, None]
+    async with asyncio.timeout(5):
+        assert await of.dispatch(due("push"), due("mail")) == [None, None]
     assert arrived.is_set()
 
 

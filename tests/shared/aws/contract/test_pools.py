@@ -39,9 +39,8 @@ async def test_a_delete_does_not_wait_behind_more_polls_than_a_pool_has_connecti
         polls = [asyncio.create_task(client.receive_message(QueueUrl=URL)) for _ in range(POLLS)]
         await until(lambda: serving.asked == POLLS)
         for _ in range(2):
-            await asyncio.wait_for(
-                client.delete_message_batch(QueueUrl=URL, Entries=[{"Id": "0", "ReceiptHandle": "h"}]), 5
-            )
+            async with asyncio.timeout(5):
+                await client.delete_message_batch(QueueUrl=URL, Entries=[{"Id": "0", "ReceiptHandle": "h"}])
         for each in polls:
             each.cancel()
         await asyncio.wait(polls)

@@ -1,0 +1,73 @@
+"""What is cancelled ends, and nothing goes on without it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from shared.limits import Throttle
+from shared.road.failure.breakers import OPENS_AT, Breakers
+from tests.fakes import delivery
+from tests.shared.rig import Rig, taking
+from tests.virtual_time import clock, virtual
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.01, 0.06, 0.5])
+def test_a_poller_that_is_cancelled_leaves_nothing_behind_that_goes_on_without_it(moment: float) -> None:
+    async def story() -> None:
+        rig = Rig(taking(0.02), concurrency=3)
+        rig.queue.put(*(f"b{number}" for number in range(40)))
+        await rig.runs_for(moment)
+        ours = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in ours:
+            task.cancel()
+        await asyncio.gather(*ours, return_exceptions=True)
+        calls = len(rig.queue.calls)
+        for _ in range(5):
+            await asyncio.sleep(0.02)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert len(rig.queue.calls) == calls
+
+    virtual(story())
+
+
+Waiting = tuple[Coroutine[Any, Any, object], Callable[[], None]]
+"""What waits, and a change that lets it look and wait again."""
+
+
+def throttled() -> Waiting:
+    throttle = Throttle(0.1, clock=clock)
+    throttle.spend(1_000)
+    return throttle.allowed(), lambda: throttle.change(0.2)
+
+
+def leased() -> Waiting:
+    rig = Rig(taking(1.0))
+    rig.leases.take(delivery(received_at=clock()))
+    return rig.leases.keep(), lambda: rig.leases.unsettle([])
+
+
+def broken() -> Waiting:
+    breakers = Breakers(clock=clock)
+    for name in ("s3", "dynamodb"):
+        for _ in range(OPENS_AT):
+            breakers.failed(name, code="Timeout")
+    return breakers.passage(["s3", "dynamodb"]), lambda: breakers.succeeded("s3")
+
+
+@pytest.mark.parametrize("waiting", [throttled, leased, broken])
+@pytest.mark.parametrize("steps", range(4))
+def test_a_cancellation_that_meets_a_change_is_not_lost(waiting: Callable[[], Waiting], steps: int) -> None:
+    async def story() -> None:
+        waits, change = waiting()
+        task = asyncio.create_task(waits)
+        await asyncio.sleep(0.001)
+        change()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.001)
+        assert task.done()
+
+    virtual(story())
