@@ -3,14 +3,14 @@
 from aws_cdk import BootstraplessSynthesizer, Stack
 from constructs import Construct
 
-from infra.bus import Bus
+from infra.resources.bus import Bus
 from infra.fingerprint import METADATA_KEY, fingerprint
 from infra.naming import tag_everything
-from infra.pipes import AuditPipes
-from infra.queues import QUEUES
+from infra.resources.pipes import AuditPipes
+from infra.resources.queues import QUEUES
 from infra.stage import Stage
-from infra.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
-from infra.worker_queue import WorkerQueue
+from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
+from infra.resources.worker_queue import WorkerQueue
 
 
 class MessagingStack(Stack):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.queues import QUEUES, VISIBILITY_PER_HANDLER
+from infra.resources.queues import QUEUES, VISIBILITY_PER_HANDLER
 from tests.infra.template import ACCOUNT, messaging, raw
 
 DAY = 24 * 3600

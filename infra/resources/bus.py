@@ -7,9 +7,9 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
-from infra.queues import EVENTS_UNDELIVERED
-from infra.statements import allow_send
-from infra.worker_queue import DeadLetterQueue, WorkerQueue, queue_policy
+from infra.resources.queues import EVENTS_UNDELIVERED
+from infra.resources.statements import allow_send
+from infra.resources.worker_queue import DeadLetterQueue, WorkerQueue, queue_policy
 
 HOUR = 3600
 

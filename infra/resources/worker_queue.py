@@ -6,8 +6,8 @@ from constructs import Construct
 
 from infra.naming import arn_of, name_of
 from infra.outputs import export
-from infra.queues import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
-from infra.statements import Statement, allow_send, deny_send, deny_without_tls, document
+from infra.resources.queues import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
+from infra.resources.statements import Statement, allow_send, deny_send, deny_without_tls, document
 
 
 def keep(resource: CfnResource) -> None:

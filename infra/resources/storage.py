@@ -18,8 +18,8 @@ from infra.settings import (
     NONCURRENT_DAYS,
 )
 from infra.stage import Stage
-from infra.statements import deny_without_tls, document
-from infra.worker_queue import WorkerQueue, keep
+from infra.resources.statements import deny_without_tls, document
+from infra.resources.worker_queue import WorkerQueue, keep
 
 SINGLE_TABLE: Final = ("PK", "SK")
 
