@@ -26,6 +26,8 @@ EDGE = 0.05
 """Seconds by which a lease is taken to end early: its handler is cut before another can start on the message."""
 SHORTEST_NAP = 0.02
 """Seconds between two tries of an extension, at least."""
+TICK = 0.001
+"""Seconds between two looks at the leases, at least."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,10 +158,10 @@ class Leases:
         self._changed.clear()
         naps = [self._nap(lease) for lease in self._leases.values() if not lease.lost]
         try:
-            async with asyncio.timeout(min(naps) if naps else None):
+            async with asyncio.timeout(max(TICK, min(naps)) if naps else None):
                 await self._changed.wait()
             if naps:  # gather a burst of arrivals into few calls, and miss no lease's end
-                await asyncio.sleep(min(self._visibility / 100, max(0.0, min(self._left()))))
+                await asyncio.sleep(min(self._visibility / 100, max(TICK, min(self._left()))))
         except TimeoutError:
             pass
 
