@@ -1,4 +1,6 @@
-"""botocore's own data files, read once for each process of a test run: a new session reads megabytes of JSON otherwise."""
+"""botocore's own data files, read once for each process of a test run: a new session lists four hundred folders and reads
+megabytes of JSON otherwise.
+"""
 
 from functools import cache
 from typing import Any
@@ -23,3 +25,13 @@ class KeptFiles(JSONFileLoader):
 def keep() -> None:
     """From here on, for every session of this process."""
     Loader.FILE_LOADER_CLASS = KeptFiles
+    listed = Loader.list_available_services
+    known: dict[tuple[str, ...], list[str]] = {}
+
+    def services(loader: Loader, type_name: str) -> list[str]:
+        key = (type_name, *loader.search_paths)
+        if key not in known:
+            known[key] = listed(loader, type_name)
+        return [*known[key]]
+
+    Loader.list_available_services = services  # type: ignore[method-assign,assignment]

@@ -4,7 +4,9 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
+import certifi
 import pytest
 import structlog
 
@@ -49,6 +51,15 @@ def aws(emulator: Endpoint) -> Aws:
     return Aws(emulator, project, "dev", deploy(emulator, project=project, stage="dev"))
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with one certificate authority."""
+    path = tmp_path_factory.mktemp("authority") / "one.pem"
+    first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
+    path.write_text(first + end + "\n")
+    return str(path)
+
+
 @pytest.fixture(autouse=True)
 def _queues_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
     if "aws" not in request.fixturenames:
@@ -67,7 +78,7 @@ def _stays_on_this_machine() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch, authority: str) -> None:
     """No test finds a real account: neither in the environment nor in the developer's files."""
     for name in [*os.environ]:
         if name.startswith("AWS_"):
@@ -75,6 +86,7 @@ def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority)  # every client reads the whole list of the world's otherwise
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -25,11 +25,18 @@ LONGEST_FILE = 300
 
 @dataclass(frozen=True)
 class Source:
-    """One file of the fleet, parsed."""
+    """One file of the fleet, parsed where somebody asks for what is in it."""
 
     path: Path
-    tree: ast.Module
-    lines: int
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def lines(self) -> int:
+        return len(self.text.splitlines())
 
     @property
     def module(self) -> str:
@@ -41,7 +48,7 @@ class Source:
         """Full names of what it imports, at any depth; what comes through the library's face is named by its home."""
         return {face().get(name, name) for name in self.written}
 
-    @property
+    @cached_property
     def written(self) -> set[str]:
         """As it stands in the file; `from a import b` counts as `a.b`."""
         found: set[str] = set()
@@ -57,8 +64,12 @@ class Source:
 @cache
 def sources(*roots: str) -> tuple[Source, ...]:
     paths = sorted(path for root in roots for path in (ROOT / root).rglob("*.py"))
-    texts = [(path, path.read_text()) for path in paths]
-    return tuple(Source(path, ast.parse(text), len(text.splitlines())) for path, text in texts)
+    return tuple(map(source, paths))
+
+
+@cache
+def source(path: Path) -> Source:
+    return Source(path, path.read_text())
 
 
 @cache
