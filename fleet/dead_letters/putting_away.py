@@ -83,9 +83,9 @@ async def fetch_back(archive: Archive, queue: str, arn: str, post: Post, *, arch
         back.failed += sorted(failed)
 
 
-async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], stored: Stored) -> None:
+async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], stored: Stored) -> set[str]:
     """Archive the letters of these ids and digests, and leave them where they are: a replay will send them with other
-    bodies. Raises NotAccepted where some may be in other hands, for they would be sent without being kept.
+    bodies. Answers the ids of those that were there. Raises NotAccepted where some may be in other hands.
     """
 
     def keep(letter: DeadLetter) -> DeadLetter | None:
@@ -98,6 +98,7 @@ async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], s
     letters = [*found.found.values()]
     for start in range(0, len(letters), BATCH):
         await stored.put(letters[start : start + BATCH])
+    return {each.id for each in letters}
 
 
 async def mend(

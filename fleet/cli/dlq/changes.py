@@ -12,6 +12,7 @@ from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
+from fleet.dead_letters.queues.archive import following
 from fleet.dead_letters.replay.inventory import Desk
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
@@ -39,24 +40,28 @@ def check_changes(tools: Desk, plan: Plan) -> None:
         opened_archive(tools, "")
 
 
-def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str) -> None:
-    """Archive the letters whose bodies this plan changes and that are not sent yet, under the plan's id."""
+def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str) -> frozenset[str]:
+    """Archive the letters whose bodies this plan changes and that are not sent yet, under the plan's id, each once. Answers the
+    ids of those that are archived: no other may be sent with another body.
+    """
     digests = {each.id: each.digest for each in plan.letters if each.mended is not None and each.id not in sent}
     if not digests:
-        return
-    info = tools.catalog.dead_letter_queue(plan.place.queue)
+        return frozenset()
+    info = tools.catalog.dead_letter_queue(plan.place.arn)
     origin = tools.catalog.origin(info)
     archive = opened_archive(tools, "")
     label = putting_away.label(tools, info.name, plan.plan_id, reason, replaced=True)
-    before = len(archive.keys(info.name, archive_id=plan.plan_id))  # those of a run that was cut short stay
+    before = [*archive.batches(info.name, archive_id=plan.plan_id)]  # of a run that was cut short
+    kept = frozenset(letter.id for batch in before for letter in batch.letters)
+    missing = {name: digest for name, digest in digests.items() if name not in kept}
 
-    async def work() -> None:
+    async def work() -> set[str]:
         async with tools.open(info, origin) as opened:
-            stored = putting_away.Stored(archive, label, number=before)
-            await putting_away.keep_originals(tools, opened, digests, stored)
+            stored = putting_away.Stored(archive, label, number=following([batch.key for batch in before]))
+            return await putting_away.keep_originals(tools, opened, missing, stored)
 
     try:
-        until_done(work())
+        return kept | until_done(work()) if missing else kept
     except putting_away.NotAccepted as error:
         raise Refused(str(error)) from error
 

@@ -179,7 +179,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
 
 def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: str, reason: str, entry: Record) -> None:
     info = tools.catalog.queue(url)
-    target = tools.catalog.queue(arn_name(arn))
+    target = tools.catalog.queue(arn)
     if target.arn != arn:
         raise Refused(f"the destination {arn} is not {target.arn}, which is the queue of that name here")
     edit_id = uuid.uuid4().hex

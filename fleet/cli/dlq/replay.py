@@ -163,7 +163,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         return _by_aws(plan, entry)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
-        keep_changed(tools, plan, journal.progress.sent, reason=reason)
+        kept = keep_changed(tools, plan, journal.progress.sent, reason=reason)
 
         def cancelled() -> bool:
             return cancel_path(file, plan.plan_id).exists()
@@ -173,7 +173,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         how: End = "interrupted"
         try:
             with _progress_line(plan) as tell:
-                until_done(run.run(tools, plan, journal, urls=urls, cancelled=cancelled, progressed=tell))
+                until_done(run.run(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled, progressed=tell))
             how = "cancelled" if cancelled() else "ended"
         finally:
             journal.end(how)

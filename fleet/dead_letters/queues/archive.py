@@ -41,6 +41,11 @@ class Batch:
     letters: tuple[DeadLetter, ...]
 
 
+def following(keys: Sequence[str]) -> int:
+    """The number of the batch that comes after these: a restore may have taken some of them away."""
+    return max((int(key.rpartition("/")[2].partition(".")[0]) for key in keys), default=-1) + 1
+
+
 class Archive:
     """A bucket, below `dead-letters/{queue}/{archive id}/`."""
 

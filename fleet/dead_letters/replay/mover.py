@@ -37,7 +37,7 @@ Watch = Callable[[Step], Awaitable[Seen]]
 @dataclass(kw_only=True)
 class Replay:
     """One run over one plan. `progressed` hears of progress; `expand` reads the records that a pointer points to, or none
-    where they are no longer there: such a letter is skipped, as is one whose body is not the planned one.
+    where they are no longer there: such a letter is skipped, as is one whose body is not the planned one. `kept`: archived ids.
     """
 
     plan: Plan
@@ -47,6 +47,7 @@ class Replay:
     watch: Watch
     pace: Pace = field(default_factory=Pace)
     expand: Expand | None = None
+    kept: Collection[str] = frozenset()
     cancelled: Callable[[], bool] = lambda: False
     progressed: Callable[[Step, Progress], None] = lambda _step, _progress: None
     last_look: int = 1
@@ -60,6 +61,7 @@ class Replay:
             post=self.post,
             journal=self.journal,
             expand=self.expand,
+            kept=self.kept,
             clock=self.clock,
             sleep=self.sleep,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
@@ -26,7 +26,7 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
         raise PlanRefused(f"{plan.place.queue} is not in {here}; the plan was made in {there}") from error
     if faults := differences(plan, catalog.place(info)):
         raise PlanRefused("this plan is for another place: " + "; ".join(faults))
-    info = catalog.dead_letter_queue(plan.place.queue)
+    info = catalog.dead_letter_queue(plan.place.arn)
     own_policy.check(info)
     urls: dict[str, str] = {}
     for destination in plan.destinations:
@@ -56,10 +56,11 @@ async def run(
     journal: Journal,
     *,
     urls: Mapping[str, str],
+    kept: Collection[str],
     cancelled: Callable[[], bool],
     progressed: Callable[[Step, Progress], None],
 ) -> None:
-    """Take the plan as far as it goes."""
+    """Take the plan as far as it goes. `kept`: letters that are archived, the only ones sent with another body."""
     info = desk.catalog.queue(plan.place.arn)
     origin = desk.catalog.origin(info)
     async with desk.open(info, origin) as opened:
@@ -83,6 +84,7 @@ async def run(
             box=opened.box,
             post=(await desk.post(opened, urls)).once,
             journal=journal,
+            kept=kept,
             watch=watched,
             pace=Pace(plan.rate),
             expand=partial(desk.expand, opened),

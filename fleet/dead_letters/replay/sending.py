@@ -35,14 +35,21 @@ class Hand:
     deleted: set[str] = field(default_factory=set)
 
 
+class NotKept(Exception):
+    """A letter that is to be sent with another body, and whose original is not archived."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Sending:
-    """What one run sends of its plan. `blocked` are FIFO groups of which it sends nothing more: that would overtake a letter."""
+    """What one run sends of its plan. `blocked` are FIFO groups of which it sends nothing more: that would overtake a letter.
+    `kept` are archived letters: no other is sent with a body that a person changed.
+    """
 
     plan: Plan
     post: Post
     journal: Journal
     expand: Expand | None = None
+    kept: Collection[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     blocked: set[str] = field(default_factory=set)
@@ -91,8 +98,8 @@ class Sending:
             fault: tuple[State, str] = ("skipped", str(error))
         except UNREADABLE as error:
             fault = ("skipped", f"it cannot be read ({type(error).__name__})")
-        except (ClientError, BotoCoreError) as error:
-            fault = ("failed", code_of(error))
+        except (ClientError, BotoCoreError, NotKept) as error:
+            fault = ("failed", str(error) if isinstance(error, NotKept) else code_of(error))
             self.blocked |= {letter.group} - {""}
         else:
             return made
@@ -101,9 +108,11 @@ class Sending:
         return []
 
     async def _made(self, letter: DeadLetter, planned: Planned) -> Sequence[Parcel]:
-        """Raises what is in UNREADABLE, and what the reading of a stream raises."""
+        """Raises what is in UNREADABLE, NotKept, and what the reading of a stream raises."""
         if letter.digest != planned.digest:
             raise Unsendable("it has another body than planned")
+        if planned.mended is not None and planned.id not in self.kept:
+            raise NotKept("its body is to be changed, and its original is not archived")
         if self.plan.keep:
             return [copy(letter)]
         if self.expand is not None and planned.shape in ("lambda-stream", "pipe-stream"):

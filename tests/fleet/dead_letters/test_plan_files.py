@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from fleet.dead_letters.model.letter import sha256
+from fleet.dead_letters.model.letter import DeadLetter, sha256
 from fleet.dead_letters.model.plan import plan as planning
 from fleet.dead_letters.model.plan.plan import PlanRefused
+from fleet.dead_letters.queues.archive import Archive, Batch, Label, following
 from tests.aws import Aws
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines
@@ -141,6 +142,35 @@ def test_a_changed_letter_in_other_hands_is_not_sent_before_it_is_kept(mended: s
         )
     cli("dlq", "resume", cli.plan(), *ACT)
     assert [kept["archive_id"] for kept in cli.json("restore", ground.name)] == [mended]
+
+
+def test_originals_are_kept_where_a_setting_gives_the_name_of_the_plans_queue_to_another(
+    mended: str, ground: Ground, cli: Lines, aws: Aws
+) -> None:
+    cli.environment[f"{ground.name.upper().replace('-', '_')}_DLQ_URL"] = aws.queue("other-dlq")
+    cli("dlq", "replay", cli.plan(), *ACT)
+    assert {each["Body"] for each in ground.content(ground.source)} == {'{"n": 9}', '{"n": 2}'}
+    assert [(batch.label.archive_id, len(batch.letters)) for batch in archived(ground, cli)] == [(mended, 1)]
+
+
+def test_originals_that_an_earlier_run_archived_are_not_archived_again(mended: str, ground: Ground, cli: Lines) -> None:
+    first, second = json.loads(Path(cli.plan()).read_bytes())["letters"]
+    changed, other = (first, second) if first.get("mended") else (second, first)
+    archive = Archive(ground.aws.s3, bucket=cli.environment["DLQ_ARCHIVE_BUCKET_NAME"])
+    label = Label(mended, ground.name, 1.0, 2e9, "tester", "cut short", 1, replaced=True)
+    archive.put(label, [DeadLetter(changed["id"], json.dumps({"n": 1}))], number=7)
+    cli("dlq", "replay", cli.plan(), *ACT)
+    assert [each.id for batch in archived(ground, cli) for each in batch.letters] == [changed["id"]]
+    assert other["id"] != changed["id"]
+
+
+def test_a_batch_is_numbered_after_the_last_one_and_overwrites_none() -> None:
+    assert [following([]), following(["a/000000.jsonl"]), following(["a/000004.jsonl", "a/000007.jsonl"])] == [0, 1, 8]
+
+
+def archived(ground: Ground, cli: Lines) -> list[Batch]:
+    archive = Archive(ground.aws.s3, bucket=cli.environment["DLQ_ARCHIVE_BUCKET_NAME"])
+    return [*archive.batches(ground.name)]
 
 
 def test_restore_leaves_what_a_changed_copy_replaced(mended: str, ground: Ground, cli: Lines) -> None:

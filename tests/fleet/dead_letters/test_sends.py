@@ -175,3 +175,12 @@ async def test_a_run_that_is_cut_hears_the_answer_deletes_what_it_sent_and_gives
     progress = given.reopened(Fuse()).progress
     assert (len(given.sends), progress.sent, len(given.dead)) == (30, progress.deleted, 20)
     assert all(each.hidden_until <= given.now for each in given.dead.values())
+
+
+async def test_a_changed_body_whose_original_is_not_archived_is_left_and_no_other() -> None:
+    given = world(3)
+    plan = given.plan()
+    object.__setattr__(plan.letters[1], "mended", "{}")
+    result = await run(given, plan, FakePost(given))
+    assert (result["sent"], result["failed"], [*given.dead]) == (2, 1, ["m-1"])
+    assert "not archived" in result["faults"][0]["why"]
