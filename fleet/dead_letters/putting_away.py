@@ -12,8 +12,9 @@ import orjson
 from fleet.dead_letters.model.letter import RESTORED, DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.archive import Archive, Label
+from fleet.dead_letters.queues.archive import Archive, Foreign, Label
 from fleet.dead_letters.queues.browsing import browse
+from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Post
 from fleet.dead_letters.queues.removal import Taken, take
 from fleet.dead_letters.replay.inventory import Desk, Open, hidden_for
@@ -40,19 +41,20 @@ class Stored:
 @dataclass(slots=True)
 class Restored:
     """Ids that are back in the queue, and those that were not accepted and stay archived; `replaced` were left out, for a
-    changed copy of them was sent.
+    changed copy of them was sent; `foreign` does not belong to the queue's archive.
     """
 
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     replaced: int = 0
+    foreign: list[Foreign] = field(default_factory=list)
 
 
-def label(desk: Desk, queue: str, archive_id: str, reason: str, *, replaced: bool = False) -> Label:
+def label(desk: Desk, info: QueueInfo, archive_id: str, reason: str, *, replaced: bool = False) -> Label:
     """`replaced`: a changed copy of these letters is sent, so that to restore them would do their work twice."""
     now = desk.now()
     until = now + desk.settings.dlq_archive_days * DAY
-    return Label(archive_id, queue, now, until, desk.settings.actor, reason, 0, replaced)
+    return Label(archive_id, info.name, now, until, desk.settings.actor, reason, 0, replaced, info.arn)
 
 
 async def put_away(desk: Desk, opened: Open, views: Sequence[View], stored: Stored, taken: Taken) -> None:
@@ -67,13 +69,17 @@ async def throw_away(desk: Desk, opened: Open, views: Sequence[View], taken: Tak
     await take(opened.box, digests, last_look=desk.settings.dlq_last_look_seconds, taken=taken)
 
 
-async def fetch_back(archive: Archive, queue: str, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
+async def fetch_back(archive: Archive, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
     """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that.
 
-    Those that a changed copy replaced come back only where `archive_id` names their archive.
+    Those that a changed copy replaced come back only where `archive_id` names their archive. What does not belong there is
+    left, and the others come back.
     """
-    for key in await asyncio.to_thread(archive.keys, queue, archive_id=archive_id):
-        batch = await asyncio.to_thread(archive.read, key)
+    found = archive.found(arn, archive_id=archive_id)
+    while (batch := await asyncio.to_thread(next, found, None)) is not None:
+        if isinstance(batch, Foreign):
+            back.foreign.append(batch)
+            continue
         if batch.label.replaced and not archive_id:
             back.replaced += len(batch.letters)
             continue

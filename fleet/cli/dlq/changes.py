@@ -50,8 +50,8 @@ def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str)
     info = tools.catalog.dead_letter_queue(plan.place.arn)
     origin = tools.catalog.origin(info)
     archive = opened_archive(tools, "")
-    label = putting_away.label(tools, info.name, plan.plan_id, reason, replaced=True)
-    before = [*archive.batches(info.name, archive_id=plan.plan_id)]  # of a run that was cut short
+    label = putting_away.label(tools, info, plan.plan_id, reason, replaced=True)
+    before = [*archive.batches(info.arn, archive_id=plan.plan_id)]  # of a run that was cut short
     kept = frozenset(letter.id for batch in before for letter in batch.letters)
     missing = {name: digest for name, digest in digests.items() if name not in kept}
 

@@ -185,7 +185,7 @@ def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: s
     edit_id = uuid.uuid4().hex
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    stored = putting_away.Stored(place, putting_away.label(tools, info.name, edit_id, reason, replaced=True))
+    stored = putting_away.Stored(place, putting_away.label(tools, info, edit_id, reason, replaced=True))
     origin = tools.catalog.origin(info)
 
     begin(tools, "edit", entry, reason=reason)

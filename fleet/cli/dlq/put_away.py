@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from fleet.cli.dlq.frame import (
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import view
 from fleet.dead_letters.model.filters import Filters
-from fleet.dead_letters.queues.archive import Archive
+from fleet.dead_letters.queues.archive import Archive, Foreign
 from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.queues.removal import Taken
 
@@ -71,7 +72,7 @@ def archive(
         entry.ids, entry.plan_id = [each.id for each in found.views], archive_id
         place = opened_archive(tools, bucket)
         taken = Taken()
-        stored = putting_away.Stored(place, putting_away.label(tools, info.name, archive_id, why))
+        stored = putting_away.Stored(place, putting_away.label(tools, info, archive_id, why))
 
         async def work() -> None:
             async with tools.open(info, origin) as opened:
@@ -114,20 +115,24 @@ def restore(
             async with tools.open(info, origin) as opened:
                 post = await tools.post(opened, {info.arn: info.url})
                 begin(tools, "restore", entry, reason=why)
-                await putting_away.fetch_back(place, info.name, info.arn, post, archive_id=archive_id, back=back)
+                await putting_away.fetch_back(place, info.arn, post, archive_id=archive_id, back=back)
 
         try:
             until_done(work())
         finally:
             entry.ids, entry.counts = back.done, {"restored": len(back.done), "failed": len(back.failed)}
-            entry.outcome = "partly" if back.failed else "done"
+            entry.outcome = "partly" if back.failed or back.foreign else "done"
+        _tell_foreign(info, back.foreign)
+        if back.foreign and not (back.done or back.failed or back.replaced):
+            raise Refused(f"nothing was restored: what lies there is not of {info.name} in this region and account")
     if back.replaced:
         say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
     if as_json:
-        print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed)})
+        left = [asdict(each) for each in back.foreign]
+        print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed), "foreign": left})
     else:
         answer(f"{len(back.done)} letters restored to {info.name}")
-    sys.exit(PARTLY if back.failed else 0 if back.done else NOTHING)
+    sys.exit(PARTLY if back.failed or back.foreign else 0 if back.done else NOTHING)
 
 
 @click.command("purge", cls=DlqCommand, short_help="Delete letters for good; only with the queue's name typed.")
@@ -218,7 +223,10 @@ def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None
 
 
 def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:
-    labels = [batch.label for batch in place.batches(info.name, archive_id=archive_id)]
+    found = [*place.found(info.arn, archive_id=archive_id)]
+    foreign = [each for each in found if isinstance(each, Foreign)]
+    labels = [each.label for each in found if not isinstance(each, Foreign)]
+    _tell_foreign(info, foreign)
     for each in labels:
         left = each.expires_at - now
         if as_json:
@@ -229,4 +237,9 @@ def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: flo
             answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
     if not as_json:
         say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
-    sys.exit(0 if labels else NOTHING)
+    sys.exit(PARTLY if foreign else 0 if labels else NOTHING)
+
+
+def _tell_foreign(info: QueueInfo, found: Sequence[Foreign]) -> None:
+    for each in found:
+        say(f"left as it is: {each.key} is no part of the archive of {info.name}: {each.why}")

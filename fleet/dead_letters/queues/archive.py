@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model import record
-from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter
+from fleet.dead_letters.model.shapes import arn_name
+from shared.outcome import code_of, is_outage
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PREFIX = "dead-letters"
+VERSION = 1
+_OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
+"""What follows the prefix of a queue in the key of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is written on an archived batch. Times in epoch seconds; past `expires_at` nobody wants it any more."""
+    """What is written on an archived batch. Times in epoch seconds; past `expires_at` nobody wants it any more. `queue_arn` is ""
+    on batches that were written before it was kept.
+    """
 
     archive_id: str
     queue: str
@@ -30,6 +38,7 @@ class Label:
     reason: str
     letters: int
     replaced: bool = False
+    queue_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,23 @@ class Batch:
     letters: tuple[DeadLetter, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An object below a queue's prefix that holds none of its letters, and why: it is named, and left as it is."""
+
+    key: str
+    why: str
+
+
 def following(keys: Sequence[str]) -> int:
     """The number of the batch that comes after these: a restore may have taken some of them away."""
     return max((int(key.rpartition("/")[2].partition(".")[0]) for key in keys), default=-1) + 1
 
 
 class Archive:
-    """A bucket, below `dead-letters/{queue}/{archive id}/`."""
+    """A bucket, below `dead-letters/{account}/{region}/{queue}/{archive id}/`; what lies below `dead-letters/{queue}/` was put
+    there before queues of one name were told apart, and is read as well.
+    """
 
     def __init__(self, client: S3Client, *, bucket: str) -> None:
         self._client = client
@@ -67,7 +86,7 @@ class Archive:
 
     def put(self, label: Label, letters: Sequence[DeadLetter], *, number: int) -> str:
         """Store one batch and answer its key."""
-        key = f"{PREFIX}/{label.queue}/{label.archive_id}/{number:06d}.jsonl"
+        key = f"{_home(label.queue_arn)}{label.archive_id}/{number:06d}.jsonl"
         self._write(key, label, letters)
         return key
 
@@ -78,25 +97,67 @@ class Archive:
         else:
             self._client.delete_object(Bucket=self._bucket, Key=batch.key)
 
-    def batches(self, queue: str, *, archive_id: str = "") -> Iterator[Batch]:
-        """All that is archived of a queue, one batch in memory at a time."""
-        for key in self.keys(queue, archive_id=archive_id):
-            yield self.read(key)
+    def found(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch | Foreign]:
+        """All that is archived of a queue, or in one of its archives, one batch in memory at a time; also what is there and
+        does not belong there.
+        """
+        for home in (_home(queue_arn), f"{PREFIX}/{arn_name(queue_arn)}/"):
+            prefix = f"{home}{archive_id}/" if archive_id else home
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
+                yield self._judged(key, home, queue_arn)
 
-    def keys(self, queue: str, *, archive_id: str = "") -> list[str]:
-        """Of all batches of a queue, or of one of its archives."""
-        prefix = f"{PREFIX}/{queue}/{archive_id}/" if archive_id else f"{PREFIX}/{queue}/"
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+    def batches(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch]:
+        """The same without what does not belong there."""
+        return (each for each in self.found(queue_arn, archive_id=archive_id) if isinstance(each, Batch))
+
+    def _judged(self, key: str, home: str, queue_arn: str) -> Batch | Foreign:
+        if not _OURS.fullmatch(key.removeprefix(home)):
+            return Foreign(key, "its name is not that of an archived batch")
+        try:
+            batch = self._read(key)
+        except ClientError as error:
+            if is_outage(error):
+                raise
+            return Foreign(key, f"it cannot be fetched ({code_of(error)})")
+        except UNREADABLE as error:
+            return Foreign(key, f"it is not an archived batch ({type(error).__name__})")
+        why = _contradiction(batch, queue_arn)
+        return Foreign(key, why) if why else batch
 
     def _write(self, key: str, label: Label, letters: Sequence[DeadLetter]) -> None:
-        content = orjson.dumps({"version": 1, **asdict(label)}, option=orjson.OPT_APPEND_NEWLINE)
+        content = orjson.dumps({"version": VERSION, **asdict(label)}, option=orjson.OPT_APPEND_NEWLINE)
         content += b"".join(record.line(each) for each in letters)
         self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson")
 
-    def read(self, key: str) -> Batch:
-        content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        head, *lines = content.splitlines()
-        label = orjson.loads(head)
-        label.pop("version")
-        return Batch(key, Label(**label), tuple(record.read(each) for each in lines))
+    def _read(self, key: str) -> Batch:
+        """Raises what is in UNREADABLE."""
+        head, *lines = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read().splitlines()
+        return Batch(key, _label(orjson.loads(head)), tuple(record.read(each) for each in lines))
+
+
+def _home(queue_arn: str) -> str:
+    region, account, name = queue_arn.split(":")[3:6]
+    return f"{PREFIX}/{account}/{region}/{name}/"
+
+
+def _label(found: Any) -> Label:
+    """Raises ValueError or what else is in UNREADABLE."""
+    if found["version"] != VERSION:
+        raise ValueError("another version")
+    label = Label(**{each.name: found[each.name] for each in fields(Label) if each.name in found})
+    if not all(isinstance(each, int | float) for each in (label.archived_at, label.expires_at, label.letters)):
+        raise ValueError("not numbers")
+    return label
+
+
+def _contradiction(batch: Batch, queue_arn: str) -> str:
+    """Why these letters are not of this queue. A queue's dead letters stay in its region and account, so that those that SQS
+    moved tell also on a batch that does not name its queue in full.
+    """
+    if batch.label.queue_arn not in {"", queue_arn} or batch.label.queue != arn_name(queue_arn):
+        return f"it holds letters of {batch.label.queue_arn or batch.label.queue}"
+    here = queue_arn.split(":")[3:5]
+    others = (each.moved_from for each in batch.letters if each.moved_from and each.moved_from.split(":")[3:5] != here)
+    stranger = next(others, "")
+    return f"it holds letters that SQS moved from {stranger}" if stranger else ""

@@ -157,7 +157,7 @@ def test_originals_that_an_earlier_run_archived_are_not_archived_again(mended: s
     first, second = json.loads(Path(cli.plan()).read_bytes())["letters"]
     changed, other = (first, second) if first.get("mended") else (second, first)
     archive = Archive(ground.aws.s3, bucket=cli.environment["DLQ_ARCHIVE_BUCKET_NAME"])
-    label = Label(mended, ground.name, 1.0, 2e9, "tester", "cut short", 1, replaced=True)
+    label = Label(mended, ground.name, 1.0, 2e9, "tester", "cut short", 1, replaced=True, queue_arn=ground.arn)
     archive.put(label, [DeadLetter(changed["id"], json.dumps({"n": 1}))], number=7)
     cli("dlq", "replay", cli.plan(), *ACT)
     assert [each.id for batch in archived(ground, cli) for each in batch.letters] == [changed["id"]]
@@ -170,7 +170,7 @@ def test_a_batch_is_numbered_after_the_last_one_and_overwrites_none() -> None:
 
 def archived(ground: Ground, cli: Lines) -> list[Batch]:
     archive = Archive(ground.aws.s3, bucket=cli.environment["DLQ_ARCHIVE_BUCKET_NAME"])
-    return [*archive.batches(ground.name)]
+    return [*archive.batches(ground.arn)]
 
 
 def test_restore_leaves_what_a_changed_copy_replaced(mended: str, ground: Ground, cli: Lines) -> None:
