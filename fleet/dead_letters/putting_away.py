@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import orjson
-
-from fleet.dead_letters.model.letter import RESTORED, DeadLetter
-from fleet.dead_letters.model.plan.outgoing import Parcel, copy, parcel
+from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.archive import Archive, Foreign, Label
+from fleet.dead_letters.queues.archive import Archive, Label
 from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Post
 from fleet.dead_letters.queues.removal import Taken, take
 from fleet.dead_letters.replay.inventory import Desk, Open, hidden_for
-from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 from shared.sqs.batches import BATCH
 
 DAY = 86_400.0
@@ -38,18 +34,6 @@ class Stored:
         self.number += 1
 
 
-@dataclass(slots=True)
-class Restored:
-    """Ids that are back in the queue, and those that were not accepted and stay archived; `replaced` were left out, for a
-    changed copy of them was sent; `foreign` does not belong to the queue's archive.
-    """
-
-    done: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    replaced: int = 0
-    foreign: list[Foreign] = field(default_factory=list)
-
-
 def label(desk: Desk, info: QueueInfo, archive_id: str, reason: str, *, replaced: bool = False) -> Label:
     """`replaced`: a changed copy of these letters is sent, so that to restore them would do their work twice."""
     now = desk.now()
@@ -67,26 +51,6 @@ async def throw_away(desk: Desk, opened: Open, views: Sequence[View], taken: Tak
     """Delete these letters, and only these: what arrived since they were looked at stays."""
     digests = {each.id: each.digest for each in views}
     await take(opened.box, digests, last_look=desk.settings.dlq_last_look_seconds, taken=taken)
-
-
-async def fetch_back(archive: Archive, arn: str, post: Post, *, archive_id: str, back: Restored) -> None:
-    """Send archived letters to their dead-letter queue again, reason and all; each batch leaves the archive after that.
-
-    Those that a changed copy replaced come back only where `archive_id` names their archive. What does not belong there is
-    left, and the others come back.
-    """
-    found = archive.found(arn, archive_id=archive_id)
-    while (batch := await asyncio.to_thread(next, found, None)) is not None:
-        if isinstance(batch, Foreign):
-            back.foreign.append(batch)
-            continue
-        if batch.label.replaced and not archive_id:
-            back.replaced += len(batch.letters)
-            continue
-        failed = await post(arn, [returned(letter) for letter in batch.letters])
-        await asyncio.to_thread(archive.replace, batch, [each for each in batch.letters if each.id in failed])
-        back.done += [each.id for each in batch.letters if each.id not in failed]
-        back.failed += sorted(failed)
 
 
 async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], stored: Stored) -> set[str]:
@@ -115,7 +79,8 @@ async def mend(
     async def first(letters: Sequence[DeadLetter]) -> None:
         await stored.put(letters)
         parcels = [parcel(letter, shape=each.standing.shape, plan_id=edit_id, mended=body) for letter in letters]
-        if await post(to, parcels):
+        unsent = await post(to, parcels)
+        if unsent.refused or unsent.uncertain:
             raise NotAccepted("the mended copy was not accepted; the original is still in the dead-letter queue")
 
     return await take(opened.box, {each.id: each.digest}, first=first, last_look=desk.settings.dlq_last_look_seconds)
@@ -123,14 +88,3 @@ async def mend(
 
 class NotAccepted(Exception):
     """SQS refused a message, also when tried again; or what has to be archived first is out of reach."""
-
-
-def returned(letter: DeadLetter) -> Parcel:
-    """The letter as it was; one that SQS had moved keeps its source queue in an attribute, for only SQS can write its own."""
-    made = copy(letter)
-    if not letter.moved_from or len(made.attributes) >= MOST_ATTRIBUTES:
-        return made
-    origin: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
-    mark = Attribute("String", orjson.dumps(origin).decode())
-    marked = replace(made, attributes={**made.attributes, RESTORED: mark})
-    return marked if marked.size <= LARGEST_MESSAGE else made

@@ -7,8 +7,9 @@ import click
 from fleet.cli.dlq.look import groups, list_, ls, show
 from fleet.cli.dlq.mend import edit, export, import_
 from fleet.cli.dlq.plan import plan
-from fleet.cli.dlq.put_away import archive, purge, restore
+from fleet.cli.dlq.put_away import archive, purge
 from fleet.cli.dlq.replay import cancel, replay, resume, status
+from fleet.cli.dlq.restore import restore
 
 
 @click.group(

@@ -36,8 +36,8 @@ from fleet.cli.dlq.frame import (
 )
 from fleet.cli.dlq.look import one
 from fleet.cli.dlq.plan import destination, frozen, print_plan, write
-from fleet.cli.dlq.plan_file import private
 from fleet.cli.dlq.put_away import opened_archive
+from fleet.cli.plan_file import private
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import record, redaction

@@ -23,7 +23,7 @@ from fleet.cli.dlq.frame import (
     print_json,
     say,
 )
-from fleet.cli.dlq.plan_file import key, private, read_plan
+from fleet.cli.plan_file import key, private, read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.filters import Filters

@@ -1,18 +1,15 @@
-"""`fleet dlq archive, restore, purge`: letters out of the queue, and back."""
+"""`fleet dlq archive, purge`: letters out of the queue, for a while or for good."""
 
 from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
-    NOTHING,
     PARTLY,
     DlqCommand,
     Refused,
@@ -31,9 +28,8 @@ from fleet.cli.dlq.frame import (
     until_done,
 )
 from fleet.dead_letters import putting_away
-from fleet.dead_letters.model import view
 from fleet.dead_letters.model.filters import Filters
-from fleet.dead_letters.queues.archive import Archive, Foreign
+from fleet.dead_letters.queues.archive import Archive
 from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.queues.removal import Taken
 
@@ -85,54 +81,6 @@ def archive(
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
     _print_taken("archived", taken, as_json=as_json, archive_id=archive_id, bucket=place.bucket)
-
-
-@click.command("restore", cls=DlqCommand, short_help="Bring archived letters back; lists them until --yes.")
-@click.argument("queue")
-@click.option("--archive-id", default="", metavar="ID", help="One archive only.")
-@bucket_option
-@mutation_options
-@output_options
-def restore(
-    *, queue: str, archive_id: str, bucket: str, yes: bool, reason: str | None, as_json: bool, no_input: bool
-) -> None:
-    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew.
-
-    Letters of which `edit` or a plan sent a changed copy come back only with their --archive-id.
-    """
-    why = given_reason(reason) if yes else ""
-    tools = desk()
-    info = tools.catalog.dead_letter_queue(queue)
-    place = opened_archive(tools, bucket)
-    if not yes:
-        _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
-    with audited(tools, "restore", queue=info.name, reason=why) as entry:
-        entry.plan_id = archive_id
-        back = putting_away.Restored()
-        origin = tools.catalog.origin(info)
-
-        async def work() -> None:
-            async with tools.open(info, origin) as opened:
-                post = await tools.post(opened, {info.arn: info.url})
-                begin(tools, "restore", entry, reason=why)
-                await putting_away.fetch_back(place, info.arn, post, archive_id=archive_id, back=back)
-
-        try:
-            until_done(work())
-        finally:
-            entry.ids, entry.counts = back.done, {"restored": len(back.done), "failed": len(back.failed)}
-            entry.outcome = "partly" if back.failed or back.foreign else "done"
-        _tell_foreign(info, back.foreign)
-        if back.foreign and not (back.done or back.failed or back.replaced):
-            raise Refused(f"nothing was restored: what lies there is not of {info.name} in this region and account")
-    if back.replaced:
-        say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
-    if as_json:
-        left = [asdict(each) for each in back.foreign]
-        print_json({"version": 1, "restored": len(back.done), "failed": len(back.failed), "foreign": left})
-    else:
-        answer(f"{len(back.done)} letters restored to {info.name}")
-    sys.exit(PARTLY if back.failed or back.foreign else 0 if back.done else NOTHING)
 
 
 @click.command("purge", cls=DlqCommand, short_help="Delete letters for good; only with the queue's name typed.")
@@ -220,26 +168,3 @@ def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None
         for name in taken.gone:
             say(f"{name} was no longer there")
     sys.exit(PARTLY if taken.gone or taken.left else 0)
-
-
-def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:
-    found = [*place.found(info.arn, archive_id=archive_id)]
-    foreign = [each for each in found if isinstance(each, Foreign)]
-    labels = [each.label for each in found if not isinstance(each, Foreign)]
-    _tell_foreign(info, foreign)
-    for each in labels:
-        left = each.expires_at - now
-        if as_json:
-            print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
-        else:
-            until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
-            until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
-            answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
-    if not as_json:
-        say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
-    sys.exit(PARTLY if foreign else 0 if labels else NOTHING)
-
-
-def _tell_foreign(info: QueueInfo, found: Sequence[Foreign]) -> None:
-    for each in found:
-        say(f"left as it is: {each.key} is no part of the archive of {info.name}: {each.why}")

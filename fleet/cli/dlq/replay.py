@@ -28,7 +28,7 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
-from fleet.cli.dlq.plan_file import read_plan
+from fleet.cli.plan_file import read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dead-letters"
 VERSION = 1
+_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
+"""What S3 says where an object is no longer the one that a condition names."""
 _OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
 """What follows the prefix of a queue in the key of a batch."""
 
@@ -27,7 +30,8 @@ _OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
 @dataclass(frozen=True, slots=True)
 class Label:
     """What is written on an archived batch. Times in epoch seconds; past `expires_at` nobody wants it any more. `queue_arn` is ""
-    on batches that were written before it was kept.
+    on batches that were written before it was kept. `uncertain`: ids that may be back in the queue; `claim`: whose restore wrote
+    that.
     """
 
     archive_id: str
@@ -39,15 +43,18 @@ class Label:
     letters: int
     replaced: bool = False
     queue_arn: str = ""
+    uncertain: tuple[str, ...] = ()
+    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One object of the archive: at most ten letters, so that a crash while restoring doubles no more than those."""
+    """One object of the archive: at most ten letters, so that a crash while restoring leaves no more than those uncertain."""
 
     key: str
     label: Label
     letters: tuple[DeadLetter, ...]
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,30 @@ class Archive:
         self._write(key, label, letters)
         return key
 
-    def replace(self, batch: Batch, letters: Sequence[DeadLetter]) -> None:
-        """Keep only these of a batch; none removes it."""
+    def claim(self, batch: Batch, ids: Collection[str]) -> Batch | None:
+        """Write down that these letters may be back from now on; None where the batch is no longer the one that was read, for
+        somebody else has it in hand.
+        """
+        label = replace(batch.label, uncertain=tuple(sorted(ids)), claim=uuid.uuid4().hex)
+        try:
+            etag = self._write(batch.key, label, batch.letters, IfMatch=batch.etag)
+        except ClientError as error:
+            if code_of(error) not in _CHANGED:
+                raise
+            found = self._judged_again(batch.key)  # our own, where only the answer was lost
+            return found if found is not None and found.label.claim == label.claim else None
+        return replace(batch, label=label, etag=etag)
+
+    def replace(self, batch: Batch, letters: Sequence[DeadLetter], uncertain: Collection[str] = ()) -> None:
+        """Keep only these of a batch, of which `uncertain` may be back; none removes it, or empties it where that is refused."""
+        label = replace(batch.label, letters=len(letters), uncertain=tuple(sorted(uncertain)), claim="")
         if letters:
-            self._write(batch.key, batch.label, letters)
-        else:
+            self._write(batch.key, label, letters)
+            return
+        try:
             self._client.delete_object(Bucket=self._bucket, Key=batch.key)
+        except ClientError:
+            self._write(batch.key, label, ())
 
     def found(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch | Foreign]:
         """All that is archived of a queue, or in one of its archives, one batch in memory at a time; also what is there and
@@ -125,15 +150,27 @@ class Archive:
         why = _contradiction(batch, queue_arn)
         return Foreign(key, why) if why else batch
 
-    def _write(self, key: str, label: Label, letters: Sequence[DeadLetter]) -> None:
+    def _judged_again(self, key: str) -> Batch | None:
+        try:
+            return self._read(key)
+        except (ClientError, *UNREADABLE):
+            return None
+
+    def _write(self, key: str, label: Label, letters: Sequence[DeadLetter], **condition: Any) -> str:
+        """Answers its ETag."""
         content = orjson.dumps({"version": VERSION, **asdict(label)}, option=orjson.OPT_APPEND_NEWLINE)
         content += b"".join(record.line(each) for each in letters)
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson")
+        answer = self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson", **condition
+        )
+        return answer["ETag"]
 
     def _read(self, key: str) -> Batch:
         """Raises what is in UNREADABLE."""
-        head, *lines = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read().splitlines()
-        return Batch(key, _label(orjson.loads(head)), tuple(record.read(each) for each in lines))
+        answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        head, *lines = answer["Body"].read().splitlines()
+        letters = tuple(record.read(each) for each in lines)
+        return Batch(key, _label(orjson.loads(head)), letters, answer["ETag"])
 
 
 def _home(queue_arn: str) -> str:
@@ -148,7 +185,7 @@ def _label(found: Any) -> Label:
     label = Label(**{each.name: found[each.name] for each in fields(Label) if each.name in found})
     if not all(isinstance(each, int | float) for each in (label.archived_at, label.expires_at, label.letters)):
         raise ValueError("not numbers")
-    return label
+    return replace(label, uncertain=tuple(map(str, label.uncertain)))
 
 
 def _contradiction(batch: Batch, queue_arn: str) -> str:

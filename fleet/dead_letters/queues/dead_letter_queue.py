@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -33,10 +34,20 @@ class Box(Protocol):
     async def count(self) -> tuple[int, int]: ...
 
 
-class Post(Protocol):
-    """Sends parcels to an ARN; answers the ids of those that were not accepted, also when tried again."""
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Ids of which it is not known that they were accepted. `refused`: also when tried again, nobody has them; `uncertain`: the
+    answer was lost, and they may have been sent.
+    """
 
-    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> set[str]: ...
+    refused: frozenset[str] = frozenset()
+    uncertain: frozenset[str] = frozenset()
+
+
+class Post(Protocol):
+    """Sends parcels to an ARN."""
+
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent: ...
 
 
 class SqsBox:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import Plan, Planned, Step, steps
@@ -20,6 +19,7 @@ from fleet.dead_letters.replay.canary import Seen
 from fleet.dead_letters.replay.journal import Journal, Progress
 from fleet.dead_letters.replay.pacing import Pace
 from fleet.dead_letters.replay.sending import Expand, Hand, Post, Sending
+from fleet.dead_letters.uncut import to_its_end
 
 HELD = 20.0
 """Seconds of sending for which letters are taken in hand at once; they are hidden for longer than that."""
@@ -30,7 +30,6 @@ DELETE_AGAIN = 2
 DELETED_AT_ONCE, DELETED_WITHIN = 100, 1.0
 """Letters that were sent and are deleted together, and the seconds after which they are, however few."""
 
-Kept = TypeVar("Kept")
 Watch = Callable[[Step], Awaitable[Seen]]
 
 
@@ -132,7 +131,7 @@ class Replay:
             if self.clock() > hand.until:
                 late += able
                 continue
-            late += await _to_its_end(self.sending.move(destination, able, hand, step))
+            late += await to_its_end(self.sending.move(destination, able, hand, step))
             if len(hand.sent) >= DELETED_AT_ONCE or self.clock() - hand.sent_since > DELETED_WITHIN:
                 await self._delete_from(hand, step)
             self.progressed(step, self.journal.progress)
@@ -233,13 +232,3 @@ class Replay:
         await self._delete_sent(step)
         self.progressed(step, progress)
         return seen.verdict == "good"
-
-
-async def _to_its_end(work: Coroutine[Any, Any, Kept]) -> Kept:
-    """Also when we are cut: a send whose answer nobody reads would be made again."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

@@ -11,6 +11,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.queues.dead_letter_queue import Unsent
 from shared.outcome import THROTTLED, code_of, is_outage
 from shared.sqs.batches import BATCH, NOT_NAMED, MalformedAnswer, refused_entries
 
@@ -33,6 +34,10 @@ class Posted:
     refused: Mapping[int, str] = field(default_factory=dict)
     final: frozenset[int] = frozenset()
     uncertain: frozenset[int] = frozenset()
+
+    def accepted(self, parcels: Sequence[Parcel]) -> set[str]:
+        """The ids of these that are known to have been accepted."""
+        return {each.id for place, each in enumerate(parcels) if place not in self.refused.keys() | self.uncertain}
 
     def moved(self, by: int) -> Posted:
         """The same of parcels that stand so many places further on."""
@@ -64,18 +69,23 @@ class SqsPost:
         self._functions = functions
         self._sleep = sleep
 
-    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> set[str]:
-        """Send, and try again what was refused; answers the ids that are not known to have been accepted."""
-        left, lost = [*parcels], set[str]()
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent:
+        """Send, and try again what was refused; a FIFO queue also where the answer was lost, for it knows what comes twice."""
+        left, dead, unsure = [*parcels], set[str](), set[str]()
         for attempt in range(TRIES):
             if attempt:
                 await self._sleep(0.1 * 2 ** (attempt - 1))
             posted = await self.once(destination, left)
-            lost |= {left[place].id for place in posted.final | posted.uncertain}
-            left = [left[place] for place in sorted(posted.refused.keys() - posted.final)]
+            again = posted.refused.keys() - posted.final
+            dead |= {left[place].id for place in posted.final}
+            unsure -= posted.accepted(left)
+            unsure |= {left[place].id for place in posted.uncertain}
+            if destination.endswith(".fifo"):
+                again |= posted.uncertain
+            left = [left[place] for place in sorted(again)]
             if not left or ":lambda:" in destination:
                 break
-        return lost | {each.id for each in left}
+        return Unsent(frozenset(dead.union(each.id for each in left) - unsure), frozenset(unsure))
 
     async def once(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
         """One try of each."""

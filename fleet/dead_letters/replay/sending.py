@@ -73,9 +73,9 @@ class Sending:
                 break
             posted = await self.post(destination, left)
             again = posted.refused.keys() - posted.final
+            unsure -= posted.accepted(left)
             if destination.endswith(".fifo"):  # it knows a message that comes twice within five minutes: so ask again
                 again |= posted.uncertain
-                unsure.clear()
             unsure |= {left[place].id for place in posted.uncertain}
             dead |= {left[place].id for place in posted.final}
             codes |= {left[place].id: code for place, code in posted.refused.items()}

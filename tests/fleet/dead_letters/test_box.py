@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.queues.dead_letter_queue import Unsent
 from fleet.dead_letters.replay.post import LARGEST_CALL, TRIES, SqsPost
 from shared.message.delivery import Attribute
 from shared.sqs.batches import BATCH
@@ -67,20 +68,20 @@ def parcels(count: int, size: int = 1) -> list[Parcel]:
 async def test_only_the_entries_that_failed_are_sent_again() -> None:
     busy = {"SenderFault": False, "Code": "InternalError"}
     sqs = Sqs(lambda body, call: busy if body in ("3", "7") and call < 3 else None)
-    assert await post(sqs)(SOURCE, parcels(10)) == set()
+    assert await post(sqs)(SOURCE, parcels(10)) == Unsent()
     assert [len(call) for call in sqs.calls] == [10, 2, 2]
     assert len(sqs.taken) == 10
 
 
 async def test_what_is_refused_for_good_is_named_and_not_tried_again() -> None:
     sqs = Sqs(lambda body, _: {"SenderFault": True, "Code": "InvalidMessageContents"} if body == "3" else None)
-    assert await post(sqs)(SOURCE, parcels(5)) == {"m-3"}
+    assert await post(sqs)(SOURCE, parcels(5)) == Unsent(frozenset({"m-3"}))
     assert len(sqs.calls) == 1
 
 
 async def test_what_keeps_failing_is_given_up_after_a_few_tries() -> None:
     sqs = Sqs(lambda _body, _call: {"SenderFault": False, "Code": "InternalError"})
-    assert await post(sqs)(SOURCE, parcels(2)) == {"m-0", "m-1"}
+    assert await post(sqs)(SOURCE, parcels(2)) == Unsent(frozenset({"m-0", "m-1"}))
     assert len(sqs.calls) == TRIES
 
 
@@ -115,11 +116,11 @@ async def test_a_fair_queue_keeps_its_group_and_every_type_of_attribute() -> Non
 
 async def test_a_function_is_invoked_asynchronously_once_for_each_letter() -> None:
     function, arn = Function(), "arn:aws:lambda:us-east-1:000000000000:function:resize"
-    assert await post(Sqs(), function=function)(arn, [Parcel("m-1", '{"ü": 1}')]) == set()
+    assert await post(Sqs(), function=function)(arn, [Parcel("m-1", '{"ü": 1}')]) == Unsent()
     assert function.asked == [{"FunctionName": arn, "InvocationType": "Event", "Payload": '{"ü": 1}'.encode()}]
 
 
 async def test_an_invocation_that_is_refused_fails_alone() -> None:
     function, arn = Function(refuses=b"1"), "arn:aws:lambda:us-east-1:000000000000:function:resize"
-    assert await post(Sqs(), function=function)(arn, parcels(3)) == {"m-1"}
+    assert await post(Sqs(), function=function)(arn, parcels(3)) == Unsent(frozenset({"m-1"}))
     assert len(function.asked) == 3

@@ -1,0 +1,161 @@
+"""`fleet dlq restore`: archived letters back in their queue."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.cli.dlq.frame import (
+    NOTHING,
+    PARTLY,
+    DlqCommand,
+    Record,
+    Refused,
+    answer,
+    audited,
+    begin,
+    desk,
+    given_reason,
+    mutation_options,
+    output_options,
+    print_json,
+    say,
+    until_done,
+)
+from fleet.cli.dlq.put_away import bucket_option, opened_archive
+from fleet.dead_letters.model import view
+from fleet.dead_letters.queues import own_policy
+from fleet.dead_letters.queues.archive import Archive, Foreign
+from fleet.dead_letters.queues.browsing import browse
+from fleet.dead_letters.queues.catalog import QueueInfo
+from fleet.dead_letters.replay.inventory import hidden_for
+from fleet.dead_letters.restoring import Restored, Restoring
+
+if TYPE_CHECKING:
+    from fleet.dead_letters.replay.inventory import Desk, Open
+
+
+@click.command("restore", cls=DlqCommand, short_help="Bring archived letters back; lists them until --yes.")
+@click.argument("queue")
+@click.option("--archive-id", default="", metavar="ID", help="One archive only.")
+@click.option("--uncertain", is_flag=True, help="Also letters that may be back already: they may then be there twice.")
+@bucket_option
+@mutation_options
+@output_options
+def restore(
+    *,
+    queue: str,
+    archive_id: str,
+    uncertain: bool,
+    bucket: str,
+    yes: bool,
+    reason: str | None,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Send the archived letters of QUEUE to it again, body and attributes as they were; their countdown starts anew.
+
+    Letters of which `edit` or a plan sent a changed copy come back only with their --archive-id.
+    """
+    why = given_reason(reason) if yes else ""
+    tools = desk()
+    info = tools.catalog.dead_letter_queue(queue)
+    place = opened_archive(tools, bucket)
+    if not yes:
+        _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
+    with audited(tools, "restore", queue=info.name, reason=why) as entry:
+        entry.plan_id = archive_id
+        back = Restored()
+        try:
+            _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)
+        finally:
+            entry.ids, entry.counts = back.done, back.counts()
+            entry.outcome = "partly" if back.is_partly else "done"
+        _tell_foreign(info, back.foreign)
+        if back.foreign and not (sum(back.counts().values()) or back.replaced):
+            raise Refused(f"nothing was restored: what lies there is not of {info.name} in this region and account")
+    _print_restored(info, back, as_json=as_json)
+    sys.exit(PARTLY if back.is_partly else 0 if back.done or back.there else NOTHING)
+
+
+def _brought_back(
+    tools: Desk,
+    info: QueueInfo,
+    place: Archive,
+    back: Restored,
+    entry: Record,
+    *,
+    reason: str,
+    archive_id: str,
+    again: bool,
+) -> None:
+    async def work() -> None:
+        async with tools.open(info, tools.catalog.origin(info)) as opened:
+            begin(tools, "restore", entry, reason=reason)
+            await Restoring(
+                archive=place,
+                arn=info.arn,
+                post=await tools.post(opened, {info.arn: info.url}),
+                look=partial(_present, tools, opened),
+                archive_id=archive_id,
+                again=again,
+                back=back,
+            ).run()
+
+    until_done(work())
+
+
+async def _present(tools: Desk, opened: Open) -> Collection[str]:
+    """Ids of the letters in the queue: an archived one among them was never deleted, or its deletion was not heard of."""
+    if own_policy.receives_allowed(opened.info) is not None:
+        say(f"{opened.info.name} was not looked into: its own redrive policy counts each look")
+        return ()
+    last_look = tools.settings.dlq_last_look_seconds
+    found = await browse(opened.box, lambda each: each.id, visibility=hidden_for(opened.info), last_look=last_look)
+    if not found.complete:
+        say(f"{found.expected - found.seen} letters are in other hands: an archived one among them will be there twice")
+    return found.found
+
+
+def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
+    if back.replaced:
+        say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
+    if back.there:
+        say(f"{len(back.there)} letters were in the queue all the same, and are no longer archived")
+    if back.uncertain:
+        say(f"{len(back.uncertain)} letters may be back already and stay archived: look, then use --uncertain")
+    for key in back.stuck:
+        say(f"{key} could not be taken out of the archive: its letters count as uncertain")
+    if as_json:
+        print_json({"version": 1, **back.counts(), "foreign": [asdict(each) for each in back.foreign]})
+    else:
+        answer(f"{len(back.done)} letters restored to {info.name}")
+
+
+def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:
+    found = [*place.found(info.arn, archive_id=archive_id)]
+    foreign = [each for each in found if isinstance(each, Foreign)]
+    labels = [each.label for each in found if not isinstance(each, Foreign) and each.letters]
+    _tell_foreign(info, foreign)
+    for each in labels:
+        left = each.expires_at - now
+        if as_json:
+            print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
+        else:
+            until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
+            until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
+            until += f"  {len(each.uncertain)} may be back: only with --uncertain" if each.uncertain else ""
+            answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
+    if not as_json:
+        say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
+    sys.exit(PARTLY if foreign else 0 if labels else NOTHING)
+
+
+def _tell_foreign(info: QueueInfo, found: Sequence[Foreign]) -> None:
+    for each in found:
+        say(f"left as it is: {each.key} is no part of the archive of {info.name}: {each.why}")

@@ -1,0 +1,260 @@
+"""A restore brings every letter back once: whatever is refused, cut, lost on the way or done by two at a time."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.queues.archive import Archive, Label
+from fleet.dead_letters.queues.dead_letter_queue import Unsent
+from fleet.dead_letters.restoring import Restored, Restoring
+from tests.aws import Aws
+from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.fleet.dead_letters.fakes import DLQ
+from tests.fleet.dead_letters.schemas import valid
+from tests.sqs_server.running import SqsServer, sqs_server
+
+ACT = ("--yes", "--reason", "because")
+
+
+@dataclass
+class Faulty:
+    """S3, which refuses some calls; `after` so many calls of that name."""
+
+    client: Any
+    refuses: frozenset[str] = frozenset()
+    after: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        def refused(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": "InvalidObjectState", "Message": "no"}}, name)
+
+        if name not in self.refuses:
+            return getattr(self.client, name)
+        self.after -= 1
+        return refused if self.after < 0 else getattr(self.client, name)
+
+
+@dataclass
+class Queue:
+    """What was sent, and what is said of some letters."""
+
+    refused: frozenset[str] = frozenset()
+    uncertain: frozenset[str] = frozenset()
+    sent: list[str] = field(default_factory=list)
+
+    async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent:
+        ids = {each.id for each in parcels}
+        self.sent += [each.id for each in parcels if each.id not in self.refused]
+        return Unsent(self.refused & ids, self.uncertain & ids)
+
+
+@dataclass
+class Bench:
+    """An archive of one queue in a bucket of its own, and what is let loose on it."""
+
+    aws: Aws
+    bucket: str
+    queue: Queue = field(default_factory=Queue)
+
+    def archive(self, **faults: Any) -> Archive:
+        return Archive(Faulty(self.aws.s3, **faults), bucket=self.bucket)  # type: ignore[arg-type]  # it stands in for the client
+
+    def put(
+        self, *letters: DeadLetter, archive_id: str = "a", number: int = 0, at: float = 1.0, arn: str = DLQ
+    ) -> None:
+        name = arn.rpartition(":")[2]
+        label = Label(archive_id, name, at, 2e9, "tester", "because", len(letters), queue_arn=arn)
+        self.archive().put(label, letters, number=number)
+
+    async def restore(
+        self, archive: Archive | None = None, *, present: Collection[str] = (), **options: Any
+    ) -> Restored:
+        async def look() -> Collection[str]:
+            return present
+
+        given: dict[str, Any] = {"arn": DLQ, "post": self.queue, "look": look, **options}
+        restoring = Restoring(archive=archive or self.archive(), **given)
+        await restoring.run()
+        return restoring.back
+
+    def left(self, arn: str = DLQ) -> list[str]:
+        return [letter.id for batch in self.archive().batches(arn) for letter in batch.letters]
+
+
+@pytest.fixture
+def bench(aws: Aws) -> Bench:
+    return Bench(aws, aws.bucket("archive"))
+
+
+def three(**more: Any) -> list[DeadLetter]:
+    return [DeadLetter(f"m-{number}", f'{{"n": {number}}}', **more) for number in range(3)]
+
+
+async def test_where_an_object_may_not_be_deleted_its_letters_come_back_once(bench: Bench) -> None:
+    bench.put(*three())
+    back = await bench.restore(bench.archive(refuses=frozenset({"delete_object"})))
+    assert (len(back.done), back.is_partly, bench.left()) == (3, False, [])
+    assert (await bench.restore()).done == []
+    assert len(bench.queue.sent) == 3
+
+
+async def test_where_it_may_not_be_changed_either_that_is_said_and_they_come_back_once(bench: Bench) -> None:
+    bench.put(*three())
+    back = await bench.restore(bench.archive(refuses=frozenset({"delete_object", "put_object"}), after=1))
+    assert (len(back.done), len(back.stuck), back.is_partly) == (3, 1, True)
+    back = await bench.restore()
+    assert (back.done, back.uncertain, len(bench.queue.sent)) == ([], ["m-0", "m-1", "m-2"], 3)
+    assert len((await bench.restore(again=True)).done) == 3
+    assert (len(bench.queue.sent), bench.left()) == (6, [])
+
+
+async def test_nothing_is_sent_of_a_batch_that_cannot_be_claimed(bench: Bench) -> None:
+    bench.put(*three())
+    with pytest.raises(ClientError):
+        await bench.restore(bench.archive(refuses=frozenset({"put_object"})))
+    assert (bench.queue.sent, len(bench.left())) == ([], 3)
+
+
+async def test_two_restores_at_once_bring_a_batch_back_once(bench: Bench) -> None:
+    bench.put(*three())
+
+    async def other() -> Collection[str]:
+        assert len((await bench.restore()).done) == 3
+        return ()
+
+    back = await bench.restore(look=other)
+    assert (back.done, len(back.uncertain), len(bench.queue.sent)) == ([], 3, 3)
+
+
+async def test_a_claim_whose_answer_was_lost_is_known_again(bench: Bench) -> None:
+    bench.put(*three())
+
+    class Lost(Faulty):
+        def __getattr__(self, name: str) -> Any:
+            def put(**given: Any) -> Any:
+                self.client.put_object(**given)
+                return self.client.put_object(**given)  # botocore tries again
+
+            return put if name == "put_object" else super().__getattr__(name)
+
+    back = await bench.restore(Archive(Lost(bench.aws.s3), bucket=bench.bucket))  # type: ignore[arg-type]  # as above
+    assert (len(back.done), bench.left()) == (3, [])
+
+
+async def test_a_letter_whose_send_got_no_answer_stays_and_is_not_sent_again_unasked(bench: Bench) -> None:
+    bench.put(*three())
+    bench.queue.uncertain = frozenset({"m-1"})
+    back = await bench.restore()
+    assert (back.done, back.uncertain, bench.left()) == (["m-0", "m-2"], ["m-1"], ["m-1"])
+    bench.queue.uncertain = frozenset()
+    back = await bench.restore()
+    assert (back.done, back.uncertain, len(bench.queue.sent)) == ([], ["m-1"], 3)
+    assert (await bench.restore(again=True)).done == ["m-1"]
+
+
+async def test_a_letter_that_was_refused_comes_back_with_the_next_restore(bench: Bench) -> None:
+    bench.put(*three())
+    bench.queue.refused = frozenset({"m-1"})
+    back = await bench.restore()
+    assert (back.failed, back.is_partly, bench.left()) == (["m-1"], True, ["m-1"])
+    bench.queue.refused = frozenset()
+    assert (await bench.restore()).done == ["m-1"]
+
+
+async def test_a_restore_that_is_cut_ends_the_batch_that_it_has_in_hand(bench: Bench) -> None:
+    bench.put(*three())
+    bench.put(DeadLetter("m-9", "{}"), number=1)
+    inside = asyncio.Event()
+
+    class Slow(Queue):
+        async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent:
+            inside.set()
+            await asyncio.sleep(0)
+            return await super().__call__(destination, parcels)
+
+    bench.queue = Slow()
+    running = asyncio.ensure_future(bench.restore())
+    await inside.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (len(bench.queue.sent), bench.left()) == (3, ["m-9"])
+
+
+async def test_a_letter_that_is_still_in_the_queue_or_lies_in_two_archives_is_there_once(bench: Bench) -> None:
+    bench.put(*three())
+    bench.put(DeadLetter("m-2", "{}"), archive_id="b")
+    back = await bench.restore(present={"m-0"})
+    assert (back.done, sorted(back.there), bench.left()) == (["m-1", "m-2"], ["m-0", "m-2"], [])
+    assert bench.queue.sent == ["m-1", "m-2"]
+
+
+async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_not_accepted(bench: Bench) -> None:
+    fifo = f"{DLQ}.fifo"
+    bench.put(*three(group="g"), DeadLetter("m-3", "{}", group="h"), arn=fifo)
+    bench.put(DeadLetter("m-4", "{}", group="g"), number=1, arn=fifo)
+    bench.queue.refused = frozenset({"m-1"})
+    back = await bench.restore(arn=fifo)
+    assert (bench.queue.sent, sorted(back.failed)) == (["m-0", "m-3"], ["m-1", "m-2", "m-4"])
+    bench.queue.refused = frozenset()
+    await bench.restore(arn=fifo)
+    assert bench.queue.sent == ["m-0", "m-3", "m-1", "m-2", "m-4"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SqsServer]:
+    with sqs_server() as made:
+        yield made
+
+
+@pytest.fixture
+def lossy(server: SqsServer, aws: Aws, tmp_path: Path) -> Lines:
+    """Queues whose answers can be lost, and the emulator's S3."""
+    server.control.reset()
+    more = {
+        "AWS_ENDPOINT_URL_S3": aws.url,
+        "AWS_ACCESS_KEY_ID": aws.endpoint.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.endpoint.secret_access_key,
+        "DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"),
+        "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "DLQ_LAST_LOOK_SECONDS": "0",
+        "DLQ_EDIT_ENABLED": "true",
+        "DLQ_ACTOR": "tester",
+    }
+    return Lines({**server.environment, **more}, tmp_path)
+
+
+def test_the_command_counts_what_is_uncertain_and_ends_with_4(server: SqsServer, lossy: Lines) -> None:
+    _, dead = server.make_pair("orders")
+    for number in range(12):
+        server.sqs.send_message(QueueUrl=dead, MessageBody=f'{{"n": {number}}}')
+    lossy("dlq", "archive", "orders-dlq", *ACT)
+    server.control.fault("reset", "SendMessageBatch", count=1, after=True)
+    [back] = lossy.json("restore", "orders-dlq", *ACT, exits=4)
+    valid("dlq-restored", back)
+    assert (back["restored"], back["uncertain"]) == (2, 10)
+    assert (lossy.audit()[-1]["outcome"], lossy.audit()[-1]["counts"]["uncertain"]) == ("partly", 10)
+    assert "10 may be back" in lossy("dlq", "restore", "orders-dlq").stdout
+    assert "use --uncertain" in lossy("dlq", "restore", "orders-dlq", *ACT, exits=4).stderr
+    assert len(server.control.messages("orders-dlq")) == 12
+    [back] = lossy.json("restore", "orders-dlq", "--uncertain", *ACT)
+    assert (back["restored"], len(server.control.messages("orders-dlq"))) == (10, 22)
+
+
+def test_a_letter_that_was_archived_and_never_left_is_not_there_twice(ground: Ground, cli: Lines, aws: Aws) -> None:
+    cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = bucket = aws.bucket("archive")
+    ground.park({"n": 1})
+    [letter] = cli.json("list", ground.name)
+    label = Label("a", ground.name, 1.0, 2e9, "tester", "because", 1, queue_arn=ground.arn)
+    Archive(aws.s3, bucket=bucket).put(label, [DeadLetter(letter["id"], '{"n": 1}')], number=0)
+    [back] = cli.json("restore", ground.name, *ACT)
+    assert (back["restored"], back["there"], ground.counts()) == (0, 1, (1, 0))
+    assert cli.json("restore", ground.name, exits=3) == []
