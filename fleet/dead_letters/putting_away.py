@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,11 @@ class Stored:
         label = replace(self.label, letters=len(letters))
         await asyncio.to_thread(self.archive.put, label, letters, number=self.number)
         self.number += 1
+
+
+def new_archive_id(now: float) -> str:
+    """In the order of their making, which is the order in which `restore` meets them."""
+    return f"{int(now * 1000):012x}{uuid.uuid4().hex[12:]}"
 
 
 def label(desk: Desk, info: QueueInfo, archive_id: str, reason: str, *, replaced: bool = False) -> Label:
@@ -72,18 +78,29 @@ async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], s
 
 
 async def mend(
-    desk: Desk, opened: Open, each: View, body: str, *, edit_id: str, stored: Stored, post: Post, to: str
-) -> Taken:
-    """Send a mended copy under a new id, after the original was archived and before it is deleted."""
+    desk: Desk, opened: Open, each: View, body: str, *, edit_id: str, stored: Stored, post: Post, to: str, taken: Taken
+) -> None:
+    """Send a mended copy under a new id, after the original was archived and before it is deleted. Raises NotAccepted, NotKnown;
+    the original is then in the queue as before.
+    """
 
     async def first(letters: Sequence[DeadLetter]) -> None:
         await stored.put(letters)
         parcels = [parcel(letter, shape=each.standing.shape, plan_id=edit_id, mended=body) for letter in letters]
         unsent = await post(to, parcels)
-        if unsent.refused or unsent.uncertain:
+        if unsent.uncertain:
+            raise NotKnown(
+                "the answer to the send was lost: the mended copy may have arrived, and the original is still here"
+            )
+        if unsent.refused:
             raise NotAccepted("the mended copy was not accepted; the original is still in the dead-letter queue")
 
-    return await take(opened.box, {each.id: each.digest}, first=first, last_look=desk.settings.dlq_last_look_seconds)
+    last_look = desk.settings.dlq_last_look_seconds
+    await take(opened.box, {each.id: each.digest}, first=first, last_look=last_look, taken=taken)
+
+
+class NotKnown(Exception):
+    """A message may have been sent or not."""
 
 
 class NotAccepted(Exception):

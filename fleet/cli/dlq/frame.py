@@ -24,6 +24,7 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
+from fleet.dead_letters.queue_lock import QueueBusy
 from fleet.dead_letters.queues import own_policy
 from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, NotDeadLetters, QueueInfo, connect, service
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
@@ -36,7 +37,7 @@ from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
-_FORBIDDEN = (PlanRefused, PlanBusy, NotMended, NotDeadLetters, OwnPolicy)
+_FORBIDDEN = (PlanRefused, PlanBusy, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
 """Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -66,6 +67,8 @@ class DlqCommand(Command):
             with suppress(OSError):  # the interpreter flushes once more at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+        except OSError as error:
+            raise Failed(f"{error.filename or 'the disk'}: {error.strerror or error}") from error
         except (KeyboardInterrupt, asyncio.CancelledError):
             say("interrupted")
             sys.exit(INTERRUPTED)

@@ -45,9 +45,12 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
 from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.removal import Taken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleet.dead_letters.model.view import View
     from fleet.dead_letters.replay.inventory import Desk
 
@@ -99,15 +102,15 @@ def edit(
         known = mending.check(body, queue=arn_name(arn))
         entry.digests = {"before": each.digest, "after": sha256(body)}
         if yes:
-            _mended(tools, info.url, each, body, arn=arn, bucket=bucket, reason=why, entry=entry)
+            with held(tools.settings.state_directory, info.arn):
+                _mended(tools, info.url, each, body, arn=arn, bucket=bucket, reason=why, entry=entry)
     if as_json:
-        print_json(
-            {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known, **entry.digests}
-        )
+        uncertain = entry.counts.get("uncertain", 0)
+        made = {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known}
+        print_json({**made, "uncertain": uncertain, **entry.digests})
     else:
-        answer(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
-        if not known:
-            say("no worker of the fleet reads that queue: the body was checked to be JSON, no more")
+        _tell_edited(each, arn, yes=yes, known=known, counts=entry.counts)
+    sys.exit(PARTLY if entry.outcome == "partly" else 0)
 
 
 @click.command("export", cls=DlqCommand, short_help="Letters as JSON lines, to the byte; bodies are not redacted.")
@@ -188,18 +191,42 @@ def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: s
     stored = putting_away.Stored(place, putting_away.label(tools, info, edit_id, reason, replaced=True))
     origin = tools.catalog.origin(info)
 
-    begin(tools, "edit", entry, reason=reason)
+    taken = Taken()
 
-    async def work() -> Taken:
+    async def work() -> None:
         async with tools.open(info, origin) as opened:
             post = await tools.post(opened, {arn: target.url})
-            return await putting_away.mend(tools, opened, each, body, edit_id=edit_id, stored=stored, post=post, to=arn)
+            begin(tools, "edit", entry, reason=reason)
+            await putting_away.mend(
+                tools, opened, each, body, edit_id=edit_id, stored=stored, post=post, to=arn, taken=taken
+            )
 
-    taken = until_done(work())
-    entry.counts = {"planned": 1, **taken.counts()}
-    if not taken.done:
-        entry.outcome = "failed"
+    try:
+        until_done(work())
+    except putting_away.NotAccepted as error:
+        raise Failed(str(error)) from error
+    except putting_away.NotKnown as error:
+        taken.uncertain.append(each.id)
+        say(str(error))
+    finally:
+        entry.counts = {"planned": 1, **taken.counts()}
+    if taken.uncertain or taken.left:
+        entry.outcome = "partly"
+    elif not taken.done:
         raise Failed(f"{each.id} was no longer there; nothing was sent")
+
+
+def _tell_edited(each: View, arn: str, *, yes: bool, known: bool, counts: Mapping[str, int]) -> None:
+    if counts.get("uncertain"):
+        answer(
+            f"a mended copy of {each.id} may have been sent to {arn_name(arn)}; what became of the original is not known"
+        )
+    else:
+        answer(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
+    if counts.get("remaining"):
+        say(f"{each.id} is still here: its deletion was refused, or somebody else holds it")
+    if not known:
+        say("no worker of the fleet reads that queue: the body was checked to be JSON, no more")
 
 
 def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> str:

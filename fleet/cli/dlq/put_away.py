@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +28,7 @@ from fleet.cli.dlq.frame import (
 )
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.archive import Archive
 from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.queues.removal import Taken
@@ -63,7 +63,7 @@ def archive(
     info, origin, found = looked_through(tools, queue, filters)
     if not found.views or not yes:
         _dry("archive", info, found, as_json=as_json)
-    archive_id = uuid.uuid4().hex
+    archive_id = putting_away.new_archive_id(tools.now())
     with audited(tools, "archive", queue=info.name, reason=why) as entry:
         entry.ids, entry.plan_id = [each.id for each in found.views], archive_id
         place = opened_archive(tools, bucket)
@@ -76,7 +76,8 @@ def archive(
                 await putting_away.put_away(tools, opened, found.views, stored, taken)
 
         try:
-            until_done(work())
+            with held(tools.settings.state_directory, info.arn):
+                until_done(work())
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
@@ -112,10 +113,11 @@ def purge(
         assert why
         info, origin, found = looked_through(tools, queue, filters)
         entry.ids = [each.id for each in found.views]
-        begin(tools, "purge", entry, reason=why)
         taken = Taken()
         try:
-            _thrown_away(tools, info, origin, found, taken)
+            with held(tools.settings.state_directory, info.arn):
+                begin(tools, "purge", entry, reason=why)
+                _thrown_away(tools, info, origin, found, taken)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
@@ -167,4 +169,6 @@ def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None
         answer(f"{len(taken.done)} letters {what}" + "".join(f", {name} {value}" for name, value in more.items()))
         for name in taken.gone:
             say(f"{name} was no longer there")
-    sys.exit(PARTLY if taken.gone or taken.left else 0)
+        if taken.uncertain:
+            say(f"SQS no longer answered: whether {len(taken.uncertain)} letters were deleted is not known")
+    sys.exit(PARTLY if taken.gone or taken.left or taken.uncertain else 0)

@@ -29,6 +29,7 @@ from fleet.cli.dlq.frame import (
 )
 from fleet.cli.dlq.put_away import bucket_option, opened_archive
 from fleet.dead_letters.model import view
+from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues import own_policy
 from fleet.dead_letters.queues.archive import Archive, Foreign
 from fleet.dead_letters.queues.browsing import browse
@@ -72,7 +73,8 @@ def restore(
         entry.plan_id = archive_id
         back = Restored()
         try:
-            _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)
+            with held(tools.settings.state_directory, info.arn):
+                _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)
         finally:
             entry.ids, entry.counts = back.done, back.counts()
             entry.outcome = "partly" if back.is_partly else "done"

@@ -17,6 +17,7 @@ from fleet.cli import fleet
 from fleet.dead_letters.audit_log import AuditLog
 from tests.aws import Aws
 from tests.fleet.dead_letters.fakes import envelope
+from tests.sqs_server.running import SqsServer, sqs_server
 
 FLEET = Path(sys.executable).with_name("fleet")
 
@@ -174,3 +175,27 @@ def twelve(ground: Ground) -> Ground:
     ground.park(*({"tenantId": "t3", "n": number} for number in range(3)), error_type="SignatureError")
     ground.die({"tenantId": "t4"}, {"tenantId": "t5"})
     return ground
+
+
+@pytest.fixture(scope="module")
+def lossy_server() -> Iterator[SqsServer]:
+    with sqs_server() as made:
+        yield made
+
+
+@pytest.fixture
+def lossy(lossy_server: SqsServer, aws: Aws, tmp_path: Path) -> Lines:
+    """Queues whose answers can be lost, and the emulator's S3."""
+    lossy_server.control.reset()
+    more = {
+        "AWS_ENDPOINT_URL_S3": aws.url,
+        "AWS_ACCESS_KEY_ID": aws.endpoint.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.endpoint.secret_access_key,
+        "DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"),
+        "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "DLQ_LAST_LOOK_SECONDS": "0",
+        "DLQ_EDIT_ENABLED": "true",
+        "DLQ_ACTOR": "tester",
+    }
+    return Lines({**lossy_server.environment, **more}, tmp_path)

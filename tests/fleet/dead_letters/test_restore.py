@@ -1,9 +1,8 @@
 """A restore brings every letter back once: whatever is refused, cut, lost on the way or done by two at a time."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import DLQ
 from tests.fleet.dead_letters.schemas import valid
-from tests.sqs_server.running import SqsServer, sqs_server
+from tests.sqs_server.running import SqsServer
 
 ACT = ("--yes", "--reason", "because")
 
@@ -208,45 +207,21 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_not_accepted(
     assert bench.queue.sent == ["m-0", "m-3", "m-1", "m-2", "m-4"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[SqsServer]:
-    with sqs_server() as made:
-        yield made
-
-
-@pytest.fixture
-def lossy(server: SqsServer, aws: Aws, tmp_path: Path) -> Lines:
-    """Queues whose answers can be lost, and the emulator's S3."""
-    server.control.reset()
-    more = {
-        "AWS_ENDPOINT_URL_S3": aws.url,
-        "AWS_ACCESS_KEY_ID": aws.endpoint.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": aws.endpoint.secret_access_key,
-        "DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"),
-        "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "DLQ_LAST_LOOK_SECONDS": "0",
-        "DLQ_EDIT_ENABLED": "true",
-        "DLQ_ACTOR": "tester",
-    }
-    return Lines({**server.environment, **more}, tmp_path)
-
-
-def test_the_command_counts_what_is_uncertain_and_ends_with_4(server: SqsServer, lossy: Lines) -> None:
-    _, dead = server.make_pair("orders")
+def test_the_command_counts_what_is_uncertain_and_ends_with_4(lossy_server: SqsServer, lossy: Lines) -> None:
+    _, dead = lossy_server.make_pair("orders")
     for number in range(12):
-        server.sqs.send_message(QueueUrl=dead, MessageBody=f'{{"n": {number}}}')
+        lossy_server.sqs.send_message(QueueUrl=dead, MessageBody=f'{{"n": {number}}}')
     lossy("dlq", "archive", "orders-dlq", *ACT)
-    server.control.fault("reset", "SendMessageBatch", count=1, after=True)
+    lossy_server.control.fault("reset", "SendMessageBatch", count=1, after=True)
     [back] = lossy.json("restore", "orders-dlq", *ACT, exits=4)
     valid("dlq-restored", back)
     assert (back["restored"], back["uncertain"]) == (2, 10)
     assert (lossy.audit()[-1]["outcome"], lossy.audit()[-1]["counts"]["uncertain"]) == ("partly", 10)
     assert "10 may be back" in lossy("dlq", "restore", "orders-dlq").stdout
     assert "use --uncertain" in lossy("dlq", "restore", "orders-dlq", *ACT, exits=4).stderr
-    assert len(server.control.messages("orders-dlq")) == 12
+    assert len(lossy_server.control.messages("orders-dlq")) == 12
     [back] = lossy.json("restore", "orders-dlq", "--uncertain", *ACT)
-    assert (back["restored"], len(server.control.messages("orders-dlq"))) == (10, 22)
+    assert (back["restored"], len(lossy_server.control.messages("orders-dlq"))) == (10, 22)
 
 
 def test_a_letter_that_was_archived_and_never_left_is_not_there_twice(ground: Ground, cli: Lines, aws: Aws) -> None:
