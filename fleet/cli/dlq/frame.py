@@ -25,7 +25,6 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.queue_lock import QueueBusy
-from fleet.dead_letters.queues import own_policy
 from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, NotDeadLetters, QueueInfo, connect, service
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.own_policy import OwnPolicy
@@ -121,7 +120,7 @@ def looked_through(
 ) -> tuple[QueueInfo, Origin, Inventory]:
     """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
     info = tools.catalog.dead_letter_queue(queue)
-    own_policy.check(info)
+    tools.spent.check(info)
     origin = tools.catalog.origin(info)
     say(f"{info.name} holds dead letters of {_listed(info.fed_by)}")
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")

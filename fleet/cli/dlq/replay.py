@@ -140,7 +140,7 @@ def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
 def _dry(file: Path, *, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
     check_account(tools, plan)
-    run.checked(tools.catalog, plan)
+    run.checked(tools, plan)
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)
     result["changed_bodies"] = changed_bodies(plan)
@@ -157,7 +157,7 @@ def _dry(file: Path, *, as_json: bool) -> None:
 
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
     check_changes(tools, plan)
-    _, urls = run.checked(tools.catalog, plan)
+    _, urls = run.checked(tools, plan)
     if plan.via == "aws":
         begin(tools, "replay", entry, reason=reason)
         return _by_aws(plan, entry)

@@ -86,7 +86,8 @@ class SqsBox:
             raise OwnPolicy(
                 f"stopped, and all was given back: a letter was received {received} times, "
                 f"and the queue's own redrive policy moves them away after twice {self._own_policy}. "
-                "Raise its maxReceiveCount, or take the policy off while you look"
+                "Raise its maxReceiveCount, or take the policy off while you look",
+                url=self._url,
             )
         return letters
 

@@ -19,6 +19,7 @@ from fleet.dead_letters.queues import own_policy, stream_records
 from fleet.dead_letters.queues.browsing import bound, browse
 from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Box, SqsBox, counted
+from fleet.dead_letters.queues.own_policy import OwnPolicy, Spent
 from fleet.dead_letters.replay.canary import Sight
 from fleet.dead_letters.replay.post import SqsPost
 from fleet.dead_letters.settings import ReplaySettings
@@ -73,7 +74,17 @@ class Desk:
     async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
         async with Clients(self.environment, silence=self.settings.dlq_last_look_seconds + SILENCE) as clients:
             sqs = await clients.open("sqs", attempts=2)
-            yield Open(info, origin, SqsBox(sqs, url=info.url, own_policy=own_policy.receives_allowed(info)), clients)
+            box = SqsBox(sqs, url=info.url, own_policy=own_policy.receives_allowed(info))
+            try:
+                yield Open(info, origin, box, clients)
+            except OwnPolicy as error:
+                if error.url:
+                    self.spent.note(self.catalog.queue(error.url))
+                raise
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(self.settings.state_directory)
 
     async def inventory(
         self, opened: Open, filters: Filters, *, payload: bool = False, meet: Callable[[DeadLetter], None] | None = None
@@ -120,7 +131,7 @@ class Desk:
         targets = {self.catalog.queue(url).redrives_to for url in urls.values()} - {"", opened.info.arn}
         infos = [self.catalog.queue(each) for each in sorted(targets)]
         for info in infos:
-            own_policy.check(info)
+            self.spent.check(info)
         client = await opened.clients.open("sqs")
         allowed = own_policy.receives_allowed
         return tuple(Watched(SqsBox(client, url=each.url, own_policy=allowed(each)), each) for each in infos)

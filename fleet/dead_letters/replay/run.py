@@ -7,8 +7,7 @@ from functools import partial
 
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
-from fleet.dead_letters.queues import own_policy
-from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, QueueInfo
+from fleet.dead_letters.queues.catalog import NoSuchQueue, QueueInfo
 from fleet.dead_letters.replay.canary import Seen, watch
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress
@@ -16,8 +15,9 @@ from fleet.dead_letters.replay.mover import Replay
 from fleet.dead_letters.replay.pacing import Pace
 
 
-def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
+def checked(desk: Desk, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
     """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused, NotDeadLetters, OwnPolicy; sends nothing."""
+    catalog = desk.catalog
     try:
         info = catalog.queue(plan.place.arn)
     except NoSuchQueue as error:
@@ -27,7 +27,7 @@ def checked(catalog: Catalog, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
     if faults := differences(plan, catalog.place(info)):
         raise PlanRefused("this plan is for another place: " + "; ".join(faults))
     info = catalog.dead_letter_queue(plan.place.arn)
-    own_policy.check(info)
+    desk.spent.check(info)
     urls: dict[str, str] = {}
     for destination in plan.destinations:
         if ":lambda:" in destination:

@@ -24,6 +24,7 @@ def cli(server: SqsServer, tmp_path: Path) -> Lines:
     server.control.reset()
     more = {
         "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "DLQ_LAST_LOOK_SECONDS": "0",
         "DLQ_ACTOR": "tester",
         "DLQ_PLAN_KEY": "the key of these tests",
@@ -76,6 +77,22 @@ def test_above_that_looks_stop_at_half_of_the_receives_and_give_back_all(server:
     counts = server.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert (counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesNotVisible"]) == ("20", "0")
     assert server.control.messages("last-stop") == []
+
+
+def test_however_often_somebody_looks_no_letter_moves(server: SqsServer, cli: Lines) -> None:
+    url = dead(server, own=20)
+    for _ in range(21):
+        cli("dlq", "ls", "orders-dlq", exits=4)
+    assert receives(server) == {0}
+    for _ in range(25):
+        cli("dlq", "list", "orders-dlq", exits=None)
+    refused = cli("dlq", "groups", "orders-dlq", exits=5)
+    assert "letters in it have used half of the 20 receives" in refused.stderr
+    assert (max(receives(server)), server.control.messages("last-stop")) == (10, [])
+    policy = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:last-stop", "maxReceiveCount": 40}
+    server.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    cli("dlq", "list", "orders-dlq")
+    assert max(receives(server)) == 11
 
 
 def test_a_canary_is_watched_for_without_a_receive_where_nothing_came_back(server: SqsServer, cli: Lines) -> None:
