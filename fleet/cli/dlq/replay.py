@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,13 @@ from fleet.cli.plan_file import read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies
-from fleet.dead_letters.model.view import instant
 from fleet.dead_letters.queues.catalog import connect
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
 from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path, journal_path
-from fleet.dead_letters.replay.report import is_done, is_stopped, report
+from fleet.dead_letters.replay.report import is_done, is_stopped
 
 STOPPED = "a canary came back"
 WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
@@ -111,10 +110,13 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         plan = read_plan(file)
         _filled(entry, plan)
         entry.ids = []
-        if not journals.is_held(file):  # a file left behind would stop the next run of this plan
-            raise Refused("nobody is at work on this plan: there is nothing to stop")
-        begin(tools, "cancel", entry, reason=why)
-        cancel_path(file, plan.plan_id).touch()
+        if journals.is_held(file):
+            begin(tools, "cancel", entry, reason=why)
+            cancel_path(file, plan.plan_id).touch()
+        else:  # a file left behind would stop the next run of this plan
+            task = _task_under_way(file, plan)
+            begin(tools, "cancel", entry, reason=why)
+            move_task.stop(connect(), task)
     say("the runner was asked to stop")
     if as_json:
         print_json(_status(file, plan))
@@ -132,9 +134,19 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
         _print(result)
 
 
+def _task_under_way(file: Path, plan: Plan) -> dict[str, Any]:
+    """SQS's own redrive, which goes on without a runner. Raises Refused."""
+    if plan.via == "aws" and _progress(file, plan).task in ("STARTING", "RUNNING"):
+        task = move_task.newest(connect(), plan)
+        if task.get("Status") == "RUNNING":
+            return task
+    raise Refused("nobody is at work on this plan: there is nothing to stop")
+
+
 def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
     if is_stopped(plan, progress):
-        raise Refused(f"{STOPPED}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
+        why = f"SQS's own redrive ended as {progress.task}" if progress.task else STOPPED
+        raise Refused(f"{why}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
 
 
 def _dry(file: Path, *, as_json: bool) -> None:
@@ -158,29 +170,43 @@ def _dry(file: Path, *, as_json: bool) -> None:
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
     check_changes(tools, plan)
     _, urls = run.checked(tools, plan)
-    if plan.via == "aws":
-        begin(tools, "replay", entry, reason=reason)
-        return _by_aws(plan, entry)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
-        kept = keep_changed(tools, plan, journal.progress.sent, reason=reason)
 
         def cancelled() -> bool:
             return cancel_path(file, plan.plan_id).exists()
 
-        if plan.watch and not plan.keep:
-            say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
         how: End = "interrupted"
         try:
-            with _progress_line(plan) as tell:
-                until_done(run.run(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled, progressed=tell))
+            if plan.via == "aws":
+                _by_aws(plan, journal, cancelled=cancelled)
+            else:
+                kept = keep_changed(tools, plan, journal.progress.sent, reason=reason)
+                _by_fleet(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled)
             how = "cancelled" if cancelled() else "ended"
         finally:
-            journal.end(how)
-            result = reporting.status(plan, journal.progress, file=file, running=False)
-            entry.counts = {name: value for name, value in result.items() if type(value) is int and name != "version"}
-            entry.outcome = "done" if _is_all_well(plan, journal.progress) else "partly"
+            try:
+                journal.end(how)
+            finally:
+                result = reporting.status(plan, journal.progress, file=file, running=False)
+                counts = {name: value for name, value in result.items() if type(value) is int and name != "version"}
+                entry.counts, entry.outcome = counts, "done" if _is_all_well(plan, journal.progress) else "partly"
         return {**result, "dry_run": False}
+
+
+def _by_fleet(
+    tools: Desk,
+    plan: Plan,
+    journal: Journal,
+    *,
+    urls: Mapping[str, str],
+    kept: Collection[str],
+    cancelled: Callable[[], bool],
+) -> None:
+    if plan.watch and not plan.keep:
+        say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
+    with _progress_line(plan) as tell:
+        until_done(run.run(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled, progressed=tell))
 
 
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
@@ -191,25 +217,11 @@ def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
     journal.begin(tools.settings.actor, reason)
 
 
-def _by_aws(plan: Plan, entry: Record) -> dict[str, Any]:
-    client = connect()
+def _by_aws(plan: Plan, journal: Journal, *, cancelled: Callable[[], bool]) -> None:
     to = plan.destinations[0] if len(plan.destinations) == 1 else ""  # each back to its own
     say(move_task.LIMITS)
-    move_task.start(client, plan, to=to)
-    task = move_task.follow(client, plan, sleep=time.sleep)
-    moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
-    entry.counts = {"planned": len(plan.letters), "sent": moved}
-    entry.outcome = "done" if task.get("Status") == "COMPLETED" else "partly"
-    result = {
-        **report(plan, Progress()),
-        "sent": moved,
-        "deleted": moved,
-        "remaining": max(0, len(plan.letters) - moved),
-    }
-    cancelled = task.get("Status") == "CANCELLED"
-    state = "cancelled" if cancelled else "done" if entry.outcome == "done" else "unfinished"
-    more = {"state": state, "since": instant(time.time()), "next": None}
-    return {**result, "dry_run": False, "running": False, "cancelled": cancelled, **more}
+    say("Ctrl-C ends the watching alone: SQS goes on, `resume` watches again, `cancel` stops it")
+    move_task.carry_out(connect(), plan, journal, to=to, cancelled=cancelled, sleep=time.sleep)
 
 
 def _filled(entry: Record, plan: Plan) -> None:

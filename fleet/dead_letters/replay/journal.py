@@ -21,7 +21,8 @@ End = Literal["ended", "cancelled", "interrupted"]
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds.
+    letter was left, by id. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds. `task`,
+    `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
     sent: set[str] = field(default_factory=set)
@@ -38,6 +39,9 @@ class Progress:
     began_at: float = 0.0
     last_at: float = 0.0
     end: End | None = None
+    task: str = ""
+    earlier: int = 0
+    moved: int = 0
 
     @property
     def settled(self) -> set[str]:
@@ -64,6 +68,9 @@ class Progress:
             case {"run": _}:
                 self.runs += 1
                 self.began_at, self.end = self.last_at, None
+            case {"task": str(status), "moved": int(moved)}:
+                self.task, self.moved = status, moved
+                self.earlier = int(line.get("earlier", self.earlier))
             case {"end": ("ended" | "cancelled" | "interrupted") as end}:
                 self.end = end
             case _:
@@ -88,6 +95,14 @@ class Journal:
 
     def verdict(self, step: int, verdict: Verdict) -> None:
         self._line({"verdict": verdict, "step": step})
+
+    def task(self, status: str, moved: int, *, earlier: int | None = None) -> None:
+        """What SQS says of its own redrive; written only where it says something new. `earlier` tells a task that was there
+        before from the one that is asked for.
+        """
+        if (status, moved) != (self.progress.task, self.progress.moved):
+            more = {"earlier": earlier} if earlier is not None else {}
+            self._line({"task": status, "moved": moved, **more})
 
     def begin(self, who: str, reason: str) -> None:
         self._line({"run": self.progress.runs + 1, "who": who, "reason": reason})

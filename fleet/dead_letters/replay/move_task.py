@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View
+from fleet.dead_letters.replay.journal import Journal
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -17,8 +18,9 @@ FASTEST = 500
 """Messages per second: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html"""
 LIMITS = (
     "SQS moves whatever is in the queue when its turn comes, not the planned ids; one task per queue, at most 36 hours; "
-    "no canary, no journal, approximate counts; what comes back is not counted; reasons stay on the messages"
+    "no canary, approximate counts, no letter by name; what comes back is not counted; reasons stay on the messages"
 )
+UNDER_WAY = ("RUNNING", "CANCELLING")
 
 
 def objections(
@@ -51,10 +53,50 @@ def start(client: SQSClient, plan: Plan, *, to: str) -> str:
     return client.start_message_move_task(SourceArn=plan.place.arn, **options)["TaskHandle"]
 
 
-def follow(client: SQSClient, plan: Plan, *, sleep: Callable[[float], None]) -> dict[str, Any]:
-    """Wait until the newest task of the queue has ended; answers how."""
-    while True:
-        [task, *_] = client.list_message_move_tasks(SourceArn=plan.place.arn, MaxResults=1)["Results"]
-        if task.get("Status") not in ("RUNNING", "CANCELLING"):
-            return dict(task)
+def newest(client: SQSClient, plan: Plan) -> dict[str, Any]:
+    """The newest task of the queue; empty where there was none."""
+    found = client.list_message_move_tasks(SourceArn=plan.place.arn, MaxResults=1).get("Results", [])
+    return dict(found[0]) if found else {}
+
+
+def carry_out(
+    client: SQSClient,
+    plan: Plan,
+    journal: Journal,
+    *,
+    to: str,
+    cancelled: Callable[[], bool],
+    sleep: Callable[[float], None],
+) -> None:
+    """Start the move, unless a run that was cut short had done so, and follow it to its end; the journal tells how it stands.
+
+    Where this is cut short SQS goes on by itself.
+    """
+    if not _was_started(client, plan, journal):
+        journal.task("STARTING", 0, earlier=_started(newest(client, plan)))
+        start(client, plan, to=to)
+    while (task := newest(client, plan)).get("Status", "RUNNING") in UNDER_WAY:
+        journal.task("RUNNING", _moved(task))
+        if cancelled() and task.get("Status") == "RUNNING":
+            stop(client, task)
         sleep(1.0)
+    journal.task(str(task["Status"]), _moved(task))
+
+
+def stop(client: SQSClient, task: Mapping[str, Any]) -> None:
+    client.cancel_message_move_task(TaskHandle=task["TaskHandle"])
+
+
+def _was_started(client: SQSClient, plan: Plan, journal: Journal) -> bool:
+    """By an earlier run of this plan; where that was killed as it asked SQS, the newest task tells."""
+    if journal.progress.task != "STARTING":
+        return bool(journal.progress.task)
+    return _started(newest(client, plan)) > journal.progress.earlier
+
+
+def _started(task: Mapping[str, Any]) -> int:
+    return int(task.get("StartedTimestamp", 0))
+
+
+def _moved(task: Mapping[str, Any]) -> int:
+    return int(task.get("ApproximateNumberOfMessagesMoved", 0))

@@ -14,6 +14,8 @@ from fleet.dead_letters.replay.journal import Progress
 def report(plan: Plan, progress: Progress) -> dict[str, Any]:
     """The counts (schema dlq-replay, version 1): planned = sent + failed + gone + skipped + uncertain + remaining."""
     planned = len(plan.letters)
+    if progress.task:
+        return _by_aws(plan, progress)
     failed = progress.failed - progress.settled - progress.uncertain
     ended = (progress.sent, failed, progress.gone, progress.skipped, progress.uncertain)
     return {
@@ -34,6 +36,14 @@ def report(plan: Plan, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _by_aws(plan: Plan, progress: Progress) -> dict[str, Any]:
+    """What SQS's own redrive moved: it names no letters, and its counts are approximate."""
+    moved, planned = progress.moved, len(plan.letters)
+    steps_ = [{**_step(step, progress), "sent": moved} for step in steps(plan)]
+    counts = {"sent": moved, "deleted": moved, "remaining": max(0, planned - moved)}
+    return {**report(plan, Progress()), **counts, "steps": steps_}
+
+
 def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict[str, Any]:
     """The counts, the state that this plan is in, since when (ISO 8601), and the command that comes next, if any does."""
     state = _state(plan, progress, running=running)
@@ -44,11 +54,13 @@ def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict
         "stopped": f"fleet dlq groups {plan.place.queue}",
         "done": f"fleet dlq groups {plan.place.queue}" if progress.returned else None,
     }
+    if plan.via == "aws" and is_stopped(plan, progress):  # what is left is planned anew
+        following |= dict.fromkeys(("cancelled", "unfinished"), following["stopped"])
     since = {"not begun": plan.created_at, "running": progress.began_at}.get(state, progress.last_at)
     return {
         **report(plan, progress),
         "running": running,
-        "cancelled": progress.end == "cancelled",
+        "cancelled": state == "cancelled" or progress.end == "cancelled",
         "state": state,
         "since": instant(since),
         "next": following.get(state, f"fleet dlq resume {name} --yes --reason WHY"),
@@ -57,10 +69,10 @@ def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict
 
 def _state(plan: Plan, progress: Progress, *, running: bool) -> str:
     """`stopped`: a canary came back; `interrupted`: by a signal or a kill; `unfinished`: it ended and left letters behind."""
-    if running:
-        return "running"
-    if not progress.runs:
-        return "not begun"
+    if running or not progress.runs:
+        return "running" if running else "not begun"
+    if plan.via == "aws":
+        return _AWS.get(progress.task, "interrupted")
     if is_stopped(plan, progress):
         return "stopped"
     if is_done(plan, progress):
@@ -70,14 +82,21 @@ def _state(plan: Plan, progress: Progress, *, running: bool) -> str:
     return "unfinished" if progress.end == "ended" else "interrupted"
 
 
+_AWS = {"COMPLETED": "done", "CANCELLED": "cancelled", "FAILED": "unfinished"}
+
+
 def is_done(plan: Plan, progress: Progress) -> bool:
-    """Every letter came to its end: sent and deleted, or found gone."""
+    """Every letter came to its end: sent and deleted, or found gone; SQS's own redrive says so itself."""
+    if plan.via == "aws":
+        return progress.task == "COMPLETED"
     left = {each.id for each in plan.letters} - progress.settled
     return not left and (plan.keep or progress.sent <= progress.deleted)
 
 
 def is_stopped(plan: Plan, progress: Progress) -> bool:
-    """A canary came back: this plan sends nothing any more."""
+    """A canary came back, or SQS's own redrive ended before its time: this plan sends nothing any more."""
+    if progress.task in ("CANCELLED", "FAILED"):
+        return True
     return any(step.canary and progress.verdicts.get(step.number) == "bad" for step in steps(plan))
 
 

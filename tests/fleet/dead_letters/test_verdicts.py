@@ -9,7 +9,7 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View, view
 from fleet.dead_letters.replay.canary import Seen, Sight, watch
-from fleet.dead_letters.replay.move_task import follow, objections, start
+from fleet.dead_letters.replay.move_task import objections
 from fleet.dead_letters.replay.pacing import Pace
 from tests.fleet.dead_letters.fakes import DLQ, SOURCE, World, envelope, letter
 
@@ -158,28 +158,3 @@ def test_sqs_own_redrive_is_refused_with_what_it_cannot_do(case: dict[str, Any],
     given |= case
     result = objections(given.pop("views"), given.pop("filters"), given.pop("origin"), **given)
     assert any(why in each for each in result)
-
-
-class Redriving:
-    """SQS's move tasks, for no emulator of ours has them."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, Any] = {}
-        self.states = ["RUNNING", "RUNNING", "COMPLETED"]
-
-    def start_message_move_task(self, **asked: Any) -> dict[str, str]:
-        self.asked = asked
-        return {"TaskHandle": "handle"}
-
-    def list_message_move_tasks(self, *, SourceArn: str, MaxResults: int) -> dict[str, Any]:
-        return {"Results": [{"Status": self.states.pop(0), "ApproximateNumberOfMessagesMoved": 3}]}
-
-
-def test_a_move_task_is_started_with_its_rate_and_followed_to_its_end() -> None:
-    sqs: Any = Redriving()
-    slept: list[float] = []
-    plan = world_plan(rate=100.0)
-    assert start(sqs, plan, to=SOURCE) == "handle"
-    assert sqs.asked == {"SourceArn": DLQ, "DestinationArn": SOURCE, "MaxNumberOfMessagesPerSecond": 100}
-    assert follow(sqs, plan, sleep=slept.append)["Status"] == "COMPLETED"
-    assert len(slept) == 2
