@@ -14,8 +14,8 @@ import orjson
 
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
 from fleet.cli.dlq.frame import NOTHING, answer, print_json, say
-from fleet.dead_letters.audit_log import Anchor, AuditLog, NoLog
-from fleet.dead_letters.audit_story import ids_that_fit, story
+from fleet.dead_letters.audit.log import Anchor, AuditLog, NoLog
+from fleet.dead_letters.audit.story import ids_that_fit, story
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +34,25 @@ def read_plan(file: Path) -> Plan:
     except OSError as error:
         raise Failed(f"{file} cannot be read: {error.strerror}") from error
     return planning.read(content, key=key())
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A private file that is there with all its content, or as it was before; a device is written to as it is. Raises Failed."""
+    if path.exists() and not path.is_file():
+        with private(path) as file:
+            yield file
+        return
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        with private(fresh) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise Failed(f"{path} cannot be written: {error.strerror}; it is as it was before") from error
 
 
 def private(path: Path) -> BinaryIO:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fleet.dead_letters.settings import ReplaySettings
+from fleet.dead_letters.whole_lines import append
 
 LENGTH = 32  # bytes
 
@@ -37,8 +38,7 @@ def _make(path: Path) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(file, secrets.token_bytes(LENGTH))
-        os.fsync(file)
+        append(file, secrets.token_bytes(LENGTH))
     finally:
         os.close(file)
     with suppress(FileExistsError):

@@ -16,8 +16,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fleet.cli.command import Command, Failed, env_file_option
-from fleet.dead_letters.audit_log import AuditLog, Entry, Outcome
-from fleet.dead_letters.audit_mirror import Mirror
+from fleet.dead_letters.audit.log import AuditLog, Entry, Outcome
+from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.filters import Filters
@@ -30,13 +30,13 @@ from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
-from fleet.dead_letters.replay.journal import PlanBusy
+from fleet.dead_letters.replay.journal import JournalLost, PlanBusy
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
-_FORBIDDEN = (PlanRefused, PlanBusy, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
+_FORBIDDEN = (PlanRefused, PlanBusy, JournalLost, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
 """Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -211,6 +211,9 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
         raise Refused(f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`")
     try:
         yield record
+    except JournalLost as error:
+        record.outcome, note = "failed", str(error)
+        raise
     except (Refused, *_FORBIDDEN) as error:
         record.outcome, note = "refused", str(error)
         raise

@@ -37,7 +37,7 @@ from fleet.cli.dlq.frame import (
 from fleet.cli.dlq.look import one
 from fleet.cli.dlq.plan import destination, frozen, print_plan, write
 from fleet.cli.dlq.put_away import opened_archive
-from fleet.cli.plan_file import private
+from fleet.cli.plan_file import whole
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import record, redaction
@@ -139,7 +139,7 @@ def export(
         info, _, found = looked_through(tools, queue, filters, meet=meet)
         with audited(tools, "export", queue=info.name, reason=why) as entry:
             entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
-        with click.open_file("-", "wb") if output == "-" else private(Path(output)) as file:
+        with click.open_file("-", "wb") if output == "-" else whole(Path(output)) as file:
             for each in found.views:
                 start, size = places[each.id]
                 spool.seek(start)

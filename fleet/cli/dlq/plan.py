@@ -23,7 +23,7 @@ from fleet.cli.dlq.frame import (
     print_json,
     say,
 )
-from fleet.cli.plan_file import key, private, read_plan
+from fleet.cli.plan_file import key, read_plan, whole
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.filters import Filters
@@ -134,10 +134,8 @@ def write(output: Path, made: Plan) -> None:
             raise Refused(
                 f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
             )
-    fresh = output.with_name(f"{output.name}.new")
-    with private(fresh) as file:
+    with whole(output) as file:
         file.write(planning.write(made, key=key()))
-    fresh.replace(output)
 
 
 def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> None:

@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
+
+from fleet.dead_letters.whole_lines import append
 
 State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned"]
 Verdict = Literal["good", "bad", "none"]
@@ -130,6 +133,10 @@ def folded(content: bytes) -> Progress:
     return progress
 
 
+class JournalLost(Exception):
+    """The disk does not take the next line of the journal: nothing more is done."""
+
+
 class PlanBusy(Exception):
     """Another runner holds this plan."""
 
@@ -158,8 +165,8 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             if content and not content.endswith(b"\n"):
-                os.write(file, b"\n")  # what was cut short stays on a line of its own
-            yield Journal(lambda line: _durable(file, line), now=now, progress=folded(content))
+                _durable(file, path, b"\n")  # what was cut short stays on a line of its own
+            yield Journal(partial(_durable, file, path), now=now, progress=folded(content))
         finally:
             os.close(file)
     finally:
@@ -181,6 +188,11 @@ def is_held(plan_file: Path) -> bool:
     return False
 
 
-def _durable(file: int, line: bytes) -> None:
-    os.write(file, line)
-    os.fsync(file)
+def _durable(file: int, path: Path, line: bytes) -> None:
+    try:
+        append(file, line)
+    except OSError as error:
+        raise JournalLost(
+            f"stopped: the journal {path} cannot be written ({error.strerror}). What was sent since its last line is sent "
+            "once more by `resume`, under the same idempotency key"
+        ) from error

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fleet.cli import fleet
-from fleet.dead_letters.audit_log import AuditLog
+from fleet.dead_letters.audit.log import AuditLog
 from tests.aws import Aws
 from tests.fleet.dead_letters.fakes import envelope
 from tests.sqs_server.running import SqsServer, sqs_server

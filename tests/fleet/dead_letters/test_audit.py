@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.dead_letters.audit_log import AuditLog, Entry
+from fleet.dead_letters.audit.log import AuditLog, Entry
 from fleet.dead_letters.replay.journal import opened
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines

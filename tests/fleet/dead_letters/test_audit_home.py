@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.dead_letters.audit_log import Anchor, AuditLog, Entry
+from fleet.dead_letters.audit.log import Anchor, AuditLog, Entry
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid

@@ -7,12 +7,14 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
+
+from fleet.dead_letters.whole_lines import append
 
 VERSION = 1
 GENESIS = "0" * 64
@@ -108,8 +110,7 @@ class AuditLog:
                 "previous": last["hash"],
             }
             line = _sealed(record)
-            _write_whole(file, line)
-            os.fsync(file)
+            append(file, line)
             self._write_head(line)
             if self._mirror is not None:
                 self._mirror(Anchor(record["seq"], orjson.loads(line)["hash"]), line)
@@ -179,19 +180,6 @@ class AuditLog:
         fresh = self._head_path().with_suffix(".new")
         fresh.write_text(f"{orjson.loads(line)['hash']}\n")
         fresh.replace(self._head_path())
-
-
-def _write_whole(file: int, line: bytes) -> None:
-    """Raises OSError where the disk takes only a part; that part is cut off again, so that the chain goes on."""
-    before = os.fstat(file).st_size
-    try:
-        rest = line
-        while rest:
-            rest = rest[os.write(file, rest) :]
-    except OSError:
-        with suppress(OSError):  # a device has no length that could be cut
-            os.ftruncate(file, before)
-        raise
 
 
 def _utf8(text: str) -> str:

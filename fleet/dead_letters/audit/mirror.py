@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.dead_letters.audit_log import Anchor
+from fleet.dead_letters.audit.log import Anchor
 
 
 class Mirror:
