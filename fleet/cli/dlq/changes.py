@@ -10,7 +10,6 @@ from fleet.cli.dlq.frame import Refused, until_done
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import redaction
-from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queues.archive import following
 from fleet.dead_letters.replay.inventory import Desk
@@ -19,19 +18,8 @@ DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
 
 
-def check_account(tools: Desk, plan: Plan) -> None:
-    """Queues and functions alike. Raises Refused."""
-    account = plan.place.account
-    if strangers := limits.strangers(plan.destinations, account=account, allowed=tools.settings.other_accounts):
-        raise Refused(
-            f"the destination {strangers[0]} is not in account {account}; nothing was sent. "
-            "DLQ_OTHER_ACCOUNTS names the others that letters may go to"
-        )
-
-
 def check_changes(tools: Desk, plan: Plan) -> None:
     """Before anything is sent. Raises Refused, or UsageError where there is no archive for the originals."""
-    check_account(tools, plan)
     if changed_bodies(plan):
         if not tools.settings.dlq_edit_enabled:
             raise Refused(f"this plan changes bodies; {DISABLED}")

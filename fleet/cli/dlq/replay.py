@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fleet.cli.dlq.changes import check_account, check_changes, keep_changed, show_changes
+from fleet.cli.dlq.changes import check_changes, keep_changed, show_changes
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
@@ -151,25 +151,27 @@ def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
 
 def _dry(file: Path, *, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
-    check_account(tools, plan)
-    run.checked(tools, plan)
+    reach = run.checked(tools, plan)
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)
     result["changed_bodies"] = changed_bodies(plan)
+    for why in reach.unreachable.values():
+        say(f"its letters would be left: {why}")
     if as_json:
         print_json(result)
-        return
+        sys.exit(PARTLY if reach.unreachable else 0)
     click.echo(f"would {'copy' if plan.keep else 'send'} {result['remaining']} letters of {plan.place.queue}")
     for arn in plan.destinations:
         click.echo(f"  to {redaction.printable(arn)}")
     show_changes(tools, plan)
     click.echo(f"  rate {plan.rate or 'unlimited'}, canary {','.join(map(str, plan.canary)) or 'none'}")
     click.echo(f"  estimate {spelled(max(plan.estimate, 60))}; act with --yes --reason ...")
+    sys.exit(PARTLY if reach.unreachable else 0)
 
 
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
     check_changes(tools, plan)
-    _, urls = run.checked(tools, plan)
+    reach = run.checked(tools, plan)
     with journals.opened(file, plan.plan_id, now=time.time) as journal:
         _note_begin(tools, plan, reason, journal)
 
@@ -182,7 +184,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
                 _by_aws(plan, journal, cancelled=cancelled)
             else:
                 kept = keep_changed(tools, plan, journal.progress.sent, reason=reason)
-                _by_fleet(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled)
+                _by_fleet(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled)
             how = "cancelled" if cancelled() else "ended"
         finally:
             try:
@@ -199,14 +201,14 @@ def _by_fleet(
     plan: Plan,
     journal: Journal,
     *,
-    urls: Mapping[str, str],
+    reach: run.Reach,
     kept: Collection[str],
     cancelled: Callable[[], bool],
 ) -> None:
     if plan.watch and not plan.keep:
         say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
     with _progress_line(plan) as tell:
-        until_done(run.run(tools, plan, journal, urls=urls, kept=kept, cancelled=cancelled, progressed=tell))
+        until_done(run.run(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled, progressed=tell))
 
 
 def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:

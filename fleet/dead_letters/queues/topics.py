@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from fleet.dead_letters.model.letter import UNREADABLE
 from fleet.dead_letters.model.shapes import Standing, arn_name, is_reachable
@@ -42,7 +43,7 @@ class Topics:
             return tuple(self._behind(topic, queue_arn))
         except BotoCoreError as error:
             self.silent = type(error).__name__
-        except (ClientError, *UNREADABLE):
+        except (ClientError, ResponseParserError, *UNREADABLE):
             pass
         return ()
 

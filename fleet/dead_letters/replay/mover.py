@@ -36,7 +36,8 @@ Watch = Callable[[Step], Awaitable[Seen]]
 @dataclass(kw_only=True)
 class Replay:
     """One run over one plan. `progressed` hears of progress; `expand` reads the records that a pointer points to, or none
-    where they are no longer there: such a letter is skipped, as is one whose body is not the planned one. `kept`: archived ids.
+    where they are no longer there: such a letter is skipped, as is one whose body is not the planned one. `kept`: archived ids;
+    `unreachable`: why nothing can be sent to a destination, by ARN: its letters are left, and the others go on.
     """
 
     plan: Plan
@@ -47,6 +48,7 @@ class Replay:
     pace: Pace = field(default_factory=Pace)
     expand: Expand | None = None
     kept: Collection[str] = frozenset()
+    unreachable: Mapping[str, str] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
     progressed: Callable[[Step, Progress], None] = lambda _step, _progress: None
     last_look: int = 1
@@ -77,8 +79,13 @@ class Replay:
 
     async def _send(self, step: Step) -> None:
         await self._delete_sent(step)
-        progress = self.journal.progress
-        await self._send_met({each.id: each for each in step.letters if each.id not in progress.settled}, step)
+        left = {each.id: each for each in step.letters if each.id not in self.journal.progress.settled}
+        why = {each.id: self.unreachable[each.destination] for each in left.values() if self._is_unreachable(each)}
+        self.journal.note("failed", [*why], step=step.number, why=why)
+        await self._send_met({name: each for name, each in left.items() if name not in why}, step)
+
+    def _is_unreachable(self, each: Planned) -> bool:
+        return each.destination in self.unreachable
 
     async def _delete_sent(self, step: Step) -> None:
         progress = self.journal.progress
@@ -221,6 +228,7 @@ class Replay:
         if known != "none":
             return known == "good"
         if ids.isdisjoint(progress.sent | progress.uncertain):
+            ids -= {each.id for each in step.letters if self._is_unreachable(each)}
             return progress.failed.isdisjoint(ids)  # all of it had gone: that says nothing about the rest
         if not step.canary and (self.plan.keep or self.plan.watch <= 0):
             return True

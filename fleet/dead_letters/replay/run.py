@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 
+from botocore.exceptions import ClientError
+
+from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
 from fleet.dead_letters.queues.catalog import NoSuchQueue, QueueInfo
@@ -13,10 +17,21 @@ from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress
 from fleet.dead_letters.replay.mover import Replay
 from fleet.dead_letters.replay.pacing import Pace
+from shared.outcome import code_of, is_outage
 
 
-def checked(desk: Desk, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
-    """The plan's queue, and the URLs of its destinations by ARN. Raises PlanRefused, NotDeadLetters, OwnPolicy; sends nothing."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A plan's destinations: the URLs of the queues by ARN, and why nothing can be sent to the others."""
+
+    urls: Mapping[str, str]
+    unreachable: Mapping[str, str]
+
+
+def checked(desk: Desk, plan: Plan) -> Reach:
+    """What of a plan can be carried out here; sends nothing. Raises NotDeadLetters, OwnPolicy, and PlanRefused where the plan is for
+    another place, or nothing of it can be sent.
+    """
     catalog = desk.catalog
     try:
         info = catalog.queue(plan.place.arn)
@@ -29,25 +44,44 @@ def checked(desk: Desk, plan: Plan) -> tuple[QueueInfo, dict[str, str]]:
     info = catalog.dead_letter_queue(plan.place.arn)
     desk.spent.check(info)
     urls: dict[str, str] = {}
+    unreachable: dict[str, str] = {}
     for destination in plan.destinations:
-        if ":lambda:" in destination:
-            if not catalog.has_function(destination):
-                raise PlanRefused(f"the function {destination} is not there; nothing was sent")
-            continue
         try:
-            target = catalog.queue(destination)
-        except NoSuchQueue as error:
-            raise PlanRefused(f"the destination {arn_name(destination)} is not there; nothing was sent") from error
-        if target.arn != destination:
-            raise PlanRefused(
-                f"the destination {destination} is not {target.arn}, which is the queue of that name here"
-            )
-        if target.arn == info.arn:
-            raise PlanRefused("the destination is the dead-letter queue itself")
-        if target.fifo != info.fifo:
-            raise PlanRefused(f"{target.name} and {info.name} are not of the same type (FIFO or standard)")
-        urls[destination] = target.url
-    return info, urls
+            urls |= _reached(desk, info, destination)
+        except PlanRefused as error:
+            unreachable[destination] = str(error)
+            if plan.via == "aws" or len(unreachable) == len(plan.destinations):
+                raise
+    return Reach(urls, unreachable)
+
+
+def _reached(desk: Desk, info: QueueInfo, destination: str) -> dict[str, str]:
+    """The URL of a queue by its ARN; nothing for a function. Raises PlanRefused where nothing can be sent there."""
+    account = info.arn.split(":")[4]
+    if limits.strangers([destination], account=account, allowed=desk.settings.other_accounts):
+        raise PlanRefused(
+            f"the destination {destination} is not in account {account}; nothing was sent to it. "
+            "DLQ_OTHER_ACCOUNTS names the others that letters may go to"
+        )
+    if ":lambda:" in destination:
+        if not desk.catalog.has_function(destination):
+            raise PlanRefused(f"the function {destination} is not there; nothing was sent to it")
+        return {}
+    try:
+        target = desk.catalog.queue(destination)
+    except NoSuchQueue as error:
+        raise PlanRefused(f"the destination {arn_name(destination)} is not there; nothing was sent to it") from error
+    except ClientError as error:
+        if is_outage(error):
+            raise
+        raise PlanRefused(f"the destination {destination} is no queue that SQS knows ({code_of(error)})") from error
+    if target.arn != destination:
+        raise PlanRefused(f"the destination {destination} is not {target.arn}, which is the queue of that name here")
+    if target.arn == info.arn:
+        raise PlanRefused("the destination is the dead-letter queue itself")
+    if target.fifo != info.fifo:
+        raise PlanRefused(f"{target.name} and {info.name} are not of the same type (FIFO or standard)")
+    return {destination: target.url}
 
 
 async def run(
@@ -55,13 +89,13 @@ async def run(
     plan: Plan,
     journal: Journal,
     *,
-    urls: Mapping[str, str],
+    reach: Reach,
     kept: Collection[str],
     cancelled: Callable[[], bool],
     progressed: Callable[[Step, Progress], None],
 ) -> None:
     """Take the plan as far as it goes. `kept`: letters that are archived, the only ones sent with another body."""
-    info = desk.catalog.queue(plan.place.arn)
+    info, urls = desk.catalog.queue(plan.place.arn), reach.urls
     origin = desk.catalog.origin(info)
     async with desk.open(info, origin) as opened:
         sights = await desk.sights(opened, plan, urls)
@@ -74,7 +108,7 @@ async def run(
                 frozenset(each.id for each in step.letters) & sent,
                 sights,
                 seconds=plan.watch,
-                settle=desk.settle(functions=len(urls) < len(plan.destinations)),
+                settle=desk.settle(functions=any(":lambda:" in each for each in plan.destinations)),
                 to_the_end=not step.canary,
                 cancelled=cancelled,
             )
@@ -85,6 +119,7 @@ async def run(
             post=(await desk.post(opened, urls)).once,
             journal=journal,
             kept=kept,
+            unreachable=reach.unreachable,
             watch=watched,
             pace=Pace(plan.rate),
             expand=partial(desk.expand, opened),

@@ -82,3 +82,22 @@ def test_a_queue_whose_real_name_is_its_logical_name_is_replayed_to(ground: Grou
     cli("dlq", "plan", name, *(("--to", name) if named else ()), "-o", cli.plan())
     [result] = cli.json("replay", cli.plan(), "--yes", "--reason", "mended")
     assert (result["sent"], ground.counts(), ground.counts(ground.source)) == (1, (0, 0), (1, 0))
+
+
+@pytest.mark.parametrize("canary", [(), ("--canary", "1,1", "--watch", "1")], ids=["all at once", "with canaries"])
+def test_a_destination_that_is_not_there_stops_its_letters_alone(
+    canary: tuple[str, ...], ground: Ground, cli: Lines
+) -> None:
+    there = ground.arn_of(ground.source)
+    for target in (f"{there}-gone", there.replace("000000000000", "222222222222"), there):
+        body, attributes = letters.bus_event(target)
+        ground.put(body, attributes=letters.typed(attributes))
+    cli("dlq", "plan", ground.name, *canary, "-o", cli.plan())
+    dry = cli("dlq", "replay", cli.plan(), exits=4)
+    assert ("-gone is not there" in dry.stderr, "is not in account" in dry.stderr) == (True, True)
+    cli.environment["DLQ_SETTLE_SECONDS"] = "0"
+    for words in (("replay",), ("resume",)):
+        [result] = cli.json(*words, cli.plan(), *ACT, exits=4)
+        assert (result["sent"], result["failed"], result["deleted"]) == (1, 2, 1)
+        assert sorted("not there" in each["why"] for each in result["faults"]) == [False, True]
+    assert (ground.counts(), ground.counts(ground.source)) == ((2, 0), (1, 0))

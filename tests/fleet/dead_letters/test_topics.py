@@ -1,6 +1,8 @@
 """Letters of a topic: back to the one queue whose subscription uses this dead-letter queue, or a word why not."""
 
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -77,3 +79,37 @@ def test_a_topic_that_nobody_knows_or_whose_subscriptions_use_another_queue_need
     for letter in cli.json("list", ground.name):
         assert (letter["destination"], "--to" in letter["note"]) == (None, True)
     assert Topics(sns).behind(letters.TOPIC, ground.arn) == ()
+
+
+def page(status: int) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b"<html><body>maintenance<br></body>"
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_an_answer_of_sns_that_is_not_xml_leaves_its_letters_alone(status: int, ground: Ground, cli: Lines) -> None:
+    ground.park({"n": 1})
+    body, attributes = letters.notification()
+    ground.put(body, attributes=letters.typed(attributes))
+    with ThreadingHTTPServer(("127.0.0.1", 0), page(status)) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        cli.environment["AWS_ENDPOINT_URL_SNS"] = f"http://127.0.0.1:{server.server_port}"
+        listed = {each["shape"]: each for each in cli.json("list", ground.name)}
+        [planned] = cli.json("plan", ground.name, "-o", cli.plan(), exits=4)
+        server.shutdown()
+        thread.join()
+    assert listed["sns"]["destination"] is None
+    assert "--to" in listed["sns"]["note"]
+    assert (planned["planned"], [each["shape"] for each in planned["refused"]]) == (1, ["sns"])
