@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,16 @@ from shared.telemetry import logging
 FAILED, MISCONFIGURED = 1, 2
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Finite(click.FloatRange):
+    """A number within its range; `nan` and `inf` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return found
 
 
 class Command(click.Command):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import click
 
-from fleet.cli.command import Command, env_file_option
+from fleet.cli.command import Command, Finite, env_file_option
 from shared.clients import Clients
 from shared.container.controls import LOOKS_EVERY, Orders, opened
 from workers import roster
@@ -52,7 +52,7 @@ def resume(worker: str, *, wait: bool) -> None:
 @click.command(cls=Command, short_help="Change a running worker's concurrency or rate.")
 @_worker
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Messages at once, per container and queue.")
-@click.option("--rate", type=click.FloatRange(0.1), help="Messages started per second, per container and queue.")
+@click.option("--rate", type=Finite(0.1), help="Messages started per second, per container and queue.")
 @_wait
 @env_file_option
 def limit(worker: str, *, concurrency: int | None, rate: float | None, wait: bool) -> None:

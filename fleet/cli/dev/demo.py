@@ -14,7 +14,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fleet.cli.command import FAILED
+from fleet.cli.command import FAILED, Finite
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
 from fleet.dev.demo.play import TUNING, Direction, play
 from fleet.dev.demo.tables import render
@@ -43,7 +43,7 @@ words = Console(stderr=True, highlight=False)
 )
 @click.option(
     "--within",
-    type=click.FloatRange(min=1),
+    type=Finite(min=1),
     default=180.0,
     show_default=True,
     metavar="SECONDS",

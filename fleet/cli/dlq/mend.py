@@ -161,7 +161,15 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     """
     tools = desk()
     given = _records(file.read().splitlines())
-    info, _, found = looked_through(tools, queue, Filters(ids=frozenset(given)))
+    changed: dict[str, str] = {}
+
+    def meet(letter: DeadLetter) -> None:
+        if locked := record.changed(letter, given[letter.id]):
+            changed[letter.id] = ", ".join(locked)
+
+    info, _, found = looked_through(tools, queue, Filters(ids=frozenset(given)), meet=meet)
+    for name, locked in changed.items():
+        raise Refused(f"{name}: {locked} of a letter cannot be changed, only its body: no plan was written")
     arn = destination(tools, info, to)
     mended = {each.id: given[each.id].body for each in found.views if given[each.id].digest != each.digest}
     if mended and not tools.settings.dlq_edit_enabled:
@@ -231,8 +239,8 @@ def _tell_edited(each: View, arn: str, *, yes: bool, known: bool, counts: Mappin
 
 def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> str:
     if body_file is not None:
-        text = sys.stdin.read() if os.fspath(body_file) == "-" else body_file.read_text()
-        return text.removesuffix("\n")
+        content = sys.stdin.buffer.read() if os.fspath(body_file) == "-" else body_file.read_bytes()
+        return _without_last_line_end(content, letter)
     if stored_body(letter) is not None:
         raise click.UsageError("its body is in S3 (see `fleet dlq show`): fetch it, mend it, give it with --body-file")
     if not can_ask(no_input=no_input):
@@ -243,6 +251,19 @@ def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> 
     return edited.removesuffix("\n")
 
 
+def _without_last_line_end(content: bytes, letter: DeadLetter) -> str:
+    """The bytes as they are, but for one line end at their end, which editors add; kept where the letter's body has one. Raises
+    UsageError.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"--body-file is not UTF-8: byte {error.start} cannot be read") from error
+    if letter.body.endswith("\n"):
+        return text
+    return text.removesuffix("\n").removesuffix("\r")
+
+
 def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
     found: dict[str, DeadLetter] = {}
     for number, line in enumerate(lines, start=1):
@@ -250,5 +271,7 @@ def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
             letter = record.read(line)
         except ValueError as error:
             raise Failed(f"line {number} is not the record of a letter") from error
+        if letter.id in found:
+            raise Failed(f"line {number}: the letter {letter.id} is there twice")
         found[letter.id] = letter
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleet.cli.command import Finite
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -27,6 +28,7 @@ from fleet.cli.plan_file import key, read_plan, whole
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.plan import plan as planning
 from fleet.dead_letters.model.plan.draft import Draft, draft
 from fleet.dead_letters.model.plan.plan import Plan
@@ -46,11 +48,11 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The plan file.")
 @click.option("--to", metavar="QUEUE|ARN", default="", help="Send all of them there, instead of where they came from.")
 @click.option("--keep", is_flag=True, help="Send copies and leave the originals; needs --to.")
-@click.option("--rate", type=click.FloatRange(min=0.01, max=3000), help="At most so many letters per second.")
+@click.option("--rate", type=Finite(min=0.01, max=limits.FASTEST), help="At most so many letters per second.")
 @click.option("--canary", metavar="N,N", default="", help="Send so many first, and wait for their verdict: 1,5,20.")
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0, max=limits.LONGEST_WATCH),
     metavar="SECONDS",
     help="How long what was sent is watched: for a canary's verdict, and after the rest. Else DLQ_WATCH_SECONDS.",
 )

@@ -117,7 +117,9 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
             task = _task_under_way(file, plan)
             begin(tools, "cancel", entry, reason=why)
             move_task.stop(connect(), task)
-    say("the runner was asked to stop")
+    say(
+        "the runner was asked to stop: within two seconds it sends no more; then it deletes or gives back what it has in hand"
+    )
     if as_json:
         print_json(_status(file, plan))
 

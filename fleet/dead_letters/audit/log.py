@@ -89,7 +89,9 @@ class AuditLog:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._held() as file:
-            content = _tail(file)
+            content, torn = _tail(file)
+            if torn:  # of a line that the disk never had whole: nothing was done after it
+                os.ftruncate(file, os.fstat(file).st_size - torn)
             last: dict[str, Any] = orjson.loads(content) if content else {"seq": 0, "hash": GENESIS}
             if self._head() == last.get("previous"):  # a kill came between; a second one must not put it two behind
                 self._write_head(content)
@@ -116,11 +118,11 @@ class AuditLog:
                 self._mirror(Anchor(record["seq"], orjson.loads(line)["hash"]), line)
 
     def is_sound_at_its_end(self) -> bool:
-        """Whether the newest line can be chained to."""
+        """Whether the newest line can be chained to. What a power cut left of a line behind it is cut off when the next is written."""
         if not self._path.exists():
             return self._head() == GENESIS
         with self._held() as file:
-            content = _tail(file)
+            content, _ = _tail(file)
         last = _read(content) if content else {"hash": GENESIS}
         return last is not None and _is_newest(last, self._head())
 
@@ -157,6 +159,8 @@ class AuditLog:
         if not self._path.exists():
             taken = "" if self._head() == GENESIS else ", and one was there: the whole log is missing"
             raise NoLog(f"there is no audit log at {self._path}{taken}")
+        if not self._path.is_file():
+            raise NoLog(f"{self._path} is not a plain file: no audit log can be in it")
         with self._held() as file:
             return os.pread(file, os.fstat(file).st_size, 0).split(b"\n"), self._head()
 
@@ -174,7 +178,7 @@ class AuditLog:
 
     def _head(self) -> str:
         path = self._head_path()
-        return path.read_text().strip() if path.exists() else GENESIS
+        return path.read_bytes().decode(errors="replace").strip() if path.exists() else GENESIS
 
     def _write_head(self, line: bytes) -> None:
         fresh = self._head_path().with_suffix(".new")
@@ -229,13 +233,13 @@ def _anchor(line: bytes) -> Anchor | None:
     return Anchor(seq, digest) if isinstance(seq, int) and isinstance(digest, str) else None
 
 
-def _tail(file: int) -> bytes:
-    """The last whole line."""
+def _tail(file: int) -> tuple[bytes, int]:
+    """The last whole line, and how many bytes follow it."""
     size = os.fstat(file).st_size
     reach = 4096
     while True:
         start = max(0, size - reach)
-        lines = os.pread(file, size - start, start).rstrip(b"\n").split(b"\n")
+        *lines, torn = os.pread(file, size - start, start).split(b"\n")
         if len(lines) > 1 or start == 0:
-            return lines[-1]
+            return lines[-1] if lines else b"", len(torn)
         reach *= 4

@@ -50,6 +50,17 @@ def read(content: bytes | str) -> DeadLetter:
         raise ValueError("the line is not the record of a letter") from error
 
 
+def changed(letter: DeadLetter, given: DeadLetter) -> list[str]:
+    """The fields in which a record differs from the letter that is in the queue, but for its body: they are locked."""
+    pairs = {
+        "attributes": (dict(letter.attributes), dict(given.attributes)),
+        "sent_at": (letter.sent_at, given.sent_at),
+        "moved_from": (letter.moved_from, given.moved_from),
+        "group": (letter.group, given.group),
+    }
+    return [name for name, (here, there) in pairs.items() if here != there]
+
+
 def _attribute(value: Attribute) -> dict[str, str]:
     if value.binary is not None:
         return {"data_type": value.data_type, "binary": base64.b64encode(value.binary).decode()}

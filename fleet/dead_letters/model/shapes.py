@@ -150,6 +150,9 @@ def _from_sqs(letter: DeadLetter, origin: Origin) -> Standing:
     found = max(claims, default="")
     if found and origin.sources and found not in origin.sources:
         names = ", ".join(map(arn_name, origin.sources))
+        if reason is not None and not restored and len(origin.sources) == 1 and reason.source_queue not in origin.named:
+            why = f"the letter says {arn_name(found)}, which nobody here knows; {names} alone feeds this queue"
+            return Standing("sqs", replayable=True, destination=origin.sources[0], why_not=why)
         why = f"the letter says {arn_name(found)}, and this queue is fed by {names}: name its destination with --to"
         return Standing("sqs", replayable=True, why_not=why)
     why = "" if found else "its source queue is not known here: name it with --to"
@@ -166,7 +169,8 @@ def _source(name: str, origin: Origin) -> str:
     alike = [arn for arn in origin.sources if name and f"-{name}-" in f"-{arn_name(arn)}-"]
     if len(alike) == 1:
         return alike[0]
-    return origin.sources[0] if len(origin.sources) == 1 else ""
+    only = origin.sources[0] if len(origin.sources) == 1 else ""
+    return f"{only.rpartition(':')[0]}:{name}" if only and name else only  # it says another one: a contradiction
 
 
 def _to_target(letter: DeadLetter, shape: Literal["scheduler", "eventbridge-rule"]) -> Standing:

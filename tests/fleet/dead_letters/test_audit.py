@@ -184,6 +184,31 @@ def test_nothing_is_changed_where_the_log_was_damaged(twelve: Ground, cli: Lines
     assert twelve.counts() == (12, 0)
 
 
+@pytest.mark.parametrize("kept", [0, 3], ids=["the first line", "a later one"])
+def test_what_a_power_cut_left_of_a_line_is_named_and_cut_off_by_the_next(kept: int, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    made = log(path, kept)
+    path.write_bytes((path.read_bytes() if kept else b"") + b'{"version":1,"seq":')
+    assert [fault.line for fault in made.verify()[1]] == [kept + 1]
+    assert made.is_sound_at_its_end()
+    log(path, 1)
+    assert made.verify() == (kept + 1, [])
+
+
+def test_a_head_that_cannot_be_read_is_damage_in_words(tmp_path: Path) -> None:
+    made = log(tmp_path / "log")
+    (tmp_path / "log.head").write_bytes(b"\xff\x00")
+    assert not made.is_sound_at_its_end()
+    assert made.verify()[1]
+    assert len(made.records()) == 3
+
+
+def test_a_device_is_no_log(cli: Lines) -> None:
+    for words in (("verify",), ("show", "x"), ("anchor",)):
+        answer = cli("audit", *words, "--file", "/dev/null", exits=1)
+        assert "/dev/null is not a plain file" in answer.stdout + answer.stderr
+
+
 def test_a_log_that_was_taken_away_is_missed(tmp_path: Path) -> None:
     made = log(tmp_path / "log")
     (tmp_path / "log").unlink()

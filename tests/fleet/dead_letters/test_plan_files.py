@@ -238,3 +238,11 @@ def test_a_plan_or_export_into_a_directory_that_is_not_there_ends_in_words(groun
     ):
         assert "missing" in cli("dlq", *words, exits=None).stderr
         assert cli.last.exit_code in (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--rate", "nan"), ("--rate", "inf"), ("--watch", "nan"), ("--watch", "inf")]
+)
+def test_a_number_that_is_none_is_wrong_usage(option: str, value: str, cli: Lines) -> None:
+    answer = cli("dlq", "plan", "any-dlq", option, value, "-o", cli.plan(), exits=2)
+    assert option in answer.stderr

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,3 +145,52 @@ def test_letters_mended_by_a_script_are_replayed_from_a_plan(twelve: Ground, cli
 
 def test_an_export_without_a_reason_shows_nothing(twelve: Ground, cli: Lines) -> None:
     assert cli("dlq", "export", twelve.name, exits=2).stdout == ""
+
+
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize("source", ["file", "-"])
+def test_the_bytes_of_a_new_body_are_kept_but_for_one_line_end(source: str, ground: Ground, cli: Lines) -> None:
+    cli.environment["DLQ_EDIT_ENABLED"] = "true"
+    ground.park({"n": 1})
+    [letter] = cli.json("list", ground.name)
+    file, body = cli.home / "body", '{"n":\r\n 2,\r\n\r\n "ü": 3}\r\n'
+    file.write_bytes(body.encode())
+    given = str(file) if source == "file" else "-"
+    words = ("edit", ground.name, letter["id"], "--body-file", given, "--to", ground.source, "--yes", *WHY)
+    cli("dlq", *words, stdin=body if source == "-" else None)
+    [arrived] = ground.content(ground.source)
+    assert arrived["Body"] == body.removesuffix("\r\n")
+
+
+def test_a_new_body_that_is_not_utf_8_is_wrong_usage(ground: Ground, cli: Lines) -> None:
+    cli.environment["DLQ_EDIT_ENABLED"] = "true"
+    ground.park({"n": 1})
+    [letter] = cli.json("list", ground.name)
+    (cli.home / "body").write_bytes(b'{"n": "\xff"}')
+    answer = cli("dlq", "edit", ground.name, letter["id"], "--body-file", str(cli.home / "body"), exits=2)
+    assert "not UTF-8: byte 7" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("attributes", {}), ("group", "g"), ("sent_at", 1.0), ("moved_from", "arn:aws:sqs:us-east-1:000000000000:other")],
+)
+def test_an_import_that_changes_more_than_bodies_is_refused(field: str, value: Any, twelve: Ground, cli: Lines) -> None:
+    cli.environment["DLQ_EDIT_ENABLED"] = "true"
+    file = cli.home / "letters.jsonl"
+    cli("dlq", "export", twelve.name, "--error", "SignatureError", "-o", str(file), *WHY)
+    first, *lines = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in [{**first, field: value}, *lines]))
+    refused = cli("dlq", "import", twelve.name, str(file), "-o", cli.plan(), exits=5)
+    assert f"{first['id']}: {field} of a letter cannot be changed" in refused.stderr
+    file.write_text(f"{json.dumps(first)}\n" * 2)
+    assert "is there twice" in cli("dlq", "import", twelve.name, str(file), "-o", cli.plan(), exits=1).stderr
+    assert not Path(cli.plan()).exists()
+
+
+def test_an_import_of_changed_bodies_needs_the_setting(twelve: Ground, cli: Lines) -> None:
+    file = cli.home / "letters.jsonl"
+    cli("dlq", "export", twelve.name, "--error", "SignatureError", "-o", str(file), *WHY)
+    file.write_text(file.read_text().replace("t3", "t4"))
+    assert "DLQ_EDIT_ENABLED" in cli("dlq", "import", twelve.name, str(file), "-o", cli.plan(), exits=5).stderr
+    assert not Path(cli.plan()).exists()

@@ -177,3 +177,12 @@ def test_a_message_that_only_looks_like_such_a_record_has_a_key_of_its_own(body:
 def test_a_record_that_sqs_moved_was_a_message_of_its_own() -> None:
     record, _ = letters.invocation_record(FUNCTION)
     assert letter(record, moved_from=SOURCE).key == idempotency_key(record, {})
+
+
+@pytest.mark.parametrize(("moved_from", "goes"), [("", QUEUE), (QUEUE, "")], ids=["parked", "moved by SQS"])
+def test_a_source_that_nobody_here_has_is_shown_and_where_sqs_says_another_it_is_refused(
+    moved_from: str, goes: str
+) -> None:
+    dead = letter(attributes={ATTRIBUTE: envelope(source_queue="payments")}, moved_from=moved_from)
+    judged = standing(dead, now=datetime.now(UTC), origin=Origin(sources=(QUEUE,)))
+    assert (judged.destination, "says payments" in judged.why_not) == (goes, True)
