@@ -25,7 +25,7 @@ from fleet.dead_letters.model import record, redaction, view
 from fleet.dead_letters.model.expiry import is_soon
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, QueueInfo
+from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, QueueInfo, side_by_side
 from fleet.dead_letters.replay.inventory import Desk
 from shared.message.identity import ATTRIBUTE
 
@@ -40,7 +40,7 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
     Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
     """
     tools = desk()
-    infos = [tools.catalog.dead_letter_queue(each) for each in queues] if queues else _fed(tools.catalog)
+    infos = side_by_side(tools.catalog.dead_letter_queue, queues) if queues else _fed(tools.catalog)
     lines, complete = [], True
     for info in infos:
         line, whole = _queue(tools, info, quick=quick)
@@ -133,12 +133,19 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
 
 def _fed(catalog: Catalog) -> list[QueueInfo]:
     """Every dead-letter queue that something feeds; one that is only called so is named on stderr and left out."""
-    found: list[QueueInfo] = []
-    for info in catalog.dead_letter_queues():
+
+    def judged(info: QueueInfo) -> QueueInfo | NotDeadLetters:
         try:
-            found.append(info if info.fed_by else catalog.dead_letter_queue(info.url))
+            return info if info.fed_by else catalog.dead_letter_queue(info.url)
         except NotDeadLetters as error:
-            say(f"left out: {error}")
+            return error
+
+    found: list[QueueInfo] = []
+    for each in side_by_side(judged, catalog.dead_letter_queues()):
+        if isinstance(each, QueueInfo):
+            found.append(each)
+        else:
+            say(f"left out: {each}")
     return found
 
 

@@ -1,11 +1,12 @@
-"""Queues by name, URL or ARN, and what feeds a dead-letter queue: plain questions, asked of SQS one after the other."""
+"""Queues by name, URL or ARN, and what feeds a dead-letter queue: plain questions to SQS; many queues are asked side by side."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,10 @@ from shared.aws.answers.check import check_answers
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
+AT_ONCE = 16
+"""Queues that are asked side by side."""
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 
 
@@ -70,7 +75,8 @@ def services() -> Callable[[str], Any]:
     import boto3  # noqa: PLC0415 - 0.3 s that `--help` must not take
     from botocore.config import Config  # noqa: PLC0415
 
-    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+    retries: Any = {"mode": "standard", "total_max_attempts": 2}
+    config = Config(connect_timeout=3, read_timeout=5, retries=retries, max_pool_connections=AT_ONCE)
     session = boto3.Session()
 
     def open_one(name: str) -> Any:
@@ -220,12 +226,21 @@ class Catalog:
         return [each.arn for each in self._every() if each.redrives_to == info.arn]  # an emulator without that call
 
     def _every(self) -> Iterator[QueueInfo]:
-        for page in self._client.get_paginator("list_queues").paginate():
-            for url in page.get("QueueUrls", []):
-                try:
-                    yield self.queue(url)
-                except NoSuchQueue:  # deleted since it was listed
-                    continue
+        pages = self._client.get_paginator("list_queues").paginate()
+        urls = [url for page in pages for url in page.get("QueueUrls", [])]
+        yield from (info for info in side_by_side(self._if_there, urls) if info is not None)
+
+    def _if_there(self, url: str) -> QueueInfo | None:
+        try:
+            return self.queue(url)
+        except NoSuchQueue:  # deleted since it was listed
+            return None
+
+
+def side_by_side(ask: Callable[[Asked], Answer], given: Iterable[Asked]) -> list[Answer]:
+    """The answers, in the order given; raises what the first of them raised."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [*pool.map(ask, given)]
 
 
 def _is_named_by(given: str, arn: str) -> bool:

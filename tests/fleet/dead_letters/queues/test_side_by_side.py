@@ -1,0 +1,33 @@
+"""A thousand queues are not asked one after the other."""
+
+from threading import Barrier
+from typing import Any
+
+from fleet.dead_letters.queues.catalog import AT_ONCE, Catalog
+
+
+class Sqs:
+    """Queues of which none answers before sixteen are asked."""
+
+    def __init__(self, queues: int) -> None:
+        self.urls = [f"http://127.0.0.1:1/000000000000/q{number:03}-dlq" for number in range(queues)]
+        self._together = Barrier(AT_ONCE)
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [{"QueueUrls": self.urls[:20]}, {"QueueUrls": self.urls[20:]}, {}]
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        assert AttributeNames == ["All"]
+        self._together.wait(30)
+        name = QueueUrl.rpartition("/")[2]
+        numbers = ("MessageRetentionPeriod", "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return {"Attributes": {"QueueArn": f"arn:aws:sqs:us-east-1:0:{name}", **dict.fromkeys(numbers, "0")}}
+
+
+def test_sixteen_queues_are_asked_side_by_side_and_told_in_their_order() -> None:
+    sqs: Any = Sqs(3 * AT_ONCE)
+    found = Catalog(sqs, {}).dead_letter_queues()
+    assert [each.url for each in found] == sqs.urls
