@@ -52,6 +52,15 @@ class Refused(click.ClickException):
         return redaction.printable(self.message)
 
 
+class NotThere(click.ClickException):
+    """No letter of this id is in the queue."""
+
+    exit_code = NOTHING
+
+    def format_message(self) -> str:
+        return redaction.printable(self.message)
+
+
 class DlqCommand(Command):
     """A command whose faults become one line and an exit code; a closed pipe is none of them."""
 

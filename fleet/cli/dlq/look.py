@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import Failed
 from fleet.cli.dlq import tables
 from fleet.cli.dlq.filters import PRINT, filter_options
 from fleet.cli.dlq.frame import (
     DlqCommand,
+    NotThere,
     audited,
     desk,
     end,
@@ -124,10 +124,10 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
 
 
 def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]:
-    """The letter of this id, with its payload. Raises Failed where it is not there."""
+    """The letter of this id, with its payload. Raises NotThere."""
     info, _, found = looked_through(tools, queue, Filters(ids=frozenset({letter_id})), payload=True)
     if not found.views:
-        raise Failed(f"there is no letter {letter_id} in {info.name}: `fleet dlq list {info.name}` lists them")
+        raise NotThere(f"there is no letter {letter_id} in {info.name}: `fleet dlq list {info.name}` lists them")
     return info, found.views[0], found.complete or bool(found.views)
 
 

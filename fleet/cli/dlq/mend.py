@@ -178,8 +178,11 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     for each in drafted.planned:
         if each.mended is not None:
             mending.check(each.mended, queue=arn_name(each.destination))
+    if not found.views:
+        say(f"none of these letters is in {info.name}: no plan was written")
+        end(matched=False, complete=found.complete)
     if not drafted.planned:
-        raise Refused("none of these letters is in the queue and can be replayed: no plan was written")
+        raise Refused("none of these letters can be replayed: no plan was written")
     made = frozen(tools, info, drafted, Filters(ids=frozenset(given)))
     write(output, made)
     print_plan(made, drafted, output, as_json=as_json)
@@ -218,10 +221,8 @@ def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: s
         say(str(error))
     finally:
         entry.counts = {"planned": 1, **taken.counts()}
-    if taken.uncertain or taken.left:
+    if not taken.done:
         entry.outcome = "partly"
-    elif not taken.done:
-        raise Failed(f"{each.id} was no longer there; nothing was sent")
 
 
 def _tell_edited(each: View, arn: str, *, yes: bool, known: bool, counts: Mapping[str, int]) -> None:
@@ -229,6 +230,8 @@ def _tell_edited(each: View, arn: str, *, yes: bool, known: bool, counts: Mappin
         answer(
             f"a mended copy of {each.id} may have been sent to {arn_name(arn)}; what became of the original is not known"
         )
+    elif counts.get("gone"):
+        answer(f"{each.id} was no longer there; nothing was sent")
     else:
         answer(f"{'sent' if yes else 'would send'} a mended copy of {each.id} to {arn_name(arn)}")
     if counts.get("remaining"):

@@ -11,6 +11,7 @@ from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
+    Record,
     Refused,
     answer,
     audited,
@@ -115,12 +116,13 @@ def purge(
         entry.ids = [each.id for each in found.views]
         taken = Taken()
         try:
-            with held(tools.settings.state_directory, info.arn):
-                begin(tools, "purge", entry, reason=why)
-                _thrown_away(tools, info, origin, found, taken)
+            if found.views:
+                _thrown_away(tools, info, origin, found, taken, entry=entry, reason=why)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
+    if not found.views:
+        _dry("purge", info, found, as_json=as_json)
     _print_taken("purged", taken, as_json=as_json)
 
 
@@ -135,12 +137,16 @@ def opened_archive(tools: Desk, bucket: str) -> Archive:
     return place
 
 
-def _thrown_away(tools: Desk, info: QueueInfo, origin: Origin, found: Inventory, taken: Taken) -> None:
+def _thrown_away(
+    tools: Desk, info: QueueInfo, origin: Origin, found: Inventory, taken: Taken, *, entry: Record, reason: str
+) -> None:
     async def work() -> None:
         async with tools.open(info, origin) as opened:
             await putting_away.throw_away(tools, opened, found.views, taken)
 
-    until_done(work())
+    with held(tools.settings.state_directory, info.arn):
+        begin(tools, "purge", entry, reason=reason)
+        until_done(work())
 
 
 def _confirm(info: QueueInfo, confirm: str, *, no_input: bool) -> None:
