@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.queues.dead_letter_queue import Unsent
@@ -124,3 +124,25 @@ async def test_an_invocation_that_is_refused_fails_alone() -> None:
     function, arn = Function(refuses=b"1"), "arn:aws:lambda:us-east-1:000000000000:function:resize"
     assert await post(Sqs(), function=function)(arn, parcels(3)) == Unsent(frozenset({"m-1"}))
     assert len(function.asked) == 3
+
+
+async def test_a_fifo_send_without_an_answer_that_is_refused_when_asked_again_may_have_been_accepted() -> None:
+    class Lossy(Sqs):
+        async def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+            answer = await super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+            if len(self.calls) == 1:
+                raise ReadTimeoutError(endpoint_url=QueueUrl)
+            return answer
+
+    arn = f"{SOURCE}.fifo"
+    busy = {"SenderFault": False, "Code": "InternalError"}
+    sqs: Any = Lossy(lambda body, call: busy if body == "1" and call > 1 else None)
+
+    async def at_once(_: float) -> None:
+        """No test sleeps."""
+
+    async def functions() -> Any:
+        raise AssertionError
+
+    send = SqsPost(sqs, urls={arn: f"{URL}.fifo"}, functions=functions, sleep=at_once)
+    assert await send(arn, parcels(2)) == Unsent(uncertain=frozenset({"m-1"}))

@@ -184,3 +184,10 @@ async def test_a_changed_body_whose_original_is_not_archived_is_left_and_no_othe
     result = await run(given, plan, FakePost(given))
     assert (result["sent"], result["failed"], [*given.dead]) == (2, 1, ["m-1"])
     assert "not archived" in result["faults"][0]["why"]
+
+
+async def test_a_fifo_letter_whose_answer_was_lost_is_uncertain_also_where_it_is_refused_afterwards() -> None:
+    given = world(1, groups=1)
+    post = Says(given, answers=[{"m-0": "lost"}, *[{"m-0": "InternalError"}] * 10])
+    result = await run(given, given.plan(FIFO), post)
+    assert (result["uncertain"], result["failed"]) == (1, 0)
