@@ -3,14 +3,14 @@
 from aws_cdk import BootstraplessSynthesizer, Stack
 from constructs import Construct
 
-from infra.resources.bus import Bus
 from infra.fingerprint import METADATA_KEY, fingerprint
 from infra.naming import tag_everything
+from infra.resources.bus import Bus
 from infra.resources.pipes import AuditPipes
 from infra.resources.queues import QUEUES
-from infra.stage import Stage
 from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
 from infra.resources.worker_queue import WorkerQueue
+from infra.stage import Stage
 
 
 class MessagingStack(Stack):

@@ -11,8 +11,8 @@ from aws_cdk import aws_pipes as pipes
 from constructs import Construct
 
 from infra.naming import arn_of, name_of
-from infra.stage import Stage
 from infra.resources.statements import allow, document
+from infra.stage import Stage
 
 BATCH: Final = 10  # what one SendMessageBatch holds; a larger source batch is refused for an SQS target
 # A stream keeps a record for 24 hours. Half of it to try again, half to read back what a dead letter points to.

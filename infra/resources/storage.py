@@ -10,6 +10,8 @@ from constructs import Construct
 
 from infra.naming import bucket_arn_of, name_of
 from infra.outputs import export
+from infra.resources.statements import deny_without_tls, document
+from infra.resources.worker_queue import WorkerQueue, keep
 from infra.settings import (
     ABORT_MULTIPART_DAYS,
     AUDIT_EXPIRY_DAYS,
@@ -18,8 +20,6 @@ from infra.settings import (
     NONCURRENT_DAYS,
 )
 from infra.stage import Stage
-from infra.resources.statements import deny_without_tls, document
-from infra.resources.worker_queue import WorkerQueue, keep
 
 SINGLE_TABLE: Final = ("PK", "SK")
 
