@@ -49,7 +49,7 @@ class WebhookSettings(Settings):
 @asynccontextmanager
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     # Imported when it is used: it brings aiohttp, half of what a Lambda sandbox would load at first.
-    from workers.webhook_delivery.sender import open_sender
+    from workers.webhook_delivery.egress.sender import open_sender
 
     settings = read_settings(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)

@@ -11,8 +11,8 @@ from tests.aws import Aws
 from tests.fakes import delivery
 from tests.lambda_events import FakeContext
 from tests.waiting import until
+from tests.workers.webhook_delivery.egress.servers import answering, response, serving
 from tests.workers.webhook_delivery.fakes import SECRET, endpoint
-from tests.workers.webhook_delivery.servers import answering, response, serving
 from tests.workers.webhook_delivery.table import row
 from workers.webhook_delivery.app import (
     APP,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.webhook_delivery.guard import AddressRefused, guarded_socket, url_fault, verdict
+from workers.webhook_delivery.egress.guard import AddressRefused, guarded_socket, url_fault, verdict
 
 REFUSED = """
     0.0.0.0 0.1.2.3 0.255.255.255 10.0.0.0 10.0.0.1 10.255.255.255 100.64.0.0 100.64.0.1 100.127.255.255

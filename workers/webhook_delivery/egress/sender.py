@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from workers.webhook_delivery.guard import AddressRefused, GuardedResolver, PoolResolver, guarded_socket, url_fault
+from workers.webhook_delivery.egress.guard import (
+    AddressRefused,
+    GuardedResolver,
+    PoolResolver,
+    guarded_socket,
+    url_fault,
+)
 from workers.webhook_delivery.rules import Reply
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.waiting import until
-from tests.workers.webhook_delivery.servers import Script, Server, answering, response, serving
+from tests.workers.webhook_delivery.egress.servers import Script, Server, answering, response, serving
+from workers.webhook_delivery.egress.sender import CUT, KEPT, open_sender
 from workers.webhook_delivery.rules import Reply
-from workers.webhook_delivery.sender import CUT, KEPT, open_sender
 
 TIMEOUT = 0.5
 GRACE = 0.5

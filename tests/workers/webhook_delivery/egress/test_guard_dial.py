@@ -3,11 +3,11 @@ import socket
 import aiohttp
 import pytest
 
-from tests.workers.webhook_delivery.servers import FakeResolver, answering, response, serving
-from tests.workers.webhook_delivery.test_guard import REFUSED
-from workers.webhook_delivery.guard import AddressRefused, guarded_socket
+from tests.workers.webhook_delivery.egress.servers import FakeResolver, answering, response, serving
+from tests.workers.webhook_delivery.egress.test_guard import REFUSED
+from workers.webhook_delivery.egress.guard import AddressRefused, guarded_socket
+from workers.webhook_delivery.egress.sender import open_sender
 from workers.webhook_delivery.rules import Reply
-from workers.webhook_delivery.sender import open_sender
 
 OK = answering(response(200))
 REFUSED_REPLY = Reply(status=0, error="address_refused")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workers.webhook_delivery.servers import FakeResolver, Script, Server, answering, response, serving
+from tests.workers.webhook_delivery.egress.servers import FakeResolver, Script, Server, answering, response, serving
+from workers.webhook_delivery.egress.sender import CUT, KEPT, error_class, excerpt, open_sender
 from workers.webhook_delivery.rules import Reply
-from workers.webhook_delivery.sender import CUT, KEPT, error_class, excerpt, open_sender
 
 BODY = '{"é":"☃"}'.encode()
 
