@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -55,6 +56,9 @@ _V4 = tuple((ipaddress.IPv4Network(block), reason) for block, reason in _REFUSED
 _V6 = tuple((ipaddress.IPv6Network(block), reason) for block, reason in _REFUSED_V6.items())
 
 
+_SHAPE = re.compile(r"[A-Za-z]+://[^/?#\x00-\x20\x7f]*([/?#][!-~]*)?")  # a host may be written in any script
+
+
 class AddressRefused(OSError):
     """A webhook was about to reach an address that is not the public internet's."""
 
@@ -81,9 +85,12 @@ def verdict(address: str | Address, *, allow_loopback: bool = False) -> str | No
 def url_fault(url: str, *, allow_loopback: bool = False) -> str | None:
     """None where `url` may be posted to, else what is wrong with it, in words that quote nothing of it.
 
+    Visible ASCII behind the host, for it is sent as it stands here: what a URL cannot hold is registered percent-encoded.
     https only; plain http is for the development switch. No credentials: they would end in logs. Ports 443, 80 and
     1024 upwards: what listens below 1024 beside the web is mail, shells and name servers, which a POST must not probe.
     """
+    if not _SHAPE.fullmatch(url):
+        return "malformed, or something that a URL holds percent-encoded only"
     try:
         parsed = yarl.URL(url)
         host, port = parsed.host, parsed.port
@@ -91,10 +98,8 @@ def url_fault(url: str, *, allow_loopback: bool = False) -> str | None:
         return "malformed"
     if parsed.scheme != "https" and not (allow_loopback and parsed.scheme == "http"):
         return "scheme is not https"
-    if not host:
-        return "no host"
-    if parsed.user is not None or parsed.password is not None:
-        return "credentials in the URL"
+    if not host or parsed.user is not None or parsed.password is not None:
+        return "credentials in the URL" if host else "no host"
     if port is None or not (port in {80, 443} or 1024 <= port <= 65535):
         return "port is neither 80, 443 nor above 1023"
     return None

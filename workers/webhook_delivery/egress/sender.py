@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import errno
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
+import yarl
 
+from workers.webhook_delivery.egress.answer import KEPT, Answer, BadAnswer, read
+from workers.webhook_delivery.egress.connections import Connection, Connections, Origin
 from workers.webhook_delivery.egress.guard import (
     AddressRefused,
     GuardedResolver,
@@ -19,116 +22,133 @@ from workers.webhook_delivery.egress.guard import (
     guarded_socket,
     url_fault,
 )
+from workers.webhook_delivery.egress.names import OURS, Names, NoAddress
 from workers.webhook_delivery.rules import Reply
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
-KEPT: Final = 8192
-"""Bytes of an answer's body that are kept."""
 CUT: Final = "…[cut]"
 
-CONNECT_SECONDS: Final = 5.0
-"""For one address to accept the connection and its TLS handshake; a name may have several."""
-IDLE_SECONDS: Final = 4.0
-"""How long an unused connection is kept: less than Node's five, so that we close it and not the endpoint as we write."""
-LONGEST_HEADER: Final = 8190
-MOST_HEADERS: Final = 128
-
-_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""This machine has run out of something: not the customer's fault, so it is raised and the pipeline tries again."""
+_AFTER_AUTHORITY: Final = re.compile(r"[/?#]")
+_LINE_BREAK: Final = re.compile(r"[\r\n\0]")
 
 
 class Sender:
-    """Posts through one long-lived session. A customer's failure is a Reply with status 0 and an error class."""
+    """Posts over kept connections. A customer's failure is a Reply with status 0 and an error class."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, allow_loopback: bool) -> None:
-        self._session = session
+    def __init__(self, connections: Connections, *, allow_loopback: bool, seconds: float) -> None:
+        self._connections = connections
         self._allow_loopback = allow_loopback
+        self._seconds = seconds
 
     async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Raises OSError only where this machine itself has run out of sockets, ports or memory.
 
-        The status counts as soon as the answer's headers are here: an endpoint that said 200 and then stalls has the
-        event, and only the stored body is cut short.
+        The status counts as soon as its line is here: an endpoint that said 200 and then stalls, or sends nonsense, has
+        the event, and only the stored body is cut short. A redirect's target is never called: it was not registered.
         """
         if url_fault(url, allow_loopback=self._allow_loopback) is not None:
             return Reply(status=0, error="url_refused")
+        origin, head = _origin(url), _head(url, headers, len(body))
+        answer = Answer()
         try:
-            # Not a redirect's target: it was not registered, and a 302 would turn the POST into a GET without a body.
-            response = await self._session.post(url, data=body, headers=headers, allow_redirects=False)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Reply(status=0, error=error_class(error))
-        kept, whole = await _read(response)
-        return Reply(
-            status=response.status,
-            retry_after=response.headers.get("Retry-After"),
-            body=excerpt(kept, cap=KEPT, whole=whole),
-        )
+            async with asyncio.timeout(self._seconds):
+                await self._post(origin, head + body, answer)
+        except (OSError, ValueError) as error:
+            if not answer.status:
+                return Reply(status=0, error=error_class(error))
+        kept = excerpt(bytes(answer.body), cap=KEPT, whole=answer.is_whole)
+        return Reply(status=answer.status, retry_after=answer.retry_after, body=kept)
+
+    async def _post(self, origin: Origin, request: bytes, answer: Answer) -> None:
+        """Over a kept connection, if there is one. Where its peer had closed it, and provably got nothing, over another."""
+        while (kept := self._connections.kept(origin)) is not None:
+            try:
+                return await self._exchange(kept, origin, request, answer)
+            except ConnectionError:
+                if not kept.took_nothing:
+                    raise
+        return await self._exchange(await self._connections.dial(origin), origin, request, answer)
+
+    async def _exchange(self, connection: Connection, origin: Origin, request: bytes, answer: Answer) -> None:
+        try:
+            connection.write(request)
+            await read(connection, answer)
+        finally:
+            if answer.is_last:
+                connection.close()
+            else:
+                self._connections.keep(connection, origin)
 
 
 @asynccontextmanager
 async def open_sender(
     *, allow_loopback: bool, seconds: float, connections: int, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Sender]:
-    """A Sender of at most `seconds` for each POST. `connections` is how many may be in use at once: no fewer than the
-    worker has slots, or waiting for one would be booked as an endpoint's time-out.
+    """A Sender of at most `seconds` for each POST. `connections`: about how many are in use at once; as many idle ones are
+    kept, and twice as many names looked up, for a look-up that hangs outlasts its POST.
 
     `resolver` stands in for the system's; the guard is wrapped around it.
     """
-    threads = ThreadPoolExecutor(max_workers=connections, thread_name_prefix="webhook-dns")
+    threads = ThreadPoolExecutor(max_workers=2 * connections, thread_name_prefix="webhook-dns")
+    tls = ssl.create_default_context()
+    tls.set_alpn_protocols(["http/1.1"])
+    kept = Connections(
+        Names(GuardedResolver(resolver or PoolResolver(threads), allow_loopback=allow_loopback)),
+        make_socket=guarded_socket(allow_loopback=allow_loopback),
+        tls=tls,
+        most=connections,
+    )
     try:
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(resolver or PoolResolver(threads), allow_loopback=allow_loopback),
-            socket_factory=guarded_socket(allow_loopback=allow_loopback),
-            limit=connections,
-            limit_per_host=connections,
-            keepalive_timeout=IDLE_SECONDS,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # a proxy would dial for us, behind the guard
-            auto_decompress=False,  # 48 kB of gzip can be 50 MB
-            headers={"Accept-Encoding": "identity"},
-            max_line_size=LONGEST_HEADER,
-            max_field_size=LONGEST_HEADER,
-            max_headers=MOST_HEADERS,
-            timeout=aiohttp.ClientTimeout(
-                total=seconds,
-                sock_connect=min(CONNECT_SECONDS, seconds),
-                sock_read=seconds,
-                ceil_threshold=3600,  # else aiohttp rounds long time-outs up to the clock's next second
-            ),
-        )
-        async with session:
-            yield Sender(session, allow_loopback=allow_loopback)
+        yield Sender(kept, allow_loopback=allow_loopback, seconds=seconds)
     finally:
+        kept.close()
         threads.shutdown(wait=False, cancel_futures=True)  # a look-up that hangs must not hold up the event loop
 
 
 def error_class(error: Exception) -> str:
     """One word for what went wrong. Raises `error` itself where the fault is this machine's."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno in _OURS:
+    if isinstance(error, OSError) and error.errno in OURS:
         raise error
-    for kinds, word in _WORDS:
-        if isinstance(cause, kinds) or isinstance(error, kinds):
-            return word
-    return "protocol_error"
+    return next((word for kinds, word in _WORDS if isinstance(error, kinds)), "protocol_error")
 
 
 _WORDS: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ((AddressRefused,), "address_refused"),
-    ((aiohttp.ClientConnectorDNSError, UnicodeError), "dns_error"),  # a label may be too long to be asked for
-    ((aiohttp.ClientSSLError, ssl.SSLError, ssl.CertificateError), "tls_error"),
+    ((NoAddress, UnicodeError), "dns_error"),  # a label may be too long to be asked for
+    ((ssl.SSLError, ssl.CertificateError), "tls_error"),
     ((TimeoutError,), "timeout"),
     ((ConnectionRefusedError,), "connection_refused"),
-    ((aiohttp.InvalidURL,), "url_refused"),
-    ((ConnectionError, aiohttp.ServerDisconnectedError), "connection_reset"),
-    ((aiohttp.ClientConnectorError,), "unreachable"),
-    ((aiohttp.ClientOSError,), "connection_reset"),
+    ((ConnectionError,), "connection_reset"),
+    ((BadAnswer,), "protocol_error"),
+    ((OSError,), "unreachable"),
 )
+
+
+def _origin(url: str) -> Origin:
+    parsed = yarl.URL(url)
+    return Origin(str(parsed.raw_host), int(parsed.port or 0), is_tls=parsed.scheme == "https")
+
+
+def _head(url: str, headers: Mapping[str, str], length: int) -> bytes:
+    """The URL's path and query are those that were registered, byte for byte."""
+    parsed = yarl.URL(url)
+    after = url.partition("//")[2]
+    start = _AFTER_AUTHORITY.search(after)
+    target = after[start.start() :].partition("#")[0] if start else ""
+    port = "" if parsed.is_default_port() else f":{parsed.port}"
+    lines = {
+        "Host": f"{parsed.host_subcomponent}{port}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",  # 48 kB of gzip can be 50 MB
+        **headers,
+        "Content-Length": str(length),
+    }
+    if any(_LINE_BREAK.search(value) for value in lines.values()):
+        raise ValueError("a header holds a line break")
+    head = [f"POST {target if target[:1] == '/' else f'/{target}'} HTTP/1.1", *(f"{k}: {v}" for k, v in lines.items())]
+    return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
 
 
 def excerpt(body: bytes, *, cap: int, whole: bool = True) -> str | None:
@@ -156,19 +176,3 @@ def _text(body: bytes) -> str | None:
         return body.decode()
     except UnicodeDecodeError:
         return None
-
-
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """The body up to one byte more than is kept, and whether that is all; what is left unread closes the connection."""
-    body = b""
-    try:
-        while len(body) <= KEPT:
-            chunk = await response.content.read(KEPT + 1 - len(body))
-            if not chunk:
-                return body, True
-            body += chunk
-    except (aiohttp.ClientError, OSError):
-        return body, False
-    finally:
-        response.close()  # at the body's end the connection has gone back to the pool already
-    return body, False

@@ -150,6 +150,12 @@ def test_an_https_url_on_a_web_port_may_be_posted_to(url: str) -> None:
         "https://example.com:port/",
         "https://[::1/",
         "https://[not-an-address]/",
+        "https://example.com/a b",
+        "https://example.com/é",
+        "https://example.com/a\tb",
+        "https://exam\tple.com/",
+        "https://example.com/\r\nx: y",
+        " https://example.com/",
     ],
 )
 def test_any_other_url_is_refused_in_words_that_quote_nothing_of_it(url: str) -> None:
