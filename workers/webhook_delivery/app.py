@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field
 
 from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
-from workers.webhook_delivery.handler import deliver, fan_out
+from workers.webhook_delivery.fan_out import fan_out
+from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 from workers.webhook_delivery.store import DynamoDbStore

@@ -1,4 +1,4 @@
-"""What is done with a tenant's event, and with one delivery job: fan out, hop, post, record, try again.
+"""What is done with one delivery job: hop, post, record, try again.
 
 The order of writes, and what a crash after each costs. A job leaves its queue only after the last of them.
 
@@ -21,18 +21,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 import orjson
 import structlog
 
-from shared import BusEntry, Contended, KeyReused, Message, Reject, Send
+from shared import BusEntry, Contended, KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.webhook_delivery.event import DeliveryJob, Published
+from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
     LONGEST_WAIT,
@@ -47,12 +46,10 @@ from workers.webhook_delivery.rules import (
     Result,
     Reused,
     Schedule,
-    Subscription,
     Succeeded,
     delay,
     judge,
     recorded,
-    wants,
     why_not,
 )
 from workers.webhook_delivery.signing import SignatureError, sign, signing_with
@@ -60,64 +57,8 @@ from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
-WORKER = "webhook-delivery"
-LARGEST_JOB, AT_ONCE = 1_000_000, 10
-"""Bytes of a job's body (an SQS message has 1 MiB), and jobs that are written out at once, each with its copy of the payload."""
-
-_GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 log = structlog.get_logger()
-
-
-async def fan_out(
-    event: Published,
-    *,
-    subscriptions: Callable[[str], Awaitable[Sequence[Subscription]]],
-    send: Send,
-    schedule: Schedule,
-    now: Callable[[], datetime],
-) -> None:
-    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made."""
-    at = now()
-    due = at + timedelta(seconds=schedule.delays[0])
-    jobs = [
-        DeliveryJob(
-            eventId=event.event_id,
-            eventType=event.event_type,
-            tenantId=event.tenant_id,
-            endpointId=each.endpoint_id,
-            attempt=1,
-            payload=event.payload,
-            fingerprint=event.fingerprint,
-            firstAttemptAt=due,
-            notBefore=due,
-        )
-        for each in _takers(event, await subscriptions(event.tenant_id))
-    ]
-    longest = max(jobs, key=lambda job: len(orjson.dumps(job.endpoint_id)), default=None)  # else they are all alike
-    if longest and len(longest.body().encode()) > LARGEST_JOB:
-        raise Reject("the event is too large for a webhook")
-    for start in range(0, len(jobs), AT_ONCE):
-        await send([_message(job, at) for job in jobs[start : start + AT_ONCE]])
-    log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=len(jobs))
-
-
-def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Subscription]:
-    """Who gets the event. An endpoint that wants it and gets none is counted, and so is an event that nobody takes."""
-    takers: list[Subscription] = []
-    about = {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
-    for each in subscriptions:
-        if each.fault:
-            log.warning("webhook_endpoint_unreadable", endpoint_id=each.endpoint_id, attribute=each.fault, **about)
-        if not each.fault and not wants(each, event.event_type):
-            continue
-        if reason := why_not(each):
-            dropped(WORKER, reason, endpoint_id=each.endpoint_id, **about)
-        else:
-            takers.append(each)
-    if not takers:
-        dropped(WORKER, "nobody_takes_it", **about)
-    return takers
 
 
 async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: float) -> None:
@@ -145,7 +86,7 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
         case Succeeded() | Failed(settled=True):
             return
         case Failed(next_at=datetime() as next_at):
-            await ports.send([_message(job.next(next_at), ports.now())])
+            await ports.send([message(job.next(next_at), ports.now())])
             await ports.store.settle(job)
         case Failed() as last:
             await _give_up(job, last, ports)
@@ -158,7 +99,7 @@ async def _hop(job: DeliveryJob, ports: Ports) -> None:
     at = ports.now()
     if job.not_before - at > LONGEST_WAIT:
         raise Reject("the job is not due for longer than any schedule waits")
-    await ports.send([_message(job, at)])
+    await ports.send([message(job, at)])
 
 
 async def _attempt(
@@ -240,9 +181,3 @@ async def _give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
 
 def _about(job: DeliveryJob) -> dict[str, str]:
     return {"tenant_id": job.tenant_id, "endpoint_id": job.endpoint_id, "event_id": job.event_id}
-
-
-def _message(job: DeliveryJob, now: datetime) -> Message:
-    """Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
-    group = job.tenant_id if _GROUP.fullmatch(job.tenant_id) else hashlib.sha256(job.tenant_id.encode()).hexdigest()
-    return Message(body=job.body(), delay=delay(job.not_before, now=now), group=group)

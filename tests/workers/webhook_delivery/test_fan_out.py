@@ -12,7 +12,7 @@ from shared.sqs.sender import Message
 from tests.fakes import FakeSender, delivery
 from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
-from workers.webhook_delivery.handler import AT_ONCE, LARGEST_JOB, fan_out
+from workers.webhook_delivery.fan_out import AT_ONCE, LARGEST_JOB, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 
 EVENT = published(delivery((Path(__file__).parents[2] / "events/bus-upload-completed.json").read_text()))
