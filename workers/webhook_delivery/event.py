@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
@@ -34,8 +34,24 @@ class Published:
     fingerprint: str = ""
 
 
+class Made(Wire):
+    """What came of an attempt that was made and could not be written into the table (parked.py); `url` is its digest."""
+
+    status: int = Field(ge=0, le=999)
+    error: str | None = None
+    response: str | None = Field(default=None, repr=False)
+    verdict: Literal["delivered", "again", "exhausted", "gone"]
+    next_at: AwareDatetime | None = Field(default=None, alias="nextAt")
+    started_at: AwareDatetime = Field(alias="startedAt")
+    finished_at: AwareDatetime = Field(alias="finishedAt")
+    claimed_until: int = Field(alias="claimedUntil")
+    url: str
+
+
 class DeliveryJob(Wire):
-    """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body."""
+    """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body.
+    With `made` it was made, and only its result is to be written.
+    """
 
     event_id: str = Field(alias="eventId", pattern=r"^[A-Za-z0-9_-]{1,128}$")
     event_type: str = Field(alias="eventType", min_length=1)
@@ -46,10 +62,15 @@ class DeliveryJob(Wire):
     fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     first_attempt_at: AwareDatetime = Field(alias="firstAttemptAt")
     not_before: AwareDatetime = Field(alias="notBefore")
+    made: Made | None = None
 
     def body(self) -> str:
         """As a message carries it: SQS refuses two characters that JSON may hold as they are."""
-        return self.model_dump_json(by_alias=True).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+        return (
+            self.model_dump_json(by_alias=True, exclude_none=True)
+            .replace("\ufffe", "\\ufffe")
+            .replace("\uffff", "\\uffff")
+        )
 
     def identified(self) -> str:
         """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
@@ -57,7 +78,7 @@ class DeliveryJob(Wire):
 
     def next(self, at: datetime) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
-        return self.model_copy(update={"attempt": self.attempt + 1, "not_before": at})
+        return self.model_copy(update={"attempt": self.attempt + 1, "not_before": at, "made": None})
 
 
 def published(delivery: Delivery) -> Published:

@@ -13,7 +13,7 @@ import structlog
 from shared import Message, Reject, Send
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Published
-from workers.webhook_delivery.rules import Schedule, Subscription, delay, wants, why_not
+from workers.webhook_delivery.rules import LONGEST_HOP, Schedule, Subscription, delay, wants, why_not
 
 WORKER = "webhook-delivery"
 LARGEST_JOB, AT_ONCE = 1_000_000, 10
@@ -75,7 +75,7 @@ def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Sub
     return takers
 
 
-def message(job: DeliveryJob, now: datetime) -> Message:
-    """Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
+def message(job: DeliveryJob, now: datetime, *, least: int = 0) -> Message:
+    """Delayed until it is due, and for `least` seconds. Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
     group = job.tenant_id if _GROUP.fullmatch(job.tenant_id) else hashlib.sha256(job.tenant_id.encode()).hexdigest()
-    return Message(body=job.body(), delay=delay(job.not_before, now=now), group=group)
+    return Message(body=job.body(), delay=min(LONGEST_HOP, max(least, delay(job.not_before, now=now))), group=group)

@@ -5,7 +5,8 @@ The order of writes, and what a crash after each costs. A job leaves its queue o
     claim the attempt       crash: its lease ends, the job comes back, the attempt is claimed again; nothing was posted
     POST                    crash: as above, and the endpoint gets the event twice, with the same webhook-id. Nobody can
                             know whether it had it; every other step is free of doubles
-    record the result       crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
+    record the result       the table does not take it: the job with its result is parked in a new message, until it does.
+                            crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
                             the delivery's state and a 410's end of the endpoint are one transaction
     what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus.
                             crash: it is done again; the second message finds the attempt made, the event has the same id
@@ -19,6 +20,7 @@ dead-letter queue, speak only of faults of our own.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from datetime import datetime
@@ -27,11 +29,12 @@ from typing import assert_never
 import orjson
 import structlog
 
-from shared import BusEntry, Contended, KeyReused, Reject
+from shared import BusEntry, KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
+from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
 from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
     LONGEST_WAIT,
@@ -57,34 +60,33 @@ from workers.webhook_delivery.signing import SignatureError, sign, signing_with
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
+PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
+"""Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and until it is tried again."""
 
 log = structlog.get_logger()
 
 
 async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: float) -> None:
     """Make one attempt, once, when it is due. `lease` in seconds: longer than this call can take."""
-    if delay(job.not_before, now=ports.now()):
+    park_at = asyncio.get_running_loop().time() + lease - PARKING_SECONDS
+    found: Attempt | Reused | None
+    if job.made is not None:
+        found = await _write(job, job.made, ports)
+    elif delay(job.not_before, now=ports.now()):
         await _hop(job, ports)
         return
-    endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
-    reason = why_not(endpoint)
-    if endpoint is None or reason:
-        await _cancel(job, reason, ports)
-        return
-    found = await ports.store.claim(job, now=ports.now(), lease=lease)
-    if isinstance(found, Claimed):
-        found = await _attempt(job, endpoint, found, ports=ports, schedule=schedule)
-    elif isinstance(found, Succeeded | Failed):
-        metrics.claim(worker=WORKER, outcome="absorbed")
+    else:
+        found = await _make(job, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     match found:
+        case None | Succeeded() | Failed(settled=True):
+            return
         case Reused():
             metrics.claim(worker=WORKER, outcome="reused")
             raise KeyReused("the webhook-id was used before with another payload")
         case Held(until=until):
-            after = max(1, math.ceil(until - ports.now().timestamp()))
-            raise Contended("another worker is at this attempt", after=after)
-        case Succeeded() | Failed(settled=True):
-            return
+            # As a new message: waiting for a claim, which may be this message's own, costs no receipt.
+            now = ports.now()
+            await ports.send([message(job, now, least=max(1, math.ceil(until - now.timestamp())))])
         case Failed(next_at=datetime() as next_at):
             await ports.send([message(job.next(next_at), ports.now())])
             await ports.store.settle(job)
@@ -102,17 +104,58 @@ async def _hop(job: DeliveryJob, ports: Ports) -> None:
     await ports.send([message(job, at)])
 
 
-async def _attempt(
-    job: DeliveryJob, endpoint: Endpoint, claimed: Claimed, *, ports: Ports, schedule: Schedule
-) -> Attempt:
-    """Post once and record it; the attempt as it is then known."""
+async def _make(
+    job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: float, park_at: float
+) -> Attempt | Reused | None:
+    """Claim the attempt and make it; the attempt as it is then known, None where there is nothing to follow."""
+    endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
+    reason = why_not(endpoint)
+    if endpoint is None or reason:
+        await _cancel(job, reason, ports)
+        return None
+    found = await ports.store.claim(job, now=ports.now(), lease=lease)
+    if isinstance(found, Succeeded | Failed):
+        metrics.claim(worker=WORKER, outcome="absorbed")
+    if not isinstance(found, Claimed):
+        return found
     started = ports.now()
     reply = await _send(job, endpoint, at=started, post=ports.post)
     finished = ports.now()
     verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=ports.dice())
-    if not await ports.store.record(job, claimed, Result(reply, verdict, started, finished), endpoint=endpoint):
-        # We were away for longer than the lease, and somebody else makes the attempt: his result will stand.
-        return Held(until=finished.timestamp() + 1.0)
+    result = Result(reply, verdict, started, finished)
+    try:
+        async with asyncio.timeout_at(park_at):
+            is_ours = await ports.store.record(job, found, result, endpoint=endpoint)
+    except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
+        # The POST is done, and the table does not take its result: it waits in a message, and is not made again.
+        log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
+        await ports.send([message(park(job, found, result, endpoint), ports.now(), least=PARKED_SECONDS)])
+        return None
+    # Where it is not, we were away for longer than the lease, and somebody else makes the attempt: his result will stand.
+    return _made(job, result) if is_ours else Held(until=finished.timestamp() + 1.0)
+
+
+async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
+    """Write the result of an attempt that was made before; where that fails again, it goes on waiting."""
+    claimed, result = unpark(made)
+    if waits_too_long(made, now=ports.now()):
+        raise Reject(f"an attempt was answered {made.status}, and that could not be written for {LONGEST.days} days")
+    try:
+        endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
+        if endpoint is None or not is_of(made, endpoint):  # a 410 speaks of the URL that gave it
+            endpoint = Endpoint(job.tenant_id, job.endpoint_id, url="", secrets=(), enabled=True)
+        if not await ports.store.record(job, claimed, result, endpoint=endpoint):
+            return await ports.store.attempt(job)  # written before, or made again by somebody else
+    except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
+        log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
+        await ports.send([message(job, ports.now(), least=PARKED_SECONDS)])
+        return None
+    return _made(job, result)
+
+
+def _made(job: DeliveryJob, result: Result) -> Attempt:
+    """A result that is written, reported."""
+    reply, verdict = result.reply, result.verdict
     made = recorded(verdict, reply)
     log.info(
         "webhook_delivered" if isinstance(made, Succeeded) else "webhook_attempt_failed",

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
-_PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_PASSING: Final = frozenset(
+    {
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+    }
+)
 
 
 class DynamoDbStore:
@@ -101,8 +110,8 @@ class DynamoDbStore:
     async def _together(self, writes: Sequence[items.Write]) -> list[str]:
         """Carry out all writes or none: no codes where they were, else one code for each.
 
-        What passes (a conflict with another transaction) is tried again here, for some hundred milliseconds: the result
-        of a POST is worth it, because without it the POST is made again.
+        What passes (a conflict with another transaction, a throttle, a table that does not answer) is tried again here,
+        for a second or two: whoever asks sets the limit, and parks the result then.
         """
         entries: list[Any] = [
             {kind: {"TableName": self._table, **request}} for write in writes for kind, request in write.items()
@@ -125,7 +134,12 @@ class DynamoDbStore:
 
 
 def _passes(error: BaseException) -> bool:
-    return not _PASSING.isdisjoint(_codes(error))
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return isinstance(error, Exception)  # it was not answered
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    codes = {*_codes(error), response.get("Error", {}).get("Code", "")}
+    return status >= 500 or not _PASSING.isdisjoint(codes)
 
 
 def _codes(error: BaseException) -> list[str]:
