@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
+from workers.webhook_delivery.egress.bulkhead import Bulkhead
 from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
 from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
@@ -62,6 +63,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         seconds=settings.webhook_timeout_seconds,
         connections=max(SLOTS, settings.concurrency or 0),
     ) as post:
+        bulkhead = Bulkhead(settings.concurrency or SLOTS)
+        ports = Ports(store, post, bulkhead, send=send, put_event=bus.put, now=_now, dice=random.random)
         yield (
             Worker[Published](
                 name="webhook-delivery",
@@ -77,7 +80,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 do=Each(
                     partial(
                         deliver,
-                        ports=Ports(store=store, post=post, send=send, put_event=bus.put, now=_now, dice=random.random),
+                        ports=ports,
                         schedule=schedule,
                         lease=LEASE_SECONDS,
                     )

@@ -50,7 +50,7 @@ class Made(Wire):
 
 class DeliveryJob(Wire):
     """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body.
-    With `made` it was made, and only its result is to be written.
+    It is `waiting_since` then because its endpoint can take no more. With `made` it was made, and only its result is to be written.
     """
 
     event_id: str = Field(alias="eventId", pattern=r"^[A-Za-z0-9_-]{1,128}$")
@@ -62,6 +62,7 @@ class DeliveryJob(Wire):
     fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     first_attempt_at: AwareDatetime = Field(alias="firstAttemptAt")
     not_before: AwareDatetime = Field(alias="notBefore")
+    waiting_since: AwareDatetime | None = Field(default=None, alias="waitingSince")
     made: Made | None = None
 
     def body(self) -> str:
@@ -78,7 +79,9 @@ class DeliveryJob(Wire):
 
     def next(self, at: datetime) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
-        return self.model_copy(update={"attempt": self.attempt + 1, "not_before": at, "made": None})
+        return self.model_copy(
+            update={"attempt": self.attempt + 1, "not_before": at, "waiting_since": None, "made": None}
+        )
 
 
 def published(delivery: Delivery) -> Published:

@@ -23,7 +23,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import assert_never
 
 import orjson
@@ -37,6 +38,7 @@ from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
 from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
+    HINTED,
     LONGEST_WAIT,
     Again,
     Attempt,
@@ -53,6 +55,7 @@ from workers.webhook_delivery.rules import (
     delay,
     judge,
     recorded,
+    seconds_asked,
     why_not,
 )
 from workers.webhook_delivery.signing import SignatureError, sign, signing_with
@@ -62,6 +65,9 @@ SOURCE = "fleet.webhooks"
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and until it is tried again."""
+
+LONGEST_WAITING = timedelta(days=1)
+"""For which a delivery waits for a place at its endpoint; then it is charged an attempt, without a request."""
 
 log = structlog.get_logger()
 
@@ -107,19 +113,46 @@ async def _hop(job: DeliveryJob, ports: Ports) -> None:
 async def _make(
     job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: float, park_at: float
 ) -> Attempt | Reused | None:
-    """Claim the attempt and make it; the attempt as it is then known, None where there is nothing to follow."""
+    """Make the attempt if there is a place for it; the attempt as it is then known, None where there is nothing to follow."""
     endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
     reason = why_not(endpoint)
     if endpoint is None or reason:
         await _cancel(job, reason, ports)
         return None
+    entered = ports.now()
+    key = (job.tenant_id, job.endpoint_id, endpoint.url)
+    if wait := ports.bulkhead.enter(key, now=entered.timestamp()):
+        since = job.waiting_since or entered
+        if entered - since < LONGEST_WAITING:
+            waiting = job.model_copy(update={"waiting_since": since})
+            await ports.send([message(waiting, entered, least=math.ceil(wait))])
+            log.info("webhook_waits", **_about(job), attempt=job.attempt, seconds=wait)
+            return None
+        return await _attempt(job, endpoint, _answer_down, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
+    try:
+        return await _attempt(job, endpoint, _post, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
+    finally:
+        ports.bulkhead.leave(key, began=entered.timestamp())
+
+
+async def _attempt(
+    job: DeliveryJob,
+    endpoint: Endpoint,
+    post: Callable[[DeliveryJob, Endpoint, Ports], Awaitable[Reply]],
+    *,
+    ports: Ports,
+    schedule: Schedule,
+    lease: float,
+    park_at: float,
+) -> Attempt | Reused | None:
+    """Claim the attempt, post once, record it."""
     found = await ports.store.claim(job, now=ports.now(), lease=lease)
     if isinstance(found, Succeeded | Failed):
         metrics.claim(worker=WORKER, outcome="absorbed")
     if not isinstance(found, Claimed):
         return found
     started = ports.now()
-    reply = await _send(job, endpoint, at=started, post=ports.post)
+    reply = await post(job, endpoint, ports)
     finished = ports.now()
     verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=ports.dice())
     result = Result(reply, verdict, started, finished)
@@ -133,6 +166,28 @@ async def _make(
         return None
     # Where it is not, we were away for longer than the lease, and somebody else makes the attempt: his result will stand.
     return _made(job, result) if is_ours else Held(until=finished.timestamp() + 1.0)
+
+
+async def _answer_down(_job: DeliveryJob, _endpoint: Endpoint, _ports: Ports) -> Reply:
+    """It has waited for its endpoint for as long as it may: an attempt without a request."""
+    return Reply(status=0, error="endpoint_down")
+
+
+async def _post(job: DeliveryJob, endpoint: Endpoint, ports: Ports) -> Reply:
+    began = ports.now()
+    reply = await _send(job, endpoint, at=began, post=ports.post)
+    now = ports.now()
+    asked = seconds_asked(reply.retry_after, now=now) if reply.status in HINTED else None
+    if ports.bulkhead.answered(
+        (job.tenant_id, job.endpoint_id, endpoint.url),
+        job.event_id,
+        reply,
+        began=began.timestamp(),
+        now=now.timestamp(),
+        asked=asked or 0.0,
+    ):
+        log.warning("webhook_breaker_opened", tenant_id=job.tenant_id, endpoint_id=job.endpoint_id)
+    return reply
 
 
 async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared import BusEntry, Send
+from workers.webhook_delivery.egress.bulkhead import Bulkhead
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Reply, Result
 
@@ -35,6 +36,7 @@ class Ports:
 
     store: Store
     post: Post
+    bulkhead: Bulkhead
     send: Send
     put_event: Callable[[BusEntry], Awaitable[object]]
     now: Callable[[], datetime]

@@ -10,6 +10,7 @@ from shared.outcome import Later
 from shared.sqs.sender import Message
 from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import Clock, FakeBus, FakePost, FakeStore
+from workers.webhook_delivery.egress.bulkhead import Bulkhead
 from workers.webhook_delivery.event import DeliveryJob, delivery_job
 from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.ports import Ports
@@ -33,6 +34,7 @@ class World:
     crash_after: Collection[int] = ()
     clock: Clock = field(default_factory=Clock)
     store: FakeStore = field(default_factory=FakeStore)
+    bulkhead: Bulkhead = field(default_factory=lambda: Bulkhead(50))
     bus: FakeBus = field(default_factory=FakeBus)
     sent: list[Message] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ class World:
             ports=Ports(
                 store=_Mortal(self.store, self._after),
                 post=self._mortal("post", self.post),
+                bulkhead=self.bulkhead,
                 send=self._mortal("send", self.send),
                 put_event=self._mortal("put_event", self.bus),
                 now=self.clock,

@@ -1,1 +1,1 @@
-"""The way out to customers: which addresses may be reached, the connections there, one POST and its answer."""
+"""The way out to customers: whose turn it is, which addresses may be reached, the connections there, one POST, its answer."""

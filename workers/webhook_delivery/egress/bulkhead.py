@@ -1,0 +1,132 @@
+"""Which endpoint may be posted to now: one that hangs or fails holds few of the places that all of them share.
+
+What one process has seen of its endpoints, in its memory; pure, times in seconds of any clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from workers.webhook_delivery.rules import Reply
+
+OPENS_AFTER: Final = 5
+"""Different deliveries that failed in a row: one that always fails says nothing of its endpoint."""
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 900.0
+"""Seconds for which an open breaker lets nothing through: doubled each time that the one delivery after it fails as well."""
+SLOW: Final = 1.0
+"""Seconds without an answer after which an endpoint is doubtful."""
+FIRST_CAP: Final = 5
+"""POSTs at once to an endpoint of which nothing is known: one more after each answer, half as many after a failure."""
+MOST_ENDPOINTS: Final = 10_000
+
+Key = tuple[str, ...]
+"""Names an endpoint; another URL is another endpoint."""
+
+_MISCONFIGURED: Final = frozenset({"url_refused", "address_refused", "secret_invalid"})
+
+
+@dataclass(slots=True)
+class Health:
+    """Of one endpoint. `line`: when the next delivery that has to wait is due; `pauses`: how often the breaker has opened
+    since the last answer.
+    """
+
+    running: list[float] = field(default_factory=list)
+    cap: int = FIRST_CAP
+    seconds: float = SLOW
+    is_known: bool = False
+    is_slow: bool = False
+    failed: set[str] = field(default_factory=set)
+    pauses: int = 0
+    paused_until: float = 0.0
+    line: float = 0.0
+
+    def is_doubtful(self, now: float) -> bool:
+        return self.is_slow or bool(self.failed or self.pauses) or bool(self.running and now - self.running[0] > SLOW)
+
+
+class Bulkhead:
+    """Gives out `places`. An endpoint has half of them at most; all doubtful ones together have half, and with those of
+    which nothing is known four fifths: the rest is for those that have answered well.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._half = max(1, places // 2)
+        self._most_unproven = max(1, places * 4 // 5)
+        self._endpoints: OrderedDict[Key, Health] = OrderedDict()
+        self._busy: dict[Key, Health] = {}
+
+    def enter(self, key: Key, *, now: float) -> float:
+        """0: the delivery has a place until `leave`. Else the seconds after which it may ask again."""
+        health = self._health(key)
+        if self._is_full(health, now):
+            return self._wait(health, now)
+        health.running.append(now)
+        self._busy[key] = health
+        return 0.0
+
+    def leave(self, key: Key, *, began: float) -> None:
+        """Give the place back."""
+        health = self._busy[key]
+        health.running.remove(began)
+        if not health.running:
+            del self._busy[key]
+
+    def answered(self, key: Key, delivery: str, reply: Reply, *, began: float, now: float, asked: float) -> bool:
+        """Note what came of a POST; `asked`: seconds for which the endpoint wants peace. True: its breaker has opened."""
+        health = self._health(key)
+        took = max(0.0, now - began)
+        health.seconds += (took - health.seconds) / 4
+        health.is_known, health.is_slow = True, took > SLOW
+        if asked > 0:
+            health.paused_until = max(health.paused_until, now + min(asked, LONGEST_PAUSE))
+        if not _is_down(reply):
+            if health.failed or health.pauses:
+                health.line, health.pauses = now, 0
+                health.failed.clear()
+            health.cap = min(self._half, health.cap + 1)
+            return False
+        health.cap = max(1, health.cap // 2)
+        health.failed.add(delivery)
+        if now < health.paused_until or (not health.pauses and len(health.failed) < OPENS_AFTER):
+            return False
+        health.paused_until = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2**health.pauses)
+        health.pauses = min(health.pauses + 1, 10)
+        health.failed.clear()
+        return True
+
+    def _is_full(self, health: Health, now: float) -> bool:
+        if now < health.paused_until or len(health.running) >= health.cap:
+            return True
+        if health.pauses and health.running:  # half open: one delivery is to find out
+            return True
+        busy = self._busy.values()
+        if health.is_doubtful(now):
+            return sum(len(each.running) for each in busy if each.is_doubtful(now)) >= self._half
+        if not health.is_known:
+            unproven = (each for each in busy if not each.is_known or each.is_doubtful(now))
+            return sum(len(each.running) for each in unproven) >= self._most_unproven
+        return False
+
+    def _wait(self, health: Health, now: float) -> float:
+        """One behind the other, as fast as the endpoint has lately answered: what waits comes back when there is room."""
+        turn = max(now, health.paused_until, health.line)
+        longest = max(health.seconds, now - health.running[0]) if health.running else health.seconds
+        health.line = min(turn + longest / health.cap, now + LONGEST_PAUSE)
+        return min(LONGEST_PAUSE, max(1.0, turn - now))
+
+    def _health(self, key: Key) -> Health:
+        health = self._endpoints.setdefault(key, Health())
+        self._endpoints.move_to_end(key)
+        if len(self._endpoints) > MOST_ENDPOINTS:
+            oldest, of = self._endpoints.popitem(last=False)
+            if of.running:
+                self._endpoints[oldest] = of
+        return health
+
+
+def _is_down(reply: Reply) -> bool:
+    """No answer, an overload or a fault: not what a customer has to mend in his settings, and no answer about one event."""
+    return (reply.status in {0, 429} and reply.error not in _MISCONFIGURED) or reply.status >= 500
