@@ -17,6 +17,11 @@ from shared import BusEvent, Delivery, Reject, Wire, json_members, parsed, sorte
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
 
+LARGEST_PAYLOAD = 900_000
+"""Bytes: an SQS message has 1 MiB, for the payload, what a job says beside it, and a result that waits with it."""
+
+_PLAIN = '{"payload":{'
+_UNSENDABLE = re.compile("[\ufffe\uffff]")
 _WHOLE = re.compile(rb"-?[0-9]{1,100}")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
@@ -66,12 +71,15 @@ class DeliveryJob(Wire):
     made: Made | None = None
 
     def body(self) -> str:
-        """As a message carries it: SQS refuses two characters that JSON may hold as they are."""
-        return (
-            self.model_dump_json(by_alias=True, exclude_none=True)
-            .replace("\ufffe", "\\ufffe")
-            .replace("\uffff", "\\uffff")
-        )
+        """As a message carries it: SQS refuses two characters that JSON may hold as they are.
+
+        A payload that would be too long as a text stands there as it is, and first: its escapes must not count.
+        """
+        text = _sendable(self.model_dump_json(by_alias=True, exclude_none=True))
+        if _bytes(text) <= LARGEST_PAYLOAD or _UNSENDABLE.search(self.payload) or self.payload[:1] != "{":
+            return text
+        rest = _sendable(self.model_dump_json(by_alias=True, exclude_none=True, exclude={"payload"}))
+        return f'{{"payload":{self.payload},{rest[1:]}'
 
     def identified(self) -> str:
         """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
@@ -103,7 +111,18 @@ def published(delivery: Delivery) -> Published:
 
 def delivery_job(delivery: Delivery) -> DeliveryJob:
     """Decode a delivery job. Raises Reject or ValidationError."""
-    return DeliveryJob.model_validate(parsed(delivery.body))
+    if not delivery.body.startswith(_PLAIN):
+        return DeliveryJob.model_validate(parsed(delivery.body))
+    payload = json_members(delivery.body)["payload"].text
+    rest = delivery.body[len(_PLAIN) - 1 + len(payload) :].lstrip().removeprefix(",")
+    return DeliveryJob.model_validate({**parsed("{" + rest), "payload": payload})
+
+
+def is_too_large(payload: str) -> bool:
+    """Whether no message can carry it. What counts is the customer's bytes, but for characters that SQS does not take."""
+    return (
+        _bytes(_sendable(orjson.dumps(payload).decode()) if _UNSENDABLE.search(payload) else payload) > LARGEST_PAYLOAD
+    )
 
 
 def event_id(tenant_id: str, source: str, event_type: str, own: str | int) -> str:
@@ -129,6 +148,14 @@ def _bus_event(body: str) -> tuple[BusEvent, str]:
         case {"Type": ("Notification", _), "Message": (str(message), _)}:
             members = json_members(message)
     return BusEvent.model_validate({name: each.value for name, each in members.items()}), members["detail"].text
+
+
+def _sendable(text: str) -> str:
+    return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _is_utf8(text: str) -> bool:

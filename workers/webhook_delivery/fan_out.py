@@ -7,17 +7,16 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import orjson
 import structlog
 
 from shared import Message, Reject, Send
 from shared.telemetry.drops import dropped
-from workers.webhook_delivery.event import DeliveryJob, Published
+from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, is_too_large
 from workers.webhook_delivery.rules import LONGEST_HOP, Schedule, Subscription, delay, wants, why_not
 
 WORKER = "webhook-delivery"
-LARGEST_JOB, AT_ONCE = 1_000_000, 10
-"""Bytes of a job's body (an SQS message has 1 MiB), and jobs that are written out at once, each with its copy of the payload."""
+AT_ONCE = 10
+"""Jobs that are written out at once, each with its copy of the payload."""
 
 _GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -33,6 +32,8 @@ async def fan_out(
     now: Callable[[], datetime],
 ) -> None:
     """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made."""
+    if is_too_large(event.payload):
+        raise Reject(f"the event is too large for a webhook, whose payload has {LARGEST_PAYLOAD} bytes at most")
     at = now()
     due = at + timedelta(seconds=schedule.delays[0])
     jobs = [
@@ -49,9 +50,6 @@ async def fan_out(
         )
         for each in _takers(event, await subscriptions(event.tenant_id))
     ]
-    longest = max(jobs, key=lambda job: len(orjson.dumps(job.endpoint_id)), default=None)  # else they are all alike
-    if longest and len(longest.body().encode()) > LARGEST_JOB:
-        raise Reject("the event is too large for a webhook")
     for start in range(0, len(jobs), AT_ONCE):
         await send([message(job, at) for job in jobs[start : start + AT_ONCE]])
     log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=len(jobs))

@@ -11,8 +11,8 @@ from shared.outcome import Reject
 from shared.sqs.sender import Message
 from tests.fakes import FakeSender, delivery
 from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
-from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
-from workers.webhook_delivery.fan_out import AT_ONCE, LARGEST_JOB, fan_out
+from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, delivery_job, published
+from workers.webhook_delivery.fan_out import AT_ONCE, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 
 EVENT = published(delivery((Path(__file__).parents[2] / "events/bus-upload-completed.json").read_text()))
@@ -100,22 +100,48 @@ async def test_an_endpoint_that_wants_the_event_and_gets_none_is_counted_with_it
     assert [line["endpoint_id"] for line in logged if line["event"] == "event_dropped"] == ["off", "odd"]
 
 
-async def test_an_event_too_large_for_a_message_is_rejected_before_anything_is_sent() -> None:
+def payload(filler: str, size: int) -> str:
+    """JSON of so many bytes."""
+    frame = '{"type":"t","data":"%s"}'
+    room = size - len(frame % "")
+    return frame % (filler * (room // len(filler.encode())) + "." * (room % len(filler.encode())))
+
+
+@pytest.mark.parametrize("filler", ["x", "é", '\\"', "\\u0041"])
+async def test_a_payload_s_limit_is_in_its_own_bytes_and_not_in_escapes(filler: str) -> None:
+    store = FakeStore()
+    store.add(endpoint("e" * 256))
+    fits = payload(filler, LARGEST_PAYLOAD)
+    [job] = jobs(await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", fits)))
+    assert job.payload == fits
+    assert len(job.body().encode()) < 1_000_000
+    with pytest.raises(Reject, match="900000 bytes"):
+        await fanned_out(
+            store, Published("msg_1", "upload.completed", "tenant-1", payload(filler, LARGEST_PAYLOAD + 1))
+        )
+
+
+@pytest.mark.parametrize(
+    "inside", ['1e400,18446744073709551616, 1.10, "a" : [ ] ', '"\\ud83d":{"payload":{}},"payload":"}"']
+)
+async def test_a_large_payload_full_of_quotes_is_carried_byte_for_byte(inside: str) -> None:
+    store = FakeStore()
+    store.add(endpoint())
+    data = inside if inside.startswith('"') else '"n":[' + inside.replace(', "a" :', '],"a" :')
+    large = '{"type":"t","data":{' + data + ',"pad":"' + '\\"' * 400_000 + '"}}'
+    send = await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", large))
+    assert send.sent[0].body.startswith('{"payload":{"type"')
+    assert jobs(send)[0].payload == large
+    assert jobs(send)[0].endpoint_id == "endpoint-1"
+
+
+async def test_what_sqs_does_not_take_as_it_is_counts_with_its_escapes() -> None:
     store = FakeStore()
     store.add(endpoint())
     with pytest.raises(Reject):
-        await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", "é" * (LARGEST_JOB // 2)))
-
-
-async def test_one_job_too_large_is_rejected_before_any_other_is_sent() -> None:
-    store, send = FakeStore(), FakeSender()
-    for number in range(30):
-        store.add(endpoint(f"{number}"))
-    store.add(endpoint("long" * 60))
-    event = Published("msg_1", "upload.completed", "tenant-1", "x" * (LARGEST_JOB - 350))
-    with pytest.raises(Reject):
-        await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
-    assert send.sent == []
+        await fanned_out(
+            store, Published("msg_1", "upload.completed", "tenant-1", '{"a":"' + "\ufffe" * 200_000 + '"}')
+        )
 
 
 async def test_a_large_event_for_many_endpoints_is_written_out_a_few_at_a_time() -> None:
