@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.egress.bulkhead import Bulkhead
-from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job, published
+from workers.webhook_delivery.event import DeliveryJob, Published, job_or_event, published
 from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.ports import Ports
@@ -65,26 +65,27 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     ) as post:
         bulkhead = Bulkhead(settings.concurrency or SLOTS)
         ports = Ports(store, post, bulkhead, send=send, put_event=bus.put, now=_now, dice=random.random)
+        spread = partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now)
+
+        async def attempt_or_go_on(job: DeliveryJob | Published) -> None:
+            if isinstance(job, Published):
+                await spread(job)
+            else:
+                await deliver(job, ports=ports, schedule=schedule, lease=LEASE_SECONDS)
+
         yield (
             Worker[Published](
                 name="webhook-delivery",
                 queue="webhook-events",
                 decode=published,
-                do=Each(partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now)),
+                do=Each(spread),
                 limits=Limits(timeout=HANDLER_SECONDS),
             ),
-            Worker[DeliveryJob](
+            Worker[DeliveryJob | Published](
                 name="webhook-delivery",
                 queue="webhook-deliveries",
-                decode=delivery_job,
-                do=Each(
-                    partial(
-                        deliver,
-                        ports=ports,
-                        schedule=schedule,
-                        lease=LEASE_SECONDS,
-                    )
-                ),
+                decode=job_or_event,
+                do=Each(attempt_or_go_on),
                 limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),
             ),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from shared import BusEvent, Delivery, Reject, Wire, json_members, parsed, sorte
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
 
+EVENT_ID = r"^[A-Za-z0-9_-]{1,128}$"
 LARGEST_PAYLOAD = 900_000
 """Bytes: an SQS message has 1 MiB, for the payload, what a job says beside it, and a result that waits with it."""
 
@@ -26,17 +26,24 @@ _WHOLE = re.compile(rb"-?[0-9]{1,100}")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Wire):
     """One event of one tenant. `payload` is the very text that every attempt signs and sends; `fingerprint` is of what
-    must not change under one `event_id`.
+    must not change under one `event_id`. An event that some endpoints have got already goes on behind the place `after`,
+    with the time of its first attempts and the number of those that took it.
     """
 
-    event_id: str
-    event_type: str
-    tenant_id: str
-    payload: str = field(repr=False)
+    event_id: str = Field(alias="eventId", pattern=EVENT_ID)
+    event_type: str = Field(alias="eventType", min_length=1)
+    tenant_id: str = Field(alias="tenantId", min_length=1, max_length=LONGEST_NAME)
+    payload: str = Field(repr=False)
     fingerprint: str = ""
+    after: str = ""
+    due: AwareDatetime | None = None
+    taken: int = Field(default=0, ge=0)
+
+    def body(self) -> str:
+        """As a message carries it; its payload is too large for none."""
+        return _body(self)
 
 
 class Made(Wire):
@@ -58,7 +65,7 @@ class DeliveryJob(Wire):
     It is `waiting_since` then because its endpoint can take no more. With `made` it was made, and only its result is to be written.
     """
 
-    event_id: str = Field(alias="eventId", pattern=r"^[A-Za-z0-9_-]{1,128}$")
+    event_id: str = Field(alias="eventId", pattern=EVENT_ID)
     event_type: str = Field(alias="eventType", min_length=1)
     tenant_id: str = Field(alias="tenantId", min_length=1, max_length=LONGEST_NAME)
     endpoint_id: str = Field(alias="endpointId", min_length=1, max_length=LONGEST_NAME)
@@ -71,15 +78,8 @@ class DeliveryJob(Wire):
     made: Made | None = None
 
     def body(self) -> str:
-        """As a message carries it: SQS refuses two characters that JSON may hold as they are.
-
-        A payload that would be too long as a text stands there as it is, and first: its escapes must not count.
-        """
-        text = _sendable(self.model_dump_json(by_alias=True, exclude_none=True))
-        if _bytes(text) <= LARGEST_PAYLOAD or _UNSENDABLE.search(self.payload) or self.payload[:1] != "{":
-            return text
-        rest = _sendable(self.model_dump_json(by_alias=True, exclude_none=True, exclude={"payload"}))
-        return f'{{"payload":{self.payload},{rest[1:]}'
+        """As a message carries it."""
+        return _body(self)
 
     def identified(self) -> str:
         """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
@@ -101,9 +101,9 @@ def published(delivery: Delivery) -> Published:
     if not event.detail_type:
         raise Reject("the event has no detail-type")
     return Published(
-        event_id=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
-        event_type=event.detail_type,
-        tenant_id=tenant_id,
+        eventId=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
+        eventType=event.detail_type,
+        tenantId=tenant_id,
         payload=_payload(event, detail),
         fingerprint=hashlib.sha256(sorted_json(detail).encode(errors="surrogatepass")).hexdigest(),
     )
@@ -111,11 +111,14 @@ def published(delivery: Delivery) -> Published:
 
 def delivery_job(delivery: Delivery) -> DeliveryJob:
     """Decode a delivery job. Raises Reject or ValidationError."""
-    if not delivery.body.startswith(_PLAIN):
-        return DeliveryJob.model_validate(parsed(delivery.body))
-    payload = json_members(delivery.body)["payload"].text
-    rest = delivery.body[len(_PLAIN) - 1 + len(payload) :].lstrip().removeprefix(",")
-    return DeliveryJob.model_validate({**parsed("{" + rest), "payload": payload})
+    return DeliveryJob.model_validate(_members(delivery.body))
+
+
+def job_or_event(delivery: Delivery) -> DeliveryJob | Published:
+    """Decode a delivery job, or an event whose fan-out goes on. Raises Reject or ValidationError."""
+    members = _members(delivery.body)
+    goes_on = isinstance(members, dict) and "after" in members
+    return (Published if goes_on else DeliveryJob).model_validate(members)
 
 
 def is_too_large(payload: str) -> bool:
@@ -148,6 +151,27 @@ def _bus_event(body: str) -> tuple[BusEvent, str]:
         case {"Type": ("Notification", _), "Message": (str(message), _)}:
             members = json_members(message)
     return BusEvent.model_validate({name: each.value for name, each in members.items()}), members["detail"].text
+
+
+def _members(body: str) -> Any:
+    """What `_body` wrote, with the payload as a text."""
+    if not body.startswith(_PLAIN):
+        return parsed(body)
+    payload = json_members(body)["payload"].text
+    rest = body[len(_PLAIN) - 1 + len(payload) :].lstrip().removeprefix(",")
+    return {**parsed("{" + rest), "payload": payload}
+
+
+def _body(carried: DeliveryJob | Published) -> str:
+    """SQS refuses two characters that JSON may hold as they are.
+
+    A payload that would be too long as a text stands there as it is, and first: its escapes must not count.
+    """
+    text = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True))
+    if _bytes(text) <= LARGEST_PAYLOAD or _UNSENDABLE.search(carried.payload) or carried.payload[:1] != "{":
+        return text
+    rest = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True, exclude={"payload"}))
+    return f'{{"payload":{carried.payload},{rest[1:]}'
 
 
 def _sendable(text: str) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 import structlog
 
 from shared import Message, Reject, Send
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, is_too_large
-from workers.webhook_delivery.rules import LONGEST_HOP, Schedule, Subscription, delay, wants, why_not
+from workers.webhook_delivery.rules import LONGEST_HOP, Page, Schedule, Subscription, delay, wants, why_not
 
 WORKER = "webhook-delivery"
-AT_ONCE = 10
-"""Jobs that are written out at once, each with its copy of the payload."""
+AT_ONCE, LARGEST_CALL, SENDERS = 10, 900_000, 4
+"""Jobs of one call and their bytes, and calls side by side: so many jobs are written out at once."""
+SECONDS = 10.0
+"""For which one message fans an event out: a third of the handler's time, so that the page at its end has another third."""
 
 _GROUP = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -26,39 +30,65 @@ log = structlog.get_logger()
 async def fan_out(
     event: Published,
     *,
-    subscriptions: Callable[[str], Awaitable[Sequence[Subscription]]],
+    subscriptions: Callable[[str, str], Awaitable[Page]],
     send: Send,
     schedule: Schedule,
     now: Callable[[], datetime],
 ) -> None:
-    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made."""
+    """One job for each enabled endpoint that wants the event; a duplicate's jobs find their attempts made.
+
+    Page by page: when its time is over the event goes on in a new message, behind the last page that is done.
+    """
     if is_too_large(event.payload):
         raise Reject(f"the event is too large for a webhook, whose payload has {LARGEST_PAYLOAD} bytes at most")
-    at = now()
-    due = at + timedelta(seconds=schedule.delays[0])
-    jobs = [
-        DeliveryJob(
-            eventId=event.event_id,
-            eventType=event.event_type,
-            tenantId=event.tenant_id,
-            endpointId=each.endpoint_id,
-            attempt=1,
-            payload=event.payload,
-            fingerprint=event.fingerprint,
-            firstAttemptAt=due,
-            notBefore=due,
-        )
-        for each in _takers(event, await subscriptions(event.tenant_id))
-    ]
-    for start in range(0, len(jobs), AT_ONCE):
-        await send([message(job, at) for job in jobs[start : start + AT_ONCE]])
-    log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=len(jobs))
+    ends = asyncio.get_running_loop().time() + SECONDS
+    due = event.due or now() + timedelta(seconds=schedule.delays[0])
+    while True:
+        page = await subscriptions(event.tenant_id, event.after)
+        takers = _takers(event, page.subscriptions)
+        await _send_all((message(_job(event, each, due), now()) for each in takers), send, size=len(event.payload))
+        event = event.model_copy(update={"after": page.after, "due": due, "taken": event.taken + len(takers)})
+        if not page.after:
+            break
+        if asyncio.get_running_loop().time() > ends:
+            await send([Message(body=event.body(), group=_group(event.tenant_id))])
+            return
+    if not event.taken:
+        dropped(WORKER, "nobody_takes_it", **_about(event))
+    log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=event.taken)
+
+
+async def _send_all(messages: Iterator[Message], send: Send, *, size: int) -> None:
+    """Side by side, and no more in memory than that. Raises the first error when all have ended."""
+    at_once = max(1, min(AT_ONCE, LARGEST_CALL // (size + 1)))
+
+    async def sender() -> None:
+        while chunk := list(islice(messages, at_once)):
+            await send(chunk)
+
+    for ended in await asyncio.gather(*(sender() for _ in range(SENDERS)), return_exceptions=True):
+        if ended is not None:
+            raise ended
+
+
+def _job(event: Published, taker: Subscription, due: datetime) -> DeliveryJob:
+    return DeliveryJob(
+        eventId=event.event_id,
+        eventType=event.event_type,
+        tenantId=event.tenant_id,
+        endpointId=taker.endpoint_id,
+        attempt=1,
+        payload=event.payload,
+        fingerprint=event.fingerprint,
+        firstAttemptAt=due,
+        notBefore=due,
+    )
 
 
 def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Subscription]:
-    """Who gets the event. An endpoint that wants it and gets none is counted, and so is an event that nobody takes."""
+    """Who gets the event. An endpoint that wants it and gets none is counted."""
     takers: list[Subscription] = []
-    about = {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
+    about = _about(event)
     for each in subscriptions:
         if each.fault:
             log.warning("webhook_endpoint_unreadable", endpoint_id=each.endpoint_id, attribute=each.fault, **about)
@@ -68,12 +98,19 @@ def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Sub
             dropped(WORKER, reason, endpoint_id=each.endpoint_id, **about)
         else:
             takers.append(each)
-    if not takers:
-        dropped(WORKER, "nobody_takes_it", **about)
     return takers
 
 
+def _about(event: Published) -> dict[str, str]:
+    return {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
+
+
 def message(job: DeliveryJob, now: datetime, *, least: int = 0) -> Message:
-    """Delayed until it is due, and for `least` seconds. Grouped by tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
-    group = job.tenant_id if _GROUP.fullmatch(job.tenant_id) else hashlib.sha256(job.tenant_id.encode()).hexdigest()
-    return Message(body=job.body(), delay=min(LONGEST_HOP, max(least, delay(job.not_before, now=now))), group=group)
+    """Delayed until it is due, and for `least` seconds."""
+    wait = min(LONGEST_HOP, max(least, delay(job.not_before, now=now)))
+    return Message(body=job.body(), delay=wait, group=_group(job.tenant_id))
+
+
+def _group(tenant_id: str) -> str:
+    """The tenant: SQS's fair queues keep one tenant's flood from delaying the others."""
+    return tenant_id if _GROUP.fullmatch(tenant_id) else hashlib.sha256(tenant_id.encode()).hexdigest()

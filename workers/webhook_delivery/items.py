@@ -19,6 +19,7 @@ from workers.webhook_delivery.rules import (
     Failed,
     Gone,
     Held,
+    Page,
     Result,
     Subscription,
     Succeeded,
@@ -26,6 +27,9 @@ from workers.webhook_delivery.rules import (
 
 KEEPS: Final = 30 * 86_400
 """Seconds for which the log of attempts and deliveries is kept."""
+
+PAGE: Final = 500
+"""Endpoints that one query reads."""
 
 Item = Mapping[str, Any]
 Write = dict[str, Any]
@@ -35,14 +39,20 @@ _STATUS: Final = {"#status": "status"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]{1,256}", re.ASCII)
 
 
-def endpoints_of(tenant_id: str) -> Write:
-    """A Query for what fan-out needs: neither URLs nor secrets are read."""
-    return {
+def endpoints_of(tenant_id: str, *, after: str) -> Write:
+    """A Query for a page of what fan-out needs, behind the sort key `after`: neither URLs nor secrets are read."""
+    start: Write = {"ExclusiveStartKey": {"PK": _s(f"TENANT#{tenant_id}"), "SK": _s(after)}} if after else {}
+    return start | {
         "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
         "ExpressionAttributeValues": {":pk": _s(f"TENANT#{tenant_id}"), ":endpoint": _s("ENDPOINT#")},
         "ProjectionExpression": "endpointId, eventTypes, enabled",
         "ConsistentRead": True,
+        "Limit": PAGE,
     }
+
+
+def page(answer: Item) -> Page:
+    return Page(tuple(map(subscription, answer.get("Items", []))), _text(answer.get("LastEvaluatedKey", {}), "SK"))
 
 
 def endpoint_key(tenant_id: str, endpoint_id: str) -> Item:

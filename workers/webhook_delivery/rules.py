@@ -41,6 +41,14 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a tenant's endpoints, in the table's order; `after` is where the next page begins, "" behind the last one."""
+
+    subscriptions: tuple[Subscription, ...]
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens).
     `fault` names what in its row cannot be read.

@@ -18,9 +18,9 @@ from workers.webhook_delivery.rules import (
     Endpoint,
     Gone,
     Held,
+    Page,
     Result,
     Reused,
-    Subscription,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +46,9 @@ class DynamoDbStore:
         self._client = client
         self._table = table
 
-    async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
-        """Every endpoint of a tenant, enabled or not."""
-        pages = self._client.get_paginator("query").paginate(TableName=self._table, **items.endpoints_of(tenant_id))
-        return [items.subscription(item) async for page in pages for item in page.get("Items", [])]
+    async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
+        """A page of a tenant's endpoints, enabled or not, behind the place `after`."""
+        return items.page(await self._client.query(TableName=self._table, **items.endpoints_of(tenant_id, after=after)))
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         item = await self._get(items.endpoint_key(tenant_id, endpoint_id))

@@ -21,6 +21,7 @@ from workers.webhook_delivery.rules import (
     Failed,
     Gone,
     Held,
+    Page,
     Reply,
     Result,
     Reused,
@@ -84,7 +85,8 @@ Place = tuple[str, str, str]
 class FakeStore:
     """The webhooks table in memory: same conditions, same all-or-nothing writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, page: int = 500) -> None:
+        self.page = page
         self.endpoints: dict[Key, Endpoint] = {}
         self.event_types: dict[Key, tuple[str, ...]] = {}
         self.attempts: dict[tuple[Place, int], Attempt] = {}
@@ -96,12 +98,14 @@ class FakeStore:
         self.endpoints[new.tenant_id, new.endpoint_id] = new
         self.event_types[new.tenant_id, new.endpoint_id] = event_types or ("*",)
 
-    async def subscriptions(self, tenant_id: str) -> Sequence[Subscription]:
-        return [
+    async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
+        found = [
             Subscription(endpoint_id, self.event_types[tenant, endpoint_id], enabled=each.enabled, fault=each.fault)
-            for (tenant, endpoint_id), each in self.endpoints.items()
-            if tenant == tenant_id
+            for (tenant, endpoint_id), each in sorted(self.endpoints.items())
+            if tenant == tenant_id and f"ENDPOINT#{endpoint_id}" > after
         ]
+        more = len(found) > self.page
+        return Page(tuple(found[: self.page]), f"ENDPOINT#{found[self.page - 1].endpoint_id}" if more else "")
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         return self.endpoints.get((tenant_id, endpoint_id))

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import tracemalloc
 from collections.abc import Mapping, Sequence
@@ -10,17 +11,29 @@ from structlog.testing import capture_logs
 from shared.outcome import Reject
 from shared.sqs.sender import Message
 from tests.fakes import FakeSender, delivery
+from tests.virtual_time import virtual
 from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
-from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, delivery_job, published
-from workers.webhook_delivery.fan_out import AT_ONCE, fan_out
+from workers.webhook_delivery.event import (
+    LARGEST_PAYLOAD,
+    DeliveryJob,
+    Published,
+    delivery_job,
+    job_or_event,
+    published,
+)
+from workers.webhook_delivery.fan_out import LARGEST_CALL, SECONDS, SENDERS, fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 
 EVENT = published(delivery((Path(__file__).parents[2] / "events/bus-upload-completed.json").read_text()))
 
 
-async def fanned_out(store: FakeStore, event: Published = EVENT, schedule: Schedule = STANDARD_WEBHOOKS) -> FakeSender:
+def event(tenant_id: str, payload: str) -> Published:
+    return Published(eventId="msg_1", eventType="upload.completed", tenantId=tenant_id, payload=payload)
+
+
+async def fanned_out(store: FakeStore, given: Published = EVENT, schedule: Schedule = STANDARD_WEBHOOKS) -> FakeSender:
     send = FakeSender()
-    await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=schedule, now=Clock())
+    await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=schedule, now=Clock())
     return send
 
 
@@ -73,7 +86,7 @@ async def test_the_first_attempt_waits_as_long_as_the_schedule_says() -> None:
 async def test_a_tenant_whose_name_sqs_would_refuse_as_a_group_gets_a_group_all_the_same(tenant: str) -> None:
     store = FakeStore()
     store.add(endpoint(tenant_id=tenant))
-    send = await fanned_out(store, Published("msg_1", "upload.completed", tenant, "{}"))
+    send = await fanned_out(store, event(tenant, "{}"))
     group = send.sent[0].group
     assert group is not None
     assert group.isalnum()
@@ -96,8 +109,8 @@ async def test_an_endpoint_that_wants_the_event_and_gets_none_is_counted_with_it
     with capture_logs() as logged:
         send = await fanned_out(store)
     assert [each.endpoint_id for each in jobs(send)] == ["good"]
-    assert reasons(logged) == ["endpoint_disabled", "endpoint_unreadable"]
-    assert [line["endpoint_id"] for line in logged if line["event"] == "event_dropped"] == ["off", "odd"]
+    assert reasons(logged) == ["endpoint_unreadable", "endpoint_disabled"]
+    assert [line["endpoint_id"] for line in logged if line["event"] == "event_dropped"] == ["odd", "off"]
 
 
 def payload(filler: str, size: int) -> str:
@@ -112,13 +125,11 @@ async def test_a_payload_s_limit_is_in_its_own_bytes_and_not_in_escapes(filler: 
     store = FakeStore()
     store.add(endpoint("e" * 256))
     fits = payload(filler, LARGEST_PAYLOAD)
-    [job] = jobs(await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", fits)))
+    [job] = jobs(await fanned_out(store, event("tenant-1", fits)))
     assert job.payload == fits
     assert len(job.body().encode()) < 1_000_000
     with pytest.raises(Reject, match="900000 bytes"):
-        await fanned_out(
-            store, Published("msg_1", "upload.completed", "tenant-1", payload(filler, LARGEST_PAYLOAD + 1))
-        )
+        await fanned_out(store, event("tenant-1", payload(filler, LARGEST_PAYLOAD + 1)))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,7 @@ async def test_a_large_payload_full_of_quotes_is_carried_byte_for_byte(inside: s
     store.add(endpoint())
     data = inside if inside.startswith('"') else '"n":[' + inside.replace(', "a" :', '],"a" :')
     large = '{"type":"t","data":{' + data + ',"pad":"' + '\\"' * 400_000 + '"}}'
-    send = await fanned_out(store, Published("msg_1", "upload.completed", "tenant-1", large))
+    send = await fanned_out(store, event("tenant-1", large))
     assert send.sent[0].body.startswith('{"payload":{"type"')
     assert jobs(send)[0].payload == large
     assert jobs(send)[0].endpoint_id == "endpoint-1"
@@ -139,9 +150,7 @@ async def test_what_sqs_does_not_take_as_it_is_counts_with_its_escapes() -> None
     store = FakeStore()
     store.add(endpoint())
     with pytest.raises(Reject):
-        await fanned_out(
-            store, Published("msg_1", "upload.completed", "tenant-1", '{"a":"' + "\ufffe" * 200_000 + '"}')
-        )
+        await fanned_out(store, event("tenant-1", '{"a":"' + "\ufffe" * 200_000 + '"}'))
 
 
 async def test_a_large_event_for_many_endpoints_is_written_out_a_few_at_a_time() -> None:
@@ -153,13 +162,13 @@ async def test_a_large_event_for_many_endpoints_is_written_out_a_few_at_a_time()
     async def send(messages: Sequence[Message]) -> None:
         sent.append(len(messages))
 
-    event = Published("msg_1", "upload.completed", "tenant-1", "x" * 100_000)
+    large = event("tenant-1", "x" * 100_000)
     tracemalloc.start()
-    await fan_out(event, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+    await fan_out(large, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert sent == [AT_ONCE] * (200 // AT_ONCE)
-    assert peak < 5_000_000
+    assert (sum(sent), max(sent)) == (200, LARGEST_CALL // 100_000 - 1)
+    assert peak < 20_000_000
 
 
 async def test_a_failed_send_is_raised_so_that_the_event_stays_in_its_queue() -> None:
@@ -171,3 +180,83 @@ async def test_a_failed_send_is_raised_so_that_the_event_stays_in_its_queue() ->
     send.fail = fail
     with pytest.raises(ConnectionError):
         await fan_out(EVENT, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+
+
+class Slow:
+    """A queue whose calls take a while: it counts the jobs and calls that are under way, and keeps what came."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.sent: list[Message] = []
+        self.calls = self.most_calls = self.most_bytes = self.bytes = 0
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        size = sum(len(each.body) for each in messages)
+        self.calls, self.bytes = self.calls + 1, self.bytes + size
+        self.most_calls, self.most_bytes = max(self.most_calls, self.calls), max(self.most_bytes, self.bytes)
+        await asyncio.sleep(self.seconds)
+        self.calls, self.bytes = self.calls - 1, self.bytes - size
+        self.sent += [Message(each.body if len(each.body) < 5_000 else "", each.delay, each.group) for each in messages]
+
+
+def goes_on(send: Slow) -> Published | None:
+    """The event that the last message carries on, if it is one."""
+    if not send.sent[-1].body:
+        return None
+    last = job_or_event(delivery(send.sent[-1].body))
+    return last if isinstance(last, Published) else None
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(5_000, 0.02), (2_000, 1.0), (500, 0.02)])
+def test_a_fan_out_to_many_takes_a_part_of_its_time_and_goes_on_where_it_was(count: int, seconds: float) -> None:
+    store = FakeStore(page=100)
+    for number in range(count):
+        store.add(endpoint(f"{number:05}"))
+
+    async def story() -> None:
+        send, messages = Slow(seconds), 0
+        given: Published | None = EVENT
+        while given is not None:
+            began, messages = asyncio.get_running_loop().time(), messages + 1
+            await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+            assert asyncio.get_running_loop().time() - began < SECONDS + 5
+            following = goes_on(send)
+            if following is not None:
+                assert following.after != given.after
+                send.sent.pop()
+            given = following
+        found = [delivery_job(delivery(each.body)) for each in send.sent]
+        assert sorted(each.endpoint_id for each in found) == [f"{number:05}" for number in range(count)]
+        assert {each.not_before for each in found} == {NOON}
+        assert send.most_calls == SENDERS
+        assert messages == (1 if seconds < 1 else pytest.approx(count / 100 * 3 / SECONDS, abs=2))
+
+    virtual(story())
+
+
+def test_a_large_event_is_sent_side_by_side_with_few_copies_in_memory() -> None:
+    store = FakeStore()
+    for number in range(250):
+        store.add(endpoint(f"{number}"))
+
+    async def story() -> None:
+        send = Slow(0.02)
+        given = event("tenant-1", payload("x", LARGEST_PAYLOAD))
+        await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+        assert len(send.sent) == 250
+        assert (send.most_calls, send.most_bytes // 1_000_000) == (SENDERS, SENDERS * LARGEST_PAYLOAD // 1_000_000)
+
+    virtual(story())
+
+
+def test_an_event_that_goes_on_is_carried_whole() -> None:
+    last = EVENT.model_copy(update={"after": "ENDPOINT#a", "due": NOON, "taken": 7})
+    assert job_or_event(delivery(last.body())) == last
+    large = last.model_copy(update={"payload": payload('\\"', LARGEST_PAYLOAD)})
+    assert job_or_event(delivery(large.body())) == large
+
+
+async def test_an_event_whose_takers_came_before_is_not_counted_as_dropped() -> None:
+    with capture_logs() as logged:
+        await fanned_out(FakeStore(), EVENT.model_copy(update={"after": "ENDPOINT#z", "due": NOON, "taken": 1}))
+    assert reasons(logged) == []

@@ -18,6 +18,7 @@ from workers.webhook_delivery.rules import (
     Failed,
     Gone,
     Held,
+    Page,
     Reply,
     Result,
     Reused,
@@ -71,12 +72,12 @@ async def test_a_tenant_s_endpoints_are_listed_and_nobody_else_s(table: Table) -
     await table.add(endpoint("a"), "upload.*", "reminder.due")
     await table.add(endpoint("b", enabled=False))
     await table.add(endpoint("c", tenant_id="tenant-10"))
-    found = await table.store.subscriptions("tenant-1")
+    found = (await table.store.subscriptions("tenant-1")).subscriptions
     assert sorted(found, key=lambda each: each.endpoint_id) == [
         Subscription("a", ("upload.*", "reminder.due"), enabled=True),
         Subscription("b", ("*",), enabled=False),
     ]
-    assert list(await table.store.subscriptions("tenant-2")) == []
+    assert await table.store.subscriptions("tenant-2") == Page(())
 
 
 async def test_an_endpoint_is_read_with_all_its_secrets_the_current_one_first(table: Table) -> None:

@@ -18,6 +18,7 @@ from workers.webhook_delivery.rules import (
     Exhausted,
     Gone,
     Held,
+    Page,
     Reply,
     Result,
     Subscription,
@@ -118,13 +119,20 @@ async def test_more_endpoints_than_fit_on_one_page_are_all_found(dynamodb: InDyn
     wide = [f"upload.{number}.{'x' * 1000}" for number in range(100)]
     for number in range(15):  # 100 kB each: a page has one MiB
         await dynamodb.add(endpoint(f"endpoint-{number}"), *wide)
-    assert len(await dynamodb.store.subscriptions("tenant-1")) == 15
+    first = await dynamodb.store.subscriptions("tenant-1")
+    second = await dynamodb.store.subscriptions("tenant-1", first.after)
+    assert (len(first.subscriptions) + len(second.subscriptions), second.after) == (15, "")
+    assert {each.endpoint_id for page in (first, second) for each in page.subscriptions} == {
+        f"endpoint-{number}" for number in range(15)
+    }
 
 
 async def test_sets_of_texts_are_read_like_lists(dynamodb: InDynamoDb) -> None:
     item = row(endpoint()) | {"eventTypes": {"SS": ["upload.*"]}, "previousSecrets": {"SS": [SECRET]}}
     await dynamodb.client.put_item(TableName=dynamodb.name, Item=item)
-    assert await dynamodb.store.subscriptions("tenant-1") == [Subscription("endpoint-1", ("upload.*",), enabled=True)]
+    assert await dynamodb.store.subscriptions("tenant-1") == Page(
+        (Subscription("endpoint-1", ("upload.*",), enabled=True),)
+    )
     assert await dynamodb.store.endpoint("tenant-1", "endpoint-1") == endpoint(secrets=(SECRET, SECRET))
 
 
@@ -139,7 +147,7 @@ async def test_a_crippled_endpoint_harms_nobody_else(dynamodb: InDynamoDb) -> No
     ):
         key = {"PK": {"S": "TENANT#tenant-1"}, "SK": {"S": f"ENDPOINT#{name}"}}
         await dynamodb.client.put_item(TableName=dynamodb.name, Item=key | item)
-    found = await dynamodb.store.subscriptions("tenant-1")
+    found = (await dynamodb.store.subscriptions("tenant-1")).subscriptions
     assert {each.endpoint_id[:4]: each.fault for each in found} == {
         "good": "",
         "": "endpointId",
