@@ -8,7 +8,8 @@ The order of writes, and what a crash after each costs. A job leaves its queue o
     record the result       the table does not take it: the job with its result is parked in a new message, until it does.
                             crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
                             the delivery's state and a 410's end of the endpoint are one transaction
-    what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus.
+    what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus (unless it was,
+                            for this endpoint, within the hour).
                             crash: it is done again; the second message finds the attempt made, the event has the same id
     settle                  the attempt says that what follows was done, so that a duplicate of the job starts no second
                             chain of retries
@@ -40,6 +41,7 @@ from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
     HINTED,
     LONGEST_WAIT,
+    OWN,
     Again,
     Attempt,
     Claimed,
@@ -66,6 +68,8 @@ USER_AGENT = "sqs-worker-fleet-webhooks/1"
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and until it is tried again."""
 
+TELLING_SECONDS, WINDOW_SECONDS = 60.0, 3600.0
+"""For which nobody else tells of an endpoint's exhausted deliveries: while it is being told, and once it was."""
 LONGEST_WAITING = timedelta(days=1)
 """For which a delivery waits for a place at its endpoint; then it is charged an attempt, without a request."""
 
@@ -259,22 +263,30 @@ async def _cancel(job: DeliveryJob, reason: str, ports: Ports) -> None:
 
 
 async def _give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
-    if job.event_type != EXHAUSTED:  # an endpoint that fails would be told of its failures, and fail at that
-        delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
-        detail = {
-            "id": f"exhausted_{delivery[:32]}",
-            "tenantId": job.tenant_id,
-            "endpointId": job.endpoint_id,
-            "eventId": job.event_id,
-            "eventType": job.event_type,
-            "attempts": job.attempt,
-            "lastStatus": last.status,
-            "lastError": last.error,
-        }
-        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, orjson.dumps(detail).decode()))
+    """The end, told of on the bus: once for an endpoint in an hour, and never of what itself tells of webhooks, or an
+    endpoint that fails would be told of its failures, and fail at that.
+    """
+    if not job.event_type.startswith(OWN) and await ports.store.announce(job, now=ports.now(), seconds=TELLING_SECONDS):
+        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, _exhausted(job, last)))
+        await ports.store.announce(job, now=ports.now(), seconds=WINDOW_SECONDS)
     await ports.store.settle(job)
     log.info("webhook_exhausted", **_about(job), attempts=job.attempt)
     dropped(WORKER, "exhausted", **_about(job))
+
+
+def _exhausted(job: DeliveryJob, last: Failed) -> str:
+    delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
+    detail = {
+        "id": f"exhausted_{delivery[:32]}",
+        "tenantId": job.tenant_id,
+        "endpointId": job.endpoint_id,
+        "eventId": job.event_id,
+        "eventType": job.event_type,
+        "attempts": job.attempt,
+        "lastStatus": last.status,
+        "lastError": last.error,
+    }
+    return orjson.dumps(detail).decode()
 
 
 def _about(job: DeliveryJob) -> dict[str, str]:

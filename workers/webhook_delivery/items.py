@@ -212,6 +212,23 @@ def settlement(job: DeliveryJob) -> Write:
     }
 
 
+def announcement(job: DeliveryJob, *, now: datetime, seconds: float) -> Write:
+    """A put that holds where no other delivery of this endpoint has told within its time."""
+    return {
+        "Item": {
+            "PK": _s(f"TENANT#{job.tenant_id}"),
+            "SK": _s(f"EXHAUSTED#{job.endpoint_id}"),
+            "entity": _s("announcement"),
+            "eventId": _s(job.event_id),
+            "until": _n(f"{now.timestamp() + seconds:.3f}"),
+            "TTL": _kept_until(now),
+        },
+        "ConditionExpression": "attribute_not_exists(PK) OR #until <= :now OR eventId = :eventId",
+        "ExpressionAttributeNames": {"#until": "until"},
+        "ExpressionAttributeValues": {":now": _n(f"{now.timestamp():.3f}"), ":eventId": _s(job.event_id)},
+    }
+
+
 def disabling(gone: Endpoint) -> Write:
     """An update that holds while the endpoint is the one that answered: a customer may have given it another URL."""
     return {

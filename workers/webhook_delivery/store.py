@@ -87,6 +87,11 @@ class DynamoDbStore:
         # Disabled, deleted or given another URL meanwhile: a 410 no longer speaks of the endpoint, only of this delivery.
         return not await self._together(writes)
 
+    async def announce(self, job: DeliveryJob, *, now: datetime, seconds: float) -> bool:
+        """Take it on to tell of the endpoint's exhausted deliveries for so long; False where another delivery did."""
+        write = self._client.put_item(TableName=self._table, **items.announcement(job, now=now, seconds=seconds))
+        return await self._holds(write)
+
     async def settle(self, job: DeliveryJob) -> None:
         """Note that what follows from a failed attempt was done: a duplicate of its message finds nothing left to do."""
         await self._holds(self._client.update_item(TableName=self._table, **items.settlement(job)))

@@ -92,6 +92,7 @@ class FakeStore:
         self.attempts: dict[tuple[Place, int], Attempt] = {}
         self.fingerprints: dict[tuple[Place, int], str] = {}
         self.deliveries: dict[Place, Delivery] = {}
+        self.announced: dict[Key, tuple[str, float]] = {}
         self.records: list[tuple[int, int, str | None]] = []
 
     def add(self, new: Endpoint, *event_types: str) -> None:
@@ -135,6 +136,13 @@ class FakeStore:
         current = self.endpoints.get(key)
         if isinstance(verdict, Gone) and current is not None and current.url == endpoint.url:
             self.endpoints[key] = replace(current, enabled=False)
+        return True
+
+    async def announce(self, job: DeliveryJob, *, now: datetime, seconds: float) -> bool:
+        event_id, until = self.announced.get((job.tenant_id, job.endpoint_id), ("", 0.0))
+        if event_id != job.event_id and now.timestamp() < until:
+            return False
+        self.announced[job.tenant_id, job.endpoint_id] = (job.event_id, now.timestamp() + seconds)
         return True
 
     async def settle(self, job: DeliveryJob) -> None:

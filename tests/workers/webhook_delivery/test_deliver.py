@@ -8,7 +8,8 @@ from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import LEASE, World
 from workers.webhook_delivery.event import delivery_job
-from workers.webhook_delivery.rules import Failed, Held, Reply, Schedule, Succeeded
+from workers.webhook_delivery.handler import WINDOW_SECONDS
+from workers.webhook_delivery.rules import Failed, Held, Reply, Schedule, Succeeded, wants
 from workers.webhook_delivery.signing import verify
 
 
@@ -141,6 +142,40 @@ async def test_a_delivery_of_webhook_exhausted_ends_in_silence(world: World) -> 
     await world.deliver(job(10, event_type="webhook.exhausted"))
     assert world.bus.events == []
     assert world.store.delivery(job()) == Delivery("EXHAUSTED", 10, 500)
+
+
+async def test_an_endpoint_s_exhausted_deliveries_are_told_once_in_an_hour(world: World) -> None:
+    world.store.add(endpoint("endpoint-2"))
+    world.post.replies = [Reply(404)]
+    for number in range(30):
+        await world.deliver(job(10, event_id=f"msg_{number}"))
+    await world.deliver(job(10, "endpoint-2"))
+    assert [detail["endpointId"] for _, detail in world.bus.events] == ["endpoint-1", "endpoint-2"]
+    world.clock.move(WINDOW_SECONDS)
+    await world.deliver(job(10, event_id="msg_later"))
+    assert [detail["eventId"] for _, detail in world.bus.events][2:] == ["msg_later"]
+
+
+async def test_an_announcement_that_the_bus_did_not_take_is_made_by_the_next_one(world: World) -> None:
+    world.post.replies = [Reply(404)]
+    put, world.bus = world.bus, None  # type: ignore[assignment]  # a bus that is away
+    with pytest.raises(TypeError):
+        await world.deliver(job(10))
+    world.bus = put
+    await world.deliver(job(10))
+    assert [detail["eventId"] for _, detail in put.events] == ["msg_1"]
+
+
+async def test_ten_dead_endpoints_that_take_everything_tell_each_other_nothing(world: World) -> None:
+    """Each event of the bus is fanned out again, to those who would get it."""
+    for number in range(10):
+        world.store.add(endpoint(f"dead-{number}"), "*", "webhook.*")
+    world.post.replies = [Reply(404)]
+    for number in range(10):
+        await world.deliver(job(10, f"dead-{number}"))
+    page = await world.store.subscriptions("tenant-1")
+    assert len(world.bus.events) == 10
+    assert not any(wants(each, kind) for kind, _ in world.bus.events for each in page.subscriptions)
 
 
 async def test_a_duplicate_after_success_posts_nothing(world: World) -> None:

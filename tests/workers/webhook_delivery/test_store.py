@@ -194,3 +194,18 @@ async def test_an_attempt_that_was_begun_with_another_payload_is_reused_and_neve
         await record(table.store, claim, Delivered(), Reply(200))
     other = job(fingerprint="a" * 64)
     assert await table.store.claim(other, now=NOON + timedelta(seconds=2 * LEASE), lease=LEASE) == Reused()
+
+
+async def test_one_delivery_tells_of_an_endpoint_and_the_others_do_not_until_its_time_is_over(table: Table) -> None:
+    def told(event_id: str, seconds: float, **fields: Any) -> Any:
+        return table.store.announce(
+            job(event_id=event_id, **fields), now=NOON + timedelta(seconds=seconds), seconds=60.0
+        )
+
+    assert await told("msg_1", 0)
+    assert not await told("msg_2", 1)
+    assert await told("msg_2", 1, tenant_id="tenant-2")
+    assert await told("msg_2", 1, endpoint_id="endpoint-2")
+    assert await told("msg_1", 2), "it may have died before it told"
+    assert not await told("msg_2", 61)
+    assert await told("msg_2", 62)
