@@ -137,10 +137,12 @@ class Connections:
 
     def kept(self, origin: Origin) -> Connection | None:
         """The idle connection that was used last; None where there is none."""
+        now = asyncio.get_running_loop().time()
         while waiting := self._idle.get(origin):
             found = waiting[-1]
             self._forget(found, origin)
-            if not found.is_spent and asyncio.get_running_loop().time() - found.began < LONGEST_LIFE:
+            # A sandbox that was frozen comes here before any timer.
+            if not found.is_spent and now - found.began < LONGEST_LIFE and now - found.rested < IDLE_SECONDS:
                 return found
             found.close()
         return None
