@@ -14,7 +14,7 @@ READERS = {
     "reminder-ticks": "workers.reminder_dispatch.event:decode_tick",
     "reminders": "workers.reminder_dispatch.event:decode_due",
     "webhook-events": "workers.webhook_delivery.event:published",
-    "webhook-deliveries": "workers.webhook_delivery.event:delivery_job",
+    "webhook-deliveries": "workers.webhook_delivery.event:job_or_event",
     "audit": "workers.audit_archive.event:decode",
     "uploads": "shared.message.envelope:s3_changes",
 }

@@ -180,6 +180,7 @@ class Connections:
             connection.close()
         self._idle_of.clear()
         self._idle.clear()
+        self._names.close()
 
     async def _dial(self, origin: Origin, address: Address) -> Connection:
         loop = asyncio.get_running_loop()

@@ -62,6 +62,11 @@ class Names:
         found = [_of(answer) for answer in answers]
         return sorted(found, key=lambda address: address[0] != socket.AF_INET)
 
+    def close(self) -> None:
+        """Nobody waits any more for what is being looked up."""
+        for task in self._found.values():
+            task.cancel()
+
     def _look_up(self, host: str, port: int) -> asyncio.Task[list[ResolveResult]]:
         task = asyncio.create_task(self._resolver.resolve(host, port, socket.AF_UNSPEC))
         self._found[host, port] = task
