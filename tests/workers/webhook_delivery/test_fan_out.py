@@ -260,3 +260,20 @@ async def test_an_event_whose_takers_came_before_is_not_counted_as_dropped() -> 
     with capture_logs() as logged:
         await fanned_out(FakeStore(), EVENT.model_copy(update={"after": "ENDPOINT#z", "due": NOON, "taken": 1}))
     assert reasons(logged) == []
+
+
+async def test_what_goes_on_later_keeps_the_time_of_the_first_attempts() -> None:
+    store, clock = FakeStore(page=1), Clock()
+    for name in ("a", "b"):
+        store.add(endpoint(name))
+
+    async def send(messages: Sequence[Message]) -> None:
+        clock.move(60)
+        sent.extend(messages)
+
+    sent: list[Message] = []
+    await fan_out(EVENT, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=clock)
+    assert {delivery_job(delivery(each.body)).not_before for each in sent} == {NOON}
+    given = EVENT.model_copy(update={"after": "ENDPOINT#a", "due": NOON, "taken": 1})
+    await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=clock)
+    assert (len(sent), delivery_job(delivery(sent[-1].body)).not_before) == (3, NOON)

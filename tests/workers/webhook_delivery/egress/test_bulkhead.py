@@ -70,7 +70,9 @@ def test_one_good_answer_begins_the_count_anew() -> None:
 
 
 def test_after_its_pause_one_delivery_finds_out_and_the_others_wait() -> None:
-    posts = Posts()
+    posts = Posts(1000)
+    for _ in range(300):
+        posts.post(at=0.0)
     for number in range(OPENS_AFTER):
         posts.post(reply=DOWN, at=float(number))
     half_open = OPENS_AFTER - 1 + 0.1 + FIRST_PAUSE
