@@ -76,7 +76,7 @@ def services() -> Callable[[str], Any]:
     from botocore.config import Config  # noqa: PLC0415
 
     retries: Any = {"mode": "standard", "total_max_attempts": 2}
-    config = Config(connect_timeout=3, read_timeout=5, retries=retries, max_pool_connections=AT_ONCE)
+    config = Config(connect_timeout=3, read_timeout=4, retries=retries, max_pool_connections=AT_ONCE)
     session = boto3.Session()
 
     def open_one(name: str) -> Any:
