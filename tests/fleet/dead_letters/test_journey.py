@@ -10,7 +10,7 @@ import pytest
 
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
-from tests.fleet.dead_letters.queues.kinds import COUNT, KINDS, Case, Place, function, own_policy, standard
+from tests.fleet.dead_letters.queues.kinds import COUNT, KINDS, Case, Place, fifo, function, own_policy, standard
 from tests.fleet.dead_letters.worker import Worker
 from tests.waiting import until
 
@@ -23,7 +23,13 @@ def place(aws: Aws, cli: Lines) -> Iterator[Place]:
         yield Place(aws, cli, end)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+DAILY = (standard, fifo)
+"""The other kinds, fed in other ways, take the same road through the tool."""
+
+
+@pytest.mark.parametrize(
+    "kind", [each if each in DAILY else pytest.param(each, marks=pytest.mark.slow, id=each.__name__) for each in KINDS]
+)
 def test_the_same_journey_runs_on_a_queue_of_each_kind(kind: Callable[[Place], Case], place: Place, cli: Lines) -> None:
     case = kind(place)
     ground = case.ground

@@ -64,6 +64,7 @@ def happened(ground: Ground, page: str) -> None:
         ground.aws.sqs.set_queue_attributes(QueueUrl=ground.dead, Attributes={"MessageRetentionPeriod": "14400"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [name for name in PAGES if commands(name)])
 def test_every_step_of_the_runbook_does_what_the_page_shows(page: str, ground: Ground, cli: Lines) -> None:
     bucket = ground.aws.bucket("archive")

@@ -71,6 +71,7 @@ def test_json_is_the_same_json_and_printable(document: dict[str, object]) -> Non
     assert json.loads(line) == orjson.loads(orjson.dumps({**document, "raw": RAW}))
 
 
+@pytest.mark.slow
 def test_no_command_lets_foreign_text_speak_to_the_terminal(ground: Ground, cli: Lines) -> None:
     """SQS itself refuses an escape character in a body, but not the other ones, nor any that JSON spells."""
     hostile = f"{RAW}evil\n0 letters"

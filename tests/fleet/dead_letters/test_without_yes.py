@@ -84,7 +84,9 @@ def words_of(path: tuple[str, ...], command: click.Command, values: dict[str, st
     return words
 
 
-@pytest.mark.parametrize("stage", ["fresh", "begun", "running"])
+@pytest.mark.parametrize(
+    "stage", ["fresh", *(pytest.param(each, marks=pytest.mark.slow) for each in ("begun", "running"))]
+)
 def test_half_of_an_order_is_none(stage: str, values: dict[str, str], ground: Ground, cli: Lines) -> None:
     plan = Path(cli.plan())
     plan_id = json.loads(plan.read_bytes())["plan_id"]
