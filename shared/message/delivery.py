@@ -9,6 +9,7 @@ from typing import Any
 
 MOST_ATTRIBUTES = 10  # SQS's limit for one message
 LARGEST_MESSAGE = 1_048_576  # bytes, body and attributes together
+TEXT_OR_NONE = (str, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,68 +69,58 @@ def to_sqs(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
 
 def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> Delivery:
     """Read one entry of a ReceiveMessage response; raises as `from_lambda` where it is not one."""
-    given = message.get("MessageAttributes")
-    attributes = {
-        name: _attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
-        for name, value in (given.items() if given else ())
-    }
-    names = (_text(message, "MessageId"), _text(message, "ReceiptHandle"), _text(message, "Body", least=0))
+    attributes: dict[str, Attribute] = {}
+    if given := message.get("MessageAttributes"):
+        for name, value in given.items():
+            attributes[name] = _attribute(value["DataType"], value.get("StringValue"), value.get("BinaryValue"))
+    names = message["MessageId"], message["ReceiptHandle"], message["Body"]
     return _delivery(queue, names, message.get("Attributes") or {}, attributes, received_at)
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
     """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
-    attributes = {
-        name: _attribute(
-            value.get("dataType", "String"),
-            value.get("stringValue"),
-            base64.b64decode(value["binaryValue"]) if value.get("binaryValue") else None,
-        )
-        for name, value in (record.get("messageAttributes") or {}).items()
-    }
-    names = (_text(record, "messageId"), _text(record, "receiptHandle"), _text(record, "body", least=0))
+    attributes: dict[str, Attribute] = {}
+    if given := record.get("messageAttributes"):
+        for name, value in given.items():
+            binary = base64.b64decode(value["binaryValue"]) if value.get("binaryValue") else None
+            attributes[name] = _attribute(value.get("dataType", "String"), value.get("stringValue"), binary)
+    names = record["messageId"], record["receiptHandle"], record["body"]
     return _delivery(queue, names, record.get("attributes") or {}, attributes, 0.0)
 
 
 def _delivery(
     queue: str,
-    names: tuple[str, str, str],
-    system: Mapping[str, str],
+    names: tuple[object, object, object],
+    system: Mapping[str, Any],
     attributes: Mapping[str, Attribute],
     received_at: float,
 ) -> Delivery:
-    """By place and not by name: this runs once for each message."""
+    """By place and not by name, and all fields in one function: this runs once for each message."""
+    message_id, receipt_handle, body = names
+    group, trace_header = system.get("MessageGroupId"), system.get("AWSTraceHeader")
+    if not (isinstance(message_id, str) and isinstance(receipt_handle, str) and isinstance(body, str)):
+        raise TypeError("its id, its receipt handle or its body is not text")
+    if not message_id or not receipt_handle:
+        raise ValueError("it has no id or no receipt handle")
+    if not isinstance(group, TEXT_OR_NONE) or not isinstance(trace_header, TEXT_OR_NONE):
+        raise TypeError("a system attribute is not text")
+    sent_at, first_received_at = system.get("SentTimestamp"), system.get("ApproximateFirstReceiveTimestamp")
     return Delivery(
         queue,
-        *names,
+        message_id,
+        receipt_handle,
+        body,
         int(system.get("ApproximateReceiveCount", "1")),
-        _seconds(system.get("SentTimestamp")),
-        _seconds(system.get("ApproximateFirstReceiveTimestamp")),
-        _text_or_none(system.get("MessageGroupId")),
-        _text_or_none(system.get("AWSTraceHeader")),
+        int(sent_at) / 1000 if sent_at else None,
+        int(first_received_at) / 1000 if first_received_at else None,
+        group,
+        trace_header,
         attributes,
         received_at,
     )
-
-
-def _text(record: Mapping[str, Any], name: str, *, least: int = 1) -> str:
-    value = record[name]
-    if not isinstance(value, str) or len(value) < least:
-        raise ValueError(f"{name} is not text")
-    return value
-
-
-def _text_or_none(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError("a system attribute is not text")
-    return value
 
 
 def _attribute(data_type: object, text: object, binary: object) -> Attribute:
     if not isinstance(data_type, str) or not isinstance(text, str | None) or not isinstance(binary, bytes | None):
         raise TypeError("a message attribute is of another shape")
     return Attribute(data_type, text, binary)
-
-
-def _seconds(milliseconds: str | None) -> float | None:
-    return int(milliseconds) / 1000 if milliseconds else None
