@@ -122,8 +122,7 @@ class Intake:
             await self._pause(EmptyTooEarly(), waited=0.0)
             return
         self._answered()
-        for each in deliveries:
-            self._leases.take(each)
+        self._leases.take(*deliveries)
         self._throttle.spend(len(deliveries))
         self._weigh(deliveries)
         self._admit(deliveries)

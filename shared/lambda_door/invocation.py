@@ -127,16 +127,14 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
     """Those that may not leave (failed, behind a failure, cut at the deadline, never started), and how many may."""
     consumer, ready, leaving = share.consumer, list(share.ready.values()), set[Delivery]()
     clock, leases = consumer.clocks.lease, consumer.leases
-    for each in (*ready, *share.behind):
-        leases.take(each, until=deadline)
+    leases.take(*ready, *share.behind, until=deadline)
     left = deadline - clock()
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
         journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving, until=deadline)]
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
-    for each in (*ready, *share.behind):
-        leases.drop(each)
+    leases.drop(*ready, *share.behind)
     staying = [each for each in ready if each not in leaving]
     if staying and clock() >= deadline:
         log.warning("cut_at_deadline", queue=consumer.worker.queue, count=len(staying))

@@ -39,23 +39,23 @@ REMEMBERED = 10_000
 class Held(Protocol):
     """What is asked of leases."""
 
-    def holds(self, delivery: Delivery) -> bool: ...
-    def remaining(self, delivery: Delivery) -> float: ...
+    def held(self, deliveries: Sequence[Delivery]) -> list[Delivery]: ...
+    def shortest(self, deliveries: Sequence[Delivery]) -> float: ...
     def settle(self, deliveries: Sequence[Delivery]) -> None: ...
     def unsettle(self, deliveries: Sequence[Delivery]) -> None: ...
-    def drop(self, delivery: Delivery) -> None: ...
+    def drop(self, *deliveries: Delivery) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of settlement. `name` is for the log (`delete`, `release`); `call` sends a batch and answers what was
-    refused; `done`, `refused` and `given_up` hear of each message what came of it.
+    refused; `done` hears which were carried out, `refused` how many were not.
     """
 
     name: str
     queue: str
     call: Callable[[Sequence[Delivery]], Awaitable[list[Refused]]]
-    done: Callable[[Delivery], None] = lambda _delivery: None
+    done: Callable[[Sequence[Delivery]], None] = lambda _deliveries: None
     refused: Callable[[int], None] = lambda _count: None
 
 
@@ -121,18 +121,17 @@ class Gathered:
     async def _carry_through(self, batch: Sequence[Delivery]) -> set[Delivery]:
         done, left, pause = set[Delivery](), list(batch), FIRST_PAUSE
         while left:
-            held = [each for each in left if self._leases.holds(each)]
+            held = self._leases.held(left)
             if len(held) < len(left):
                 self._kind.refused(len(left) - len(held))
                 self._give_up([each for each in left if each not in held], why="lease ended")
             refused = await self._try(held) if held else []
             self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
             unsettled = {each.delivery for each in refused}
-            for each in held:
-                if each not in unsettled:
-                    done.add(each)
-                    self._leases.drop(each)
-                    self._kind.done(each)
+            settled = [each for each in held if each not in unsettled]
+            done.update(settled)
+            self._leases.drop(*settled)
+            self._kind.done(settled)
             left = [each.delivery for each in refused if not each.lost]
             if left:
                 await asyncio.sleep(self._jittered(pause, left))
@@ -140,7 +139,7 @@ class Gathered:
         return done
 
     async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
-        shortest = min(self._leases.remaining(each) for each in held)
+        shortest = self._leases.shortest(held)
         self._leases.settle(held)
         try:
             async with asyncio.timeout(min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))):
@@ -159,7 +158,7 @@ class Gathered:
 
     def _jittered(self, pause: float, left: Sequence[Delivery]) -> float:
         """Half to one and a half of `pause`, sooner where a lease would end before: there must be time to try again."""
-        shortest = min(self._leases.remaining(each) for each in left)
+        shortest = self._leases.shortest(left)
         return max(SHORTEST_PAUSE, min(pause, shortest / 2)) * (0.5 + self._dice())
 
     def _give_up(self, deliveries: Sequence[Delivery], *, why: str) -> None:
@@ -227,5 +226,6 @@ class Deletes:
         while len(self._finished) > REMEMBERED:
             self._finished.popitem(last=False)
 
-    def _forget(self, delivery: Delivery) -> None:
-        self._finished.pop(delivery.message_id, None)
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            self._finished.pop(each.message_id, None)

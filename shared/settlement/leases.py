@@ -70,10 +70,11 @@ class Leases:
         self._changed = asyncio.Event()
         self._releases = Gathered(Kind(name="release", queue=queue.name, call=self._release), self, dice=dice)
 
-    def take(self, delivery: Delivery, *, until: float | None = None) -> None:
-        """Begin to keep the lease of a message that was just received; it ends at `until`, where a door knows that."""
-        ends = until if until is not None else delivery.received_at + self._visibility - EDGE
-        self._leases[delivery] = _Lease(delivery, ends=ends)
+    def take(self, *deliveries: Delivery, until: float | None = None) -> None:
+        """Begin to keep the leases of messages that were just received; they end at `until`, where a door knows that."""
+        for each in deliveries:
+            ends = until if until is not None else each.received_at + self._visibility - EDGE
+            self._leases[each] = _Lease(each, ends)
         self._changed.set()
 
     def assign(self, delivery: Delivery, task: asyncio.Task[object]) -> None:
@@ -86,19 +87,25 @@ class Leases:
         lease = self._leases.get(delivery)
         return lease is not None and not lease.lost and lease.ends > self._clock()
 
-    def remaining(self, delivery: Delivery) -> float:
-        """Seconds until the lease ends; 0 where it is lost."""
-        lease = self._leases.get(delivery)
-        return 0.0 if lease is None or lease.lost else max(0.0, lease.ends - self._clock())
+    def held(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Those of them that this process may delete."""
+        now = self._clock()
+        return [lease.delivery for lease in self._known(deliveries) if not lease.lost and lease.ends > now]
+
+    def shortest(self, deliveries: Sequence[Delivery]) -> float:
+        """Seconds until the first of these leases ends; 0 where one is lost."""
+        ends = [0.0 if lease.lost else lease.ends for lease in self._known(deliveries)]
+        return max(0.0, min(ends) - self._clock()) if len(ends) == len(deliveries) else 0.0
 
     @property
     def kept(self) -> int:
         """How many messages are in hand."""
         return len(self._leases)
 
-    def drop(self, delivery: Delivery) -> None:
-        """Stop keeping this lease: the message is settled, or given back."""
-        self._leases.pop(delivery, None)
+    def drop(self, *deliveries: Delivery) -> None:
+        """Stop keeping these leases: the messages are settled, or given back."""
+        for each in deliveries:
+            self._leases.pop(each, None)
 
     def settle(self, deliveries: Sequence[Delivery]) -> None:
         """A settlement of these is on its way: what SQS says to an extension beside it proves nothing."""
@@ -160,8 +167,8 @@ class Leases:
         try:
             async with asyncio.timeout(max(TICK, min(naps)) if naps else None):
                 await self._changed.wait()
-            if naps:  # gather a burst of arrivals into few calls, and miss no lease's end
-                await asyncio.sleep(min(self._visibility / 100, max(TICK, min(self._left()))))
+            # gather a burst of arrivals into few calls, and miss no lease's end
+            await asyncio.sleep(min(self._visibility / 100, max(TICK, min(self._left()))))
         except TimeoutError:
             pass
 

@@ -36,6 +36,8 @@ async def in_chunks(
     deliveries: Sequence[Delivery], call: Callable[[Sequence[Delivery]], Awaitable[Any]]
 ) -> list[Refused]:
     """Ten in a call, all calls at once. A call that fails whole refuses its own ten; raises where every call failed."""
+    if len(deliveries) <= BATCH:  # what settlements gather is: no task for that
+        return refused_of(await call(deliveries), deliveries) if deliveries else []
     chunks = [deliveries[start : start + BATCH] for start in range(0, len(deliveries), BATCH)]
     answers = await asyncio.gather(*(call(chunk) for chunk in chunks), return_exceptions=True)
     errors = [answer for answer in answers if isinstance(answer, BaseException)]
@@ -46,9 +48,14 @@ async def in_chunks(
         if isinstance(answer, BaseException):
             refused += [Refused(each, type(answer).__name__, lost=False) for each in chunk]
         else:
-            codes = refused_entries(answer, len(chunk))
-            refused += [Refused(chunk[place], code, lost=is_lost(code)) for place, code in codes.items()]
+            refused += refused_of(answer, chunk)
     return refused
+
+
+def refused_of(answer: object, chunk: Sequence[Delivery]) -> list[Refused]:
+    """Which of the deliveries in one call the answer does not name as carried out."""
+    codes = refused_entries(answer, len(chunk))
+    return [Refused(chunk[place], code, lost=is_lost(code)) for place, code in codes.items()]
 
 
 def refused_entries(answer: object, count: int, *, due: str | None = None) -> dict[int, str]:
