@@ -45,7 +45,8 @@ class Slots:
     def give(self, count: int) -> None:
         """Free `count` places."""
         self._taken -= count
-        self._tell()
+        if self._taken < self._count:
+            self._some.set()
 
     def resize(self, count: int) -> None:
         """Change the number of places. If it shrinks, messages beyond it are finished, not cut."""

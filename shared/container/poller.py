@@ -39,6 +39,7 @@ class Poller:
         self._leases = consumer.leases
         self._deletes = consumer.deletes
         self._clock = consumer.clocks.monotonic
+        self._is_ordered = self._worker.order is not None
         self._is_fifo = isinstance(self._worker.order, Fifo)
         self._concurrency = self._worker.limits.concurrency
         self._slots = Slots(self._in_hand(self._concurrency))
@@ -128,13 +129,12 @@ class Poller:
         self._start_turns()
 
     def _start_turns(self) -> None:
-        while self._turns and self._may_begin and len(self._running) < self._concurrency:
-            if (delivery := self._turns.next()) is None:
-                break
-            if self._may_start(delivery):
-                self._start(self._travel(delivery), [delivery])
-            else:
-                self._end_turn(delivery, stays=not self._leases.holds(delivery))
+        if self._turns.waiting and self._may_begin:
+            while len(self._running) < self._concurrency and (delivery := self._turns.next()) is not None:
+                if self._may_start(delivery):
+                    self._start(self._travel(delivery), [delivery])
+                else:
+                    self._end_turn(delivery, stays=not self._leases.holds(delivery))
         if self._is_fifo:
             self._slots.resize(self._in_hand(self._concurrency) + self._blocked)
 
@@ -194,9 +194,9 @@ class Poller:
         unsettled = error is not None or task.cancelled()
         if unsettled:
             self._let_go(deliveries, broken=error is not None)
-        if self._gather is None:
+        if self._is_ordered:
             self._end_turn(deliveries[0], stays=unsettled or not task.result())
-            self._start_turns()
+        self._start_turns()
 
     def _end_turn(self, delivery: Delivery, *, stays: bool) -> None:
         if behind := self._turns.end(delivery, stays=stays):

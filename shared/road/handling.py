@@ -85,7 +85,11 @@ class Handling:
 
     async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
-            await self._handle_event(delivery, event)
+            if self._once is not None:
+                await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
+            else:
+                with Deadline(self._deadlines):
+                    _checked(await self._handle(event))
         except BaseException as error:
             return failed(error)
         return Done()
@@ -130,19 +134,8 @@ class Handling:
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else failed(error) for each, error in pairs}
 
-    async def _handle_event(self, delivery: Delivery, event: Any) -> None:
-        if self._once is not None:
-            await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
-            return
-        with self._deadlines.one():
-            await self._answer(event)
-
     async def _answer(self, event: Any) -> object:
-        """What the handler returned. Raises TypeError for an objection or outcome: it must not pass for work that is done."""
-        answer: object = await self._handle(event)
-        if isinstance(answer, OBJECTIONS):
-            raise TypeError("a handler raises its objections, it does not return them")
-        return answer
+        return _checked(await self._handle(event))
 
     def _unread(self, error: Exception, delivery: Delivery) -> Run:
         if self._payloads is None and is_pointer(delivery.attributes):
@@ -162,6 +155,13 @@ def failed(error: BaseException) -> Failed:
     return Failed(error)
 
 
+def _checked(answer: object) -> object:
+    """What a handler returned. Raises TypeError for an objection or outcome: it must not pass for work that is done."""
+    if isinstance(answer, OBJECTIONS):
+        raise TypeError("a handler raises its objections, it does not return them")
+    return answer
+
+
 def _one_each(results: object, count: int) -> list[BaseException | None]:
     """What a batch handler answered, event by event; an answer of another type fails those that it was given for."""
     if not isinstance(results, Sequence) or len(results) != count:
@@ -171,43 +171,39 @@ def _one_each(results: object, count: int) -> list[BaseException | None]:
 
 
 class Deadlines:
-    """Cuts blocks that take longer than `seconds`: `with deadlines.one():` does what `async with asyncio.timeout(seconds)`
+    """Cuts blocks that take longer than `seconds`: `with Deadline(deadlines):` does what `async with asyncio.timeout(seconds)`
     does, without a timer for each message. One instance for one loop.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: dict[Deadline, None] = {}  # in the order of their ends
+        self.running: dict[Deadline, None] = {}
+        """In the order of their ends."""
         self._timer: asyncio.TimerHandle | None = None
-
-    def one(self) -> Deadline:
-        """A limit for the current task, from the moment it is entered."""
-        return Deadline(self)
 
     def begin(self, deadline: Deadline) -> None:
         loop = asyncio.get_running_loop()
         deadline.ends = loop.time() + self._seconds
-        self._running[deadline] = None
+        self.running[deadline] = None
         if self._timer is None:
             self._timer = loop.call_at(deadline.ends, self._look)
-
-    def end(self, deadline: Deadline) -> None:
-        self._running.pop(deadline, None)
 
     def _look(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for deadline in [*self._running]:
+        for deadline in [*self.running]:
             if deadline.ends > now:
                 self._timer = loop.call_at(deadline.ends, self._look)
                 return
-            del self._running[deadline]
+            del self.running[deadline]
             deadline.cut()
 
 
 class Deadline:
-    """One block's limit: raises TimeoutError in its place where it was cut, and leaves others' cancellations alone."""
+    """One block's limit, from the moment the current task enters it: raises TimeoutError in its place where it was cut, and
+    leaves others' cancellations alone.
+    """
 
     __slots__ = ("_all", "_cancels", "_cut", "_task", "ends")
 
@@ -228,7 +224,7 @@ class Deadline:
         self._task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._all.end(self)
+        self._all.running.pop(self, None)
         # As asyncio.timeout does: a cancellation that was not ours stays one, also when ours came beside it.
         if self._cut and self._task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error

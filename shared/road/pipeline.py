@@ -43,7 +43,8 @@ class Pipeline:
         record.outcome = outcome
         match outcome:
             case Done():
-                await self._tell_replay(delivery, record)
+                if delivery.attributes:  # a replayed message says so in one of them
+                    await self._tell_replay(delivery, record)
                 return True
             case Retry():
                 record.hidden = self._endings.hide(delivery, outcome)
@@ -57,11 +58,10 @@ class Pipeline:
                 assert_never(other)
 
     async def _tell_replay(self, delivery: Delivery, record: message_log.Record) -> None:
-        if delivery.attributes:  # a replayed message says so in one of them
-            try:
-                await self._endings.tell_replay(delivery)
-            except Exception as error:  # the work is done all the same
-                record.trouble = error
+        try:
+            await self._endings.tell_replay(delivery)
+        except Exception as error:  # the work is done all the same
+            record.trouble = error
 
     async def _bury(self, delivery: Delivery, failure: Dead, record: message_log.Record) -> bool:
         try:

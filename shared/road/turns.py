@@ -19,35 +19,30 @@ class Turns:
     def __init__(self, order: Fifo | FairShares | None) -> None:
         self._at_once = order.at_once if order is not None else None
         self._is_fifo = isinstance(order, Fifo)
-        self._waiting: OrderedDict[str | tuple[str], deque[Delivery]] = OrderedDict()
+        self.waiting: OrderedDict[str | tuple[str], deque[Delivery]] = OrderedDict()
+        """What waits, by group."""
         self._running: Counter[str | tuple[str]] = Counter()
 
-    def __bool__(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._waiting)
-
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._waiting.values())
+        return sum(len(queue) for queue in self.waiting.values())
 
     def arrive(self, delivery: Delivery) -> None:
         """Add a message that was received."""
-        group = _group(delivery)
-        if (queue := self._waiting.get(group)) is None:
-            self._waiting[group] = deque((delivery,))
+        group = delivery.group or (delivery.message_id,)  # a tuple: no group's name is one
+        if (queue := self.waiting.get(group)) is None:
+            self.waiting[group] = deque((delivery,))
         else:
             queue.append(delivery)
 
     def next(self) -> Delivery | None:
         """Take the next message that may run, or None where every waiting group is at its limit."""
-        if not self._waiting:
-            return None
-        for group, queue in self._waiting.items():
+        for group, queue in self.waiting.items():
             if self._at_once is None or self._running[group] < self._at_once:
                 delivery = queue.popleft()
                 if queue:
-                    self._waiting.move_to_end(group)
+                    self.waiting.move_to_end(group)
                 else:
-                    del self._waiting[group]
+                    del self.waiting[group]
                 if self._at_once is not None:
                     self._running[group] += 1
                 return delivery
@@ -59,18 +54,14 @@ class Turns:
         """
         if self._at_once is None:
             return []
-        group = _group(delivery)
+        group = delivery.group or (delivery.message_id,)
         self._running[group] -= 1
         if not self._running[group]:
             del self._running[group]
-        return list(self._waiting.pop(group, ())) if stays and self._is_fifo else []
+        return list(self.waiting.pop(group, ())) if stays and self._is_fifo else []
 
     def take_all(self) -> list[Delivery]:
         """Take out everything that waits."""
-        taken = [delivery for queue in self._waiting.values() for delivery in queue]
-        self._waiting.clear()
+        taken = [delivery for queue in self.waiting.values() for delivery in queue]
+        self.waiting.clear()
         return taken
-
-
-def _group(delivery: Delivery) -> str | tuple[str]:
-    return delivery.group or (delivery.message_id,)  # a tuple: no group's name is one

@@ -57,7 +57,7 @@ POLLING = of(
 )
 INTAKE = of(
     "shared/container/intake.py",
-    ("self._leases.take(each)", "pass", POLLER),
+    ("self._leases.take(*deliveries)", "pass", POLLER),
     ("self._throttle.spend(len(deliveries))", "pass", TURNS),
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
     ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
@@ -94,7 +94,7 @@ CLOCK = of(
 )
 LAMBDA = of(
     "shared/lambda_door/invocation.py",
-    ("leases.take(each, until=deadline)", "pass", INVOCATION),
+    ("leases.take(*ready, *share.behind, until=deadline)", "pass", INVOCATION),
     ("turns.end(delivery, stays=not leaves)", "turns.end(delivery, stays=False)", INVOCATION),
     ("await consumer.leases.give_back(behind)", "pass", INVOCATION),
     ("        if leaves:\n            leaving.add(delivery)", "        leaving.add(delivery)", INVOCATION),
@@ -107,7 +107,7 @@ THE_ROAD = [
         "shared/road/turns.py",
         ("self._running[group] += 1", "pass", TURNS),
         ("if stays and self._is_fifo else []", "if stays else []", f"{TURNS} {INVOCATION}"),
-        ("self._waiting.move_to_end(group)", "pass", f"{TURNS} {INVOCATION}"),
+        ("self.waiting.move_to_end(group)", "pass", f"{TURNS} {INVOCATION}"),
         ("queue.popleft()", "queue.pop()", TURNS),
     ),
     *of(
@@ -132,7 +132,7 @@ THE_ROAD = [
         ("loop.time() + self._seconds", "loop.time() + 10 * self._seconds", f"{ROAD}/test_deadlines.py"),
         ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
         ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
-        ("with self._deadlines.one():", "if True:", PIPELINE),
+        ("with Deadline(self._deadlines):", "if True:", PIPELINE),
     ),
     *of(
         "shared/road/once.py",

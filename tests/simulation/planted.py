@@ -147,7 +147,7 @@ def _one_too_many(right: Callable[..., Any]) -> Callable[..., Any]:
 
 def _newest_first(right: Callable[..., Any]) -> Callable[..., Any]:
     def wrong(self: Turns) -> Any:
-        for queue in self._waiting.values():
+        for queue in self.waiting.values():
             queue.reverse()
         return right(self)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.road.handling import Deadlines
+from shared.road.handling import Deadline, Deadlines
 from tests.virtual_time import virtual
 
 SECONDS = 5.0
@@ -23,7 +23,7 @@ def ours() -> Limit:
 
     @asynccontextmanager
     async def one() -> AsyncIterator[None]:
-        with deadlines.one():
+        with Deadline(deadlines):
             yield
 
     return one
@@ -121,7 +121,7 @@ def test_a_limit_that_is_done_leaves_nothing_behind() -> None:
     async def quick() -> int:
         deadlines = Deadlines(SECONDS)
         for _ in range(1000):
-            with deadlines.one():
+            with Deadline(deadlines):
                 pass
         await asyncio.sleep(SECONDS + 1)
         loop: Any = asyncio.get_running_loop()
