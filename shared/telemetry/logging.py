@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,8 +52,14 @@ def add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 def add_time(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """UTC, ISO 8601, to the microsecond."""
-    event["timestamp"] = f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+    second, rest = divmod(time.time_ns(), 1_000_000_000)
+    event["timestamp"] = f"{_second(second)}.{rest // 1_000:06}Z"
     return event
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 class _Lenient:
@@ -63,24 +69,33 @@ class _Lenient:
         self._stream = stream
 
     def write(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):
+        try:  # noqa: SIM105  # `suppress` takes three calls, and this runs for each message
             self._stream.write(line)
+        except (OSError, ValueError):
+            pass
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
+        try:  # noqa: SIM105  # as above
             self._stream.flush()
+        except (OSError, ValueError):
+            pass
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank the fields, at any depth, whose names say that they hold what logs must not."""
     for name, value in event.items():
-        if type(value) not in PLAIN or name.lower() in HIDDEN:
+        if type(value) not in PLAIN or _is_hidden(name):
             event[name] = _hidden(name, value)
     return event
 
 
+@lru_cache(maxsize=1_000)
+def _is_hidden(name: str) -> bool:
+    return name.lower() in HIDDEN
+
+
 def _hidden(name: object, value: Any) -> Any:
-    if isinstance(name, str) and name.lower() in HIDDEN:
+    if isinstance(name, str) and _is_hidden(name):
         return "[hidden]"
     if isinstance(value, Mapping):
         return {inner: _hidden(inner, each) for inner, each in value.items()}

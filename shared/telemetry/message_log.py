@@ -6,13 +6,16 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self, assert_never
+from typing import TYPE_CHECKING, Self, assert_never
 
 import structlog
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
 from shared.telemetry import logging, metrics, tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = structlog.get_logger()
 
@@ -31,7 +34,7 @@ class Record:
         worker: str,
         delivery: Delivery,
         *,
-        span: AbstractContextManager[object] | None = None,
+        span: AbstractContextManager[Span] | None = None,
         seconds: float = 0.0,
     ) -> None:
         self._worker = worker
@@ -43,15 +46,14 @@ class Record:
         self.trouble: Exception | None = None
 
     def __enter__(self) -> Self:
-        if self._span is not None:
-            self._span.__enter__()
+        span = self._span.__enter__() if self._span is not None else None
         delivery = self._delivery
         about = {
             "worker": self._worker,
             "queue": delivery.queue,
             "message_id": delivery.message_id,
             "attempt": delivery.attempt,
-            **tracing.ids(),
+            **tracing.ids(span),
         }
         self._token = logging.ABOUT.set(about)
         self._started = time.perf_counter()

@@ -170,9 +170,9 @@ def x_ray_header() -> str | None:
     return f"Root=1-{whole[:8]}-{whole[8:]};Parent={trace.format_span_id(context.span_id)};Sampled={sampled}"
 
 
-def ids() -> dict[str, str]:
-    """`trace_id` and `span_id` of the current span, for log lines; empty where nothing is traced."""
-    context = _current()
+def ids(span: Span | None = None) -> dict[str, str]:
+    """`trace_id` and `span_id` of this span or of the current one, for log lines; empty where nothing is traced."""
+    context = span.get_span_context() if span is not None else _current()
     if not context.is_valid:
         return {}
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
