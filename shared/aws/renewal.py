@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,13 @@ class Renewal:
         async def look(**_event: Any) -> None:
             await self.look(credentials)
 
-        async def look_now() -> None:
-            await self.look(credentials)
-
         async def after(parsed: Any, **_event: Any) -> None:
             if parsed.get("Error", {}).get("Code") in REFUSED:
                 await self.renew(credentials)
 
         client.meta.events.register(f"before-call.{service}", look)
         client.meta.events.register(f"after-call.{service}", after)
-        return look_now
+        return partial(self.look, credentials)
 
     async def look(self, credentials: Any) -> None:
         """Read the keys again where a file of theirs is another than it was."""

@@ -46,8 +46,10 @@ class _Writers:
         least = shape.metadata.get("min", 0)
         match shape.type_name:
             case "structure" if not (shape.is_document_type or shape.is_tagged_union):
-                members = {name: self.of(member) for name, member in _members(shape).items()}
-                return _structure_writer(members, frozenset(shape.required_members))
+                members = _members(shape)
+                plain = {name: kind for name, member in members.items() if (kind := _kind(member)) is not None}
+                turns = {name: self.of(member) for name, member in members.items() if name not in plain}
+                return _structure_writer(plain, turns, frozenset(shape.required_members))
             case "list":
                 return _list_writer(self.of(shape.member), least)
             case "map":
@@ -67,11 +69,22 @@ def _members(shape: Any) -> dict[str, Any]:
     return members
 
 
-def _structure_writer(members: dict[str, Turn], required: frozenset[str]) -> Turn:
+def _kind(shape: Any) -> type | None:
+    """The type of values that are written as they are."""
+    return None if shape.metadata.get("min") else PLAIN.get(shape.type_name)
+
+
+def _structure_writer(plain: dict[str, type], turns: dict[str, Turn], required: frozenset[str]) -> Turn:
     def write(value: Any) -> Any:
-        if not isinstance(value, dict) or not required <= value.keys():
+        if not isinstance(value, dict) or not value.keys() >= required:
             raise Odd
-        return {name: members[name](each) for name, each in value.items()}
+        turned = {}
+        for name, each in value.items():
+            if (kind := plain.get(name)) is None:
+                turned[name] = turns[name](each)
+            elif not isinstance(each, kind):
+                raise Odd
+        return value | turned if turned else value
 
     return write
 
@@ -115,6 +128,7 @@ def _seconds(value: Any) -> int:
     return timegm(value.utctimetuple())
 
 
+PLAIN: dict[str, type] = {"string": str, "integer": int, "long": int, "boolean": bool}
 _SCALARS: dict[str, Turn] = {
     "integer": _typed(int, None),
     "long": _typed(int, None),
@@ -161,10 +175,11 @@ def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Odd
-        if None in value.values() or not value.keys() <= known:
+        if None in value.values() or not known.issuperset(value):
             value = {name: each for name, each in value.items() if each is not None and name in known}
-        for name in value.keys() & turns.keys():
-            value[name] = turns[name](value[name])
+        for name, turn in turns.items():
+            if name in value:
+                value[name] = turn(value[name])
         return value
 
     return read
