@@ -74,7 +74,9 @@ class Sandbox:
             raise TypeError("event has no list `Records`: this function reads from an SQS event source mapping")
         if self._runner is None:
             self._runner = asyncio.Runner()
-        failures = self._runner.run(self._report(records, deadline=lease_time() + remaining - DEADLINE_MARGIN))
+        reporting = self._report(records, deadline=lease_time() + remaining - DEADLINE_MARGIN)
+        # Not Runner.run: that installs a signal handler for each invocation, which Lambda never signals.
+        failures = self._runner.get_loop().run_until_complete(reporting)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
 
     def close(self) -> None:

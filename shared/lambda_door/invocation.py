@@ -130,7 +130,9 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
     leases.take(*ready, *share.behind, until=deadline)
     left = deadline - clock()
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
-        journeys = [leases.give_back(share.behind), *_journeys(consumer, ready, leaving, until=deadline)]
+        journeys = _journeys(consumer, ready, leaving, until=deadline)
+        if share.behind:
+            journeys.append(leases.give_back(share.behind))
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
