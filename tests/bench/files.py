@@ -51,15 +51,17 @@ class Touched:
 
 
 class Client:
-    """What SQS answers: a few messages, one by one, and to every delete that it is done."""
+    """What SQS answers: so many messages, `batch` for each receive, and to every delete that it is done."""
 
-    def __init__(self) -> None:
-        self.waiting = [message(number) for number in range(MESSAGES)]
+    def __init__(self, count: int = MESSAGES, *, batch: int = 1) -> None:
+        self.waiting = [message(number) for number in range(count)]
+        self._batch = batch
         self.deleted = 0
 
     async def receive_message(self, **_asked: object) -> dict[str, Any]:
         await asyncio.sleep(0.002)
-        return {"Messages": [self.waiting.pop()]} if self.waiting else {}
+        given, self.waiting = self.waiting[: self._batch], self.waiting[self._batch :]
+        return {"Messages": given} if given else {}
 
     async def delete_message_batch(self, **asked: Any) -> dict[str, Any]:
         self.deleted += len(asked["Entries"])

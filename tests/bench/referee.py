@@ -55,8 +55,8 @@ def cores() -> tuple[str, str]:
     return str(found[0]), str(found[-1])
 
 
-def run(server: SqsServer, *, latency: float = 0.0, **parts: Any) -> Run:
-    """Load the queue, let the contestant empty it, compare all counts. Raises Invalid."""
+def run(server: SqsServer, *, latency: float = 0.0, root: Path = ROOT, **parts: Any) -> Run:
+    """Load the queue, let the contestant of the checkout at `root` empty it, compare all counts. Raises Invalid."""
     server.control.reset()
     server.control.options(secrets={ACCESS_KEY: SECRET})
     server.control.keep_ledger(on=bool(parts.get("proof")))
@@ -70,7 +70,7 @@ def run(server: SqsServer, *, latency: float = 0.0, **parts: Any) -> Run:
         loaded = sum(row["count"] for row in server.control.stats()["requests"])
         if latency:
             server.control.fault("latency", seconds=latency)
-        with started(server, task, "consume") as consuming:
+        with started(server, task, "consume", root=root) as consuming:
             _wait_until_empty(server, consuming, result, task)
             stats = server.control.stats()
         outcome = json.loads(result.read_text())
@@ -91,19 +91,20 @@ def run(server: SqsServer, *, latency: float = 0.0, **parts: Any) -> Run:
 
 @contextmanager
 def started(
-    server: SqsServer, task: Task, what: str, *, core: str | None = None
+    server: SqsServer, task: Task, what: str, *, core: str | None = None, root: Path = ROOT
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """The contestant's process, on its core; ended with the context."""
-    python = sys.executable if task.contestant in OURS else str(PEERS)
+    ours = sys.executable if root == ROOT else str(root / ".venv" / "bin" / "python")
+    python = ours if task.contestant in OURS else str(PEERS)
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(root),
         "AWS_EC2_METADATA_DISABLED": "true",
         **server.environment,
         "BENCH_TASK": task.written(),
     }
     command = ["taskset", "-c", core or cores()[1], python, "-m", "tests.bench.contestant", what]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         yield process
     finally:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 
+from tests.bench.against import compared
 from tests.bench.bodies import bare_nonce_of, body, nonce_of, nonces
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Round, played, rows
@@ -59,3 +60,15 @@ def test_a_short_round_is_played_and_counts() -> None:
     assert faults == []
     assert [each.contestant for each in runs] == ["raw_aiohttp", "fleet"]
     assert all(each.requests < 0.35 for each in runs)
+
+
+def test_two_checkouts_are_compared_by_their_least_and_their_medians() -> None:
+    assert compared([10.0, 30.0, 20.0], [5.0, 10.0, 50.0]).splitlines()[-1].split() == [
+        "here",
+        "/",
+        "other",
+        "least",
+        "0.50",
+        "median",
+        "0.50",
+    ]
