@@ -171,6 +171,7 @@ class Budget:
 def memory(delivery: Delivery) -> int:
     """Bytes that its body and its attributes take here: up to four for a character."""
     size = sys.getsizeof(delivery.body)
-    for each in delivery.attributes.values():
-        size += sys.getsizeof(each.text) + sys.getsizeof(each.binary)
+    if delivery.attributes:
+        for each in delivery.attributes.values():
+            size += sys.getsizeof(each.text) + sys.getsizeof(each.binary)
     return size

@@ -178,7 +178,7 @@ class Poller:
         self._budget.give(size)
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
-        task = asyncio.create_task(journey)
+        task = asyncio.get_running_loop().create_task(journey)
         self._running[task] = deliveries
         for delivery in deliveries:
             self._leases.assign(delivery, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 
 from shared.message.delivery import Delivery
 from shared.worker import FairShares, Fifo
@@ -19,7 +19,7 @@ class Turns:
     def __init__(self, order: Fifo | FairShares | None) -> None:
         self._at_once = order.at_once if order is not None else None
         self._is_fifo = isinstance(order, Fifo)
-        self.waiting: OrderedDict[str | tuple[str], deque[Delivery]] = OrderedDict()
+        self.waiting: OrderedDict[str | tuple[str], list[Delivery]] = OrderedDict()
         """What waits, by group."""
         self._running: Counter[str | tuple[str]] = Counter()
 
@@ -30,7 +30,7 @@ class Turns:
         """Add a message that was received."""
         group = delivery.group or (delivery.message_id,)  # a tuple: no group's name is one
         if (queue := self.waiting.get(group)) is None:
-            self.waiting[group] = deque((delivery,))
+            self.waiting[group] = [delivery]
         else:
             queue.append(delivery)
 
@@ -38,7 +38,7 @@ class Turns:
         """Take the next message that may run, or None where every waiting group is at its limit."""
         for group, queue in self.waiting.items():
             if self._at_once is None or self._running[group] < self._at_once:
-                delivery = queue.popleft()
+                delivery = queue.pop(0)
                 if queue:
                     self.waiting.move_to_end(group)
                 else:

@@ -108,7 +108,7 @@ THE_ROAD = [
         ("self._running[group] += 1", "pass", TURNS),
         ("if stays and self._is_fifo else []", "if stays else []", f"{TURNS} {INVOCATION}"),
         ("self.waiting.move_to_end(group)", "pass", f"{TURNS} {INVOCATION}"),
-        ("queue.popleft()", "queue.pop()", TURNS),
+        ("queue.pop(0)", "queue.pop()", TURNS),
     ),
     *of(
         "shared/road/batches.py",
