@@ -83,7 +83,7 @@ def _by_id(entries: object) -> dict[int, Mapping[str, Any]]:
     return {
         int(entry["Id"]): entry
         for entry in entries
-        if isinstance(entry, Mapping) and isinstance(entry.get("Id"), str) and entry["Id"].isdecimal()
+        if isinstance(entry, dict) and isinstance(entry.get("Id"), str) and entry["Id"].isdecimal()
     }
 
 

@@ -83,19 +83,20 @@ class _Lenient:
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank the fields, at any depth, whose names say that they hold what logs must not."""
+    if _are_shown(tuple(event)) and PLAIN.issuperset(map(type, event.values())):
+        return event
     for name, value in event.items():
-        if type(value) not in PLAIN or _is_hidden(name):
-            event[name] = _hidden(name, value)
+        event[name] = _hidden(name, value)
     return event
 
 
 @lru_cache(maxsize=1_000)
-def _is_hidden(name: str) -> bool:
-    return name.lower() in HIDDEN
+def _are_shown(names: tuple[str, ...]) -> bool:
+    return HIDDEN.isdisjoint(map(str.lower, names))
 
 
 def _hidden(name: object, value: Any) -> Any:
-    if isinstance(name, str) and _is_hidden(name):
+    if isinstance(name, str) and name.lower() in HIDDEN:
         return "[hidden]"
     if isinstance(value, Mapping):
         return {inner: _hidden(inner, each) for inner, each in value.items()}
