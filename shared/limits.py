@@ -132,6 +132,11 @@ class Budget:
         """Bytes that are left; 0 or less where there are none."""
         return self._most - self._held
 
+    @property
+    def is_half_free(self) -> bool:
+        """Whether half of the bytes or more are left."""
+        return 2 * self._held <= self._most
+
     def take(self, size: int) -> None:
         """So many bytes are in hand from now on."""
         self._held += size

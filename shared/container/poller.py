@@ -22,6 +22,9 @@ log = structlog.get_logger()
 FINAL_CALLS_SECONDS = 0.5
 """Seconds for giving back and deleting when the drain's budget is used up."""
 
+MOST_WAITING = 1_000
+"""Messages of noisy groups that wait for their share while handlers are idle: few megabytes, and in each 20 s few extensions."""
+
 SLOT_USE = 0.05
 """Part of a typical handler's time for which a poll may wait for more free slots: 95 % of the slots stay in use."""
 
@@ -30,7 +33,7 @@ class Poller:
     """Consumes one queue until `stop` is set, then drains.
 
     A message holds a slot from its receipt to its end, so a slow message costs its own slot only. Where messages of one
-    group wait for each other, as many messages as there are slots may wait in addition.
+    group wait for each other, as many messages as there are slots may wait in addition, and more while handlers are idle.
     """
 
     def __init__(self, consumer: Consumer) -> None:
@@ -135,16 +138,18 @@ class Poller:
                     self._start(self._travel(delivery), [delivery])
                 else:
                     self._end_turn(delivery, stays=not self._leases.holds(delivery))
-        if self._is_fifo:
+        if self._worker.order is not None:
             self._slots.resize(self._in_hand(self._concurrency) + self._blocked)
 
     @property
     def _blocked(self) -> int:
-        """Messages that wait behind the head of their FIFO group while handlers are idle: they do not keep other groups out.
-        SQS hands out no more of a group that is in flight, so each group takes ten places at most.
+        """Messages that wait for their group's turn while handlers are idle: they do not keep other groups out, as long as
+        half of the process's bytes are left to others. Of a FIFO queue each group takes ten places at most, because SQS hands
+        out no more of a group that is in flight.
         """
-        idle = self._concurrency - len(self._running)
-        return min(len(self._turns), BATCH * self._concurrency) if idle > 0 else 0
+        if len(self._running) >= self._concurrency or not self._budget.is_half_free:
+            return 0
+        return min(len(self._turns), BATCH * self._concurrency if self._is_fifo else MOST_WAITING)
 
     @property
     def _may_begin(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
+from shared.limits import Budget
 from shared.message.delivery import Delivery
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
@@ -35,6 +36,7 @@ class Rig:
         dice: Callable[[], float] = lambda: 0.5,
         ledger: Ledger | None = None,
         breakers: Breakers | None = None,
+        budget: Budget | None = None,
         **options: Any,
     ) -> None:
         self.queue = queue or FakeQueue(clock, fifo=options.get("order") == Fifo())
@@ -49,9 +51,8 @@ class Rig:
             self._handle, handle_batch=batch, batch=limits, **{"decode": body_of, "timeout": 3_600.0, **options}
         )
         stores = Stores(self.queue, ledger, breakers=breakers or Breakers(clock=clock, dice=dice))
-        self.consumer = join(
-            self.worker, stores, pace=self.pace, clocks=Clocks(monotonic=clock, lease=clock, wall=clock, dice=dice)
-        )
+        clocks = Clocks(monotonic=clock, lease=clock, wall=clock, dice=dice)
+        self.consumer = join(self.worker, stores, pace=self.pace, clocks=clocks, budget=budget or Budget())
         self.leases, self.deletes = self.consumer.leases, self.consumer.deletes
         self.poller = Poller(self.consumer)
         self._task: asyncio.Task[None] | None = None

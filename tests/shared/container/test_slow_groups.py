@@ -1,13 +1,16 @@
-"""Messages that wait behind a slow one of their FIFO group do not keep other groups out."""
+"""Messages that wait for the turn of their group do not keep other groups out."""
 
 import asyncio
 
 import pytest
 
 from shared.consumer import Pace
-from shared.worker import Fifo
+from shared.container.intake import MOST_POLLS
+from shared.limits import Budget
+from shared.sqs.batches import BATCH
+from shared.worker import FairShares, Fifo
 from tests.fakes import FakeQueue
-from tests.shared.rig import Rig
+from tests.shared.rig import Rig, taking
 from tests.virtual_time import clock, virtual
 
 
@@ -57,6 +60,49 @@ def test_what_waits_takes_no_more_than_ten_places_for_each_handler() -> None:
         await rig.runs_for(5)
         assert len(rig.started) == 1
         assert rig.leases.kept <= 2 + 20 + 20
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("B27")
+def test_a_flood_of_one_tenant_does_not_keep_others_out_while_handlers_are_idle() -> None:
+    async def story() -> None:
+        async def work(body: str) -> None:
+            await asyncio.sleep(50 if body.startswith("flood") else 0.1)
+
+        rig = Rig(work, order=FairShares(2), concurrency=10, pace=Pace(visibility=60))
+        flood = rig.queue.put(*(f"flood-{number}" for number in range(300)), group="noisy")
+        await rig.runs_for(2)
+        rig.queue.put(*(f"quick-{number}" for number in range(40)), group="quiet")
+        await rig.runs_for(5)
+        assert sum(body.startswith("quick") for body in rig.ended) == 40
+        assert sum(body.startswith("flood") for body in rig.started) == 2
+        await rig.runs_for(200)
+        assert max(each.receipts for each in flood) == 1
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_a_flood_leaves_half_of_the_bytes_to_the_other_queues_of_the_process() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1_000), order=FairShares(1), concurrency=2, pace=Pace(visibility=60), budget=Budget(100_000))
+        rig.queue.put(*("x" * 1_000 for _ in range(300)), group="noisy")
+        await rig.runs_for(5)
+        assert 40_000 <= 100_000 - rig.consumer.budget.room <= 50_000 + MOST_POLLS * BATCH * 1_049
+        assert len(rig.started) == 1
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_no_more_than_a_thousand_messages_wait_for_their_share() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1_000), order=FairShares(1), concurrency=2, pace=Pace(visibility=60))
+        rig.queue.put(*(str(number) for number in range(1_300)), group="noisy")
+        await rig.runs_for(30)
+        assert 1_000 <= rig.leases.kept <= 1_000 + 2 + 20
         await rig.drains()
 
     virtual(story())
