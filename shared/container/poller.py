@@ -56,6 +56,7 @@ class Poller:
         self._abandoned = False
         self._starts_until = float("inf")
         self._late: list[Delivery] = []
+        self._given_up_before = 0
         self._budget = consumer.budget
         self._pace = consumer.pace
         self._needs = consumer.needs
@@ -112,6 +113,7 @@ class Poller:
     async def _leave(self, stop: asyncio.Event) -> None:
         """Called when the stop comes, while polls are open: batches no longer wait until they are full, nor messages for a dependency."""
         await stop.wait()
+        self._given_up_before = self._given_up
         self._starts_until = self._clock() + self._pace.drain / 2
         self._needs.leave()
         if self._gather is not None:
@@ -269,7 +271,15 @@ class Poller:
         await self._within(
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )
-        log.info("drained", queue=self.queue_name, unstarted=len(unstarted), cut=len(cut))
+        unsettled = self._leases.kept + self._given_up - self._given_up_before
+        tell = (
+            log.warning if unsettled else log.info
+        )  # they come back when their visibility timeout ends, finished or not
+        tell("drained", queue=self.queue_name, unstarted=len(unstarted), cut=len(cut), unsettled=unsettled)
+
+    @property
+    def _given_up(self) -> int:
+        return self._leases.given_up + self._deletes.given_up
 
     async def _within(self, deadline: float, *endings: Awaitable[None]) -> None:
         """The last calls have what is left of the budget, at least FINAL_CALLS_SECONDS: the platform does not wait for a dead SQS."""

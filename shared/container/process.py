@@ -31,8 +31,9 @@ FLUSH_SECONDS = 0.4
 
 
 def main(app: App, environment: Mapping[str, str]) -> int:
-    """Run a container's process to its end. Returns its exit code: 0 when everything was settled or given back. A process that
-    does not end by itself within DRAIN_SECONDS and one more is ended with code 70. Raises SettingsError.
+    """Run a container's process to its end. Returns its exit code: 0 when it has drained; a warning `drained` counts what SQS did
+    not let it settle or give back. A process that does not end by itself within DRAIN_SECONDS and one more is ended with code
+    70. Raises SettingsError.
     """
     timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
     asyncio.run(run(app, environment, leaves=timer.start))

@@ -74,6 +74,8 @@ class Gathered:
         self._flushing: set[asyncio.Task[set[Delivery]]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._abandoned = False
+        self.given_up = 0
+        """Messages so far whose lease ended before their settlement was carried out."""
 
     def add(self, delivery: Delivery) -> None:
         """Ask for a settlement; it is sent with others, soon."""
@@ -162,6 +164,7 @@ class Gathered:
         return max(SHORTEST_PAUSE, min(pause, shortest / 2)) * (0.5 + self._dice())
 
     def _give_up(self, deliveries: Sequence[Delivery], *, why: str) -> None:
+        self.given_up += len(deliveries)
         for each in deliveries:
             log.warning(
                 "settlement_impossible",
@@ -211,6 +214,11 @@ class Deletes:
     async def settled(self) -> None:
         """Send what waits and return when every delete has had its end."""
         await self._gathered.settled()
+
+    @property
+    def given_up(self) -> int:
+        """As Gathered.given_up."""
+        return self._gathered.given_up
 
     def abandon(self) -> None:
         """Cut what is being sent."""

@@ -102,6 +102,11 @@ class Leases:
         """How many messages are in hand."""
         return len(self._leases)
 
+    @property
+    def given_up(self) -> int:
+        """Messages so far whose lease ended before their release was carried out."""
+        return self._releases.given_up
+
     def drop(self, *deliveries: Delivery) -> None:
         """Stop keeping these leases: the messages are settled, or given back."""
         for each in deliveries:

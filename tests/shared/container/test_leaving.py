@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.consumer import Pace
 from shared.container.exit_timer import OVERRUN
@@ -83,6 +85,52 @@ def test_a_queue_that_answers_nothing_any_more_does_not_make_the_drain_longer_th
         queue.is_silent = True
         await asyncio.sleep(5)
         assert await rig.drains() <= 10.0
+
+    virtual(story())
+
+
+async def drained(rig: Rig) -> MutableMapping[str, Any]:
+    """The log line of its drain."""
+    with capture_logs() as lines:
+        await rig.drains()
+    [line] = [each for each in lines if each["event"] == "drained"]
+    return line
+
+
+@pytest.mark.guarantee("R5")
+@pytest.mark.parametrize("call", ["delete", "release"])
+def test_a_drain_counts_what_it_could_not_settle_and_warns_of_it(call: str) -> None:
+    async def story() -> None:
+        work = taking(2 if call == "delete" else 600)
+        rig = Rig(work, pace=Pace(wait=5, drain=10), concurrency=3)
+        rig.queue.refuse = lambda asked, _delivery: "ServiceUnavailable" if asked == call else ""
+        rig.queue.put("a", "b", "c")
+        await rig.runs_for(1)
+        line = await drained(rig)
+        assert (line["unsettled"], line["log_level"]) == (3, "warning")
+        assert len(rig.queue.left) == 3
+
+    virtual(story())
+
+
+def test_a_drain_counts_what_was_given_up_before_its_end_because_its_lease_was_over() -> None:
+    async def story() -> None:
+        rig = Rig(taking(2), pace=Pace(wait=2, visibility=5, drain=20), concurrency=3)
+        rig.queue.refuse = lambda _asked, _delivery: "ServiceUnavailable"
+        rig.queue.put("a", "b", "c")
+        await rig.runs_for(1)
+        assert (await drained(rig))["unsettled"] == 3
+
+    virtual(story())
+
+
+def test_a_drain_that_settled_everything_says_so_without_a_warning() -> None:
+    async def story() -> None:
+        rig = Rig(taking(2), pace=Pace(wait=5, drain=10), concurrency=1, order=FairShares(1))
+        rig.queue.put(*(str(number) for number in range(12)), group="a")
+        await rig.runs_for(1)
+        line = await drained(rig)
+        assert (line["unsettled"], line["log_level"]) == (0, "info")
 
     virtual(story())
 
