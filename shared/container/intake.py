@@ -25,8 +25,8 @@ THIN_PAUSE = 0.05
 """Seconds of rest after a receive that was not full: a trickle is then received a few at a time, at half the calls."""
 MOST_EARLY = 3
 """Empty answers in a row, long before their wait was over, that are taken as they are; further ones are failures."""
-LOOKS_EVERY = 0.25
-"""Seconds between two looks whether a dependency that is down has come back."""
+LOOKS_EVERY = 5.0
+"""Seconds between two looks whether a message in hand still probes a dependency that is down; its return is known at once."""
 CUT = 1.0
 """Seconds before the end of the drain at which what still runs is cut, so that it can be given back."""
 LONGEST_LINGER = 0.25
@@ -181,7 +181,7 @@ class Intake:
                 self._needs.opened and self._needs.down
             ):  # one message in hand is the probe; the others are better off in the queue
                 if self._slots.taken:
-                    await asyncio.sleep(LOOKS_EVERY)
+                    await self._needs.change(within=LOOKS_EVERY)
                     continue
                 allowed = 1.0
             if free < BATCH and self.linger:

@@ -125,6 +125,10 @@ class Breakers:
             await self._sleep(seconds)
         return self._waits
 
+    async def change(self, *, within: float) -> None:
+        """Wait until a breaker closes or the process leaves, that many seconds at most."""
+        await self._sleep(within)
+
     async def passage(self, needed: Iterable[str]) -> None:
         """Return at once if all that is `needed` answers or nothing may wait; else when it does, or it is the caller's turn to probe."""
         while self._waits and (down := [self._breakers[name] for name in self.open if name in needed]):
@@ -190,6 +194,10 @@ class Needs:
     async def pause(self, seconds: float) -> bool:
         """As Breakers.pause."""
         return await self._breakers.pause(seconds)
+
+    async def change(self, *, within: float) -> None:
+        """As Breakers.change."""
+        await self._breakers.change(within=within)
 
     async def wait(self, tries: int) -> bool:
         """As Breakers.wait."""

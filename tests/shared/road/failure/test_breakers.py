@@ -232,3 +232,20 @@ def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> N
 
 def test_a_message_that_stalls_says_what_does_not_answer() -> None:
     assert "dynamodb" in Stalled("dynamodb does not answer").why
+
+
+def test_intake_goes_on_as_soon_as_the_dependency_is_back() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling)
+        dependency.is_down = True
+        rig.queue.put(*(str(number) for number in range(20)))
+        await rig.runs_for(60)
+        asked = rig.queue.count("receive")
+        dependency.is_down = False
+        dependency.breakers.succeeded("dynamodb")
+        await asyncio.sleep(0.3)
+        assert rig.queue.count("receive") > asked
+        assert sorted(rig.ended) == sorted(str(number) for number in range(20))
+        await rig.drains()
+
+    virtual(story())
