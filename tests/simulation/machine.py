@@ -85,6 +85,7 @@ class watched:  # noqa: N801 - reads as the function that it stands for
             self._breakers.succeeded(self._service)
             return answer
 
+        setattr(self, name, call)  # found at once from now on
         return call
 
     async def _in_time(self, answer: Any) -> Any:
@@ -198,8 +199,8 @@ class Machine:
         self.killed.append(process)
         process.freeze()
         if is_seen:
-            for hang_up in [*process.hang_ups]:
-                hang_up()
+            for exchange in [*process.exchanges]:
+                exchange.hang_up()
 
     def freeze(self, process: Process, seconds: float, *, timers_first: bool) -> None:
         """SIGSTOP, and SIGCONT after so many seconds."""

@@ -92,10 +92,13 @@ class Polls:
         if not seconds:
             return EMPTY if queue.waiters else written(queue, self._take(queue, ask, call), ask)
         waiting = Waiting(ask, call)
-        waiting.timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiting)
+        waiting.timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiting, queue)
         call.on_gone = waiting.end
         queue.waiters.append(waiting)
-        self.wake(queue)
+        if len(queue.waiters) > 1:
+            self.wake(queue)
+        else:  # nothing was there a moment ago
+            self._arm(queue)
         return None
 
     def open(self, queue: Queue) -> int:
@@ -136,9 +139,11 @@ class Polls:
             seconds = max(0.0, due - self._account.clock.now()) + 0.001
             self._timers[queue] = asyncio.get_running_loop().call_later(seconds, self.wake, queue)
 
-    def _give_up(self, waiting: Waiting) -> None:
+    def _give_up(self, waiting: Waiting, queue: Queue) -> None:
         waiting.end()
         waiting.call.answer(EMPTY)
+        while queue.waiters and queue.waiters[0].done:
+            queue.waiters.popleft()
 
     def _take(self, queue: Queue, ask: Ask, call: Call) -> list[Message]:
         visibility = queue.settings.visibility if ask.visibility is None else ask.visibility

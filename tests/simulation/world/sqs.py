@@ -141,12 +141,14 @@ class SqsClient:
     def _call(self, action: str, params: dict[str, Any], exchange: Exchange) -> Call:
         now = self._sqs.account.clock.now()
         dice, odds = self._weather.dice, self._weather.odds
-        plan = Plan()
+        plan = None
         if self._weather.strikes(odds.partly):
+            plan = Plan()
             error = SqsError("InternalError", "simulated", status=500)
             after = dice.random() < 0.3
             plan.refusals.append(lambda _place, _entry: Refusal(error, after) if dice.random() < 0.5 else None)
         if action == "ReceiveMessage" and odds.echoed:
+            plan = plan or Plan()
             plan.echoes = lambda: self._weather.strikes(odds.echoed)
         return Call(
             action,

@@ -54,15 +54,18 @@ class Weather:
     retries: int = 0
 
     def outage(self) -> Outage | None:
-        now = self.loop.time()
-        return next((each for each in self.outages if each.begins <= now < each.ends), None)
+        now = self.loop.passed
+        for each in self.outages:
+            if each.begins <= now < each.ends:
+                return each
+        return None
 
     def was_out(self, begin: float, end: float) -> bool:
         """Whether it was down at any moment between these."""
         return any(each.begins < end and begin < each.ends for each in self.outages)
 
     def strikes(self, odds: float) -> bool:
-        return odds > 0 and self.loop.time() < self.until and self.dice.random() < odds
+        return odds > 0 and self.loop.passed < self.until and self.dice.random() < odds
 
     def latency(self) -> float:
         seconds = 0.005 + self.dice.random() * 0.01
@@ -98,7 +101,7 @@ class Exchange:
     async def answered(self) -> Any:
         loop = self.weather.loop
         if self._process is not None:
-            self._process.hang_ups[self.hang_up] = None
+            self._process.exchanges[self] = None
         loop.later_outside(self.weather.latency(), self._arrive)
         try:
             return await self._answer
@@ -107,7 +110,7 @@ class Exchange:
             raise
         finally:
             if self._process is not None:
-                self._process.hang_ups.pop(self.hang_up, None)
+                self._process.exchanges.pop(self, None)
 
     def hang_up(self) -> None:
         """The client closes its connection, or its host has seen it die."""
