@@ -173,6 +173,8 @@ class _Readers:
 
 def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
     def read(value: Any) -> Any:
+        if value is None:  # in a list or a map, where it stays what it is
+            return None
         if not isinstance(value, dict):
             raise Odd
         if None in value.values() or not known.issuperset(value):
@@ -187,7 +189,7 @@ def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
 
 def _list_reader(read_one: Turn | None) -> Turn:
     def read(value: Any) -> Any:
-        if not isinstance(value, list) or None in value:
+        if not isinstance(value, list):
             raise Odd
         return value if read_one is None else [read_one(each) for each in value]
 
@@ -196,7 +198,7 @@ def _list_reader(read_one: Turn | None) -> Turn:
 
 def _map_reader(read_value: Turn | None) -> Turn:
     def read(value: Any) -> Any:
-        if not isinstance(value, dict) or None in value.values():
+        if not isinstance(value, dict):
             raise Odd
         return value if read_value is None else {key: read_value(each) for key, each in value.items()}
 

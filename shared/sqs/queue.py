@@ -29,6 +29,10 @@ HELD_BY_LAMBDA = 1_200.0
 """Seconds that a message may have been held before we know of it: Lambda's longest window and longest run."""
 
 
+ODD_FOR = 300.0
+"""Seconds without a message of another shape after which the next one is warned of again; all are counted."""
+
+
 class Queue(Protocol):
     """What the road needs of a queue. Batch calls take any number and return what was refused; a call raises
     only where nothing of it can have happened (no connection, no permission).
@@ -86,6 +90,7 @@ class SqsQueue:
         self._dead_letter_url = dead_letter_url
         self._clock = clock
         self._attempts = ReceiveAttempts(fifo=url.endswith(".fifo"))
+        self._odd_at = -ODD_FOR
 
     @property
     def name(self) -> str:
@@ -128,11 +133,17 @@ class SqsQueue:
                 deliveries.append(from_poll(message, queue=self._name, received_at=received_at))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 # It cannot be settled without its handle; its own visibility timeout brings it back.
-                log.warning("message_unreadable", queue=self._name, error_type=type(error).__name__)
-                metrics.unreadable(queue=self._name)
+                self._tell_odd(error)
                 if self._attempts.fifo:
                     break  # nothing of its group may overtake it, and which group that is cannot be read
         return deliveries
+
+    def _tell_odd(self, error: Exception) -> None:
+        now = self._clock()
+        tell = log.warning if now - self._odd_at >= ODD_FOR else log.debug
+        tell("message_unreadable", queue=self._name, error_type=type(error).__name__)
+        self._odd_at = now
+        metrics.unreadable(queue=self._name)
 
     async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
         async def call(chunk: Sequence[Delivery]) -> Any:

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.sqs.batches import NOT_NAMED, MalformedAnswer
-from shared.sqs.queue import SqsQueue
+from shared.sqs.queue import ODD_FOR, SqsQueue
 from shared.sqs.sender import Message, NotSent, SqsSender
 from tests.virtual_time import virtual
 
@@ -171,3 +172,19 @@ async def test_a_lease_counts_from_the_question_however_late_the_answer_is_read(
     queue = SqsQueue(client, name="orders", url="x/orders", dead_letter_url="x", clock=lambda: next(moments))
     [found] = await queue.receive(limit=10, wait=20, visibility=60)
     assert found.received_at == 100.0
+
+
+async def test_messages_of_another_shape_are_all_counted_and_warned_of_once_while_they_last() -> None:
+    now = [100.0]
+    client: Any = Answering({"Messages": [message("a"), None, message("b"), {"MessageId": "c", "Body": "{}"}]})
+    queue = SqsQueue(client, name="orders", url="x/orders", dead_letter_url="x", clock=lambda: now[0])
+    with capture_logs() as lines:
+        for _ in range(20):
+            received = await queue.receive(limit=10, wait=0, visibility=30)
+            assert [each.message_id for each in received] == ["a", "b"]
+            now[0] += 60
+        now[0] += ODD_FOR
+        await queue.receive(limit=10, wait=0, visibility=30)
+    odd = [each["log_level"] for each in lines if each["event"] == "message_unreadable"]
+    assert len(odd) == 42
+    assert odd.count("warning") == 2

@@ -182,15 +182,14 @@ def bodies(good: bytes) -> dict[str, Odd]:
     }
 
 
-ONLY_BOTOCORES = frozenset({
-    "value null", "null in a list", "a message that is null", "attributes that are null", "an entry that is null",
-})  # fmt: skip
-"""Of the bodies below, those that it reads and the fast calls do not."""
-
 OF_RECEIVE = {
     '"Messages": null': b'{"Messages": null}',
     "no messages": b'{"Messages": []}',
     "a message that is null": b'{"Messages": [null]}',
+    "one of two messages that is null": b'{"Messages": [null, {"MessageId": "c", "ReceiptHandle": "h", "Body": "d"}]}',
+    "a message without ReceiptHandle": b'{"Messages": [{"MessageId": "a", "Body": "b"}]}',
+    "no text in an attribute": b'{"Messages": [{"MessageAttributes": {"a": {"DataType": null, "StringListValues": [null]}}}]}',
+    "no binary in a list": b'{"Messages": [{"MessageAttributes": {"a": {"BinaryListValues": [null]}}}]}',
     "a message without Body": b'{"Messages": [{"MessageId": "a", "ReceiptHandle": "b"}, {"MessageId": "c", "Body": "d"}]}',
     "a Body that is null": b'{"Messages": [{"MessageId": "a", "Body": null}]}',
     "a message that is a text": b'{"Messages": ["x"]}',

@@ -70,7 +70,7 @@ def odd_answers(good: bytes, own: dict[str, bytes]) -> dict[str, Odd]:
     everywhere = answers.on_the_wire(good) | answers.statuses(good)
     if own:  # an answer without a shape may say what it likes
         everywhere |= answers.bodies(good)
-    return everywhere | {name: Odd(whole(body), is_aside=name in answers.ONLY_BOTOCORES) for name, body in own.items()}
+    return everywhere | {name: Odd(whole(body)) for name, body in own.items()}
 
 
 @pytest.mark.parametrize("name", CALLS)
