@@ -108,7 +108,8 @@ def code_of(error: BaseException) -> str:
     """What an error is called in logs and metrics: AWS's code (`AccessDenied`, `ExpiredToken`) where it has one, else its
     class. Known by its shape (botocore's ClientError): this file imports no AWS. Never the text, which may quote a payload.
     """
-    return _code(_answer(error)).rpartition(".")[2] or type(error).__name__
+    code = _code(_answer(error))
+    return (code if code.startswith("KMS.") else code.rpartition(".")[2]) or type(error).__name__
 
 
 def _answer(error: BaseException) -> Mapping[str, Any]:
@@ -212,6 +213,13 @@ ON_ITEMS = frozenset(
     }
 )
 """Calls of DynamoDB that find no resource only where their table is missing; elsewhere that may be the fault of what was asked."""
+
+
+def told(code: str) -> str:
+    """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down."""
+    name = code.rpartition(".")[2]
+    refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name == "ResourceNotFoundException"
+    return f"refuses ({code})" if refuses else f"is down ({code})"
 
 
 def is_outage(error: BaseException) -> bool:

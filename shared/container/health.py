@@ -23,7 +23,7 @@ class Polls(Protocol):
     @property
     def polled_at(self) -> float: ...
     @property
-    def is_failing(self) -> bool: ...
+    def failure(self) -> str: ...
     @property
     def has_polled(self) -> bool: ...
 
@@ -44,18 +44,22 @@ def alive(pollers: Sequence[Polls], *, now: float, after: float) -> Report:
 
 
 def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequence[str] = ()) -> Report:
-    """Ready from the first answered poll of every queue, while polls are answered and no dependency is `down`, until the
-    drain begins.
+    """Ready from the first answered poll of every queue, while polls are answered and no dependency is `down` (what is told of
+    each), until the drain begins.
     """
     if draining:
         return Report(("draining",))
-    unpolled = [f"{each.queue_name}: not polled yet" for each in pollers if not each.has_polled]
-    failing = [
-        f"{each.queue_name}: polls fail, the last answer is {now - each.polled_at:.0f} s old"
+    unpolled = [
+        f"{each.queue_name}: not polled yet" + (f", polls fail ({each.failure})" if each.failure else "")
         for each in pollers
-        if each.has_polled and each.is_failing
+        if not each.has_polled
     ]
-    return Report((*unpolled, *failing, *(f"{each}: does not answer" for each in down)))
+    failing = [
+        f"{each.queue_name}: polls fail ({each.failure}), the last answer is {now - each.polled_at:.0f} s old"
+        for each in pollers
+        if each.has_polled and each.failure
+    ]
+    return Report((*unpolled, *failing, *down))
 
 
 @asynccontextmanager

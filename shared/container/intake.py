@@ -72,12 +72,8 @@ class Intake:
         self._polled_at = self._active_at = self._clock()
         self._without_room = 0
         self.linger = 0.0
+        self.failure = ""
         self.has_polled = False
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last poll failed."""
-        return self._failures > 0
 
     @property
     def polled_at(self) -> float:
@@ -145,7 +141,7 @@ class Intake:
     def _answered(self) -> None:
         if self._failures:
             log.info("polls_answered_again", queue=self._queue.name, after=self._failures)
-        self._failures = 0
+        self._failures, self.failure = 0, ""
         self._polled_at, self.has_polled = self._clock(), True
         self._active_at = self._polled_at
 
@@ -209,11 +205,12 @@ class Intake:
         """
         self._appetite = 1
         self._failures += 1
+        self.failure = code_of(error)
         self._active_at = self._clock()
         longest = max(FIRST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
         seconds = longest * (0.5 + self._dice() / 2)
         tell = log.warning if self._failures == 1 else log.debug  # one warning for a fault that lasts
-        tell("poll_failed", queue=self._queue.name, error_type=code_of(error), pause_s=round(seconds, 2))
+        tell("poll_failed", queue=self._queue.name, error_type=self.failure, pause_s=round(seconds, 2))
         if self._pace.fails_fast and not self.has_polled:
             raise error
         await asyncio.sleep(seconds)

@@ -64,9 +64,9 @@ class Poller:
         self._intake = Intake(consumer, self._slots, self._throttle, admit=self._admit)
 
     @property
-    def is_failing(self) -> bool:
-        """Whether the last poll failed."""
-        return self._intake.is_failing
+    def failure(self) -> str:
+        """With what code the last poll failed; empty where it was answered."""
+        return self._intake.failure
 
     @property
     def active_at(self) -> float:
@@ -80,8 +80,8 @@ class Poller:
 
     @property
     def missing(self) -> list[str]:
-        """The dependencies of its worker that are down."""
-        return self._needs.down
+        """Of each dependency of its worker that is down: its name, and what its last failure says."""
+        return self._needs.told
 
     @property
     def has_polled(self) -> bool:

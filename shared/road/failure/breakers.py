@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.outcome import FORBIDDEN
+from shared.outcome import FORBIDDEN, told
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -37,8 +37,8 @@ LONGEST_ALONE = 3_600.0
 """Seconds for which one is hidden that alone is refused: a hundred receipts last for days."""
 
 
-class Met(set[str]):
-    """The dependencies that failed in one run of a handler, on the message with this id."""
+class Met(dict[str, str]):
+    """The dependencies that failed in one run of a handler, each with the code of its failure, on the message with this id."""
 
     message: str = ""
 
@@ -53,6 +53,7 @@ class _Breaker:
     sources: set[object] = field(default_factory=set)
     probes: int = 0
     probe_at: float = 0.0
+    code: str = ""
 
 
 class Breakers:
@@ -79,16 +80,17 @@ class Breakers:
     def failed(self, dependency: str, *, code: str) -> None:
         """A call failed for a reason that is not the request's: no answer, a server error, no permission."""
         if (met := met_in_run.get()) is not None:
-            met.add(dependency)
+            met[dependency] = code
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
+        breaker.code = code
         if len(breaker.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
             breaker.sources.add(met.message if met is not None and code in FORBIDDEN else object())
         if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
-            log.error("dependency_down", dependency=dependency, error_type=code)
+            log.error("dependency_down", dependency=dependency, error_type=code, told=told(code))
 
     def succeeded(self, dependency: str) -> None:
         """A call was answered."""
@@ -102,6 +104,10 @@ class Breakers:
             metrics.breaker(dependency=dependency, is_open=False)
             log.warning("dependency_back", dependency=dependency, after_s=seconds)
             self._wake()
+
+    def told(self, dependency: str) -> str:
+        """Of one that is down: its name, and what its last failure says of it."""
+        return f"{dependency}: {told(self._breakers[dependency].code)}"
 
     def leave(self) -> None:
         """From now on nothing waits in hand: the process is about to end."""
@@ -183,9 +189,14 @@ class Needs:
         """Those of them that are open."""
         return [name for name in self.opened if name in self._needed]
 
+    @property
+    def told(self) -> list[str]:
+        """Of each of these: its name, and whether it refuses us or is down, with the code of its last failure."""
+        return [self._breakers.told(name) for name in self.down]
+
     def meets(self, met: Met) -> None:
         """A run of this worker met failures of these."""
-        self._needed |= met
+        self._needed |= met.keys()
 
     def leave(self) -> None:
         """From now on nothing waits in hand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +21,7 @@ from shared.outcome import (
     checked_text,
     code_of,
     is_outage,
+    told,
 )
 from shared.worker import Worker
 
@@ -37,18 +38,18 @@ OURS = frozenset({"shared", "workers"})
 
 
 def judge(
-    error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Iterable[str] = ()
+    error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Mapping[str, str] | None = None
 ) -> Retry | Dead | Stalled:
     """Reject is final; any other error is tried again, until the work was begun `max_attempts` times. `down` names dependencies
-    that failed during this run: then the message is not at fault, and the run does not count.
+    that failed during this run, each with the code of its failure: then the message is not at fault, and the run does not count.
 
     The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
     error, limits = _sole(error), worker.limits
     is_final, is_last = isinstance(error, Reject), attempt >= limits.max_receives
-    names = sorted({*down}) or (["AWS"] if _has_outage(error) else [])
-    if names and not is_final:
-        why = f"{explain(error)}: {', '.join(names)} does not answer"
+    failed = down or ({"AWS": code_of(outage)} if (outage := _outage(error)) is not None else {})
+    if failed and not is_final:
+        why = f"{explain(error)}: {', '.join(f'{name} {told(code)}' for name, code in sorted(failed.items()))}"
         return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
     if is_final or is_last:
         return dead(error, worker=worker.name)
@@ -134,16 +135,14 @@ def _why(error: Reject | Later) -> str:
         return _type(error)
 
 
-def _has_outage(error: BaseException) -> bool:
-    """Whether this error, or what it was raised from, is an AWS call that could not be made or answered."""
+def _outage(error: BaseException) -> BaseException | None:
+    """This error, or what it was raised from, where that is an AWS call that could not be made or answered."""
     seen: BaseException | None = error
     for _ in range(10):
-        if seen is None:
-            return False
-        if is_outage(seen):
-            return True
+        if seen is None or is_outage(seen):
+            return seen
         seen = seen.__cause__ if seen.__cause__ is not None else seen.__context__
-    return False
+    return None
 
 
 def _sole(error: BaseException) -> BaseException:

@@ -16,7 +16,7 @@ class Polling:
     queue_name: str = "uploads"
     polled_at: float = 100.0
     active_at: float = 100.0
-    is_failing: bool = False
+    failure: str = ""
     has_polled: bool = True
 
 
@@ -45,19 +45,24 @@ def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() ->
 @pytest.mark.guarantee("R9")
 def test_polls_that_fail_are_not_a_reason_for_a_restart_but_for_sending_no_work() -> None:
     pollers = [
-        Polling("reminders", polled_at=100, active_at=160, is_failing=True),
+        Polling("reminders", polled_at=100, active_at=160, failure="AccessDenied"),
         Polling("audit", polled_at=160, active_at=160),
     ]
     assert alive(pollers, now=161, after=60) == Report(())
-    assert ready(pollers, draining=False, now=161).faults == ("reminders: polls fail, the last answer is 61 s old",)
+    assert ready(pollers, draining=False, now=161).faults == (
+        "reminders: polls fail (AccessDenied), the last answer is 61 s old",
+    )
 
 
 @pytest.mark.guarantee("R9")
 def test_a_dependency_that_is_down_is_named() -> None:
-    assert ready([Polling()], draining=False, now=100, down=["dynamodb"]).faults == ("dynamodb: does not answer",)
+    down = ["dynamodb: refuses (AccessDenied)"]
+    assert ready([Polling()], draining=False, now=100, down=down).faults == ("dynamodb: refuses (AccessDenied)",)
 
 
 def test_every_queue_must_have_been_polled_before_work_is_sent() -> None:
+    refused = Polling("audit", has_polled=False, failure="AccessDenied")
+    assert ready([refused], draining=False, now=100).faults == ("audit: not polled yet, polls fail (AccessDenied)",)
     pollers = [Polling(), Polling("audit", has_polled=False)]
     assert ready(pollers, draining=False, now=100).faults == ("audit: not polled yet",)
     assert ready(pollers[:1], draining=False, now=100) == Report(())

@@ -35,7 +35,7 @@ def denied() -> None:
 
 
 def is_failing(rig: Rig) -> bool:
-    return rig.poller.is_failing
+    return rig.poller.failure != ""
 
 
 def warnings(logs: Sequence[object]) -> list[tuple[str, str]]:

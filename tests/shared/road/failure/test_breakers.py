@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
+from structlog.testing import capture_logs
 
 from shared.outcome import Stalled, is_outage
-from shared.road.failure.breakers import LONGEST_HIDING, LONGEST_PROBE, MOST_TRIES, OPENS_AT, SHORTEST_HIDING, Breakers
+from shared.road.failure.breakers import (
+    LONGEST_HIDING,
+    LONGEST_PROBE,
+    MOST_TRIES,
+    OPENS_AT,
+    SHORTEST_HIDING,
+    Breakers,
+    Met,
+    Needs,
+    met_in_run,
+)
 from shared.worker import BatchResult, Fifo
 from tests.fakes_ledger import FakeLedger
 from tests.made import together
@@ -231,7 +242,7 @@ def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> N
 
 
 def test_a_message_that_stalls_says_what_does_not_answer() -> None:
-    assert "dynamodb" in Stalled("dynamodb does not answer").why
+    assert "dynamodb" in Stalled("dynamodb is down").why
 
 
 def test_intake_goes_on_as_soon_as_the_dependency_is_back() -> None:
@@ -249,3 +260,31 @@ def test_intake_goes_on_as_soon_as_the_dependency_is_back() -> None:
         await rig.drains()
 
     virtual(story())
+
+
+@pytest.mark.guarantee("R9")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("AccessDenied", "dynamodb: refuses (AccessDenied)"),
+        ("ExpiredTokenException", "dynamodb: refuses (ExpiredTokenException)"),
+        ("KMS.DisabledException", "dynamodb: refuses (KMS.DisabledException)"),
+        ("ResourceNotFoundException", "dynamodb: refuses (ResourceNotFoundException)"),
+        ("ServiceUnavailable", "dynamodb: is down (ServiceUnavailable)"),
+        ("EndpointConnectionError", "dynamodb: is down (EndpointConnectionError)"),
+    ],
+)
+def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -> None:
+    breakers = Breakers(clock=lambda: 0.0)
+    needs = Needs(breakers)
+    with capture_logs() as lines:
+        for number in range(OPENS_AT):
+            met_in_run.set(met := Met())
+            met.message = f"m-{number}"
+            breakers.failed("dynamodb", code=code)
+            needs.meets(met)
+    assert needs.told == [said]
+    [line] = [each for each in lines if each["event"] == "dependency_down"]
+    assert said == f"dynamodb: {line['told']}"
+    breakers.succeeded("dynamodb")
+    assert needs.told == []

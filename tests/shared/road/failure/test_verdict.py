@@ -1,7 +1,7 @@
 """What an error means for its message, and that it is reported without the payload."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ def caught(raising: Callable[[], Any]) -> BaseException:
 
 
 def verdict(
-    error: BaseException, *, attempt: int = 1, down: Sequence[str] = (), **limits: Any
+    error: BaseException, *, attempt: int = 1, down: Mapping[str, str] | None = None, **limits: Any
 ) -> Retry | Dead | Stalled:
     return judge(error, worker=make_worker(**limits), run=attempt, attempt=attempt, down=down)
 
@@ -256,3 +256,16 @@ def test_looking_at_work_that_somebody_else_holds_does_not_use_up_the_last_recei
     error = Contended("another worker is at it", after=60)
     waits = [verdict(error, attempt=attempt, max_receives=5) for attempt in (1, 2, 3, 4)]
     assert waits == [Retry(error.why, after=seconds, counts=False) for seconds in (1.0, 3.0, 60, 60)]
+
+
+def test_what_stalls_a_message_says_whether_the_dependency_refuses_or_is_down() -> None:
+    down = {"s3": "ReadTimeoutError", "dynamodb": "AccessDeniedException"}
+    stalled = verdict(RuntimeError(), down=down)
+    assert isinstance(stalled, Stalled)
+    assert stalled.why == "RuntimeError: dynamodb refuses (AccessDeniedException), s3 is down (ReadTimeoutError)"
+
+
+def test_a_refusal_of_an_unwatched_client_is_told_as_one() -> None:
+    stalled = verdict(throttled())
+    assert isinstance(stalled, Stalled)
+    assert stalled.why.endswith(": AWS refuses (ThrottlingException)")
