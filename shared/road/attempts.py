@@ -10,7 +10,7 @@ from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
 from shared.road.failure.breakers import Met, met_in_run
 from shared.road.failure.runs import Runs
-from shared.road.failure.verdict import judge, spent
+from shared.road.failure.verdict import judge, spent, spent_receipts
 from shared.road.handling import Failed, Handling, Run
 from shared.road.ports import Ports
 from shared.worker import Fifo, Worker
@@ -49,7 +49,7 @@ class Attempts:
                 await self._runs.forget(delivery)  # it has not begun yet
                 outcome = await self._outcome_alone(delivery, again=again)
             else:
-                dead = self._spent(number) if number > 1 else None
+                dead = self._spent(delivery, number) if number > 1 else None
                 outcome = dead or await self._carry_through(delivery, number)
             if isinstance(outcome, Done):
                 return outcome
@@ -66,7 +66,7 @@ class Attempts:
         suspects = [each for each in again if await self._is_suspect(each, numbers[each])]
         await asyncio.gather(*map(self._runs.forget, suspects))  # they have not begun yet
         outcomes: dict[Delivery, Outcome] = {
-            each: dead for each, number in numbers.items() if (dead := self._spent(number)) is not None
+            each: dead for each, number in numbers.items() if (dead := self._spent(each, number)) is not None
         }
         outcomes |= await self._carry_together(
             [each for each in deliveries if each not in {*outcomes, *suspects}], numbers
@@ -102,8 +102,15 @@ class Attempts:
         """The last run of this message shall not count: its end could not be carried out."""
         await self._runs.forget(delivery)
 
-    def _spent(self, number: int) -> Dead | None:
-        return spent(number, self.worker) if number > self.worker.limits.max_attempts else None
+    def _spent(self, delivery: Delivery, number: int) -> Dead | None:
+        """The end of a message that is not run any more. Where nothing counts its runs it may never have been run: then what failed
+        was buried long before its last receipt, and only that receipt decides.
+        """
+        limits = self.worker.limits
+        if self._runs.are_counted:
+            return spent(number, self.worker) if number > limits.max_attempts else None
+        is_last = delivery.attempt >= limits.max_receives > limits.max_attempts
+        return spent_receipts(delivery.attempt, self.worker) if is_last else None
 
     async def _is_suspect(self, delivery: Delivery, number: int) -> bool:
         """Whether this is the last run of a message none of whose runs ended: it, or one beside it, ends the process each time."""
@@ -113,7 +120,7 @@ class Attempts:
         """The last run of a suspect, while no other suspect runs: so the one that ends the process is the only one to be spent."""
         async with self._alone:
             number = await self._runs.begin(delivery, again=again)
-            if (dead := self._spent(number)) is not None:
+            if (dead := self._spent(delivery, number)) is not None:
                 return dead
             if together:
                 outcome = (await self._run_together([delivery], {delivery: number}))[delivery]

@@ -25,10 +25,12 @@ class Runs:
     """Counted in the ledger: a run of a first receipt only when it has failed, so that the usual message costs nothing, and
     every later run when it begins, so that a message which kills its process each time is counted as well.
 
-    Without a ledger, receipts stand for runs.
+    Without a ledger, receipts stand for runs: further runs in hand, for which the message was not received again, count with
+    their first.
     """
 
     def __init__(self, ledger: Ledger | None, *, now: Callable[[], float]) -> None:
+        self.are_counted = ledger is not None
         self._ledger = ledger
         self._now = now
 
@@ -37,7 +39,7 @@ class Runs:
         asked it counts as the first: no message is buried because the ledger is down.
         """
         if self._ledger is None or (delivery.attempt <= 1 and not again):
-            return delivery.attempt + again
+            return delivery.attempt
         first_is_counted = delivery.attempt > 1 or again > 1
         return await self._count(delivery, by=1 if first_is_counted else 2) or 1
 

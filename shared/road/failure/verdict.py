@@ -91,6 +91,12 @@ def spent(run: int, worker: Worker[Any]) -> Dead:
     return dead(NeverEnded(why), worker=worker.name)
 
 
+def spent_receipts(attempt: int, worker: Worker[Any]) -> Dead:
+    """The end of a message at its last receipt, where nothing counts its runs: SQS would move it next, without a reason."""
+    why = f"it was received {attempt} times and never settled: does it end its process, or was it never run?"
+    return dead(NeverEnded(why), worker=worker.name)
+
+
 class NeverEnded(Reject):
     """The work on a message was begun again and again, and no run of it came to an end."""
 

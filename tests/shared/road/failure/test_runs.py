@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from shared.backoff import Backoff
 from shared.message.delivery import Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
 from shared.road.failure.runs import Runs
+from shared.worker import Fifo
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig, at_once
@@ -129,6 +131,79 @@ def test_a_rejected_message_is_buried_at_its_first_run() -> None:
         rig.queue.put("a")
         await rig.runs_for(2)
         assert len(rig.queue.letters) == 1
+        await rig.drains()
+
+    virtual(story())
+
+
+async def failing(_body: str) -> None:
+    raise ConnectionError
+
+
+def test_without_a_ledger_the_runs_in_hand_of_a_fifo_head_count_as_one() -> None:
+    async def story() -> None:
+        rig = Rig(failing, order=Fifo(), backoff=Backoff(cap=2.0))
+        [stored] = rig.queue.put("a", group="g")
+        await rig.runs_for(120)
+        assert stored.receipts == 5
+        assert rig.started == ["a"] * 13, "three at each receipt, and one at the last"
+        assert "ConnectionError" in (rig.queue.letters[0].attributes[ATTRIBUTE].text or "")
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_without_a_ledger_a_fifo_head_has_all_its_runs_where_few_are_allowed() -> None:
+    async def story() -> None:
+        rig = Rig(failing, order=Fifo(), max_attempts=2, backoff=Backoff(cap=2.0))
+        [stored] = rig.queue.put("a", group="g")
+        await rig.runs_for(30)
+        assert stored.receipts == 2
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R2")
+@pytest.mark.parametrize("receipts", [6, 40, 98])
+@pytest.mark.parametrize("order", [None, Fifo()])
+def test_without_a_ledger_many_receipts_of_a_message_that_never_ran_do_not_bury_it_unrun(
+    receipts: int, order: Fifo | None
+) -> None:
+    async def story() -> None:
+        rig = Rig(at_once, order=order)
+        [stored] = rig.queue.put("healthy", group="g")
+        stored.receipts = receipts
+        await rig.runs_for(2)
+        assert (rig.ended, rig.queue.letters) == (["healthy"], [])
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_without_a_ledger_what_comes_to_its_last_receipt_is_buried_with_a_reason_before_sqs_moves_it() -> None:
+    async def story() -> None:
+        rig = Rig(at_once, max_receives=30)
+        [stored] = rig.queue.put("killer")
+        stored.receipts = 29
+        await rig.runs_for(2)
+        assert rig.started == []
+        reason = rig.queue.letters[0].attributes[ATTRIBUTE].text or ""
+        assert "NeverEnded" in reason
+        assert "received 30 times" in reason
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_without_a_ledger_a_queue_that_allows_few_receipts_has_them_all_run() -> None:
+    async def story() -> None:
+        rig = Rig(failing, max_receives=3, backoff=Backoff(cap=2.0))
+        rig.queue.put("a")
+        await rig.runs_for(60)
+        assert rig.started == ["a"] * 3
+        assert "ConnectionError" in (rig.queue.letters[0].attributes[ATTRIBUTE].text or "")
         await rig.drains()
 
     virtual(story())
