@@ -41,22 +41,26 @@ class Attempts:
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """The outcome of one message."""
-        again = 0
-        while True:
-            is_first = delivery.attempt <= 1 and not again
-            number = 1 if is_first else await self._runs.begin(delivery, again=again)
-            if not is_first and await self._is_suspect(delivery, number):
-                await self._runs.forget(delivery)  # it has not begun yet
-                outcome = await self._outcome_alone(delivery, again=again)
-            else:
-                dead = self._spent(delivery, number) if number > 1 else None
-                outcome = dead or await self._carry_through(delivery, number)
-            if isinstance(outcome, Done):
-                return outcome
-            if not self._runs_again(outcome, again) or not await self._needs.pause(self._in_hand[again]):
-                await self._recount(delivery, outcome, number, again=again)
-                return outcome
-            again += 1
+        number = 1 if delivery.attempt <= 1 else await self._runs.begin(delivery)
+        if number > 1 and await self._is_suspect(delivery, number):
+            await self._runs.forget(delivery)  # it has not begun yet
+            outcome = await self._outcome_alone(delivery)
+        else:
+            dead = self._spent(delivery, number) if number > 1 else None
+            outcome = dead or await self._carry_through(delivery, number)
+        if isinstance(outcome, Done):
+            return outcome
+        await self._recount(delivery, outcome, number)
+        return await self._again_in_hand(delivery, outcome, number) if self._in_hand else outcome
+
+    async def _again_in_hand(self, delivery: Delivery, outcome: Outcome, number: int) -> Outcome:
+        """The outcome of a FIFO message that failed, after further runs in hand, which count as one with the first."""
+        for seconds in self._in_hand:
+            failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
+            if not failed or not await self._needs.pause(seconds):
+                break
+            outcome = await self._carry_through(delivery, number)
+        return outcome
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
         """The outcome of each message of a batch. Where all of them met a dependency which is down they are run again, together."""
@@ -116,10 +120,10 @@ class Attempts:
         """Whether this is the last run of a message none of whose runs ended: it, or one beside it, ends the process each time."""
         return 1 < number == self.worker.limits.max_attempts and not await self._runs.has_ended(delivery)
 
-    async def _outcome_alone(self, delivery: Delivery, *, again: int = 0, together: bool = False) -> Outcome:
+    async def _outcome_alone(self, delivery: Delivery, *, together: bool = False) -> Outcome:
         """The last run of a suspect, while no other suspect runs: so the one that ends the process is the only one to be spent."""
         async with self._alone:
-            number = await self._runs.begin(delivery, again=again)
+            number = await self._runs.begin(delivery)
             if (dead := self._spent(delivery, number)) is not None:
                 return dead
             if together:
@@ -131,10 +135,6 @@ class Attempts:
                     delivery
                 )  # the next suspect may end the process before this one's delete is sent
             return outcome
-
-    def _runs_again(self, outcome: Outcome, again: int) -> bool:
-        failed = isinstance(outcome, Retry) and outcome.counts and outcome.after is None
-        return failed and again < len(self._in_hand)
 
     async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""
@@ -186,13 +186,12 @@ class Attempts:
             case other:
                 assert_never(other)
 
-    async def _recount(self, delivery: Delivery, outcome: Outcome, number: int, *, again: int = 0) -> None:
+    async def _recount(self, delivery: Delivery, outcome: Outcome, number: int) -> None:
         match outcome:
             case Stalled() | Retry(counts=False):
                 await self._runs.forget(delivery)
             case Retry():
-                if not again:
-                    await self._runs.failed(delivery)
+                await self._runs.failed(delivery)
                 if number == self.worker.limits.max_attempts - 1:
                     await self._runs.note_end(delivery)
             case Done() | Dead():

@@ -25,8 +25,8 @@ class Runs:
     """Counted in the ledger: a run of a first receipt only when it has failed, so that the usual message costs nothing, and
     every later run when it begins, so that a message which kills its process each time is counted as well.
 
-    Without a ledger, receipts stand for runs: further runs in hand, for which the message was not received again, count with
-    their first.
+    Further runs in hand of a FIFO message count as one with their first: a fault of seconds does not use up the runs that are
+    meant to span hours. Without a ledger, receipts stand for runs.
     """
 
     def __init__(self, ledger: Ledger | None, *, now: Callable[[], float]) -> None:
@@ -34,14 +34,13 @@ class Runs:
         self._ledger = ledger
         self._now = now
 
-    async def begin(self, delivery: Delivery, *, again: int = 0) -> int:
-        """Record that a run begins, the `again`-th in hand after the first. Returns its number, from 1. Where the ledger cannot be
-        asked it counts as the first: no message is buried because the ledger is down.
+    async def begin(self, delivery: Delivery) -> int:
+        """Record that a run begins. Returns its number, from 1. Where the ledger cannot be asked it counts as the first: no message
+        is buried because the ledger is down.
         """
-        if self._ledger is None or (delivery.attempt <= 1 and not again):
+        if self._ledger is None or delivery.attempt <= 1:
             return delivery.attempt
-        first_is_counted = delivery.attempt > 1 or again > 1
-        return await self._count(delivery, by=1 if first_is_counted else 2) or 1
+        return await self._count(delivery, by=1) or 1
 
     async def failed(self, delivery: Delivery) -> None:
         """A run has failed, and the message will come again."""

@@ -1,5 +1,6 @@
 """Runs and not receipts decide on burial: deploys, turns and others' claims bury nothing, a message that kills its process is."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,12 +56,6 @@ async def test_a_run_that_was_cut_is_taken_back() -> None:
     for attempt in range(2, 20):
         assert await runs.begin(receipt(attempt)) == 1
         await runs.forget(receipt(attempt))
-
-
-async def test_further_runs_in_hand_count() -> None:
-    runs = runs_of(FakeLedger())
-    assert [await runs.begin(receipt(1), again=again) for again in (0, 1, 2)] == [1, 2, 3]
-    assert await runs.begin(receipt(2)) == 4
 
 
 async def test_while_the_ledger_is_down_nothing_is_taken_for_the_last_run() -> None:
@@ -140,9 +135,10 @@ async def failing(_body: str) -> None:
     raise ConnectionError
 
 
-def test_without_a_ledger_the_runs_in_hand_of_a_fifo_head_count_as_one() -> None:
+@pytest.mark.parametrize("ledger", [FakeLedger, lambda: None])
+def test_the_runs_in_hand_of_a_fifo_head_count_as_one(ledger: Callable[[], FakeLedger | None]) -> None:
     async def story() -> None:
-        rig = Rig(failing, order=Fifo(), backoff=Backoff(cap=2.0))
+        rig = Rig(failing, order=Fifo(), backoff=Backoff(cap=2.0), ledger=ledger())
         [stored] = rig.queue.put("a", group="g")
         await rig.runs_for(120)
         assert stored.receipts == 5
