@@ -51,9 +51,9 @@ POLLING = of(
     ("self._begin(self._leases.give_back(held))", "pass", BATCHES),
     ("self._throttle.change(", "(lambda _rate: None)(", TURNS),
     ("self._in_hand(self._concurrency) + self._blocked", "self._in_hand(self._concurrency)", SLOW_GROUPS),
-    ("min(len(self._turns), BATCH * self._concurrency)", "len(self._turns)", SLOW_GROUPS),
-    ("if idle > 0 else 0", "", SLOW_GROUPS),
-    ("idle = self._concurrency - len(self._running)", "idle = 0", SLOW_GROUPS),
+    ("BATCH * self._concurrency if self._is_fifo else MOST_WAITING", "10_000", SLOW_GROUPS),
+    ("len(self._running) >= self._concurrency or ", "", SLOW_GROUPS),
+    (" or not self._budget.is_half_free", "", SLOW_GROUPS),
 )
 INTAKE = of(
     "shared/container/intake.py",
@@ -70,7 +70,7 @@ INTAKE = of(
     ("(not self._failures or self._early >= MOST_EARLY)", "not self._failures", FAULTS),
     ("self.has_polled and (not self._failures or self._early >= MOST_EARLY)", "self.has_polled", FAULTS),
     ("log.warning if self._failures == 1 else log.debug", "log.warning", FAULTS),
-    ("self._failures = 0\n        self._polled_at", "self._polled_at", FAULTS),
+    ('self._failures, self.failure = 0, ""\n        self._polled_at', "self._polled_at", FAULTS),
     ("FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)", "FIRST_PAUSE", FAULTS),
     ("* 2.0 ** min(self._failures - 1, 10)) - waited)", "* 2.0 ** min(self._failures - 1, 10)))", FAULTS),
 )

@@ -5,9 +5,7 @@ import asyncio
 import pytest
 
 from shared.consumer import Pace
-from shared.container.intake import MOST_POLLS
 from shared.limits import Budget
-from shared.sqs.batches import BATCH
 from shared.worker import FairShares, Fifo
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, taking
@@ -90,7 +88,8 @@ def test_a_flood_leaves_half_of_the_bytes_to_the_other_queues_of_the_process() -
         rig = Rig(taking(1_000), order=FairShares(1), concurrency=2, pace=Pace(visibility=60), budget=Budget(100_000))
         rig.queue.put(*("x" * 1_000 for _ in range(300)), group="noisy")
         await rig.runs_for(5)
-        assert 40_000 <= 100_000 - rig.consumer.budget.room <= 50_000 + MOST_POLLS * BATCH * 1_049
+        held = 100_000 - rig.consumer.budget.room
+        assert 40_000 <= held <= 80_000, "half, and what open polls bring"
         assert len(rig.started) == 1
         await rig.drains()
 
