@@ -220,8 +220,15 @@ class Poller:
         for delivery in deliveries:
             if delivery not in held:
                 self._leases.drop(delivery)
-        if held:
+        if held := self._unfinished(held):
             self._begin(self._leases.give_back(held))
+
+    def _unfinished(self, cut: Sequence[Delivery]) -> list[Delivery]:
+        """Those of what was cut that may be given back; what had done its work, and was cut afterwards, is deleted."""
+        finished = [each for each in cut if self._deletes.was_finished(each)]
+        for delivery in finished:
+            self._deletes.add(delivery)
+        return [each for each in cut if each not in finished]
 
     async def _travel(self, delivery: Delivery) -> bool:
         started = self._clock()
@@ -256,9 +263,8 @@ class Poller:
         self._draining = True
         unstarted = self._gather.take_all() if self._gather is not None else []
         unstarted += [*self._turns.take_all(), *self._late]
-        self._begin(
-            self._leases.give_back(unstarted)
-        )  # waited for at the end: a silent queue must not use up the time for that
+        # Waited for at the end: a silent queue must not use up the time for that.
+        self._begin(self._leases.give_back(unstarted))
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
         ending = dict(self._running)
@@ -267,7 +273,7 @@ class Poller:
         if ending:
             await asyncio.wait(ending, timeout=FINAL_CALLS_SECONDS)
         # What came to its end all the same is settled, and must not be seen again before its delete has arrived.
-        cut = [each for task, deliveries in ending.items() if not _has_ended(task) for each in deliveries]
+        cut = self._unfinished([each for task, late in ending.items() if not _has_ended(task) for each in late])
         await self._within(
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )

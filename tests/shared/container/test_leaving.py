@@ -19,8 +19,10 @@ from shared.consumer import Pace
 from shared.container.exit_timer import OVERRUN
 from shared.message.delivery import Delivery
 from shared.sqs.batches import Refused
-from shared.worker import FairShares
+from shared.worker import BatchResult, FairShares, Fifo
 from tests.fakes import FakeQueue
+from tests.fakes_ledger import FakeLedger
+from tests.made import together
 from tests.shared.rig import Rig, taking
 from tests.sqs_server.running import sqs_server
 from tests.virtual_time import clock, virtual
@@ -120,6 +122,43 @@ def test_a_drain_counts_what_was_given_up_before_its_end_because_its_lease_was_o
         rig.queue.put("a", "b", "c")
         await rig.runs_for(1)
         assert (await drained(rig))["unsettled"] == 3
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R6")
+def test_a_fifo_message_whose_delete_is_still_refused_when_the_drain_ends_is_not_given_back() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1), pace=Pace(wait=5, drain=10), order=Fifo())
+        rig.queue.refuse = lambda call, _delivery: "ServiceUnavailable" if call == "delete" else ""
+        rig.queue.put("a", "b", group="g")
+        await rig.runs_for(2)
+        line = await drained(rig)
+        assert rig.started == ["a"]
+        assert (line["unsettled"], line["cut"]) == (1, 0)
+        assert [each.body for each in rig.queue.visible()] == [], "its group waits with it, and b does not overtake"
+
+    virtual(story())
+
+
+class SlowLedger(FakeLedger):
+    async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
+        await asyncio.sleep(1.9)
+        return await super().count(key, by=by, now=now, keep=keep)
+
+
+@pytest.mark.guarantee("B30")
+def test_what_its_batch_had_finished_when_the_drain_cut_it_is_deleted_and_not_given_back() -> None:
+    async def story() -> None:
+        async def halves(bodies: Sequence[str]) -> BatchResult:
+            await asyncio.sleep(12.5)
+            return [None if each == "done" else ConnectionError() for each in bodies]
+
+        rig = Rig(batch=halves, limits=together(count=2, seconds=1), pace=Pace(wait=1, drain=10), ledger=SlowLedger())
+        done, failed = rig.queue.put("done", "failed")
+        await rig.runs_for(5)
+        assert (await drained(rig))["unsettled"] == 0
+        assert (done.deleted, failed.deleted) == (True, False)
 
     virtual(story())
 

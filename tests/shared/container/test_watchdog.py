@@ -94,7 +94,7 @@ def test_a_silent_server_is_named_within_a_minute_and_the_other_queue_goes_on() 
         await asyncio.sleep(1)
         assert busy.ended == ["a"]
         [fault] = ready([quiet.poller, busy.poller], draining=False, now=clock()).faults
-        assert fault.startswith("silent: polls fail, the last answer is ")
+        assert fault.startswith("silent: polls fail (TimeoutError), the last answer is ")
         assert alive([quiet.poller, busy.poller], now=clock(), after=60.0).faults == (), "a restart would not help"
         answered = quiet.poller.polled_at
         assert answered - last <= 20, "the poll that was open when it fell silent was the last"
