@@ -21,8 +21,11 @@ class Due:
         heapq.heappush(self._heap, (at, next(self._order), messages))
 
     def next(self) -> float | None:
-        """Epoch seconds of what may end next."""
-        return self._heap[0][0] if self._heap else None
+        """Epoch seconds of what ends next, as things stand."""
+        heap = self._heap
+        while heap and not any(each.visible_at == heap[0][0] and each.state is not GONE for each in heap[0][2]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def ended(self, now: float) -> Iterator[Message]:
         """Take out what is over, each to be looked at in the order of its end, which is its `visible_at`."""

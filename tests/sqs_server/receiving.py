@@ -86,18 +86,17 @@ class Polls:
             queue.promote(call.now)
             if queue.flying >= limit:
                 raise SqsError("OverLimit", "Too many messages in flight: delete some before receiving more.")
+        _forget_gone(queue)
         if not queue.waiters and (messages := self._take(queue, ask, call)):
             return written(queue, messages, ask)
         seconds = queue.settings.wait if ask.wait is None else ask.wait
         if not seconds:
             return EMPTY if queue.waiters else written(queue, self._take(queue, ask, call), ask)
         waiting = Waiting(ask, call)
-        waiting.timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiting, queue)
+        waiting.timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiting)
         call.on_gone = waiting.end
         queue.waiters.append(waiting)
-        if len(queue.waiters) > 1:
-            self.wake(queue)
-        else:  # nothing was there a moment ago
+        if len(queue.waiters) == 1:  # nothing was there a moment ago; for those who waited before, a look is arranged
             self._arm(queue)
         return None
 
@@ -139,11 +138,9 @@ class Polls:
             seconds = max(0.0, due - self._account.clock.now()) + 0.001
             self._timers[queue] = asyncio.get_running_loop().call_later(seconds, self.wake, queue)
 
-    def _give_up(self, waiting: Waiting, queue: Queue) -> None:
+    def _give_up(self, waiting: Waiting) -> None:
         waiting.end()
         waiting.call.answer(EMPTY)
-        while queue.waiters and queue.waiters[0].done:
-            queue.waiters.popleft()
 
     def _take(self, queue: Queue, ask: Ask, call: Call) -> list[Message]:
         visibility = queue.settings.visibility if ask.visibility is None else ask.visibility
@@ -157,6 +154,11 @@ class Polls:
         if ask.attempt and messages and isinstance(queue, FifoQueue):
             queue.note_attempt(ask.attempt, messages, call.now)
         return messages
+
+
+def _forget_gone(queue: Queue) -> None:
+    while queue.waiters and queue.waiters[0].done:
+        queue.waiters.popleft()
 
 
 def written(queue: Queue, messages: list[Message], ask: Ask) -> bytes:
