@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ACCESS_KEY = "AKIAFLEETTEST0000001"
 SECRET = "made-up-secret-of-the-tests"
-CERTIFICATE = Path(__file__).parents[1] / "workers" / "webhook_delivery" / "self-signed.pem"
+CERTIFICATE = Path(__file__).parents[1] / "workers" / "webhook_delivery" / "egress" / "self-signed.pem"
 """For 127.0.0.1 and localhost, with its key, made for tests."""
 
 

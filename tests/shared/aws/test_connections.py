@@ -16,7 +16,7 @@ from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
 
 Streams = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-CERTIFICATE = Path(__file__).parents[2] / "workers" / "webhook_delivery" / "self-signed.pem"
+CERTIFICATE = Path(__file__).parents[2] / "workers" / "webhook_delivery" / "egress" / "self-signed.pem"
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 2\r\nX: y\r\n\r\n{}"
 
