@@ -43,6 +43,7 @@ class Poller:
         self._deletes = consumer.deletes
         self._clock = consumer.clocks.monotonic
         self._is_ordered = self._worker.order is not None
+        self._is_ordered = self._worker.order is not None
         self._is_fifo = isinstance(self._worker.order, Fifo)
         self._concurrency = self._worker.limits.concurrency
         self._slots = Slots(self._in_hand(self._concurrency))
@@ -140,7 +141,7 @@ class Poller:
                     self._start(self._travel(delivery), [delivery])
                 else:
                     self._end_turn(delivery, stays=not self._leases.holds(delivery))
-        if self._worker.order is not None:
+        if self._is_ordered:
             self._slots.resize(self._in_hand(self._concurrency) + self._blocked)
 
     @property
