@@ -1,4 +1,4 @@
-"""docs/consumer.md: every guarantee has its marked tests, and every default is the one in the code."""
+"""docs/consumer.md and docs/consumer/: every guarantee has its marked tests, and every default is the one in the code."""
 
 import ast
 import dataclasses
@@ -17,6 +17,7 @@ from shared.worker import Each, Limits, Once, Together, Worker
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "consumer.md").read_text()
+SETTINGS = "".join((ROOT / "docs" / "consumer" / name).read_text() for name in ("settings.md", "bodies.md"))
 GUARANTEE = re.compile(r"^\| ([A-Z]\d+) \| .*? \| (both|container|Lambda) \|$", re.MULTILINE)
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
@@ -28,7 +29,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def section(title: str) -> str:
-    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return SETTINGS.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def defaults_in(title: str) -> dict[str, str]:
