@@ -279,9 +279,8 @@ class Poller:
             deadline, self._leases.give_back(cut), self._leases.released(), self._deletes.settled(), *self._chores
         )
         unsettled = self._leases.kept + self._given_up - self._given_up_before
-        tell = (
-            log.warning if unsettled else log.info
-        )  # they come back when their visibility timeout ends, finished or not
+        # They come back when their visibility timeout ends, finished or not.
+        tell = log.warning if unsettled else log.info
         tell("drained", queue=self.queue_name, unstarted=len(unstarted), cut=len(cut), unsettled=unsettled)
 
     @property
