@@ -141,6 +141,23 @@ def test_a_fifo_message_whose_delete_is_still_refused_when_the_drain_ends_is_not
     virtual(story())
 
 
+def test_a_handler_may_stop_the_process_that_runs_it_and_is_done_itself() -> None:
+    async def story() -> None:
+        async def stopping(body: str) -> None:
+            rig.stop.set()
+            rig.stop.set()
+            await asyncio.sleep(1)
+
+        rig = Rig(stopping, pace=Pace(wait=5, drain=10), concurrency=1, order=FairShares(1))
+        rig.queue.put("a", "b", group="g")
+        await rig.runs_for(30)
+        assert rig.ended[0] == "a"
+        assert rig.queue.messages[0].deleted
+        assert rig.leases.kept == 0
+
+    virtual(story())
+
+
 class SlowLedger(FakeLedger):
     async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
         await asyncio.sleep(1.9)

@@ -145,6 +145,25 @@ def test_work_that_will_not_be_cut_does_not_hold_up_the_report() -> None:
     virtual(story())
 
 
+def test_after_its_report_no_further_record_begins_though_the_sandbox_lives_on() -> None:
+    async def stubborn(_body: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(3)
+
+    async def story() -> None:
+        for order in (None, Fifo(), FairShares(1)):
+            case = Case(stubborn, concurrency=2, order=order)
+            records = [record(f"b{number}", group=f"g{number % 5}") for number in range(60)]
+            found = await case.reports(records, seconds=5)
+            assert (len(found.staying), len(case.started)) == (60, 2)
+            await asyncio.sleep(100)  # the next invocation runs in the same loop
+            assert len(case.started) == 2
+
+    virtual(story())
+
+
 async def test_without_time_nothing_begins() -> None:
     case = Case()
     assert await case.reports([record("a"), record("b")], seconds=0) == Report(("a", "b"), 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from shared.backoff import Backoff
 from shared.message.envelope import bus_event, stream_record
 from shared.outcome import Contended, Dead, Later, Reject, Retry, Stalled
 from shared.road.failure.verdict import DEEPEST, dead, explain, judge, unreadable
@@ -269,3 +271,12 @@ def test_a_refusal_of_an_unwatched_client_is_told_as_one() -> None:
     stalled = verdict(throttled())
     assert isinstance(stalled, Stalled)
     assert stalled.why.endswith(": AWS refuses (ThrottlingException)")
+
+
+def test_each_class_of_errors_may_have_a_backoff_of_its_own_and_the_first_that_fits_decides() -> None:
+    slow, other = Backoff(base=600.0, factor=1.0), Backoff(base=60.0, factor=1.0)
+    worker = replace(make_worker(), backoffs={TimeoutError: slow, OSError: other})
+    chosen = [
+        judge(error, worker=worker, run=1, attempt=1) for error in (TimeoutError(), ConnectionError(), ValueError())
+    ]
+    assert [each.backoff for each in chosen if isinstance(each, Retry)] == [slow, other, None]
