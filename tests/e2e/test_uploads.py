@@ -54,6 +54,7 @@ async def test_five_copies_of_one_message_tell_the_browser_once(fleet: Outside) 
     async with fleet.browser(session_id) as browser:
         for _ in range(5):
             fleet.send("uploads", body)
+        await fleet.until(lambda: browser.messages, "the browser's message")
         await fleet.until(lambda: fleet.waiting("uploads") == 0, "an empty queue")
         assert len(browser.messages) == 1
 
