@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
-from workers.webhook_delivery.egress.bulkhead import Bulkhead
+from workers.webhook_delivery.egress.bulkhead import FIRST_PAUSE, LONGEST_PAUSE, Bulkhead
 from workers.webhook_delivery.event import DeliveryJob, Published, job_or_event, published
 from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
@@ -42,6 +42,7 @@ class WebhookSettings(Settings):
     event_bus_name: str
     webhook_allow_loopback: bool = False
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
+    webhook_breaker_seconds: float = Field(default=FIRST_PAUSE, gt=0, le=LONGEST_PAUSE)
     webhook_retry_schedule: Annotated[
         tuple[Delay, ...], BeforeValidator(_listed), Field(min_length=1, max_length=100)
     ] = STANDARD_WEBHOOKS.delays
@@ -63,7 +64,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         seconds=settings.webhook_timeout_seconds,
         connections=max(SLOTS, settings.concurrency or 0),
     ) as post:
-        bulkhead = Bulkhead(settings.concurrency or SLOTS)
+        bulkhead = Bulkhead(settings.concurrency or SLOTS, first_pause=settings.webhook_breaker_seconds)
         ports = Ports(store, post, bulkhead, send=send, put_event=bus.put, now=_now, dice=random.random)
         spread = partial(fan_out, subscriptions=store.subscriptions, send=send, schedule=schedule, now=_now)
 

@@ -57,6 +57,8 @@ def test_a_schedule_is_a_comma_list_of_seconds() -> None:
         {"WEBHOOK_RETRY_SCHEDULE": ",".join("1" * 101)},
         {"WEBHOOK_TIMEOUT_SECONDS": "0"},
         {"WEBHOOK_TIMEOUT_SECONDS": "21"},
+        {"WEBHOOK_BREAKER_SECONDS": "0"},
+        {"WEBHOOK_BREAKER_SECONDS": "901"},
         {"WEBHOOK_ALLOW_LOOPBACK": "perhaps"},
         {"WEBHOOKS_TABLE_NAME": ""},
         {"EVENT_BUS_NAME": ""},

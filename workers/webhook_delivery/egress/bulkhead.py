@@ -49,10 +49,11 @@ class Health:
 
 class Bulkhead:
     """Gives out `places`. An endpoint has half of them at most; all doubtful ones together have half, and with those of
-    which nothing is known four fifths: the rest is for those that have answered well.
+    which nothing is known four fifths: the rest is for those that have answered well. A breaker opens for `first_pause` seconds at first.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, *, first_pause: float = FIRST_PAUSE) -> None:
+        self._first_pause = first_pause
         self._half = max(1, places // 2)
         self._most_unproven = max(1, places * 4 // 5)
         self._endpoints: OrderedDict[Key, Health] = OrderedDict()
@@ -92,7 +93,7 @@ class Bulkhead:
         health.failed.add(delivery)
         if now < health.paused_until or (not health.pauses and len(health.failed) < OPENS_AFTER):
             return False
-        health.paused_until = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2**health.pauses)
+        health.paused_until = now + min(LONGEST_PAUSE, self._first_pause * 2**health.pauses)
         health.pauses = min(health.pauses + 1, 10)
         health.failed.clear()
         return True

@@ -19,8 +19,8 @@ GOOD, DOWN = Reply(200), Reply(0, "timeout")
 class Posts:
     """A bulkhead, and POSTs that are answered when a test says so."""
 
-    def __init__(self, places: int = 50) -> None:
-        self.bulkhead = Bulkhead(places)
+    def __init__(self, places: int = 50, *, first_pause: float = FIRST_PAUSE) -> None:
+        self.bulkhead = Bulkhead(places, first_pause=first_pause)
         self.number = 0
 
     def post(
@@ -38,6 +38,13 @@ class Posts:
     def begin(self, count: int, key: Key = ONE, *, at: float) -> int:
         """How many of `count` POSTs get a place."""
         return sum(self.bulkhead.enter(key, now=at) == 0 for _ in range(count))
+
+
+def test_the_first_pause_is_as_long_as_was_set() -> None:
+    posts = Posts(first_pause=2.0)
+    for number in range(OPENS_AFTER):
+        posts.post(reply=DOWN, at=float(number))
+    assert posts.bulkhead.enter(ONE, now=OPENS_AFTER - 1 + 0.1) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("reply", [DOWN, Reply(503), Reply(500), Reply(429), Reply(0, "dns_error")])
