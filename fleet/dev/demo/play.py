@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TUNING = {
     "WEBHOOK_RETRY_SCHEDULE": "0,1,2",
     "WEBHOOK_TIMEOUT_SECONDS": "5",
-    "WEBHOOK_BREAKER_SECONDS": "1",
+    "WEBHOOK_BREAKER_SECONDS": "0.05",  # one of its endpoints fails twice for each webhook
     "AUDIT_BATCH_SECONDS": "1",
     "VISIBILITY_SECONDS": "5",
     "POLL_WAIT_SECONDS": "3",  # a lease counts from the question

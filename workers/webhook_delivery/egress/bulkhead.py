@@ -15,6 +15,8 @@ OPENS_AFTER: Final = 5
 """Different deliveries that failed in a row: one that always fails says nothing of its endpoint."""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 900.0
 """Seconds for which an open breaker lets nothing through: doubled each time that the one delivery after it fails as well."""
+MOST_DOUBLED: Final = 30.0
+"""Times the first pause: the longest one."""
 SLOW: Final = 1.0
 """Seconds without an answer after which an endpoint is doubtful."""
 FIRST_CAP: Final = 5
@@ -53,7 +55,7 @@ class Bulkhead:
     """
 
     def __init__(self, places: int, *, first_pause: float = FIRST_PAUSE) -> None:
-        self._first_pause = first_pause
+        self._first_pause, self._longest_pause = first_pause, min(LONGEST_PAUSE, MOST_DOUBLED * first_pause)
         self._half = max(1, places // 2)
         self._most_unproven = max(1, places * 4 // 5)
         self._endpoints: OrderedDict[Key, Health] = OrderedDict()
@@ -93,7 +95,7 @@ class Bulkhead:
         health.failed.add(delivery)
         if now < health.paused_until or (not health.pauses and len(health.failed) < OPENS_AFTER):
             return False
-        health.paused_until = now + min(LONGEST_PAUSE, self._first_pause * 2**health.pauses)
+        health.paused_until = now + min(self._longest_pause, self._first_pause * 2**health.pauses)
         health.pauses = min(health.pauses + 1, 10)
         health.failed.clear()
         return True
