@@ -143,7 +143,8 @@ def test_a_mutation_says_the_same_with_colour_and_without(stage: Stage) -> None:
     for way in ("colour", *PLAIN, "file"):
         for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []):  # what the way before edited stays in there
             s3.delete_object(Bucket=bucket, Key=each["Key"])
-        stage.ground.park({"tenantId": "t3", "way": way}, error_type="SignatureError")
+        letters = ({"tenantId": "t3", "way": way, "number": number} for number in range(3))
+        stage.ground.park(*letters, error_type="SignatureError")  # one to edit, and some to purge, in every way
         result[way] = [stage(way, *command) for command in acts(stage)]
     shown = [alike(each) for each in result.pop("colour")]
     for way, transcript in result.items():
