@@ -12,8 +12,6 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import botocore.session
@@ -23,7 +21,7 @@ from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.sqs.queue import SqsQueue
 from shared.telemetry import logging, tracing
-from tests.bench.files import ASIDE, ROOT, URL, Client, message, worker
+from tests.bench.files import ASIDE, URL, Calls, Client, message, worker
 from tests.bench.work import keep_metrics, nowhere
 from tests.virtual_time import clock, virtual
 from tests.waiting import until
@@ -33,25 +31,6 @@ MOST = {"road": 39.5, "telemetry": 21.5, "wire": 4.1}
 receive's answer and writing a delete.
 """
 BATCH = 10
-
-
-class Calls:
-    """The library's functions that are called inside `with`, and how often."""
-
-    def __init__(self) -> None:
-        self._found: Counter[str] = Counter()
-
-    def __enter__(self) -> Counter[str]:
-        sys.setprofile(self._see)
-        return self._found
-
-    def __exit__(self, *_error: object) -> None:
-        sys.setprofile(None)
-
-    def _see(self, frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(f"{ROOT}/shared/"):
-            name = Path(frame.f_code.co_filename).relative_to(ROOT)
-            self._found[f"{name} {frame.f_code.co_qualname}"] += 1
 
 
 async def consumed(count: int) -> Counter[str]:

@@ -7,6 +7,7 @@ watches, and without the client that stands below the queue (shared/aws, or boto
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -28,26 +29,28 @@ MESSAGES = 20
 URL = "http://127.0.0.1:1/000000000000/orders"
 
 
-class Touched:
-    """The library's files of which a function is called inside `with`."""
+class Calls:
+    """The library's functions that are called inside `with`, and how often."""
 
     def __init__(self) -> None:
-        self.files: set[str] = set()
+        self._found: Counter[str] = Counter()
 
-    def __enter__(self) -> set[str]:
+    def __enter__(self) -> Counter[str]:
         sys.setprofile(self._see)
-        return self.files
+        return self._found
 
     def __exit__(self, *_error: object) -> None:
         sys.setprofile(None)
 
     def _see(self, frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
-            path = Path(frame.f_code.co_filename)
-            if path.is_relative_to(ROOT / "shared"):
-                name = str(path.relative_to(ROOT))
-                if not name.startswith(ASIDE):
-                    self.files.add(name)
+        if event == "call" and frame.f_code.co_filename.startswith(f"{ROOT}/shared/"):
+            name = Path(frame.f_code.co_filename).relative_to(ROOT)
+            self._found[f"{name} {frame.f_code.co_qualname}"] += 1
+
+
+def files_of(calls: Counter[str]) -> set[str]:
+    """The files of these functions, without what only watches and what stands below the queue."""
+    return {function.partition(" ")[0] for function in calls if not function.startswith(ASIDE)}
 
 
 class Client:
@@ -93,11 +96,11 @@ async def in_container() -> set[str]:
     stop = asyncio.Event()
     running = asyncio.create_task(poller.run(stop))
     await until(lambda: client.deleted > 1, what="the first deletes")
-    with Touched() as files:
+    with Calls() as found:
         await until(lambda: client.deleted == MESSAGES, what="all deletes")
     stop.set()
     await running
-    return files
+    return files_of(found)
 
 
 def in_lambda() -> set[str]:
@@ -108,11 +111,11 @@ def in_lambda() -> set[str]:
     try:
         event = lambda_event([message(1)], queue_name="orders")
         assert sandbox.invoke(event, remaining=20) == {"batchItemFailures": []}
-        with Touched() as files:
+        with Calls() as found:
             assert sandbox.invoke(event, remaining=20) == {"batchItemFailures": []}
     finally:
         sandbox.close()
-    return files
+    return files_of(found)
 
 
 class _Opened:
