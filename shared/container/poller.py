@@ -43,7 +43,6 @@ class Poller:
         self._deletes = consumer.deletes
         self._clock = consumer.clocks.monotonic
         self._is_ordered = self._worker.order is not None
-        self._is_ordered = self._worker.order is not None
         self._is_fifo = isinstance(self._worker.order, Fifo)
         self._concurrency = self._worker.limits.concurrency
         self._slots = Slots(self._in_hand(self._concurrency))
