@@ -165,8 +165,7 @@ async def _attempt(
             is_ours = await ports.store.record(job, found, result, endpoint=endpoint)
     except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
         # The POST is done, and the table does not take its result: it waits in a message, and is not made again.
-        log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
-        await ports.send([message(park(job, found, result, endpoint), ports.now(), least=PARKED_SECONDS)])
+        await _wait_for_the_table(park(job, found, result, endpoint), error, ports)
         return None
     # Where it is not, we were away for longer than the lease, and somebody else makes the attempt: his result will stand.
     return _made(job, result) if is_ours else Held(until=finished.timestamp() + 1.0)
@@ -206,10 +205,15 @@ async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
         if not await ports.store.record(job, claimed, result, endpoint=endpoint):
             return await ports.store.attempt(job)  # written before, or made again by somebody else
     except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
-        log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
-        await ports.send([message(job, ports.now(), least=PARKED_SECONDS)])
+        await _wait_for_the_table(job, error, ports)
         return None
     return _made(job, result)
+
+
+async def _wait_for_the_table(job: DeliveryJob, error: Exception, ports: Ports) -> None:
+    """A job that carries its result comes back, to be written then."""
+    log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
+    await ports.send([message(job, ports.now(), least=PARKED_SECONDS)])
 
 
 def _made(job: DeliveryJob, result: Result) -> Attempt:
