@@ -1,6 +1,7 @@
 """One emulator for the whole run, one deployed stack for each process of it, and a wall around this machine."""
 
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tests.aws import Aws
 loopback.stay()
 left_open.watch()
 botocore_data.keep()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -219,7 +219,7 @@ def test_a_worker_that_writes_down_what_it_finished_settles_a_canary_though_the_
     assert result["steps"][0]["verdict"] == "good"
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the times are the emulator's: it must not be at work for others meanwhile
 def test_a_rate_is_kept_from_the_first_to_the_last_send(ground: Ground, cli: Lines) -> None:
     ground.park(*({"order": number} for number in range(600)))
     cli("dlq", "plan", ground.name, "--rate", "50", "-o", cli.plan())
