@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dead-letters"
 VERSION = 1
-_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
+_GONE = frozenset({"NoSuchKey", "404"})
+_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}) | _GONE
 """What S3 says where an object is no longer the one that a condition names."""
 _OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
 """What follows the prefix of a queue in the key of a batch."""
@@ -63,6 +64,10 @@ class Foreign:
 
     key: str
     why: str
+
+
+class Damaged(ValueError):
+    """A batch without all the letters that its label counts; says how many there are."""
 
 
 def following(keys: Sequence[str]) -> int:
@@ -112,15 +117,18 @@ class Archive:
         return replace(batch, label=label, etag=etag)
 
     def replace(self, batch: Batch, letters: Sequence[DeadLetter], uncertain: Collection[str] = ()) -> None:
-        """Keep only these of a batch, of which `uncertain` may be back; none removes it, or empties it where that is refused."""
+        """Keep only these of a batch, of which `uncertain` may be back; none removes it, or empties it where that is refused.
+        Raises ClientError where the batch is no longer the one that was read: then it stays as it is.
+        """
         label = replace(batch.label, letters=len(letters), uncertain=tuple(sorted(uncertain)), claim="")
         if letters:
-            self._write(batch.key, label, letters)
+            self._write(batch.key, label, letters, IfMatch=batch.etag)
             return
         try:
-            self._client.delete_object(Bucket=self._bucket, Key=batch.key)
-        except ClientError:
-            self._write(batch.key, label, ())
+            self._client.delete_object(Bucket=self._bucket, Key=batch.key, IfMatch=batch.etag)
+        except ClientError as error:
+            if code_of(error) not in _GONE:  # by our own call, where only the answer was lost
+                self._write(batch.key, label, (), IfMatch=batch.etag)
 
     def found(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch | Foreign]:
         """All that is archived of a queue, or in one of its archives, one batch in memory at a time; also what is there and
@@ -145,6 +153,8 @@ class Archive:
             if is_outage(error):
                 raise
             return Foreign(key, f"it cannot be fetched ({code_of(error)})")
+        except Damaged as error:
+            return Foreign(key, str(error))
         except UNREADABLE as error:
             return Foreign(key, f"it is not an archived batch ({type(error).__name__})")
         why = _contradiction(batch, queue_arn)
@@ -169,8 +179,10 @@ class Archive:
         """Raises what is in UNREADABLE."""
         answer = self._client.get_object(Bucket=self._bucket, Key=key)
         head, *lines = answer["Body"].read().splitlines()
-        letters = tuple(record.read(each) for each in lines)
-        return Batch(key, _label(orjson.loads(head)), letters, answer["ETag"])
+        label, letters = _label(orjson.loads(head)), tuple(record.read(each) for each in lines)
+        if len(letters) != label.letters:
+            raise Damaged(f"it holds {len(letters)} of its {label.letters} letters")
+        return Batch(key, label, letters, answer["ETag"])
 
 
 def _home(queue_arn: str) -> str:

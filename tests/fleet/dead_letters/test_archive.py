@@ -72,6 +72,7 @@ def test_an_archive_of_before_is_read_unless_its_letters_say_that_they_are_of_el
         lambda _: b"no json\n",
         lambda _: b"[]\n",
         lambda content: content[:-20],
+        lambda content: content.splitlines(keepends=True)[0],
         lambda content: content.replace(b'"version":1', b'"version":9', 1),
         lambda content: content.replace(b'"archived_at":1.0', b'"archived_at":"soon"'),
         lambda content: content.replace(b'"queue":"', b'"queue":"not-'),

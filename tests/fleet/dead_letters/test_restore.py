@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -119,6 +120,41 @@ async def test_nothing_is_sent_of_a_batch_that_cannot_be_claimed(bench: Bench) -
     with pytest.raises(ClientError):
         await bench.restore(bench.archive(refuses=frozenset({"put_object"})))
     assert (bench.queue.sent, len(bench.left())) == ([], 3)
+
+
+async def test_a_batch_of_which_s3_answers_only_a_part_is_named_and_left(bench: Bench) -> None:
+    bench.put(*three())
+    bench.put(DeadLetter("m-9", "{}"), number=1)
+
+    class Cut(Faulty):
+        def __getattr__(self, name: str) -> Any:
+            def get(**given: Any) -> Any:
+                answer = self.client.get_object(**given)
+                content = answer["Body"].read().splitlines(keepends=True)
+                return {**answer, "Body": BytesIO(b"".join(content[:-2] or content))}
+
+            return get if name == "get_object" else super().__getattr__(name)
+
+    back = await bench.restore(Archive(Cut(bench.aws.s3), bucket=bench.bucket))  # type: ignore[arg-type]  # as above
+    assert [each.why for each in back.foreign] == ["it holds 1 of its 3 letters"]
+    assert (back.done, back.is_partly, bench.left()) == (["m-9"], True, ["m-0", "m-1", "m-2"])
+    assert (await bench.restore()).done == ["m-0", "m-1", "m-2"]
+
+
+async def test_a_batch_that_changed_while_its_letters_were_sent_is_left_and_named(bench: Bench) -> None:
+    bench.put(*three())
+
+    class Slow(Queue):
+        async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent:
+            bench.put(DeadLetter("m-9", "{}"))
+            return await super().__call__(destination, parcels)
+
+    bench.queue = Slow()
+    back = await bench.restore()
+    assert (len(back.done), len(back.stuck), bench.left()) == (3, 1, ["m-9"])
+    bench.put(*three())
+    bench.queue.refused = frozenset({"m-1"})
+    assert (len((await bench.restore()).stuck), bench.left()) == (1, ["m-9"])
 
 
 async def test_two_restores_at_once_bring_a_batch_back_once(bench: Bench) -> None:
