@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ from fleet.dead_letters.queues.archive import Archive, Foreign
 from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.replay.inventory import hidden_for
-from fleet.dead_letters.restoring import Restored, Restoring
+from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring
 
 if TYPE_CHECKING:
     from fleet.dead_letters.replay.inventory import Desk, Open
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.command("restore", cls=DlqCommand, short_help="Bring archived letters back; lists them until --yes.")
 @click.argument("queue")
 @click.option("--archive-id", default="", metavar="ID", help="One archive only.")
-@click.option("--uncertain", is_flag=True, help="Also letters that may be back already: they may then be there twice.")
+@click.option("--uncertain", is_flag=True, help="Also what may be back already, or where not all was seen.")
 @bucket_option
 @mutation_options
 @output_options
@@ -76,7 +76,7 @@ def restore(
             with held(tools.settings.state_directory, info.arn):
                 _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)
         finally:
-            entry.ids, entry.counts = back.done, back.counts()
+            entry.ids, entry.counts = back.sent, back.counts()
             entry.outcome = "partly" if back.is_partly else "done"
         _tell_foreign(info, back.foreign)
         if back.foreign and not (sum(back.counts().values()) or back.replaced):
@@ -109,19 +109,24 @@ def _brought_back(
                 back=back,
             ).run()
 
-    until_done(work())
+    try:
+        until_done(work())
+    except NotLookedThrough as error:
+        raise Refused(f"{error}. `--uncertain` sends all the same") from error
 
 
-async def _present(tools: Desk, opened: Open) -> Collection[str]:
-    """Ids of the letters in the queue: an archived one among them was never deleted, or its deletion was not heard of."""
+async def _present(tools: Desk, opened: Open) -> Look:
+    """The letters in the queue: an archived one among them was never deleted, or its deletion was not heard of."""
     if own_policy.receives_allowed(opened.info) is not None:
-        say(f"{opened.info.name} was not looked into: its own redrive policy counts each look")
-        return ()
+        return Look(
+            unseen=f"the letters of {opened.info.name} were not looked at, for its own redrive policy counts each look"
+        )
     last_look = tools.settings.dlq_last_look_seconds
     found = await browse(opened.box, lambda each: each.id, visibility=hidden_for(opened.info), last_look=last_look)
-    if not found.complete:
-        say(f"{found.expected - found.seen} letters are in other hands: an archived one among them will be there twice")
-    return found.found
+    count = found.expected - found.seen
+    return Look(
+        frozenset(found.found), "" if found.complete else f"{count} letters of {opened.info.name} are in other hands"
+    )
 
 
 def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
@@ -131,12 +136,16 @@ def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
         say(f"{len(back.there)} letters were in the queue all the same, and are no longer archived")
     if back.uncertain:
         say(f"{len(back.uncertain)} letters may be back already and stay archived: look, then use --uncertain")
+    if back.perhaps_twice:
+        say(
+            f"{len(back.perhaps_twice)} letters were sent though not all of the queue was seen: they may be there twice"
+        )
     for key in back.stuck:
         say(f"{key} could not be taken out of the archive: its letters count as uncertain")
     if as_json:
         print_json({"version": 1, **back.counts(), "foreign": [asdict(each) for each in back.foreign]})
     else:
-        answer(f"{len(back.done)} letters restored to {info.name}")
+        answer(f"{len(back.sent)} letters restored to {info.name}")
 
 
 def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """A restore brings every letter back once: whatever is refused, cut, lost on the way or done by two at a time."""
 
 import asyncio
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,7 +14,7 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.queues.archive import Archive, Label
 from fleet.dead_letters.queues.dead_letter_queue import Unsent
-from fleet.dead_letters.restoring import Restored, Restoring
+from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import DLQ
@@ -74,10 +75,10 @@ class Bench:
         self.archive().put(label, letters, number=number)
 
     async def restore(
-        self, archive: Archive | None = None, *, present: Collection[str] = (), **options: Any
+        self, archive: Archive | None = None, *, present: Collection[str] = (), unseen: str = "", **options: Any
     ) -> Restored:
-        async def look() -> Collection[str]:
-            return present
+        async def look() -> Look:
+            return Look(frozenset(present), unseen)
 
         given: dict[str, Any] = {"arn": DLQ, "post": self.queue, "look": look, **options}
         restoring = Restoring(archive=archive or self.archive(), **given)
@@ -160,9 +161,9 @@ async def test_a_batch_that_changed_while_its_letters_were_sent_is_left_and_name
 async def test_two_restores_at_once_bring_a_batch_back_once(bench: Bench) -> None:
     bench.put(*three())
 
-    async def other() -> Collection[str]:
+    async def other() -> Look:
         assert len((await bench.restore()).done) == 3
-        return ()
+        return Look()
 
     back = await bench.restore(look=other)
     assert (back.done, len(back.uncertain), len(bench.queue.sent)) == ([], 3, 3)
@@ -241,6 +242,43 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_not_accepted(
     bench.queue.refused = frozenset()
     await bench.restore(arn=fifo)
     assert bench.queue.sent == ["m-0", "m-3", "m-1", "m-2", "m-4"]
+
+
+async def test_where_not_all_of_the_queue_was_seen_nothing_is_sent_unasked(bench: Bench) -> None:
+    bench.put(*three())
+    with pytest.raises(NotLookedThrough, match="somebody holds 1"):
+        await bench.restore(present={"m-0"}, unseen="somebody holds 1")
+    assert (bench.queue.sent, len(bench.left())) == ([], 3)
+    back = await bench.restore(present={"m-0"}, unseen="somebody holds 1", again=True)
+    assert (back.there, back.done, back.perhaps_twice, bench.left()) == (["m-0"], [], ["m-1", "m-2"], [])
+    assert (back.is_partly, back.counts()["restored"], back.counts()["uncertain"]) == (True, 0, 2)
+
+
+def test_a_restore_is_refused_while_letters_of_the_queue_are_in_other_hands(
+    ground: Ground, cli: Lines, aws: Aws
+) -> None:
+    cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = aws.bucket("archive")
+    ground.park({"n": 1})
+    cli("dlq", "archive", ground.name, *ACT)
+    ground.park({"n": 2})
+    aws.sqs.receive_message(QueueUrl=ground.dead, VisibilityTimeout=600)
+    refused = cli("dlq", "restore", ground.name, *ACT, exits=5)
+    assert f"1 letters of {ground.name} are in other hands" in refused.stderr
+    assert (cli.audit()[-1]["outcome"], ground.counts()) == ("refused", (0, 1))
+    [back] = cli.json("restore", ground.name, "--uncertain", *ACT, exits=4)
+    assert (back["restored"], back["uncertain"], ground.counts()) == (0, 1, (1, 1))
+    assert (len(cli.audit()[-1]["ids"]), cli.json("restore", ground.name, exits=3)) == (1, [])
+
+
+def test_a_restore_into_a_queue_that_cannot_be_looked_into_is_refused(ground: Ground, cli: Lines, aws: Aws) -> None:
+    cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = aws.bucket("archive")
+    ground.park({"n": 1})
+    cli("dlq", "archive", ground.name, *ACT)
+    policy = json.dumps({"deadLetterTargetArn": ground.arn_of(aws.queue("beyond")), "maxReceiveCount": 50})
+    aws.sqs.set_queue_attributes(QueueUrl=ground.dead, Attributes={"RedrivePolicy": policy})
+    refused = cli("dlq", "restore", ground.name, *ACT, exits=5)
+    assert ("its own redrive policy" in refused.stderr, ground.counts()) == (True, (0, 0))
+    assert cli.json("restore", ground.name, "--uncertain", *ACT, exits=4)[0]["uncertain"] == 1
 
 
 def test_the_command_counts_what_is_uncertain_and_ends_with_4(lossy_server: SqsServer, lossy: Lines) -> None:
