@@ -26,29 +26,47 @@ from fleet.dead_letters.uncut import to_its_end
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 
 
+def original(letter: DeadLetter, arn: str) -> str:
+    """One name for all copies of a letter of this queue: the MessageId that it had when it was first archived, and its body's
+    digest, for anybody who may send can write the mark that keeps that id.
+    """
+    return f"{_first_id(letter, arn)} {letter.digest}"
+
+
+def _first_id(letter: DeadLetter, arn: str) -> str:
+    match letter.written(RESTORED):
+        case {"queue": str(queue), "id": str(first)} if queue == arn and first:
+            return first
+        case _:
+            return letter.id
+
+
 class NotLookedThrough(Exception):
     """Letters of the queue were not seen, and an archived one may be among them: nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is in the queue: `ids` of its letters, and `unseen`, why not all of them were seen, or ""."""
+    """What is in the queue: `ids` of its letters, what `original` says of them, and `unseen`, why not all were seen, or ""."""
 
     ids: frozenset[str] = frozenset()
+    originals: frozenset[str] = frozenset()
     unseen: str = ""
 
 
 @dataclass(slots=True)
 class Restored:
-    """Ids by what happened. `done`: back in the queue; `perhaps_twice`: the same after a look that did not see all letters; `there`: never gone from it, or back out of another batch, and no longer
-    archived; `failed`: not accepted, and archived as before; `uncertain`: they may be back, and stay archived until that is
-    asked for. `replaced` were left out, for a changed copy of them was sent; `foreign` does not belong to the queue's archive;
-    `stuck` are keys that could not be taken out of the archive.
+    """Ids by what happened. `done`: back in the queue; `perhaps_twice`: the same after a look that did not see all letters;
+    `there`: never gone from it, and no longer archived; `doubles`: copies of a letter that is back already, no longer archived;
+    `failed`: not accepted, and archived as before; `uncertain`: they may be back, and stay archived until that is asked for.
+    `replaced` were left out, for a changed copy of them was sent; `foreign` does not belong to the queue's archive; `stuck` are
+    keys that could not be taken out of the archive.
     """
 
     done: list[str] = field(default_factory=list)
     perhaps_twice: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
+    doubles: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
     replaced: int = 0
@@ -65,7 +83,12 @@ class Restored:
         return self.done + self.perhaps_twice
 
     def counts(self) -> dict[str, int]:
-        ids = {"there": self.there, "failed": self.failed, "uncertain": self.uncertain + self.perhaps_twice}
+        ids = {
+            "there": self.there,
+            "doubles": self.doubles,
+            "failed": self.failed,
+            "uncertain": self.uncertain + self.perhaps_twice,
+        }
         return {"restored": len(self.done), **{name: len(found) for name, found in ids.items()}}
 
 
@@ -82,6 +105,7 @@ class Restoring:
     back: Restored = field(default_factory=Restored)
     seen: Look | None = None
     present: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -97,47 +121,60 @@ class Restoring:
             elif batch.letters:
                 if self.seen is None:
                     self.seen = await self._looked()
-                await to_its_end(self._bring_back(batch))
+                await to_its_end(self._bring_back(batch, self.seen))
 
     async def _looked(self) -> Look:
         seen = await self.look()
         if seen.unseen and not self.again:
             raise NotLookedThrough(f"nothing was restored: {seen.unseen}, and an archived letter may be among them")
-        self.present |= seen.ids
+        self.present |= seen.originals
         return seen
 
-    async def _bring_back(self, batch: Batch) -> None:
-        there = [each.id for each in batch.letters if each.id in self.present]
-        unsure = set() if self.again else {*batch.label.uncertain}
-        letters = [each for each in batch.letters if each.id not in unsure.union(there)]
+    async def _bring_back(self, batch: Batch, seen: Look) -> None:
+        letters, unsure = self._due(batch, seen)
         if letters:
             claimed = await asyncio.to_thread(self.archive.claim, batch, {each.id for each in letters} | unsure)
             if claimed is None:  # another restore has it in hand
                 self.back.uncertain += [each.id for each in letters]
+                self.pending |= {original(each, self.arn) for each in letters}
                 return
             batch = claimed
         unsent = await self._sent(letters)
         left = [each for each in batch.letters if each.id in unsure | unsent.refused | unsent.uncertain]
         if len(left) < len(batch.letters) or letters:
             await self._settled(batch, left, unsure | unsent.uncertain)
-        done = [each.id for each in letters if each.id not in unsent.refused | unsent.uncertain]
-        self.present |= {*done}
-        if self.seen is not None and self.seen.unseen:
-            self.back.perhaps_twice += done
-        else:
-            self.back.done += done
-        self.back.there += there
+        done = [each for each in letters if each.id not in unsent.refused | unsent.uncertain]
+        self.present |= {original(each, self.arn) for each in done}
+        self.pending |= {original(each, self.arn) for each in letters if each.id in unsent.uncertain}
+        (self.back.perhaps_twice if seen.unseen else self.back.done).extend(each.id for each in done)
         self.back.failed += sorted(unsent.refused)
-        self.back.uncertain += sorted((unsure | unsent.uncertain) - {*there})
+        self.back.uncertain += sorted(unsure | unsent.uncertain)
+
+    def _due(self, batch: Batch, seen: Look) -> tuple[list[DeadLetter], set[str]]:
+        """The letters to send, and the ids of those that may be back already; notes what is there."""
+        due: dict[str, DeadLetter] = {}
+        unsure = set[str]()
+        for each in batch.letters:
+            name = original(each, self.arn)
+            if each.id in seen.ids:
+                self.back.there.append(each.id)
+            elif name in self.present or name in due:
+                self.back.doubles.append(each.id)
+            elif name in self.pending or (each.id in batch.label.uncertain and not self.again):
+                self.pending.add(name)
+                unsure.add(each.id)
+            else:
+                due[name] = each
+        return [*due.values()], unsure
 
     async def _sent(self, letters: Sequence[DeadLetter]) -> Unsent:
         if not self.arn.endswith(".fifo"):
-            return await self.post(self.arn, [returned(each) for each in letters]) if letters else Unsent()
+            return await self.post(self.arn, [returned(each, self.arn) for each in letters]) if letters else Unsent()
         result = Unsent()
         for each in letters:  # one by one: what follows a letter that was not accepted would overtake it
             one = Unsent(frozenset({each.id}))
             if each.group not in self.blocked:
-                one = await self.post(self.arn, [returned(each)])
+                one = await self.post(self.arn, [returned(each, self.arn)])
             self.blocked |= {each.group} if one.refused or one.uncertain else set()
             result = Unsent(result.refused | one.refused, result.uncertain | one.uncertain)
         return result
@@ -151,12 +188,16 @@ class Restoring:
             self.back.stuck.append(batch.key)
 
 
-def returned(letter: DeadLetter) -> Parcel:
-    """The letter as it was; one that SQS had moved keeps its source queue in an attribute, for only SQS can write its own."""
+def returned(letter: DeadLetter, arn: str) -> Parcel:
+    """The letter as it was, with a mark where it has room for one: its first id, for only so is a further copy known; and the
+    queue that SQS had moved it from, for only SQS can write its own.
+    """
     made = copy(letter)
-    if not letter.moved_from or len(made.attributes) >= MOST_ATTRIBUTES:
+    if len(made.attributes.keys() | {RESTORED}) > MOST_ATTRIBUTES:
         return made
-    origin: dict[str, Any] = {"version": 1, "moved_from": letter.moved_from}
-    mark = Attribute("String", orjson.dumps(origin).decode())
+    written: dict[str, Any] = {"version": 1, "queue": arn, "id": _first_id(letter, arn)}
+    if moved_from := letter.moved_from or letter.written(RESTORED).get("moved_from"):
+        written["moved_from"] = moved_from
+    mark = Attribute("String", orjson.dumps(written).decode())
     marked = replace(made, attributes={**made.attributes, RESTORED: mark})
     return marked if marked.size <= LARGEST_MESSAGE else made

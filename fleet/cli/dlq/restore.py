@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,11 @@ from fleet.cli.dlq.put_away import bucket_option, opened_archive
 from fleet.dead_letters.model import view
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues import own_policy
-from fleet.dead_letters.queues.archive import Archive, Foreign
+from fleet.dead_letters.queues.archive import Archive, Foreign, Label
 from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.replay.inventory import hidden_for
-from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring
+from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring, original
 
 if TYPE_CHECKING:
     from fleet.dead_letters.replay.inventory import Desk, Open
@@ -82,7 +82,7 @@ def restore(
         if back.foreign and not (sum(back.counts().values()) or back.replaced):
             raise Refused(f"nothing was restored: what lies there is not of {info.name} in this region and account")
     _print_restored(info, back, as_json=as_json)
-    sys.exit(PARTLY if back.is_partly else 0 if back.done or back.there else NOTHING)
+    sys.exit(PARTLY if back.is_partly else 0 if back.done or back.there or back.doubles else NOTHING)
 
 
 def _brought_back(
@@ -117,16 +117,15 @@ def _brought_back(
 
 async def _present(tools: Desk, opened: Open) -> Look:
     """The letters in the queue: an archived one among them was never deleted, or its deletion was not heard of."""
-    if own_policy.receives_allowed(opened.info) is not None:
+    info, last_look = opened.info, tools.settings.dlq_last_look_seconds
+    if own_policy.receives_allowed(info) is not None:
         return Look(
-            unseen=f"the letters of {opened.info.name} were not looked at, for its own redrive policy counts each look"
+            unseen=f"the letters of {info.name} were not looked at, for its own redrive policy counts each look"
         )
-    last_look = tools.settings.dlq_last_look_seconds
-    found = await browse(opened.box, lambda each: each.id, visibility=hidden_for(opened.info), last_look=last_look)
-    count = found.expected - found.seen
-    return Look(
-        frozenset(found.found), "" if found.complete else f"{count} letters of {opened.info.name} are in other hands"
-    )
+    name = partial(original, arn=info.arn)
+    found = await browse(opened.box, name, visibility=hidden_for(info), last_look=last_look)
+    unseen = "" if found.complete else f"{found.expected - found.seen} letters of {info.name} are in other hands"
+    return Look(frozenset(found.found), frozenset(found.found.values()), unseen)
 
 
 def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
@@ -134,6 +133,8 @@ def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
         say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
     if back.there:
         say(f"{len(back.there)} letters were in the queue all the same, and are no longer archived")
+    for each in back.doubles:
+        say(f"{each} is back already: a further copy of it is no longer archived")
     if back.uncertain:
         say(f"{len(back.uncertain)} letters may be back already and stay archived: look, then use --uncertain")
     if back.perhaps_twice:
@@ -149,22 +150,37 @@ def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
 
 
 def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: float, as_json: bool) -> None:
-    found = [*place.found(info.arn, archive_id=archive_id)]
-    foreign = [each for each in found if isinstance(each, Foreign)]
-    labels = [each.label for each in found if not isinstance(each, Foreign) and each.letters]
+    foreign, listed = list[Foreign](), list[tuple[Label, int]]()
+    known = set[str]()
+    for batch in place.found(info.arn, archive_id=archive_id):
+        if isinstance(batch, Foreign):
+            foreign.append(batch)
+        elif batch.letters:
+            names = {original(each, info.arn) for each in batch.letters}
+            fresh = len(names if batch.label.replaced else names - known)
+            known |= set() if batch.label.replaced else names
+            listed.append((replace(batch.label, letters=fresh), len(batch.letters) - fresh))
     _tell_foreign(info, foreign)
-    for each in labels:
+    for each, doubles in listed:
         left = each.expires_at - now
         if as_json:
-            print_json({"version": 1, **asdict(each), "expires_in_s": round(left)})
+            print_json({"version": 1, **asdict(each), "doubles": doubles, "expires_in_s": round(left)})
         else:
-            until = "no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"
-            until += "  a changed copy was sent: only with --archive-id" if each.replaced else ""
-            until += f"  {len(each.uncertain)} may be back: only with --uncertain" if each.uncertain else ""
-            answer(f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {until}")
+            answer(
+                f"{each.archive_id}  {each.letters} letters  {view.instant(each.archived_at)[:19]}  {_stands(each, left, doubles)}"
+            )
     if not as_json:
-        say(f"{sum(each.letters for each in labels)} letters; bring them back with --yes --reason ...")
-    sys.exit(PARTLY if foreign else 0 if labels else NOTHING)
+        say(f"{sum(each.letters for each, _ in listed)} letters; bring them back with --yes --reason ...")
+    sys.exit(PARTLY if foreign else 0 if listed else NOTHING)
+
+
+def _stands(each: Label, left: float, doubles: int) -> str:
+    """What is to be known of a batch, `left` seconds before its end."""
+    words = ["no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"]
+    words += ["a changed copy was sent: only with --archive-id"] if each.replaced else []
+    words += [f"{len(each.uncertain)} may be back: only with --uncertain"] if each.uncertain else []
+    words += [f"and {doubles} further copies of letters above"] if doubles else []
+    return "  ".join(words)
 
 
 def _tell_foreign(info: QueueInfo, found: Sequence[Foreign]) -> None:

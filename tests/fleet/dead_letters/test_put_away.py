@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fleet.dead_letters.model.letter import RESTORED
 from shared.message.identity import REPLAY
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
@@ -40,6 +41,8 @@ def test_archived_letters_come_back_as_they_were_and_later_ones_are_not_touched(
     valid("dlq-restored", back)
     assert (back["restored"], twelve.counts()) == (7, (13, 0))
     after = {each["Body"]: each.get("MessageAttributes") for each in twelve.content()}
+    assert sum((found or {}).pop(RESTORED, None) is not None for found in after.values()) == 7
+    after = {body: found or None for body, found in after.items()}
     assert {body: after[body] for body in before} == before
     assert cli.json("restore", twelve.name, exits=3) == []
 
