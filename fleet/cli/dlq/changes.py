@@ -11,7 +11,7 @@ from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
-from fleet.dead_letters.queues.archive import following
+from fleet.dead_letters.queues.archive import Batch, following
 from fleet.dead_letters.replay.inventory import Desk
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
@@ -39,13 +39,15 @@ def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str)
     origin = tools.catalog.origin(info)
     archive = opened_archive(tools, "")
     label = putting_away.label(tools, info, plan.plan_id, reason, replaced=True)
-    before = [*archive.batches(info.arn, archive_id=plan.plan_id)]  # of a run that was cut short
-    kept = frozenset(letter.id for batch in before for letter in batch.letters)
+    before = [
+        *archive.found(info.arn, archive_id=plan.plan_id)
+    ]  # of a run that was cut short; a damaged one keeps its place
+    kept = frozenset(letter.id for batch in before if isinstance(batch, Batch) for letter in batch.letters)
     missing = {name: digest for name, digest in digests.items() if name not in kept}
 
     async def work() -> set[str]:
         async with tools.open(info, origin) as opened:
-            stored = putting_away.Stored(archive, label, number=following([batch.key for batch in before]))
+            stored = putting_away.Stored(archive, label, number=following([each.key for each in before]))
             return await putting_away.keep_originals(tools, opened, missing, stored)
 
     try:

@@ -71,8 +71,9 @@ class Damaged(ValueError):
 
 
 def following(keys: Sequence[str]) -> int:
-    """The number of the batch that comes after these: a restore may have taken some of them away."""
-    return max((int(key.rpartition("/")[2].partition(".")[0]) for key in keys), default=-1) + 1
+    """The number of the batch that comes after these: a restore may have taken some of them away. Other keys do not count."""
+    named = (key.split("/")[-2:] for key in keys if key.count("/"))
+    return max((int(name[:-6]) for home, name in named if _OURS.fullmatch(f"{home}/{name}")), default=-1) + 1
 
 
 class Archive:

@@ -166,6 +166,19 @@ def test_originals_that_an_earlier_run_archived_are_not_archived_again(mended: s
 
 def test_a_batch_is_numbered_after_the_last_one_and_overwrites_none() -> None:
     assert [following([]), following(["a/000000.jsonl"]), following(["a/000004.jsonl", "a/000007.jsonl"])] == [0, 1, 8]
+    assert following(["a/000004.jsonl", "a/notes.txt", "notes"]) == 5
+
+
+def test_a_damaged_batch_of_an_earlier_run_is_not_overwritten(mended: str, ground: Ground, cli: Lines) -> None:
+    [first] = [each for each in json.loads(Path(cli.plan()).read_bytes())["letters"] if each.get("mended")]
+    bucket = cli.environment["DLQ_ARCHIVE_BUCKET_NAME"]
+    archive = Archive(ground.aws.s3, bucket=bucket)
+    label = Label(mended, ground.name, 1.0, 2e9, "tester", "cut short", 2, replaced=True, queue_arn=ground.arn)
+    key = archive.put(label, [DeadLetter("m-1", "{}")], number=0)
+    damaged = ground.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    cli("dlq", "replay", cli.plan(), *ACT)
+    assert ground.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read() == damaged
+    assert [each.id for batch in archived(ground, cli) for each in batch.letters] == [first["id"]]
 
 
 def archived(ground: Ground, cli: Lines) -> list[Batch]:
