@@ -15,7 +15,7 @@ import orjson
 
 from fleet.dead_letters.whole_lines import append
 
-State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned"]
+State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "replaced"]
 Verdict = Literal["good", "bad", "none"]
 End = Literal["ended", "cancelled", "interrupted"]
 
@@ -24,7 +24,7 @@ End = Literal["ended", "cancelled", "interrupted"]
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds. `task`,
+    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds. `task`,
     `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
@@ -36,6 +36,7 @@ class Progress:
     uncertain: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
     faults: dict[str, str] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     runs: int = 0
@@ -55,7 +56,9 @@ class Progress:
         self.last_at = float(line.get("at", self.last_at))
         match line:
             case {
-                "state": ("sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned") as state,
+                "state": (
+                    "sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned" | "replaced"
+                ) as state,
                 "ids": list(ids),
             }:
                 getattr(self, state).update(ids)

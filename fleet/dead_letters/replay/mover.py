@@ -69,13 +69,21 @@ class Replay:
 
     async def run(self) -> None:
         """Take the plan as far as it goes; what happened is in the journal. Raises what a call raises."""
-        for step in steps(self.plan):
+        number = 1
+        while step := self._step(number):
             await self._send(step)
             if self.cancelled():
                 return
             good = await self._is_good(step)
             if (step.canary and not good) or self.sending.is_halted:
                 return
+            if step == self._step(number):  # else others took the place of what had gone: they are the canary now
+                number += 1
+
+    def _step(self, number: int) -> Step | None:
+        """With the letters that took the place of a canary that had gone."""
+        of_now = steps(self.plan, self.journal.progress.replaced)
+        return next((each for each in of_now if each.number == number), None)
 
     async def _send(self, step: Step) -> None:
         await self._delete_sent(step)
@@ -228,8 +236,10 @@ class Replay:
         if known != "none":
             return known == "good"
         if ids.isdisjoint(progress.sent | progress.uncertain):
-            ids -= {each.id for each in step.letters if self._is_unreachable(each)}
-            return progress.failed.isdisjoint(ids)  # all of it had gone: that says nothing about the rest
+            able = {each.id for each in step.letters if not self._is_unreachable(each)}
+            if progress.failed.isdisjoint(able) and step.canary:  # none was there: that says nothing about the others
+                self.journal.note("replaced", sorted(ids - progress.replaced), step=step.number)
+            return progress.failed.isdisjoint(able)
         if not step.canary and (self.plan.keep or self.plan.watch <= 0):
             return True
         seen = await self.watch(step)

@@ -32,7 +32,7 @@ def report(plan: Plan, progress: Progress) -> dict[str, Any]:
         "remaining": planned - sum(map(len, ended)),
         "sent_twice": len(progress.twice),
         "faults": [{"id": name, "why": why} for name, why in progress.faults.items() if name not in progress.sent],
-        "steps": [_step(step, progress) for step in steps(plan)],
+        "steps": [_step(step, progress) for step in steps(plan, progress.replaced)],
     }
 
 
@@ -97,7 +97,7 @@ def is_stopped(plan: Plan, progress: Progress) -> bool:
     """A canary came back, or SQS's own redrive ended before its time: this plan sends nothing any more."""
     if progress.task in ("CANCELLED", "FAILED"):
         return True
-    return any(step.canary and progress.verdicts.get(step.number) == "bad" for step in steps(plan))
+    return any(step.canary and progress.verdicts.get(step.number) == "bad" for step in steps(plan, progress.replaced))
 
 
 def _step(step: Step, progress: Progress) -> dict[str, Any]:

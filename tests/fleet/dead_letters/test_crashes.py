@@ -207,3 +207,33 @@ async def test_keeping_sends_copies_and_deletes_nothing() -> None:
     assert (len(given.source), len(given.dead)) == (7, 7)
     assert is_done(plan, given.reopened(Fuse()).progress)
     assert all(each.hidden_until <= given.now for each in given.dead.values())
+
+
+@pytest.mark.parametrize("how", ["gone", "taken", "changed"])
+async def test_the_next_letters_take_the_place_of_a_canary_of_which_nothing_was_sent(how: str) -> None:
+    given = world(30)
+    plan = given.plan(canary=(2, 5))
+    for name in ("m-0", "m-1", "m-2", "m-3"):
+        if how == "gone":
+            del given.dead[name]
+        elif how == "taken":
+            given.dead[name].hidden_until = given.now + 1_000
+        else:
+            given.dead[name].body = "{}"
+
+    async def bad(step: Step) -> Seen:
+        return Seen("bad", frozenset({step.letters[-1].id}))
+
+    journal = given.reopened(Fuse())
+    await Replay(plan=plan, box=FakeBox(given), post=FakePost(given), journal=journal, watch=bad, sleep=given.sleep).run()
+    assert {*given.sends} == {"m-4", "m-5"}
+    first = report(plan, given.reopened(Fuse()).progress)["steps"][0]
+    assert (first["letters"], first["sent"], first["verdict"]) == (6, 2, "bad")
+
+
+async def test_a_plan_of_canaries_that_have_all_gone_comes_to_its_end() -> None:
+    given = world(3)
+    plan = given.plan(canary=(1, 5))
+    given.dead.clear()
+    await attempt(given, plan, kill_at=0)
+    assert report(plan, given.reopened(Fuse()).progress)["gone"] == 3

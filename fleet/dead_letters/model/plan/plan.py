@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -97,14 +97,17 @@ class Step:
     canary: bool
 
 
-def steps(plan: Plan) -> Iterator[Step]:
-    """The canaries in their sizes, then the rest."""
+def steps(plan: Plan, replaced: Collection[str] = ()) -> Iterator[Step]:
+    """The canaries in their sizes, then the rest. A canary all of whose letters were `replaced` has as many of the next ones as well."""
     start = 0
     for number, size in enumerate(plan.canary, start=1):
         if start >= len(plan.letters):
             return
-        yield Step(number, plan.letters[start : start + size], canary=True)
-        start += size
+        end = start + size
+        while end < len(plan.letters) and all(each.id in replaced for each in plan.letters[start:end]):
+            end += size
+        yield Step(number, plan.letters[start:end], canary=True)
+        start = end
     if start < len(plan.letters):
         yield Step(len(plan.canary) + 1, plan.letters[start:], canary=False)
 
