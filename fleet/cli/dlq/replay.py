@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +26,11 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.cli.dlq.tables import STOPPED, print_report, progress_line
 from fleet.cli.plan_file import read_plan
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
-from fleet.dead_letters.model.plan.plan import Plan, Step, changed_bodies
+from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queues.catalog import connect
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
@@ -40,8 +39,6 @@ from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped
 
-STOPPED = "a canary came back"
-WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
 FAULTS = 20
 """Letters that are named with their fault; `--json` names all."""
 
@@ -133,7 +130,7 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        _print(result)
+        print_report(result)
 
 
 def _task_under_way(file: Path, plan: Plan) -> dict[str, Any]:
@@ -209,7 +206,7 @@ def _by_fleet(
 ) -> None:
     if plan.watch and not plan.keep:
         say(f"what is sent is watched for up to {plan.watch:g} s: Ctrl-C ends that, and what was sent stays sent")
-    with _progress_line(plan) as tell:
+    with progress_line(plan) as tell:
         until_done(run.run(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled, progressed=tell))
 
 
@@ -254,7 +251,7 @@ def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        _print(result)
+        print_report(result)
     ended = not any(result[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
     if result["sent"] != result["deleted"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
@@ -266,35 +263,3 @@ def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
     if result["state"] == "unfinished" and result["remaining"]:
         say("what remains may be in other hands, such as a killed runner's, for a minute")
     sys.exit(0 if ended else PARTLY)
-
-
-def _print(result: dict[str, Any]) -> None:
-    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
-    click.echo("  ".join(f"{name} {result[name]}" for name in names))
-    for step in result["steps"]:
-        verdict = f"verdict {step['verdict'] or 'open'}"
-        what = f"canary, {verdict}" if step["canary"] else f"the rest{', ' + verdict if step['verdict'] else ''}"
-        click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
-    click.echo(f"  {WORDS.get(result['state'], result['state'])} since {result['since'][:19]}Z")
-    if result["next"]:
-        click.echo(f"  next: {result['next']}")
-
-
-@contextmanager
-def _progress_line(plan: Plan) -> Iterator[Callable[[Step, Progress], None]]:
-    """One line that renews itself, on a terminal; elsewhere the journal is what tells."""
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    begun = False
-
-    def tell(step: Step, progress: Progress) -> None:
-        nonlocal begun
-        if terminal:
-            begun = True
-            sent, back = len(progress.sent), len(progress.returned)
-            click.echo(f"\rstep {step.number}: {sent} of {len(plan.letters)} sent, {back} back", nl=False, err=True)
-
-    try:
-        yield tell
-    finally:
-        if begun:
-            click.echo(err=True)

@@ -1,19 +1,25 @@
-"""Dead letters as tables for people; the words may change, scripts read --json."""
+"""Dead letters, and how far a replay is, for people; the words may change, scripts read --json."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fleet.dead_letters.model import expiry, redaction
+from fleet.dead_letters.model.plan.plan import Plan, Step
+from fleet.dead_letters.replay.journal import Progress
 
+STOPPED = "a canary came back"
+WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
 WIDE = 180  # columns where nobody's terminal limits them
 PAGE = 500
 """Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
@@ -102,3 +108,36 @@ def letters(documents: Sequence[Mapping[str, Any]]) -> Table:
             for each in documents
         ),
     )
+
+
+def print_report(result: dict[str, Any]) -> None:
+    """How far a plan is."""
+    names = ("planned", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "remaining")
+    click.echo("  ".join(f"{name} {result[name]}" for name in names))
+    for step in result["steps"]:
+        verdict = f"verdict {step['verdict'] or 'open'}"
+        what = f"canary, {verdict}" if step["canary"] else f"the rest{', ' + verdict if step['verdict'] else ''}"
+        click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
+    click.echo(f"  {WORDS.get(result['state'], result['state'])} since {result['since'][:19]}Z")
+    if result["next"]:
+        click.echo(f"  next: {result['next']}")
+
+
+@contextmanager
+def progress_line(plan: Plan) -> Iterator[Callable[[Step, Progress], None]]:
+    """One line that renews itself, on a terminal; elsewhere the journal is what tells."""
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    begun = False
+
+    def tell(step: Step, progress: Progress) -> None:
+        nonlocal begun
+        if terminal:
+            begun = True
+            sent, back = len(progress.sent), len(progress.returned)
+            click.echo(f"\rstep {step.number}: {sent} of {len(plan.letters)} sent, {back} back", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if begun:
+            click.echo(err=True)
