@@ -1,4 +1,4 @@
-"""One command at a time takes letters out of a dead-letter queue, or puts them back, from this machine."""
+"""One command at a time takes letters out of a dead-letter queue, puts them back, or carries out a plan, from this machine."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pathlib import Path
 
 
 class QueueBusy(Exception):
-    """Another command of this user is at work on the queue."""
+    """Another command of this user is at work on the queue, or on the plan."""
 
 
 @contextmanager
-def held(directory: Path, queue_arn: str) -> Iterator[None]:
-    """Hold the queue; the kernel gives it free when this process dies. Raises QueueBusy, OSError.
+def held(directory: Path, name: str) -> Iterator[None]:
+    """Hold a queue by its ARN, or a plan by its id; the kernel gives it free when this process dies. Raises QueueBusy, OSError.
 
     On two machines the leases of SQS and the claims of the archive do the same, letter by letter.
     """
     locks = directory / "locks"
     locks.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = os.open(locks / hashlib.sha256(queue_arn.encode()).hexdigest()[:16], os.O_RDWR | os.O_CREAT, 0o600)
+    file = os.open(locks / hashlib.sha256(name.encode()).hexdigest()[:16], os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            name = queue_arn.rpartition(":")[2]
-            raise QueueBusy(f"another command is at work on {name}: wait for its end; nothing was done") from error
+            what = name.rpartition(":")[2]
+            raise QueueBusy(f"another command is at work on {what}: wait for its end; nothing was done") from error
         yield
     finally:
         os.close(file)

@@ -1,21 +1,58 @@
-"""Plans that change bodies, or send to other accounts: what they need, what a dry run shows of it, what is kept first."""
+"""Before a plan is carried out: whose journal lies beside it, who holds it, which bodies it changes, what is kept first."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from fleet.cli.dlq.frame import Refused, until_done
+from fleet.cli.dlq.frame import Refused, audit_records, until_done
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
+from fleet.dead_letters.audit.story import former_file
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
+from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.archive import Batch, following
+from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.inventory import Desk
+from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
+
+
+def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
+    """What the journal beside the file says. With `tools`, raises Refused where that is not the whole story: a plan that was renamed
+    or copied without its journal would send its letters twice.
+    """
+    path = journal_path(file, plan.plan_id)
+    if path.exists():
+        progress = journals.folded(path.read_bytes())
+        if progress.plan_id not in ("", plan.plan_id):
+            raise Refused(
+                f"{path} is the journal of another plan, {progress.plan_id}: put this plan's own in its place"
+            )
+        return progress
+    if tools is not None and (former := former_file(audit_records(tools), plan.plan_id)) is not None:
+        own = journal_path(Path(former), plan.plan_id) if former else "its journal"
+        raise Refused(
+            f"nothing was sent: this plan was begun{f' as {former}' if former else ' under another name'}, and its journal is "
+            f"not beside {file}. Move {own} to {path} and go on with `fleet dlq resume {file}`, or make a new plan"
+        )
+    return Progress()
+
+
+@contextmanager
+def plan_held(tools: Desk, file: Path, plan: Plan) -> Iterator[Journal]:
+    """One runner at a time: by the plan's id, for a copy has a name and a lock of its own, and by its file, which others see."""
+    with held(tools.settings.state_directory, f"plan:{plan.plan_id}"):
+        progress_of(file, plan, tools)  # nobody began it meanwhile elsewhere
+        with journals.opened(file, plan.plan_id, now=time.time) as journal:
+            yield journal
 
 
 def check_changes(tools: Desk, plan: Plan) -> None:

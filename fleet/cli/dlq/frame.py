@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fleet.cli.command import Command, Failed, env_file_option
-from fleet.dead_letters.audit.log import AuditLog, Entry, Outcome
+from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome
 from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
@@ -240,9 +240,17 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
                 raise
 
 
-def begin(tools: Desk, command: str, record: Record, *, reason: str) -> None:
+def begin(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:
     """Append `begun` before a mutation. Raises Refused where it does not reach the disk: then nothing may be done."""
-    enter(tools, command, replace(record, outcome="begun"), reason=reason)
+    enter(tools, command, replace(record, outcome="begun"), reason=reason, note=note)
+
+
+def audit_records(tools: Desk) -> list[dict[str, Any]]:
+    """Every line of the audit log that can be read; none where there is no log."""
+    try:
+        return _log(tools).records()
+    except NoLog:
+        return []
 
 
 def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.dlq.changes import check_changes, keep_changed, show_changes
+from fleet.cli.dlq.changes import check_changes, keep_changed, plan_held, progress_of, show_changes
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
@@ -28,6 +28,7 @@ from fleet.cli.dlq.frame import (
 )
 from fleet.cli.dlq.tables import STOPPED, print_report, progress_line
 from fleet.cli.plan_file import read_plan
+from fleet.dead_letters.audit.story import BEGUN_FROM
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
@@ -36,7 +37,7 @@ from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
 from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
-from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path, journal_path
+from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path
 from fleet.dead_letters.replay.report import is_done, is_stopped
 
 FAULTS = 20
@@ -60,7 +61,7 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
         plan = read_plan(file)
-        if (progress := _progress(file, plan)).runs:
+        if (progress := progress_of(file, plan, tools)).runs:
             _refuse_stopped(file, plan, progress)
             if is_done(plan, progress):
                 raise Refused("this plan was carried out: make a new one for what came since")
@@ -83,7 +84,7 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
     with audited(tools, "resume", queue="", reason=why) as entry:
         plan = read_plan(file)
         _filled(entry, plan)
-        if not (progress := _progress(file, plan)).runs:
+        if not (progress := progress_of(file, plan, tools)).runs:
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         _refuse_stopped(file, plan, progress)
         result = _carried_out(tools, file, plan, entry, why)
@@ -135,7 +136,7 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
 
 def _task_under_way(file: Path, plan: Plan) -> dict[str, Any]:
     """SQS's own redrive, which goes on without a runner. Raises Refused."""
-    if plan.via == "aws" and _progress(file, plan).task in ("STARTING", "RUNNING"):
+    if plan.via == "aws" and progress_of(file, plan).task in ("STARTING", "RUNNING"):
         task = move_task.newest(connect(), plan)
         if task.get("Status") == "RUNNING":
             return task
@@ -150,6 +151,7 @@ def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
 
 def _dry(file: Path, *, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
+    progress_of(file, plan, tools)
     reach = run.checked(tools, plan)
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)
@@ -171,8 +173,8 @@ def _dry(file: Path, *, as_json: bool) -> None:
 def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
     check_changes(tools, plan)
     reach = run.checked(tools, plan)
-    with journals.opened(file, plan.plan_id, now=time.time) as journal:
-        _note_begin(tools, plan, reason, journal)
+    with plan_held(tools, file, plan) as journal:
+        _note_begin(tools, file, plan, reason, journal)
 
         def cancelled() -> bool:
             return cancel_path(file, plan.plan_id).exists()
@@ -210,11 +212,17 @@ def _by_fleet(
         until_done(run.run(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled, progressed=tell))
 
 
-def _note_begin(tools: Desk, plan: Plan, reason: str, journal: Journal) -> None:
+def _note_begin(tools: Desk, file: Path, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
     begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
     begun.digests = changed_bodies(plan)
-    begin(tools, "replay" if not journal.progress.runs else "resume", begun, reason=reason)
+    begin(
+        tools,
+        "replay" if not journal.progress.runs else "resume",
+        begun,
+        reason=reason,
+        note=f"{BEGUN_FROM}{file.resolve()}",
+    )
     journal.begin(tools.settings.actor, reason)
 
 
@@ -238,13 +246,8 @@ def _is_all_well(plan: Plan, progress: Progress) -> bool:
 
 
 def _status(file: Path, plan: Plan) -> dict[str, Any]:
-    result = reporting.status(plan, _progress(file, plan), file=file, running=journals.is_held(file))
+    result = reporting.status(plan, progress_of(file, plan), file=file, running=journals.is_held(file))
     return {**result, "dry_run": False}
-
-
-def _progress(file: Path, plan: Plan) -> Progress:
-    path = journal_path(file, plan.plan_id)
-    return journals.folded(path.read_bytes()) if path.exists() else Progress()
 
 
 def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:

@@ -12,6 +12,20 @@ def ids_that_fit(records: Sequence[Mapping[str, Any]], given: str) -> list[str]:
     return list(dict.fromkeys(each for each in found if each and each.startswith(given)))
 
 
+BEGUN_FROM = "plan file "
+
+
+def former_file(records: Sequence[Mapping[str, Any]], plan_id: str) -> str | None:
+    """The file from which this plan was begun or resumed last, "" where the log does not say; None: it was never begun."""
+    begun = [
+        str(record.get("note", "")).removeprefix(BEGUN_FROM)
+        for record in records
+        if (record.get("plan_id"), record.get("outcome")) == (plan_id, "begun")
+        and record.get("command") in ("replay", "resume")
+    ]
+    return begun[-1] if begun else None
+
+
 def story(records: Sequence[Mapping[str, Any]], plan_id: str) -> dict[str, Any]:
     """Who, why, what, when and with which result: the lines of this plan in short, and what they come to.
 

@@ -24,7 +24,7 @@ End = Literal["ended", "cancelled", "interrupted"]
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `end`: how the newest run ended; None where it did not, or was killed. Times in epoch seconds. `task`,
+    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `end`: how the newest run ended; None where it did not, or was killed. `plan_id`: whose journal this is, "" where it does not say. Times in epoch seconds. `task`,
     `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
@@ -43,6 +43,7 @@ class Progress:
     began_at: float = 0.0
     last_at: float = 0.0
     end: End | None = None
+    plan_id: str = ""
     task: str = ""
     earlier: int = 0
     moved: int = 0
@@ -73,6 +74,7 @@ class Progress:
                 self.verdicts[step] = verdict
             case {"run": _}:
                 self.runs += 1
+                self.plan_id = str(line.get("plan_id", self.plan_id))
                 self.began_at, self.end = self.last_at, None
             case {"task": str(status), "moved": int(moved)}:
                 self.task, self.moved = status, moved
@@ -86,8 +88,11 @@ class Progress:
 class Journal:
     """An append-only file of JSON lines. `write` puts bytes at its end and returns when the disk has them."""
 
-    def __init__(self, write: Callable[[bytes], None], *, now: Callable[[], float], progress: Progress) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], *, now: Callable[[], float], progress: Progress, plan_id: str = ""
+    ) -> None:
         self._write = write
+        self._plan_id = plan_id
         self._now = now
         self.progress = progress
 
@@ -111,7 +116,7 @@ class Journal:
             self._line({"task": status, "moved": moved, **more})
 
     def begin(self, who: str, reason: str) -> None:
-        self._line({"run": self.progress.runs + 1, "who": who, "reason": reason})
+        self._line({"run": self.progress.runs + 1, "who": who, "reason": reason, "plan_id": self._plan_id})
 
     def end(self, how: End) -> None:
         """A journal whose newest run has no end was killed."""
@@ -145,18 +150,24 @@ class PlanBusy(Exception):
 
 
 def journal_path(plan_file: Path, plan_id: str) -> Path:
-    return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.journal")
+    return _beside(plan_file, f"{plan_id[:8]}.journal")
 
 
 def cancel_path(plan_file: Path, plan_id: str) -> Path:
     """Of this plan and not of the next one in a file of that name."""
-    return plan_file.with_name(f"{plan_file.name}.{plan_id[:8]}.cancel")
+    return _beside(plan_file, f"{plan_id[:8]}.cancel")
+
+
+def _beside(plan_file: Path, suffix: str) -> Path:
+    """Beside the file itself, by whichever link it is named."""
+    file = plan_file.resolve()
+    return file.with_name(f"{file.name}.{suffix}")
 
 
 @contextmanager
 def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterator[Journal]:
     """Hold the plan and its journal; the kernel gives both free when this process dies. Raises PlanBusy."""
-    lock = os.open(plan_file.with_name(f"{plan_file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(_beside(plan_file, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -169,7 +180,7 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
         try:
             if content and not content.endswith(b"\n"):
                 _durable(file, path, b"\n")  # what was cut short stays on a line of its own
-            yield Journal(partial(_durable, file, path), now=now, progress=folded(content))
+            yield Journal(partial(_durable, file, path), now=now, progress=folded(content), plan_id=plan_id)
         finally:
             os.close(file)
     finally:
@@ -178,7 +189,7 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
 
 def is_held(plan_file: Path) -> bool:
     """Whether a runner is at work on this plan."""
-    path = plan_file.with_name(f"{plan_file.name}.lock")
+    path = _beside(plan_file, "lock")
     if not path.exists():
         return False
     lock = os.open(path, os.O_RDWR)

@@ -225,7 +225,9 @@ async def test_the_next_letters_take_the_place_of_a_canary_of_which_nothing_was_
         return Seen("bad", frozenset({step.letters[-1].id}))
 
     journal = given.reopened(Fuse())
-    await Replay(plan=plan, box=FakeBox(given), post=FakePost(given), journal=journal, watch=bad, sleep=given.sleep).run()
+    await Replay(
+        plan=plan, box=FakeBox(given), post=FakePost(given), journal=journal, watch=bad, sleep=given.sleep
+    ).run()
     assert {*given.sends} == {"m-4", "m-5"}
     first = report(plan, given.reopened(Fuse()).progress)["steps"][0]
     assert (first["letters"], first["sent"], first["verdict"]) == (6, 2, "bad")
