@@ -178,11 +178,11 @@ class Sights:
     """Letters, by ARN, at the last look into a queue with a redrive policy of its own."""
 
     async def remember(self) -> None:
-        """Before anything is sent: letters with the key of a planned one, which are here and did not come back. Where there
-        are no more letters than planned, nobody has to look.
+        """Before anything is sent: letters with the key of a planned one, which are here and did not come back. How many there
+        are does not tell: a planned one may have gone. Where nothing is watched, nobody has to look.
         """
         self.old = old = set[str]()
-        if not self.elsewhere and sum(await self.opened.box.count()) <= len(self.plan.letters):
+        if not self.plan.canary and self.plan.watch <= 0:
             return
         keys, planned = {each.key for each in self.plan.letters}, {each.id for each in self.plan.letters}
 

@@ -195,6 +195,21 @@ def test_a_twin_that_was_not_planned_is_no_canary_that_came_back(ground: Ground,
     assert (result["steps"][0]["verdict"], result["returned"], ground.counts()) == ("good", 0, (2, 0))
 
 
+def test_a_twin_that_came_before_the_replay_did_not_come_back_however_few_letters_there_are(
+    ground: Ground, cli: Lines
+) -> None:
+    ground.park({"same": 1}, {"other": 2})
+    cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "20", "-o", cli.plan())
+    last = json.loads(Path(cli.plan()).read_text())["letters"][1]["id"]
+    [first] = [each for each in cli.json("list", ground.name) if each["id"] != last]
+    body = next(each["Body"] for each in ground.content() if each["MessageId"] == first["id"])
+    cli("dlq", "purge", ground.name, "--ids", last, "--confirm", ground.name, *ACT)
+    ground.park(body)
+    with Worker(ground):
+        [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
+    assert (result["steps"][0]["verdict"], result["returned"], result["gone"]) == ("good", 0, 1)
+
+
 def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1}, {"a": 2})
     cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "1", "-o", cli.plan())

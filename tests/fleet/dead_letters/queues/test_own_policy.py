@@ -101,7 +101,7 @@ def test_a_canary_is_watched_for_without_a_receive_where_nothing_came_back(serve
     cli("dlq", "plan", "orders-dlq", "--to", "orders", "--canary", "1", "--watch", "1.5", "-o", cli.plan())
     [report] = cli.json("replay", cli.plan(), "--yes", "--reason", "why", exits=4)
     assert (report["sent"], report["steps"][0]["verdict"]) == (1, "none")
-    assert receives(server) == {3}  # planned, met by the canary's step, looked at once after it
+    assert receives(server) == {4}  # planned, looked at before, met by the canary's step, looked at once after it
 
 
 @pytest.mark.parametrize("suffix", ["", ".fifo"])
