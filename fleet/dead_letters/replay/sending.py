@@ -114,7 +114,7 @@ class Sending:
         if planned.mended is not None and planned.id not in self.kept:
             raise NotKept("its body is to be changed, and its original is not archived")
         if self.plan.keep:
-            return [copy(letter)]
+            return [copy(letter, plan_id=self.plan.plan_id)]
         if self.expand is not None and planned.shape in ("lambda-stream", "pipe-stream"):
             if not (records := await self.expand(letter)):
                 raise Unsendable("the stream no longer has the records that it points to")

@@ -53,3 +53,16 @@ def test_all_letters_of_two_groups_go_back_in_their_order(tmp_path: Path) -> Non
         orders = arrived(works)
         for group in range(2):
             assert [each for each in orders if each % 2 == group] == list(range(group, 50, 2))
+
+
+def test_each_plan_copies_to_a_fifo_queue_once_also_within_five_minutes(tmp_path: Path) -> None:
+    with sqs_server(strict=True) as server, forked(tmp_path) as fork:
+        source, dead = server.make_pair("orders.fifo", FifoQueue="true")
+        works = Clockwork(server, fork, tmp_path, source, dead)
+        park(works, 3, groups=1)
+        look = server.make("look.fifo", FifoQueue="true")
+        for count in (3, 6):
+            plan = str(tmp_path / "p")
+            works("dlq", "plan", works.name, "--keep", "--to", "look.fifo", "--watch", "0", "-o", plan)
+            assert json.loads(works("dlq", "replay", plan, *ACT, "--json").stdout)["sent"] == 3
+            assert (len(server.control.messages("look.fifo")), bool(look)) == (count, True)

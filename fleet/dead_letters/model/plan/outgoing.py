@@ -77,9 +77,12 @@ def _body(letter: DeadLetter, shape: Shape) -> str:
     return (lambda_record.event(letter.body) if shape == "lambda-async" else "") or letter.body
 
 
-def copy(letter: DeadLetter) -> Parcel:
-    """The letter itself once more, reason and all: for a place to look at it, or for its way back from the archive."""
-    return Parcel(letter.id, letter.body, dict(letter.attributes), letter.group, letter.id[:128])
+def copy(letter: DeadLetter, *, plan_id: str = "") -> Parcel:
+    """The letter itself once more, reason and all: for a place to look at it, or for its way back from the archive. A FIFO queue
+    takes it once within five minutes, and once more for each plan.
+    """
+    deduplication = f"{plan_id}-{letter.id}" if plan_id else letter.id
+    return Parcel(letter.id, letter.body, dict(letter.attributes), letter.group, deduplication[:128])
 
 
 def original_attributes(letter: DeadLetter, shape: Shape) -> dict[str, Attribute]:
