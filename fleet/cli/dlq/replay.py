@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError
 
 from fleet.cli.dlq.changes import check_changes, keep_changed, plan_held, progress_of, show_changes
 from fleet.cli.dlq.frame import (
@@ -33,11 +34,13 @@ from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queues.catalog import connect
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task, run
 from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path
+from fleet.dead_letters.replay.post import UNANSWERED
 from fleet.dead_letters.replay.report import is_done, is_stopped
 
 FAULTS = 20
@@ -68,7 +71,7 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
             raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
         _filled(entry, plan)
         result = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, result, as_json=as_json)
+    _finish(plan, result, entry, as_json=as_json)
 
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
@@ -88,7 +91,7 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         _refuse_stopped(file, plan, progress)
         result = _carried_out(tools, file, plan, entry, why)
-    _finish(plan, result, as_json=as_json)
+    _finish(plan, result, entry, as_json=as_json)
 
 
 @click.command("cancel", cls=DlqCommand, short_help="Stop a replay within two seconds; `resume` goes on.")
@@ -180,6 +183,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
             return cancel_path(file, plan.plan_id).exists()
 
         how: End = "interrupted"
+        cut = ""
         try:
             if plan.via == "aws":
                 _by_aws(plan, journal, cancelled=cancelled)
@@ -187,13 +191,20 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
                 kept = keep_changed(tools, plan, journal.progress.sent, reason=reason)
                 _by_fleet(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled)
             how = "cancelled" if cancelled() else "ended"
+        except (OwnPolicy, ClientError, *UNANSWERED) as error:
+            if not journal.progress.sent | journal.progress.uncertain:
+                raise
+            cut = f"stopped: {error}; go on with `fleet dlq resume {file}`"
         finally:
             try:
                 journal.end(how)
             finally:
                 result = reporting.status(plan, journal.progress, file=file, running=False)
                 counts = {name: value for name, value in result.items() if type(value) is int and name != "version"}
-                entry.counts, entry.outcome = counts, "done" if _is_all_well(plan, journal.progress) else "partly"
+                is_well = _is_all_well(plan, journal.progress) and not cut
+                entry.counts, entry.outcome = counts, "done" if is_well else "partly"
+        if cut:
+            say(cut)
         return {**result, "dry_run": False}
 
 
@@ -250,7 +261,7 @@ def _status(file: Path, plan: Plan) -> dict[str, Any]:
     return {**result, "dry_run": False}
 
 
-def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
+def _finish(plan: Plan, result: dict[str, Any], entry: Record, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
@@ -265,4 +276,4 @@ def _finish(plan: Plan, result: dict[str, Any], *, as_json: bool) -> None:
         say(f"left: {each['id']}: {redaction.printable(each['why'])}")
     if result["state"] == "unfinished" and result["remaining"]:
         say("what remains may be in other hands, such as a killed runner's, for a minute")
-    sys.exit(0 if ended else PARTLY)
+    sys.exit(0 if ended and entry.outcome == "done" else PARTLY)

@@ -104,6 +104,18 @@ def test_a_canary_is_watched_for_without_a_receive_where_nothing_came_back(serve
     assert receives(server) == {4}  # planned, looked at before, met by the canary's step, looked at once after it
 
 
+def test_a_replay_that_meets_the_limit_after_it_sent_says_how_far_it_came(server: SqsServer, cli: Lines) -> None:
+    dead(server, letters=3, own=20)
+    for _ in range(6):
+        cli("dlq", "list", "orders-dlq")
+    cli("dlq", "plan", "orders-dlq", "--to", "orders", "--canary", "1", "--watch", "5", "-o", cli.plan())
+    [report] = cli.json("replay", cli.plan(), "--yes", "--reason", "why", exits=4)
+    assert (report["sent"], report["deleted"], report["remaining"]) == (1, 1, 2)
+    assert "a letter was received 10 times" in cli.last.stderr
+    assert f"go on with `fleet dlq resume {cli.plan()}`" in cli.last.stderr
+    assert cli.audit()[-1]["outcome"] == "partly"
+
+
 @pytest.mark.parametrize("suffix", ["", ".fifo"])
 def test_more_letters_than_may_be_in_flight_are_read_in_part_and_that_is_said(
     server: SqsServer, cli: Lines, suffix: str
