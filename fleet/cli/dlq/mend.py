@@ -47,6 +47,7 @@ from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import arn_name
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.removal import Taken
+from fleet.dead_letters.replay import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,11 +100,12 @@ def edit(
         entry.ids = [each.id]
         if ":sqs:" not in arn:
             raise Refused(each.standing.why_not or "its destination is not known: name it with --to")
+        urls = run.reached(tools, info, arn)
         known = mending.check(body, queue=arn_name(arn))
         entry.digests = {"before": each.digest, "after": sha256(body)}
         if yes:
             with held(tools.settings.state_directory, info.arn):
-                _mended(tools, info.url, each, body, arn=arn, bucket=bucket, reason=why, entry=entry)
+                _mended(tools, info.url, each, body, urls=urls, bucket=bucket, reason=why, entry=entry)
     if as_json:
         uncertain = entry.counts.get("uncertain", 0)
         made = {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known}
@@ -191,11 +193,11 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     sys.exit(PARTLY if len(drafted.planned) < len(given) or not found.complete else 0)
 
 
-def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: str, reason: str, entry: Record) -> None:
-    info = tools.catalog.queue(url)
-    target = tools.catalog.queue(arn)
-    if target.arn != arn:
-        raise Refused(f"the destination {arn} is not {target.arn}, which is the queue of that name here")
+def _mended(
+    tools: Desk, url: str, each: View, body: str, *, urls: Mapping[str, str], bucket: str, reason: str, entry: Record
+) -> None:
+    """Send it to the one queue in `urls`, by its ARN."""
+    info, [arn] = tools.catalog.queue(url), [*urls]
     edit_id = uuid.uuid4().hex
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
@@ -206,7 +208,7 @@ def _mended(tools: Desk, url: str, each: View, body: str, *, arn: str, bucket: s
 
     async def work() -> None:
         async with tools.open(info, origin) as opened:
-            post = await tools.post(opened, {arn: target.url})
+            post = await tools.post(opened, urls)
             begin(tools, "edit", entry, reason=reason)
             await putting_away.mend(
                 tools, opened, each, body, edit_id=edit_id, stored=stored, post=post, to=arn, taken=taken

@@ -47,7 +47,7 @@ def checked(desk: Desk, plan: Plan) -> Reach:
     unreachable: dict[str, str] = {}
     for destination in plan.destinations:
         try:
-            urls |= _reached(desk, info, destination)
+            urls |= reached(desk, info, destination)
         except PlanRefused as error:
             unreachable[destination] = str(error)
             if plan.via == "aws" or len(unreachable) == len(plan.destinations):
@@ -55,7 +55,7 @@ def checked(desk: Desk, plan: Plan) -> Reach:
     return Reach(urls, unreachable)
 
 
-def _reached(desk: Desk, info: QueueInfo, destination: str) -> dict[str, str]:
+def reached(desk: Desk, info: QueueInfo, destination: str) -> dict[str, str]:
     """The URL of a queue by its ARN; nothing for a function. Raises PlanRefused where nothing can be sent there."""
     account = info.arn.split(":")[4]
     if limits.strangers([destination], account=account, allowed=desk.settings.other_accounts):

@@ -49,6 +49,42 @@ def test_letters_whose_deletion_got_no_answer_are_uncertain_and_come_back_once(
     assert sorted(json.loads(each)["n"] for each in bodies) == [*range(12)]
 
 
+def test_a_replay_whose_deletes_got_no_answer_says_how_far_it_came_and_what_goes_on(
+    lossy_server: SqsServer, lossy: Lines
+) -> None:
+    orders(lossy_server, 3)
+    lossy("dlq", "plan", "orders-dlq", "--to", "orders", "--watch", "0", "-o", lossy.plan())
+    fault = lossy_server.control.fault("reset", "DeleteMessageBatch")
+    [result] = lossy.json("replay", lossy.plan(), *ACT, exits=4)
+    assert (result["sent"], result["deleted"]) == (3, 0)
+    assert f"go on with `fleet dlq resume {lossy.plan()}`" in lossy.last.stderr
+    assert lossy.audit()[-1]["outcome"] == "partly"
+    lossy_server.control.heal(fault)
+    lossy_server.control.advance(60)
+    [result] = lossy.json("resume", lossy.plan(), *ACT)
+    assert (result["sent"], result["deleted"], result["sent_twice"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("act", [(), ACT], ids=["dry", "for real"])
+def test_an_edit_goes_nowhere_where_a_plan_may_not_go(
+    lossy_server: SqsServer, lossy: Lines, act: tuple[str, ...]
+) -> None:
+    orders(lossy_server, 1)
+    lossy_server.make("orders.fifo", FifoQueue="true")
+    [letter] = lossy.json("list", "orders-dlq")
+    body = lossy.home / "body"
+    body.write_text('{"n": 7}')
+    arn = "arn:aws:sqs:us-east-1:999999999999:orders"
+    for to, why in (
+        ("orders-dlq", "the dead-letter queue itself"),
+        ("orders.fifo", "same type"),
+        (arn, "not in account"),
+    ):
+        words = ("edit", "orders-dlq", letter["id"], "--body-file", str(body), "--to", to, *act)
+        assert why in lossy("dlq", *words, exits=5).stderr
+    assert len(lossy_server.control.messages("orders-dlq")) == 1
+
+
 def test_an_edit_whose_send_got_no_answer_says_so_and_leaves_the_original(
     lossy_server: SqsServer, lossy: Lines
 ) -> None:
