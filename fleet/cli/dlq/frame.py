@@ -127,7 +127,9 @@ def looked_through(
     payload: bool = False,
     meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
-    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them."""
+    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them. What SQS
+    does not give back is said, and the look is not complete.
+    """
     info = tools.catalog.dead_letter_queue(queue)
     tools.spent.check(info)
     origin = tools.catalog.origin(info)
@@ -143,6 +145,10 @@ def looked_through(
         found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
     if not found.complete:
         say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
+    if found.refused:
+        until = datetime.fromtimestamp(tools.now() + hidden_for(info), UTC).isoformat(timespec="seconds")
+        say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest")
+        found = replace(found, complete=False)
     return info, origin, found
 
 

@@ -18,19 +18,24 @@ RECEIVERS = 8
 """Receive calls in flight together."""
 SHORTEST, LONGEST = 30, 600
 """Seconds for which a letter is hidden while the queue is read; what a kill -9 leaves hidden shows up again by then."""
+ASKED_BACK, PAUSE = 4, 0.1
+"""Times that a letter is asked to be visible again, and seconds before the second time; twice as long before each that follows."""
 STALE = 3
 """Answers in a row with known letters only, after which the queue has been seen."""
 
 
 @dataclass(slots=True)
 class Sweep(Generic[Kept]):
-    """What was found. `held` are receipts without payload, still hidden unless they were given back."""
+    """What was found. `held` are receipts without payload, still hidden unless they were given back; `refused`, how many SQS did
+    not give back when asked, and which stay hidden to the end of their lease.
+    """
 
     found: dict[str, Kept] = field(default_factory=dict)
     held: dict[str, DeadLetter] = field(default_factory=dict)
     complete: bool = True
     expected: int = 0
     seen: int = 0
+    refused: int = 0
 
 
 def bound(letters: int) -> int:
@@ -84,12 +89,18 @@ async def sweep(
 
 
 async def give_back(box: Box, result: Sweep[Kept], *, but: Collection[str] = ()) -> None:
-    """Make visible what is held; a letter that is refused shows up by itself."""
+    """Make visible what is held. What SQS does not say it gave back is asked again, then counted as `refused`."""
     letters = [letter for name, letter in result.held.items() if name not in but]
     for letter in letters:
         del result.held[letter.id]
-    if letters:
-        await box.show(letters)
+    for tried in range(1, ASKED_BACK + 1):
+        if not letters:
+            return
+        refused = await box.show(letters)
+        letters = [letter for letter in letters if letter.id in refused]
+        if letters and tried < ASKED_BACK:
+            await asyncio.sleep(PAUSE * 2 ** (tried - 1))
+    result.refused += len(letters)
 
 
 async def browse(

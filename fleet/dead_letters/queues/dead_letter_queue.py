@@ -13,7 +13,7 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from shared.message.delivery import Attribute
-from shared.sqs.batches import BATCH, refused_entries
+from shared.sqs.batches import BATCH, is_lost, refused_entries
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -92,7 +92,9 @@ class SqsBox:
         return letters
 
     async def show(self, letters: Sequence[DeadLetter], *, after: int = 0) -> set[str]:
-        """Give letters back: visible `after` seconds from now. What is refused is visible already."""
+        """Give letters back: visible `after` seconds from now. Where the lease is gone a letter is no longer ours to give: it is
+        not among those refused.
+        """
 
         async def call(chunk: Sequence[DeadLetter]) -> Any:
             entries: list[Any] = [
@@ -101,7 +103,8 @@ class SqsBox:
             ]
             return await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
-        return await _in_chunks(letters, call)
+        codes = await _in_chunks(letters, call)
+        return {name for name, code in codes.items() if not is_lost(code)}
 
     async def delete(self, letters: Sequence[DeadLetter]) -> set[str]:
         async def call(chunk: Sequence[DeadLetter]) -> Any:
@@ -110,7 +113,7 @@ class SqsBox:
             ]
             return await self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
-        return await _in_chunks(letters, call)
+        return {*await _in_chunks(letters, call)}
 
     async def count(self) -> tuple[int, int]:
         """(visible, in flight or delayed), as SQS approximates them."""
@@ -150,12 +153,15 @@ def from_message(message: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-async def _in_chunks(letters: Sequence[DeadLetter], call: Callable[[Sequence[DeadLetter]], Awaitable[Any]]) -> set[str]:
+async def _in_chunks(
+    letters: Sequence[DeadLetter], call: Callable[[Sequence[DeadLetter]], Awaitable[Any]]
+) -> dict[str, str]:
+    """The ids that were refused, each with its code."""
     chunks = [letters[start : start + BATCH] for start in range(0, len(letters), BATCH)]
-    refused: set[str] = set()
+    refused: dict[str, str] = {}
     for start in range(0, len(chunks), AT_ONCE):
         some = chunks[start : start + AT_ONCE]
         answers = await asyncio.gather(*(call(chunk) for chunk in some))
         for chunk, answer in zip(some, answers, strict=True):
-            refused |= {chunk[place].id for place in refused_entries(answer, len(chunk))}
+            refused |= {chunk[place].id: code for place, code in refused_entries(answer, len(chunk)).items()}
     return refused

@@ -140,9 +140,9 @@ class FakeBox:
     async def show(self, letters: Sequence[DeadLetter], *, after: int = 0) -> set[str]:
         assert letters, "SQS answers an empty batch with an error"
         self.fuse.burn()
-        refused = {each.id for each in letters if self._is_stale(each) or self.world.refuse("show", each.id)}
+        refused = {each.id for each in letters if not self._is_stale(each) and self.world.refuse("show", each.id)}
         for each in letters:
-            if each.id not in refused:
+            if each.id not in refused and not self._is_stale(each):
                 self.world.dead[each.id].hidden_until = self.world.now + after
         self.fuse.burn()
         return refused

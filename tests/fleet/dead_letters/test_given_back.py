@@ -1,0 +1,88 @@
+"""A look gives back what it saw; what SQS does not give back is asked again, then said."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fleet.dead_letters.queues import browsing
+from fleet.dead_letters.queues.browsing import ASKED_BACK, browse
+from fleet.dead_letters.queues.dead_letter_queue import SqsBox
+from tests.fleet.dead_letters.conftest import Lines
+from tests.sqs_server.running import SqsServer
+
+Answers = Callable[[list[dict[str, Any]]], dict[str, Any]]
+
+
+class Sqs:
+    """A queue whose first receive answers `messages`; `answers` says what becomes of each wish to give letters back."""
+
+    def __init__(self, messages: list[dict[str, Any]], *answers: Answers) -> None:
+        self.messages = messages
+        self.answers = list(answers)
+        self.asked: list[list[str]] = []
+
+    async def receive_message(self, **_asked: Any) -> dict[str, Any]:
+        given, self.messages = self.messages, []
+        return {"Messages": given} if given else {}
+
+    async def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        self.asked.append([each["ReceiptHandle"] for each in Entries])
+        return (self.answers.pop(0) if self.answers else done)(Entries)
+
+    async def get_queue_attributes(self, **_asked: Any) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.messages))}}
+
+
+def message(name: str, **parts: Any) -> dict[str, Any]:
+    return {"MessageId": name, "ReceiptHandle": f"h-{name}", "Body": "{}", "Attributes": {}, **parts}
+
+
+def done(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Successful": [{"Id": each["Id"]} for each in entries]}
+
+
+def failing(code: str) -> Answers:
+    return lambda entries: {"Failed": [{"Id": each["Id"], "Code": code, "SenderFault": False} for each in entries]}
+
+
+def box(sqs: Any) -> SqsBox:
+    return SqsBox(sqs, url="http://127.0.0.1:1/000000000000/orders-dlq")
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsing, "PAUSE", 0.0)
+
+
+async def test_what_is_not_named_as_given_back_is_asked_again() -> None:
+    sqs = Sqs([message("a"), message("b")], lambda entries: done(entries[:1]), failing("InternalError"))
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert (sqs.asked, found.refused) == ([["h-a", "h-b"], ["h-b"], ["h-b"]], 0)
+
+
+@pytest.mark.parametrize("answer", [failing("InternalError"), lambda _: {}], ids=["refused", "empty"])
+async def test_what_is_never_given_back_is_counted(answer: Answers) -> None:
+    sqs = Sqs([message("a"), message("b")], *[answer] * ASKED_BACK)
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert (len(sqs.asked), found.refused, sorted(found.found)) == (ASKED_BACK, 2, ["a", "b"])
+
+
+async def test_a_letter_whose_lease_is_gone_is_not_asked_again() -> None:
+    sqs = Sqs([message("a")], failing("ReceiptHandleIsInvalid"))
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert (len(sqs.asked), found.refused) == (1, 0)
+
+
+@pytest.mark.parametrize("look", [("groups",), ("list",)])
+def test_a_look_says_how_many_stay_hidden_and_until_when(
+    look: tuple[str, ...], lossy_server: SqsServer, lossy: Lines
+) -> None:
+    _, dead = lossy_server.make_pair("orders")
+    for number in range(3):
+        lossy_server.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"n": number}))
+    lossy_server.control.fault("refuse", "ChangeMessageVisibilityBatch", code="InternalError")
+    told = lossy("dlq", *look, "orders-dlq", exits=4)
+    assert told.stdout
+    assert "3 letters were not given back by SQS: they stay hidden until 20" in told.stderr
