@@ -25,7 +25,15 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.queue_lock import QueueBusy
-from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, NotDeadLetters, QueueInfo, connect, service
+from fleet.dead_letters.queues.catalog import (
+    Catalog,
+    NoSuchQueue,
+    NotDeadLetters,
+    OddAttributes,
+    QueueInfo,
+    connect,
+    service,
+)
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
@@ -69,17 +77,26 @@ class DlqCommand(Command):
             return super().invoke(ctx)
         except _FORBIDDEN as error:
             raise Refused(str(error)) from error
-        except NoSuchQueue as error:
+        except (NoSuchQueue, OddAttributes) as error:
             raise Failed(str(error)) from error
         except BrokenPipeError:
-            with suppress(OSError):  # the interpreter flushes once more at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_stdout()
             sys.exit(0)
         except OSError as error:
+            try:
+                sys.stdout.flush()
+            except OSError:
+                _forget_stdout()
             raise Failed(f"{error.filename or 'the disk'}: {error.strerror or error}") from error
         except (KeyboardInterrupt, asyncio.CancelledError):
             say("interrupted")
             sys.exit(INTERRUPTED)
+
+
+def _forget_stdout() -> None:
+    """The interpreter flushes once more at its end: what nobody takes would make that end with a code of its own."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def output_options(command: Decorated) -> Decorated:
@@ -128,7 +145,7 @@ def looked_through(
     meet: Callable[[DeadLetter], None] | None = None,
 ) -> tuple[QueueInfo, Origin, Inventory]:
     """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them. What SQS
-    does not give back is said, and the look is not complete.
+    does not give back, and a message that cannot be read, is said, and the look is not complete.
     """
     info = tools.catalog.dead_letter_queue(queue)
     tools.spent.check(info)
@@ -148,6 +165,9 @@ def looked_through(
     if found.refused:
         until = datetime.fromtimestamp(tools.now() + hidden_for(info), UTC).isoformat(timespec="seconds")
         say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest")
+    for name, why in found.faults.items():
+        say(f"left: {name}: {why}")
+    if found.refused or found.faults:
         found = replace(found, complete=False)
     return info, origin, found
 

@@ -128,7 +128,7 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
     info, _, found = looked_through(tools, queue, Filters(ids=frozenset({letter_id})), payload=True)
     if not found.views:
         raise NotThere(f"there is no letter {letter_id} in {info.name}: `fleet dlq list {info.name}` lists them")
-    return info, found.views[0], found.complete or bool(found.views and not found.refused)
+    return info, found.views[0], found.complete or bool(found.views and not found.refused and not found.faults)
 
 
 def _fed(catalog: Catalog) -> list[QueueInfo]:

@@ -28,7 +28,7 @@ OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""; `sequence` its
-    place in a FIFO queue.
+    place in a FIFO queue; `fault`: why this message could not be read, or "".
     """
 
     id: str
@@ -39,6 +39,7 @@ class DeadLetter:
     moved_from: str = ""
     group: str = ""
     sequence: str = ""
+    fault: str = ""
     receipt_handle: str = field(default="", repr=False, compare=False)
 
     @property

@@ -27,7 +27,7 @@ STALE = 3
 @dataclass(slots=True)
 class Sweep(Generic[Kept]):
     """What was found. `held` are receipts without payload, still hidden unless they were given back; `refused`, how many SQS did
-    not give back when asked, and which stay hidden to the end of their lease.
+    not give back when asked, and which stay hidden to the end of their lease. `faults`: why a message could not be read, by id.
     """
 
     found: dict[str, Kept] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class Sweep(Generic[Kept]):
     expected: int = 0
     seen: int = 0
     refused: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 def bound(letters: int) -> int:
@@ -57,8 +58,8 @@ async def sweep(
 
     `keep` is asked once for each letter and answers what to remember of it, or None. `last_look` in seconds is the
     wait of the second look: a long poll asks every server of SQS, a short one only some. Whatever ends it, the caller
-    gives back what is `held`. Incomplete where somebody else holds letters at this moment; `hidden_before` are ids that
-    the caller itself still holds.
+    gives back what is `held`. Incomplete where somebody else holds letters at this moment, or where one of `wanted` may be there
+    and could not be read; `hidden_before` are ids that the caller itself still holds.
     """
     visible, hidden = await box.count()
     result: Sweep[Kept] = Sweep(expected=visible + hidden)
@@ -85,6 +86,8 @@ async def sweep(
     result.seen = len(result.held)
     if missing is None or missing:
         result.complete = len(result.held.keys() | set(hidden_before)) >= visible + hidden
+    if missing and (result.faults or not missing.isdisjoint(hidden_before)):
+        result.complete = False
     return result
 
 
@@ -127,7 +130,10 @@ async def _receive(
         looks = 0 if letters else looks + 1
         fresh = [letter for letter in letters if letter.id not in result.held]
         _hold(letters, result)
+        result.faults |= {letter.id: letter.fault for letter in fresh if letter.fault}
         for letter in fresh:
+            if letter.fault:
+                continue
             if (kept := keep(letter)) is not None:
                 result.found[letter.id] = kept
             if missing is not None:

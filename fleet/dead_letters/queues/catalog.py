@@ -33,6 +33,10 @@ class NoSuchQueue(Exception):
         super().__init__(f"there is no queue {name} in {region}: `fleet dlq ls` lists those that are there")
 
 
+class OddAttributes(Exception):
+    """GetQueueAttributes answered, and what was asked for is not in it: nothing is known of that queue."""
+
+
 class NotDeadLetters(Exception):
     """Nothing names this queue as the place of its dead letters: it may be in use."""
 
@@ -109,7 +113,7 @@ class Catalog:
     def queue(self, given: str) -> QueueInfo:
         """By URL, ARN or name; a dead-letter queue of the fleet also by its logical name (`uploads`, `uploads-dlq`).
 
-        Raises NoSuchQueue.
+        Raises NoSuchQueue, OddAttributes.
         """
         logical = given.removesuffix("-dlq").upper().replace("-", "_")
         url = self._environment.get(f"{logical}_DLQ_URL") or (
@@ -118,20 +122,21 @@ class Catalog:
         try:
             if not url:
                 url = self._client.get_queue_url(QueueName=arn_name(given))["QueueUrl"]
-            found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes")
         except ClientError as error:
             if any(code in error.response["Error"]["Code"] for code in _MISSING):
                 raise NoSuchQueue(given, self.region) from error
             raise
-        attributes: dict[str, str] = {str(name): value for name, value in found.items()}
+        attributes: dict[str, str] = {str(name): value for name, value in (found or {}).items()}
+        arn = attribute(attributes, "QueueArn", url)
         redrives_to, most_receives = redrive_policy(attributes)
         return QueueInfo(
-            name=arn_name(attributes["QueueArn"]),
+            name=arn_name(arn),
             url=url,
-            arn=attributes["QueueArn"],
-            retention=float(attributes["MessageRetentionPeriod"]),
-            visible=int(attributes["ApproximateNumberOfMessages"]),
-            in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+            arn=arn,
+            retention=number(attributes, "MessageRetentionPeriod", url),
+            visible=number(attributes, "ApproximateNumberOfMessages", url),
+            in_flight=number(attributes, "ApproximateNumberOfMessagesNotVisible", url),
             redrives_to=redrives_to,
             most_receives=most_receives,
         )
@@ -235,6 +240,23 @@ class Catalog:
             return self.queue(url)
         except NoSuchQueue:  # deleted since it was listed
             return None
+
+
+def attribute(attributes: Mapping[str, str], name: str, url: str) -> str:
+    """What SQS says of the queue at `url`. Raises OddAttributes."""
+    if not (found := attributes.get(name)):
+        raise OddAttributes(f"SQS answered GetQueueAttributes of {url} without {name}: nothing is known of that queue")
+    return found
+
+
+def number(attributes: Mapping[str, str], name: str, url: str, *, missing: int | None = None) -> int:
+    """As `attribute`, where that is a number; `missing` is taken where it is not there."""
+    if missing is not None and name not in attributes:
+        return missing
+    found = attribute(attributes, name, url)
+    if not found.isascii() or not found.isdecimal():
+        raise OddAttributes(f"SQS answered GetQueueAttributes of {url} with a {name} that is not a number")
+    return int(found)
 
 
 def side_by_side(ask: Callable[[Asked], Answer], given: Iterable[Asked]) -> list[Answer]:

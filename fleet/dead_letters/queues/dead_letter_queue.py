@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.letter import DeadLetter, sha256
 from fleet.dead_letters.model.plan.outgoing import Parcel
+from fleet.dead_letters.queues.catalog import number
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from shared.message.delivery import Attribute
 from shared.sqs.batches import BATCH, is_lost, refused_entries
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO = 120_000, 20_000
 """Letters of one queue that may be hidden at a time:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"""
+LATEST, MOST_RECEIVES, MOST_DIGITS = 32_503_680_000_000, 10**9, 20
+"""A SentTimestamp beyond the year 3000 (epoch milliseconds), a receive count above that, and numbers with more digits are not SQS's."""
 AT_ONCE = 8
 """Batch calls in flight together."""
 
@@ -59,7 +62,8 @@ class SqsBox:
         self._own_policy = own_policy
 
     async def receive(self, *, visibility: int, wait: int) -> list[DeadLetter]:
-        """Up to ten letters, hidden from others for `visibility` seconds; none where no more may be in flight.
+        """Up to ten letters, hidden from others for `visibility` seconds; none where no more may be in flight. A message that
+        cannot be read is one with a `fault`.
 
         Raises OwnPolicy before it receives where none may be received, and where one was received too often, after it
         has given these back.
@@ -79,7 +83,7 @@ class SqsBox:
             if error.response["Error"]["Code"].endswith("OverLimit"):
                 return []  # what was not seen makes the look incomplete, and that is said
             raise
-        letters = [from_message(message) for message in answer.get("Messages", [])]
+        letters = [from_message(message) for message in answer.get("Messages") or ()]
         received = max((each.receives for each in letters), default=0)
         if self._own_policy is not None and received >= self._own_policy:
             await self.show(letters)
@@ -93,8 +97,9 @@ class SqsBox:
 
     async def show(self, letters: Sequence[DeadLetter], *, after: int = 0) -> set[str]:
         """Give letters back: visible `after` seconds from now. Where the lease is gone a letter is no longer ours to give: it is
-        not among those refused.
+        not among those refused. One without a receipt handle cannot be given back.
         """
+        given = [each for each in letters if each.receipt_handle]
 
         async def call(chunk: Sequence[DeadLetter]) -> Any:
             entries: list[Any] = [
@@ -103,8 +108,9 @@ class SqsBox:
             ]
             return await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
-        codes = await _in_chunks(letters, call)
-        return {name for name, code in codes.items() if not is_lost(code)}
+        codes = await _in_chunks(given, call)
+        kept = {each.id for each in letters if not each.receipt_handle}
+        return kept | {name for name, code in codes.items() if not is_lost(code)}
 
     async def delete(self, letters: Sequence[DeadLetter]) -> set[str]:
         async def call(chunk: Sequence[DeadLetter]) -> Any:
@@ -121,6 +127,7 @@ class SqsBox:
 
 
 async def counted(client: SQSClient, url: str) -> tuple[int, int]:
+    """(visible, in flight or delayed), as SQS approximates them. Raises OddAttributes."""
     answer = await client.get_queue_attributes(
         QueueUrl=url,
         AttributeNames=[
@@ -129,13 +136,18 @@ async def counted(client: SQSClient, url: str) -> tuple[int, int]:
             "ApproximateNumberOfMessagesDelayed",
         ],
     )
-    found = {name: int(value) for name, value in answer["Attributes"].items()}
-    hidden = found.get("ApproximateNumberOfMessagesNotVisible", 0) + found.get("ApproximateNumberOfMessagesDelayed", 0)
-    return found.get("ApproximateNumberOfMessages", 0), hidden
+    attributes = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
+    visible = number(attributes, "ApproximateNumberOfMessages", url)
+    hidden = number(attributes, "ApproximateNumberOfMessagesNotVisible", url)
+    return visible, hidden + number(attributes, "ApproximateNumberOfMessagesDelayed", url, missing=0)
 
 
 def from_message(message: Mapping[str, Any]) -> DeadLetter:
-    """Read one entry of a ReceiveMessage response."""
+    """Read one entry of a ReceiveMessage response; what cannot be read is a letter without content that names its `fault`."""
+    if fault := _fault(message):
+        handle = str(message.get("ReceiptHandle") or "")
+        name = str(message.get("MessageId") or f"a message without an id {sha256(handle)[:8]}")
+        return DeadLetter(id=name, body="", fault=fault, receipt_handle=handle)
     system = message.get("Attributes", {})
     return DeadLetter(
         id=message["MessageId"],
@@ -151,6 +163,21 @@ def from_message(message: Mapping[str, Any]) -> DeadLetter:
         sequence=system.get("SequenceNumber", ""),
         receipt_handle=message["ReceiptHandle"],
     )
+
+
+def _fault(message: Mapping[str, Any]) -> str:
+    """Why this entry is no letter, or ""."""
+    for name in ("MessageId", "ReceiptHandle", "Body"):
+        if not isinstance(message.get(name), str):
+            return f"the message came without {name}"
+    system = message.get("Attributes", {})
+    for name, most in (("SentTimestamp", LATEST), ("ApproximateReceiveCount", MOST_RECEIVES)):
+        given = str(system.get(name, "0"))
+        if not given.isascii() or not given.isdecimal() or len(given) > MOST_DIGITS or int(given) > most:
+            return f"its {name} is not a number that SQS writes"
+    if any("DataType" not in value for value in message.get("MessageAttributes", {}).values()):
+        return "a message attribute came without DataType"
+    return ""
 
 
 async def _in_chunks(

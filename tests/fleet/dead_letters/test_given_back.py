@@ -8,6 +8,7 @@ import pytest
 
 from fleet.dead_letters.queues import browsing
 from fleet.dead_letters.queues.browsing import ASKED_BACK, browse
+from fleet.dead_letters.queues.catalog import Catalog, OddAttributes
 from fleet.dead_letters.queues.dead_letter_queue import SqsBox
 from tests.fleet.dead_letters.conftest import Lines
 from tests.sqs_server.running import SqsServer
@@ -32,7 +33,7 @@ class Sqs:
         return (self.answers.pop(0) if self.answers else done)(Entries)
 
     async def get_queue_attributes(self, **_asked: Any) -> dict[str, Any]:
-        return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.messages))}}
+        return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
 
 
 def message(name: str, **parts: Any) -> dict[str, Any]:
@@ -86,3 +87,57 @@ def test_a_look_says_how_many_stay_hidden_and_until_when(
     told = lossy("dlq", *look, "orders-dlq", exits=4)
     assert told.stdout
     assert "3 letters were not given back by SQS: they stay hidden until 20" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"Body": None}, "without Body"),
+        ({"Attributes": {"SentTimestamp": "soon"}}, "SentTimestamp is not a number"),
+        ({"Attributes": {"SentTimestamp": "9" * 19}}, "SentTimestamp is not a number"),
+        ({"Attributes": {"ApproximateReceiveCount": "-"}}, "ApproximateReceiveCount is not a number"),
+        ({"MessageAttributes": {"a": {"StringValue": "x"}}}, "without DataType"),
+    ],
+)
+async def test_a_message_that_cannot_be_read_is_named_and_given_back_and_the_others_go_on(
+    odd: dict[str, Any], why: str
+) -> None:
+    sqs = Sqs([message("a"), message("bad", **odd), message("b")])
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert (sorted(found.found), [*found.faults]) == (["a", "b"], ["bad"])
+    assert why in found.faults["bad"]
+    assert (sorted(sqs.asked[0]), found.refused) == (["h-a", "h-b", "h-bad"], 0)
+
+
+async def test_a_message_with_nothing_in_it_is_named_and_cannot_be_given_back() -> None:
+    sqs = Sqs([message("a"), {}])
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert ([*found.found], len(found.faults), found.refused, sqs.asked) == (["a"], 1, 1, [["h-a"]])
+
+
+async def test_a_wanted_letter_that_cannot_be_read_is_not_called_gone() -> None:
+    sqs = Sqs([message("a", Body=None)])
+    met = await browsing.sweep(box(sqs), lambda each: each.id, visibility=30, wanted={"a"})
+    assert not met.complete
+    again = await browsing.sweep(
+        box(Sqs([])), lambda each: each.id, visibility=30, wanted={"a"}, hidden_before=met.held
+    )
+    assert not again.complete
+
+
+@pytest.mark.parametrize("answer", [{}, {"Attributes": {}}, {"Attributes": {"QueueArn": "arn:aws:sqs:r:1:q"}}])
+async def test_attributes_that_are_not_in_the_answer_are_named(answer: dict[str, Any]) -> None:
+    class Silent:
+        async def get_queue_attributes(self, **_asked: Any) -> dict[str, Any]:
+            return answer
+
+    with pytest.raises(OddAttributes, match="without ApproximateNumberOfMessages"):
+        await box(Silent()).count()
+
+    class Sync:
+        def get_queue_attributes(self, **_asked: Any) -> dict[str, Any]:
+            return answer
+
+    client: Any = Sync()
+    with pytest.raises(OddAttributes, match=r"without (QueueArn|MessageRetentionPeriod)"):
+        Catalog(client, {}).queue("http://127.0.0.1:1/000000000000/q")
