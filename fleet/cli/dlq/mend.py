@@ -140,13 +140,15 @@ def export(
 
         info, _, found = looked_through(tools, queue, filters, meet=meet)
         with audited(tools, "export", queue=info.name, reason=why) as entry:
-            entry.ids, entry.counts = [each.id for each in found.views], {"exported": len(found.views)}
-        with click.open_file("-", "wb") if output == "-" else whole(Path(output)) as file:
-            for each in found.views:
-                start, size = places[each.id]
-                spool.seek(start)
-                line = spool.read(size)
-                file.write(redaction.escaped(line.decode()).encode() if output == "-" else line)
+            entry.ids = [each.id for each in found.views]
+            with click.open_file("-", "wb") if output == "-" else whole(Path(output)) as file:
+                for each in found.views:
+                    start, size = places[each.id]
+                    spool.seek(start)
+                    line = spool.read(size)
+                    file.write(redaction.escaped(line.decode()).encode() if output == "-" else line)
+                file.flush()  # what is written down as done is there
+            entry.counts = {"exported": len(found.views)}
     end(matched=bool(found.views), complete=found.complete)
 
 

@@ -1,7 +1,9 @@
 """A disk that is full takes a part of what is written: nothing half written is read as a fact, and what stops says why."""
 
 import json
+import os
 import resource
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ import pytest
 
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.journal import JournalLost, folded, journal_path
-from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
 
 ACT = ("--yes", "--reason", "because")
 
@@ -74,3 +76,21 @@ def test_a_plan_or_export_that_does_not_fit_leaves_the_file_as_it_was(ground: Gr
         assert "File too large" in full.stderr
     assert (plan.exists(), export.read_text()) == (False, "before")
     assert not [*cli.home.glob("*.new")]
+
+
+@pytest.mark.parametrize("output", ["-", "/dev/full"])
+def test_an_export_to_a_full_device_is_not_recorded_as_done(output: str, ground: Ground, cli: Lines) -> None:
+    ground.park({"n": 1})
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(
+            [str(FLEET), "dlq", "export", ground.name, "--reason", "why", "-o", output],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ["PATH"], **cli.environment},
+            timeout=60,
+            check=False,
+        )
+    assert (told.returncode, "Traceback" in told.stderr) == (1, False), told.stderr
+    assert [entry["outcome"] for entry in cli.audit()] == ["failed"]
