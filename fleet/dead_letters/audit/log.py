@@ -182,7 +182,12 @@ class AuditLog:
 
     def _write_head(self, line: bytes) -> None:
         fresh = self._head_path().with_suffix(".new")
-        fresh.write_text(f"{orjson.loads(line)['hash']}\n")
+        fresh.unlink(missing_ok=True)  # of a kill, or of whoever could read it
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            append(file, f"{orjson.loads(line)['hash']}\n".encode())
+        finally:
+            os.close(file)
         fresh.replace(self._head_path())
 
 

@@ -142,3 +142,8 @@ def test_a_plan_without_an_end_says_so_and_a_changed_log_ends_with_1(home: Lines
     assert (document["outcome"], document["unfinished"]) == ("done", True)
     path.write_bytes(path.read_bytes().replace(b'"why"', b'"wHy"'))
     assert "NOT as it was written" in home("audit", "show", "plan-0", "--file", str(path), exits=1).stdout
+
+
+def test_log_and_head_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
+    log(tmp_path / "log", 2)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {"log": 0o600, "log.head": 0o600}
