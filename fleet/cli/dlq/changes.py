@@ -31,7 +31,7 @@ def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
     """
     path = journal_path(file, plan.plan_id)
     if path.exists():
-        progress = journals.folded(path.read_bytes())
+        progress = journals.read(path)
         if progress.plan_id not in ("", plan.plan_id):
             raise Refused(
                 f"{path} is the journal of another plan, {progress.plan_id}: put this plan's own in its place"

@@ -38,13 +38,13 @@ from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
-from fleet.dead_letters.replay.journal import JournalLost, PlanBusy
+from fleet.dead_letters.replay.journal import JournalLost, JournalUnreadable, PlanBusy
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
-_FORBIDDEN = (PlanRefused, PlanBusy, JournalLost, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
+_FORBIDDEN = (PlanRefused, PlanBusy, JournalLost, JournalUnreadable, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
 """Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

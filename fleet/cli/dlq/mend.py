@@ -35,7 +35,7 @@ from fleet.cli.dlq.frame import (
     until_done,
 )
 from fleet.cli.dlq.look import one
-from fleet.cli.dlq.plan import destination, frozen, print_plan, write
+from fleet.cli.dlq.plan import check_destination, destination, frozen, print_plan, write
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.cli.plan_file import whole
 from fleet.dead_letters import body_check as mending
@@ -86,6 +86,7 @@ def edit(
 
     Attributes are locked. The body must be what the worker of its queue reads.
     """
+    check_destination(to)
     tools = desk()
     if not tools.settings.dlq_edit_enabled:
         with audited(tools, "edit", queue=queue, reason=reason or "") as entry:
@@ -163,6 +164,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
 
     Nothing is sent: look at the plan with `fleet dlq replay`. Changed bodies must be what their worker reads.
     """
+    check_destination(to)
     tools = desk()
     given = _records(file.read().splitlines())
     changed: dict[str, str] = {}

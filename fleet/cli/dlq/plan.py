@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import uuid
@@ -33,13 +34,21 @@ from fleet.dead_letters.model.plan import plan as planning
 from fleet.dead_letters.model.plan.draft import Draft, draft
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.queues.catalog import NoSuchQueue
+from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task
-from fleet.dead_letters.replay.journal import folded, is_held, journal_path
+from fleet.dead_letters.replay.journal import is_held, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped
 
 if TYPE_CHECKING:
     from fleet.dead_letters.queues.catalog import QueueInfo
     from fleet.dead_letters.replay.inventory import Desk
+
+ARN_COLONS = 5
+"""So many colons are in an ARN at least, and none in a queue's name."""
+_DESTINATION = re.compile(
+    r"arn:aws[a-z-]*:(sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?"
+    r"|lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?)"
+)
 
 
 @click.command("plan", cls=DlqCommand, short_help="Freeze a selection of letters in a file, to be replayed.")
@@ -86,6 +95,7 @@ def plan(
     if keep and not to:
         raise click.UsageError("--keep needs --to: a copy in the source queue would be handled twice")
     sizes = _canary(canary)
+    check_destination(to)
     tools = desk()
     watch = tools.settings.dlq_watch_seconds if watch is None else watch
     info, origin, found = looked_through(tools, queue, filters)
@@ -119,6 +129,17 @@ def destination(tools: Desk, info: QueueInfo, given: str) -> str:
         return f"{info.arn.rpartition(':')[0]}:{given.rpartition('/')[2]}"
 
 
+def check_destination(given: str) -> None:
+    """Before anything is read. Raises BadParameter where `--to` is neither a name, a URL nor the ARN of a queue or function."""
+    is_arn = given.startswith("arn:") or (given.count(":") >= ARN_COLONS and "/" not in given)
+    if is_arn and not _DESTINATION.fullmatch(given):
+        raise click.BadParameter(
+            f"{redaction.printable(given)} is no destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE, or "
+            "arn:aws:lambda:REGION:ACCOUNT:function:NAME",
+            param_hint="--to",
+        )
+
+
 def write(output: Path, made: Plan) -> None:
     """All of it or nothing; a plan that was begun and not finished is not overwritten. Raises Refused."""
     if not output.parent.is_dir():
@@ -128,11 +149,8 @@ def write(output: Path, made: Plan) -> None:
             old = read_plan(output)
         except planning.PlanRefused:
             raise Refused(f"{output} is there and is not a plan: choose another name") from None
-        journal = journal_path(output, old.plan_id)
-        progress = folded(journal.read_bytes()) if journal.exists() else None
-        if is_held(output) or (
-            progress is not None and progress.runs and not (is_done(old, progress) or is_stopped(old, progress))
-        ):
+        progress = journals.read(journal_path(output, old.plan_id))
+        if is_held(output) or (progress.runs and not (is_done(old, progress) or is_stopped(old, progress))):
             raise Refused(
                 f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ import orjson
 from fleet.dead_letters.whole_lines import append
 
 State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "replaced"]
+LATEST = 253_402_300_800
+"""Epoch seconds that no clock shows: the year 10000."""
 Verdict = Literal["good", "bad", "none"]
 End = Literal["ended", "cancelled", "interrupted"]
 
@@ -128,17 +130,61 @@ class Journal:
         self.progress.take(line)
 
 
-def folded(content: bytes) -> Progress:
-    """Read a journal; a last line that was cut short by a kill counts as not written."""
+def read(path: Path) -> Progress:
+    """What the journal at `path` says; nothing where there is none. Raises JournalUnreadable."""
+    return folded(path.read_bytes(), name=str(path)) if path.exists() else Progress()
+
+
+def folded(content: bytes, *, name: str = "the journal") -> Progress:
+    """Read a journal. A line that was cut short by a kill counts as not written: the last one, or one that a later run closed
+    with a line end before it began. Raises JournalUnreadable for any other: what was sent may be in it.
+    """
     progress = Progress()
-    for line in content.split(b"\n"):
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
         try:
-            read = orjson.loads(line) if line else None
-        except ValueError:
-            continue
-        if isinstance(read, dict):
-            progress.take(read)
+            if line:
+                progress.take(_checked(line))
+        except ValueError as error:
+            if not _was_cut(line, lines[number:]):
+                raise JournalUnreadable(
+                    f"{name}, line {number}: {error}. It may tell of letters that were sent: mend that line, or plan anew"
+                ) from error
     return progress
+
+
+def _checked(line: bytes) -> dict[str, Any]:
+    """Raises ValueError where this is not a line that a journal has."""
+    try:
+        found = orjson.loads(line)
+    except ValueError:
+        raise ValueError("the line cannot be read") from None
+    if not isinstance(found, dict):
+        raise ValueError("the line is no JSON object")  # noqa: TRY004 - one fault of many in a line
+    at, ids, why = found.get("at", 0.0), found.get("ids", []), found.get("why", {})
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < LATEST:
+        raise ValueError("`at` is not a time in epoch seconds")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise ValueError("`ids` is not a list of letters' ids")
+    if not isinstance(why, dict):
+        raise ValueError("`why` is not an object")  # noqa: TRY004
+    for name in ("step", "moved", "earlier"):
+        if not isinstance(found.get(name, 0), int):
+            raise ValueError(f"`{name}` is not a whole number")  # noqa: TRY004
+    return found
+
+
+def _was_cut(line: bytes, behind: list[bytes]) -> bool:
+    """Whether a kill cut this line: it begins as one, is no JSON, and nothing stands behind it but what another run began."""
+    with suppress(ValueError):
+        orjson.loads(line)
+        return False
+    following = next((each for each in behind if each), b"")
+    return line.startswith(b"{") and (not following or b'"run":' in following)
+
+
+class JournalUnreadable(Exception):
+    """A line of the journal is not as it was written: nobody can tell what was sent."""
 
 
 class JournalLost(Exception):
@@ -166,7 +212,7 @@ def _beside(plan_file: Path, suffix: str) -> Path:
 
 @contextmanager
 def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterator[Journal]:
-    """Hold the plan and its journal; the kernel gives both free when this process dies. Raises PlanBusy."""
+    """Hold the plan and its journal; the kernel gives both free when this process dies. Raises PlanBusy, JournalUnreadable."""
     lock = os.open(_beside(plan_file, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -176,11 +222,12 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
         cancel_path(plan_file, plan_id).unlink(missing_ok=True)  # it was meant for a run that is over
         path = journal_path(plan_file, plan_id)
         content = path.read_bytes() if path.exists() else b""
+        progress = folded(content, name=str(path))
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             if content and not content.endswith(b"\n"):
                 _durable(file, path, b"\n")  # what was cut short stays on a line of its own
-            yield Journal(partial(_durable, file, path), now=now, progress=folded(content), plan_id=plan_id)
+            yield Journal(partial(_durable, file, path), now=now, progress=progress, plan_id=plan_id)
         finally:
             os.close(file)
     finally:

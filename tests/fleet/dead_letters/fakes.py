@@ -102,7 +102,7 @@ class World:
             self.journal += line
 
         if self.journal and not self.journal.endswith(b"\n"):
-            self.journal += b"\n"
+            self.journal += b'\n{"run":2}\n'
         return Journal(write, now=lambda: self.now, progress=folded(self.journal))
 
 

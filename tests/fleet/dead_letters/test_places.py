@@ -101,3 +101,9 @@ def test_a_destination_that_is_not_there_stops_its_letters_alone(
         assert (result["sent"], result["failed"], result["deleted"]) == (1, 2, 1)
         assert sorted("not there" in each["why"] for each in result["faults"]) == [False, True]
     assert (ground.counts(), ground.counts(ground.source)) == ((2, 0), (1, 0))
+
+
+@pytest.mark.parametrize("given", ["arn:", "a:b:c:d:e:f", "arn:aws:s3:::bucket", "arn:aws:sqs:us-east-1:1:orders"])
+def test_what_is_no_destination_is_refused_before_anything_is_read(given: str, cli: Lines) -> None:
+    told = cli("dlq", "plan", "no-such-queue", "--to", given, "-o", cli.plan(), exits=2)
+    assert "is no destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE" in " ".join(told.stderr.split())
