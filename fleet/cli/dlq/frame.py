@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fleet.cli.command import Command, Failed, env_file_option
-from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome
+from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome, PartlyKept
 from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
@@ -43,6 +43,8 @@ from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
+
+_PARTLY_KEPT = "fleet.cli.dlq: a record was kept in part"
 
 _FORBIDDEN = (PlanRefused, PlanBusy, JournalLost, JournalUnreadable, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
 """Faults that say that a rule of safety forbids it."""
@@ -74,7 +76,7 @@ class DlqCommand(Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            return _ended(ctx, super().invoke)
         except _FORBIDDEN as error:
             raise Refused(str(error)) from error
         except (NoSuchQueue, OddAttributes) as error:
@@ -91,6 +93,19 @@ class DlqCommand(Command):
         except (KeyboardInterrupt, asyncio.CancelledError):
             say("interrupted")
             sys.exit(INTERRUPTED)
+
+
+def _ended(ctx: click.Context, invoke: Callable[[click.Context], Any]) -> Any:
+    """What the command ends with: 4 for a success whose record is not everywhere where it belongs."""
+    try:
+        result = invoke(ctx)
+    except SystemExit as ended:
+        if ended.code or not ctx.meta.get(_PARTLY_KEPT):
+            raise
+        sys.exit(PARTLY)
+    if ctx.meta.get(_PARTLY_KEPT):
+        sys.exit(PARTLY)
+    return result
 
 
 def _forget_stdout() -> None:
@@ -280,7 +295,9 @@ def audit_records(tools: Desk) -> list[dict[str, Any]]:
 
 
 def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:
-    """Append one record to the audit log. Raises Refused where the disk does not take it."""
+    """Append one record to the audit log. Raises Refused where the disk does not take it. An outcome that the log has, and its head
+    or mirror has not, is told, and the command ends with 4: what was done was done.
+    """
     written = Entry(
         command=command,
         queue=record.queue,
@@ -296,6 +313,12 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
     try:
         _log(tools).append(written)
     except OSError as error:
+        if isinstance(error, PartlyKept) and record.outcome != "begun":
+            say(
+                f"warning: the audit log {tools.settings.audit_log} has the record, and not all of it was kept: {error.strerror}"
+            )
+            click.get_current_context().meta[_PARTLY_KEPT] = True
+            return
         what = "nothing was done" if record.outcome == "begun" else f"this `{command}` ended without a record"
         path = tools.settings.audit_log
         raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error

@@ -69,6 +69,10 @@ class NoLog(Exception):
     """There is no audit log at this place."""
 
 
+class PartlyKept(OSError):
+    """The log has the line; its head or its mirror, which the text names, has not."""
+
+
 class AuditLog:
     """The log at `path`; a file beside it (`.head`) knows the newest line, so that a cut end is found as well.
 
@@ -85,7 +89,7 @@ class AuditLog:
     def append(self, entry: Entry) -> None:
         """Returns when the disk and the mirror have it. Two processes that append at once wait for each other.
 
-        Raises OSError.
+        Raises OSError; PartlyKept where the log itself has the line.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._held() as file:
@@ -113,9 +117,22 @@ class AuditLog:
             }
             line = _sealed(record)
             append(file, line)
+            self._tell_of(line, record["seq"])
+
+    def _tell_of(self, line: bytes, seq: int) -> None:
+        """Head and mirror, each for itself. Raises PartlyKept."""
+        failed: list[str] = []
+        try:
             self._write_head(line)
+        except OSError as error:
+            failed.append(f"{self._head_path()}: {error.strerror}")
+        try:
             if self._mirror is not None:
-                self._mirror(Anchor(record["seq"], orjson.loads(line)["hash"]), line)
+                self._mirror(Anchor(seq, orjson.loads(line)["hash"]), line)
+        except OSError as error:
+            failed.append(error.strerror or str(error))
+        if failed:
+            raise PartlyKept(0, "; ".join(failed))
 
     def is_sound_at_its_end(self) -> bool:
         """Whether the newest line can be chained to. What a power cut left of a line behind it is cut off when the next is written."""

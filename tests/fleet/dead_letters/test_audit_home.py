@@ -147,3 +147,23 @@ def test_a_plan_without_an_end_says_so_and_a_changed_log_ends_with_1(home: Lines
 def test_log_and_head_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
     log(tmp_path / "log", 2)
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {"log": 0o600, "log.head": 0o600}
+
+
+def test_a_purge_whose_record_is_in_the_log_alone_tells_its_counts_and_what_failed(
+    ground: Ground, cli: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.park({"a": 1}, {"a": 2})
+    kept = AuditLog._write_head
+
+    def full(log: AuditLog, line: bytes) -> None:
+        if b'"outcome":"done"' in line:
+            raise OSError(28, "No space left on device")
+        kept(log, line)
+
+    monkeypatch.setattr(AuditLog, "_write_head", full)
+    told = cli("dlq", "purge", ground.name, "--confirm", ground.name, *ACT, exits=4)
+    assert (told.stdout, ground.counts()) == ("2 letters purged\n", (0, 0))
+    assert "audit.jsonl.head: No space left on device" in told.stderr
+    assert cli.audit()[-1]["outcome"] == "done"
+    monkeypatch.undo()
+    cli("audit", "verify")
