@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,24 +20,18 @@ from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome, Partly
 from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
-from fleet.dead_letters.model.filters import Filters
-from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.plan import PlanRefused
-from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.queue_lock import QueueBusy
 from fleet.dead_letters.queues.catalog import (
     Catalog,
     NoSuchQueue,
     NotDeadLetters,
     OddAttributes,
-    QueueInfo,
     connect,
     service,
 )
-from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.own_policy import OwnPolicy
-from fleet.dead_letters.queues.topics import Topics, routed
-from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
+from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import JournalLost, JournalUnreadable, PlanBusy
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
@@ -149,56 +143,6 @@ def until_done(work: Coroutine[Any, Any, Result]) -> Result:
         return await work
 
     return asyncio.run(cancellable())
-
-
-def looked_through(
-    tools: Desk,
-    queue: str,
-    filters: Filters,
-    *,
-    payload: bool = False,
-    meet: Callable[[DeadLetter], None] | None = None,
-) -> tuple[QueueInfo, Origin, Inventory]:
-    """Read a whole dead-letter queue and give everything back; `payload` and `meet` as `Desk.inventory` takes them. What SQS
-    does not give back, and a message that cannot be read, is said, and the look is not complete.
-    """
-    info = tools.catalog.dead_letter_queue(queue)
-    tools.spent.check(info)
-    origin = tools.catalog.origin(info)
-    say(f"{info.name} holds dead letters of {_listed(info.fed_by)}")
-    say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
-
-    async def reading() -> Inventory:
-        async with tools.open(info, origin) as opened:
-            return await tools.inventory(opened, filters, payload=payload, meet=meet)
-
-    found = until_done(reading())
-    if any(each.standing.topic for each in found.views):
-        found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
-    if not found.complete:
-        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
-    if found.refused:
-        until = datetime.fromtimestamp(tools.now() + hidden_for(info), UTC).isoformat(timespec="seconds")
-        say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest")
-    for name, why in found.faults.items():
-        say(f"left: {name}: {why}")
-    if found.refused or found.faults:
-        found = replace(found, complete=False)
-    return info, origin, found
-
-
-def unseen(info: QueueInfo, found: Inventory) -> str:
-    """Why a look did not see all letters."""
-    most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
-    if found.expected <= most:
-        behind = ", or they are behind the first ten letters of a group, which is what SQS hands out: replay or archive these"
-        return f"somebody else holds the others{behind if info.fifo else ''}"
-    return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def end(*, matched: bool, complete: bool) -> NoReturn:

@@ -27,14 +27,13 @@ from fleet.cli.dlq.frame import (
     desk,
     end,
     given_reason,
-    looked_through,
     mutation_options,
     output_options,
     print_json,
     say,
     until_done,
 )
-from fleet.cli.dlq.look import one
+from fleet.cli.dlq.look import looked_through, one
 from fleet.cli.dlq.plan import check_destination, destination, frozen, print_plan, write
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.cli.plan_file import whole

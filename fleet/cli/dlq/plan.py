@@ -20,11 +20,11 @@ from fleet.cli.dlq.frame import (
     Refused,
     desk,
     end,
-    looked_through,
     output_options,
     print_json,
     say,
 )
+from fleet.cli.dlq.look import looked_through
 from fleet.cli.plan_file import key, read_plan, whole
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled

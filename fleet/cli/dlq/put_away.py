@@ -20,13 +20,13 @@ from fleet.cli.dlq.frame import (
     desk,
     end,
     given_reason,
-    looked_through,
     mutation_options,
     output_options,
     print_json,
     say,
     until_done,
 )
+from fleet.cli.dlq.look import looked_through
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.queue_lock import held
