@@ -25,6 +25,16 @@ def plan_key(settings: ReplaySettings) -> bytes:
         return _read(path)
 
 
+def known_key(settings: ReplaySettings) -> bytes:
+    """As `plan_key`, for a look: none is made, and where there is none nothing was sealed with it (b"")."""
+    if settings.dlq_plan_key:
+        return settings.dlq_plan_key.encode()
+    try:
+        return _read(settings.state_directory / "dlq-plan.key")
+    except OSError:
+        return b""
+
+
 def _read(path: Path) -> bytes:
     key = path.read_bytes()
     if len(key) != LENGTH:

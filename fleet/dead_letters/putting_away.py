@@ -78,7 +78,17 @@ async def keep_originals(desk: Desk, opened: Open, digests: Mapping[str, str], s
 
 
 async def mend(
-    desk: Desk, opened: Open, each: View, body: str, *, edit_id: str, stored: Stored, post: Post, to: str, taken: Taken
+    desk: Desk,
+    opened: Open,
+    each: View,
+    body: str,
+    *,
+    edit_id: str,
+    stored: Stored,
+    post: Post,
+    to: str,
+    taken: Taken,
+    seal_key: bytes = b"",
 ) -> None:
     """Send a mended copy under a new id, after the original was archived and before it is deleted. Raises NotAccepted, NotKnown;
     the original is then in the queue as before.
@@ -86,7 +96,8 @@ async def mend(
 
     async def first(letters: Sequence[DeadLetter]) -> None:
         await stored.put(letters)
-        parcels = [parcel(letter, shape=each.standing.shape, plan_id=edit_id, mended=body) for letter in letters]
+        shape = each.standing.shape
+        parcels = [parcel(one, shape=shape, plan_id=edit_id, mended=body, seal_key=seal_key) for one in letters]
         unsent = await post(to, parcels)
         if unsent.uncertain:
             raise NotKnown(

@@ -34,8 +34,9 @@ def original(letter: DeadLetter, arn: str) -> str:
 
 
 def _first_id(letter: DeadLetter, arn: str) -> str:
+    """What SQS moved was sent to the source queue, and restored by nobody: whoever may send there wrote the mark."""
     match letter.written(RESTORED):
-        case {"queue": str(queue), "id": str(first)} if queue == arn and first:
+        case {"queue": str(queue), "id": str(first)} if queue == arn and first and not letter.moved_from:
             return first
         case _:
             return letter.id

@@ -14,8 +14,8 @@ from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key, json_obj
 from shared.message.pointer import MARKS, size
 from shared.outcome import Dead
 
-LINEAGE = ("replayed_from", "plan_id", "edited_from", "times_replayed")
-"""What of REPLAY goes into the envelope when a replayed message dies again."""
+LINEAGE = ("replayed_from", "plan_id", "edited_from", "times_replayed", "seal")
+"""What of REPLAY goes into the envelope when a replayed message dies again; `seal` is for whoever replays, who has its key."""
 
 VERSION = 1
 
@@ -84,7 +84,10 @@ def letter(
         envelope |= _inherited(earlier)
     if (replayed := json_object(attributes.get(REPLAY))).get("plan_id"):
         del attributes[REPLAY]
-        envelope |= {name: replayed[name] for name in LINEAGE if replayed.get(name)}
+        plain = {
+            name: replayed.get(name) for name in LINEAGE
+        }  # anybody may have written it: what nests too deep is no JSON
+        envelope |= {name: value for name, value in plain.items() if value and isinstance(value, str | int)}
     if len(attributes) >= MOST_ATTRIBUTES:
         movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is not one
         name = min(movable, key=lambda each: attributes[each].size(each))
@@ -122,8 +125,11 @@ def _inherited(earlier: Attribute) -> dict[str, Any]:
     """What a letter that died again keeps of its earlier envelope: only the newest reason counts, but an attribute
     that was displaced then has no other place.
     """
-    displaced = json_object(earlier).get("displaced")
-    return {"died_before": True, **({"displaced": displaced} if displaced else {})}
+    match json_object(earlier).get("displaced"):
+        case dict() as found if all(isinstance(each, str | None) for each in found.values()):
+            return {"died_before": True, "displaced": found}
+        case _:
+            return {"died_before": True}
 
 
 def _fit(envelope: dict[str, Any], *, room: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The mutations: what a hand might slip on in the join, the doors, the road and the settlement of messages."""
+"""The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, and dead letters."""
 
 from tests.mutations.mutation import Mutation
 
@@ -16,6 +16,7 @@ PIPELINE = f"{ROAD}/test_pipeline.py"
 INVOCATION = "tests/shared/lambda_door/test_invocation.py"
 CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
+MARKS = "tests/fleet/dead_letters/test_marks.py"
 
 
 def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
@@ -173,6 +174,22 @@ SETTLEMENT = [
         ("min(pause, shortest / 2)", "pause", DELETES),
     ),
 ]
+DEAD_LETTERS = [
+    *of(
+        "fleet/dead_letters/model/plan/mark.py",
+        ('orjson.dumps(["fleet-replay", digest, *', 'orjson.dumps(["fleet-replay", *', MARKS),
+        ('"times_replayed", "edited_from")', '"times_replayed")', MARKS),
+        ("if not key or not isinstance(given, str):", "if not isinstance(given, str):", MARKS),
+        ("    if (stored := stored_body(letter)) is not None:\n", "    if (stored := None) is not None:\n", MARKS),
+    ),
+    *of(
+        "fleet/dead_letters/model/letter.py",
+        ("if letter.sealed else {}", "", MARKS),
+        ("if has_unverified_mark(self):", "if False:", MARKS),
+        ("foreign = {identity.ATTRIBUTE, identity.REPLAY}", "foreign = {identity.REPLAY}", MARKS),
+    ),
+    *of("fleet/dead_letters/restoring.py", (" and first and not letter.moved_from:", " and first:", MARKS)),
+]
 MUTATIONS: tuple[Mutation, ...] = (
-    *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT
+    *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS
 )  # fmt: skip

@@ -161,6 +161,8 @@ def looked_through(
         say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest")
     for name, why in found.faults.items():
         say(f"left: {name}: {why}")
+    if unverified := sum(each.unverified_mark for each in found.views):
+        say(f"{unverified} letters with an unverified mark: they say that they were replayed, and nothing goes by that")
     if found.refused or found.faults:
         found = replace(found, complete=False)
     return info, origin, found
@@ -244,7 +246,7 @@ def _shown(each: View) -> dict[str, Any]:
     assert letter is not None
     return {
         **redaction.listed(view.document(each)),
-        "reason": redaction.reason(letter.written(ATTRIBUTE)) or None,
+        "reason": None if letter.moved_from else redaction.reason(letter.written(ATTRIBUTE)) or None,
         "attributes": redaction.attributes(letter.attributes),
         "body": redaction.body(letter.body),
         "body_in_s3": redaction.stored(letter),

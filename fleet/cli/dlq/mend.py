@@ -44,6 +44,7 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
 from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.plan_key import plan_key
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.removal import Taken
 from fleet.dead_letters.replay import run
@@ -205,6 +206,7 @@ def _mended(
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
     stored = putting_away.Stored(place, putting_away.label(tools, info, edit_id, reason, replaced=True))
+    seal_key = plan_key(tools.settings)
     origin = tools.catalog.origin(info)
 
     taken = Taken()
@@ -214,7 +216,16 @@ def _mended(
             post = await tools.post(opened, urls)
             begin(tools, "edit", entry, reason=reason)
             await putting_away.mend(
-                tools, opened, each, body, edit_id=edit_id, stored=stored, post=post, to=arn, taken=taken
+                tools,
+                opened,
+                each,
+                body,
+                edit_id=edit_id,
+                stored=stored,
+                post=post,
+                to=arn,
+                taken=taken,
+                seal_key=seal_key,
             )
 
     try:

@@ -28,7 +28,8 @@ OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One receipt of one letter. `sent_at` in epoch seconds; `moved_from` the ARN that SQS moved it from, or ""; `sequence` its
-    place in a FIFO queue; `fault`: why this message could not be read, or "".
+    place in a FIFO queue; `fault`: why this message could not be read, or "". `sealed`: what it says of an earlier replay was written by
+    who has the key of plans (`plan.mark`).
     """
 
     id: str
@@ -40,6 +41,7 @@ class DeadLetter:
     group: str = ""
     sequence: str = ""
     fault: str = ""
+    sealed: bool = field(default=False, compare=False)
     receipt_handle: str = field(default="", repr=False, compare=False)
 
     @property
@@ -50,13 +52,16 @@ class DeadLetter:
     @property
     def key(self) -> str:
         """The idempotency key: what was written down, or derived by the rule of `identity.idempotency_key`. Where SQS moved the
-        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key. A failed
-        invocation that Lambda wrote down has the key of its event.
+        letter, no burial wrote the envelope that is on it: whoever sent the message did, and could name any key. So could who
+        wrote a mark that is not sealed; a burial believes it, so that its envelope tells no more then. A failed invocation that
+        Lambda wrote down has the key of its event.
         """
-        if not self.moved_from and identity.ATTRIBUTE not in self.attributes:
-            return identity.idempotency_key(lambda_record.asked(self.body), self.attributes)
-        trusted = {name: value for name, value in self.attributes.items() if name != identity.ATTRIBUTE}
-        return identity.idempotency_key(self.body, trusted if self.moved_from else self.attributes)
+        foreign = {identity.ATTRIBUTE} if self.moved_from else set[str]()
+        if has_unverified_mark(self):
+            foreign = {identity.ATTRIBUTE, identity.REPLAY}
+        trusted = {name: value for name, value in self.attributes.items() if name not in foreign}
+        is_parked = self.moved_from or identity.ATTRIBUTE in self.attributes
+        return identity.idempotency_key(self.body if is_parked else lambda_record.asked(self.body), trusted)
 
     def text(self, name: str) -> str:
         """The text of a message attribute, or "" where there is none."""
@@ -109,7 +114,17 @@ def reason_of(letter: DeadLetter) -> Reason | None:
 
 
 def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:
-    """Which plan sent this message before, if one did: from the envelope, or from `fleet-replay` where SQS moved it."""
+    """Which plan sent this message before, if one did; what somebody without the key of plans wrote does not count."""
+    return claimed_lineage(letter) if letter.sealed else {}
+
+
+def has_unverified_mark(letter: DeadLetter) -> bool:
+    """Whether it says that it was replayed, and somebody without the key of plans wrote that: foreign text."""
+    return not letter.sealed and (identity.REPLAY in letter.attributes or bool(claimed_lineage(letter)))
+
+
+def claimed_lineage(letter: DeadLetter) -> Mapping[str, Any]:
+    """What it says of an earlier replay: in the envelope, or in `fleet-replay` where SQS moved it."""
     envelope = letter.written(identity.ATTRIBUTE)
     return envelope if envelope.get("plan_id") else letter.written(identity.REPLAY)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.dead_letters.model import expiry, redaction
-from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, lineage_of, reason_of
+from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, has_unverified_mark, lineage_of, reason_of
 from fleet.dead_letters.model.plan import outgoing
 from fleet.dead_letters.model.shapes import Origin, Standing, arn_name, standing
 
@@ -17,7 +17,9 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to save memory."""
+    """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to
+    save memory. `unverified_mark`: it says that it was replayed, and that counts for nothing.
+    """
 
     id: str
     standing: Standing
@@ -34,6 +36,7 @@ class View:
     attempts: int | None = None
     plan_id: str = ""
     times_replayed: int = 0
+    unverified_mark: bool = False
     moved_by_sqs: bool = False
     sequence: str = ""
     letter: DeadLetter | None = field(default=None, repr=False)
@@ -78,7 +81,7 @@ def view(letter: DeadLetter, *, retention: float, origin: Origin, now: float) ->
 
 
 def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float) -> View:
-    reason = reason_of(letter)
+    reason = None if letter.moved_from else reason_of(letter)  # SQS says nothing: whatever is on it was there before
     judged = standing(letter, now=datetime.fromtimestamp(now, UTC), origin=origin)
     if fault := outgoing.fault(letter, shape=judged.shape):
         judged = replace(judged, replayable=False, destination="", why_not=fault, unreadable=True)
@@ -102,6 +105,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         attempts=reason.attempts if reason is not None else None,
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
+        unverified_mark=has_unverified_mark(letter),
         moved_by_sqs=bool(letter.moved_from),
         sequence=letter.sequence,
         letter=letter,
@@ -133,6 +137,7 @@ def document(each: View) -> dict[str, Any]:
         "pointer": asdict(judgement.pointer) if judgement.pointer is not None else None,
         "idempotency_key": each.key,
         "times_replayed": each.times_replayed,
+        "unverified_mark": each.unverified_mark,
         "plan_id": each.plan_id or None,
     }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.letter import DeadLetter, sha256
+from fleet.dead_letters.model.plan.mark import verified
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.queues.catalog import number
 from fleet.dead_letters.queues.own_policy import OwnPolicy
@@ -54,12 +55,15 @@ class Post(Protocol):
 
 
 class SqsBox:
-    """One dead-letter queue through an aiobotocore client. `own_policy`: receives of a letter at which reading stops."""
+    """One dead-letter queue through an aiobotocore client. `own_policy`: receives of a letter at which reading stops; `seal_key`: the
+    key of plans, by which marks of earlier replays are believed.
+    """
 
-    def __init__(self, client: SQSClient, *, url: str, own_policy: int | None = None) -> None:
+    def __init__(self, client: SQSClient, *, url: str, own_policy: int | None = None, seal_key: bytes = b"") -> None:
         self._client = client
         self._url = url
         self._own_policy = own_policy
+        self._seal_key = seal_key
 
     async def receive(self, *, visibility: int, wait: int) -> list[DeadLetter]:
         """Up to ten letters, hidden from others for `visibility` seconds; none where no more may be in flight. A message that
@@ -83,7 +87,8 @@ class SqsBox:
             if error.response["Error"]["Code"].endswith("OverLimit"):
                 return []  # what was not seen makes the look incomplete, and that is said
             raise
-        letters = [from_message(message) for message in answer.get("Messages") or ()]
+        messages = answer.get("Messages") or ()
+        letters = [verified(from_message(message), key=self._seal_key) for message in messages]
         received = max((each.receives for each in letters), default=0)
         if self._own_policy is not None and received >= self._own_policy:
             await self.show(letters)

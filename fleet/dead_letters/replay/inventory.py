@@ -15,6 +15,7 @@ from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import Plan
 from fleet.dead_letters.model.shapes import Origin, standing
 from fleet.dead_letters.model.view import View, view
+from fleet.dead_letters.plan_key import known_key
 from fleet.dead_letters.queues import own_policy, stream_records
 from fleet.dead_letters.queues.browsing import bound, browse
 from fleet.dead_letters.queues.catalog import Catalog, QueueInfo
@@ -78,7 +79,7 @@ class Desk:
     async def open(self, info: QueueInfo, origin: Origin) -> AsyncIterator[Open]:
         async with Clients(self.environment, silence=self.settings.dlq_last_look_seconds + SILENCE) as clients:
             sqs = await clients.open("sqs", attempts=2)
-            box = SqsBox(sqs, url=info.url, own_policy=own_policy.receives_allowed(info))
+            box = self._box(sqs, info)
             try:
                 yield Open(info, origin, box, clients)
             except OwnPolicy as error:
@@ -137,8 +138,11 @@ class Desk:
         for info in infos:
             self.spent.check(info)
         client = await opened.clients.open("sqs")
-        allowed = own_policy.receives_allowed
-        return tuple(Watched(SqsBox(client, url=each.url, own_policy=allowed(each)), each) for each in infos)
+        return tuple(Watched(self._box(client, each), each) for each in infos)
+
+    def _box(self, client: SQSClient, info: QueueInfo) -> SqsBox:
+        allowed, key = own_policy.receives_allowed(info), known_key(self.settings)
+        return SqsBox(client, url=info.url, own_policy=allowed, seal_key=key)
 
     def settle(self, *, functions: bool) -> float:
         """Seconds that destinations must stay empty; a function cannot be seen empty, and gets the time for its own tries."""

@@ -48,6 +48,7 @@ class Replay:
     pace: Pace = field(default_factory=Pace)
     expand: Expand | None = None
     kept: Collection[str] = frozenset()
+    seal_key: bytes = b""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
     progressed: Callable[[Step, Progress], None] = lambda _step, _progress: None
@@ -63,6 +64,7 @@ class Replay:
             journal=self.journal,
             expand=self.expand,
             kept=self.kept,
+            seal_key=self.seal_key,
             clock=self.clock,
             sleep=self.sleep,
         )

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
+from fleet.dead_letters.plan_key import plan_key
 from fleet.dead_letters.queues.catalog import NoSuchQueue, QueueInfo
 from fleet.dead_letters.replay.canary import Seen, watch
 from fleet.dead_letters.replay.inventory import Desk
@@ -119,6 +120,7 @@ async def run(
             post=(await desk.post(opened, urls)).once,
             journal=journal,
             kept=kept,
+            seal_key=plan_key(desk.settings),
             unreachable=reach.unreachable,
             watch=watched,
             pace=Pace(plan.rate),

@@ -50,6 +50,7 @@ class Sending:
     journal: Journal
     expand: Expand | None = None
     kept: Collection[str] = frozenset()
+    seal_key: bytes = b""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     blocked: set[str] = field(default_factory=set)
@@ -119,7 +120,8 @@ class Sending:
             if not (records := await self.expand(letter)):
                 raise Unsendable("the stream no longer has the records that it points to")
             return records
-        return [parcel(letter, shape=planned.shape, plan_id=self.plan.plan_id, mended=planned.mended)]
+        plan_id, mended = self.plan.plan_id, planned.mended
+        return [parcel(letter, shape=planned.shape, plan_id=plan_id, mended=mended, seal_key=self.seal_key)]
 
     def _note_sent(self, ids: Sequence[str], hand: Hand, step: Step) -> None:
         """On the disk before anything is tried again, and before anything is deleted."""

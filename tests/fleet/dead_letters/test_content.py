@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fleet.dead_letters.body_check import NotMended, check, logical
 from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.letter import RESTORED
+from fleet.dead_letters.model.plan.mark import LENGTH, verified
 from fleet.dead_letters.model.plan.outgoing import copy, parcel
 from shared.message.dead_letter import done_mark, letter, replay_mark
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
@@ -22,6 +23,7 @@ def test_a_replayed_message_carries_its_key_and_where_it_came_from() -> None:
     dead = fakes.letter('{"a": 1}', id="m-7", attributes={ATTRIBUTE: envelope(idempotency_key="order-7"), "mine": "1"})
     made = parcel(dead, shape="sqs", plan_id="p-1")
     lineage = orjson.loads(made.attributes[REPLAY].text or "")
+    assert len(lineage.pop("seal")) == LENGTH
     assert {*made.attributes} == {"mine", REPLAY}
     assert lineage == {
         "version": 1,
@@ -36,14 +38,14 @@ def test_a_replayed_message_carries_its_key_and_where_it_came_from() -> None:
 def test_a_message_that_dies_again_remembers_its_replays_and_keeps_its_key() -> None:
     dead = fakes.letter('{"a": 1}', id="m-7", attributes={ATTRIBUTE: envelope(idempotency_key="order-7")})
     for times in (1, 2):
-        made = parcel(dead, shape="sqs", plan_id=f"p-{times}", mended='{"a": 2}')
+        made = parcel(dead, shape="sqs", plan_id=f"p-{times}", mended='{"a": 2}', seal_key=b"key")
         again = letter(
             delivery(made.body, message_id=f"new-{times}", attributes=made.attributes),
             Dead("OSError", "again", "0" * 16),
             worker="w",
             now=NOW,
         )
-        dead = fakes.letter(again.body, id=f"dead-{times}", attributes=dict(again.attributes))
+        dead = verified(fakes.letter(again.body, id=f"dead-{times}", attributes=dict(again.attributes)), key=b"key")
         result = dead.written(ATTRIBUTE)
         assert (result["times_replayed"], result["plan_id"], result["idempotency_key"]) == (
             times,

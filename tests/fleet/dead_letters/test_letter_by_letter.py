@@ -1,6 +1,5 @@
 """One letter that cannot be read is named with its fault and left; all others are looked at, planned and sent."""
 
-import json
 import time
 from typing import Any
 
@@ -14,15 +13,12 @@ from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View, view
 from fleet.dead_letters.queues.topics import Topics, routed
-from shared.message.delivery import Attribute
-from shared.message.identity import ATTRIBUTE, REPLAY
+from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import DLQ, SOURCE, envelope, letter
 
-NESTED = json.loads("[" * 500 + "]" * 500)
 HEX = "whose bytes are not hexadecimal"
-OFTEN = "replayed more often than anything ever was"
 SHORT = "arn:aws:dynamodb"
 
 
@@ -32,11 +28,6 @@ def parked(**fields: Any) -> DeadLetter:
 
 def displaced(**fields: Any) -> DeadLetter:
     return parked(displaced={"name": "mine", "data_type": "String", **fields})
-
-
-def replayed(moved_from: str = SOURCE, **lineage: Any) -> DeadLetter:
-    mark = {"plan_id": "p", **lineage}
-    return letter(moved_from=moved_from, attributes={REPLAY: Attribute("String", json.dumps(mark))})
 
 
 def judged(each: DeadLetter) -> View:
@@ -50,11 +41,6 @@ def judged(each: DeadLetter) -> View:
         (displaced(data_type="Binary", binary_hex=""), "SQS would not take"),
         (displaced(data_type="Blob", text="a"), "SQS would not take"),
         (displaced(text=""), "SQS would not take"),
-        (parked(times_replayed=2**64 - 1, plan_id="p"), OFTEN),
-        (replayed(times_replayed=2**64 - 1), OFTEN),
-        (replayed(times_replayed=-1), OFTEN),
-        (replayed(moved_from="", times_replayed=-1), OFTEN),
-        (replayed(edited_from=NESTED), "cannot be read"),
         (letter(letters.stream_pointer(stream=SHORT)[0]), "pointer is malformed"),
         (letter(letters.stream_pointer(endSequenceNumber="last")[0]), "pointer is malformed"),
         (letter(letters.stream_pointer(startSequenceNumber="9" * 5000)[0]), "pointer is malformed"),
@@ -91,7 +77,6 @@ def test_a_topic_of_a_silent_sns_is_named_and_sns_is_asked_no_further(monkeypatc
 def test_every_look_and_a_replay_pass_by_what_cannot_be_read(ground: Ground, cli: Lines) -> None:
     ground.park({"order": 1})
     ground.park({"order": 2}, displaced={"name": "mine", "data_type": "Binary", "binary_hex": "zz"})
-    ground.park({"order": 3}, times_replayed=2**64 - 1, plan_id="p")
     ground.put(letters.stream_pointer(stream=SHORT)[0])
     body, attributes = letters.notification()
     ground.put(body, attributes=letters.typed(attributes))
@@ -101,9 +86,9 @@ def test_every_look_and_a_replay_pass_by_what_cannot_be_read(ground: Ground, cli
     cli.json("groups", ground.name)
     assert time.monotonic() - began < 15
     faults = " ".join(each["why_not"] or each["note"] or "" for each in listed)
-    missing = [each for each in (HEX, OFTEN, "pointer is malformed", "SNS could not be asked") if each not in faults]
+    missing = [each for each in (HEX, "pointer is malformed", "SNS could not be asked") if each not in faults]
     assert not missing, faults
     [planned] = cli.json("plan", ground.name, "-o", cli.plan(), exits=4)
-    assert (planned["planned"], len(planned["refused"])) == (1, 4)
+    assert (planned["planned"], len(planned["refused"])) == (1, 3)
     [result] = cli.json("replay", cli.plan(), "--yes", "--reason", "the good one")
-    assert (result["sent"], ground.counts()) == (1, (4, 0))
+    assert (result["sent"], ground.counts()) == (1, (3, 0))

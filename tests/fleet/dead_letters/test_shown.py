@@ -47,10 +47,11 @@ def test_file_names_producers_keys_and_displaced_attributes_stay_hidden(ground: 
 
 
 def test_a_fingerprint_or_plan_that_is_not_a_plain_identifier_is_hidden(ground: Ground, cli: Lines) -> None:
-    ground.park({"n": 1}, fingerprint="of Jane Doe", plan_id="of Jane Doe")
+    ground.park({"n": 1}, fingerprint="of Jane Doe")
     [letter] = cli.json("list", ground.name)
     [group] = cli.json("groups", ground.name)
-    assert (letter["fingerprint"], letter["plan_id"], group["fingerprint"]) == ("[hidden]",) * 3
+    assert (letter["fingerprint"], group["fingerprint"]) == ("[hidden]", "[hidden]")
+    assert redaction.listed({"plan_id": "of Jane Doe"}) == {"plan_id": "[hidden]"}
 
 
 @pytest.mark.parametrize("key", ["body:" + "0" * 32, "stream:c9a3", "event:shop:order.placed:t1:order-42"])

@@ -117,6 +117,22 @@ def test_a_replayed_message_that_dies_again_names_its_plan_and_gives_its_note_aw
     assert failure["idempotency_key"] == "order-7"
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        {REPLAY: '{"plan_id": "p", "edited_from": NESTED}'},
+        {ATTRIBUTE: '{"displaced": {"name": NESTED}}'},
+        {ATTRIBUTE: '{"displaced": NESTED}'},
+    ],
+)
+def test_what_a_stranger_nested_too_deep_keeps_no_message_from_its_burial(note: dict[str, str]) -> None:
+    nested = "[" * 500 + "]" * 500
+    given = {name: Attribute("String", each.replace("NESTED", nested)) for name, each in note.items()}
+    dead = letter(delivery(attributes=given), DEAD, worker="sample", now=NOW)
+    failure = orjson.loads(dead.attributes[ATTRIBUTE].text or "")
+    assert (failure["worker"], "edited_from" in failure, "displaced" in failure) == ("sample", False, False)
+
+
 def test_a_nearly_full_replayed_message_keeps_the_key_longer_than_the_plan() -> None:
     note = written(REPLAY, plan_id="plan-1", replayed_from="m-1", idempotency_key="order-7")
     room = note[REPLAY].size(REPLAY) + 140

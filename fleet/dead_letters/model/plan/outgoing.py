@@ -10,15 +10,14 @@ from typing import Any
 import orjson
 
 from fleet.dead_letters.model import lambda_record
-from fleet.dead_letters.model.letter import RESTORED, UNREADABLE, DeadLetter, lineage_of
+from fleet.dead_letters.model.letter import RESTORED, UNREADABLE, DeadLetter, lineage_of, sha256
+from fleet.dead_letters.model.plan.mark import seal
 from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
 from shared.message.pointer import without_marks
 
 VERSION = 1
-MOST_REPLAYS = 1_000_000
-"""A letter that says it was replayed more often than that was not written by the fleet."""
 _DATA_TYPE = re.compile(r"(String|Number|Binary)(\..{1,249})?")
 _PARKED_BY_AWS = frozenset({"eventbridge-rule", "scheduler", "lambda-async", "sns"})
 
@@ -43,8 +42,11 @@ class Parcel:
         return len(self.body.encode()) + sum(value.size(name) for name, value in self.attributes.items())
 
 
-def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None = None) -> Parcel:
-    """What a replay sends. `mended` is the body that a person put in place of the original, or of the pointer to it.
+def parcel(
+    letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None = None, seal_key: bytes = b""
+) -> Parcel:
+    """What a replay sends. `mended` is the body that a person put in place of the original, or of the pointer to it; `seal_key` is
+    the key of plans, without which nobody believes the mark.
 
     `fleet-replay` tells which letter this was and carries its idempotency key; a message without room for it goes
     without, and is recognised by the key that its content gives. Raises what is in UNREADABLE.
@@ -53,8 +55,9 @@ def parcel(letter: DeadLetter, *, shape: Shape, plan_id: str, mended: str | None
     if mended is not None:
         attributes = without_marks(attributes)  # the new body is in the message itself
     body = _body(letter, shape) if mended is None else mended
-    lineage = orjson.dumps(_lineage(letter, plan_id, edited=mended is not None)).decode()
-    marked = {**attributes, REPLAY: Attribute("String", lineage)}
+    lineage = _lineage(letter, plan_id, edited=mended is not None)
+    lineage["seal"] = seal(lineage, sha256(body), key=seal_key)
+    marked = {**attributes, REPLAY: Attribute("String", orjson.dumps(lineage).decode())}
     sized = Parcel(letter.id, body, marked, letter.group, f"{plan_id}-{letter.id}"[:128])
     if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
         return sized
@@ -114,8 +117,6 @@ def _displaced(kind: str, *, text: str = "", binary: str = "") -> Attribute:
 def _lineage(letter: DeadLetter, plan_id: str, *, edited: bool) -> dict[str, Any]:
     earlier = lineage_of(letter)
     times = earlier.get("times_replayed")
-    if isinstance(times, int) and not 0 <= times < MOST_REPLAYS:
-        raise Unsendable("it says that it was replayed more often than anything ever was")
     edited_from = letter.id if edited else earlier.get("edited_from")
     return {
         "version": VERSION,
