@@ -1,4 +1,4 @@
-"""Files that people give and get: plans read with this user's key; exports and plans that only their owner can read."""
+"""Files that people give and get: plans read with this user's key, mended bodies; exports and plans that only their owner can read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import click
+
 from fleet.cli.command import Failed
+from fleet.dead_letters.model import record
+from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan import plan as planning
 from fleet.dead_letters.model.plan.plan import Plan, PlanRefused
 from fleet.dead_letters.plan_key import plan_key
@@ -64,3 +68,30 @@ def private(path: Path) -> BinaryIO:
     except OSError as error:
         raise Failed(f"{path} cannot be written: {error.strerror}") from error
     return os.fdopen(file, "wb")
+
+
+def body_in(content: bytes, letter: DeadLetter) -> str:
+    """The bytes as they are, but for one line end at their end, which editors add; kept where the letter's body has one. Raises
+    UsageError.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"--body-file is not UTF-8: byte {error.start} cannot be read") from error
+    if letter.body.endswith("\n"):
+        return text
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def records_in(lines: list[bytes]) -> dict[str, DeadLetter]:
+    """The letters of an export, by id. Raises Failed."""
+    found: dict[str, DeadLetter] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            letter = record.read(line)
+        except ValueError as error:
+            raise Failed(f"line {number} is not the record of a letter") from error
+        if letter.id in found:
+            raise Failed(f"line {number}: the letter {letter.id} is there twice")
+        found[letter.id] = letter
+    return found

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.outgoing import parcel
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.archive import Archive, Label
+from fleet.dead_letters.queues.archive import Archive, Foreign, Label
 from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Post
@@ -34,6 +38,11 @@ class Stored:
         await asyncio.to_thread(self.archive.put, label, letters, number=self.number)
         self.number += 1
 
+    async def label_anew(self, letters: Sequence[DeadLetter], **changes: Any) -> None:
+        """Put the newest batch, which holds these letters, once more with another label."""
+        self.label, self.number = replace(self.label, **changes), self.number - 1
+        await self.put(letters)
+
 
 def new_archive_id(now: float) -> str:
     """In the order of their making, which is the order in which `restore` meets them."""
@@ -45,6 +54,29 @@ def label(desk: Desk, info: QueueInfo, archive_id: str, reason: str, *, replaced
     now = desk.now()
     until = now + desk.settings.dlq_archive_days * DAY
     return Label(archive_id, info.name, now, until, desk.settings.actor, reason, 0, replaced, info.arn)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Edited letters: `found` says of each, by its id, that a mended copy was sent, or may have been; `unread` are objects among
+    them that cannot be read.
+    """
+
+    found: Mapping[str, str]
+    unread: tuple[Foreign, ...] = ()
+
+
+def copies(archive: Archive, queue_arn: str) -> Copies:
+    """What `edit` wrote down of this queue. Raises ClientError, BotoCoreError."""
+    found: dict[str, str] = {}
+    unread: list[Foreign] = []
+    for batch in archive.edits(queue_arn):
+        if isinstance(batch, Foreign):
+            unread.append(batch)
+        elif batch.label.copy:
+            words = "was sent" if batch.label.copy == "sent" else "may have been sent"
+            found |= {each.id: f"a mended copy of it {words} ({batch.label.archive_id})" for each in batch.letters}
+    return Copies(found, tuple(unread))
 
 
 async def put_away(desk: Desk, opened: Open, views: Sequence[View], stored: Stored, taken: Taken) -> None:
@@ -91,7 +123,8 @@ async def mend(
     seal_key: bytes = b"",
 ) -> None:
     """Send a mended copy under a new id, after the original was archived and before it is deleted. Raises NotAccepted, NotKnown;
-    the original is then in the queue as before.
+    the original is then in the queue as before. The archive says from before the send that the copy may have been sent, and from
+    before the deletion that it was: should the original stay, nothing sends it again unasked.
     """
 
     async def first(letters: Sequence[DeadLetter]) -> None:
@@ -104,7 +137,11 @@ async def mend(
                 "the answer to the send was lost: the mended copy may have arrived, and the original is still here"
             )
         if unsent.refused:
+            with suppress(ClientError, BotoCoreError):  # else it stays written that it may have been sent
+                await stored.label_anew(letters, replaced=False, copy="")
             raise NotAccepted("the mended copy was not accepted; the original is still in the dead-letter queue")
+        with suppress(ClientError, BotoCoreError):
+            await stored.label_anew(letters, copy="sent")
 
     last_look = desk.settings.dlq_last_look_seconds
     await take(opened.box, {each.id: each.digest}, first=first, last_look=last_look, taken=taken)

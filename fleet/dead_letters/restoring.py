@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,7 +95,10 @@ class Restored:
 
 @dataclass(kw_only=True, slots=True)
 class Restoring:
-    """One restore of one queue. `look` answers what is in the queue; `again`: send also what may be back already. `blocked` are FIFO groups of which nothing more is sent: it would overtake a letter that was not accepted."""
+    """One restore of one queue. `look` answers what is in the queue; `again`: send also what may be back already; `copied`: first ids of
+    letters of which `edit` sent a mended copy, or may have. `blocked` are FIFO groups of which nothing more is sent: it would overtake
+    a letter that was not accepted.
+    """
 
     archive: Archive
     arn: str
@@ -103,6 +106,7 @@ class Restoring:
     look: Callable[[], Awaitable[Look]]
     archive_id: str = ""
     again: bool = False
+    copied: Collection[str] = ()
     back: Restored = field(default_factory=Restored)
     seen: Look | None = None
     present: set[str] = field(default_factory=set)
@@ -133,6 +137,7 @@ class Restoring:
 
     async def _bring_back(self, batch: Batch, seen: Look) -> None:
         letters, unsure = self._due(batch, seen)
+        kept = {each.id for each in batch.letters if self._is_replaced(each, batch)}
         if letters:
             claimed = await asyncio.to_thread(self.archive.claim, batch, {each.id for each in letters} | unsure)
             if claimed is None:  # another restore has it in hand
@@ -141,7 +146,7 @@ class Restoring:
                 return
             batch = claimed
         unsent = await self._sent(letters)
-        left = [each for each in batch.letters if each.id in unsure | unsent.refused | unsent.uncertain]
+        left = [each for each in batch.letters if each.id in kept | unsure | unsent.refused | unsent.uncertain]
         if len(left) < len(batch.letters) or letters:
             await self._settled(batch, left, unsure | unsent.uncertain)
         done = [each for each in letters if each.id not in unsent.refused | unsent.uncertain]
@@ -157,7 +162,9 @@ class Restoring:
         unsure = set[str]()
         for each in batch.letters:
             name = original(each, self.arn)
-            if each.id in seen.ids:
+            if self._is_replaced(each, batch):
+                self.back.replaced += 1
+            elif each.id in seen.ids:
                 self.back.there.append(each.id)
             elif name in self.present or name in due:
                 self.back.doubles.append(each.id)
@@ -167,6 +174,10 @@ class Restoring:
             else:
                 due[name] = each
         return [*due.values()], unsure
+
+    def _is_replaced(self, each: DeadLetter, batch: Batch) -> bool:
+        """Its work is done by the copy: it stays archived unless its archive is named."""
+        return not self.archive_id and (batch.label.replaced or _first_id(each, self.arn) in self.copied)
 
     async def _sent(self, letters: Sequence[DeadLetter]) -> Unsent:
         if not self.arn.endswith(".fifo"):

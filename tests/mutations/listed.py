@@ -17,6 +17,7 @@ INVOCATION = "tests/shared/lambda_door/test_invocation.py"
 CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
 MARKS = "tests/fleet/dead_letters/test_marks.py"
+COPIES = "tests/fleet/dead_letters/test_copies.py"
 
 
 def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
@@ -188,6 +189,13 @@ DEAD_LETTERS = [
         ("if has_unverified_mark(self):", "if False:", MARKS),
         ("foreign = {identity.ATTRIBUTE, identity.REPLAY}", "foreign = {identity.REPLAY}", MARKS),
     ),
+    *of(
+        "fleet/dead_letters/putting_away.py",
+        ('await stored.label_anew(letters, copy="sent")', "pass", COPIES),
+        ('await stored.label_anew(letters, replaced=False, copy="")', "pass", COPIES),
+        ("elif batch.label.copy:", 'elif batch.label.copy == "sent":', COPIES),
+    ),
+    *of("fleet/dead_letters/replay/mover.py", ("self.withheld.get(each.id) or ", "", COPIES)),
     *of("fleet/dead_letters/restoring.py", (" and first and not letter.moved_from:", " and first:", MARKS)),
 ]
 MUTATIONS: tuple[Mutation, ...] = (

@@ -8,21 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.cli.dlq.frame import Refused, audit_records, until_done
+from fleet.cli.dlq.frame import Refused, audit_records, say, until_done
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.audit.story import former_file
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queue_lock import held
-from fleet.dead_letters.queues.archive import Batch, following
+from fleet.dead_letters.queues.archive import Archive, Batch, following
+from fleet.dead_letters.queues.catalog import service
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
+from shared.outcome import code_of
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
+twice_option = click.option("--twice", is_flag=True, help="Also where `edit` sent a mended copy, or may have.")
 
 
 def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
@@ -91,6 +95,37 @@ def keep_changed(tools: Desk, plan: Plan, sent: Collection[str], *, reason: str)
         return kept | until_done(work()) if missing else kept
     except putting_away.NotAccepted as error:
         raise Refused(str(error)) from error
+
+
+def copied(archive: Archive, queue_arn: str, ids: Collection[str]) -> dict[str, str]:
+    """Which of these letters of a queue `edit` sent a mended copy of, or may have, and in which words. Raises Refused where nobody can
+    tell.
+    """
+    try:
+        found = putting_away.copies(archive, queue_arn)
+    except (ClientError, BotoCoreError) as error:
+        raise Refused(
+            f"nothing was sent: whether `edit` sent mended copies of these letters cannot be read in {archive.bucket} "
+            f"({code_of(error)}). `--twice` does not ask"
+        ) from error
+    for each in found.unread:
+        say(f"left as it is: {each.key} may tell of a mended copy that was sent, and cannot be read: {each.why}")
+    return {name: why for name, why in found.found.items() if name in ids}
+
+
+def withheld(tools: Desk, plan: Plan, *, twice: bool) -> dict[str, str]:
+    """Letters of a plan that are left because `edit` sent a mended copy of them, and why: unless `twice`, or where a copy goes to a place
+    to look at it.
+    """
+    bucket = tools.settings.dlq_archive_bucket_name
+    if twice or plan.keep or not bucket:
+        return {}
+    found = copied(Archive(service("s3"), bucket=bucket), plan.place.arn, {each.id for each in plan.letters})
+    if found and plan.via == "aws":
+        raise Refused(
+            f"nothing was sent: SQS's own redrive takes all letters, and of {next(iter(found))} {next(iter(found.values()))}"
+        )
+    return found
 
 
 def show_changes(tools: Desk, plan: Plan) -> None:

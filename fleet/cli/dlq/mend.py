@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
-from fleet.cli.dlq.changes import DISABLED
+from fleet.cli.dlq.changes import DISABLED, copied, twice_option
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -36,7 +37,7 @@ from fleet.cli.dlq.frame import (
 from fleet.cli.dlq.look import looked_through, one
 from fleet.cli.dlq.plan import check_destination, destination, frozen, print_plan, write
 from fleet.cli.dlq.put_away import opened_archive
-from fleet.cli.plan_file import whole
+from fleet.cli.plan_file import body_in, records_in, whole
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import record, redaction
@@ -46,6 +47,7 @@ from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import arn_name
 from fleet.dead_letters.plan_key import plan_key
 from fleet.dead_letters.queue_lock import held
+from fleet.dead_letters.queues.archive import EDIT
 from fleet.dead_letters.queues.removal import Taken
 from fleet.dead_letters.replay import run
 
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 @click.option(
     "--bucket", default="", metavar="NAME", help="Where the original is archived; else DLQ_ARCHIVE_BUCKET_NAME."
 )
+@twice_option
 @mutation_options
 @output_options
 def edit(
@@ -77,6 +80,7 @@ def edit(
     body_file: Path | None,
     to: str,
     bucket: str,
+    twice: bool,
     yes: bool,
     reason: str | None,
     as_json: bool,
@@ -106,7 +110,7 @@ def edit(
         entry.digests = {"before": each.digest, "after": sha256(body)}
         if yes:
             with held(tools.settings.state_directory, info.arn):
-                _mended(tools, info.url, each, body, urls=urls, bucket=bucket, reason=why, entry=entry)
+                _mended(tools, info.url, each, body, urls=urls, bucket=bucket, twice=twice, reason=why, entry=entry)
     if as_json:
         uncertain = entry.counts.get("uncertain", 0)
         made = {"version": 1, "dry_run": not yes, "id": each.id, "destination": arn, "validated": known}
@@ -166,7 +170,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     """
     check_destination(to)
     tools = desk()
-    given = _records(file.read().splitlines())
+    given = records_in(file.read().splitlines())
     changed: dict[str, str] = {}
 
     def meet(letter: DeadLetter) -> None:
@@ -198,14 +202,26 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
 
 
 def _mended(
-    tools: Desk, url: str, each: View, body: str, *, urls: Mapping[str, str], bucket: str, reason: str, entry: Record
+    tools: Desk,
+    url: str,
+    each: View,
+    body: str,
+    *,
+    urls: Mapping[str, str],
+    bucket: str,
+    twice: bool,
+    reason: str,
+    entry: Record,
 ) -> None:
     """Send it to the one queue in `urls`, by its ARN."""
     info, [arn] = tools.catalog.queue(url), [*urls]
-    edit_id = uuid.uuid4().hex
+    edit_id = f"{EDIT}{uuid.uuid4().hex}"
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    stored = putting_away.Stored(place, putting_away.label(tools, info, edit_id, reason, replaced=True))
+    if not twice and (why := copied(place, info.arn, [each.id]).get(each.id)):
+        raise Refused(f"nothing was sent: {why}. `--twice` sends one more")
+    label = putting_away.label(tools, info, edit_id, reason, replaced=True)
+    stored = putting_away.Stored(place, replace(label, copy="perhaps"))
     seal_key = plan_key(tools.settings)
     origin = tools.catalog.origin(info)
 
@@ -259,7 +275,7 @@ def _tell_edited(each: View, arn: str, *, yes: bool, known: bool, counts: Mappin
 def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> str:
     if body_file is not None:
         content = sys.stdin.buffer.read() if os.fspath(body_file) == "-" else body_file.read_bytes()
-        return _without_last_line_end(content, letter)
+        return body_in(content, letter)
     if stored_body(letter) is not None:
         raise click.UsageError("its body is in S3 (see `fleet dlq show`): fetch it, mend it, give it with --body-file")
     if not can_ask(no_input=no_input):
@@ -268,29 +284,3 @@ def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> 
     if edited is None or edited.removesuffix("\n") == letter.body:
         raise Refused("nothing was changed")
     return edited.removesuffix("\n")
-
-
-def _without_last_line_end(content: bytes, letter: DeadLetter) -> str:
-    """The bytes as they are, but for one line end at their end, which editors add; kept where the letter's body has one. Raises
-    UsageError.
-    """
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"--body-file is not UTF-8: byte {error.start} cannot be read") from error
-    if letter.body.endswith("\n"):
-        return text
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _records(lines: list[bytes]) -> dict[str, DeadLetter]:
-    found: dict[str, DeadLetter] = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            letter = record.read(line)
-        except ValueError as error:
-            raise Failed(f"line {number} is not the record of a letter") from error
-        if letter.id in found:
-            raise Failed(f"line {number}: the letter {letter.id} is there twice")
-        found[letter.id] = letter
-    return found

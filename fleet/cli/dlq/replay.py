@@ -5,13 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from botocore.exceptions import ClientError
 
-from fleet.cli.dlq.changes import check_changes, keep_changed, plan_held, progress_of, show_changes
+from fleet.cli.dlq.changes import (
+    check_changes,
+    keep_changed,
+    plan_held,
+    progress_of,
+    show_changes,
+    twice_option,
+    withheld,
+)
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
@@ -51,15 +60,16 @@ plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, 
 
 @click.command("replay", cls=DlqCommand, short_help="Carry out a plan; a dry run until --yes.")
 @plan_file
+@twice_option
 @mutation_options
 @output_options
-def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Send the letters of a plan back, and delete each one after it was sent.
 
     Without --yes nothing is sent: the plan, its destinations and its place are checked, and counts are printed.
     """
     if not yes:
-        _dry(file, as_json=as_json)
+        _dry(file, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
@@ -70,18 +80,19 @@ def replay(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
                 raise Refused("this plan was carried out: make a new one for what came since")
             raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
         _filled(entry, plan)
-        result = _carried_out(tools, file, plan, entry, why)
+        result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
 
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
 @plan_file
+@twice_option
 @mutation_options
 @output_options
-def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+def resume(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Go on where the journal ends. What was sent is never sent again. Without --yes nothing is sent."""
     if not yes:
-        _dry(file, as_json=as_json)
+        _dry(file, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "resume", queue="", reason=why) as entry:
@@ -90,7 +101,7 @@ def resume(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         if not (progress := progress_of(file, plan, tools)).runs:
             raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
         _refuse_stopped(file, plan, progress)
-        result = _carried_out(tools, file, plan, entry, why)
+        result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
 
 
@@ -152,30 +163,32 @@ def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
         raise Refused(f"{why}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
 
 
-def _dry(file: Path, *, as_json: bool) -> None:
+def _dry(file: Path, *, twice: bool, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
     progress_of(file, plan, tools)
-    reach = run.checked(tools, plan)
+    reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)
     result["changed_bodies"] = changed_bodies(plan)
     for why in reach.unreachable.values():
         say(f"its letters would be left: {why}")
+    for name, why in reach.withheld.items():
+        say(f"would be left: {name}: {why}; --twice sends it all the same")
     if as_json:
         print_json(result)
-        sys.exit(PARTLY if reach.unreachable else 0)
+        sys.exit(PARTLY if reach.unreachable or reach.withheld else 0)
     click.echo(f"would {'copy' if plan.keep else 'send'} {result['remaining']} letters of {plan.place.queue}")
     for arn in plan.destinations:
         click.echo(f"  to {redaction.printable(arn)}")
     show_changes(tools, plan)
     click.echo(f"  rate {plan.rate or 'unlimited'}, canary {','.join(map(str, plan.canary)) or 'none'}")
     click.echo(f"  estimate {spelled(max(plan.estimate, 60))}; act with --yes --reason ...")
-    sys.exit(PARTLY if reach.unreachable else 0)
+    sys.exit(PARTLY if reach.unreachable or reach.withheld else 0)
 
 
-def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str) -> dict[str, Any]:
+def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str, *, twice: bool) -> dict[str, Any]:
     check_changes(tools, plan)
-    reach = run.checked(tools, plan)
+    reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     with plan_held(tools, file, plan) as journal:
         _note_begin(tools, file, plan, reason, journal)
 

@@ -28,6 +28,7 @@ from fleet.cli.dlq.frame import (
     until_done,
 )
 from fleet.cli.dlq.put_away import bucket_option, opened_archive
+from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import view
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues import own_policy
@@ -96,6 +97,8 @@ def _brought_back(
     archive_id: str,
     again: bool,
 ) -> None:
+    copies = putting_away.copies(place, info.arn)
+
     async def work() -> None:
         async with tools.open(info, tools.catalog.origin(info)) as opened:
             begin(tools, "restore", entry, reason=reason)
@@ -106,6 +109,7 @@ def _brought_back(
                 look=partial(_present, tools, opened),
                 archive_id=archive_id,
                 again=again,
+                copied=copies.found.keys(),
                 back=back,
             ).run()
 
@@ -177,7 +181,8 @@ def _list_archives(place: Archive, info: QueueInfo, archive_id: str, *, now: flo
 def _stands(each: Label, left: float, doubles: int) -> str:
     """What is to be known of a batch, `left` seconds before its end."""
     words = ["no longer wanted" if left <= 0 else f"until {view.instant(each.expires_at)[:10]}"]
-    words += ["a changed copy was sent: only with --archive-id"] if each.replaced else []
+    sent = "may have been" if each.copy == "perhaps" else "was"
+    words += [f"a changed copy {sent} sent: only with --archive-id"] if each.replaced else []
     words += [f"{len(each.uncertain)} may be back: only with --uncertain"] if each.uncertain else []
     words += [f"and {doubles} further copies of letters above"] if doubles else []
     return "  ".join(words)

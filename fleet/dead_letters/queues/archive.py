@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from botocore.exceptions import ClientError
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PREFIX = "dead-letters"
+EDIT = "edit-"
+"""How the id of an archive begins that holds the original of an edited letter: so these are found without reading all others."""
 VERSION = 1
+Copy = Literal["", "perhaps", "sent"]
 _GONE = frozenset({"NoSuchKey", "404"})
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}) | _GONE
 """What S3 says where an object is no longer the one that a condition names."""
@@ -32,7 +35,7 @@ _OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
 class Label:
     """What is written on an archived batch. Times in epoch seconds; past `expires_at` nobody wants it any more. `queue_arn` is ""
     on batches that were written before it was kept. `uncertain`: ids that may be back in the queue; `claim`: whose restore wrote
-    that.
+    that. `copy`: whether a mended copy of an edited letter was sent, "" where this is no edit.
     """
 
     archive_id: str
@@ -46,6 +49,7 @@ class Label:
     queue_arn: str = ""
     uncertain: tuple[str, ...] = ()
     claim: str = ""
+    copy: Copy = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +140,16 @@ class Archive:
         does not belong there.
         """
         for home in (_home(queue_arn), f"{PREFIX}/{arn_name(queue_arn)}/"):
-            prefix = f"{home}{archive_id}/" if archive_id else home
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
-                yield self._judged(key, home, queue_arn)
+            yield from self._below(home, f"{archive_id}/" if archive_id else "", queue_arn)
+
+    def edits(self, queue_arn: str) -> Iterator[Batch | Foreign]:
+        """The originals of edited letters."""
+        return self._below(_home(queue_arn), EDIT, queue_arn)
+
+    def _below(self, home: str, begin: str, queue_arn: str) -> Iterator[Batch | Foreign]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{home}{begin}")
+        for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
+            yield self._judged(key, home, queue_arn)
 
     def batches(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch]:
         """The same without what does not belong there."""

@@ -37,7 +37,8 @@ Watch = Callable[[Step], Awaitable[Seen]]
 class Replay:
     """One run over one plan. `progressed` hears of progress; `expand` reads the records that a pointer points to, or none
     where they are no longer there: such a letter is skipped, as is one whose body is not the planned one. `kept`: archived ids;
-    `unreachable`: why nothing can be sent to a destination, by ARN: its letters are left, and the others go on.
+    `unreachable`: why nothing can be sent to a destination, by ARN, `withheld`: why a letter is not to be sent, by id: these are left, and
+    the others go on.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Replay:
     kept: Collection[str] = frozenset()
     seal_key: bytes = b""
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     cancelled: Callable[[], bool] = lambda: False
     progressed: Callable[[Step, Progress], None] = lambda _step, _progress: None
     last_look: int = 1
@@ -90,12 +92,13 @@ class Replay:
     async def _send(self, step: Step) -> None:
         await self._delete_sent(step)
         left = {each.id: each for each in step.letters if each.id not in self.journal.progress.settled}
-        why = {each.id: self.unreachable[each.destination] for each in left.values() if self._is_unreachable(each)}
+        why = {each.id: left_for for each in left.values() if (left_for := self._left_for(each))}
         self.journal.note("failed", [*why], step=step.number, why=why)
         await self._send_met({name: each for name, each in left.items() if name not in why}, step)
 
-    def _is_unreachable(self, each: Planned) -> bool:
-        return each.destination in self.unreachable
+    def _left_for(self, each: Planned) -> str:
+        """Why a letter is not sent by this run, ""."""
+        return self.withheld.get(each.id) or self.unreachable.get(each.destination, "")
 
     async def _delete_sent(self, step: Step) -> None:
         progress = self.journal.progress
@@ -238,7 +241,7 @@ class Replay:
         if known != "none":
             return known == "good"
         if ids.isdisjoint(progress.sent | progress.uncertain):
-            able = {each.id for each in step.letters if not self._is_unreachable(each)}
+            able = {each.id for each in step.letters if not self._left_for(each)}
             if progress.failed.isdisjoint(able) and step.canary:  # none was there: that says nothing about the others
                 self.journal.note("replaced", sorted(ids - progress.replaced), step=step.number)
             return progress.failed.isdisjoint(able)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from botocore.exceptions import ClientError
@@ -23,10 +23,13 @@ from shared.outcome import code_of, is_outage
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A plan's destinations: the URLs of the queues by ARN, and why nothing can be sent to the others."""
+    """What of a plan can be sent: the URLs of its queues by ARN, why nothing can be sent to the others, and why single letters, by id,
+    are withheld.
+    """
 
     urls: Mapping[str, str]
     unreachable: Mapping[str, str]
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 def checked(desk: Desk, plan: Plan) -> Reach:
@@ -122,6 +125,7 @@ async def run(
             kept=kept,
             seal_key=plan_key(desk.settings),
             unreachable=reach.unreachable,
+            withheld=reach.withheld,
             watch=watched,
             pace=Pace(plan.rate),
             expand=partial(desk.expand, opened),
