@@ -18,6 +18,7 @@ CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
 MARKS = "tests/fleet/dead_letters/test_marks.py"
 COPIES = "tests/fleet/dead_letters/test_copies.py"
+OTHER_PLACES = "tests/fleet/dead_letters/test_other_places.py"
 
 
 def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
@@ -194,6 +195,13 @@ DEAD_LETTERS = [
         ('await stored.label_anew(letters, copy="sent")', "pass", COPIES),
         ('await stored.label_anew(letters, replaced=False, copy="")', "pass", COPIES),
         ("elif batch.label.copy:", 'elif batch.label.copy == "sent":', COPIES),
+    ),
+    *of(
+        "fleet/dead_letters/model/named.py",
+        ('host = _end(url) if _end(url) not in ends else ""', 'host = ""', OTHER_PLACES),
+        ("found is not None and any(", "any(", OTHER_PLACES),
+        ("if _HERE.fullmatch(host) else host", "if False else host", OTHER_PLACES),
+        ('found["after"] or found["before"] or "us-east-1"', 'found["after"] or region', OTHER_PLACES),
     ),
     *of("fleet/dead_letters/replay/mover.py", ("self.withheld.get(each.id) or ", "", COPIES)),
     *of("fleet/dead_letters/restoring.py", (" and first and not letter.moved_from:", " and first:", MARKS)),

@@ -27,6 +27,7 @@ from fleet.dead_letters.queues.catalog import (
     NoSuchQueue,
     NotDeadLetters,
     OddAttributes,
+    OtherPlace,
     connect,
     service,
 )
@@ -40,7 +41,17 @@ NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
 
 _PARTLY_KEPT = "fleet.cli.dlq: a record was kept in part"
 
-_FORBIDDEN = (PlanRefused, PlanBusy, JournalLost, JournalUnreadable, QueueBusy, NotMended, NotDeadLetters, OwnPolicy)
+_FORBIDDEN = (
+    PlanRefused,
+    PlanBusy,
+    JournalLost,
+    JournalUnreadable,
+    QueueBusy,
+    NotMended,
+    NotDeadLetters,
+    OtherPlace,
+    OwnPolicy,
+)
 """Faults that say that a rule of safety forbids it."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -30,7 +30,7 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, QueueInfo, service, side_by_side
+from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, OtherPlace, QueueInfo, service, side_by_side
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
@@ -193,10 +193,10 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
 def _fed(catalog: Catalog) -> list[QueueInfo]:
     """Every dead-letter queue that something feeds; one that is only called so is named on stderr and left out."""
 
-    def judged(info: QueueInfo) -> QueueInfo | NotDeadLetters:
+    def judged(info: QueueInfo) -> QueueInfo | Exception:
         try:
             return info if info.fed_by else catalog.dead_letter_queue(info.url)
-        except NotDeadLetters as error:
+        except (NotDeadLetters, OtherPlace) as error:
             return error
 
     found: list[QueueInfo] = []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from fleet.dead_letters.model.named import elsewhere
 from fleet.dead_letters.model.plan.plan import Place
 from fleet.dead_letters.model.shapes import Origin, arn_name
 from fleet.dead_letters.queues.feeders import feeders, redrive_policy
@@ -31,6 +30,10 @@ class NoSuchQueue(Exception):
 
     def __init__(self, name: str, region: str) -> None:
         super().__init__(f"there is no queue {name} in {region}: `fleet dlq ls` lists those that are there")
+
+
+class OtherPlace(Exception):
+    """A URL or ARN names a queue of another endpoint, region or account; here is one of the same name."""
 
 
 class OddAttributes(Exception):
@@ -145,11 +148,9 @@ class Catalog:
         """As `queue`, where something names it as the place of its dead letters; `fed_by` says who.
 
         Redrive policies answer first, in one call; the other services are asked only where no queue names it.
-        Raises NoSuchQueue, NotDeadLetters.
+        Raises NoSuchQueue, OtherPlace, NotDeadLetters.
         """
-        info = self.queue(given)
-        if not _is_named_by(given, info.arn):
-            raise NoSuchQueue(given, self.region)
+        info = self._here(given)
         if sources := self._sources(info):
             return replace(info, fed_by=tuple(f"queue {arn_name(each)}" for each in sources))
         asked = feeders(info.arn, services())
@@ -162,12 +163,25 @@ class Catalog:
         return replace(info, fed_by=asked.found)
 
     def destination(self, given: str) -> QueueInfo:
-        """Where letters are to go, by URL or name; a queue of the fleet also by its logical name. Raises NoSuchQueue.
+        """Where letters are to go, by URL or name; a queue of the fleet also by its logical name. Raises NoSuchQueue,
+        OtherPlace.
 
         An ARN is looked up as such: a queue whose real name is the logical name of another is not taken for that one.
         """
         named = self._environment.get(f"{given.upper().replace('-', '_')}_QUEUE_URL")
-        return self.queue(named or (given if "/" in given else f"arn:aws:sqs:::{given}"))
+        return self._here(named or (given if "/" in given else f"arn:aws:sqs:::{given}"))
+
+    def _here(self, given: str) -> QueueInfo:
+        """As `queue`, where that is what the URL or ARN names: a client asks its own endpoint, whatever host a URL has."""
+        info = self.queue(given)
+        url = given if given.startswith("arn:") else info.url
+        why = elsewhere(url, arn=info.arn, own=[self.endpoint])
+        if why and url == info.url:  # an endpoint may call itself by other names
+            says = self._client.get_queue_url(QueueName=info.name)["QueueUrl"]
+            why = elsewhere(url, arn=info.arn, own=[self.endpoint, says])
+        if why:
+            raise OtherPlace(f"{url} is not the queue {info.name} that is here: {why}; nothing was read or changed")
+        return info
 
     def dead_letter_queues(self) -> list[QueueInfo]:
         """Those that the environment names, and every queue that another one's redrive policy names or that is called so.
@@ -263,18 +277,3 @@ def side_by_side(ask: Callable[[Asked], Answer], given: Iterable[Asked]) -> list
     """The answers, in the order given; raises what the first of them raised."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [*pool.map(ask, given)]
-
-
-def _is_named_by(given: str, arn: str) -> bool:
-    """Whether an ARN or URL names this queue and not another region's or account's of the same name."""
-    region, account, name = arn.split(":")[3:6]
-    if given.startswith("arn:"):
-        named = given.split(":")
-        return len(named) == 6 and named[3] in {"", region} and named[4] in {"", account} and named[5] == name
-    if given.startswith(("http://", "https://")):
-        url = urlsplit(given)
-        host = re.fullmatch(
-            r"(?:sqs|queue)(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)(?:\.cn)?", url.hostname or ""
-        )
-        return url.path.split("/")[-2:] == [account, name] and (host is None or host[1] == region)
-    return True

@@ -2,8 +2,12 @@
 
 import pytest
 
-from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue
+from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, OtherPlace
 from tests.aws import Aws
+from tests.fleet.dead_letters.conftest import Ground, Lines, cli, ground
+from tests.sqs_server.running import sqs_server
+
+__all__ = ["cli", "ground"]
 
 
 @pytest.fixture
@@ -27,5 +31,41 @@ def test_the_arn_or_url_of_another_region_or_account_does_not(queue: tuple[Catal
         f"https://sqs.eu-west-9.amazonaws.com/{account}/{name}",
         f"https://sqs.{region}.amazonaws.com/111111111111/{name}",
     ):
-        with pytest.raises(NoSuchQueue):
+        with pytest.raises((OtherPlace, NoSuchQueue)):  # an emulator may know accounts
             catalog.dead_letter_queue(given)
+        if not given.startswith("arn:"):
+            with pytest.raises((OtherPlace, NoSuchQueue)):
+                catalog.destination(given)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls", "URL"),
+        ("list", "URL"),
+        ("plan", "URL", "-o", "PLAN"),
+        ("archive", "URL", "--yes", "--reason", "why"),
+        ("restore", "URL", "--bucket", "archive"),
+        ("purge", "URL", "--yes", "--reason", "why"),
+        ("plan", "HERE", "--to", "URL", "-o", "PLAN"),
+    ],
+    ids=" ".join,
+)
+def test_a_url_of_another_endpoint_is_refused_by_every_command_though_a_queue_of_that_name_is_here(
+    words: tuple[str, ...], ground: Ground, cli: Lines
+) -> None:
+    ground.park({"n": 1})
+    with sqs_server() as other:
+        url = other.make(ground.name)
+        given = {"URL": url, "PLAN": cli.plan(), "HERE": ground.name}
+        refused = cli("dlq", *(given.get(each, each) for each in words), exits=5).stderr
+    assert f"endpoint 127.0.0.1:{other.port} in it, {ground.aws.url.rpartition('/')[2]} here" in refused
+    assert ground.counts() == (1, 0)
+
+
+def test_an_environment_of_another_endpoint_is_named_by_ls_and_left_out(ground: Ground, cli: Lines) -> None:
+    with sqs_server() as other:
+        cli.environment["WEBHOOKS_DLQ_URL"] = other.make(ground.name)
+        cli("dlq", "ls", "--quick", exits=None)
+        assert "left out: http://127.0.0.1" in cli.last.stderr
+        assert "in it," in cli("dlq", "ls", "webhooks", exits=5).stderr
