@@ -18,6 +18,7 @@ CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
 MARKS = "tests/fleet/dead_letters/test_marks.py"
 COPIES = "tests/fleet/dead_letters/test_copies.py"
+JOURNAL = "tests/fleet/dead_letters/test_journal_age.py"
 OTHER_PLACES = "tests/fleet/dead_letters/test_other_places.py"
 
 
@@ -195,6 +196,16 @@ DEAD_LETTERS = [
         ('await stored.label_anew(letters, copy="sent")', "pass", COPIES),
         ('await stored.label_anew(letters, replaced=False, copy="")', "pass", COPIES),
         ("elif batch.label.copy:", 'elif batch.label.copy == "sent":', COPIES),
+    ),
+    *of(
+        "fleet/dead_letters/replay/journal.py",
+        ("max(self.progress.runs, self.progress.announced) + 1", "self.progress.runs + 1", JOURNAL),
+        ("""or b'"announced":' in following""", "", JOURNAL),
+    ),
+    *of(
+        "fleet/dead_letters/audit/story.py",
+        ('record.get("plan_id") == plan_id and record.get("command") in', 'record.get("command") in', JOURNAL),
+        ('max(sent, int(counts.get("sent", 0)))', 'int(counts.get("sent", 0))', JOURNAL),
     ),
     *of(
         "fleet/dead_letters/model/named.py",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet.cli.dlq.frame import Refused, audit_records, say, until_done
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
-from fleet.dead_letters.audit.story import former_file
+from fleet.dead_letters.audit.story import former_file, furthest
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queue_lock import held
@@ -22,6 +23,7 @@ from fleet.dead_letters.queues.catalog import service
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
+from fleet.dead_letters.replay.report import report
 from shared.outcome import code_of
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
@@ -40,14 +42,31 @@ def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
             raise Refused(
                 f"{path} is the journal of another plan, {progress.plan_id}: put this plan's own in its place"
             )
+        if tools is not None:
+            _check_age(path, plan, progress, tools)
         return progress
-    if tools is not None and (former := former_file(audit_records(tools), plan.plan_id)) is not None:
+    if tools is not None and (former := former_file(_records(tools, plan), plan.plan_id)) is not None:
         own = journal_path(Path(former), plan.plan_id) if former else "its journal"
         raise Refused(
             f"nothing was sent: this plan was begun{f' as {former}' if former else ' under another name'}, and its journal is "
             f"not beside {file}. Move {own} to {path} and go on with `fleet dlq resume {file}`, or make a new plan"
         )
     return Progress()
+
+
+def _records(tools: Desk, plan: Plan) -> list[dict[str, Any]]:
+    return audit_records(tools, about=plan.plan_id)
+
+
+def _check_age(path: Path, plan: Plan, progress: Progress, tools: Desk) -> None:
+    """Raises Refused for a journal that knows less than the audit log: an older copy of it, and letters would be sent twice."""
+    run, sent = furthest(_records(tools, plan), plan.plan_id)
+    known = max(progress.runs, progress.announced), int(report(plan, progress)["sent"])
+    if run > known[0] or sent > known[1]:
+        raise Refused(
+            f"nothing was sent: {path} is an older copy of this plan's journal. It ends with run {known[0]} and {known[1]} letters sent, "
+            f"and the audit log knows of run {run} and {sent} letters sent: put the newest one in its place, or make a new plan"
+        )
 
 
 @contextmanager

@@ -241,10 +241,10 @@ def begin(tools: Desk, command: str, record: Record, *, reason: str, note: str =
     enter(tools, command, replace(record, outcome="begun"), reason=reason, note=note)
 
 
-def audit_records(tools: Desk) -> list[dict[str, Any]]:
-    """Every line of the audit log that can be read; none where there is no log."""
+def audit_records(tools: Desk, *, about: str) -> list[dict[str, Any]]:
+    """The lines of the audit log that hold this text and can be read; none where there is no log."""
     try:
-        return _log(tools).records()
+        return _log(tools).records(about=about)
     except NoLog:
         return []
 

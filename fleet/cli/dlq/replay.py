@@ -238,7 +238,8 @@ def _by_fleet(
 
 def _note_begin(tools: Desk, file: Path, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
-    begun = Record(plan.place.queue, "begun", counts={"planned": len(plan.letters)}, plan_id=plan.plan_id)
+    counts = {"planned": len(plan.letters), "run": journal.announce()}
+    begun = Record(plan.place.queue, "begun", counts=counts, plan_id=plan.plan_id)
     begun.digests = changed_bodies(plan)
     begin(
         tools,

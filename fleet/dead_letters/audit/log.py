@@ -143,10 +143,10 @@ class AuditLog:
         last = _read(content) if content else {"hash": GENESIS}
         return last is not None and _is_newest(last, self._head())
 
-    def records(self) -> list[dict[str, Any]]:
-        """Every line that can be read, oldest first. Raises NoLog."""
+    def records(self, *, about: str = "") -> list[dict[str, Any]]:
+        """Every line that can be read, or those that hold this text, oldest first. Raises NoLog."""
         lines, _ = self._content()
-        return [record for line in lines if (record := _read(line)) is not None]
+        return [record for line in lines if about.encode() in line and (record := _read(line)) is not None]
 
     def newest(self) -> Anchor | None:
         """The anchor of the newest line, to be kept elsewhere; None where the log is empty. Raises NoLog."""

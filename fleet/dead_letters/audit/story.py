@@ -26,6 +26,18 @@ def former_file(records: Sequence[Mapping[str, Any]], plan_id: str) -> str | Non
     return begun[-1] if begun else None
 
 
+def furthest(records: Sequence[Mapping[str, Any]], plan_id: str) -> tuple[int, int]:
+    """The number of the newest run of this plan that began, and how many letters were sent by the end of any; 0 where the log does
+    not say, as that of an older version.
+    """
+    run, sent = 0, 0
+    for record in records:
+        if record.get("plan_id") == plan_id and record.get("command") in ("replay", "resume"):
+            counts = record.get("counts", {})
+            run, sent = max(run, int(counts.get("run", 0))), max(sent, int(counts.get("sent", 0)))
+    return run, sent
+
+
 def story(records: Sequence[Mapping[str, Any]], plan_id: str) -> dict[str, Any]:
     """Who, why, what, when and with which result: the lines of this plan in short, and what they come to.
 

@@ -26,7 +26,8 @@ End = Literal["ended", "cancelled", "interrupted"]
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `end`: how the newest run ended; None where it did not, or was killed. `plan_id`: whose journal this is, "" where it does not say. Times in epoch seconds. `task`,
+    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `announced`: the number of the
+    newest run that was to begin. `end`: how the newest run ended; None where it did not, or was killed. `plan_id`: whose journal this is, "" where it does not say. Times in epoch seconds. `task`,
     `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
@@ -42,6 +43,7 @@ class Progress:
     faults: dict[str, str] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     runs: int = 0
+    announced: int = 0
     began_at: float = 0.0
     last_at: float = 0.0
     end: End | None = None
@@ -74,6 +76,8 @@ class Progress:
                     self.failed.difference_update(ids)
             case {"verdict": verdict, "step": int(step)}:
                 self.verdicts[step] = verdict
+            case {"announced": int(number)}:
+                self.announced = max(self.announced, number)
             case {"run": _}:
                 self.runs += 1
                 self.plan_id = str(line.get("plan_id", self.plan_id))
@@ -116,6 +120,14 @@ class Journal:
         if (status, moved) != (self.progress.task, self.progress.moved):
             more = {"earlier": earlier} if earlier is not None else {}
             self._line({"task": status, "moved": moved, **more})
+
+    def announce(self) -> int:
+        """The number of the run that is to begin, on the disk before anybody else writes it down: a journal that does not know a run
+        is an older copy.
+        """
+        number = max(self.progress.runs, self.progress.announced) + 1
+        self._line({"announced": number})
+        return number
 
     def begin(self, who: str, reason: str) -> None:
         self._line({"run": self.progress.runs + 1, "who": who, "reason": reason, "plan_id": self._plan_id})
@@ -168,7 +180,7 @@ def _checked(line: bytes) -> dict[str, Any]:
         raise ValueError("`ids` is not a list of letters' ids")
     if not isinstance(why, dict):
         raise ValueError("`why` is not an object")  # noqa: TRY004
-    for name in ("step", "moved", "earlier"):
+    for name in ("step", "moved", "earlier", "announced"):
         if not isinstance(found.get(name, 0), int):
             raise ValueError(f"`{name}` is not a whole number")  # noqa: TRY004
     return found
@@ -180,7 +192,7 @@ def _was_cut(line: bytes, behind: list[bytes]) -> bool:
         orjson.loads(line)
         return False
     following = next((each for each in behind if each), b"")
-    return line.startswith(b"{") and (not following or b'"run":' in following)
+    return line.startswith(b"{") and (not following or b'"run":' in following or b'"announced":' in following)
 
 
 class JournalUnreadable(Exception):

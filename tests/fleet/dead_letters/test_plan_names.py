@@ -40,6 +40,32 @@ def test_a_copy_of_a_plan_that_was_begun_is_refused_and_says_where_its_journal_i
     assert (result["sent"], result["sent_twice"]) == (2, 0)
 
 
+@pytest.mark.parametrize("keep", ["before", "cut short"])
+def test_an_older_copy_of_a_journal_is_refused_by_what_the_audit_log_knows(plan: Path, cli: Lines, keep: str) -> None:
+    journal = journal_path(plan, plan_id(plan))
+    cli("dlq", "replay", str(plan), *ACT)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    if keep == "cut short":  # the newest run was killed: the log knows of its beginning alone
+        log = cli.home / "audit.jsonl"
+        log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+        (cli.home / "audit.jsonl.head").write_text(json.loads(log.read_bytes())["hash"])
+    journal.write_bytes(b"".join(lines[:2] if keep == "before" else []))
+    for words in (("replay", str(plan)), ("resume", str(plan), *ACT)):
+        refused = cli("dlq", *words, exits=5).stderr
+        assert f"{journal} is an older copy of this plan's journal" in refused, lines
+    journal.write_bytes(b"".join(lines))
+    assert cli.json("resume", str(plan), *ACT)[0]["sent"] == 2
+
+
+def test_a_run_that_could_not_be_written_into_the_audit_log_makes_no_journal_old(plan: Path, cli: Lines) -> None:
+    log = cli.home / "audit.jsonl"
+    log.mkdir()
+    cli("dlq", "replay", str(plan), *ACT, exits=5)
+    log.rmdir()
+    [result] = cli.json("replay", str(plan), *ACT)
+    assert result["sent"] == 2
+
+
 def test_a_link_to_a_plan_is_the_plan(plan: Path, cli: Lines) -> None:
     link = cli.home / "link"
     link.symlink_to(plan)

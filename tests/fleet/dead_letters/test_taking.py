@@ -79,6 +79,7 @@ def test_an_edit_goes_nowhere_where_a_plan_may_not_go(
         ("orders-dlq", "the dead-letter queue itself"),
         ("orders.fifo", "same type"),
         (arn, "not in account"),
+        ("nowhere", "the destination nowhere is not there"),
     ):
         words = ("edit", "orders-dlq", letter["id"], "--body-file", str(body), "--to", to, *act)
         assert why in lossy("dlq", *words, exits=5).stderr
