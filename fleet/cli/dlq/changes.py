@@ -28,7 +28,9 @@ from shared.outcome import code_of
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
-twice_option = click.option("--twice", is_flag=True, help="Also where `edit` sent a mended copy, or may have.")
+twice_option = click.option(
+    "--twice", is_flag=True, help="Send also letters of which `edit` sent a mended copy, or may have."
+)
 
 
 def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:

@@ -102,7 +102,7 @@ def purge(
     as_json: bool,
     no_input: bool,
 ) -> None:
-    """Delete the letters of QUEUE that match, for good. What arrives meanwhile stays. `archive` is the way back."""
+    """Delete the letters of QUEUE that match, for good. What arrives meanwhile stays. Nothing brings them back: `archive` keeps them."""
     tools = desk()
     if not yes:
         info, _, found = looked_through(tools, queue, filters)

@@ -90,7 +90,10 @@ def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
 @mutation_options
 @output_options
 def resume(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
-    """Go on where the journal ends. What was sent is never sent again. Without --yes nothing is sent."""
+    """Go on where the journal ends. What was sent is never sent again, but for what may not have arrived (`uncertain`): once more.
+
+    Without --yes nothing is sent.
+    """
     if not yes:
         _dry(file, twice=twice, as_json=as_json)
         return

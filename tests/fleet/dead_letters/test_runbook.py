@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,14 @@ def test_every_step_of_the_runbook_does_what_the_page_shows(page: str, ground: G
     bucket = ground.aws.bucket("archive")
     cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = bucket
     happened(ground, page)
+    archive_id = ""
     with Worker(ground):
         for command, shown in commands(page):
             words = [ground.name if word == "webhooks-dlq" else word for word in shlex.split(command)[1:]]
             words = [str(cli.home / word) if word in ("p", "letters.jsonl") else word for word in words]
+            words = [archive_id if before == "--archive-id" else word for before, word in pairwise(["", *words])]
             result = cli(*words, exits=0, COLUMNS="250")
+            archive_id = "".join(re.findall(r"archive_id ([0-9a-f]{32})", result.stdout)) or archive_id
             said = alike(own_names(result.stdout + result.stderr, ground, cli, bucket))
             assert shown or (cli.home / "letters.jsonl").stat().st_size, command
             for line in shown:
