@@ -281,9 +281,11 @@ def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(gro
         until_sent(cli, 2)
         cli("dlq", "replay", cli.plan(), *ACT, exits=5)
         assert "within two seconds" in cli("dlq", "cancel", cli.plan(), "--yes", "--reason", "too fast").stderr
-        started = time.monotonic()
-        result = json.loads(running.communicate(timeout=10)[0])
-    assert (running.returncode, time.monotonic() - started < 2) == (4, True)
+        asked = time.time()
+        result = json.loads(running.communicate(timeout=60)[0])
+    [journal] = cli.home.glob("p.*.journal")
+    sent = [each["at"] for each in map(json.loads, journal.read_text().splitlines()) if each.get("state") == "sent"]
+    assert (running.returncode, max(sent) < asked + 2) == (4, True)
     assert result["cancelled"] is True
     assert 0 < result["sent"] < 15
     assert ground.counts() == (50 - result["deleted"], 0)
@@ -292,6 +294,6 @@ def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(gro
 
 
 def until_sent(cli: Lines, count: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while cli.json("status", cli.plan())[0]["sent"] < count:
         assert time.monotonic() < deadline
