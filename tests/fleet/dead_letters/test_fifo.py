@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters.clockwork import Clockwork
+from tests.fleet.dead_letters.conftest import Lines
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.forked import forked
 from tests.sqs_server.running import sqs_server
@@ -53,6 +54,24 @@ def test_all_letters_of_two_groups_go_back_in_their_order(tmp_path: Path) -> Non
         orders = arrived(works)
         for group in range(2):
             assert [each for each in orders if each % 2 == group] == list(range(group, 50, 2))
+
+
+def test_a_restore_into_a_group_of_more_than_ten_says_why_it_needs_uncertain(lossy: Lines) -> None:
+    with sqs_server(strict=True) as server:
+        lossy.environment |= server.environment | {
+            name: lossy.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        }
+        _, dead = server.make_pair("orders.fifo", FifoQueue="true")
+        for number in range(22):
+            server.sqs.send_message(
+                QueueUrl=dead, MessageBody=str(number), MessageGroupId="g", MessageDeduplicationId=str(number)
+            )
+        [taken] = lossy.json("archive", "orders-dlq.fifo", *ACT)
+        assert taken["taken"] == 10
+        refused = lossy("dlq", "restore", "orders-dlq.fifo", *ACT, exits=5).stderr
+        assert "2 letters of orders-dlq.fifo are in other hands, or behind the first ten letters of a group" in refused
+        [back] = lossy.json("restore", "orders-dlq.fifo", "--uncertain", *ACT, exits=4)
+        assert (back["restored"], back["uncertain"]) == (0, 10)
 
 
 def test_each_plan_copies_to_a_fifo_queue_once_also_within_five_minutes(tmp_path: Path) -> None:
