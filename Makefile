@@ -8,6 +8,7 @@ SLOW := -n 3 --dist worksteal -m "slow and not localstack and not long"
 # Python 3.11 refuses a trace function to one of two threads that begin at once; another thread of its pool does the work then.
 TRACED := -W "ignore:Exception ignored in thread started by:pytest.PytestUnraisableExceptionWarning"
 ARGS ?=
+unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
 .PHONY: test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle lock clean

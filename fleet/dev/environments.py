@@ -100,7 +100,7 @@ def _install(home: Path, lock: Path, *, editable: bool) -> None:
         target = ["--python", str(home / "bin" / "python")]
         if not (home / "bin" / "python").exists():
             _run([uv, "venv", "--clear", "--python", sys.executable, "--no-python-downloads", str(home)], settings)
-        _run([uv, "pip", "sync", "--require-hashes", *target, str(lock)], settings)
+        _run([uv, "pip", "sync", "--compile-bytecode", "--require-hashes", *target, str(lock)], settings)
         if editable:
             _run([uv, "pip", "install", *target, *project], settings)
     except EnvironmentBroken as trouble:
