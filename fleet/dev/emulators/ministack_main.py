@@ -4,6 +4,7 @@ Not imported by the fleet, and not part of its packages' world: `ministack` and 
 """
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -105,12 +106,29 @@ async def _refuse(send: Send, request: Request, why: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def sources_of_dead_letters(sqs: Any) -> Callable[[Mapping[str, Any], str], Mapping[str, Any]]:
+    """ListDeadLetterSourceQueues, which MiniStack lacks: a look at dead letters has to ask every queue otherwise."""
+    found, queues = vars(sqs)["_get_q"], vars(sqs)["_queues"]
+
+    def answer(asked: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        arn = found(asked.get("QueueUrl", path), "sqs:ListDeadLetterSourceQueues")["attributes"]["QueueArn"]
+        return {"queueUrls": [url for url, queue in queues.items() if _redrives_to(queue["attributes"]) == arn]}
+
+    return answer
+
+
+def _redrives_to(attributes: Mapping[str, str]) -> str:
+    return str(json.loads(attributes.get("RedrivePolicy") or "{}").get("deadLetterTargetArn", ""))
+
+
 def main() -> None:
     """Serve on FLEET_LISTENER, a listening socket's number, until SIGTERM."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
+    from ministack.services import sqs
 
+    vars(sqs)["_HANDLERS"]["ListDeadLetterSourceQueues"] = sources_of_dead_letters(sqs)
     keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     gate = Gate(keys, int(os.environ["GATEWAY_PORT"]), functions="lambda" in os.environ["SERVICES"].split(","))
     config = Config()

@@ -1,6 +1,10 @@
 """A queue by ARN or URL is that queue, and not one of the same name somewhere else."""
 
+import json
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from fleet.dead_letters.queues.catalog import Catalog, NoSuchQueue, OtherPlace
 from tests.aws import Aws
@@ -69,3 +73,31 @@ def test_an_environment_of_another_endpoint_is_named_by_ls_and_left_out(ground: 
         cli("dlq", "ls", "--quick", exits=None)
         assert "left out: http://127.0.0.1" in cli.last.stderr
         assert "in it," in cli("dlq", "ls", "webhooks", exits=5).stderr
+
+
+class Without:
+    """SQS at an emulator that lacks the call which names the sources of dead letters."""
+
+    def __init__(self, sqs: Any) -> None:
+        self._sqs = sqs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sqs, name)
+
+    def get_paginator(self, name: str) -> Any:
+        if name == "list_dead_letter_source_queues":
+            raise ClientError({"Error": {"Code": "InvalidAction"}}, "ListDeadLetterSourceQueues")
+        return self._sqs.get_paginator(name)
+
+
+@pytest.mark.parametrize("lacks", [False, True])
+def test_the_sources_of_dead_letters_are_found_also_where_each_queue_has_to_be_asked(aws: Aws, *, lacks: bool) -> None:
+    dead = aws.queue("fed-dlq")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sources = [
+        aws.queue("feeds", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3}))
+        for _ in range(2)
+    ]
+    sqs: Any = Without(aws.sqs) if lacks else aws.sqs
+    found = Catalog(sqs, {}).dead_letter_queue(arn)
+    assert sorted(found.fed_by) == sorted(f"queue {url.rpartition('/')[2]}" for url in sources)
