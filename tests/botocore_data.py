@@ -1,11 +1,15 @@
-"""botocore's own data files, read once for each process of a test run: a new session lists four hundred folders and reads
-megabytes of JSON otherwise.
+"""What botocore finds out anew for each session, found out once for each process of a test run: a new session lists four
+hundred folders, reads megabytes of JSON, renames its events and asks each of its handlers for its signature otherwise.
 """
 
+import inspect
 from functools import cache
 from typing import Any
 
+from botocore import hooks
+from botocore.hooks import EventAliaser
 from botocore.loaders import JSONFileLoader, Loader
+from botocore.utils import EVENT_ALIASES
 
 _read = JSONFileLoader()
 
@@ -35,3 +39,25 @@ def keep() -> None:
         return [*known[key]]
 
     Loader.list_available_services = services  # type: ignore[method-assign,assignment]
+    _keep_events()
+
+
+def _keep_events() -> None:
+    aliasers: Any = EventAliaser
+    all_hooks: Any = hooks
+    begin, accepts = aliasers.__init__, all_hooks.accepts_kwargs
+    names: dict[str, str] = {}
+    of_function = cache(accepts)
+
+    def with_known_names(aliaser: Any, *arguments: Any, **options: Any) -> None:
+        begin(aliaser, *arguments, **options)
+        if aliaser._event_aliases == EVENT_ALIASES:
+            aliaser._alias_name_cache = names
+
+    def known(handler: Any) -> Any:
+        function = handler.__func__ if inspect.ismethod(handler) else handler
+        lasts = inspect.isfunction(function) and "<locals>" not in function.__qualname__
+        return of_function(function) if lasts else accepts(handler)
+
+    aliasers.__init__ = with_known_names
+    all_hooks.accepts_kwargs = known
