@@ -37,7 +37,7 @@ dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-
 	@$(RUN)/fleet dev $(ARGS)
 
 test: setup  ## unit, contract and end-to-end tests on the embedded emulator: five to eight minutes on two cores
-	@$(RUN)/pytest $(DAILY) $(ARGS)
+	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
 	@$(RUN)/pytest $(SLOW) $(ARGS)

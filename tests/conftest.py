@@ -1,5 +1,6 @@
 """One emulator for the whole run, one deployed stack for each process of it, and a wall around this machine."""
 
+import gc
 import os
 import signal
 import sys
@@ -13,12 +14,13 @@ import structlog
 
 from fleet.dev.deploy import deploy
 from fleet.dev.emulators.ministack import Endpoint
-from tests import botocore_data, kept, left_open, loopback
+from tests import botocore_data, examples, kept, left_open, loopback
 from tests.aws import Aws
 
 loopback.stay()
 left_open.watch()
 botocore_data.keep()
+examples.register()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,6 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         kept.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected and imported lives to the end of the run: no collection of garbage looks through it again."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.sqs_server.clock import Clock
 from tests.sqs_server.errors import SqsError
 from tests.sqs_server.fifo import FifoQueue
@@ -101,7 +102,7 @@ class Life:
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_queue_hands_out_everything_and_deletes_each_message_once(*, fifo: bool, seed: int) -> None:
     life = Life(fifo=fifo, seed=seed)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from shared.aws.signer import Signer
+from tests.examples import examples
 
 KEYS = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
 VISIBLE = string.ascii_letters + string.digits + string.punctuation
@@ -53,7 +54,7 @@ def as_botocore_signs(
     return {name: value for name, value in request.headers.items() if name not in headers}
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     scheme=some.sampled_from(["http", "https"]),
     host=hosts,

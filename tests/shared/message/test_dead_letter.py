@@ -13,6 +13,7 @@ from shared.message.dead_letter import Letter, letter
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Dead
+from tests.examples import examples
 from tests.fakes import delivery
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -157,7 +158,7 @@ def test_a_message_without_any_room_is_buried_as_it_came() -> None:
     assert buried(full) == Letter(full.body, full.attributes, None, None, full.message_id)
 
 
-@settings(max_examples=60)  # its messages are a mebibyte long
+@settings(max_examples=examples(60))  # its messages are a mebibyte long
 @given(
     attributes=ATTRIBUTES,
     room=st.none() | st.integers(min_value=0, max_value=2_500),

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from shared.road.ledger import AlreadyDone, Busy, Claimed, DynamoDbLedger, Ledger, Reused
 from tests.aws import Aws
+from tests.examples import examples
 from tests.fakes_ledger import FakeLedger
 
 Answer = TypeVar("Answer")
@@ -129,7 +130,7 @@ class Interleaved(RuleBasedStateMachine):
 
 @pytest.mark.guarantee("K7")
 def test_however_owners_interleave_the_ledger_in_memory_keeps_its_rules() -> None:
-    run_state_machine_as_test(Interleaved, settings=settings(max_examples=150, stateful_step_count=40))
+    run_state_machine_as_test(Interleaved, settings=settings(max_examples=examples(150), stateful_step_count=40))
 
 
 @pytest.mark.guarantee("K7")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from workers.reminder_dispatch.schedule.recurrence import Series, following, instants
 
 ZONES = (
@@ -72,7 +73,7 @@ policies = st.tuples(st.sampled_from(["shift", "skip", "gap_end"]), st.sampled_f
 
 
 @given(st.sampled_from(ZONES), wall_times, policies)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_wall_time_in_any_zone_is_what_the_clocks_there_show(
     zone: str, wall: datetime, policy: tuple[Any, Any]
 ) -> None:
@@ -94,7 +95,7 @@ def test_all_times_around_a_change_follow_the_policies(zone: str, on_gap: Any, o
 
 
 @given(st.sampled_from(ZONES), wall_times, policies, st.integers(0, 7 * 24 * 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_daily_series_goes_on_at_the_next_time_the_clock_shows(
     zone: str, start: datetime, policy: tuple[Any, Any], minutes_on: int
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_daily_series_goes_on_at_the_next_time_the_clock_shows(
 
 
 @given(st.sampled_from(ZONES), wall_times, st.integers(1, 50), st.integers(0, 400 * 24 * 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_an_hourly_series_is_a_straight_line_through_time(
     zone: str, start: datetime, interval: int, minutes_on: int
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from shared.outcome import Later
+from tests.examples import examples
 from tests.virtual_time import virtual
 from tests.workers.upload_notification.fakes import FakeSessions, Row, World, finished, gone, removed, row
 from workers.upload_notification.event import Change, UploadFinished
@@ -54,7 +55,7 @@ def assert_is_the_state_of(last: Change, found: Row) -> None:
         assert not {"uploadKey", "size", "etag", "sequencer", "uploadedAt", "announcedSequencer"} & found.keys()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(kinds=st.lists(st.booleans(), min_size=1, max_size=6), workers=st.integers(1, 4), data=st.data())
 def test_the_greatest_sequencer_of_a_key_decides_whatever_the_order_of_arrival(
     kinds: list[bool], workers: int, data: st.DataObject

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.workers.webhook_delivery.fakes import Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.rules import Reply, Schedule
@@ -87,7 +88,7 @@ async def test_a_delivery_that_is_over_stays_over_when_its_retry_was_sent_twice(
     assert len(world.post.posted) == 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.sampled_from([Reply(200), Reply(500), Reply(0, "timeout"), Reply(503, retry_after="60")]), min_size=1),
     st.sets(st.integers(1, 40), max_size=4),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.workers.webhook_delivery.fakes import NOON, SECRET, Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Reply, Schedule
@@ -48,7 +49,7 @@ async def test_each_attempt_has_the_same_body_and_id_and_a_timestamp_and_signatu
     assert life.bus.events == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(st.floats(0, 40_000), min_size=1, max_size=6),
     st.lists(st.one_of(st.none(), st.integers(0, 100_000)), min_size=1, max_size=6),
