@@ -1,4 +1,5 @@
 import socket
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from tests.workers.webhook_delivery.egress.servers import FakeResolver, answering, response, serving
 from tests.workers.webhook_delivery.egress.test_guard import REFUSED
 from workers.webhook_delivery.egress.guard import AddressRefused, guarded_socket
-from workers.webhook_delivery.egress.sender import open_sender
+from workers.webhook_delivery.egress.sender import Sender, open_sender
 from workers.webhook_delivery.rules import Reply
 
 OK = answering(response(200))
@@ -14,21 +15,32 @@ REFUSED_REPLY = Reply(status=0, error="address_refused")
 LITERALS = [f"[{each.partition('%')[0]}]" if ":" in each else each for each in REFUSED]
 
 
+def opened(
+    *, allow_loopback: bool = False, resolver: FakeResolver | None = None
+) -> AbstractAsyncContextManager[Sender]:
+    return open_sender(allow_loopback=allow_loopback, seconds=5, connections=10, resolver=resolver)
+
+
 async def post(url: str, *, allow_loopback: bool = False, resolver: FakeResolver | None = None) -> Reply:
-    async with open_sender(allow_loopback=allow_loopback, seconds=5, connections=10, resolver=resolver) as sender:
+    async with opened(allow_loopback=allow_loopback, resolver=resolver) as sender:
         return await sender(url, headers={}, body=b"{}")
 
 
 async def test_a_refused_address_as_a_literal_is_never_dialled() -> None:
-    for literal in LITERALS:
-        resolver = FakeResolver(["1.1.1.1"])
-        assert await post(f"https://{literal}/", resolver=resolver) == REFUSED_REPLY, literal
-        assert resolver.asked == [], literal
+    resolver = FakeResolver(["1.1.1.1"])
+    async with opened(resolver=resolver) as sender:
+        for literal in LITERALS:
+            assert await sender(f"https://{literal}/", headers={}, body=b"{}") == REFUSED_REPLY, literal
+            assert resolver.asked == [], literal
 
 
 async def test_a_refused_address_as_the_answer_of_a_name_is_never_dialled() -> None:
-    for address in REFUSED:
-        assert await post("https://innocent.example/", resolver=FakeResolver([address])) == REFUSED_REPLY, address
+    resolver = FakeResolver(*([address] for address in REFUSED))
+    async with opened(resolver=resolver) as sender:
+        for number, address in enumerate(REFUSED):
+            url = f"https://innocent-{number}.example/"
+            assert await sender(url, headers={}, body=b"{}") == REFUSED_REPLY, address
+            assert len(resolver.asked) == number + 1, address
 
 
 async def test_the_socket_refuses_it_also_where_the_resolver_looked_away() -> None:
