@@ -12,7 +12,7 @@ Seen = TypeVar("Seen")
 async def until(
     predicate: Callable[[], Seen | Awaitable[Seen | None] | None],
     *,
-    seconds: float = 10.0,
+    seconds: float = 30.0,
     what: str = "",
     pause: float = 0.02,
 ) -> Seen:

@@ -190,7 +190,7 @@ def test_an_empty_queue_keeps_a_poll_waiting_as_long_as_it_asks(side: Side) -> N
     url = side.make()
     started = time.monotonic()
     assert side.receive(url, WaitTimeSeconds=1) == []
-    assert 0.9 <= time.monotonic() - started < 3
+    assert 0.9 <= time.monotonic() - started < 10
 
 
 def test_a_message_received_too_often_moves_to_the_dead_letter_queue(side: Side) -> None:

@@ -239,9 +239,9 @@ def test_half_a_character_in_json_is_not_an_obstacle() -> None:
     "text", ["a" * 400_000 + "@", "+1" * 200_000, "a=" * 200_000, '"a' * 200_000 + ":", "%40" * 130_000]
 )
 def test_a_long_text_takes_a_long_texts_time_and_not_its_square(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     REDACTOR.image({"note": s(text)})
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -209,9 +209,9 @@ def test_a_fault_names_its_attribute(zone: str, start: str, year_after: int, fie
     ],
 )
 def test_a_day_that_never_comes_ends_the_series_in_bounded_time(rule: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert following(series(rule, "2026-03-07T09:00:00", "UTC"), utc("2026-03-07T09:00")).next is None
-    assert time.perf_counter() - started < 10, "seconds; the whole calendar would take minutes"
+    assert time.process_time() - started < 10, "seconds; the whole calendar would take minutes"
 
 
 @pytest.mark.parametrize(
@@ -219,11 +219,11 @@ def test_a_day_that_never_comes_ends_the_series_in_bounded_time(rule: str) -> No
 )
 def test_an_old_series_is_continued_without_walking_its_whole_past(rule: str) -> None:
     old = series(rule, "1970-01-04T00:00:00", "UTC")
-    started = time.perf_counter()
+    started = time.process_time()
     found = following(old, utc("2026-11-21T12:00")).next
     assert found is not None
     assert found.instant > utc("2026-11-21T12:00")
-    assert time.perf_counter() - started < 2, "seconds"
+    assert time.process_time() - started < 2, "seconds"
 
 
 def test_every_other_week_keeps_its_weeks_over_the_years() -> None:

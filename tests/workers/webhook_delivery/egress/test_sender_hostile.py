@@ -17,7 +17,8 @@ from workers.webhook_delivery.egress.sender import CUT, open_sender
 from workers.webhook_delivery.rules import Reply
 
 TIMEOUT = 0.5
-GRACE = 0.5
+GRACE = 5.0
+"""Seconds for a machine that is at work for others."""
 
 
 async def attempt(url: str, *, seconds: float = TIMEOUT, body: bytes = b"{}") -> tuple[Reply, float]:
@@ -92,12 +93,12 @@ async def test_a_body_that_drips_is_cut_and_the_status_stands(head: bytes) -> No
 async def test_an_endless_body_is_read_up_to_the_cap_and_its_connection_closed() -> None:
     async with serving(dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, pause=0)) as server:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        reply, took = await attempt(server.url(), seconds=5)
+        reply, took = await attempt(server.url(), seconds=30)
         assert reply.status == 200
         assert reply.body is not None
         assert len(reply.body.encode()) <= KEPT
         assert reply.body.endswith(CUT)
-        assert took < 2
+        assert took < 15
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
@@ -222,9 +223,9 @@ async def test_a_few_interim_answers_are_passed_over(count: int) -> None:
 async def test_a_flood_of_interim_answers_ends_at_once_and_costs_little(interim: bytes) -> None:
     async with serving(dripping(b"", interim * 1000, pause=0)) as server:
         before = time.process_time()
-        reply, took = await attempt(server.url(), seconds=10)
+        reply, took = await attempt(server.url(), seconds=60)
         assert reply == Reply(0, "protocol_error")
-        assert took < 5
+        assert took < 30
         assert time.process_time() - before < 2  # with the flooding server, which shares this process
 
 
