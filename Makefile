@@ -36,7 +36,7 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## unit, contract and end-to-end tests on the embedded emulator: five to eight minutes on two cores
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator: two to three minutes on two cores
 	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
