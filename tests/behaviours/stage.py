@@ -134,10 +134,10 @@ class Stage:
     def findings(self) -> Findings:
         return check(self.control.ledger(), tolerance=0.05)
 
-    async def empty(self, *, seconds: float = 10.0) -> None:
+    async def empty(self, *, seconds: float = 30.0) -> None:
         await until(lambda: not self.left(), seconds=seconds, what="the empty queue")
 
-    async def seen(self, kind: str, count: int = 1, *, seconds: float = 10.0) -> list[Entry]:
+    async def seen(self, kind: str, count: int = 1, *, seconds: float = 30.0) -> list[Entry]:
         """Wait for entries of the ledger."""
         return await until(
             lambda: found if len(found := self.entries(kind)) >= count else None,

@@ -1,5 +1,6 @@
 """Finished work leaves the queue: deletes gathered, tried again inside the lease, and remembered: B8 to B12."""
 
+import asyncio
 import itertools
 from collections import Counter
 from itertools import pairwise
@@ -8,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.consumer import Pace
+from shared.message.delivery import Delivery
 from tests.behaviours.counters import Counters
 from tests.behaviours.doors import ContainerDoor
 from tests.behaviours.stage import Stage
@@ -20,8 +22,14 @@ DELETE = "DeleteMessageBatch"
 @pytest.mark.guarantee("B8")
 async def test_ten_finished_messages_are_deleted_in_one_call(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
+    everyone = asyncio.Barrier(20)
+
+    async def together(delivery: Delivery) -> None:
+        await stage.handle(delivery)
+        await everyone.wait()
+
     stage.send(*words(20))
-    await container.opens(stage.worker(concurrency=20))
+    await container.opens(stage.worker(handle=together, concurrency=20))
     await stage.empty()
     assert len(stage.requests(DELETE)) == 2
 
