@@ -49,6 +49,7 @@ async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_
     assert all(each.at - failed.at < 1.0 for each in released)
     assert [body for body in stage.started if "red" in body] == ["red 0"] + ["red 1"] * runs
     await until(lambda: "green 3" in stage.ended, what="the other group")
+    await until(lambda: len(stage.left()) == 3, what="the deletes of all that is done")
     stage.control.advance(500)
     await stage.empty()
     assert [body for body in stage.ended if "red" in body] == words(4, "red")

@@ -125,4 +125,4 @@ def test_a_report_near_the_deadline_waits_neither_for_a_silent_collector_nor_for
         AWS_DEFAULT_REGION="eu-west-1",
     )
     assert report["reported"] == 20
-    assert 0.5 <= report["left"] < 0.75, "half a second before the timeout, and not much earlier"
+    assert 0.25 <= report["left"] < 0.75, "half a second before the timeout, as exactly as a busy machine has it"
