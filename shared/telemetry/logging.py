@@ -11,10 +11,11 @@ from contextvars import ContextVar
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import orjson
 import structlog
+from structlog.contextvars import _CONTEXT_VARS, merge_contextvars  # the former: all variables that were ever bound
 
 if TYPE_CHECKING:
     from structlog.typing import ExcInfo, Processor
@@ -40,7 +41,7 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     structlog.configure(
         processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=_Lenient(stream or sys.stdout.buffer)),  # type: ignore[arg-type]  # all it calls
+        logger_factory=Lines(stream or sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
 
@@ -50,8 +51,14 @@ def add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
     return {**ABOUT.get(), **event}
 
 
-def add_time(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """UTC, ISO 8601, to the microsecond."""
+def add_bound(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what a handler bound with structlog's own context variables; where nobody ever did, none is looked for."""
+    return merge_contextvars(logger, method, event) if _CONTEXT_VARS else event
+
+
+def add_level_and_time(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The time is UTC, ISO 8601, to the microsecond."""
+    event["level"] = method
     second, rest = divmod(time.time_ns(), 1_000_000_000)
     event["timestamp"] = f"{_second(second)}.{rest // 1_000:06}Z"
     return event
@@ -62,23 +69,26 @@ def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-class _Lenient:
-    """A stream that loses its lines when it cannot take them (its reader has gone, the disk is full): the work goes on."""
+class Lines:
+    """Writes lines, for structlog: the factory and the logger in one. A line that the stream cannot take (its reader has
+    gone, the disk is full) is lost, and the work goes on. No lock: the stream has its own, and a line is one write.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        self._write = stream.write
+        self._flush = stream.flush
 
-    def write(self, line: bytes) -> None:
-        try:  # noqa: SIM105  # `suppress` takes three calls, and this runs for each message
-            self._stream.write(line)
+    def __call__(self, *_names: object) -> Self:
+        return self
+
+    def msg(self, line: bytes) -> None:
+        try:
+            self._write(line + b"\n")
+            self._flush()
         except (OSError, ValueError):
             pass
 
-    def flush(self) -> None:
-        try:  # noqa: SIM105  # as above
-            self._stream.flush()
-        except (OSError, ValueError):
-            pass
+    debug = info = warning = error = critical = msg
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -117,7 +127,8 @@ def _places(exc_info: ExcInfo) -> list[dict[str, Any]]:
     return chain
 
 
-def _serialize(event: Any, **_options: Any) -> bytes:
+def render(_logger: Any, _method: str, event: Any) -> bytes:
+    """The line as JSON."""
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
     try:
         return orjson.dumps(event, default=_plain, option=options)
@@ -152,11 +163,10 @@ def _plain(value: Any) -> Any:
 
 PROCESSORS: list[Processor] = [
     add_about,
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    add_time,
+    add_bound,
+    add_level_and_time,
     structlog.processors.ExceptionRenderer(_places),
     hide,
-    structlog.processors.JSONRenderer(serializer=_serialize),
+    render,
 ]
 """One list for the whole process: loggers keep it, and structlog's capture_logs works by changing it in place."""

@@ -157,6 +157,6 @@ def test_a_value_that_json_cannot_hold_does_not_cost_the_line(written: Written, 
     )
 )
 def test_no_value_breaks_a_log_line(value: object) -> None:
-    line = logging._serialize(logging.hide(None, "info", {"event": "seen", "value": value}))
+    line = logging.render(None, "info", logging.hide(None, "info", {"event": "seen", "value": value}))
     assert b"\n" not in line
     assert orjson.loads(line)["event"] == "seen"
