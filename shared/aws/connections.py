@@ -150,12 +150,12 @@ class Connection(asyncio.Protocol):
         self._answer = self._loop.create_future()
         self._buffer, self._need, self._is_bodiless = b"", 0, is_bodiless
         self.used_at = self._loop.time()
-        self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
+        if self._timer is None:
+            self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
         self._transport.write(request)
         try:
             answer = await self._answer
         finally:
-            self._timer.cancel()
             self._answer = None
         return answer if isinstance(answer, Answer) else Answer(*await _read_on(answer), is_usual=False)
 
@@ -211,6 +211,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
         if isinstance(exc, OSError):
             self._fail(aiohttp.ClientOSError(*exc.args))
         elif self._need:
@@ -219,8 +221,11 @@ class Connection(asyncio.Protocol):
             self._fail(aiohttp.ServerDisconnectedError())
 
     def _look(self) -> None:
-        """Whether it has been silent for too long."""
+        """Whether it has been silent for too long. One timer serves all exchanges that begin before it ends."""
+        self._timer = None
         ends = self.used_at + self._silence
+        if self._answer is None:
+            return  # nothing is waited for
         if ends <= self._loop.time():
             self._fail(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
         else:

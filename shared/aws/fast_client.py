@@ -92,7 +92,7 @@ class FastClient:
         action = operation.name
         status, head, content, is_usual = received
         is_whole = is_usual and has_its_checksum(head, content)
-        is_html = is_page(header(head, b"content-type"))
+        is_html = b"text/html" in head.lower() and is_page(header(head, b"content-type"))
         if status == 200 and is_whole and not is_html and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
             self._answered()

@@ -49,7 +49,8 @@ class _Writers:
                 members = _members(shape)
                 plain = {name: kind for name, member in members.items() if (kind := _kind(member)) is not None}
                 turns = {name: self.of(member) for name, member in members.items() if name not in plain}
-                return _structure_writer(plain, turns, frozenset(shape.required_members))
+                required = frozenset(shape.required_members)
+                return _structure_writer(plain, turns, required) if turns else _flat_writer(plain, required)
             case "list":
                 return _list_writer(self.of(shape.member), least)
             case "map":
@@ -85,6 +86,20 @@ def _structure_writer(plain: dict[str, type], turns: dict[str, Turn], required: 
             elif not isinstance(each, kind):
                 raise Odd
         return value | turned if turned else value
+
+    return write
+
+
+def _flat_writer(plain: dict[str, type], required: frozenset[str]) -> Turn:
+    """Of a structure whose members are all written as they are: one of a call's ten entries."""
+
+    def write(value: Any) -> Any:
+        if not isinstance(value, dict) or not value.keys() >= required:
+            raise Odd
+        for name, each in value.items():
+            if not isinstance(each, plain[name]):
+                raise Odd
+        return value
 
     return write
 
@@ -143,13 +158,16 @@ class _Readers:
 
     def __init__(self) -> None:
         self._made: dict[str, Turn | None] = {}
+        self._plain: dict[str, frozenset[str]] = {}
+        """Of structures: members that are taken as they come."""
 
     def of(self, shape: Any) -> Turn | None:
         match shape.type_name:
             case "structure" if not (shape.is_document_type or shape.is_tagged_union):
                 return self._structure(shape)
             case "list":
-                return _list_reader(self.of(shape.member))
+                read_one = self.of(shape.member)
+                return _list_reader(read_one, self._plain.get(shape.member.name, frozenset()))
             case "map":
                 return _map_reader(self.of(shape.value))
             case "string" | "integer" | "long" | "boolean" | "double" | "float":
@@ -163,15 +181,20 @@ class _Readers:
     def _structure(self, shape: Any) -> Turn:
         if shape.name not in self._made:
             turns: dict[str, Turn] = {}
+            kinds: dict[str, type] = {}
             members = _members(shape)
-            self._made[shape.name] = _structure_reader(frozenset(members), turns)  # a shape may hold itself
+            self._made[shape.name] = _structure_reader(frozenset(members), turns, kinds)  # a shape may hold itself
             turns.update({name: turn for name, member in members.items() if (turn := self.of(member)) is not None})
+            kinds.update({name: dict for name, turn in turns.items() if turn is _as_map})
+            self._plain[shape.name] = frozenset(members.keys() - turns.keys())
+            for name in kinds:
+                del turns[name]
         made = self._made[shape.name]
         assert made is not None
         return made
 
 
-def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
+def _structure_reader(known: frozenset[str], turns: dict[str, Turn], kinds: dict[str, type]) -> Turn:
     def read(value: Any) -> Any:
         if value is None:  # in a list or a map, where it stays what it is
             return None
@@ -182,27 +205,47 @@ def _structure_reader(known: frozenset[str], turns: dict[str, Turn]) -> Turn:
         for name, turn in turns.items():
             if name in value:
                 value[name] = turn(value[name])
+        for name, kind in kinds.items():
+            if name in value and not isinstance(value[name], kind):
+                raise Odd
         return value
 
     return read
 
 
-def _list_reader(read_one: Turn | None) -> Turn:
+def _list_reader(read_one: Turn | None, plain: frozenset[str]) -> Turn:
+    """`plain`: where its elements are structures, members that are taken as they come."""
+
     def read(value: Any) -> Any:
         if not isinstance(value, list):
             raise Odd
-        return value if read_one is None else [read_one(each) for each in value]
+        if read_one is None:
+            return value
+        return [
+            each if type(each) is dict and plain.issuperset(each) and None not in each.values() else read_one(each)
+            for each in value
+        ]
 
     return read
 
 
 def _map_reader(read_value: Turn | None) -> Turn:
+    if read_value is None:
+        return _as_map
+
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Odd
-        return value if read_value is None else {key: read_value(each) for key, each in value.items()}
+        return {key: read_value(each) for key, each in value.items()}
 
     return read
+
+
+def _as_map(value: Any) -> Any:
+    """A map whose values are taken as they come."""
+    if not isinstance(value, dict):
+        raise Odd
+    return value
 
 
 def _instant(value: Any) -> datetime:

@@ -12,6 +12,8 @@ from shared.message.delivery import Delivery
 
 BATCH = 10
 """Entries SQS takes in one batch call."""
+PLACES = tuple(frozenset(map(str, range(count))) for count in range(BATCH + 1))
+"""The ids of the entries in a call, by their number."""
 LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
 """Codes with which SQS says that a receipt handle is no longer ours, spelt without the query protocol's prefix."""
 
@@ -66,25 +68,20 @@ def refused_entries(answer: object, count: int, *, due: str | None = None) -> di
     says nothing about any entry.
     """
     listed = answer if isinstance(answer, Mapping) else {}
-    failed = _by_id(listed.get("Failed"))
-    done = {
-        place for place, entry in _by_id(listed.get("Successful")).items() if due is None or _is_text(entry.get(due))
-    }
-    return {
-        place: str(failed[place].get("Code") or NOT_NAMED) if place in failed else NOT_NAMED
-        for place in range(count)
-        if place in failed or place not in done
-    }
-
-
-def _by_id(entries: object) -> dict[int, Mapping[str, Any]]:
-    if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
+    failed, done = _by_id(listed.get("Failed")), _by_id(listed.get("Successful"))
+    if not failed and due is None and done.keys() >= PLACES[count]:  # as nearly always
         return {}
     return {
-        int(entry["Id"]): entry
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("Id"), str) and entry["Id"].isdecimal()
+        place: str(failed[name].get("Code") or NOT_NAMED) if name in failed else NOT_NAMED
+        for place, name in enumerate(map(str, range(count)))
+        if name in failed or name not in done or (due is not None and not _is_text(done[name].get(due)))
     }
+
+
+def _by_id(entries: object) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(entries, list | tuple):
+        return {}
+    return {entry["Id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("Id"), str)}
 
 
 def _is_text(value: object) -> bool:
