@@ -44,8 +44,9 @@ class Slots:
 
     def give(self, count: int) -> None:
         """Free `count` places."""
+        was_full = self._taken >= self._count
         self._taken -= count
-        if self._taken < self._count:
+        if was_full and self._taken < self._count:
             self._some.set()
 
     def resize(self, count: int) -> None:
@@ -126,6 +127,7 @@ class Budget:
         self._read = 0
         self._turn = asyncio.Lock()
         self._given = asyncio.Event()
+        self._waiting = 0
 
     @property
     def room(self) -> int:
@@ -144,7 +146,8 @@ class Budget:
     def give(self, size: int) -> None:
         """So many bytes are not in hand any more."""
         self._held -= size
-        self._given.set()
+        if self._waiting:
+            self._given.set()
 
     async def some_room(self) -> None:
         """Wait until there is room for more."""
@@ -170,7 +173,11 @@ class Budget:
 
     async def _change(self) -> None:
         self._given.clear()
-        await self._given.wait()
+        self._waiting += 1
+        try:
+            await self._given.wait()
+        finally:
+            self._waiting -= 1
 
 
 def memory(delivery: Delivery) -> int:

@@ -11,6 +11,7 @@ from shared.consumer import Consumer
 from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
+from shared.road.handling import Deadline, Deadlines
 from shared.sqs.batches import BATCH
 
 log = structlog.get_logger()
@@ -68,7 +69,10 @@ class Intake:
         self._early = 0
         self._wait = 0
         self._stopping = False
+        self._polls: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
+        self._answers = Deadlines(self._pace.wait + self._pace.answer)
+        self._first_answers = Deadlines(self._pace.answer)
         self._polled_at = self._active_at = self._clock()
         self._without_room = 0
         self.linger = 0.0
@@ -88,11 +92,11 @@ class Intake:
     async def run(self, stop: asyncio.Event) -> float:
         """Poll until told to stop, then end the open polls. Returns the time by which the drain must be over."""
         stopped = asyncio.create_task(stop.wait())
-        polls: set[asyncio.Task[None]] = set()
+        polls = self._polls
         try:
             while not stop.is_set():
                 while len(polls) < self._appetite:
-                    polls.add(asyncio.create_task(self._poll()))
+                    polls.add(asyncio.create_task(self._poll(stop)))
                 done, _ = await asyncio.wait({stopped, *polls}, return_when=asyncio.FIRST_COMPLETED)
                 for poll in done - {stopped}:
                     polls.discard(poll)
@@ -103,7 +107,14 @@ class Intake:
             stopped.cancel()
         return deadline
 
-    async def _poll(self) -> None:
+    async def _poll(self, stop: asyncio.Event) -> None:
+        """Poll until there are to be more polls, or fewer."""
+        while True:
+            await self._poll_once()
+            if stop.is_set() or len(self._polls) != self._appetite:
+                return
+
+    async def _poll_once(self) -> None:
         limit = await self._room()
         asked_at = self._clock()
         try:
@@ -154,7 +165,7 @@ class Intake:
             # where answers came too early, only one that takes its time shows that.
             is_settled = self.has_polled and (not self._failures or self._early >= MOST_EARLY)
             self._wait = wait = self._pace.wait if is_settled else 0
-            async with asyncio.timeout(wait + self._pace.answer):
+            with Deadline(self._answers if wait else self._first_answers):
                 return await self._queue.receive(limit=limit, wait=wait, visibility=self._pace.visibility)
         finally:
             self._asking.discard(task)

@@ -176,25 +176,19 @@ class Deadlines:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self.running: dict[Deadline, None] = {}
         """In the order of their ends."""
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    def begin(self, deadline: Deadline) -> None:
-        loop = asyncio.get_running_loop()
-        deadline.ends = loop.time() + self._seconds
-        self.running[deadline] = None
-        if self._timer is None:
-            self._timer = loop.call_at(deadline.ends, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
+    def look(self) -> None:
+        """Cut what has reached its end, and look again at the next one's."""
+        self.timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
         for deadline in [*self.running]:
             if deadline.ends > now:
-                self._timer = loop.call_at(deadline.ends, self._look)
+                self.timer = loop.call_at(deadline.ends, self.look)
                 return
             del self.running[deadline]
             deadline.cut()
@@ -210,14 +204,17 @@ class Deadline:
     def __init__(self, deadlines: Deadlines) -> None:
         self._all = deadlines
         self._cut = False
-        self.ends = 0.0
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._cancels = task.cancelling()
-        self._all.begin(self)
+        loop, deadlines = asyncio.get_running_loop(), self._all
+        self.ends = loop.time() + deadlines.seconds
+        deadlines.running[self] = None
+        if deadlines.timer is None:
+            deadlines.timer = loop.call_at(self.ends, deadlines.look)
 
     def cut(self) -> None:
         self._cut = True

@@ -14,6 +14,7 @@ import structlog
 
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
+from shared.road.handling import Deadline, Deadlines
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
 from shared.telemetry import metrics, tracing
@@ -41,7 +42,7 @@ class Held(Protocol):
 
     def held(self, deliveries: Sequence[Delivery]) -> list[Delivery]: ...
     def shortest(self, deliveries: Sequence[Delivery]) -> float: ...
-    def settle(self, deliveries: Sequence[Delivery]) -> None: ...
+    def settle(self, deliveries: Sequence[Delivery]) -> float: ...
     def unsettle(self, deliveries: Sequence[Delivery]) -> None: ...
     def drop(self, *deliveries: Delivery) -> None: ...
 
@@ -72,6 +73,8 @@ class Gathered:
         self._dice = dice
         self._waiting: list[Delivery] = []
         self._flushing: set[asyncio.Task[set[Delivery]]] = set()
+        self._first_at = 0.0
+        self._tries = Deadlines(LONGEST_TRY)
         self._timer: asyncio.TimerHandle | None = None
         self._abandoned = False
         self.given_up = 0
@@ -81,11 +84,15 @@ class Gathered:
         """Ask for a settlement; it is sent with others, soon."""
         if self._abandoned:
             return
-        self._waiting.append(delivery)
-        if len(self._waiting) >= BATCH:
+        waiting = self._waiting
+        waiting.append(delivery)
+        if len(waiting) >= BATCH:
             self._flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LINGER, self._flush)
+        elif len(waiting) == 1:
+            loop = asyncio.get_running_loop()
+            self._first_at = loop.time()
+            if self._timer is None:
+                self._timer = loop.call_at(self._first_at + LINGER, self._look)
 
     async def at_once(self, deliveries: Sequence[Delivery]) -> set[Delivery]:
         """Settle these now, ten in a call, all calls at once; which of them the answers name as done."""
@@ -110,10 +117,18 @@ class Gathered:
         for task in self._flushing:
             task.cancel()
 
+    def _look(self) -> None:
+        """Whether the first that waits has waited long enough. The timer outlives the batches that were full before."""
+        self._timer = None
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._first_at + LINGER:
+            self._timer = loop.call_at(self._first_at + LINGER, self._look)
+        else:
+            self._flush()
+
     def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         batch, self._waiting = self._waiting, []
         for start in range(0, len(batch), BATCH):
             task = asyncio.create_task(self._carry_through(batch[start : start + BATCH]))
@@ -128,9 +143,11 @@ class Gathered:
                 self._kind.refused(len(left) - len(held))
                 self._give_up([each for each in left if each not in held], why="lease ended")
             refused = await self._try(held) if held else []
-            self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
-            unsettled = {each.delivery for each in refused}
-            settled = [each for each in held if each not in unsettled]
+            settled = held
+            if refused:
+                self._give_up([each.delivery for each in refused if each.lost], why="receipt handle is no longer valid")
+                unsettled = {each.delivery for each in refused}
+                settled = [each for each in held if each not in unsettled]
             done.update(settled)
             self._leases.drop(*settled)
             self._kind.done(settled)
@@ -141,11 +158,9 @@ class Gathered:
         return done
 
     async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
-        shortest = self._leases.shortest(held)
-        self._leases.settle(held)
+        shortest = self._leases.settle(held)
         try:
-            async with asyncio.timeout(min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))):
-                refused = await self._kind.call(held)
+            refused = await self._call(held, within=min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3)))
         except Exception as error:
             refused = [Refused(each, code_of(error), lost=False) for each in held]
         finally:
@@ -157,6 +172,13 @@ class Gathered:
                 "settlement_refused", kind=self._kind.name, queue=self._kind.queue, count=len(refused), codes=codes
             )
         return refused
+
+    async def _call(self, held: Sequence[Delivery], *, within: float) -> list[Refused]:
+        if within < LONGEST_TRY:
+            async with asyncio.timeout(within):
+                return await self._kind.call(held)
+        with Deadline(self._tries):  # the same, at a quarter of the price
+            return await self._kind.call(held)
 
     def _jittered(self, pause: float, left: Sequence[Delivery]) -> float:
         """Half to one and a half of `pause`, sooner where a lease would end before: there must be time to try again."""

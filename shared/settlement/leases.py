@@ -94,8 +94,8 @@ class Leases:
 
     def shortest(self, deliveries: Sequence[Delivery]) -> float:
         """Seconds until the first of these leases ends; 0 where one is lost."""
-        ends = [0.0 if lease.lost else lease.ends for lease in self._known(deliveries)]
-        return max(0.0, min(ends) - self._clock()) if len(ends) == len(deliveries) else 0.0
+        leases = self._known(deliveries)
+        return self._left_of(leases) if len(leases) == len(deliveries) else 0.0
 
     @property
     def kept(self) -> int:
@@ -112,10 +112,14 @@ class Leases:
         for each in deliveries:
             self._leases.pop(each, None)
 
-    def settle(self, deliveries: Sequence[Delivery]) -> None:
-        """A settlement of these is on its way: what SQS says to an extension beside it proves nothing."""
-        for lease in self._known(deliveries):
+    def settle(self, deliveries: Sequence[Delivery]) -> float:
+        """A settlement of these is on its way: what SQS says to an extension beside it proves nothing. Returns the seconds
+        until the first of these leases ends; 0 where one is lost.
+        """
+        leases = self._known(deliveries)
+        for lease in leases:
             lease.settling = True
+        return self._left_of(leases) if len(leases) == len(deliveries) else 0.0
 
     def unsettle(self, deliveries: Sequence[Delivery]) -> None:
         """That settlement has had its answer, or none."""
@@ -158,8 +162,13 @@ class Leases:
             for extension in self._extensions:
                 extension.cancel()
 
+    def _left_of(self, leases: Sequence[_Lease]) -> float:
+        first = min([0.0 if lease.lost else lease.ends for lease in leases])
+        return max(0.0, first - self._clock())
+
     def _known(self, deliveries: Sequence[Delivery]) -> list[_Lease]:
-        return [lease for each in deliveries if (lease := self._leases.get(each)) is not None]
+        found = map(self._leases.get, deliveries)
+        return [lease for lease in found if lease is not None]
 
     async def _release(self, deliveries: Sequence[Delivery]) -> list[Refused]:
         now = self._clock()

@@ -133,7 +133,7 @@ THE_ROAD = [
     ),
     *of(
         "shared/road/handling.py",
-        ("loop.time() + self._seconds", "loop.time() + 10 * self._seconds", f"{ROAD}/test_deadlines.py"),
+        ("loop.time() + deadlines.seconds", "loop.time() + 10 * deadlines.seconds", f"{ROAD}/test_deadlines.py"),
         ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
         ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
         ("with Deadline(self._deadlines):", "if True:", PIPELINE),
@@ -171,7 +171,7 @@ SETTLEMENT = [
         ("if each.lost], why", "if False], why", DELETES),
         ("min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))", "max(SHORTEST_PAUSE, shortest / 3)", SILENCE),
         ("min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3))", "LONGEST_TRY", SILENCE),
-        ("self._leases.settle(held)", "pass", SILENCE),
+        ("self._leases.settle(held)", "self._leases.shortest(held)", SILENCE),
         ("self._leases.unsettle(held)", "pass", SILENCE),
         ("pause = min(pause * 2, LONGEST_PAUSE)", "pause = 0.0", DELETES),
         ("min(pause, shortest / 2)", "pause", DELETES),
