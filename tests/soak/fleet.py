@@ -59,7 +59,9 @@ class Fleet:
         async with self._turns[number]:
             asked = await self._end(number, kill=kill)
             ended = time.time()
-            self._running[number] = await asyncio.to_thread(self._started, number)
+            # In this thread: a start of multiprocessing asks every other process for its end too, and of two threads that ask at
+            # once the second finds the pipe empty, and makes 255 of what was 0.
+            self._running[number] = self._started(number)
         return asked, ended
 
     async def leave(self) -> None:
