@@ -224,16 +224,21 @@ def test_more_slots_are_used_as_soon_as_there_are_more() -> None:
 
 def test_what_goes_back_behind_a_failed_message_gives_its_places_back() -> None:
     async def story() -> None:
-        faults = [ConnectionError() for _ in range(4)]
+        faults = {f"{group}0": 4 for group in "abcdef"}
 
         async def work(body: str) -> None:
-            if body == "a0" and faults:
-                raise faults.pop()
+            if faults.get(body, 0):
+                faults[body] -= 1
+                raise ConnectionError
 
         rig = Rig(work, order=Fifo(), concurrency=2)
-        rig.queue.put(*(f"a{number}" for number in range(10)), group="a")
-        await rig.runs_for(300)
-        assert rig.ended == [f"a{number}" for number in range(10)], "four times nine places more than there are"
+        for group in "abcdef":
+            rig.queue.put(*(f"{group}{number}" for number in range(10)), group=group)
+        await rig.runs_for(900)
+        assert len(rig.ended) == 60
+        rig.queue.calls.clear()
+        await rig.runs_for(30)
+        assert {limit for call, limit in rig.queue.calls if call == "receive"} == {10}, "all places are free again"
 
     virtual(story())
 
