@@ -15,7 +15,7 @@ import orjson
 from shared.sqs.sender import Message, SqsSender
 from tests.soak.fleet import Fleet
 from tests.soak.restarts.judging import Evidence, Life, Verdict, judge
-from tests.soak.restarts.workers import APP, LINES, QUEUES, RECEIVES
+from tests.soak.restarts.workers import APP, BATCH, LINES, QUEUES, RECEIVES
 from tests.soak.schedule import Job, Kind
 from tests.soak.services import Services, served
 from tests.sqs_server.running import SqsServer, sqs_server
@@ -33,6 +33,10 @@ LONGEST_CALM = 1.0
 RATE = 8.0
 """Messages a second of each queue."""
 GROUPS = 6
+LONG = dict.fromkeys(QUEUES, 0.02) | {BATCH: 0.005}
+"""Part of the messages whose work is long. A batch takes as long as its longest, and processes that live for three seconds may cut a
+long one again and again.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +66,14 @@ class Load:
                 return
             await asyncio.sleep(self.dice.expovariate(RATE))
             group = f"g{self.dice.randrange(GROUPS)}" if queue == LINES else None
-            job = Job(f"{queue}-{number}", Kind.PLAIN, round(self._seconds(), 3), group)
+            job = Job(f"{queue}-{number}", Kind.PLAIN, round(self._seconds(LONG[queue]), 3), group)
             await send([Message(body=job.body, group=group)])
             self.jobs.add(job.key)
 
-    def _seconds(self) -> float:
+    def _seconds(self, long: float) -> float:
         """Mostly short work; some may take longer than a process that is told to end has left, two seconds."""
         dice = self.dice
-        return dice.uniform(1.5, 2.5) if dice.random() < 0.02 else dice.uniform(0.0, 0.4)
+        return dice.uniform(1.5, 2.5) if dice.random() < long else dice.uniform(0.0, 0.4)
 
 
 async def restarts(seed: int, *, count: int, logs: Path, patience: float = 60.0) -> Restarted:
