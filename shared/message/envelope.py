@@ -62,9 +62,12 @@ class S3Change(Wire):
 
     `sequencer` is lower case and right-padded with zeros to 64 digits, so that text order is time order for one key
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html); "" where S3 gave none.
+    A removal without `is_marker` takes away exactly the version `version_id`, where the bucket has versions: another one may be current.
     """
 
     kind: Literal["created", "removed"]
+    is_marker: bool = False
+    """The key was hidden by a delete marker, whose version `version_id` is."""
     bucket: str
     key: str
     size: int | None = None
@@ -207,6 +210,8 @@ class _S3Object(Wire):
 class _S3Place(Wire):
     bucket: _S3Bucket
     object: _S3Object
+    deletion_type: str = Field(default="", alias="deletion-type")
+    """EventBridge's alone: a notification says it in the event's name."""
 
 
 def _read(record: Any) -> S3Change | Reject | ValidationError | None:
@@ -233,7 +238,8 @@ def _from_notification(record: Any) -> S3Change | None:
         key = unquote_plus(place.object.key, errors="strict")
     except UnicodeDecodeError as error:
         raise Reject("the key of an S3 notification is not UTF-8") from error
-    return _change(kind, place, key=key, occurred_at=record.get("eventTime"))
+    is_marker = name.endswith(":DeleteMarkerCreated")
+    return _change(kind, place, key=key, is_marker=is_marker, occurred_at=record.get("eventTime"))
 
 
 def _from_event_bridge(event: BusEvent) -> S3Change | None:
@@ -241,12 +247,17 @@ def _from_event_bridge(event: BusEvent) -> S3Change | None:
     if kind is None:
         return None
     place = _S3Place.model_validate(event.detail)
-    return _change(kind, place, key=place.object.key, occurred_at=event.time)  # EventBridge does not encode keys
+    # EventBridge does not encode keys.
+    is_marker = place.deletion_type == "Delete Marker Created"
+    return _change(kind, place, key=place.object.key, is_marker=is_marker, occurred_at=event.time)
 
 
-def _change(kind: Literal["created", "removed"], place: _S3Place, *, key: str, occurred_at: Any) -> S3Change:
+def _change(
+    kind: Literal["created", "removed"], place: _S3Place, *, key: str, is_marker: bool, occurred_at: Any
+) -> S3Change:
     return S3Change(
         kind=kind,
+        is_marker=is_marker,
         bucket=place.bucket.name,
         key=key,
         size=place.object.size,

@@ -25,7 +25,8 @@ WhyIgnored = Literal[
 
 @dataclass(frozen=True, slots=True)
 class UploadFinished:
-    """A file is complete in the bucket. `size` in bytes; `etag` is not an MD5 for a multipart upload.
+    """A file is complete in the bucket. `size` in bytes; `etag` is not an MD5 for a multipart upload; `version` where the bucket has
+    versions.
 
     `order` compares as text and says which of two changes of the same key came later; `id` is the same for every
     copy of this change, by whatever road it came ([a-z0-9_], 39 characters).
@@ -39,11 +40,12 @@ class UploadFinished:
     etag: str
     order: str
     occurred_at: datetime
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRemoved:
-    """A file left the bucket, or a delete marker hides it."""
+    """A file left the bucket, or a delete marker hides it. With `version`, only that version left: another may be the key's file."""
 
     id: str
     session_id: str
@@ -51,6 +53,7 @@ class UploadRemoved:
     key: str
     order: str
     occurred_at: datetime
+    version: str = ""
 
 
 Change = UploadFinished | UploadRemoved
@@ -125,6 +128,7 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
             key=change.key,
             order=order,
             occurred_at=change.occurred_at,
+            version="" if change.is_marker else change.version_id,
         )
     return UploadFinished(
         id=f"upload_{digest[:32]}",
@@ -135,6 +139,7 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
         etag=change.etag,
         order=order,
         occurred_at=change.occurred_at,
+        version=change.version_id,
     )
 
 

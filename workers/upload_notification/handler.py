@@ -82,7 +82,7 @@ async def _settle(change: Change, ports: Ports) -> None:
                 if why == "duplicate":
                     metrics.claim(worker=WORKER, outcome="absorbed")
                 else:
-                    metrics.dropped(worker=WORKER, reason=why)
+                    dropped(WORKER, why, session_id=change.session_id, upload_id=change.id)
                 return _log_change(change, why, ports.count)
             case _:
                 answer = await ports.store.write(step, now=ports.now())

@@ -28,7 +28,8 @@ class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
-    upload with its `size` and `etag`, `announced` the order of the last one that was announced; `seen` holds, by `mark`, the latest order of each key.
+    upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced; `seen` holds, by `mark`, the
+    latest order of each key, and of each version that was removed.
     """
 
     session_id: str
@@ -39,6 +40,7 @@ class Session:
     upload_key: str = ""
     size: int | None = None
     etag: str = ""
+    version: str = ""
     order: str = ""
     uploaded_at: str = ""
     announced: str = ""
@@ -117,8 +119,8 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
         return Ignore("orphaned" if finished else "removed_after_session")
     if session.status == EXPIRED or is_expired(session, moment):
         return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
-    seen = session.seen.get(mark(change.key), "")
-    if change.order < seen:
+    seen = session.seen.get(seen_as(change), "")
+    if change.order < seen or (finished and change.version and mark(change.key, change.version) in session.seen):
         return Ignore("stale")
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
@@ -130,9 +132,15 @@ def is_expired(session: Session, moment: int) -> bool:
     return session.expires_at is not None and session.expires_at <= moment
 
 
-def mark(key: str) -> str:
-    """The attribute that holds the latest order seen of a key."""
-    return f"seq#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+def seen_as(change: Change) -> str:
+    """The attribute that holds the latest order of what changed: a key, or one version of it that was removed."""
+    return mark(change.key, change.version if isinstance(change, UploadRemoved) else "")
+
+
+def mark(key: str, version: str = "") -> str:
+    """The attribute that holds the latest order seen of a key; or of one of its versions, which is written when it was removed."""
+    text = f"{len(key)}:{key}@{version}" if version else key
+    return f"seq#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _judge_upload(upload: UploadFinished, session: Session) -> Move | Ignore:
@@ -158,6 +166,7 @@ def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeO
 
 
 def _judge_removal(removal: UploadRemoved, session: Session) -> Withdraw | Note:
-    if session.upload_key == removal.key and session.status in HOLDING:
+    is_other_version = removal.version and session.version not in {"", removal.version}
+    if session.upload_key == removal.key and not is_other_version and session.status in HOLDING:
         return Withdraw(removal)
     return Note(removal)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from shared import Image, Reject
-from workers.upload_notification.event import UploadFinished, instant
+from workers.upload_notification.event import UploadFinished, UploadRemoved, instant
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import (
     AWAITING,
@@ -26,6 +26,7 @@ from workers.upload_notification.rules import (
     Withdraw,
     Write,
     mark,
+    seen_as,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 LIVE = "attribute_exists(sessionId) AND (attribute_not_exists(expiresAt) OR expiresAt > :now)"
 NEWER = "(attribute_not_exists(#seen) OR #seen < :order)"
 CURRENT = "uploadKey = :key AND sequencer = :order"
+# Of the removal of one version: the row has that one, or does not say which.
+SAME_VERSION = " AND (attribute_not_exists(versionId) OR versionId IN (:none, :version))"
+OTHER_VERSION = " OR (attribute_exists(versionId) AND NOT versionId IN (:none, :version))"
 
 # An older upload under another name must not take the place of a newer one; a tie is broken by the key.
 NOT_SUPERSEDED = (
@@ -129,17 +133,19 @@ def _update(step: Write, now: int) -> _Update:
     match step:
         case Move(upload):
             opened, states = _one_of(OPEN)
+            gone = {"#gone": mark(upload.key, upload.version)} if upload.version else {}
             return _Update(
                 upload.session_id,
-                change="SET #status = :uploaded, uploadKey = :key, #size = :size, etag = :etag, sequencer = :order,"
-                " uploadedAt = :at, announceUntil = :until, #seen = :order REMOVE announcedSequencer",
-                condition=f"{LIVE} AND {opened} AND {NEWER} AND {NOT_SUPERSEDED}",
-                names={"#status": "status", "#size": "size", "#seen": mark(upload.key)},
+                change="SET #status = :uploaded, uploadKey = :key, #size = :size, etag = :etag, versionId = :version,"
+                " sequencer = :order, uploadedAt = :at, announceUntil = :until, #seen = :order REMOVE announcedSequencer",
+                condition=f"{LIVE} AND {opened} AND {NEWER} AND {NOT_SUPERSEDED}{' AND attribute_not_exists(#gone)' if gone else ''}",
+                names={"#status": "status", "#size": "size", "#seen": seen_as(upload), **gone},
                 values={
                     ":uploaded": UPLOADED,
                     ":key": upload.key,
                     ":size": upload.size,
                     ":etag": upload.etag,
+                    ":version": upload.version,
                     ":order": upload.order,
                     ":at": instant(upload.occurred_at),
                     ":until": now + LEASE,
@@ -168,10 +174,10 @@ def _update(step: Write, now: int) -> _Update:
             return _Update(
                 removal.session_id,
                 change="SET #status = :awaiting, #seen = :order"
-                " REMOVE uploadKey, #size, etag, sequencer, uploadedAt, announceUntil, announcedSequencer",
-                condition=f"{LIVE} AND {NEWER} AND uploadKey = :key AND {holding}",
-                names={"#status": "status", "#size": "size", "#seen": mark(removal.key)},
-                values={":awaiting": AWAITING, ":key": removal.key, ":order": removal.order, ":now": now, **states},
+                " REMOVE uploadKey, #size, etag, versionId, sequencer, uploadedAt, announceUntil, announcedSequencer",
+                condition=f"{LIVE} AND {NEWER} AND uploadKey = :key{SAME_VERSION if removal.version else ''} AND {holding}",
+                names={"#status": "status", "#size": "size", "#seen": seen_as(removal)},
+                values={":awaiting": AWAITING, **_of(removal), ":now": now, **states},
             )
         case Note(removal):
             holding, states = _one_of(HOLDING)
@@ -180,9 +186,9 @@ def _update(step: Write, now: int) -> _Update:
                 change="SET #seen = :order",
                 # Never for the current upload: if it became that a moment ago, it is to be withdrawn.
                 condition=f"{LIVE} AND #status <> :expired AND {NEWER}"
-                f" AND (attribute_not_exists(uploadKey) OR uploadKey <> :key OR NOT {holding})",
-                names={"#status": "status", "#seen": mark(removal.key)},
-                values={":expired": EXPIRED, ":key": removal.key, ":order": removal.order, ":now": now, **states},
+                f" AND (attribute_not_exists(uploadKey) OR uploadKey <> :key{OTHER_VERSION if removal.version else ''} OR NOT {holding})",
+                names={"#status": "status", "#seen": seen_as(removal)},
+                values={":expired": EXPIRED, **_of(removal), ":now": now, **states},
             )
         case Expire(session_id):
             opened, states = _one_of(OPEN)
@@ -195,6 +201,11 @@ def _update(step: Write, now: int) -> _Update:
             )
         case never:
             assert_never(never)
+
+
+def _of(removal: UploadRemoved) -> dict[str, str | int]:
+    version: dict[str, str | int] = {":version": removal.version, ":none": ""} if removal.version else {}
+    return {":key": removal.key, ":order": removal.order, **version}
 
 
 def _one_of(states: tuple[str, ...]) -> tuple[str, dict[str, str | int]]:
@@ -217,6 +228,7 @@ def _session(item: Image) -> Session:
         upload_key=_text(item, "uploadKey"),
         size=None if (size := _number(item, "size")) is None else int(size),
         etag=_text(item, "etag"),
+        version=_text(item, "versionId"),
         order=_text(item, "sequencer"),
         uploaded_at=_text(item, "uploadedAt"),
         announced=_text(item, "announcedSequencer"),

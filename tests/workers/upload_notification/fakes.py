@@ -31,7 +31,13 @@ def row(session_id: str = "s1", status: str = "AWAITING_SCAN", **attributes: Any
 
 
 def finished(
-    sequencer: str = "05", *, session_id: str = "s1", name: str = "a.jpg", at: float = 0, size: int = 7
+    sequencer: str = "05",
+    *,
+    session_id: str = "s1",
+    name: str = "a.jpg",
+    at: float = 0,
+    size: int = 7,
+    version: str = "",
 ) -> UploadFinished:
     """An upload that was complete `at` seconds after NOON."""
     return UploadFinished(
@@ -43,10 +49,13 @@ def finished(
         etag="e-tag",
         order=padded_sequencer(sequencer),
         occurred_at=NOON + timedelta(seconds=at),
+        version=version,
     )
 
 
-def removed(sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg", at: float = 1) -> UploadRemoved:
+def removed(
+    sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg", at: float = 1, version: str = ""
+) -> UploadRemoved:
     return UploadRemoved(
         id=f"upload_{session_id}_{name}_{sequencer}",
         session_id=session_id,
@@ -54,6 +63,7 @@ def removed(sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg
         key=f"session-uploads/{session_id}/{name}",
         order=padded_sequencer(sequencer),
         occurred_at=NOON + timedelta(seconds=at),
+        version=version,
     )
 
 
@@ -89,12 +99,12 @@ class FakeSessions:
             case TakeOver():
                 found["announceUntil"] = until
             case Withdraw(removal):
-                for name in ("uploadKey", "size", "etag", "sequencer", "uploadedAt", "announceUntil"):
+                for name in ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "announceUntil"):
                     found.pop(name, None)
                 found.pop("announcedSequencer", None)
-                found |= {"status": "AWAITING_SCAN", rules.mark(removal.key): removal.order}
+                found |= {"status": "AWAITING_SCAN", rules.seen_as(removal): removal.order}
             case Note(removal):
-                found[rules.mark(removal.key)] = removal.order
+                found[rules.seen_as(removal)] = removal.order
             case Expire():
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
@@ -135,6 +145,7 @@ def session(found: Row) -> Session:
         upload_key=found.get("uploadKey", ""),
         size=found.get("size"),
         etag=found.get("etag", ""),
+        version=found.get("versionId", ""),
         order=found.get("sequencer", ""),
         uploaded_at=found.get("uploadedAt", ""),
         announced=found.get("announcedSequencer", ""),
@@ -196,6 +207,7 @@ def _of(upload: UploadFinished) -> Row:
         "uploadKey": upload.key,
         "size": upload.size,
         "etag": upload.etag,
+        "versionId": upload.version,
         "sequencer": upload.order,
         "uploadedAt": instant(upload.occurred_at),
         rules.mark(upload.key): upload.order,

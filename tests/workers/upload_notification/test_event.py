@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -138,6 +139,24 @@ def test_the_same_change_has_the_same_id_by_either_road() -> None:
 
     assert bridged.id == classic.id
     assert bridged.order == classic.order
+
+
+def test_a_delete_marker_is_of_the_whole_key_and_a_deletion_of_one_version() -> None:
+    body = json.loads((EVENTS / "s3-classic-delete-marker.json").read_text())
+    assert removal(body).version == ""
+    body["Records"][0]["eventName"] = "ObjectRemoved:Delete"
+    assert removal(body).version == body["Records"][0]["s3"]["object"]["versionId"]
+
+    bridged = json.loads((EVENTS / "s3-eventbridge-created.json").read_text()) | {"detail-type": "Object Deleted"}
+    bridged["detail"]["object"]["version-id"] = "v1"
+    assert removal(bridged | {"detail": bridged["detail"] | {"deletion-type": "Delete Marker Created"}}).version == ""
+    assert removal(bridged | {"detail": bridged["detail"] | {"deletion-type": "Permanently Deleted"}}).version == "v1"
+
+
+def removal(body: dict[str, Any]) -> UploadRemoved:
+    (change,) = decode(delivery(json.dumps(body)), bucket=BUCKET).changes
+    assert isinstance(change, UploadRemoved)
+    return change
 
 
 def test_another_change_has_another_id() -> None:

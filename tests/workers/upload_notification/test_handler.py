@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.bus import BusEntry
 from shared.outcome import Dead, Later, Reject, Retry
@@ -81,10 +82,13 @@ async def test_an_expired_session_is_marked_and_nobody_told() -> None:
 
 async def test_an_upload_of_an_unknown_session_is_counted_and_done() -> None:
     world = World(FakeSessions())
-    await world.handle(finished())
+    with capture_logs() as lines:
+        await world.handle(finished())
 
     assert world.counts == {"orphaned": 1}
     assert world.store.rows == {}
+    (drop,) = [each for each in lines if each["event"] == "event_dropped"]
+    assert (drop["reason"], drop["session_id"], drop["upload_id"]) == ("orphaned", "s1", finished().id)
 
 
 async def test_what_is_none_of_ours_costs_no_call() -> None:

@@ -125,6 +125,19 @@ def test_the_removal_of_another_file_is_only_noted() -> None:
     assert judge(removed(), session(uploaded(OTHER)), now=NOON) == Note(removed())
 
 
+def test_the_removal_of_a_former_version_leaves_the_current_one() -> None:
+    current, removal = session(uploaded(finished("05", version="v2"))), removed("06", version="v1")
+    assert judge(removal, current, now=NOON) == Note(removal)
+    assert judge(removed("06", version="v2"), current, now=NOON) == Withdraw(removed("06", version="v2"))
+    assert judge(removed("06"), current, now=NOON) == Withdraw(removed("06")), "a delete marker hides them all"
+
+
+def test_a_version_that_was_removed_before_its_creation_is_told_does_not_come_back_and_a_newer_one_does() -> None:
+    gone = row() | {mark(finished().key, "v1"): removed("06").order}
+    assert judge(finished("04", version="v1"), session(gone), now=NOON) == Ignore("stale")
+    assert judge(finished("05", version="v2"), session(gone), now=NOON) == Move(finished("05", version="v2"))
+
+
 def test_a_removal_that_comes_before_its_upload_is_noted() -> None:
     assert judge(removed(), session(row()), now=NOON) == Note(removed())
 

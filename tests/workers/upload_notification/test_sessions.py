@@ -104,8 +104,17 @@ ROWS: list[Row | None] = [
     uploaded(finished("01", name="0.jpg")),
     uploaded(finished("01", name="z.jpg")),
     row() | {mark(finished().key): finished("06").order},
+    row() | {mark(finished().key, "v1"): removed("06").order},
+    uploaded(finished("04", version="v1")),
+    uploaded(finished("05", version="v1")),
+    uploaded(finished("04", version="v2")),
+    uploaded(finished("05", version="v2")) | {mark(finished().key, "v1"): removed("06").order},
+    {name: value for name, value in uploaded(finished("04")).items() if name != "versionId"},
 ]
-CHANGES: list[Change] = [finished("05"), removed("05"), removed("06")]
+CHANGES: list[Change] = [
+    *(finished("05"), removed("05"), removed("06")),
+    *(finished("05", version="v1"), removed("06", version="v1")),
+]
 
 
 def steps(change: Change) -> list[Write]:
@@ -115,7 +124,9 @@ def steps(change: Change) -> list[Write]:
     return [Withdraw(change), Note(change), Expire(change.session_id)]  # type: ignore[arg-type]  # it is a removal
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=["upload", "removal of the same order", "removal"])
+@pytest.mark.parametrize(
+    "change", CHANGES, ids=["upload", "removal of the same order", "removal", "version", "removal of a version"]
+)
 async def test_a_step_is_accepted_for_exactly_those_rows_for_which_the_rules_ask_for_it(
     table: Table, change: Change
 ) -> None:
