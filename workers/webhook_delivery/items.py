@@ -45,7 +45,7 @@ def endpoints_of(tenant_id: str, *, after: str) -> Write:
     return start | {
         "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
         "ExpressionAttributeValues": {":pk": _s(f"TENANT#{tenant_id}"), ":endpoint": _s("ENDPOINT#")},
-        "ProjectionExpression": "endpointId, eventTypes, enabled",
+        "ProjectionExpression": "SK, endpointId, eventTypes, enabled",
         "ConsistentRead": True,
         "Limit": PAGE,
     }
@@ -80,8 +80,9 @@ def delivery_key(job: DeliveryJob) -> Item:
 
 
 def subscription(item: Item) -> Subscription:
-    endpoint_id = _text(item, "endpointId")
-    fault = "" if 1 <= len(endpoint_id) <= LONGEST_NAME else "endpointId"
+    endpoint_id = _text(item, "SK").removeprefix("ENDPOINT#")  # the row's own name: two rows never have one
+    is_named = 1 <= len(endpoint_id) <= LONGEST_NAME and _text(item, "endpointId") == endpoint_id
+    fault = "" if is_named else "endpointId"
     event_types, enabled = _texts(item, "eventTypes"), _flag(item, "enabled")
     return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
 

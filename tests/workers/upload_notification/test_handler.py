@@ -44,6 +44,7 @@ async def test_an_upload_moves_its_session_and_is_told_once_to_bus_and_browser()
         "uploadKey": "session-uploads/s1/a.jpg",
         "size": 1024,
         "etag": "e-tag",
+        "versionId": "",
         "sequencer": order,
         "uploadedAt": "2026-11-21T12:00:00.000Z",
         "announcedSequencer": order,

@@ -140,7 +140,9 @@ async def test_a_crippled_endpoint_harms_nobody_else(dynamodb: InDynamoDb) -> No
     await dynamodb.add(endpoint("good"))
     for name, item in (
         ("nameless", {}),
-        ("long", {"endpointId": {"S": "e" * 257}}),
+        ("e" * 257, {"endpointId": {"S": "e" * 257}}),
+        ("number", {"endpointId": {"N": "7"}}),
+        ("twin", {"endpointId": {"S": "good"}, "enabled": {"BOOL": True}, "eventTypes": {"L": [{"S": "*"}]}}),
         ("bare", {"endpointId": {"S": "bare"}}),
         ("text", {"endpointId": {"S": "text"}, "enabled": {"S": "true"}, "eventTypes": {"L": [{"S": "*"}]}}),
         ("one", {"endpointId": {"S": "one"}, "enabled": {"BOOL": True}, "eventTypes": {"S": "*"}}),
@@ -150,8 +152,10 @@ async def test_a_crippled_endpoint_harms_nobody_else(dynamodb: InDynamoDb) -> No
     found = (await dynamodb.store.subscriptions("tenant-1")).subscriptions
     assert {each.endpoint_id[:4]: each.fault for each in found} == {
         "good": "",
-        "": "endpointId",
+        "name": "endpointId",
         "eeee": "endpointId",
+        "numb": "endpointId",
+        "twin": "endpointId",
         "bare": "enabled",
         "text": "enabled",
         "one": "eventTypes",
