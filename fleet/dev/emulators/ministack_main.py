@@ -121,6 +121,15 @@ def _redrives_to(attributes: Mapping[str, str]) -> str:
     return str(json.loads(attributes.get("RedrivePolicy") or "{}").get("deadLetterTargetArn", ""))
 
 
+def _without_functions_in_stacks() -> None:
+    """A stack makes no function either, nor does a custom resource call one: the type is refused as unsupported."""
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS  # noqa: SLF001  # the one list of what a stack can make
+    for name in [name for name in handlers if name.startswith("AWS::Lambda::")]:
+        del handlers[name]
+
+
 def main() -> None:
     """Serve on FLEET_LISTENER, a listening socket's number, until SIGTERM."""
     from hypercorn.asyncio import serve
@@ -130,7 +139,10 @@ def main() -> None:
 
     vars(sqs)["_HANDLERS"]["ListDeadLetterSourceQueues"] = sources_of_dead_letters(sqs)
     keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-    gate = Gate(keys, int(os.environ["GATEWAY_PORT"]), functions="lambda" in os.environ["SERVICES"].split(","))
+    has_functions = "lambda" in os.environ["SERVICES"].split(",")
+    if not has_functions:
+        _without_functions_in_stacks()
+    gate = Gate(keys, int(os.environ["GATEWAY_PORT"]), functions=has_functions)
     config = Config()
     config.bind = [f"fd://{os.environ['FLEET_LISTENER']}"]
     config.keep_alive_timeout = 75  # as MiniStack's own main has it

@@ -120,6 +120,21 @@ def test_functions_are_closed_even_to_the_runs_own_key(closed: Endpoint) -> None
         functions.list_functions()
 
 
+def test_a_stack_makes_no_function_either(closed: Endpoint) -> None:
+    stacks = client("cloudformation", closed, closed.access_key_id, closed.secret_access_key)
+    code = {"ZipFile": "def handle(event, context): ..."}
+    function = {
+        "Runtime": "python3.11",
+        "Handler": "index.handle",
+        "Role": "arn:aws:iam::000000000000:role/any",
+        "Code": code,
+    }
+    custom = {"Type": "Custom::Call", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}}}
+    resources = {"Function": {"Type": "AWS::Lambda::Function", "Properties": function}, "Call": custom}
+    with pytest.raises(ClientError, match="AWS::Lambda::Function"):
+        stacks.create_stack(StackName="planted", TemplateBody=json.dumps({"Resources": resources}))
+
+
 def test_a_signature_for_one_service_does_not_open_the_path_of_another(closed: Endpoint) -> None:
     s3 = client("s3", closed, closed.access_key_id, closed.secret_access_key)
     with pytest.raises(ClientError):
