@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -146,7 +147,12 @@ class Clients:
         if (service not in FAST and service != "s3") or not self._is_fast(service):
             return client
         fast = FastObjects if service == "s3" else FastClient
-        return fast(client, look=look, answered=partial(self.breakers.succeeded, service))
+        return fast(
+            client,
+            look=look,
+            answered=partial(self.breakers.succeeded, service),
+            cut=partial(self.breakers.cut, service),
+        )
 
     def _renewal(self) -> Renewal:
         """Of the one session that all clients have their credentials from."""
@@ -191,7 +197,16 @@ class Clients:
 
 
 def watch(client: Any, service: str, breakers: Breakers) -> None:
-    """Tell the breakers what comes of each call of a client, after its own retries."""
+    """Tell the breakers what comes of each call of a client, after its own retries; of one that is cut before that, how long it waited."""
+    call = client._make_api_call  # noqa: SLF001  # no event tells of a call that is cancelled
+
+    async def called(operation: str, asked: dict[str, Any]) -> Any:
+        began = time.monotonic()
+        try:
+            return await call(operation, asked)
+        except asyncio.CancelledError:
+            breakers.cut(service, after=time.monotonic() - began)
+            raise
 
     def answered(*, parsed: dict[str, Any], http_response: Any, model: Any, **_more: Any) -> None:
         if http_response.status_code < 300:
@@ -207,6 +222,7 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
         if is_outage(exception):
             breakers.failed(service, code=code_of(exception))
 
+    client._make_api_call = called  # noqa: SLF001
     client.meta.events.register("after-call", answered)
     client.meta.events.register("after-call-error", unanswered)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,6 +25,17 @@ log = structlog.get_logger()
 
 Failure = AioAWSResponse | Exception
 """What came of a first attempt that did not succeed."""
+
+
+class Cut(Protocol):
+    """Told of a call that was cancelled, and for how many seconds it had waited."""
+
+    def __call__(self, *, after: float) -> None: ...
+
+
+def pass_by(*, after: float) -> None:
+    """Nobody is to be told."""
+
 
 QUOTA = 500
 """Successes after a failure that are reported to botocore: as many as its retry quota has tokens to win back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,7 +14,7 @@ import orjson
 
 from shared.aws.answers.expected import is_page
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Fallback, as_botocore, header, is_redirect, warn_aside
+from shared.aws.fallback import Cut, Fallback, as_botocore, header, is_redirect, pass_by, warn_aside
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
 from shared.outcome import is_outage
@@ -40,11 +41,13 @@ class FastClient:
         *,
         look: Callable[[], Awaitable[None]] | None = None,
         answered: Callable[[], None] = lambda: None,
+        cut: Cut = pass_by,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._look = look
         self._answered = answered
+        self._cut = cut
         self._fallback = Fallback(client, see=self._learn)
         self._now = now
         self._operations: dict[str, Operation] = {}
@@ -80,12 +83,16 @@ class FastClient:
         if self._look is not None:
             await self._look()
         request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
+        began = time.monotonic()
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
             return await self._fallback.call(action, asked, error)
+        except asyncio.CancelledError:
+            self._cut(after=time.monotonic() - began)
+            raise
         return await self._judge(operation, asked, pattern.url, answer)
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:

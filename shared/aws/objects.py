@@ -4,6 +4,7 @@ streams, and stay aiobotocore's.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +18,7 @@ from botocore.utils import percent_encode
 
 from shared.aws.answers.expected import Expected
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Fallback, as_botocore, is_redirect, warn_aside
+from shared.aws.fallback import Cut, Fallback, as_botocore, is_redirect, pass_by, warn_aside
 from shared.aws.pattern import SIGNATURE, text
 from shared.aws.signer import Signer
 
@@ -64,11 +65,13 @@ class FastObjects:
         *,
         look: Callable[[], Awaitable[None]] | None = None,
         answered: Callable[[], None] = lambda: None,
+        cut: Cut = pass_by,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._look = look
         self._answered = answered
+        self._cut = cut
         self._now = now
         self._fallback = Fallback(client, see=self._learn)
         self._places: dict[str, Place] = {}
@@ -94,12 +97,16 @@ class FastObjects:
         if self._look is not None:
             await self._look()
         request = build_request(method, place, wanted, await self._fallback.keys(), now=self._now())
+        began = time.monotonic()
         try:
             answer = await self._kept[place.url].exchange(request, is_bodiless=method == "HEAD")
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
             return await self._fallback.call(action, asked, error)
+        except asyncio.CancelledError:
+            self._cut(after=time.monotonic() - began)
+            raise
         return await self._judge(action, asked, wanted, f"{place.url}{wanted.segment}", answer)
 
     async def _judge(self, action: str, asked: dict[str, Any], wanted: ObjectCall, url: str, received: Answer) -> Any:

@@ -215,8 +215,11 @@ class Poller:
         without work. What is still ours of a cut batch is given back; what broke waits for its visibility timeout.
         """
         held = [] if broken else [each for each in deliveries if self._leases.holds(each)]
-        if len(held) == len(deliveries):
-            return  # the drain cut it, and gives it back
+        if held and len(held) == len(deliveries):
+            if self._draining:
+                return  # the drain cut it, and gives it back
+            log.error("handler_cancelled_itself", queue=self.queue_name, message_id=held[0].message_id)
+            held = []
         for delivery in deliveries:
             if delivery not in held:
                 self._leases.drop(delivery)

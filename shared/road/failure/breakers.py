@@ -29,6 +29,8 @@ FIRST_PROBE = 1.0
 """Seconds from the opening to the first probe; twice as long before each further one."""
 LONGEST_PROBE = 30.0
 """Seconds between two probes at most: work goes on within this time when the dependency is back."""
+UNANSWERED = 1.0
+"""Seconds after which a call that its handler's time limit cuts is one that was not answered: usual answers take milliseconds."""
 MOST_TRIES = 5
 """Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
@@ -91,6 +93,11 @@ class Breakers:
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
             log.error("dependency_down", dependency=dependency, error_type=code, told=told(code))
+
+    def cut(self, dependency: str, *, after: float) -> None:
+        """A call was cancelled that had waited for so many seconds: a handler's time limit may be shorter than a client's tries."""
+        if after >= UNANSWERED:
+            self.failed(dependency, code="ReadTimeoutError")
 
     def succeeded(self, dependency: str) -> None:
         """A call was answered."""

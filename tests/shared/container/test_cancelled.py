@@ -5,9 +5,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.limits import Throttle
 from shared.road.failure.breakers import OPENS_AT, Breakers
+from shared.worker import Fifo
 from tests.fakes import delivery
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import clock, virtual
@@ -69,5 +71,30 @@ def test_a_cancellation_that_meets_a_change_is_not_lost(waiting: Callable[[], Wa
         task.cancel()
         await asyncio.sleep(0.001)
         assert task.done()
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("order", [None, Fifo()])
+def test_a_handler_that_cancels_its_own_task_fails_its_message_and_holds_up_nobody(order: Fifo | None) -> None:
+    async def story() -> None:
+        wild = ["first"]
+
+        async def work(body: str) -> None:
+            if body == "a" and wild:
+                wild.pop()
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            await asyncio.sleep(0.1)
+
+        rig = Rig(work, order=order)
+        rig.queue.put("a", "b", group="g")
+        with capture_logs() as lines:
+            await rig.runs_for(200)
+        assert sorted(rig.ended) == ["a", "b"]
+        assert rig.ended == ["a", "b"] or order is None
+        assert [line["log_level"] for line in lines if line["event"] == "handler_cancelled_itself"] == ["error"]
+        await rig.drains()
 
     virtual(story())

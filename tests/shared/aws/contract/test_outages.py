@@ -1,5 +1,7 @@
 """Error answers that speak of the service or of our configuration: the breaker counts them as failures, on either road."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,6 +53,31 @@ async def test_a_breaker_opens_for_what_says_nothing_about_the_question(
             assert ("dynamodb" in met) is is_down
         assert ("dynamodb" in breakers.open) is is_down
         assert serving.asked == 1 + OPENS_AT
+    met_in_run.set(None)
+    breakers.leave()
+
+
+@pytest.mark.parametrize("road", ["plain", "fast"])
+async def test_a_call_that_a_time_limit_cuts_while_nobody_answers_is_a_failure_of_the_service(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.road.failure.breakers.UNANSWERED", 0.02)
+    breakers = Breakers()
+    async with stub(USUAL) as serving, opened("dynamodb", serving.url) as plain:
+        watch(plain, "dynamodb", breakers)
+        cut = partial(breakers.cut, "dynamodb")
+        client: Any = plain if road == "plain" else FastClient(plain, cut=cut)
+        await update(client)
+        met_in_run.set(met := Met())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await update(client)
+        assert not met, "it was not asked for long enough"
+        serving.held = b"UpdateItem"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await update(client)
+        assert met == {"dynamodb": "ReadTimeoutError"}
     met_in_run.set(None)
     breakers.leave()
 

@@ -38,10 +38,17 @@ class Dependency:
     def __init__(self, breakers: Breakers) -> None:
         self.breakers = breakers
         self.is_down = False
+        self.is_silent = False
         self.calls: list[float] = []
 
     async def __call__(self) -> None:
         self.calls.append(clock())
+        if self.is_silent:
+            try:
+                await asyncio.sleep(15)  # all its tries
+            except asyncio.CancelledError:
+                self.breakers.cut("dynamodb", after=clock() - self.calls[-1])
+                raise
         if self.is_down:
             self.breakers.failed("dynamodb", code="ServiceUnavailable")
             raise answered("ServiceUnavailable", 503)
@@ -86,6 +93,23 @@ def test_an_outage_of_hours_buries_nothing_costs_one_receipt_and_is_worked_off_a
         await rig.runs_for(LONGEST_PROBE + 5)
         assert len(rig.ended) == 200
         assert max(each.receipts for each in stored) == 1
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R1")
+def test_a_silence_that_is_longer_than_a_handler_may_take_is_an_outage_too() -> None:
+    async def story() -> None:
+        rig, dependency = rig_of(calling, timeout=10.0)
+        dependency.is_silent = True
+        stored = rig.queue.put(*(f"b{number}" for number in range(20)))
+        await rig.runs_for(2 * 3_600)
+        assert (rig.queue.letters, rig.ended) == ([], [])
+        assert sum(each.receipts for each in stored) <= 10, "what is in hand waits there, the rest in the queue"
+        dependency.is_silent = False
+        await rig.runs_for(LONGEST_PROBE + 15)
+        assert len(rig.ended) == 20
         await rig.drains()
 
     virtual(story())
