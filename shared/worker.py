@@ -77,7 +77,8 @@ class Each(Generic[Event]):
 
 @dataclass(frozen=True)
 class Together(Generic[Event]):
-    """One call for many messages. `handle` returns a BatchResult; raising fails them all with that exception.
+    """One call for many messages. `handle` returns a BatchResult; raising fails them all with that exception, and each is given to
+    it alone at its last attempt.
 
     It is called at `count` messages, at `bytes` of bodies and attributes or `seconds` after the first came. A FIFO queue is read with
     Each: a batch could not stop a group behind its first message that fails.

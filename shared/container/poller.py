@@ -179,10 +179,7 @@ class Poller:
     def _free(self, deliveries: Sequence[Delivery]) -> None:
         """They are not in hand any more: their places and their bytes are others'."""
         self._slots.give(len(deliveries))
-        size = 0
-        for delivery in deliveries:
-            size += memory(delivery)
-        self._budget.give(size)
+        self._budget.give(sum(map(memory, deliveries)))
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
         task = asyncio.get_running_loop().create_task(journey)

@@ -63,7 +63,9 @@ class Attempts:
         return outcome
 
     async def outcomes(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Outcome]:
-        """The outcome of each message of a batch. Where all of them met a dependency which is down they are run again, together."""
+        """The outcome of each message of a batch. Where all of them met a dependency which is down they are run again, together; a
+        message at its last run is run by itself.
+        """
         numbers = dict.fromkeys(deliveries, 1)
         if again := [each for each in deliveries if each.attempt > 1]:
             numbers |= zip(again, await asyncio.gather(*map(self._runs.begin, again)), strict=True)
@@ -72,9 +74,16 @@ class Attempts:
         outcomes: dict[Delivery, Outcome] = {
             each: dead for each, number in numbers.items() if (dead := self._spent(each, number)) is not None
         }
-        outcomes |= await self._carry_together(
-            [each for each in deliveries if each not in {*outcomes, *suspects}], numbers
-        )
+        # The last run of a message is its own: one event that makes the handler raise must not bury those beside it.
+        last = [
+            each
+            for each in again
+            if numbers[each] == self.worker.limits.max_attempts and each not in {*outcomes, *suspects}
+        ]
+        apart = {*outcomes, *suspects, *last}
+        outcomes |= await self._carry_together([each for each in deliveries if each not in apart], numbers)
+        for found in await asyncio.gather(*(self._carry_together([each], numbers) for each in last)):
+            outcomes |= found
         for each in suspects:
             outcomes[each] = await self._outcome_alone(each, together=True)
         for each, outcome in outcomes.items():

@@ -162,3 +162,27 @@ def test_no_more_batches_run_at_once_than_the_concurrency_says() -> None:
         assert (rig.queue.left, most[0]) == ([], 1)
 
     virtual(story())
+
+
+@pytest.mark.guarantee("B24")
+@pytest.mark.parametrize("wrong", ["raises", "answers too little"])
+def test_an_event_that_makes_a_batch_handler_fail_is_buried_and_its_neighbours_are_not(wrong: str) -> None:
+    async def story() -> None:
+        async def many(bodies: Sequence[str]) -> BatchResult:
+            if "poison" not in bodies:
+                done.extend(bodies)
+                return [None] * len(bodies)
+            if wrong == "raises":
+                raise ValueError
+            return []
+
+        done: list[str] = []
+        rig = Rig(batch=many, limits=together(count=4, seconds=1))
+        rig.queue.put("a", "poison", "b", "c")
+        await rig.runs_for(24 * 3_600)
+        assert sorted(done) == ["a", "b", "c"]
+        assert [each.body for each in rig.queue.letters] == ["poison"]
+        assert rig.queue.left == []
+        await rig.drains()
+
+    virtual(story())
