@@ -84,6 +84,7 @@ class EventBus:
 
     An event that comes while no call is open is sent at once. What comes meanwhile is gathered: ten entries, 256 KB or
     10 ms. An event that makes EventBridge refuse a whole call costs only itself: the others are put one by one then.
+    `refused` hears the code of an entry that an answered call refused for a reason which is not the event's.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class EventBus:
         client: EventBridgeClient,
         *,
         bus: str,
+        refused: Callable[[str], None] = lambda _code: None,
         pause: float = PAUSE,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._bus = bus
+        self._refused = refused
         self._pause = pause
         self._dice = dice
         self._waiting: list[_Waiting] = []
@@ -116,7 +119,10 @@ class EventBus:
                     raise Reject(f"the bus refuses the event: {code_of(error)}") from error
                 if not isinstance(error, NotPut) and (status := status_of(error)) is not None:
                     raise NotPut(code_of(error), status=status) from error
-                if not isinstance(error, NotPut) or not error.is_passing or number == TRIES:
+                if not isinstance(error, NotPut):
+                    raise
+                if not error.is_passing or number == TRIES:
+                    self._refused(error.code)
                     raise
             await asyncio.sleep(self._pause * 2 ** (number - 1) * (0.5 + self._dice()))
         raise AssertionError("unreachable")

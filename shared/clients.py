@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.bus import EventBus
 from shared.outcome import code_of, is_outage
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import DynamoDbLedger, Ledger
@@ -90,6 +91,12 @@ class Clients:
         """Sends to a logical queue of the fleet."""
         [url] = self.required(f"{variable(queue)}_QUEUE_URL")
         return SqsSender(await self.open("sqs"), name=queue, url=url, payloads=await self.payloads())
+
+    async def bus(self, name: str) -> EventBus:
+        """Puts events on this bus. Its breaker hears of entries that are refused, too: their call succeeded."""
+        return EventBus(
+            await self.open("events"), bus=name, refused=lambda code: self.breakers.failed("events", code=code)
+        )
 
     async def payloads(self) -> S3Payloads | None:
         """The bodies in CLAIM_CHECK_BUCKET_NAME; None where that is unset. Raises SettingsError."""
@@ -210,12 +217,13 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
 
     def answered(*, parsed: dict[str, Any], http_response: Any, model: Any, **_more: Any) -> None:
         if http_response.status_code < 300:
-            breakers.succeeded(service)
+            if not parsed.get("FailedEntryCount"):
+                breakers.succeeded(service)
             return
         error = AnsweredError(parsed, model.name)
         if is_outage(error):
             breakers.failed(service, code=code_of(error))
-        else:
+        elif (model.name, http_response.status_code) != ("HeadObject", 404):  # S3 says so of a bucket that is gone, too
             breakers.succeeded(service)  # it is there, and says what was wrong with the question
 
     def unanswered(*, exception: Exception, **_more: Any) -> None:

@@ -102,7 +102,8 @@ class FastClient:
         is_html = b"text/html" in head.lower() and is_page(header(head, b"content-type"))
         if status == 200 and is_whole and not is_html and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
-            self._answered()
+            if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
+                self._answered()
             return found
         held = as_botocore(url, status, head, content)
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:

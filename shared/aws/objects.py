@@ -29,7 +29,8 @@ META = "x-amz-meta-"
 OTHERS = frozenset({"user-agent", "expect", "authorization", "content-length", "amz-sdk-invocation-id", "amz-sdk-request",
                     "x-amz-date", "x-amz-security-token", HASH, *NAMES.values()})  # fmt: skip
 """Headers that a request of these calls may have, beside metadata; any other is somebody's hook."""
-ORDINARY = {("HeadObject", 404), ("PutObject", 412)}
+NOT_THERE = 404
+ORDINARY = {("HeadObject", NOT_THERE), ("PutObject", 412)}
 """Answers that are part of a day's work: there is no such object, there is one already."""
 
 
@@ -117,7 +118,8 @@ class FastObjects:
             self._answered()
             return await self._fallback.parse(action, held)
         if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
-            self._answered()
+            if status != NOT_THERE:  # of a bucket that is not there either
+                self._answered()
             raise await self._fallback.refusal(action, held)
         self._places.pop(wanted.bucket, None)
         return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)

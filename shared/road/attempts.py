@@ -171,7 +171,7 @@ class Attempts:
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
     ) -> dict[Delivery, Outcome]:
         met_in_run.set(met := Met())
-        met.message = deliveries[0].message_id
+        met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
             ends = await self._handling.run_together(deliveries)
         except asyncio.CancelledError as cut:

@@ -218,3 +218,16 @@ def test_a_caller_who_leaves_takes_nothing_from_the_others() -> None:
         return await staying
 
     assert virtual(story()) == "id-c"
+
+
+def test_entries_that_an_answered_call_refuses_are_told_for_the_breaker() -> None:
+    async def told(code: str) -> list[str]:
+        codes: list[str] = []
+        bus = EventBus(Events(refusing(code, "{}")), bus="fleet-events", refused=codes.append, dice=lambda: 0.5)  # type: ignore[arg-type]  # it has the one call
+        with pytest.raises((NotPut, Reject)):
+            await bus.put(event())
+        return codes
+
+    assert virtual(told("InternalFailure")) == ["InternalFailure"], "once, after all tries"
+    assert virtual(told("NotAuthorizedForSourceException")) == ["NotAuthorizedForSourceException"]
+    assert virtual(told("MalformedDetail")) == [], "the event's own fault"

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from pydantic import Field, SecretStr
 
-from shared import App, Clients, EventBus, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
+from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.ports import Ports
@@ -48,7 +48,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     token = settings.expo_access_token
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
-    events = EventBus(await clients.open("events"), bus=settings.event_bus_name)
+    events = await clients.bus(settings.event_bus_name)
     async with open_session() as session:
         expo = Expo(session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None)
         ports = Ports(

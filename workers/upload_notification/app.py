@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
+from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
@@ -35,7 +35,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     ports = Ports(
         store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
         post=ApiGateway(gateway).post,
-        put_event=EventBus(await clients.open("events"), bus=settings.event_bus_name).put,
+        put_event=(await clients.bus(settings.event_bus_name)).put,
         count=counter(),
         now=partial(datetime.now, UTC),
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from shared import App, Clients, Each, EventBus, Limits, Settings, Worker, make_lambda_handler, read_settings
+from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from workers.webhook_delivery.egress.bulkhead import FIRST_PAUSE, LONGEST_PAUSE, Bulkhead
 from workers.webhook_delivery.event import DeliveryJob, Published, job_or_event, published
 from workers.webhook_delivery.fan_out import fan_out
@@ -57,7 +57,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     settings = read_settings(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)
     store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name)
-    bus = EventBus(await clients.open("events"), bus=settings.event_bus_name)
+    bus = await clients.bus(settings.event_bus_name)
     send = await clients.sender("webhook-deliveries")
     async with open_sender(
         allow_loopback=settings.webhook_allow_loopback,

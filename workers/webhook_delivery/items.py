@@ -81,8 +81,7 @@ def delivery_key(job: DeliveryJob) -> Item:
 
 def subscription(item: Item) -> Subscription:
     endpoint_id = _text(item, "SK").removeprefix("ENDPOINT#")  # the row's own name: two rows never have one
-    is_named = 1 <= len(endpoint_id) <= LONGEST_NAME and _text(item, "endpointId") == endpoint_id
-    fault = "" if is_named else "endpointId"
+    fault = "" if 1 <= len(endpoint_id) <= LONGEST_NAME and _text(item, "endpointId") == endpoint_id else "endpointId"
     event_types, enabled = _texts(item, "eventTypes"), _flag(item, "enabled")
     return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
 

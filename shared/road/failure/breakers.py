@@ -40,7 +40,9 @@ LONGEST_ALONE = 3_600.0
 
 
 class Met(dict[str, str]):
-    """The dependencies that failed in one run of a handler, each with the code of its failure, on the message with this id."""
+    """The dependencies that failed in one run of a handler, each with the code of its failure, on the message with this id; ""
+    where it was run with others.
+    """
 
     message: str = ""
 
@@ -87,7 +89,7 @@ class Breakers:
         breaker.failures += 1
         breaker.code = code
         if len(breaker.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
-            breaker.sources.add(met.message if met is not None and code in FORBIDDEN else object())
+            breaker.sources.add(met.message if met is not None and met.message and code in FORBIDDEN else object())
         if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)

@@ -15,6 +15,8 @@ from hypothesis import strategies as some
 from structlog.testing import capture_logs
 
 from shared.aws.objects import FastObjects, build_request, place_of, read_head, read_put
+from shared.clients import watch
+from shared.road.failure.breakers import OPENS_AT, Breakers
 from tests.shared.aws.contract import answers
 from tests.shared.aws.contract.answers import Odd, chunks, headed, refusal, whole
 from tests.shared.aws.contract.stub import Stub, opened, stub
@@ -155,6 +157,21 @@ async def test_only_an_answer_that_is_not_a_days_work_has_the_bucket_looked_for_
         serving.now = USUAL
         await CALLS[name](fast)
         assert is_fast(serving) == stays
+
+
+@pytest.mark.parametrize("road", ["plain", "fast"])
+async def test_an_object_that_is_not_there_says_nothing_of_its_bucket(road: str) -> None:
+    breakers = Breakers()
+    async with stub(USUAL) as serving, opened("s3", serving.url) as plain:
+        watch(plain, "s3", breakers)
+        client = plain if road == "plain" else FastObjects(plain, answered=lambda: breakers.succeeded("s3"))
+        await CALLS["head"](client)
+        serving.now = ABSENT
+        for _ in range(OPENS_AT):
+            assert (await ending(CALLS["head"], client))[0] == "ClientError"
+            breakers.failed("s3", code="NoSuchBucket")
+    assert breakers.open
+    breakers.leave()
 
 
 async def test_a_request_with_a_header_of_somebodys_hook_makes_botocore_do_all() -> None:

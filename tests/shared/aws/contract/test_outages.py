@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 from botocore.exceptions import ClientError
 
@@ -79,6 +80,25 @@ async def test_a_call_that_a_time_limit_cuts_while_nobody_answers_is_a_failure_o
                 await update(client)
         assert met == {"dynamodb": "ReadTimeoutError"}
     met_in_run.set(None)
+    breakers.leave()
+
+
+@pytest.mark.parametrize("road", ["plain", "fast"])
+@pytest.mark.parametrize(("refused", "closes"), [(0, True), (1, False)])
+async def test_a_call_that_put_not_all_of_its_events_closes_no_breaker(road: str, refused: int, closes: bool) -> None:  # noqa: FBT001  # as listed
+    breakers = Breakers()
+    answer = {
+        "FailedEntryCount": refused,
+        "Entries": [{"ErrorCode": "InternalFailure"} if refused else {"EventId": "e"}],
+    }
+    async with stub(Odd(whole(orjson.dumps(answer)))) as serving, opened("events", serving.url) as plain:
+        watch(plain, "events", breakers)
+        client: Any = plain if road == "plain" else FastClient(plain, answered=lambda: breakers.succeeded("events"))
+        for _ in range(2):  # the first call is botocore's
+            for _ in range(OPENS_AT):
+                breakers.failed("events", code="InternalFailure")
+            await client.put_events(Entries=[{"Source": "s", "DetailType": "t", "Detail": "{}"}])
+            assert ("events" not in breakers.open) is closes
     breakers.leave()
 
 

@@ -6,10 +6,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
-from structlog.testing import capture_logs
+from botocore.exceptions import ClientError
 
-from shared.outcome import Stalled, is_outage
+from shared.outcome import Stalled
 from shared.road.failure.breakers import (
     LONGEST_HIDING,
     LONGEST_PROBE,
@@ -17,9 +16,6 @@ from shared.road.failure.breakers import (
     OPENS_AT,
     SHORTEST_HIDING,
     Breakers,
-    Met,
-    Needs,
-    met_in_run,
 )
 from shared.worker import BatchResult, Fifo
 from tests.fakes_ledger import FakeLedger
@@ -39,6 +35,7 @@ class Dependency:
         self.breakers = breakers
         self.is_down = False
         self.is_silent = False
+        self.code = "ServiceUnavailable"
         self.calls: list[float] = []
 
     async def __call__(self) -> None:
@@ -50,8 +47,8 @@ class Dependency:
                 self.breakers.cut("dynamodb", after=clock() - self.calls[-1])
                 raise
         if self.is_down:
-            self.breakers.failed("dynamodb", code="ServiceUnavailable")
-            raise answered("ServiceUnavailable", 503)
+            self.breakers.failed("dynamodb", code=self.code)
+            raise answered(self.code, 503)
         self.breakers.succeeded("dynamodb")
 
 
@@ -230,41 +227,6 @@ def test_where_nothing_may_wait_a_message_is_hidden_the_longer_the_older_the_out
     virtual(story())
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        answered("InternalServerError", 500),
-        answered("ServiceUnavailable", 503),
-        answered("ThrottlingException", 400),
-        answered("ProvisionedThroughputExceededException", 400),
-        answered("AccessDeniedException", 400),
-        answered("AccessDenied", 403),
-        answered("ExpiredToken", 400),
-        answered("UnrecognizedClientException", 400),
-        answered("NoSuchBucket", 404),
-        EndpointConnectionError(endpoint_url="http://127.0.0.1"),
-        ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
-    ],
-)
-def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exception) -> None:
-    assert is_outage(error)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        answered("ConditionalCheckFailedException", 400),
-        answered("ValidationException", 400),
-        answered("NoSuchKey", 404),
-        ParamValidationError(report="x"),
-        ValueError(),
-        TimeoutError(),
-    ],
-)
-def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> None:
-    assert not is_outage(error)
-
-
 def test_a_message_that_stalls_says_what_does_not_answer() -> None:
     assert "dynamodb" in Stalled("dynamodb is down").why
 
@@ -286,29 +248,16 @@ def test_intake_goes_on_as_soon_as_the_dependency_is_back() -> None:
     virtual(story())
 
 
-@pytest.mark.guarantee("R9")
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("AccessDenied", "dynamodb: refuses (AccessDenied)"),
-        ("ExpiredTokenException", "dynamodb: refuses (ExpiredTokenException)"),
-        ("KMS.DisabledException", "dynamodb: refuses (KMS.DisabledException)"),
-        ("ResourceNotFoundException", "dynamodb: refuses (ResourceNotFoundException)"),
-        ("ServiceUnavailable", "dynamodb: is down (ServiceUnavailable)"),
-        ("EndpointConnectionError", "dynamodb: is down (EndpointConnectionError)"),
-    ],
-)
-def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -> None:
-    breakers = Breakers(clock=lambda: 0.0)
-    needs = Needs(breakers)
-    with capture_logs() as lines:
-        for number in range(OPENS_AT):
-            met_in_run.set(met := Met())
-            met.message = f"m-{number}"
-            breakers.failed("dynamodb", code=code)
-            needs.meets(met)
-    assert needs.told == [said]
-    [line] = [each for each in lines if each["event"] == "dependency_down"]
-    assert said == f"dynamodb: {line['told']}"
-    breakers.succeeded("dynamodb")
-    assert needs.told == []
+def test_a_batch_that_is_refused_whole_speaks_for_more_than_one_message() -> None:
+    async def story() -> None:
+        rig, dependency = batching_rig()
+        dependency.code, dependency.is_down = "AccessDenied", True
+        rig.queue.put("a", "b")
+        await rig.runs_for(60)
+        assert dependency.breakers.open, "the same batch waits in hand: no other message will ever be refused"
+        dependency.is_down = False
+        await rig.runs_for(LONGEST_PROBE + 5)
+        assert rig.queue.left == []
+        await rig.drains()
+
+    virtual(story())

@@ -1,0 +1,75 @@
+"""Which errors of AWS calls speak of the dependency and not of what was asked, and what is said of them."""
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
+from structlog.testing import capture_logs
+
+from shared.outcome import is_outage
+from shared.road.failure.breakers import OPENS_AT, Breakers, Met, Needs, met_in_run
+
+
+def answered(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "UpdateItem")  # type: ignore[typeddict-item]  # the rest is not looked at
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answered("InternalServerError", 500),
+        answered("ServiceUnavailable", 503),
+        answered("ThrottlingException", 400),
+        answered("ProvisionedThroughputExceededException", 400),
+        answered("AccessDeniedException", 400),
+        answered("AccessDenied", 403),
+        answered("ExpiredToken", 400),
+        answered("UnrecognizedClientException", 400),
+        answered("NoSuchBucket", 404),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1"),
+        ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
+    ],
+)
+def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exception) -> None:
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answered("ConditionalCheckFailedException", 400),
+        answered("ValidationException", 400),
+        answered("NoSuchKey", 404),
+        ParamValidationError(report="x"),
+        ValueError(),
+        TimeoutError(),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+@pytest.mark.guarantee("R9")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("AccessDenied", "dynamodb: refuses (AccessDenied)"),
+        ("ExpiredTokenException", "dynamodb: refuses (ExpiredTokenException)"),
+        ("KMS.DisabledException", "dynamodb: refuses (KMS.DisabledException)"),
+        ("ResourceNotFoundException", "dynamodb: refuses (ResourceNotFoundException)"),
+        ("ServiceUnavailable", "dynamodb: is down (ServiceUnavailable)"),
+        ("EndpointConnectionError", "dynamodb: is down (EndpointConnectionError)"),
+    ],
+)
+def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -> None:
+    breakers = Breakers(clock=lambda: 0.0)
+    needs = Needs(breakers)
+    with capture_logs() as lines:
+        for number in range(OPENS_AT):
+            met_in_run.set(met := Met())
+            met.message = f"m-{number}"
+            breakers.failed("dynamodb", code=code)
+            needs.meets(met)
+    assert needs.told == [said]
+    [line] = [each for each in lines if each["event"] == "dependency_down"]
+    assert said == f"dynamodb: {line['told']}"
+    breakers.succeeded("dynamodb")
+    assert needs.told == []
