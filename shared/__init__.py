@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from shared.message.parsing import parsed
     from shared.message.verbatim import json_members, sorted_json
-    from shared.outcome import Contended, Later, Reject
+    from shared.outcome import Contended, Later, Reject, Unavailable
     from shared.road.once import KeyReused
     from shared.settings import Settings, SettingsError, read_settings
     from shared.sqs.sender import Message, NotSent, Send
@@ -68,6 +68,7 @@ __all__ = [
     "SettingsError",
     "StreamRecord",
     "Together",
+    "Unavailable",
     "Wire",
     "Worker",
     "bus_event",
@@ -113,6 +114,7 @@ _HOMES = {
     "Contended": "shared.outcome",
     "Later": "shared.outcome",
     "Reject": "shared.outcome",
+    "Unavailable": "shared.outcome",
     "KeyReused": "shared.road.once",
     "Settings": "shared.settings",
     "SettingsError": "shared.settings",

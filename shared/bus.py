@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.outcome import Reject, code_of, status_of
+from shared.outcome import Reject, Unavailable, code_of, status_of
 from shared.sqs.batches import NOT_NAMED
 
 if TYPE_CHECKING:
@@ -36,22 +36,15 @@ person has to mend permissions or an account.
 """
 
 
-class NotPut(Exception):
-    """The bus refused an event, in its entry's answer or with the whole call; `code` says why, `is_passing` whether it may be
-    taken the next time.
-
-    It has the shape of botocore's ClientError: where a dependency is down, or refuses all of us, the message is not at
-    fault, whichever of the two answers said so.
+class NotPut(Unavailable):
+    """The bus refused an event for a reason that is not the event's, in its entry's answer or with the whole call; `code` says why,
+    `is_passing` whether it may be taken the next time without anybody's doing.
     """
 
     def __init__(self, code: str, *, status: int = 0) -> None:
-        super().__init__(f"the bus did not take the event: {code}")
+        super().__init__(f"the bus did not take the event: {code}", code=code)
         self.code = code
         self.is_passing = code in PASSING or status >= 500
-        self.response = {
-            "Error": {"Code": code},
-            "ResponseMetadata": {"HTTPStatusCode": 503 if self.is_passing else 400},
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,9 @@ class Clients:
     async def bus(self, name: str) -> EventBus:
         """Puts events on this bus. Its breaker hears of entries that are refused, too: their call succeeded."""
         return EventBus(
-            await self.open("events"), bus=name, refused=lambda code: self.breakers.failed("events", code=code)
+            await self.open("events"),
+            bus=name,
+            refused=lambda code: self.breakers.failed("events", code=code, call="PutEvents"),
         )
 
     async def payloads(self) -> S3Payloads | None:
@@ -157,7 +159,7 @@ class Clients:
         return fast(
             client,
             look=look,
-            answered=partial(self.breakers.succeeded, service),
+            answered=lambda call: self.breakers.succeeded(service, call=call),
             cut=partial(self.breakers.cut, service),
         )
 
@@ -218,13 +220,13 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
     def answered(*, parsed: dict[str, Any], http_response: Any, model: Any, **_more: Any) -> None:
         if http_response.status_code < 300:
             if not parsed.get("FailedEntryCount"):
-                breakers.succeeded(service)
+                breakers.succeeded(service, call=model.name)
             return
         error = AnsweredError(parsed, model.name)
         if is_outage(error):
-            breakers.failed(service, code=code_of(error))
+            breakers.failed(service, code=code_of(error), call=model.name)
         elif (model.name, http_response.status_code) != ("HeadObject", 404):  # S3 says so of a bucket that is gone, too
-            breakers.succeeded(service)  # it is there, and says what was wrong with the question
+            breakers.succeeded(service, call=model.name)  # it is there, and says what was wrong with the question
 
     def unanswered(*, exception: Exception, **_more: Any) -> None:
         if is_outage(exception):

@@ -88,6 +88,20 @@ class Reject(Exception):
         self.why = checked_text(why)
 
 
+class Unavailable(Exception):
+    """Raised by a handler where something that it needs is down or refuses all of us, and a dead letter cannot mend it: the message
+    is not at fault, waits or is hidden, and this run does not count. `why` must hold no payload; `code` is a name for logs. (AWS
+    calls need none of this: their errors are known by their shape.)
+
+    Raises TypeError where `why` is not text.
+    """
+
+    def __init__(self, why: str, *, code: str = "Unavailable") -> None:
+        super().__init__(why)
+        self.why = checked_text(why)
+        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+
+
 def checked_text(why: object) -> str:
     """The text, with question marks for half characters, which have no bytes. Raises TypeError."""
     if not isinstance(why, str):
@@ -187,6 +201,8 @@ FORBIDDEN = frozenset(
         "KMSNotFoundException",
         "KMSOptInRequired",
         "NoSuchBucket",
+        "401",  # botocore's code where an answer has no body, as S3's to a HEAD
+        "403",
         "QueueDoesNotExist",
         "NonExistentQueue",
         "TableNotFoundException",

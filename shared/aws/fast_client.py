@@ -40,7 +40,7 @@ class FastClient:
         client: Any,
         *,
         look: Callable[[], Awaitable[None]] | None = None,
-        answered: Callable[[], None] = lambda: None,
+        answered: Callable[[str], None] = lambda _call: None,
         cut: Cut = pass_by,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -103,13 +103,13 @@ class FastClient:
         if status == 200 and is_whole and not is_html and (found := operation.answer(content)) is not None:
             await self._fallback.succeeded(action)
             if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
-                self._answered()
+                self._answered(action)
             return found
         held = as_botocore(url, status, head, content)
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
             refusal = await self._fallback.refusal(action, held)
             if not is_outage(refusal):  # else it is botocore's, and the breaker hears of it
-                self._answered()
+                self._answered(action)
                 raise refusal
         if is_redirect(status, head):  # botocore's HTTP client goes there
             answer = await self._fallback.call(action, asked)

@@ -65,7 +65,7 @@ class FastObjects:
         client: Any,
         *,
         look: Callable[[], Awaitable[None]] | None = None,
-        answered: Callable[[], None] = lambda: None,
+        answered: Callable[[str], None] = lambda _call: None,
         cut: Cut = pass_by,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -115,11 +115,11 @@ class FastObjects:
         held = as_botocore(url, status, head, content)
         if is_usual and status == 200 and not content and self._expected[action].is_met(status, held.headers, content):
             await self._fallback.succeeded(action)
-            self._answered()
+            self._answered(action)
             return await self._fallback.parse(action, held)
         if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
             if status != NOT_THERE:  # of a bucket that is not there either
-                self._answered()
+                self._answered(action)
             raise await self._fallback.refusal(action, held)
         self._places.pop(wanted.bucket, None)
         return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)

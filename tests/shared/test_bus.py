@@ -196,7 +196,7 @@ def ending(client: Events) -> str | tuple[bool, str]:
             400,
             (True, "the bus did not take the event: NotAuthorizedForSourceException"),
         ),
-        ("ResourceNotFoundException", 400, (False, "the bus did not take the event: ResourceNotFoundException")),
+        ("ResourceNotFoundException", 400, (True, "the bus did not take the event: ResourceNotFoundException")),
     ],
 )
 def test_a_code_means_the_same_in_an_entry_and_for_a_whole_call(

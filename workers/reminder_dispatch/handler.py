@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import structlog
 from opentelemetry.metrics import get_meter
 
-from shared import BatchResult, Contended, Later, Message
+from shared import BatchResult, Contended, Later, Message, Unavailable
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import Answer, Note
@@ -39,7 +39,7 @@ _unknowns = _meter.create_counter(
 )
 
 
-class ChannelMisconfigured(Exception):
+class ChannelMisconfigured(Unavailable):
     """The channel refuses us until a person mends credentials or an account; the reminder is PENDING again."""
 
 

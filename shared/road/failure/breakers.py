@@ -55,6 +55,8 @@ met_in_run: ContextVar[Met | None] = ContextVar("met_in_run", default=None)
 class _Breaker:
     failures: int = 0
     sources: set[object] = field(default_factory=set)
+    refused: dict[str, float] = field(default_factory=dict)
+    """Kinds of calls that are not permitted, and the clock when each was refused last."""
     probes: int = 0
     probe_at: float = 0.0
     code: str = ""
@@ -81,13 +83,15 @@ class Breakers:
         self.open: dict[str, float] = {}
         self._changed = asyncio.Event()
 
-    def failed(self, dependency: str, *, code: str) -> None:
-        """A call failed for a reason that is not the request's: no answer, a server error, no permission."""
+    def failed(self, dependency: str, *, code: str, call: str = "") -> None:
+        """A call failed for a reason that is not the request's: no answer, a server error, no permission. `call`: of which kind."""
         if (met := met_in_run.get()) is not None:
             met[dependency] = code
         breaker = self._breakers.setdefault(dependency, _Breaker())
         breaker.failures += 1
         breaker.code = code
+        if code in FORBIDDEN:
+            breaker.refused[call] = self._clock()
         if len(breaker.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
             breaker.sources.add(met.message if met is not None and met.message and code in FORBIDDEN else object())
         if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
@@ -101,10 +105,15 @@ class Breakers:
         if after >= UNANSWERED:
             self.failed(dependency, code="ReadTimeoutError")
 
-    def succeeded(self, dependency: str) -> None:
-        """A call was answered."""
+    def succeeded(self, dependency: str, *, call: str = "") -> None:
+        """A call of this kind was answered. It says nothing of another kind which is not permitted, for as long as that is tried."""
         breaker = self._breakers.get(dependency)
         if breaker is None or not breaker.failures:
+            return
+        breaker.refused.pop(call, None)
+        since = self._clock() - 2 * LONGEST_PROBE
+        breaker.refused = {kind: at for kind, at in breaker.refused.items() if at > since}
+        if breaker.refused:
             return
         breaker.failures = 0
         breaker.sources.clear()

@@ -17,6 +17,7 @@ from shared.outcome import (
     Reject,
     Retry,
     Stalled,
+    Unavailable,
     checked_seconds,
     checked_text,
     code_of,
@@ -49,7 +50,9 @@ def judge(
     is_final, is_last = isinstance(error, Reject), attempt >= limits.max_receives
     failed = down or ({"AWS": code_of(outage)} if (outage := _outage(error)) is not None else {})
     if failed and not is_final:
-        why = f"{explain(error)}: {', '.join(f'{name} {told(code)}' for name, code in sorted(failed.items()))}"
+        why = explain(error)
+        if down or not isinstance(error, Unavailable):
+            why += f": {', '.join(f'{name} {told(code)}' for name, code in sorted(failed.items()))}"
         return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
     if is_final or is_last:
         return dead(error, worker=worker.name)
@@ -124,7 +127,7 @@ def dead(error: BaseException, *, worker: str) -> Dead:
 
 def explain(error: BaseException) -> str:
     """A short text for logs and envelopes. An arbitrary exception's own text may quote the payload: only its type."""
-    if isinstance(error, (Reject, Later)):
+    if isinstance(error, (Reject, Later, Unavailable)):
         return _why(error)[:300]
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_input=False, include_context=False)
@@ -133,7 +136,7 @@ def explain(error: BaseException) -> str:
     return _type(error) if code == _type(error) else f"{_type(error)} {code}"
 
 
-def _why(error: Reject | Later) -> str:
+def _why(error: Reject | Later | Unavailable) -> str:
     """What it says; its type where a subclass has left nothing, or something that is not text."""
     try:
         return checked_text(error.why)

@@ -42,7 +42,11 @@ async def test_a_breaker_opens_for_what_says_nothing_about_the_question(
     breakers = Breakers()
     async with stub(USUAL) as serving, opened("dynamodb", serving.url) as plain:
         watch(plain, "dynamodb", breakers)
-        client: Any = plain if road == "plain" else FastClient(plain, answered=lambda: breakers.succeeded("dynamodb"))
+        client: Any = (
+            plain
+            if road == "plain"
+            else FastClient(plain, answered=lambda call: breakers.succeeded("dynamodb", call=call))
+        )
         await update(client)
         serving.now = Odd(refusal("400 Bad Request", {"__type": f"x#{code}", **parts}, "x-amzn-requestid: r"))
         for place in range(OPENS_AT):
@@ -93,7 +97,11 @@ async def test_a_call_that_put_not_all_of_its_events_closes_no_breaker(road: str
     }
     async with stub(Odd(whole(orjson.dumps(answer)))) as serving, opened("events", serving.url) as plain:
         watch(plain, "events", breakers)
-        client: Any = plain if road == "plain" else FastClient(plain, answered=lambda: breakers.succeeded("events"))
+        client: Any = (
+            plain
+            if road == "plain"
+            else FastClient(plain, answered=lambda call: breakers.succeeded("events", call=call))
+        )
         for _ in range(2):  # the first call is botocore's
             for _ in range(OPENS_AT):
                 breakers.failed("events", code="InternalFailure")

@@ -1,11 +1,16 @@
 """Which errors of AWS calls speak of the dependency and not of what was asked, and what is said of them."""
 
+import asyncio
+
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
 from structlog.testing import capture_logs
 
-from shared.outcome import is_outage
-from shared.road.failure.breakers import OPENS_AT, Breakers, Met, Needs, met_in_run
+from shared.outcome import Stalled, Unavailable, is_outage
+from shared.road.failure.breakers import LONGEST_PROBE, OPENS_AT, Breakers, Met, Needs, met_in_run
+from shared.road.failure.verdict import judge
+from tests.made import make_worker
+from tests.virtual_time import clock, virtual
 
 
 def answered(code: str, status: int) -> ClientError:
@@ -73,3 +78,44 @@ def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -
     assert said == f"dynamodb: {line['told']}"
     breakers.succeeded("dynamodb")
     assert needs.told == []
+
+
+def test_reads_that_succeed_do_not_hide_that_writes_are_refused() -> None:
+    async def story() -> None:
+        breakers = Breakers(clock=clock, dice=lambda: 0.5)
+        for number in range(OPENS_AT):
+            met_in_run.set(met := Met())
+            met.message = f"m-{number}"
+            breakers.failed("dynamodb", code="AccessDeniedException", call="PutItem")
+            breakers.succeeded("dynamodb", call="GetItem")
+        met_in_run.set(None)
+        assert "dynamodb" in breakers.open
+        breakers.succeeded("dynamodb", call="GetItem")
+        assert "dynamodb" in breakers.open
+        breakers.succeeded("dynamodb", call="PutItem")
+        assert "dynamodb" not in breakers.open
+
+    virtual(story())
+
+
+def test_a_refused_kind_of_call_that_nobody_makes_any_more_keeps_no_breaker_open() -> None:
+    async def story() -> None:
+        breakers = Breakers(clock=clock, dice=lambda: 0.5)
+        for _ in range(OPENS_AT):
+            breakers.failed("dynamodb", code="AccessDeniedException", call="PutItem")
+        await asyncio.sleep(2 * LONGEST_PROBE + 1)
+        breakers.succeeded("dynamodb", call="GetItem")
+        assert "dynamodb" not in breakers.open
+
+    virtual(story())
+
+
+def test_what_a_handler_says_is_unavailable_stalls_its_message_and_counts_no_run() -> None:
+    worker = make_worker(max_attempts=2)
+    outcome = judge(Unavailable("Expo: 401", code="Unauthorized"), worker=worker, run=2, attempt=2)
+    assert outcome == Stalled("Expo: 401")
+
+
+def test_a_refusal_without_a_body_speaks_of_our_permissions() -> None:
+    assert is_outage(answered("403", 403))
+    assert not is_outage(answered("404", 404))
