@@ -141,8 +141,10 @@ def spoiled(row: Row, why: str, *, now: datetime) -> Move:
 
 
 def may_resend(content: Content, state: State) -> bool:
-    """Whether an occurrence that may have been accepted is sent once more: its own policy says so."""
-    return content.on_unknown == "at_least_once" and state.unknowns < RESENDS
+    """Whether an occurrence that may have been accepted is sent once more: its own policy says so. On the bus again and again:
+    it is the same event, and whoever takes it knows it by its id.
+    """
+    return content.on_unknown == "at_least_once" and (content.channel == "webhook" or state.unknowns < RESENDS)
 
 
 def end_of(tickets: tuple[Mapping[str, str], ...]) -> tuple[Status, str]:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 import structlog
 
-from shared import Contended, KeyReused, Later, Reject
+from shared import Contended, KeyReused, Later, Reject, Unavailable
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.upload_notification import announcement, rules
@@ -41,7 +41,7 @@ ROUNDS = 8
 """Tries at a row, or at a browser's connection, that others keep changing, before the message waits its turn."""
 
 
-class WebSocketForbidden(Later):
+class WebSocketForbidden(Unavailable):
     """The WebSocket API answers 403. No message will pass before somebody mends the configuration."""
 
 
@@ -129,7 +129,8 @@ async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) 
                 ports.count("websocket_forbidden")
                 log.error("websocket_forbidden", session_id=session.session_id)
                 raise WebSocketForbidden(
-                    "the WebSocket API answers 403: check WS_API_ENDPOINT and execute-api:ManageConnections", after=60
+                    "the WebSocket API answers 403: check WS_API_ENDPOINT and execute-api:ManageConnections",
+                    code="Forbidden",
                 )
             case never:
                 assert_never(never)

@@ -120,6 +120,11 @@ _OF_S3 = {"PutObject": _is_put, "HeadObject": _is_object, "GetObject": _is_objec
 """S3's answers that are told by their head."""
 
 
+def is_error(body: bytes) -> bool:
+    """Whether these bytes begin as an error answer in XML."""
+    return _root(body) in {"ErrorResponse", "Error", "Response"}
+
+
 def _root(body: bytes) -> str | None:
     found = _ROOT.match(body)
     return found.group(1).decode() if found else None

@@ -81,6 +81,15 @@ def test_a_lost_request_is_sent_once_more_by_default_and_then_is_unknown() -> No
     assert (second.status, second.reason, second.retry_in) == ("UNKNOWN", "no answer", None)
 
 
+def test_a_lost_event_is_put_again_until_the_bus_answers_for_it_is_known_by_its_id() -> None:
+    assert (
+        concluded(attempt(channel="webhook", tenantId="acme", attempts=5, unknowns=5), Lost("no answer")).status
+        == "PENDING"
+    )
+    once = concluded(attempt(channel="webhook", tenantId="acme", onUnknown="at_most_once"), Lost("no answer"))
+    assert once.status == "UNKNOWN"
+
+
 def test_a_lost_request_is_never_sent_again_where_at_most_once_was_asked() -> None:
     end = concluded(attempt(onUnknown="at_most_once"), Lost("no answer"))
     assert (end.status, end.ambiguous, end.retry_in) == ("UNKNOWN", True, None)

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.bus import BusEntry
-from shared.outcome import Dead, Later, Reject, Retry
+from shared.outcome import Dead, Later, Reject, Stalled
 from shared.road.failure.verdict import judge
 from shared.road.once import KeyReused
 from tests.made import make_worker
@@ -208,10 +208,12 @@ async def test_a_forbidden_post_is_a_fault_of_configuration_and_leaves_the_sessi
 
 
 def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_what_to_mend() -> None:
-    fault = WebSocketForbidden("check WS_API_ENDPOINT", after=60)
+    fault = WebSocketForbidden("check WS_API_ENDPOINT")
 
-    assert judge(fault, worker=make_worker(), run=4, attempt=4) == Retry(fault.why, after=60)
-    buried = judge(fault, worker=make_worker(), run=5, attempt=5)
+    assert judge(fault, worker=make_worker(), run=5, attempt=5) == Stalled(fault.why), "no run of the message's"
+    last = judge(fault, worker=make_worker(), run=5, attempt=100)
+    assert isinstance(last, Stalled)
+    buried = last.unless_kept
     assert isinstance(buried, Dead)
     assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")
 

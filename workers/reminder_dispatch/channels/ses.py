@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
-from botocore.parsers import ResponseParserError
 
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.schedule.occurrence import Content
@@ -40,7 +39,7 @@ async def mail(content: Content, *, client: SESClient, sender: str | None) -> An
         return Busy("no connection to SES")
     except ClientError as error:
         return _judge(error)
-    except (BotoCoreError, ResponseParserError):
+    except BotoCoreError:
         return Lost("no answer from SES")
     return Accepted(sent["MessageId"])
 

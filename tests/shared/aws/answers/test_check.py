@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.clients import Clients
-from shared.outcome import code_of, is_outage
+from shared.outcome import code_of, is_outage, status_of
 from shared.road.failure.breakers import OPENS_AT, Breakers
-from tests.shared.aws.contract.answers import Odd, headed, whole
+from tests.shared.aws.contract.answers import Odd, headed, refusal, whole
 from tests.shared.aws.contract.stub import stub
 
 HTML = "Content-Type: text/html; charset=utf-8"
@@ -144,3 +144,20 @@ async def test_odd_successes_open_the_breaker(environment: dict[str, str]) -> No
             with pytest.raises(ClientError):
                 await call(client)
         assert service in breakers.open
+
+
+@pytest.mark.parametrize("body", [b"upstream connect error", b"<!DOCTYPE html><html></html>", b"", b"{}", b"<html>"])
+async def test_a_failure_whose_body_botocore_cannot_read_keeps_its_status(
+    environment: dict[str, str], body: bytes
+) -> None:
+    breakers = Breakers()
+    async with (
+        stub(Odd(refusal("503 Service Unavailable", body))) as serving,
+        Clients(environment, breakers=breakers) as clients,
+    ):
+        client = await clients.open("ses", endpoint_url=serving.url, attempts=1)
+        for _ in range(OPENS_AT):
+            with pytest.raises(ClientError) as error:
+                await client.send_email(Source="a", Destination={}, Message={"Subject": {"Data": ""}, "Body": {}})
+            assert (status_of(error.value), is_outage(error.value)) == (503, True)
+        assert "ses" in breakers.open
