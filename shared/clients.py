@@ -113,6 +113,7 @@ class Clients:
             prefix=settings.claim_check_prefix or "",
             threshold=settings.claim_check_threshold_bytes,
             most=settings.claim_check_max_bytes,
+            failed=lambda code: self.breakers.failed("s3", code=code, call="GetObject"),
         )
         return self._payloads
 

@@ -249,8 +249,8 @@ def is_outage(error: BaseException) -> bool:
             or _is_of_our_making(answer, getattr(error, "operation_name", None))
             or _is_throttled_transaction(answer)
         )
-    module = type(error).__module__
-    return module == "botocore.exceptions" and type(error).__name__ not in {"ParamValidationError", "ClientError"}
+    is_botocores = type(error).__module__ in {"botocore.exceptions", "botocore.parsers", "aiobotocore.response"}
+    return is_botocores and type(error).__name__ not in {"ParamValidationError", "ClientError"}
 
 
 def _is_of_our_making(answer: Mapping[str, Any], operation: object) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -16,24 +17,39 @@ from botocore.exceptions import ClientError
 from shared.message import pointer
 from shared.message.delivery import Attribute, Delivery
 from shared.message.pointer import Pointer
-from shared.outcome import Reject
+from shared.outcome import Reject, Unavailable, code_of
 
 if TYPE_CHECKING:
+    from aiobotocore.response import StreamingBody
     from types_aiobotocore_s3 import S3Client
 
 AT_ONCE = 8
 """Objects that one process reads or writes at the same time."""
+SILENCE = 1.0
+"""Seconds after which a body whose reading is cut counts as one that did not come."""
 
 
 class S3Payloads:
-    """One bucket, below one prefix. `threshold` and `most` in bytes: where bodies begin to go there, and the largest."""
+    """One bucket, below one prefix. `threshold` and `most` in bytes: where bodies begin to go there, and the largest. `failed` hears
+    the code where an answer began and its body did not come whole.
+    """
 
-    def __init__(self, client: S3Client, *, bucket: str, prefix: str, threshold: int, most: int) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        *,
+        bucket: str,
+        prefix: str,
+        threshold: int,
+        most: int,
+        failed: Callable[[str], None] = lambda _code: None,
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
         self._threshold = threshold
         self._most = most
+        self._failed = failed
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
@@ -57,7 +73,7 @@ class S3Payloads:
         return stored.body, {**attributes, pointer.MARK: stored.mark}
 
     async def unpack(self, delivery: Delivery) -> Delivery:
-        """The delivery with its whole body. Raises Reject where that will never be had, botocore's error where it may."""
+        """The delivery with its whole body. Raises Reject where that will never be had, botocore's error or Unavailable where it may."""
         found = pointer.read_pointer(delivery.body, delivery.attributes)
         pointer.check_permitted(found, bucket=self._bucket, prefix=self._prefix, most=self._most)
         async with self._turns:
@@ -74,8 +90,21 @@ class S3Payloads:
             raise
         async with answer["Body"]:
             pointer.check_size(found, answer["ContentLength"])  # before a byte of it is read
-            content: bytes = await answer["Body"].read()  # not of what `as` gives: that skips S3's checksum
-            return content
+            return await self._whole(answer["Body"])  # not of what `as` gives: that skips S3's checksum
+
+    async def _whole(self, body: StreamingBody) -> bytes:
+        """Raises Unavailable where it breaks off, or is not what its checksum says: that is no fault of the message."""
+        began = time.monotonic()
+        try:
+            content: bytes = await body.read()
+        except asyncio.CancelledError:
+            if time.monotonic() - began >= SILENCE:
+                self._failed("ReadTimeoutError")
+            raise
+        except Exception as error:
+            self._failed(code_of(error))
+            raise Unavailable("S3 did not send the whole body", code=code_of(error)) from error
+        return content
 
     def _named(self, content: bytes) -> tuple[str, str]:
         key = pointer.key_of(content, prefix=self._prefix)
