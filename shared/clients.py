@@ -75,6 +75,10 @@ class Clients:
     async def queue(self, name: str) -> SqsQueue:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
         url, dead_letter_url = self.required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
+        if url == dead_letter_url:
+            raise SettingsError(
+                f"{variable(name)}_DLQ_URL is {variable(name)}_QUEUE_URL: what is buried would come back"
+            )
         # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
         return SqsQueue(await self.open("sqs", attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
 

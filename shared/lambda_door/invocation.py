@@ -137,6 +137,7 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
     leases.drop(*ready, *share.behind)
+    leaving.update(each for each in ready if consumer.deletes.was_finished(each))  # its work was done when it was cut
     staying = [each for each in ready if each not in leaving]
     if staying and clock() >= deadline:
         log.warning("cut_at_deadline", queue=consumer.worker.queue, count=len(staying))

@@ -63,6 +63,7 @@ class KeyedWork:
         self._timeout = worker.limits.timeout
         self._once = worker.once
         self._ledger: Ledger = ports.ledger
+        self._finished = ports.finished
         self._dice = ports.dice
         self._now = ports.now
         self._delivery = delivery
@@ -140,6 +141,7 @@ class KeyedWork:
         except BaseException:
             await self._release(key)
             raise
+        self._finished(self._delivery)  # also where the door's time ends before this is written down
         await self._complete(key, self._store(result))
 
     async def _complete(self, key: str, result: str) -> None:

@@ -172,3 +172,9 @@ async def test_a_claim_check_setting_that_cannot_work_is_named_before_anything_i
     async with Clients(given) as clients:
         with pytest.raises(SettingsError, match=name):
             await clients.sender("uploads")
+
+
+async def test_a_queue_whose_dead_letter_queue_is_itself_is_refused() -> None:
+    async with Clients({"UPLOADS_QUEUE_URL": "http://127.0.0.1/q", "UPLOADS_DLQ_URL": "http://127.0.0.1/q"}) as clients:
+        with pytest.raises(SettingsError, match="UPLOADS_DLQ_URL is UPLOADS_QUEUE_URL"):
+            await clients.queue("uploads")
