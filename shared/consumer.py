@@ -22,6 +22,7 @@ from shared.settings import RuntimeSettings
 from shared.settlement.gathered import Deletes
 from shared.settlement.leases import Leases
 from shared.sqs.queue import Queue
+from shared.telemetry.troubles import Troubles
 from shared.worker import FairShares, Fifo, Worker
 
 
@@ -88,6 +89,7 @@ class Consumer:
     leases: Leases
     deletes: Deletes
     needs: Needs
+    troubles: Troubles
     budget: Budget
     pace: Pace
     clocks: Clocks
@@ -118,15 +120,16 @@ def join(
     budget = budget or Budget()
     if pace.concurrency is not None:
         worker = replace(worker, limits=replace(worker.limits, concurrency=pace.concurrency))
-    queue, needs = stores.queue, Needs(stores.breakers)
+    queue, needs, troubles = stores.queue, Needs(stores.breakers), Troubles(stores.queue.name)
     leases = Leases(
         queue,
         visibility=pace.visibility,
         longest=worker.limits.longest_lease,
         clock=clocks.lease,
         dice=clocks.dice,
+        troubles=troubles,
     )
-    deletes = Deletes(queue, leases, dice=clocks.dice)
+    deletes = Deletes(queue, leases, dice=clocks.dice, troubles=troubles)
     ports = Ports(
         hide=leases.hide,
         bury=queue.bury,
@@ -136,6 +139,7 @@ def join(
         budget=budget,
         holds=leases.holds,
         finished=deletes.remember,
+        troubles=troubles,
         dice=clocks.dice,
         now=clocks.wall,
     )
@@ -148,6 +152,7 @@ def join(
         leases=leases,
         deletes=deletes,
         needs=needs,
+        troubles=troubles,
         budget=budget,
         pace=pace,
         clocks=clocks,

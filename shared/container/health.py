@@ -26,6 +26,8 @@ class Polls(Protocol):
     def failure(self) -> str: ...
     @property
     def has_polled(self) -> bool: ...
+    @property
+    def is_stuck(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,13 @@ class Report:
 
 
 def alive(pollers: Sequence[Polls], *, now: float, after: float) -> Report:
-    """A queue is stuck if no poll of it has ended, in whatever way, for more than `after` seconds: only a restart helps. Polls
-    that end with an error do not count as stuck: a restart would not mend them.
+    """A queue is stuck if no poll of it has ended, in whatever way, for more than `after` seconds, or if no handler of it ends when it
+    is cut: only a restart helps. Polls that end with an error do not count as stuck: a restart would not mend them.
     """
     stuck = [each for each in pollers if now - each.active_at > after]
-    return Report(tuple(f"{each.queue_name}: no poll has ended for {now - each.active_at:.0f} s" for each in stuck))
+    silent = [f"{each.queue_name}: no poll has ended for {now - each.active_at:.0f} s" for each in stuck]
+    held = [f"{each.queue_name}: every handler outlives its time limit" for each in pollers if each.is_stuck]
+    return Report((*silent, *held))
 
 
 def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequence[str] = ()) -> Report:

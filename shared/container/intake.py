@@ -30,6 +30,10 @@ LOOKS_EVERY = 5.0
 """Seconds between two looks whether a message in hand still probes a dependency that is down; its return is known at once."""
 CUT = 1.0
 """Seconds before the end of the drain at which what still runs is cut, so that it can be given back."""
+FINAL_CALLS_SECONDS = 0.5
+"""Seconds for giving back and deleting when the drain's budget is used up."""
+SLOT_USE = 0.05
+"""Part of a typical handler's time for which a poll may wait for more free slots: 95 % of the slots stay in use."""
 LONGEST_LINGER = 0.25
 """Seconds for which a poll waits for more free slots, so that it may bring ten messages instead of one."""
 

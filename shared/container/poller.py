@@ -10,7 +10,7 @@ import structlog
 
 from shared.consumer import Consumer
 from shared.container.gather import Gather
-from shared.container.intake import CUT, Intake
+from shared.container.intake import CUT, FINAL_CALLS_SECONDS, SLOT_USE, Intake
 from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
 from shared.road.turns import Turns
@@ -19,14 +19,8 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-FINAL_CALLS_SECONDS = 0.5
-"""Seconds for giving back and deleting when the drain's budget is used up."""
-
 MOST_WAITING = 1_000
 """Messages of noisy groups that wait for their share while handlers are idle: few megabytes, and in each 20 s few extensions."""
-
-SLOT_USE = 0.05
-"""Part of a typical handler's time for which a poll may wait for more free slots: 95 % of the slots stay in use."""
 
 
 class Poller:
@@ -41,6 +35,7 @@ class Poller:
         self._pipeline = consumer.pipeline
         self._leases = consumer.leases
         self._deletes = consumer.deletes
+        self._troubles = consumer.troubles
         self._clock = consumer.clocks.monotonic
         self._is_ordered = self._worker.order is not None
         self._is_fifo = isinstance(self._worker.order, Fifo)
@@ -80,8 +75,13 @@ class Poller:
 
     @property
     def missing(self) -> list[str]:
-        """Of each dependency of its worker that is down: its name, and what its last failure says."""
-        return self._needs.told
+        """Of each dependency of its worker that is down, and of each kind of settlement that fails: what it is, and with what."""
+        return [*self._needs.told, *self._troubles.told]
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether every handler was cut at its limit and has not ended."""
+        return 0 < self._concurrency <= self._troubles.overdue
 
     @property
     def has_polled(self) -> bool:

@@ -61,11 +61,15 @@ class Endings:
             for pause in BURIAL_PAUSES:
                 try:
                     await self._ports.bury(dead)
-                    return
                 except Exception as error:
-                    log.warning("burial_refused", queue=delivery.queue, error_type=code_of(error), again_in_s=pause)
+                    if self._ports.troubles.failed("bury", [code_of(error)]):
+                        log.warning("burial_refused", queue=delivery.queue, error_type=code_of(error), again_in_s=pause)
+                else:
+                    self._ports.troubles.succeeded("bury")
+                    return
                 await asyncio.sleep(pause * (0.5 + self._ports.dice()))
             await self._ports.bury(dead)
+            self._ports.troubles.succeeded("bury")
 
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
         """The letter with its whole reason. Where the message leaves no room for that, its body goes to S3, if that is permitted."""

@@ -14,6 +14,7 @@ from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.failure.verdict import unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
+from shared.telemetry.troubles import Troubles
 from shared.worker import Worker
 
 OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
@@ -43,7 +44,7 @@ class Handling:
         self._payloads = ports.payloads
         self._handle: Any = worker.do.handle
         self._once = worker.once
-        self._deadlines = Deadlines(worker.limits.timeout)
+        self._deadlines = Deadlines(worker.limits.timeout, ports.troubles)
 
     async def run(self, delivery: Delivery) -> Run:
         """Run the work on one message."""
@@ -86,7 +87,7 @@ class Handling:
     async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
             if self._once is not None:
-                await KeyedWork(self.worker, self._ports, delivery, event, self._answer).do()
+                await KeyedWork(self.worker, self._ports, delivery, event, self._answer_in_time).do()
             else:
                 with Deadline(self._deadlines):
                     _checked(await self._handle(event))
@@ -126,16 +127,23 @@ class Handling:
         if not events:
             return {}
         results: object
+        run, task, troubles = object(), asyncio.current_task(), self._ports.troubles
+        assert task is not None
+        cut = asyncio.get_running_loop().call_at(ends, troubles.cut, run, task)
         try:
             async with asyncio.timeout_at(ends):
                 results = await self._handle(list(events.values()))
         except BaseException as error:
             results = [error] * len(events)
+        finally:
+            cut.cancel()
+            troubles.ended(run)
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else failed(error) for each, error in pairs}
 
-    async def _answer(self, event: Any) -> object:
-        return _checked(await self._handle(event))
+    async def _answer_in_time(self, event: Any) -> object:
+        with Deadline(self._deadlines):
+            return _checked(await self._handle(event))
 
     def _unread(self, error: Exception, delivery: Delivery) -> Run:
         if self._payloads is None and is_pointer(delivery.attributes):
@@ -172,11 +180,12 @@ def _one_each(results: object, count: int) -> list[BaseException | None]:
 
 class Deadlines:
     """Cuts blocks that take longer than `seconds`: `with Deadline(deadlines):` does what `async with asyncio.timeout(seconds)`
-    does, without a timer for each message. One instance for one loop.
+    does, without a timer for each message. One instance for one loop. `troubles` hear of blocks that were cut.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, troubles: Troubles | None = None) -> None:
         self.seconds = seconds
+        self.troubles = troubles
         self.running: dict[Deadline, None] = {}
         """In the order of their ends."""
         self.timer: asyncio.TimerHandle | None = None
@@ -219,9 +228,13 @@ class Deadline:
     def cut(self) -> None:
         self._cut = True
         self._task.cancel()
+        if self._all.troubles is not None:
+            self._all.troubles.cut(self, self._task)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._all.running.pop(self, None)
+        if self._cut and self._all.troubles is not None:
+            self._all.troubles.ended(self)
         # As asyncio.timeout does: a cancellation that was not ours stays one, also when ours came beside it.
         if self._cut and self._task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -136,8 +136,7 @@ class KeyedWork:
 
     async def _run(self, key: str) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
-                result = await self._handle(self._event)
+            result = await self._handle(self._event)  # inside its own limit
         except BaseException:
             await self._release(key)
             raise

@@ -13,13 +13,15 @@ from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
 from shared.road.failure.breakers import Breakers, Needs
 from shared.road.ledger import Ledger
+from shared.telemetry.troubles import Troubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """`hide` keeps a message from view for some seconds, `bury` sends it to the dead-letter queue; `payloads` holds
     bodies that are larger than a queue takes, None where that is off; `needs` know which of its dependencies are down; `budget` how many bytes of bodies are in hand;
-    `holds` says whether a message's lease lasts, `finished` remembers that its work is done, even if its delete fails; `dice` is uniform in [0, 1); `now` is the wall
+    `holds` says whether a message's lease lasts, `finished` remembers that its work is done, even if its delete fails;
+    `troubles` hear of burials that fail; `dice` is uniform in [0, 1); `now` is the wall
     clock in epoch seconds.
     """
 
@@ -31,5 +33,6 @@ class Ports:
     budget: Budget = field(default_factory=Budget)
     holds: Callable[[Delivery], bool] = lambda _delivery: True
     finished: Callable[[Delivery], None] = lambda _delivery: None
+    troubles: Troubles = field(default_factory=lambda: Troubles(""))
     dice: Callable[[], float] = random.random
     now: Callable[[], float] = time.time

@@ -18,6 +18,7 @@ from shared.road.handling import Deadline, Deadlines
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
 from shared.telemetry import metrics, tracing
+from shared.telemetry.troubles import Troubles
 
 log = structlog.get_logger()
 
@@ -67,8 +68,9 @@ class Gathered:
     that is never answered is given up in time for another. When a message's end is known its lease is dropped.
     """
 
-    def __init__(self, kind: Kind, leases: Held, *, dice: Callable[[], float]) -> None:
+    def __init__(self, kind: Kind, leases: Held, *, dice: Callable[[], float], troubles: Troubles) -> None:
         self._kind = kind
+        self._troubles = troubles
         self._leases = leases
         self._dice = dice
         self._waiting: list[Delivery] = []
@@ -168,9 +170,12 @@ class Gathered:
         if refused:
             self._kind.refused(len(refused))
             codes = sorted({each.code for each in refused})
-            log.warning(
-                "settlement_refused", kind=self._kind.name, queue=self._kind.queue, count=len(refused), codes=codes
-            )
+            if self._troubles.failed(self._kind.name, codes, whole=len(refused) == len(held)):
+                log.warning(
+                    "settlement_refused", kind=self._kind.name, queue=self._kind.queue, count=len(refused), codes=codes
+                )
+        else:
+            self._troubles.succeeded(self._kind.name)
         return refused
 
     async def _call(self, held: Sequence[Delivery], *, within: float) -> list[Refused]:
@@ -205,7 +210,9 @@ class Deletes:
     is deleted unread.
     """
 
-    def __init__(self, queue: Queue, leases: Held, *, dice: Callable[[], float]) -> None:
+    def __init__(
+        self, queue: Queue, leases: Held, *, dice: Callable[[], float], troubles: Troubles | None = None
+    ) -> None:
         self._queue = queue
         self._finished: OrderedDict[str, None] = OrderedDict()
         kind = Kind(
@@ -215,7 +222,7 @@ class Deletes:
             done=self._forget,
             refused=lambda count: metrics.delete_failed(queue=queue.name, count=count),
         )
-        self._gathered = Gathered(kind, leases, dice=dice)
+        self._gathered = Gathered(kind, leases, dice=dice, troubles=troubles or Troubles(queue.name))
 
     def add(self, delivery: Delivery) -> None:
         """Ask for a delete; it is sent with others, soon."""

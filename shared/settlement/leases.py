@@ -17,6 +17,7 @@ from shared.settlement.gathered import Gathered, Kind
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
 from shared.telemetry import metrics
+from shared.telemetry.troubles import Troubles
 
 log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ class Leases:
         clock: Callable[[], float],
         longest: float = LONGEST_VISIBILITY_TIMEOUT,
         dice: Callable[[], float] = random.random,
+        troubles: Troubles | None = None,
     ) -> None:
         self._queue = queue
         self._visibility = visibility
@@ -68,7 +70,9 @@ class Leases:
         self._leases: dict[Delivery, _Lease] = {}
         self._extensions: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._releases = Gathered(Kind(name="release", queue=queue.name, call=self._release), self, dice=dice)
+        self._troubles = troubles or Troubles(queue.name)
+        kind = Kind(name="release", queue=queue.name, call=self._release)
+        self._releases = Gathered(kind, self, dice=dice, troubles=self._troubles)
 
     def take(self, *deliveries: Delivery, until: float | None = None) -> None:
         """Begin to keep the leases of messages that were just received; they end at `until`, where a door knows that."""
@@ -233,12 +237,15 @@ class Leases:
             async with asyncio.timeout(max(0.1, shortest / 3)):
                 refused = await self._queue.extend([lease.delivery for lease in chunk], seconds=self._visibility)
         except Exception as error:
-            log.warning("lease_extension_failed", queue=self._queue.name, error_type=code_of(error))
+            if self._troubles.failed("extend", [code_of(error)]):
+                log.warning("lease_extension_failed", queue=self._queue.name, error_type=code_of(error))
             return
         finally:
             for lease in chunk:
                 lease.extending = False
             self._changed.set()
+        if not refused:
+            self._troubles.succeeded("extend")
         codes = {each.delivery: each for each in refused}
         for lease in chunk:
             if (found := codes.get(lease.delivery)) is None:

@@ -37,7 +37,11 @@ JOIN = of(
     ("payloads=stores.payloads,", "", "tests/shared/test_consumer.py"),
     ("now=clocks.wall,", "", "tests/shared/test_consumer.py"),
     ("dice=clocks.dice,\n        now", "now", "tests/shared/test_consumer.py"),
-    ("Deletes(queue, leases, dice=clocks.dice)", "Deletes(queue, leases, dice=random.random)", DELETES),
+    (
+        "Deletes(queue, leases, dice=clocks.dice, troubles",
+        "Deletes(queue, leases, dice=random.random, troubles",
+        DELETES,
+    ),
     ("concurrency=pace.concurrency))", "concurrency=10))", "tests/shared/test_consumer.py"),
 )
 POLLING = of(
@@ -136,7 +140,11 @@ THE_ROAD = [
         ("loop.time() + deadlines.seconds", "loop.time() + 10 * deadlines.seconds", f"{ROAD}/test_deadlines.py"),
         ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
         ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
-        ("with Deadline(self._deadlines):", "if True:", PIPELINE),
+        (
+            "with Deadline(self._deadlines):\n                    _checked(await self._handle(event))\n",
+            "_checked(await self._handle(event))\n",
+            PIPELINE,
+        ),
     ),
     *of(
         "shared/road/once.py",

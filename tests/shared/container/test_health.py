@@ -18,6 +18,7 @@ class Polling:
     active_at: float = 100.0
     failure: str = ""
     has_polled: bool = True
+    is_stuck: bool = False
 
 
 async def ask(port: int, path: str) -> tuple[int, object]:
@@ -40,6 +41,13 @@ def test_an_open_long_poll_does_not_count_as_stuck() -> None:
 def test_a_queue_of_which_no_poll_has_ended_for_a_minute_is_stuck_and_named() -> None:
     pollers = [Polling("reminders", active_at=161), Polling("reminder-ticks")]
     assert alive(pollers, now=161, after=60).faults == ("reminder-ticks: no poll has ended for 61 s",)
+
+
+@pytest.mark.guarantee("R9")
+def test_a_queue_whose_handlers_all_outlive_their_limit_needs_a_restart() -> None:
+    assert alive([Polling("audit"), Polling(is_stuck=True)], now=100, after=60).faults == (
+        "uploads: every handler outlives its time limit",
+    )
 
 
 @pytest.mark.guarantee("R9")

@@ -1,0 +1,96 @@
+"""Which calls that settle a queue's messages fail now, and which handlers outlive their time limit: for one warning in each period
+of failures, and for the health checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+
+LASTS = 3
+"""Calls of one kind in a row of which nothing was carried out, at which that is more than a hiccup."""
+OVERDUE = 10.0
+"""Seconds after its cut at which a handler is said not to end."""
+
+
+@dataclass(slots=True)
+class _Period:
+    codes: tuple[str, ...]
+    in_vain: int = 0
+
+
+class Troubles:
+    """Of one queue. Kinds of calls are named by what they do: `delete`, `release`, `extend`, `bury`."""
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._periods: dict[str, _Period] = {}
+        self._cut: dict[object, float] = {}
+
+    def failed(self, kind: str, codes: Iterable[str], *, whole: bool = True) -> bool:
+        """Something of a call was refused, `whole`: all of it. True where that is news: the first time, or another code."""
+        found = tuple(sorted({*codes}))
+        period = self._periods.get(kind)
+        is_news = period is None or not {*found} <= {*period.codes}
+        if period is None:
+            period = self._periods[kind] = _Period(found)
+        elif is_news:
+            period.codes = tuple(sorted({*period.codes, *found}))
+        period.in_vain = period.in_vain + 1 if whole else 0
+        return is_news
+
+    def succeeded(self, kind: str) -> None:
+        """All of a call was carried out."""
+        if self._periods.pop(kind, None) is not None:
+            log.info("settlement_back", kind=kind, queue=self._queue)
+
+    def cut(self, run: object, task: asyncio.Task[object]) -> None:
+        """A run of a handler was cut at its time limit; where it does not end, one line says so."""
+        loop = asyncio.get_running_loop()
+        self._cut[run] = loop.time()
+        loop.call_later(OVERDUE, self._look, run, task)
+
+    def ended(self, run: object) -> None:
+        """A run that was cut has ended all the same."""
+        self._cut.pop(run, None)
+
+    def _look(self, run: object, task: asyncio.Task[object]) -> None:
+        if run in self._cut:
+            log.error("handler_overdue", queue=self._queue, after_s=OVERDUE, place=_place(task))
+
+    @property
+    def overdue(self) -> int:
+        """Handlers that were cut a while ago and still hold their slot."""
+        if not self._cut:
+            return 0
+        since = asyncio.get_running_loop().time() - OVERDUE
+        return sum(at <= since for at in self._cut.values())
+
+    @property
+    def told(self) -> list[str]:
+        """Of each kind of which nothing is carried out: the queue, the kind, and the codes; how many handlers do not end."""
+        failing = [
+            f"{self._queue}: no {kind} succeeds ({', '.join(period.codes)})"
+            for kind, period in self._periods.items()
+            if period.in_vain >= LASTS
+        ]
+        return [
+            *failing,
+            *([f"{self._queue}: {self.overdue} handlers outlive their time limit"] if self.overdue else []),
+        ]
+
+
+def _place(task: asyncio.Task[object]) -> str:
+    """Where its innermost coroutine waits, as file:function:line."""
+    waits: object = task.get_coro()
+    place = ""
+    while waits is not None:
+        if (frame := getattr(waits, "cr_frame", None)) is not None:
+            place = f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}:{frame.f_lineno}"
+        waits = getattr(waits, "cr_await", None)
+    return place
