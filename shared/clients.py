@@ -154,6 +154,13 @@ class Clients:
             raise SettingsError(
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
+        except ValueError:  # botocore's, which quotes it
+            where = (
+                "the endpoint given for it"
+                if endpoint_url
+                else f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
+            )
+            raise SettingsError(f"set or mend these environment variables: {where}: no URL ({service})") from None
         check_answers(client)
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from shared.settings import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -70,13 +72,17 @@ def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequenc
 async def served(
     *, host: str, port: int, live: Callable[[], Report], readiness: Callable[[], Report]
 ) -> AsyncIterator[int]:
-    """Serve both endpoints while the context is open; yields the port (a free one if `port` is 0)."""
+    """Serve both endpoints while the context is open; yields the port (a free one if `port` is 0). Raises SettingsError."""
     web_app = web.Application()
     web_app.add_routes([web.get("/livez", _answer(live)), web.get("/readyz", _answer(readiness))])
     runner = web.AppRunner(web_app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            why = f"cannot listen there ({error.strerror or type(error).__name__})"
+            raise SettingsError(f"set or mend these environment variables: HEALTH_HOST, HEALTH_PORT: {why}") from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -18,6 +18,8 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
+RELEASING = 5.0
+"""Seconds of an invocation, at most, for hiding what failed: what is not hidden then comes back with the queue's own timeout."""
 CANCEL_SECONDS = 0.2
 """Seconds that a handler has to end when it is cut at the deadline."""
 
@@ -135,7 +137,8 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
             journeys.append(leases.give_back(share.behind))
         await _until(left, [asyncio.ensure_future(each) for each in journeys])
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
-            await _until(max(0.01, deadline - clock()), [asyncio.ensure_future(leases.released())])
+            left = min(RELEASING, max(0.01, deadline - clock()))
+            await _until(left, [asyncio.ensure_future(leases.released())])
     leases.drop(*ready, *share.behind)
     leaving.update(each for each in ready if consumer.deletes.was_finished(each))  # its work was done when it was cut
     staying = [each for each in ready if each not in leaving]

@@ -178,3 +178,16 @@ async def test_a_queue_whose_dead_letter_queue_is_itself_is_refused() -> None:
     async with Clients({"UPLOADS_QUEUE_URL": "http://127.0.0.1/q", "UPLOADS_DLQ_URL": "http://127.0.0.1/q"}) as clients:
         with pytest.raises(SettingsError, match="UPLOADS_DLQ_URL is UPLOADS_QUEUE_URL"):
             await clients.queue("uploads")
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_an_endpoint_that_is_no_url_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch,
+    given: bool,  # noqa: FBT001  # as listed
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9" if given else "garbage")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    async with Clients({}) as clients:
+        with pytest.raises(SettingsError, match="the endpoint given for it" if given else "AWS_ENDPOINT_URL") as error:
+            await clients.open("dynamodb", endpoint_url="::::" if given else None)
+    assert "garbage" not in str(error.value)

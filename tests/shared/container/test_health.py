@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from shared.container.health import Report, alive, ready, served
+from shared.settings import SettingsError
 
 
 @dataclass
@@ -118,6 +119,8 @@ async def test_a_probe_that_keeps_its_connection_does_not_hold_up_the_end() -> N
 
 async def test_a_port_that_is_taken_is_an_error_at_the_start() -> None:
     async with served(host="127.0.0.1", port=0, live=well, readiness=well) as port:
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(
+            SettingsError, match=r"HEALTH_HOST, HEALTH_PORT: cannot listen there .*address already in use"
+        ):
             async with served(host="127.0.0.1", port=port, live=well, readiness=well):
                 raise AssertionError("both were served")
