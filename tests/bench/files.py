@@ -107,7 +107,7 @@ def in_lambda() -> set[str]:
     """The second invocation of a sandbox: the first one opens it."""
     for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         os.environ.setdefault(name, "us-east-1")
-    sandbox = Sandbox(App("bench", ("orders",), _Opened), {"ORDERS_QUEUE_URL": URL, "ORDERS_DLQ_URL": URL})
+    sandbox = Sandbox(App("bench", ("orders",), _Opened), {"ORDERS_QUEUE_URL": URL, "ORDERS_DLQ_URL": f"{URL}-dlq"})
     try:
         event = lambda_event([message(1)], queue_name="orders")
         assert sandbox.invoke(event, remaining=20) == {"batchItemFailures": []}

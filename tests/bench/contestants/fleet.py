@@ -20,7 +20,7 @@ def consume(work: Work) -> None:
     environment = {
         **os.environ,
         "ORDERS_QUEUE_URL": work.task.url,
-        "ORDERS_DLQ_URL": work.task.url,
+        "ORDERS_DLQ_URL": f"{work.task.url}-dlq",
         "HEALTH_PORT": "0",
         "TELEMETRY_DETAIL": "full" if work.task.setting == "recorded" else "sampled",
         "LOG_LEVEL": "warning" if work.task.setting == "bare" else "info",
