@@ -17,6 +17,7 @@ from shared.road.ledger import DynamoDbLedger, Ledger
 from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
+from shared.telemetry.aws_calls import TracedClient, tell_request_id
 from shared.worker import Fifo, Worker
 
 if TYPE_CHECKING:
@@ -165,15 +166,18 @@ class Clients:
         if service != "sqs":  # a queue that does not answer is the poller's own matter
             watch(client, service, self.breakers)
         look = self._renewal().watch(client)
-        if (service not in FAST and service != "s3") or not self._is_fast(service):
-            return client
-        fast = FastObjects if service == "s3" else FastClient
-        return fast(
-            client,
-            look=look,
-            answered=lambda call: self.breakers.succeeded(service, call=call),
-            cut=partial(self.breakers.cut, service),
-        )
+        answered = partial(self._answered, service)
+        cut = partial(self.breakers.cut, service)
+        is_traced = self._environment.get("TELEMETRY_DETAIL") == "full"
+        if self._is_fast(service) and service == "s3":
+            client = FastObjects(client, look=look, answered=answered, cut=cut)
+        elif self._is_fast(service) and service in FAST:
+            tell = tell_request_id if is_traced else None
+            client = FastClient(client, look=look, answered=answered, cut=cut, tell=tell)
+        return TracedClient(client) if is_traced else client
+
+    def _answered(self, service: str, call: str) -> None:
+        self.breakers.succeeded(service, call=call)
 
     def _renewal(self) -> Renewal:
         """Of the one session that all clients have their credentials from."""

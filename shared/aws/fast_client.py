@@ -33,6 +33,7 @@ class FastClient:
     What does not come back as an answer of the expected shape is handed to botocore as the answer to *its* first
     attempt, so that retries, pauses and errors are botocore's. Where botocore can read what is not understood here, all
     later calls are botocore's, and one warning says so. One instance for one client, for as long as that is open.
+    `tell` is told the request id of each fast answer, while its call is still under way.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class FastClient:
         look: Callable[[], Awaitable[None]] | None = None,
         answered: Callable[[str], None] = lambda _call: None,
         cut: Cut = pass_by,
+        tell: Callable[[str | None], None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._look = look
         self._answered = answered
         self._cut = cut
+        self._tell = tell
         self._fallback = Fallback(client, see=self._learn)
         self._now = now
         self._operations: dict[str, Operation] = {}
@@ -104,6 +107,8 @@ class FastClient:
             await self._fallback.succeeded(action)
             if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
                 self._answered(action)
+            if self._tell is not None:
+                self._tell(header(head, b"x-amzn-requestid"))
             return found
         held = as_botocore(url, status, head, content)
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:

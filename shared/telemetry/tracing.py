@@ -28,7 +28,6 @@ _PARENT = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
 _flush = Flush()
 _UNKEPT = TraceFlags(TraceFlags.DEFAULT)
 _UNKEPT_RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
-
 _kept: dict[str, Any] = {}
 
 SAMPLED = 0.01
@@ -146,6 +145,12 @@ def sending(queue: str, *, count: int) -> AbstractContextManager[Span]:
 def creating(queue: str) -> AbstractContextManager[Span]:
     """`create <queue>`, PRODUCER: one message of a batch, which carries this context."""
     return _started("create", queue, SpanKind.PRODUCER)
+
+
+def calling(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Span]:
+    """`DynamoDB.GetItem`, CLIENT: one AWS call, with its repetitions; see aws_calls.py."""
+    tracer = _tracer(trace.get_tracer_provider())
+    return _Current(tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes))
 
 
 def failed(error_type: str = names.OTHER_ERROR) -> None:
