@@ -29,6 +29,7 @@ setup-infra: setup
 
 setup-bench: setup
 	@$(ENVIRONMENT) .bench requirements/bench.txt
+	@$(ENVIRONMENT) .bench-calls requirements/bench-calls.txt
 
 demo: setup  ## the whole story on this machine: emulator, workers, real files, a table at the end
 	@$(RUN)/fleet demo $(ARGS)
@@ -95,12 +96,12 @@ bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
 
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
-	@for lock in runtime lambda build dev bench ministack localstack uv; do \
+	@for lock in runtime lambda build dev bench bench-calls ministack localstack uv; do \
 		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
 		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \
 	done
 
 clean:  ## remove everything that was built
-	rm -rf .venv .bench .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+	rm -rf .venv .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis

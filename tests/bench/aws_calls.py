@@ -1,7 +1,8 @@
 """What one AWS call costs the process that makes it: `python -m tests.bench.aws_calls`, all clients in one run.
 
 A server of its own process gives each call one fixed answer; each client makes its calls in twenty lanes. Rounds are
-interleaved, so that a busy moment of the machine hits everybody; the least of a client's rounds counts.
+interleaved, so that a busy moment of the machine hits everybody; the least of a client's rounds counts. Clients that cannot be
+installed beside aioboto3 take part where `.bench-calls` is built (`make setup-bench`).
 """
 
 import asyncio
@@ -26,8 +27,9 @@ from botocore.credentials import ReadOnlyCredentials
 from shared.aws.fast_client import FastClient
 from shared.aws.objects import FastObjects
 from shared.aws.signer import Signer
+from tests.bench.cpu import LANES, cost
+from tests.bench.files import ROOT
 
-LANES = 20
 REGION = "eu-west-1"
 KEYS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", None)
 ITEM = {"status": {"S": "done"}, "attempts": {"N": "1"}, "until": {"N": "1764160000"}, "owner": {"S": "a" * 36}}
@@ -63,6 +65,10 @@ class Call:
     service: str
     method: str
     asked: dict[str, Any]
+
+    @property
+    def action(self) -> str:
+        return "".join(part.title() for part in self.method.split("_"))
 
 
 CALLS = (
@@ -138,28 +144,78 @@ async def serving() -> AsyncIterator[str]:
 Made = Callable[[], Awaitable[Any]]
 
 
-def raw(session: aiohttp.ClientSession, url: str, call: Call) -> Made:
-    """Plain aiohttp with our signer: what is left when botocore is, for those that say all in their JSON."""
+@dataclass(frozen=True)
+class Request:
+    """What a call is on the wire, for those that say all in their body."""
+
+    headers: dict[str, str]
+    path: str
+    segment: str = ""
+
+
+def request_of(call: Call) -> Request:
     names = {"dynamodb": "DynamoDB_20120810", "events": "AWSEvents", "sqs": "AmazonSQS"}
-    action = "".join(part.title() for part in call.method.split("_"))
-    fixed = {"content-type": "application/x-amz-json-1.0"}
-    segment, path = "", "/"
     match call.service:
         case "apigatewaymanagementapi":
-            path, segment, fixed = "/@connections/", quote(call.asked["ConnectionId"], safe=""), {}
+            return Request({}, "/@connections/", quote(call.asked["ConnectionId"], safe=""))
         case "sesv2":
-            path, fixed = "/v2/email/outbound-emails", {"content-type": "application/json"}
-        case _:
-            fixed["x-amz-target"] = f"{names[call.service]}.{action}"
-    signer = Signer(f"{url}{path}", fixed, region=REGION, service=call.service)
+            return Request({"content-type": "application/json"}, "/v2/email/outbound-emails")
+    target = f"{names[call.service]}.{call.action}"
+    return Request({"content-type": "application/x-amz-json-1.0", "x-amz-target": target}, "/")
+
+
+def raw(session: aiohttp.ClientSession, url: str, call: Call) -> Made:
+    """Plain aiohttp with our signer: what is left when botocore is."""
+    request = request_of(call)
+    signer = Signer(f"{url}{request.path}", request.headers, region=REGION, service=call.service)
+    whole = f"{url}{request.path}{request.segment}"
 
     async def make() -> Any:
         body = call.asked.get("Data") or orjson.dumps(call.asked)
-        signed = signer.sign(body, KEYS, now=time.time(), segment=segment)
-        async with session.post(f"{url}{path}{segment}", data=body, headers=fixed | signed) as response:
+        signed = signer.sign(body, KEYS, now=time.time(), segment=request.segment)
+        async with session.post(whole, data=body, headers=request.headers | signed) as response:
             return orjson.loads(await response.read())
 
     return make
+
+
+class Peers:
+    """The process of those that have an environment of their own."""
+
+    def __init__(self, process: asyncio.subprocess.Process | None) -> None:
+        self._process = process
+
+    async def times(self, count: int) -> dict[str, float]:
+        """CPU microseconds for one call, by client; empty where there are none."""
+        if self._process is None:
+            return {}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"%d\n" % count)
+        found: dict[str, float] = orjson.loads(await self._process.stdout.readline())
+        return found
+
+
+@asynccontextmanager
+async def open_peers(url: str, call: Call) -> AsyncIterator[Peers]:
+    python = ROOT / ".bench-calls" / "bin" / "python"
+    if not python.exists() or call.service in {"s3", "apigatewaymanagementapi"}:
+        yield Peers(None)
+        return
+    request = request_of(call)
+    asked = {"url": url, "service": call.service, "action": call.action, "body": call.asked,
+             "headers": request.headers, "path": request.path}  # fmt: skip
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        python, "-m", "tests.bench.aws_calls_peers", cwd=ROOT, stdin=pipe, stdout=pipe
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(orjson.dumps(asked) + b"\n")
+        yield Peers(process)
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager
@@ -178,30 +234,20 @@ async def open_clients(url: str, call: Call) -> AsyncIterator[dict[str, Made]]:
         yield found if call.service == "s3" else {**found, "aiohttp": raw(own, url, call)}
 
 
-async def cost(make: Made, count: int) -> float:
-    """CPU microseconds of this process for one call."""
-
-    async def lane() -> None:
-        for _ in range(count // LANES):
-            await make()
-
-    begun = time.process_time()
-    await asyncio.gather(*(lane() for _ in range(LANES)))
-    return (time.process_time() - begun) / (count // LANES * LANES) * 1e6
-
-
 async def measure(*, count: int, rounds: int) -> list[dict[str, Any]]:
     """A row for each call: microseconds by client."""
     found = []
     async with serving() as url:
         for call in CALLS:
-            async with open_clients(url, call) as clients:
-                times: dict[str, list[float]] = {name: [] for name in clients}
+            async with open_clients(url, call) as clients, open_peers(url, call) as peers:
                 for make in clients.values():
                     await cost(make, 2 * LANES)  # connections, patterns, caches
+                times = {name: [each] for name, each in (await peers.times(2 * LANES)).items()}
                 for _ in range(rounds):
                     for name, make in clients.items():
-                        times[name].append(await cost(make, count))
+                        times.setdefault(name, []).append(await cost(make, count))
+                    for name, each in (await peers.times(count)).items():
+                        times[name].append(each)
             found.append({"call": call.name, **{name: min(each) for name, each in times.items()}})
     return found
 
@@ -210,7 +256,14 @@ def take(*, quick: bool) -> list[dict[str, Any]]:
     return asyncio.run(measure(count=400 if quick else 2_000, rounds=2 if quick else 5))
 
 
-HEADS = ("call", "aioboto3, us", "plain aiohttp and our signer, us", "fast, us", "fast to aioboto3")
+COLUMNS = {
+    "aioboto3": "aioboto3, us",
+    "aiodynamo": "aiodynamo, us",
+    "awscrt": "awscrt, us",
+    "aiohttp": "plain aiohttp and our signer, us",
+    "fast": "fast, us",
+}
+HEADS = ("call", *COLUMNS.values(), "fast to aioboto3")
 
 
 def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -218,7 +271,7 @@ def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             row["call"],
-            *(f"{row[name]:.0f}" if name in row else "-" for name in ("aioboto3", "aiohttp", "fast")),
+            *(f"{row[name]:.0f}" if name in row else "-" for name in COLUMNS),
             f"{row['fast'] / row['aioboto3']:.3f}",
         )
         for row in rows
