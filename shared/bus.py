@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.outcome import Reject, Unavailable, code_of, status_of
 from shared.sqs.batches import NOT_NAMED
+from shared.sqs.gathering import Gathering
 
 if TYPE_CHECKING:
     from types_aiobotocore_events import EventBridgeClient
@@ -19,8 +20,6 @@ MOST_ENTRIES = 10
 """Entries of one PutEvents call."""
 MOST_BYTES = 262_144
 """Bytes of all entries of one call, as EventBridge counts them."""
-LINGER = 0.01
-"""Seconds for which an event waits for others, at most, and only while an earlier call is open."""
 TRIES = 3
 """Calls for one event whose entry is refused for a passing reason."""
 PAUSE = 0.5
@@ -65,13 +64,6 @@ class BusEntry:
         return (14 if self.time is not None else 0) + sum(len(text.encode(errors="replace")) for text in texts)
 
 
-@dataclass(slots=True)
-class _Waiting:
-    event: BusEntry
-    size: int
-    answered: asyncio.Future[str]
-
-
 class EventBus:
     """Puts events on one bus, through an aiobotocore client that others may share.
 
@@ -94,10 +86,9 @@ class EventBus:
         self._refused = refused
         self._pause = pause
         self._dice = dice
-        self._waiting: list[_Waiting] = []
-        self._bytes = 0
-        self._calls: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._calls = Gathering[BusEntry, str](
+            self._call, entries=MOST_ENTRIES, size=MOST_BYTES, may_be_one=lambda error: code_of(error) in FINAL
+        )
 
     async def put(self, event: BusEntry) -> str:
         """Put one event; its id on the bus. Raises Reject with the code where the bus will never take it as it is, NotPut
@@ -106,7 +97,7 @@ class EventBus:
         """
         for number in range(1, TRIES + 1):
             try:
-                return await self._put(event)
+                return await self._calls.ask(event, size=event.size)
             except Exception as error:
                 if code_of(error) in FINAL:
                     raise Reject(f"the bus refuses the event: {code_of(error)}") from error
@@ -120,48 +111,9 @@ class EventBus:
             await asyncio.sleep(self._pause * 2 ** (number - 1) * (0.5 + self._dice()))
         raise AssertionError("unreachable")
 
-    async def _put(self, event: BusEntry) -> str:
-        waiting = _Waiting(event, event.size, asyncio.get_running_loop().create_future())
-        if self._bytes + waiting.size > MOST_BYTES:
-            self._send()
-        self._waiting.append(waiting)
-        self._bytes += waiting.size
-        if len(self._waiting) == MOST_ENTRIES or not self._calls:
-            self._send()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LINGER, self._send)
-        return await waiting.answered
-
-    def _send(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        batch = [each for each in self._waiting if not each.answered.done()]  # whoever asked may have been cancelled
-        self._waiting, self._bytes = [], 0
-        if batch:
-            call = asyncio.create_task(self._call(batch))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
-
-    async def _call(self, batch: Sequence[_Waiting]) -> None:
-        try:
-            answer: object = await self._client.put_events(Entries=[self._entry(each.event) for each in batch])
-        except Exception as error:  # noqa: BLE001  # it is raised to whoever waits
-            if len(batch) > 1 and code_of(error) in FINAL:
-                await asyncio.gather(*(self._call([each]) for each in batch))
-            else:
-                _fail(batch, error)
-        except BaseException as error:
-            _fail(batch, error)
-            raise
-        else:
-            for each, outcome in zip(batch, outcomes(answer, len(batch)), strict=True):
-                if each.answered.done():
-                    continue  # whoever asked was cancelled
-                if isinstance(outcome, NotPut):
-                    each.answered.set_exception(outcome)
-                else:
-                    each.answered.set_result(outcome)
+    async def _call(self, events: Sequence[BusEntry]) -> list[str | NotPut]:
+        answer: object = await self._client.put_events(Entries=[self._entry(each) for each in events])
+        return outcomes(answer, len(events))
 
     def _entry(self, event: BusEntry) -> Any:
         entry: dict[str, Any] = {
@@ -189,9 +141,3 @@ def _outcome(entry: object) -> str | NotPut:
     if named.get("ErrorCode") or not isinstance(event_id, str) or not event_id:
         return NotPut(str(named.get("ErrorCode") or NOT_NAMED))
     return event_id
-
-
-def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:
-    for each in batch:
-        if not each.answered.done():
-            each.answered.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())

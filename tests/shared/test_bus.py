@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from shared.bus import LINGER, MOST_BYTES, BusEntry, EventBus, NotPut
+from shared.bus import MOST_BYTES, BusEntry, EventBus, NotPut
 from shared.outcome import Reject, is_outage
+from shared.sqs.gathering import LINGER
 from tests.virtual_time import clock, virtual
 
 Answer = Callable[[list[dict[str, Any]]], Any]
