@@ -10,7 +10,9 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, to_sqs
 from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
+from shared.outcome import is_outage, status_of
 from shared.sqs.batches import BATCH, refused_entries
+from shared.sqs.gathering import Gathering
 from shared.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -44,13 +46,21 @@ class NotSent(Exception):
 
 
 class SqsSender:
-    """Sends to one queue in as few batch calls as fit; carries the trace; tries refused entries again."""
+    """Sends to one queue in as few batch calls as fit; carries the trace; tries refused entries again.
+
+    What several send at the same time shares calls: what comes while one is open waits for others, 10 ms at most. To a FIFO
+    queue each sends alone, since order is kept. A message that makes SQS refuse a whole call costs its own send alone.
+    """
 
     def __init__(self, client: SQSClient, *, name: str, url: str, payloads: Payloads | None = None) -> None:
         self._client = client
         self._name = name
         self._url = url
         self._payloads = payloads
+        self._is_fifo = url.endswith(".fifo")
+        self._calls = Gathering[Sequence[_Entry], dict[int, str]](
+            self._call, entries=BATCH, size=LARGEST_CALL, may_be_one=_is_of_what_was_asked
+        )
 
     async def __call__(self, messages: Sequence[Message]) -> None:
         """Raises NotSent, TooLarge before anything is sent, or botocore's error. An empty sequence sends nothing."""
@@ -83,9 +93,8 @@ class SqsSender:
                 entries.append(_entry(message))
         return entries
 
-    async def _send(self, entries: list[dict[str, Any]]) -> None:
-        left = [{**entry, "Id": str(place)} for place, entry in enumerate(entries)]
-        codes: list[str] = []
+    async def _send(self, entries: Sequence[_Entry]) -> None:
+        left, codes = entries, list[str]()
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(5),
@@ -93,15 +102,37 @@ class SqsSender:
                 retry=retry_if_exception_type(_SomeRefused),
             ):
                 with attempt:
-                    batch: list[Any] = left
-                    answer = await self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
-                    refused = refused_entries(answer, len(left), due="MessageId")
-                    left = [{**left[old], "Id": str(new)} for new, old in enumerate(refused)]
+                    refused = await self._ask(left)
+                    left = [left[place] for place in refused]
                     codes = list(refused.values())
                     if left:
                         raise _SomeRefused
         except RetryError as error:
             raise NotSent(self._name, codes) from error
+
+    async def _ask(self, entries: Sequence[_Entry]) -> dict[int, str]:
+        """The places of those that were refused, each with its code."""
+        if self._is_fifo:
+            return (await self._call([entries]))[0]
+        return await self._calls.ask(entries, size=sum(each.size for each in entries), entries=len(entries))
+
+    async def _call(self, sends: Sequence[Sequence[_Entry]]) -> list[dict[int, str]]:
+        """One call for several sends: what was refused of each, by its place there."""
+        every = [each for entries in sends for each in entries]
+        batch: list[Any] = [{**each.fields, "Id": str(place)} for place, each in enumerate(every)]
+        answer: object = await self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+        refused = refused_entries(answer, len(every), due="MessageId")
+        found, start = [], 0
+        for entries in sends:
+            places = range(start, start + len(entries))
+            found.append({place - start: refused[place] for place in places if place in refused})
+            start += len(entries)
+        return found
+
+
+def _is_of_what_was_asked(error: Exception) -> bool:
+    """Whether a call was refused for its content, which may be one message's: nothing of it was sent."""
+    return 400 <= (status_of(error) or 0) < 500 and not is_outage(error)
 
 
 class _SomeRefused(Exception):
@@ -133,14 +164,14 @@ def _entry(message: Message) -> _Entry:
     return _Entry(fields, size_in_bytes)
 
 
-def _fitting(entries: Sequence[_Entry]) -> list[list[dict[str, Any]]]:
+def _fitting(entries: Sequence[_Entry]) -> list[list[_Entry]]:
     """Ten entries and one MiB at most in a call."""
-    calls: list[list[dict[str, Any]]] = []
+    calls: list[list[_Entry]] = []
     room = 0
     for entry in entries:
         if not calls or len(calls[-1]) == BATCH or entry.size > room:
             calls.append([])
             room = LARGEST_CALL
-        calls[-1].append(entry.fields)
+        calls[-1].append(entry)
         room -= entry.size
     return calls
