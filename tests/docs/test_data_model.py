@@ -19,9 +19,9 @@ from workers.reminder_dispatch import keys
 from workers.reminder_dispatch.schedule import occurrence
 from workers.upload_notification.event import decode as upload_events
 from workers.upload_notification.rules import OPEN
-from workers.webhook_delivery import items
 from workers.webhook_delivery.rules import Failed
 from workers.webhook_delivery.signing import Secret
+from workers.webhook_delivery.store import items
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 EXAMPLES = re.findall(r"<!-- validates: (\S+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)

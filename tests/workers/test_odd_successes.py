@@ -22,7 +22,7 @@ from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
 from workers.reminder_dispatch.keys import shard_of
 from workers.reminder_dispatch.store import DynamoReminders
-from workers.webhook_delivery.store import DynamoDbStore
+from workers.webhook_delivery.store.table import DynamoDbStore
 
 PAGE = Odd(whole(b"<html>maintenance</html>", "Content-Type: text/html"))
 PAUSED = Odd(whole(b'{"Item": {"paused": {"BOOL": true}}}'))

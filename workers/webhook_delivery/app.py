@@ -18,7 +18,7 @@ from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
-from workers.webhook_delivery.store import DynamoDbStore
+from workers.webhook_delivery.store.table import DynamoDbStore
 
 HANDLER_SECONDS: Final = 30.0
 """For one delivery: the POST's own limit (20 s at most) and four DynamoDB calls."""

@@ -14,7 +14,7 @@ from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Re
 
 
 class Store(Protocol):
-    """The table of endpoints, attempts and deliveries; `lease` in seconds. See store.py for what each promises."""
+    """The table of endpoints, attempts and deliveries; `lease` in seconds. See store/table.py for what each promises."""
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None: ...
     async def attempt(self, job: DeliveryJob) -> Attempt | None: ...

@@ -7,7 +7,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from fleet.dev.demo import cast
 from workers.reminder_dispatch.schedule.occurrence import read_content, read_series, read_state
 from workers.upload_notification.event import session_of
-from workers.webhook_delivery import items
+from workers.webhook_delivery.store import items
 
 NOW = datetime(2026, 11, 21, 9, 30, 15, 123456, tzinfo=UTC)
 

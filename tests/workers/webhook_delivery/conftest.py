@@ -6,7 +6,7 @@ import pytest
 
 from tests.aws import Aws
 from tests.workers.webhook_delivery.table import InDynamoDb
-from workers.webhook_delivery.store import DynamoDbStore
+from workers.webhook_delivery.store.table import DynamoDbStore
 
 
 @pytest.fixture

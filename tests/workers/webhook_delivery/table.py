@@ -6,7 +6,7 @@ from typing import Any
 from tests.workers.webhook_delivery.fakes import Delivery
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import Endpoint
-from workers.webhook_delivery.store import DynamoDbStore
+from workers.webhook_delivery.store.table import DynamoDbStore
 
 
 @dataclass

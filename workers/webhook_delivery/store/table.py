@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from workers.webhook_delivery import items
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import (
     Attempt,
@@ -22,6 +21,7 @@ from workers.webhook_delivery.rules import (
     Result,
     Reused,
 )
+from workers.webhook_delivery.store import items
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

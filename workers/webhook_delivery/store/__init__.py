@@ -1,0 +1,1 @@
+"""The webhooks table: how it is spelled, read and written."""
