@@ -22,6 +22,7 @@ from workers.webhook_delivery.rules import (
     Reused,
 )
 from workers.webhook_delivery.store import items
+from workers.webhook_delivery.store.shared_reads import RecentEndpoints, SharedReads
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -40,17 +41,24 @@ _PASSING: Final = frozenset(
 
 
 class DynamoDbStore:
-    """The webhooks table through an aiobotocore client. Raises botocore's errors: the pipeline tries again."""
+    """The webhooks table through an aiobotocore client. Raises botocore's errors: the pipeline tries again.
 
-    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+    An endpoint is taken to be as it was read `fresh` seconds ago at most.
+    """
+
+    def __init__(self, client: DynamoDBClient, *, table: str, fresh: float = 0.0) -> None:
         self._client = client
         self._table = table
+        self._endpoints = RecentEndpoints(SharedReads(self._endpoint), fresh=fresh)
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
         """A page of a tenant's endpoints, enabled or not, behind the place `after`."""
         return items.page(await self._client.query(TableName=self._table, **items.endpoints_of(tenant_id, after=after)))
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        return await self._endpoints(tenant_id, endpoint_id)
+
+    async def _endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         item = await self._get(items.endpoint_key(tenant_id, endpoint_id))
         return items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id) if item is not None else None
 
@@ -83,6 +91,7 @@ class DynamoDbStore:
         if isinstance(result.verdict, Gone) and not await self._together(
             [*writes, {"Update": items.disabling(endpoint)}]
         ):
+            self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
             return True
         # Disabled, deleted or given another URL meanwhile: a 410 no longer speaks of the endpoint, only of this delivery.
         return not await self._together(writes)
