@@ -1,4 +1,4 @@
-"""The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, and dead letters."""
+"""The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, shared calls, and dead letters."""
 
 from tests.mutations.mutation import Mutation
 
@@ -20,6 +20,8 @@ MARKS = "tests/fleet/dead_letters/test_marks.py"
 COPIES = "tests/fleet/dead_letters/test_copies.py"
 JOURNAL = "tests/fleet/dead_letters/test_journal_age.py"
 OTHER_PLACES = "tests/fleet/dead_letters/test_other_places.py"
+SENDS = "tests/shared/sqs/test_gathered_sends.py"
+READS = "tests/workers/webhook_delivery/test_shared_reads.py"
 
 
 def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
@@ -225,6 +227,31 @@ DEAD_LETTERS = [
     *of("fleet/dead_letters/replay/mover.py", ("self.withheld.get(each.id) or ", "", COPIES)),
     *of("fleet/dead_letters/restoring.py", (" and first and not letter.moved_from:", " and first:", MARKS)),
 ]
+SHARED_CALLS = of(
+    "shared/sqs/gathering.py",
+    ("entries > self._left[0] or size > self._left[1]", "entries > self._left[0]", SENDS),
+    ("entries > self._left[0] or size > self._left[1]", "size > self._left[1]", SENDS),
+    ("if not each.answered.done()]", "]", SENDS),
+    ("len(batch) > 1 and self._may_be_one(error)", "False", SENDS),
+    ("len(batch) > 1 and self._may_be_one(error)", "len(batch) > 1", SENDS),
+)
+SENDER = of(
+    "shared/sqs/sender.py",
+    ("if self._is_fifo:", "if False:", SENDS),
+    ("start += len(entries)", "pass", SENDS),
+    ("place - start: refused[place]", "place: refused[place]", SENDS),
+    ("left = [left[place] for place in refused]", "left = left if refused else []", SENDS),
+)
+SHARED_READS = of(
+    "workers/webhook_delivery/store/shared_reads.py",
+    ("if endpoint is None or why_not(endpoint):", "if endpoint is None:", READS),
+    ("if endpoint is None or why_not(endpoint):", "if False:", READS),
+    ("task = self._next.get(key)", "task = self._next.get(key) or self._running.get(key)", READS),
+    ("timeout=PATIENCE", "timeout=None", READS),
+    ("asyncio.shield(task)", "task", READS),
+    ("task = self._running[key] = self._next.pop(key)", "task = self._running[key] = self._next[key]", READS),
+)
 MUTATIONS: tuple[Mutation, ...] = (
-    *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS
+    *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS,
+    *SHARED_CALLS, *SENDER, *SHARED_READS,
 )  # fmt: skip
