@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 LINGER = 0.01
 """Seconds for which something waits for others, at most, and only while an earlier call is open."""
@@ -42,7 +42,7 @@ class Gathering(Generic[Asked, Answer]):
         self._may_be_one = may_be_one
         self._waiting: list[_Waiting[Asked, Answer]] = []
         self._left = (entries, size)
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Task[Any] | None] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, asked: Asked, *, size: int, entries: int = 1) -> Answer:
@@ -81,6 +81,7 @@ class Gathering(Generic[Asked, Answer]):
             for each in batch:
                 each.answered.cancel()
             raise
+        self._open.discard(asyncio.current_task())  # before they hear it: what they ask for next waits for nobody
         for each, answer in zip(batch, answers, strict=True):
             if each.answered.done():
                 continue  # whoever asked was cancelled

@@ -232,6 +232,7 @@ SHARED_CALLS = of(
     ("entries > self._left[0] or size > self._left[1]", "entries > self._left[0]", SENDS),
     ("entries > self._left[0] or size > self._left[1]", "size > self._left[1]", SENDS),
     ("if not each.answered.done()]", "]", SENDS),
+    ("self._open.discard(asyncio.current_task())", "pass", SENDS),
     ("len(batch) > 1 and self._may_be_one(error)", "False", SENDS),
     ("len(batch) > 1 and self._may_be_one(error)", "len(batch) > 1", SENDS),
 )

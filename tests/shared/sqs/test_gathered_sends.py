@@ -64,6 +64,18 @@ def test_one_message_is_sent_at_once() -> None:
     assert (client.calls, client.times) == ([["a"]], [0.0])
 
 
+def test_one_message_after_the_other_waits_for_nobody() -> None:
+    client: Any = Queue()
+
+    async def story() -> None:
+        send = SqsSender(client, name="orders", url="x")
+        for body in "abc":
+            await send([Message(body)])
+
+    virtual(story())
+    assert client.times == [0.0, SECONDS, 2 * SECONDS]
+
+
 def test_what_comes_while_a_call_is_open_shares_the_next_ones() -> None:
     client = Queue()
     assert sends(client, ["a"], *([f"{number}"] for number in range(12))) == [None] * 13
