@@ -45,7 +45,7 @@ def tried(mutation: Mutation, tree: Path) -> Result:
     original = path.read_text()
     try:
         path.write_text(mutation.applied_to(original))
-        ended = tested(mutation.tests, tree)
+        ended = tested(mutation.tests, tree, seconds=SECONDS)
     except ValueError as error:
         return Result(mutation, noticed=False, fault=str(error))
     except subprocess.TimeoutExpired:
@@ -57,9 +57,9 @@ def tried(mutation: Mutation, tree: Path) -> Result:
     return Result(mutation, noticed=ended.returncode == FAILED)
 
 
-def tested(files: Sequence[str], tree: Path) -> subprocess.CompletedProcess[str]:
+def tested(files: Sequence[str], tree: Path, *, seconds: float) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--no-header", *files]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=SECONDS, check=False)
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 @contextmanager
@@ -80,11 +80,15 @@ def copies(count: int) -> Iterator[SimpleQueue[Path]]:
 def run(mutations: Sequence[Mutation], write: Callable[[str], object]) -> list[Result]:
     """Raises RuntimeError where the tests are red without any mistake: then they would notice nothing."""
     with copies(AT_ONCE) as free:
-        tree = free.get()
-        for files in sorted({each.tests for each in mutations}):
-            if (ended := tested(files, tree)).returncode != PASSED:
-                raise RuntimeError(f"red as they are: {', '.join(files)}\n{ended.stdout[-2000:]}")
-        free.put(tree)
+
+        def unchanged(tests: Sequence[str]) -> None:
+            tree = free.get()
+            try:
+                ended = tested(tests, tree, seconds=SECONDS * len(tests))
+            finally:
+                free.put(tree)
+            if ended.returncode != PASSED:
+                raise RuntimeError(f"red as they are: {', '.join(tests)}\n{ended.stdout[-2000:]}")
 
         def one(mutation: Mutation) -> Result:
             tree = free.get()
@@ -97,6 +101,8 @@ def run(mutations: Sequence[Mutation], write: Callable[[str], object]) -> list[R
             return result
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
+            every = sorted({name for each in mutations for name in each.tests})
+            list(pool.map(unchanged, [every[place::AT_ONCE] for place in range(min(AT_ONCE, len(every)))]))
             return list(pool.map(one, mutations))
 
 

@@ -1,6 +1,8 @@
 """The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, shared calls, and dead letters."""
 
-from tests.mutations.mutation import Mutation
+from tests.mutations.looks import TOLD_AND_SENT
+from tests.mutations.mutation import Mutation, of
+from tests.mutations.orders import ORDERED
 
 ROAD = "tests/shared/road"
 POLLER = "tests/shared/container/test_poller.py"
@@ -22,11 +24,6 @@ JOURNAL = "tests/fleet/dead_letters/test_journal_age.py"
 OTHER_PLACES = "tests/fleet/dead_letters/test_other_places.py"
 SENDS = "tests/shared/sqs/test_gathered_sends.py"
 READS = "tests/workers/webhook_delivery/test_shared_reads.py"
-
-
-def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
-    """Mutations of one file: old, new, and the tests' files, separated by blanks."""
-    return [Mutation(file, old, new, tuple(tests.split())) for old, new, tests in mutations]
 
 
 JOIN = of(
@@ -255,4 +252,5 @@ SHARED_READS = of(
 MUTATIONS: tuple[Mutation, ...] = (
     *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS,
     *SHARED_CALLS, *SENDER, *SHARED_READS,
+    *ORDERED, *TOLD_AND_SENT,
 )  # fmt: skip

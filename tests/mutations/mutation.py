@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutation:
-    """`old` stands exactly once in `file` and becomes `new`; `tests` are files. `survives`: why no test can notice it."""
+    """`old` stands exactly once in `file` and becomes `new`; `tests` are files, or single tests of them (`file::test`). `survives`: why no test can notice it."""
 
     file: str
     old: str
@@ -22,3 +22,8 @@ class Mutation:
         if text.count(self.old) != 1:
             raise ValueError(f"{self.file}: {self.old!r} stands there {text.count(self.old)} times, and not once")
         return text.replace(self.old, self.new)
+
+
+def of(file: str, *mutations: tuple[str, str, str]) -> list[Mutation]:
+    """Mutations of one file: old, new, and the tests, separated by blanks."""
+    return [Mutation(file, old, new, tuple(tests.split())) for old, new, tests in mutations]
