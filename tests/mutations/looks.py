@@ -67,8 +67,8 @@ FOLLOWED_UP = [
             f"{TOLD}::test_what_a_changed_copy_replaced_comes_back_only_by_its_archives_name",
         ),
         (
-            "(batch.label.replaced or _first_id(each, self.arn) in self.copied)",
-            "_first_id(each, self.arn) in self.copied",
+            "return not self.archive_id and (",
+            "return (",
             f"{TOLD}::test_what_a_changed_copy_replaced_comes_back_only_by_its_archives_name",
         ),
     ),
@@ -109,7 +109,11 @@ ONLY_LOOKED_AT = [
 LETTER_BY_LETTER = [
     *of(
         "fleet/dead_letters/model/view.py",
-        ("    except UNREADABLE as error:", "    except ZeroDivisionError as error:", ONE_BY_ONE),
+        (
+            "    except UNREADABLE as error:",
+            "    except ZeroDivisionError as error:",
+            f"{TOLD}::test_a_letter_that_cannot_be_judged_is_listed_as_such",
+        ),
         ("if fault := outgoing.fault(letter, shape=judged.shape):", 'if fault := "":', ONE_BY_ONE),
     ),
     *of(
@@ -142,7 +146,11 @@ WHERE_FROM = [
     ),
     *of(
         "fleet/dead_letters/model/plan/draft.py",
-        ("if not able or not destination:", "if not able:", f"{LETTERS}/test_selection.py"),
+        (
+            "if not able or not destination:",
+            "if not able:",
+            f"{TOLD}::test_a_letter_without_a_known_destination_is_left_out_of_a_plan",
+        ),
     ),
 ]
 # What came back and what is not known is watched for, counted, and ends with 4; the receives grow with the queue.

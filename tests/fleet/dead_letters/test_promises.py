@@ -17,10 +17,11 @@ from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.groups import document, grouped
 from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.model.shapes import Origin
-from fleet.dead_letters.model.view import view
+from fleet.dead_letters.model.view import View, view
 from fleet.dead_letters.queues.archive import Batch, Label
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Unsent
@@ -31,6 +32,7 @@ from fleet.dead_letters.replay.journal import Progress
 from fleet.dead_letters.replay.report import status
 from fleet.dead_letters.restoring import Look, Restoring
 from fleet.dead_letters.settings import ReplaySettings
+from shared.message.delivery import Attribute
 from tests.fleet.dead_letters.fakes import DLQ, SOURCE, FakeBox, World, envelope, letter
 
 LINE = Entry("purge", "hooks-dlq", "because", "begun", "tester")
@@ -108,6 +110,21 @@ def test_a_group_tells_the_gist_of_what_was_said() -> None:
     parked = letter(attributes={"fleet-failure": envelope(message="no endpoint 17 of 'alice'")})
     seen = view(parked, retention=3600, origin=Origin(), now=1_800_000_000.0)
     assert [document(each)["message"] for each in grouped([seen])] == ["no endpoint # of #"]
+
+
+def judged(**attributes: Any) -> View:
+    return view(letter(attributes=attributes), retention=3600, origin=Origin(), now=1_800_000_000.0)
+
+
+def test_a_letter_that_cannot_be_judged_is_listed_as_such() -> None:
+    odd = judged(RULE_ARN="rule", TARGET_ARN=Attribute("String", 5))  # type: ignore[arg-type]  # as no service writes it
+    assert odd.standing.unreadable
+    assert "cannot be read (TypeError)" in odd.standing.why_not
+
+
+def test_a_letter_without_a_known_destination_is_left_out_of_a_plan() -> None:
+    [(_, why)] = draft([judged(RequestID="1", ErrorCode="200")]).refused
+    assert "--to" in why
 
 
 @dataclass
@@ -220,6 +237,7 @@ async def test_what_a_changed_copy_replaced_comes_back_only_by_its_archives_name
         return Unsent()
 
     async def look() -> Look:
+        assert archive_id, "what stays in the archive needs no look into the queue"
         return Look(frozenset(), frozenset(), "")
 
     archive: Any = Kept(Batch("k", label, (DeadLetter("m-1", "{}"),)))
