@@ -159,7 +159,7 @@ WHAT_CAME_BACK = [
         "fleet/dead_letters/replay/canary.py",
         ("back | (sight.returned & ids)", "back", VERDICTS),
         ("if back and not to_the_end:", "if back:", VERDICTS),
-        ("if now >= deadline or cancelled():", "if cancelled():", VERDICTS),
+        ("if now >= deadline or cancelled():", "if now >= deadline:", VERDICTS),
     ),
     *of(
         "fleet/dead_letters/replay/mover.py",
