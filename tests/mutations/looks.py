@@ -260,7 +260,7 @@ PROVED = [
         (
             "raise Misconfigured(_no_region())",
             'raise Misconfigured("no region")',
-            "tests/fleet/cli/test_stage.py::test_without_a_region_a_command_says_where_it_looked_and_how_to_point_at_a_stage",
+            f"{TOLD}::test_a_missing_region_is_told_with_where_it_was_looked_for_and_how_to_name_a_stage",
         ),
     ),
     *of(

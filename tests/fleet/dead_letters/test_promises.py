@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
 
+from fleet.cli.command import Misconfigured, report_faults
 from fleet.cli.dlq.frame import print_json
 from fleet.cli.plan_file import private, read_plan
 from fleet.dead_letters.audit.log import AuditLog, Entry, PartlyKept
@@ -168,6 +169,14 @@ def test_a_stage_is_read_off_the_outputs_of_its_stack() -> None:
     assert found == {"UPLOADS_DLQ_URL": "https://sqs/uploads-dlq"}
     with pytest.raises(NoSuchStack, match="no stack fleet-messaging-prod in eu-west-1"):
         outputs(Stacks(Meta(), []), project="fleet", stage="prod")
+
+
+def test_a_missing_region_is_told_with_where_it_was_looked_for_and_how_to_name_a_stage() -> None:
+    with (
+        pytest.raises(Misconfigured, match=r"AWS_DEFAULT_REGION is not set, .*`fleet --stage prod dlq ls`"),
+        report_faults(),
+    ):
+        raise NoRegionError
 
 
 RUN = Progress(runs=1, began_at=5.0, last_at=9.0)
