@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.queues.dead_letter_queue import Box
 
@@ -92,14 +94,21 @@ async def sweep(
 
 
 async def give_back(box: Box, result: Sweep[Kept], *, but: Collection[str] = ()) -> None:
-    """Make visible what is held. What SQS does not say it gave back is asked again, then counted as `refused`."""
+    """Make visible what is held. What SQS does not say it gave back is asked again, then counted as `refused`; where it does not
+    answer at all, at once, for each question may take as long.
+    """
     letters = [letter for name, letter in result.held.items() if name not in but]
     for letter in letters:
         del result.held[letter.id]
     for tried in range(1, ASKED_BACK + 1):
         if not letters:
             return
-        refused = await box.show(letters)
+        try:
+            refused = await box.show(letters)
+        except ClientError:
+            refused = {letter.id for letter in letters}
+        except BotoCoreError:
+            break
         letters = [letter for letter in letters if letter.id in refused]
         if letters and tried < ASKED_BACK:
             await asyncio.sleep(PAUSE * 2 ** (tried - 1))

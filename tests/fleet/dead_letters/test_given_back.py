@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from fleet.dead_letters.queues import browsing
 from fleet.dead_letters.queues.browsing import ASKED_BACK, browse
@@ -68,6 +69,23 @@ async def test_what_is_never_given_back_is_counted(answer: Answers) -> None:
     sqs = Sqs([message("a"), message("b")], *[answer] * ASKED_BACK)
     found = await browse(box(sqs), lambda each: each.id, visibility=30)
     assert (len(sqs.asked), found.refused, sorted(found.found)) == (ASKED_BACK, 2, ["a", "b"])
+
+
+def denied(_: Any) -> dict[str, Any]:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "ChangeMessageVisibilityBatch")
+
+
+def silent(_: Any) -> dict[str, Any]:
+    raise ReadTimeoutError(endpoint_url="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("answer", "asked"), [(denied, ASKED_BACK), (silent, 1)])
+async def test_a_wish_that_is_denied_or_gets_no_answer_is_counted_and_what_was_seen_is_told(
+    answer: Answers, asked: int
+) -> None:
+    sqs = Sqs([message("a"), message("b")], *[answer] * ASKED_BACK)
+    found = await browse(box(sqs), lambda each: each.id, visibility=30)
+    assert (len(sqs.asked), found.refused, sorted(found.found)) == (asked, 2, ["a", "b"])
 
 
 async def test_a_letter_whose_lease_is_gone_is_not_asked_again() -> None:
