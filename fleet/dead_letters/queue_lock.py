@@ -14,15 +14,24 @@ class QueueBusy(Exception):
     """Another command of this user is at work on the queue, or on the plan."""
 
 
+class NotHeld(Exception):
+    """The state directory takes no lock: nobody could tell whether another command is at work."""
+
+
 @contextmanager
 def held(directory: Path, name: str) -> Iterator[None]:
-    """Hold a queue by its ARN, or a plan by its id; the kernel gives it free when this process dies. Raises QueueBusy, OSError.
+    """Hold a queue by its ARN, or a plan by its id; the kernel gives it free when this process dies. Raises QueueBusy, NotHeld.
 
     On two machines the leases of SQS and the claims of the archive do the same, letter by letter.
     """
     locks = directory / "locks"
-    locks.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = os.open(locks / hashlib.sha256(name.encode()).hexdigest()[:16], os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        locks.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(locks / hashlib.sha256(name.encode()).hexdigest()[:16], os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise NotHeld(
+            f"nothing was done: the state directory {directory} cannot be written ({error.strerror})"
+        ) from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

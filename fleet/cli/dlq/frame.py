@@ -21,7 +21,7 @@ from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import PlanRefused
-from fleet.dead_letters.queue_lock import QueueBusy
+from fleet.dead_letters.queue_lock import NotHeld, QueueBusy
 from fleet.dead_letters.queues.catalog import (
     Catalog,
     NoSuchQueue,
@@ -47,6 +47,7 @@ _FORBIDDEN = (
     JournalLost,
     JournalUnreadable,
     QueueBusy,
+    NotHeld,
     NotMended,
     NotDeadLetters,
     OtherPlace,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.dead_letters.audit.log import Anchor, AuditLog, Entry
+from fleet.dead_letters.queues.archive import Archive
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid
@@ -113,6 +114,19 @@ def test_a_log_that_may_not_be_opened_refuses_the_mutation(ground: Ground, cli: 
         DLQ_AUDIT_LOG=str(cli.home / "folder"),
     )
     assert "nothing was done" in refused.stderr
+    assert ground.counts() == (1, 0)
+
+
+@pytest.mark.parametrize("mutation", [("purge",), ("archive", "--bucket", "any")], ids=lambda words: words[0])
+def test_a_home_that_cannot_be_written_refuses_the_mutation(
+    mutation: tuple[str, ...], ground: Ground, cli: Lines, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.park({"a": 1})
+    monkeypatch.setattr("fleet.cli.dlq.put_away.opened_archive", lambda *_: Archive(aws.s3, bucket="any"))
+    nowhere = {"XDG_STATE_HOME": "/proc/nowhere", "HOME": "/proc/nowhere", "DLQ_AUDIT_LOG": ""}
+    confirmed = ("--confirm", ground.name) if mutation[0] == "purge" else ()
+    refused = cli("dlq", *mutation, ground.name, *confirmed, *ACT, exits=5, **nowhere)
+    assert "nothing was done: the state directory /proc/nowhere/fleet cannot be written" in refused.stderr
     assert ground.counts() == (1, 0)
 
 
