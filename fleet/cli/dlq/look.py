@@ -32,6 +32,7 @@ from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, OtherPlace, QueueInfo, service, side_by_side
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from shared.message.identity import ATTRIBUTE
@@ -225,9 +226,13 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
     if quick or not info.visible + info.in_flight:
         return line | {"groups": 0 if not quick else None}, True
     if info.redrives_to:
-        say(
-            f"{info.name} was counted and not read: its own redrive policy counts each look; `groups` looks while that is safe"
-        )
+        try:
+            tools.spent.check(info)
+            say(
+                f"{info.name} was counted and not read: its own redrive policy counts each look; `groups` looks while that is safe"
+            )
+        except OwnPolicy as error:
+            say(f"{error}; `groups` and `list` are refused until then")
         return line, False
     _, _, found = looked_through(tools, info.url, Filters())
     line["groups"] = len(grouping.grouped(found.views))

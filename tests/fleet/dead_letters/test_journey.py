@@ -87,6 +87,7 @@ def test_below_twenty_receives_of_its_own_policy_no_command_of_the_journey_reads
     for words in journey(ground.name, cli.plan()):
         if words[1] == "ls":
             assert cli.json(*words[1:], exits=4)[0]["groups"] is None
+            assert "`groups` and `list` are refused until then" in cli.last.stderr
             continue
         refused = cli(*words, exits=5).stderr
         assert f"{ground.name} was not read: its own redrive policy moves a letter to" in refused
@@ -115,7 +116,7 @@ def journey(queue: str, plan: str) -> list[tuple[str, ...]]:
         ("dlq", "ls", queue),
         ("dlq", "groups", queue),
         ("dlq", "list", queue),
-        ("dlq", "plan", queue, "--canary", "1", "-o", f"{plan}-new"),
+        ("dlq", "plan", queue, "--canary", "1", "--watch", "20", "-o", f"{plan}-new"),
         ("dlq", "replay", plan),
         ("dlq", "replay", plan, *ACT),
     ]
