@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import click
 
+from fleet.cli.given import Strict
+
 
 class Entry(NamedTuple):
     """Where a command is, and the line that `fleet --help` prints without importing it."""
@@ -32,7 +34,7 @@ COMMANDS = {
 NOT_HERE = "this installation leaves fleet.dev out; run it from the repository, after `make setup`"
 
 
-class Lazily(click.Group):
+class Lazily(Strict, click.Group):
     """A group that knows its commands by name and imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature, here and below

@@ -38,7 +38,7 @@ def audit() -> None:
 @env_file_option
 def path() -> None:
     """Where the log is: DLQ_AUDIT_LOG, else in the user's state directory, whichever directory this runs in."""
-    click.echo(_place(None))
+    answer(str(_place(None)))
 
 
 @audit.command("verify", cls=Command, short_help="Find every line that was edited, removed or moved.")
@@ -58,7 +58,7 @@ def verify(*, file: Path | None, anchor: str, as_json: bool) -> None:
         print_json({"version": 1, "ok": not faults, "file": os.fspath(place), "lines": lines, "faults": found})
     else:
         for fault in faults:
-            click.echo(f"{place}:{fault.line}: {fault.why}")
+            answer(f"{place}:{fault.line}: {fault.why}")
         if not faults:
             click.echo(f"{lines} lines, all as they were written")
     sys.exit(FAILED if faults else 0)

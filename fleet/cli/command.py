@@ -14,6 +14,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from fleet.cli import env_file
+from fleet.cli.given import Strict
 from shared.settings import SettingsError
 from shared.telemetry import logging
 
@@ -32,7 +33,7 @@ class Finite(click.FloatRange):
         return found
 
 
-class Command(click.Command):
+class Command(Strict):
     """A command whose faults are reported in a few words, by `report_faults`."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from fleet.cli.command import Failed, Misconfigured, report_faults
+from fleet.cli.given import Strict
 from fleet.dev.crew import CrewFailed
 from fleet.dev.deploy import DeploymentFailed
 from fleet.dev.dev import NotAnEmulator, Unreachable
@@ -34,7 +35,7 @@ def where_options(command: Decorated) -> Decorated:
     )(command)
 
 
-class LocalCommand(click.Command):
+class LocalCommand(Strict):
     """A command that runs processes on this machine: what keeps them from starting is reported in words."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -47,7 +47,9 @@ _OPTIONS = (
     click.option("--until", metavar="TIME", help="Failed before."),
     click.option("--body", multiple=True, metavar="PATH=VALUE", help="A field of the body, such as order.total=0."),
     click.option("--attribute", multiple=True, metavar="NAME=VALUE", help="A message attribute."),
-    click.option("--limit", type=click.IntRange(min=1), help="At most so many, closest to expiry first."),
+    click.option(
+        "--limit", type=click.IntRange(min=1, max=filters.MOST), help="At most so many, closest to expiry first."
+    ),
     click.option(
         "--ids",
         is_flag=False,

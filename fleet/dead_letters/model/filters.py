@@ -18,6 +18,8 @@ TENANT = frozenset({"tenantId", "tenant_id", "tenant"})
 WRAPPERS = ("detail", "data", "NewImage", "OldImage", "Keys", "dynamodb", "payload", "requestPayload")
 """Where bodies keep their content one level deeper: bus events, webhooks, stream records, failed invocations."""
 
+MOST = 10**9
+"""Letters that a limit or a canary may name."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
+from fleet.dead_letters.model.filters import MOST
 from fleet.dead_letters.model.letter import sha256
 from fleet.dead_letters.model.plan import limits
 from fleet.dead_letters.model.shapes import Shape
@@ -231,7 +232,7 @@ def changed_bodies(plan: Plan) -> dict[str, str]:
 def canary_sizes(given: str) -> tuple[int, ...]:
     """`1,5,20`. Raises ValueError."""
     sizes = tuple(int(each) for each in given.split(",") if each.strip())
-    if not sizes or min(sizes) < 1:
+    if not sizes or min(sizes) < 1 or max(sizes) > MOST:
         raise ValueError("canary steps are numbers of letters, such as 1,5,20")
     return sizes
 
