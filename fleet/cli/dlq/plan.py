@@ -98,6 +98,8 @@ def plan(
     check_destination(to)
     tools = desk()
     watch = tools.settings.dlq_watch_seconds if watch is None else watch
+    if sizes and watch <= 0:
+        raise click.UsageError("--canary needs a --watch above 0: unwatched, it has no verdict and nothing follows it")
     info, origin, found = looked_through(tools, queue, filters)
     if not found.views:
         say("no letter matches: no plan was written")

@@ -259,3 +259,18 @@ def test_a_plan_or_export_into_a_directory_that_is_not_there_ends_in_words(groun
 def test_a_number_that_is_none_is_wrong_usage(option: str, value: str, cli: Lines) -> None:
     answer = cli("dlq", "plan", "any-dlq", option, value, "-o", cli.plan(), exits=2)
     assert option in answer.stderr
+
+
+@pytest.mark.parametrize("canary", [("--watch", "0"), ()], ids=["given", "set"])
+def test_a_canary_that_nobody_watches_is_refused(canary: tuple[str, ...], ground: Ground, cli: Lines) -> None:
+    ground.park({"n": 1})
+    refused = cli("dlq", "plan", ground.name, "--canary", "1", *canary, "-o", cli.plan(), exits=2)
+    assert "--canary needs a --watch above 0" in refused.stderr
+    assert not Path(cli.plan()).exists()
+    with pytest.raises(PlanRefused, match="needs a `watch`"):
+        planning.read(sealed(lambda each: each.update(canary=[1], watch=0)), key=KEY)
+
+
+@pytest.mark.parametrize("option", ["--limit", "--canary"])
+def test_a_number_beyond_all_letters_is_refused_in_words(option: str, cli: Lines) -> None:
+    assert option in cli("dlq", "plan", "any", option, "9" * 20, "-o", cli.plan(), exits=2).stderr

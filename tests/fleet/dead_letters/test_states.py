@@ -86,7 +86,7 @@ def test_a_replay_that_was_killed_before_it_was_begun_is_begun(ground: Ground, c
 
 
 def test_after_a_bad_canary_the_advice_leads_on_and_not_in_a_circle(ground: Ground, cli: Lines) -> None:
-    file, plan_id, [first, *_] = planned(ground, cli, "--canary", "1")
+    file, plan_id, [first, *_] = planned(ground, cli, "--canary", "1", "--watch", "20")
 
     def came_back(journal: Journal) -> None:
         journal.note("sent", [first], step=1)

@@ -35,9 +35,7 @@ def _faults(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"`rate` is not a number above 0, up to {FASTEST:.0f}"
     if document.get("watch") != 0 and not _is_number(document.get("watch"), above=0, most=LONGEST_WATCH):
         yield f"`watch` is not a number of seconds up to {LONGEST_WATCH:.0f}"
-    canary = document.get("canary")
-    if not isinstance(canary, list) or not all(type(size) is int and size >= 1 for size in canary):
-        yield "`canary` is not a list of whole numbers from 1"
+    yield from _canary_faults(document.get("canary"), document.get("watch"))
     if not isinstance(document.get("keep"), bool):
         yield "`keep` is neither true nor false"
     if not isinstance(document.get("filters"), dict):
@@ -47,6 +45,13 @@ def _faults(document: Mapping[str, Any]) -> Iterator[str]:
         yield "`letters` is not a list of letters"
         return
     yield from (why for each in letters if (why := _letter_fault(each)))
+
+
+def _canary_faults(canary: Any, watch: Any) -> Iterator[str]:
+    if not isinstance(canary, list) or not all(type(size) is int and size >= 1 for size in canary):
+        yield "`canary` is not a list of whole numbers from 1"
+    elif canary and not watch:
+        yield "a `canary` needs a `watch` above 0"
 
 
 def _letter_fault(letter: Any) -> str:
