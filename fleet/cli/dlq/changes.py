@@ -19,17 +19,20 @@ from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.archive import Archive, Batch, following
-from fleet.dead_letters.queues.catalog import service
+from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
 from fleet.dead_letters.replay.report import report
+from fleet.dead_letters.sent_before import sent_before
 from shared.outcome import code_of
 
 DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
 twice_option = click.option(
-    "--twice", is_flag=True, help="Send also letters of which `edit` sent a mended copy, or may have."
+    "--twice",
+    is_flag=True,
+    help="Send also letters that another plan sent, or of which `edit` sent a mended copy, or may have.",
 )
 
 
@@ -135,18 +138,30 @@ def copied(archive: Archive, queue_arn: str, ids: Collection[str]) -> dict[str, 
 
 
 def withheld(tools: Desk, plan: Plan, *, twice: bool) -> dict[str, str]:
-    """Letters of a plan that are left because `edit` sent a mended copy of them, and why: unless `twice`, or where a copy goes to a place
-    to look at it.
+    """Letters of a plan that are left because another plan sent them, or `edit` a mended copy, and why: unless `twice`, or where a copy
+    goes to a place to look at it.
     """
-    bucket = tools.settings.dlq_archive_bucket_name
-    if twice or plan.keep or not bucket:
+    if twice or plan.keep:
         return {}
-    found = copied(Archive(service("s3"), bucket=bucket), plan.place.arn, {each.id for each in plan.letters})
+    bucket, ids = tools.settings.dlq_archive_bucket_name, {each.id for each in plan.letters}
+    found = sent_before(audit_records(tools, about=plan.place.queue), ids, but=plan.plan_id)
+    if bucket:
+        found |= copied(Archive(service("s3"), bucket=bucket), plan.place.arn, ids)
     if found and plan.via == "aws":
         raise Refused(
             f"nothing was sent: SQS's own redrive takes all letters, and of {next(iter(found))} {next(iter(found.values()))}"
         )
     return found
+
+
+def name_sent(tools: Desk, info: QueueInfo, plan: Plan) -> bool:
+    """Name the letters of a new plan that another one sent already, or may have. Answers whether there are any."""
+    if plan.keep:
+        return False
+    found = sent_before(audit_records(tools, about=info.name), {each.id for each in plan.letters})
+    for name, why in found.items():
+        say(f"warning: {name}: {why}; `replay` leaves it, unless with --twice")
+    return bool(found)
 
 
 def show_changes(tools: Desk, plan: Plan) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
-from fleet.cli.dlq.changes import DISABLED, copied, twice_option
+from fleet.cli.dlq.changes import DISABLED, copied, name_sent, twice_option
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -198,7 +198,8 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     print_plan(made, drafted, output, as_json=as_json)
     for name in sorted(set(given) - {each.id for each in found.views}):
         say(f"left out: {name} is not in {info.name}")
-    sys.exit(PARTLY if len(drafted.planned) < len(given) or not found.complete else 0)
+    sent = name_sent(tools, info, made)
+    sys.exit(PARTLY if sent or len(drafted.planned) < len(given) or not found.complete else 0)
 
 
 def _mended(

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.command import Finite
+from fleet.cli.dlq.changes import name_sent
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
     DlqCommand,
     Refused,
+    answer,
     desk,
     end,
     output_options,
@@ -117,7 +119,8 @@ def plan(
         raise Refused("SQS's redrive cannot do this: " + "; ".join(why))
     write(output, made)
     print_plan(made, drafted, output, as_json=as_json)
-    sys.exit(PARTLY if drafted.refused or not found.complete else 0)
+    sent = name_sent(tools, info, made)
+    sys.exit(PARTLY if sent or drafted.refused or not found.complete else 0)
 
 
 def destination(tools: Desk, info: QueueInfo, given: str) -> str:
@@ -169,10 +172,10 @@ def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> No
             {"version": 1, "file": os.fspath(output), **summary, "late": made.late, "refused": drafted.refusals()}
         )
     else:
-        click.echo(f"{len(made.letters)} letters of {made.place.queue} planned in {output}")
+        answer(f"{len(made.letters)} letters of {made.place.queue} planned in {output}")
         for arn in made.destinations:
-            click.echo(f"  to {redaction.printable(arn)}")
-        click.echo(f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {output}")
+            answer(f"  to {arn}")
+        answer(f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {output}")
         if made.via == "aws":
             click.echo(f"  by SQS's own redrive: {move_task.LIMITS}")
     for each, why in drafted.refused:

@@ -36,9 +36,9 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
-from fleet.cli.dlq.tables import STOPPED, print_report, progress_line
+from fleet.cli.dlq.tables import STOPPED, print_report, progress_line, tell_left
 from fleet.cli.plan_file import read_plan
-from fleet.dead_letters.audit.story import BEGUN_FROM
+from fleet.dead_letters.audit.story import BEGUN_FROM, KEPT
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.expiry import spelled
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
@@ -51,9 +51,6 @@ from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path
 from fleet.dead_letters.replay.post import UNANSWERED
 from fleet.dead_letters.replay.report import is_done, is_stopped
-
-FAULTS = 20
-"""Letters that are named with their fault; `--json` names all."""
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -241,9 +238,9 @@ def _by_fleet(
 
 def _note_begin(tools: Desk, file: Path, plan: Plan, reason: str, journal: Journal) -> None:
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
-    counts = {"planned": len(plan.letters), "run": journal.announce()}
+    counts = {"planned": len(plan.letters), "run": journal.announce(), **({KEPT: 1} if plan.keep else {})}
     begun = Record(plan.place.queue, "begun", counts=counts, plan_id=plan.plan_id)
-    begun.digests = changed_bodies(plan)
+    begun.ids, begun.digests = [each.id for each in plan.letters], changed_bodies(plan)
     begin(
         tools,
         "replay" if not journal.progress.runs else "resume",
@@ -284,13 +281,8 @@ def _finish(plan: Plan, result: dict[str, Any], entry: Record, *, as_json: bool)
     else:
         print_report(result)
     ended = not any(result[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
-    if result["sent"] != result["deleted"] and not plan.keep:
+    if result["sent"] != result["deleted"] + result["vanished"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
-    if result["uncertain"]:
-        say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
-    for each in result["faults"][:FAULTS]:
-        say(f"left: {each['id']}: {redaction.printable(each['why'])}")
-    if result["state"] == "unfinished" and result["remaining"]:
-        say("what remains may be in other hands, such as a killed runner's, for a minute")
+    tell_left(result)
     sys.exit(0 if ended and entry.outcome == "done" else PARTLY)

@@ -20,6 +20,8 @@ from fleet.dead_letters.replay.journal import Progress
 
 STOPPED = "a canary came back"
 WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
+FAULTS = 20
+"""Letters that are named with their fault; `--json` names all."""
 WIDE = 180  # columns where nobody's terminal limits them
 PAGE = 500
 """Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
@@ -120,7 +122,27 @@ def print_report(result: dict[str, Any]) -> None:
         click.echo(f"  step {step['step']}: {step['sent']} of {step['letters']} sent ({what})")
     click.echo(f"  {WORDS.get(result['state'], result['state'])} since {result['since'][:19]}Z")
     if result["next"]:
-        click.echo(f"  next: {result['next']}")
+        click.echo(redaction.one_line(f"  next: {result['next']}"))
+
+
+def tell_left(result: Mapping[str, Any]) -> None:
+    """On stderr: what of a replay is not as it was planned, and what to do about it."""
+    if result["vanished"]:
+        _say(
+            f"{result['vanished']} had been sent before, and were no longer here to be deleted: an earlier run, another plan or somebody did"
+        )
+    if result["uncertain"]:
+        _say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
+    for each in result["faults"][:FAULTS]:
+        _say(f"left: {each['id']}: {redaction.printable(each['why'])}")
+    if any(each["canary"] and each["verdict"] == "none" for each in result["steps"]):
+        _say("a canary has no verdict yet, and nothing follows it before: `resume` watches again")
+    elif result["state"] == "unfinished" and result["remaining"]:
+        _say("what remains may be in other hands, such as a killed runner's, for a minute")
+
+
+def _say(words: str) -> None:
+    click.echo(redaction.one_line(words), err=True)
 
 
 @contextmanager

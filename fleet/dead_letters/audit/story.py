@@ -13,6 +13,22 @@ def ids_that_fit(records: Sequence[Mapping[str, Any]], given: str) -> list[str]:
 
 
 BEGUN_FROM = "plan file "
+KEPT = "kept"
+"""The count of a `begun` that says that the plan sends copies alone, and deletes nothing."""
+
+
+def begun_plans(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The lines of each plan that was begun, from its beginning on, oldest first."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record.get("command") not in ("replay", "resume"):
+            continue
+        plan_id = str(record.get("plan_id") or "")
+        if plan_id in found:
+            found[plan_id].append(record)
+        elif plan_id and record.get("outcome") == "begun":
+            found[plan_id] = [record]
+    return found
 
 
 def former_file(records: Sequence[Mapping[str, Any]], plan_id: str) -> str | None:

@@ -26,13 +26,14 @@ End = Literal["ended", "cancelled", "interrupted"]
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
     to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
-    letter was left, by id. `replaced`: canaries of which nothing was sent, so that others took their place. `announced`: the number of the
+    letter was left, by id. `vanished`: of the deleted ones those that a later run did not find any more, whoever deleted them. `replaced`: canaries of which nothing was sent, so that others took their place. `announced`: the number of the
     newest run that was to begin. `end`: how the newest run ended; None where it did not, or was killed. `plan_id`: whose journal this is, "" where it does not say. Times in epoch seconds. `task`,
     `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
     sent: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
+    vanished: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
@@ -72,6 +73,8 @@ class Progress:
                     self.twice |= self.uncertain.intersection(ids) if line.get("again") else set()
                     self.failed.difference_update(ids)
                     self.uncertain.difference_update(ids)
+                elif state == "deleted" and line.get("vanished"):
+                    self.vanished.update(ids)
                 elif state == "uncertain":
                     self.failed.difference_update(ids)
             case {"verdict": verdict, "step": int(step)}:
@@ -103,12 +106,15 @@ class Journal:
         self.progress = progress
 
     def note(
-        self, state: State, ids: Iterable[str], *, step: int, why: Mapping[str, str] | None = None, again: bool = False
+        self, state: State, ids: Iterable[str], *, step: int, why: Mapping[str, str] | None = None, **more: bool
     ) -> None:
-        """Nothing is written for no ids. `again`: sent, though an earlier send may have arrived."""
+        """Nothing is written for no ids. `more`: `again`, sent though an earlier send may have arrived; `vanished`, deleted by nobody
+        knows whom.
+        """
         if names := list(ids):
-            more = {"why": dict(why)} if why else {}
-            self._line({"state": state, "step": step, "ids": names, **more, **({"again": True} if again else {})})
+            said = {"why": dict(why)} if why else {}
+            flags = {name: True for name, given in more.items() if given}
+            self._line({"state": state, "step": step, "ids": names, **said, **flags})
 
     def verdict(self, step: int, verdict: Verdict) -> None:
         self._line({"verdict": verdict, "step": step})

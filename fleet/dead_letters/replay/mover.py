@@ -230,7 +230,8 @@ class Replay:
             await give_back(self.box, met, but=met.found)
             await self._delete([*met.found.values()], step)
             if met.complete:
-                self.journal.note("deleted", [each for each in ids if each not in met.found], step=step.number)
+                missing = [each for each in ids if each not in met.found]
+                self.journal.note("deleted", missing, step=step.number, vanished=True)
         finally:
             await asyncio.shield(give_back(self.box, met, but=self.journal.progress.deleted))
 

@@ -23,7 +23,7 @@ def report(plan: Plan, progress: Progress) -> dict[str, Any]:
         "plan_id": plan.plan_id,
         "planned": planned,
         "sent": len(progress.sent),
-        "deleted": len(progress.deleted),
+        "deleted": len(progress.deleted - progress.vanished),
         "failed": len(failed),
         "gone": len(progress.gone),
         "skipped": len(progress.skipped),
@@ -31,6 +31,7 @@ def report(plan: Plan, progress: Progress) -> dict[str, Any]:
         "returned": len(progress.returned),
         "remaining": planned - sum(map(len, ended)),
         "sent_twice": len(progress.twice),
+        "vanished": len(progress.vanished),
         "faults": [{"id": name, "why": why} for name, why in progress.faults.items() if name not in progress.sent],
         "steps": [_step(step, progress) for step in steps(plan, progress.replaced)],
     }
