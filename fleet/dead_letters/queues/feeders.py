@@ -1,9 +1,13 @@
-"""Who names a queue as the place of its dead letters: asked of every service that can, the cheapest first."""
+"""Who names a queue as the place of its dead letters: asked of every service that can, side by side."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -14,29 +18,66 @@ Target = tuple[str, str]
 """Who names, in words, and the ARN that is named."""
 
 
+PATIENCE = 12.0
+"""Seconds for all of them together: what has not answered by then is passed over."""
+_NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError)
+
+
 @dataclass(frozen=True, slots=True)
 class Feeders:
-    """`found`: who names the queue, such as `EventBridge rule shop/orders`. `unasked`: services that did not answer."""
+    """`found`: who names the queue, such as `EventBridge rule shop/orders`. `unasked`: where nobody does, services that did not answer."""
 
     found: tuple[str, ...] = ()
     unasked: tuple[str, ...] = ()
 
 
-def feeders(arn: str, open_service: Callable[[str], Any]) -> Feeders:
+def feeders(arn: str, open_service: Callable[[str], Any], *, patience: float = PATIENCE) -> Feeders:
     """The first thing beside a queue that names `arn` as the place of its dead letters, or none.
 
-    Asks one service after the other and stops at the first answer. One that may not be asked is noted and passed over.
+    All services are asked side by side, and the first one that names it is enough. One that may not be asked, or is silent for
+    `patience` seconds, is noted and passed over.
     """
-    unasked: list[str] = []
+    answers: SimpleQueue[tuple[str, str | Exception]] = SimpleQueue()
+    opened = cache(open_service)
+    waiting: list[str] = []
+    unasked: set[str] = set()
     for service, ask in _ASKED:
         try:
-            for who, target in ask(open_service(service)):
-                if target == arn:
-                    return Feeders((who,), tuple(unasked))
-        except (ClientError, BotoCoreError, ResponseParserError):
-            if service not in unasked:
-                unasked.append(service)
-    return Feeders((), tuple(unasked))
+            client = opened(service)
+        except _NO_ANSWER:
+            unasked.add(service)
+            continue
+        waiting.append(service)
+        Thread(target=_ask, args=(service, ask, client, arn, answers), daemon=True).start()
+    deadline = time.monotonic() + patience
+    while waiting:
+        try:
+            service, said = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            break
+        waiting.remove(service)
+        if isinstance(said, _NO_ANSWER):
+            unasked.add(service)
+        elif isinstance(said, Exception):
+            raise said
+        elif said:
+            return Feeders((said,))
+    unasked |= {*waiting}
+    return Feeders((), tuple(dict.fromkeys(service for service, _ in _ASKED if service in unasked)))
+
+
+def _ask(
+    service: str,
+    ask: Callable[[Any], Iterator[Target]],
+    client: Any,
+    arn: str,
+    answers: SimpleQueue[tuple[str, str | Exception]],
+) -> None:
+    """Who of this service names `arn`, or "", or why nobody can tell."""
+    try:
+        answers.put((service, next((who for who, target in ask(client) if target == arn), "")))
+    except Exception as error:  # noqa: BLE001 - whoever waits for the answer raises it
+        answers.put((service, error))
 
 
 def _functions(client: Any) -> Iterator[Target]:

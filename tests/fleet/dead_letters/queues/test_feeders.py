@@ -1,7 +1,9 @@
 """Every service that can name a dead-letter queue is asked for it, and one that may not be asked stops nobody."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,10 +23,13 @@ class Service:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     denied: bool = False
+    silent: Event | None = None
 
     def __getattr__(self, call: str) -> Any:
         def answer(**_: Any) -> Any:
             self.asked.append(call)
+            if self.silent is not None:
+                self.silent.wait()
             if self.denied:
                 raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, call)
             return self.answers.get(call, {})
@@ -113,20 +118,30 @@ def test_each_kind_of_feeder_is_found_and_named(service: str, answers: dict[str,
     assert feeders(f"{ARN}-2", lambda name: Service(answers if name == service else {})) == Feeders()
 
 
-def test_a_service_that_may_not_be_asked_is_noted_and_the_next_one_answers() -> None:
+def test_a_service_that_may_not_be_asked_is_noted_and_another_one_answers() -> None:
     answers = {"list_schedules": {"Schedules": [{"Name": "nightly"}]}, "get_schedule": {"Target": DEAD}}
     services = {"scheduler": Service(answers), "pipes": Service(denied=True)}
     found = feeders(ARN, lambda name: services.get(name, Service()))
-    assert found == Feeders(("EventBridge schedule default/nightly",), ("pipes",))
+    assert found.found == ("EventBridge schedule default/nightly",)
+    assert feeders(f"{ARN}-2", lambda name: services.get(name, Service())) == Feeders((), ("pipes",))
 
 
-def test_nothing_more_is_asked_once_somebody_names_it() -> None:
-    first = Service({"list_functions": {"Functions": [{"FunctionName": "f", "DeadLetterConfig": {"TargetArn": ARN}}]}})
-    opened: list[str] = []
+def test_silent_services_are_waited_for_side_by_side_and_no_longer_than_all_together() -> None:
+    answers = {"list_schedules": {"Schedules": [{"Name": "nightly"}]}, "get_schedule": {"Target": DEAD}}
+    services = {"scheduler": Service(answers)}
+    over = Event()
+    silent = Service(silent=over)
+    try:
+        found = feeders(ARN, lambda name: services.get(name, silent), patience=60)
+        assert found.found == ("EventBridge schedule default/nightly",)
+        began = time.monotonic()
+        none = feeders(f"{ARN}-2", lambda name: services.get(name, silent), patience=0.2)
+        assert none == Feeders((), ("lambda", "events", "pipes", "sns"))
+        assert time.monotonic() - began < 10
+    finally:
+        over.set()
 
-    def open_service(name: str) -> Service:
-        opened.append(name)
-        return first
 
-    feeders(ARN, open_service)
-    assert (opened, first.asked) == (["lambda"], ["list_functions"])
+def test_a_fault_of_our_own_is_raised() -> None:
+    with pytest.raises(KeyError):
+        feeders(ARN, lambda _: Service({"list_functions": {"Functions": [{}]}}))
