@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import click
 import orjson
 
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
-from fleet.cli.dlq.frame import NOTHING, answer, print_json, say
+from fleet.cli.dlq.frame import NOTHING, DlqCommand, Refused, answer, given_reason, log_of, print_json, say
 from fleet.dead_letters.audit.log import Anchor, AuditLog, NoLog
+from fleet.dead_letters.audit.renewal import closed, renew
 from fleet.dead_letters.audit.story import ids_that_fit, story
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
@@ -68,11 +70,17 @@ def verify(*, file: Path | None, anchor: str, as_json: bool) -> None:
 @file_option
 @env_file_option
 def anchor_(*, file: Path | None) -> None:
-    """Print SEQ:HASH of the newest line. Keep it where the log's owner cannot write; `fleet audit verify --anchor` takes it."""
+    """Print SEQ:HASH of the newest line. Keep it where the log's owner cannot write; `fleet audit verify --anchor` takes it.
+
+    Ends with 1 where the log is not there or not as it was written, with 3 where it is empty.
+    """
+    place = _place(file)
     try:
-        newest = _log(_place(file)).newest()
+        newest = _log(place).newest()
     except NoLog as error:
         raise Failed(str(error)) from error
+    for fault in _log(place).verify()[1]:
+        raise Failed(f"{place}:{fault.line}: {fault.why}: nothing can be anchored; see `fleet audit verify`")
     if newest is None:
         say("the log is empty")
         sys.exit(NOTHING)
@@ -98,16 +106,49 @@ def show(*, plan: str, file: Path | None, as_json: bool) -> None:
     found = ids_that_fit(records, _plan_id(plan))
     if len(found) > 1:
         raise click.UsageError(f"{plan} fits more than one: {', '.join(found)}")
+    _, faults = log.verify()
     if not found:
         say(f"{place} has no line about {plan}")
-        sys.exit(NOTHING)
-    _, faults = log.verify()
+        for fault in faults[:1]:
+            say(f"{place} is not as it was written (line {fault.line}: {fault.why}): the line may have been in it")
+        for each in closed(place):
+            say(f"an older log is closed beside it: --file {each}")
+        sys.exit(FAILED if faults else NOTHING)
     document = {"version": 1, "file": os.fspath(place), "log_ok": not faults, **story(records, found[0])}
     if as_json:
         print_json(document)
     else:
         _print(document)
     sys.exit(FAILED if faults else 0)
+
+
+@audit.command("renew", cls=DlqCommand, short_help="Close a damaged log and begin a new one that says so.")
+@click.option("--reason", help="Why; kept in the first line of the new log. Required to act.")
+@click.option("--yes", is_flag=True, help="Act. Without it, only tell what would be done.")
+@env_file_option
+def renew_(*, reason: str | None, yes: bool) -> None:
+    """The way out where mutations are refused because the log is damaged: it keeps its lines under another name, and a new one begins
+    whose first line names it, its faults and your reason.
+
+    Refused where the log is as it was written. Plans that the closed log knows stay known.
+    """
+    settings = read_settings(ReplaySettings, os.environ)
+    place = settings.audit_log
+    why = given_reason(reason) if yes else ""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    log = log_of(settings)
+    lines, faults = log.verify()
+    if not faults or log.was_never_written():
+        raise Refused(
+            f"nothing was done: {place} is {'as it was written' if not faults else 'not there, and never was'}"
+        )
+    for fault in faults:
+        say(f"{place}:{fault.line}: {fault.why}")
+    if not yes:
+        answer(f"would close {place} with {lines} lines and begin a new log; act with --yes --reason ...")
+        return
+    older = renew(place, log, lambda path: log_of(settings, path), who=settings.actor, reason=why, at=now)
+    answer(f"{place} begins anew; the damaged one is {older}")
 
 
 def _print(document: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -18,6 +19,7 @@ import click
 from fleet.cli.command import Command, Failed, env_file_option
 from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome, PartlyKept
 from fleet.dead_letters.audit.mirror import Mirror
+from fleet.dead_letters.audit.renewal import closed
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import PlanRefused
@@ -181,9 +183,7 @@ def given_reason(reason: str | None) -> str:
     """Raises UsageError (exit 2) where there is none."""
     if not reason or not reason.strip():
         raise click.UsageError("--reason is required: it goes to the audit log")
-    return (
-        reason.strip().encode(errors="replace").decode()
-    )  # a shell passes bytes that are not UTF-8 as half surrogates
+    return reason.strip().encode(errors="replace").decode()  # what is not UTF-8 comes as half surrogates
 
 
 def can_ask(*, no_input: bool) -> bool:
@@ -210,11 +210,13 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
     """
     record, note = Record(queue), ""
     try:
-        sound = _log(tools).is_sound_at_its_end()
+        sound = log_of(tools.settings).is_sound_at_its_end()
     except OSError as error:
         raise Refused(f"nothing was done: the audit log {tools.settings.audit_log}: {error.strerror}") from error
     if not sound:
-        raise Refused(f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`")
+        raise Refused(
+            f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`; `fleet audit renew` closes it and begins a new one"
+        )
     try:
         yield record
     except JournalLost as error:
@@ -243,11 +245,13 @@ def begin(tools: Desk, command: str, record: Record, *, reason: str, note: str =
 
 
 def audit_records(tools: Desk, *, about: str) -> list[dict[str, Any]]:
-    """The lines of the audit log that hold this text and can be read; none where there is no log."""
-    try:
-        return _log(tools).records(about=about)
-    except NoLog:
-        return []
+    """The lines of the audit log, and of those that were closed before it, that hold this text and can be read, oldest first."""
+    path = tools.settings.audit_log
+    found: list[dict[str, Any]] = []
+    for each in [*closed(path), path]:
+        with suppress(NoLog):
+            found += log_of(tools.settings, each).records(about=about)
+    return found
 
 
 def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str = "") -> None:
@@ -267,7 +271,7 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
         digests=record.digests,
     )
     try:
-        _log(tools).append(written)
+        log_of(tools.settings).append(written)
     except OSError as error:
         if isinstance(error, PartlyKept) and record.outcome != "begun":
             say(
@@ -280,10 +284,11 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
         raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error
 
 
-def _log(tools: Desk) -> AuditLog:
-    place = tools.settings.dlq_audit_mirror
+def log_of(settings: ReplaySettings, path: Path | None = None) -> AuditLog:
+    """The audit log, or one at another place, with its mirror."""
+    place = settings.dlq_audit_mirror
     return AuditLog(
-        tools.settings.audit_log,
+        path or settings.audit_log,
         now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
         mirror=Mirror(service("s3"), place=place) if place else None,
     )

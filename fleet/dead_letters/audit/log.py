@@ -134,6 +134,10 @@ class AuditLog:
         if failed:
             raise PartlyKept(0, "; ".join(failed))
 
+    def was_never_written(self) -> bool:
+        """Whether nothing says that there was ever a log at this place."""
+        return not self._path.exists() and self._head() == GENESIS
+
     def is_sound_at_its_end(self) -> bool:
         """Whether the newest line can be chained to. What a power cut left of a line behind it is cut off when the next is written."""
         if not self._path.exists():
@@ -165,8 +169,8 @@ class AuditLog:
         faults = list(_faults(lines[:-1]))
         if lines[-1]:
             faults.append(Fault(len(lines), "the line has no end"))
-        elif not faults and (head != GENESIS if len(lines) == 1 else not _is_newest(orjson.loads(lines[-2]), head)):
-            faults.append(Fault(len(lines), "lines are missing at the end"))
+        elif not faults:
+            faults += _faults_at_the_end(lines, head)
         if anchor is not None and anchor not in [_anchor(line) for line in lines[anchor.seq - 1 : anchor.seq]]:
             faults.append(Fault(anchor.seq, "the line is not the one that was anchored"))
         return len(lines) - 1, faults
@@ -183,12 +187,16 @@ class AuditLog:
 
     @contextmanager
     def _held(self) -> Iterator[int]:
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-        finally:
-            os.close(file)
+        while True:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not self._path.exists() or not os.path.samestat(os.fstat(file), self._path.stat()):
+                    continue  # it was closed under another name while we waited
+                yield file
+                return
+            finally:
+                os.close(file)
 
     def _head_path(self) -> Path:
         return self._path.with_name(f"{self._path.name}.head")
@@ -239,6 +247,21 @@ def _faults(lines: Sequence[bytes]) -> Iterator[Fault]:
             yield Fault(number, "the line before it is missing, or lines changed places")
         previous = str(record.get("hash"))
         expected = record["seq"] + 1 if isinstance(record.get("seq"), int) else expected + 1
+
+
+def _faults_at_the_end(lines: Sequence[bytes], head: str) -> list[Fault]:
+    """Of lines that are all as they were written, with the nothing that follows the last line's end."""
+    if len(lines) == 1:
+        return [] if head == GENESIS else [Fault(1, "lines are missing at the end")]
+    if _is_newest(orjson.loads(lines[-2]), head):
+        return []
+    if head == GENESIS:
+        return [
+            Fault(
+                len(lines) - 1, "the file .head beside the log is missing: whether lines follow this one is not known"
+            )
+        ]
+    return [Fault(len(lines) - 1, "lines are missing after this one, or the file .head beside the log is not its own")]
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
