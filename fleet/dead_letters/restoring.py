@@ -42,6 +42,12 @@ def _first_id(letter: DeadLetter, arn: str) -> str:
             return letter.id
 
 
+def wanted(archive: Archive, arn: str, archive_id: str = "") -> list[str]:
+    """The ids of the letters that a restore may bring back: all that is archived, or that archive. Raises ClientError, BotoCoreError."""
+    batches = archive.batches(arn, archive_id=archive_id)
+    return [each.id for batch in batches if archive_id or not batch.label.replaced for each in batch.letters]
+
+
 class NotLookedThrough(Exception):
     """Letters of the queue were not seen, and an archived one may be among them: nothing was sent."""
 
@@ -58,7 +64,7 @@ class Look:
 @dataclass(slots=True)
 class Restored:
     """Ids by what happened. `done`: back in the queue; `perhaps_twice`: the same after a look that did not see all letters;
-    `there`: never gone from it, and no longer archived; `doubles`: copies of a letter that is back already, no longer archived;
+    `earlier`: sent by a restore that did not come to its end, found in the queue, and no longer archived; `there`: never gone from it, and no longer archived; `doubles`: copies of a letter that is back already, no longer archived;
     `failed`: not accepted, and archived as before; `uncertain`: they may be back, and stay archived until that is asked for.
     `replaced` were left out, for a changed copy of them was sent; `foreign` does not belong to the queue's archive; `stuck` are
     keys that could not be taken out of the archive.
@@ -66,6 +72,7 @@ class Restored:
 
     done: list[str] = field(default_factory=list)
     perhaps_twice: list[str] = field(default_factory=list)
+    earlier: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     doubles: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -85,6 +92,7 @@ class Restored:
 
     def counts(self) -> dict[str, int]:
         ids = {
+            "earlier": self.earlier,
             "there": self.there,
             "doubles": self.doubles,
             "failed": self.failed,
@@ -166,6 +174,8 @@ class Restoring:
                 self.back.replaced += 1
             elif each.id in seen.ids:
                 self.back.there.append(each.id)
+            elif name in self.present and each.id in batch.label.uncertain:
+                self.back.earlier.append(each.id)
             elif name in self.present or name in due:
                 self.back.doubles.append(each.id)
             elif name in self.pending or (each.id in batch.label.uncertain and not self.again):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from fleet.cli.dlq.filters import PRINT, filter_options
 from fleet.cli.dlq.frame import (
     DlqCommand,
     NotThere,
+    Record,
     audited,
     desk,
     end,
@@ -115,12 +117,12 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
     """One letter of QUEUE. Without --reveal, values that are not plain identifiers stay hidden."""
     why = given_reason(reason) if reveal else ""
     tools = desk()
-    info, each, complete = one(tools, queue, letter_id)
+    with audited(tools, "show --reveal", queue=queue, reason=why) if reveal else nullcontext(Record()) as entry:
+        entry.ids = [letter_id]
+        info, each, complete = one(tools, queue, letter_id)
+        entry.queue, entry.counts = info.name, {"revealed": 1}
     shown = _shown(each)
     if reveal:
-        with audited(tools, "show --reveal", queue=info.name, reason=why) as entry:
-            entry.ids = [each.id]
-            entry.counts = {"revealed": 1}
         assert each.letter is not None
         shown |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
         shown |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}

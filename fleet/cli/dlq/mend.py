@@ -97,12 +97,13 @@ def edit(
             entry.ids = [letter_id]
             raise Refused(DISABLED)
     why = given_reason(reason) if yes else ""
-    info, each, _ = one(tools, queue, letter_id)
-    assert each.letter is not None
-    body = _new_body(each.letter, body_file, no_input=no_input)
-    arn = destination(tools, info, to) or each.standing.destination
-    with audited(tools, "edit", queue=info.name, reason=why) if yes else nullcontext(Record()) as entry:
-        entry.ids = [each.id]
+    with audited(tools, "edit", queue=queue, reason=why) if yes else nullcontext(Record()) as entry:
+        entry.ids = [letter_id]
+        info, each, _ = one(tools, queue, letter_id)
+        entry.queue = info.name
+        assert each.letter is not None
+        body = _new_body(each.letter, body_file, no_input=no_input)
+        arn = destination(tools, info, to) or each.standing.destination
         if ":sqs:" not in arn:
             raise Refused(each.standing.why_not or "its destination is not known: name it with --to")
         urls = run.reached(tools, info, arn)
@@ -143,9 +144,9 @@ def export(
         def meet(letter: DeadLetter) -> None:
             places[letter.id] = (spool.tell(), spool.write(record.line(letter)))
 
-        info, _, found = looked_through(tools, queue, filters, meet=meet)
-        with audited(tools, "export", queue=info.name, reason=why) as entry:
-            entry.ids = [each.id for each in found.views]
+        with audited(tools, "export", queue=queue, reason=why) as entry:
+            info, _, found = looked_through(tools, queue, filters, meet=meet)
+            entry.queue, entry.ids = info.name, [each.id for each in found.views]
             with click.open_file("-", "wb") if output == "-" else whole(Path(output)) as file:
                 for each in found.views:
                     start, size = places[each.id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,28 +62,25 @@ def archive(
     """Put the letters of QUEUE that match away: stored first, deleted after. `restore` brings them back."""
     why = given_reason(reason) if yes else ""
     tools = desk()
-    info, origin, found = looked_through(tools, queue, filters)
-    if not found.views or not yes:
+    if not yes:
+        info, _, found = looked_through(tools, queue, filters)
         _dry("archive", info, found, as_json=as_json)
-    archive_id = putting_away.new_archive_id(tools.now())
-    with audited(tools, "archive", queue=info.name, reason=why) as entry:
-        entry.ids, entry.plan_id = [each.id for each in found.views], archive_id
-        place = opened_archive(tools, bucket)
-        taken = Taken()
-        stored = putting_away.Stored(place, putting_away.label(tools, info, archive_id, why))
-
-        async def work() -> None:
-            async with tools.open(info, origin) as opened:
-                begin(tools, "archive", entry, reason=why)
-                await putting_away.put_away(tools, opened, found.views, stored, taken)
-
+    archive_id, taken = putting_away.new_archive_id(tools.now()), Taken()
+    with audited(tools, "archive", queue=queue, reason=why) as entry:
+        info, origin, found = looked_through(tools, queue, filters)
+        entry.queue, entry.ids = info.name, [each.id for each in found.views]
         try:
-            with held(tools.settings.state_directory, info.arn):
-                until_done(work())
+            if found.views:
+                entry.plan_id = archive_id
+                place = opened_archive(tools, bucket)
+                bucket = place.bucket
+                _stored(tools, info, origin, found, place=place, taken=taken, entry=entry, reason=why)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
-    _print_taken("archived", taken, as_json=as_json, archive_id=archive_id, bucket=place.bucket)
+    if not found.views:
+        _dry("archive", info, found, as_json=as_json)
+    _print_taken("archived", taken, as_json=as_json, archive_id=archive_id, bucket=bucket)
 
 
 @click.command("purge", cls=DlqCommand, short_help="Delete letters for good; only with the queue's name typed.")
@@ -107,8 +105,9 @@ def purge(
     if not yes:
         info, _, found = looked_through(tools, queue, filters)
         _dry("purge", info, found, as_json=as_json)
-    info = tools.catalog.dead_letter_queue(queue)
-    with audited(tools, "purge", queue=info.name, reason=reason or "") as entry:
+    with audited(tools, "purge", queue=queue, reason=reason or "") as entry:
+        info = tools.catalog.dead_letter_queue(queue)
+        entry.queue, entry.plan_id = info.name, uuid.uuid4().hex
         _confirm(info, confirm, no_input=no_input)
         why = given_reason(reason)
         assert why
@@ -123,7 +122,7 @@ def purge(
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
     if not found.views:
         _dry("purge", info, found, as_json=as_json)
-    _print_taken("purged", taken, as_json=as_json)
+    _print_taken("purged", taken, as_json=as_json, purge_id=entry.plan_id)
 
 
 def opened_archive(tools: Desk, bucket: str) -> Archive:
@@ -135,6 +134,28 @@ def opened_archive(tools: Desk, bucket: str) -> Archive:
     if place.is_locked():
         raise Refused(f"{name} has an object lock and would never forget a letter: choose another bucket")
     return place
+
+
+def _stored(
+    tools: Desk,
+    info: QueueInfo,
+    origin: Origin,
+    found: Inventory,
+    *,
+    place: Archive,
+    taken: Taken,
+    entry: Record,
+    reason: str,
+) -> None:
+    stored = putting_away.Stored(place, putting_away.label(tools, info, entry.plan_id, reason))
+
+    async def work() -> None:
+        async with tools.open(info, origin) as opened:
+            begin(tools, "archive", entry, reason=reason)
+            await putting_away.put_away(tools, opened, found.views, stored, taken)
+
+    with held(tools.settings.state_directory, info.arn):
+        until_done(work())
 
 
 def _thrown_away(

@@ -36,7 +36,7 @@ from fleet.dead_letters.queues.archive import Archive, Foreign, Label
 from fleet.dead_letters.queues.browsing import browse
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.replay.inventory import hidden_for
-from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring, original
+from fleet.dead_letters.restoring import Look, NotLookedThrough, Restored, Restoring, original, wanted
 
 if TYPE_CHECKING:
     from fleet.dead_letters.replay.inventory import Desk, Open
@@ -66,24 +66,24 @@ def restore(
     """
     why = given_reason(reason) if yes else ""
     tools = desk()
-    info = tools.catalog.dead_letter_queue(queue)
-    place = opened_archive(tools, bucket)
     if not yes:
-        _list_archives(place, info, archive_id, now=tools.now(), as_json=as_json)
-    with audited(tools, "restore", queue=info.name, reason=why) as entry:
-        entry.plan_id = archive_id
-        back = Restored()
+        info = tools.catalog.dead_letter_queue(queue)
+        _list_archives(opened_archive(tools, bucket), info, archive_id, now=tools.now(), as_json=as_json)
+    with audited(tools, "restore", queue=queue, reason=why) as entry:
+        info = tools.catalog.dead_letter_queue(queue)
+        entry.queue, entry.plan_id = info.name, archive_id
+        place, back = opened_archive(tools, bucket), Restored()
         try:
             with held(tools.settings.state_directory, info.arn):
                 _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)
         finally:
-            entry.ids, entry.counts = back.sent, back.counts()
+            entry.ids, entry.counts = back.sent + back.earlier, back.counts()
             entry.outcome = "partly" if back.is_partly else "done"
         _tell_foreign(info, back.foreign)
         if back.foreign and not (sum(back.counts().values()) or back.replaced):
             raise Refused(f"nothing was restored: what lies there is not of {info.name} in this region and account")
     _print_restored(info, back, as_json=as_json)
-    sys.exit(PARTLY if back.is_partly else 0 if back.done or back.there or back.doubles else NOTHING)
+    sys.exit(PARTLY if back.is_partly else 0 if sum(back.counts().values()) else NOTHING)
 
 
 def _brought_back(
@@ -98,10 +98,11 @@ def _brought_back(
     again: bool,
 ) -> None:
     copies = putting_away.copies(place, info.arn)
+    named = replace(entry, ids=wanted(place, info.arn, archive_id))
 
     async def work() -> None:
         async with tools.open(info, tools.catalog.origin(info)) as opened:
-            begin(tools, "restore", entry, reason=reason)
+            begin(tools, "restore", named, reason=reason)
             await Restoring(
                 archive=place,
                 arn=info.arn,
@@ -139,6 +140,8 @@ def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
         say(f"{back.replaced} letters stay archived, for a changed copy was sent: --archive-id brings them back")
     if back.there:
         say(f"{len(back.there)} letters were in the queue all the same, and are no longer archived")
+    for each in back.earlier:
+        say(f"{each} is back: an earlier restore that did not come to its end sent it. It is no longer archived")
     for each in back.doubles:
         say(f"{each} is back already: a further copy of it is no longer archived")
     if back.uncertain:

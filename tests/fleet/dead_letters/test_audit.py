@@ -47,7 +47,7 @@ def test_every_mutation_leaves_its_record(twelve: Ground, cli: Lines, aws: Aws) 
         ("purge", "begun"),
         ("purge", "done"),
     ]
-    assert [len(each["ids"]) for each in answer] == [0, 3, 3, 2, 2, 0, 2, 1, 1, 8, 8]
+    assert [len(each["ids"]) for each in answer] == [0, 3, 3, 2, 2, 2, 2, 1, 1, 8, 8]
     assert answer[2]["counts"]["sent"] == 3
     verified = cli("audit", "verify", "--json")
     assert verified.exit_code == 0
@@ -65,6 +65,32 @@ def test_refused_and_failed_mutations_are_recorded_as_well(twelve: Ground, cli: 
         ("archive", "failed"),
     ]
     assert twelve.counts() == (12, 0)
+
+
+def test_what_is_refused_of_a_live_queue_or_one_that_is_not_there_is_recorded(twelve: Ground, cli: Lines) -> None:
+    live = twelve.source.rpartition("/")[2]
+    for queue, outcome, exits in ((live, "refused", 5), ("no-such-queue", "failed", 1)):
+        for words in (
+            ("purge", queue, "--confirm", queue, "--yes"),
+            ("archive", queue, "--bucket", "any", "--yes"),
+            ("restore", queue, "--bucket", "any", "--yes"),
+            ("edit", queue, "some-id", "--yes"),
+            ("export", queue),
+            ("show", queue, "some-id", "--reveal"),
+        ):
+            cli("dlq", *words, *WHY, exits=exits, DLQ_EDIT_ENABLED="true")
+            newest = cli.audit()[-1]
+            assert newest["command"].startswith(words[0])
+            assert (newest["queue"], newest["outcome"], newest["reason"]) == (queue, outcome, "because")
+    cli("dlq", "show", twelve.name, "some-id", "--reveal", *WHY, exits=3)
+    assert (cli.audit()[-1]["outcome"], cli.audit()[-1]["ids"], len(cli.audit())) == ("failed", ["some-id"], 13)
+    assert twelve.counts() == (12, 0)
+
+
+def test_a_purge_can_be_shown_by_its_id(twelve: Ground, cli: Lines) -> None:
+    [told] = cli.json("purge", twelve.name, "--limit", "2", "--confirm", twelve.name, "--yes", *WHY)
+    valid("dlq-taken", told)
+    assert "taken 2" in cli("audit", "show", told["purge_id"]).stdout
 
 
 def test_what_cannot_be_recorded_does_not_happen(twelve: Ground, cli: Lines, aws: Aws) -> None:

@@ -176,7 +176,7 @@ def test_a_purge_whose_record_is_in_the_log_alone_tells_its_counts_and_what_fail
 
     monkeypatch.setattr(AuditLog, "_write_head", full)
     told = cli("dlq", "purge", ground.name, "--confirm", ground.name, *ACT, exits=4)
-    assert (told.stdout, ground.counts()) == ("2 letters purged\n", (0, 0))
+    assert (told.stdout.partition(",")[0], ground.counts()) == ("2 letters purged", (0, 0))
     assert "audit.jsonl.head: No space left on device" in told.stderr
     assert cli.audit()[-1]["outcome"] == "done"
     monkeypatch.undo()

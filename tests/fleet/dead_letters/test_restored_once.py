@@ -51,6 +51,16 @@ async def test_while_one_copy_may_be_back_the_others_are_not_sent(bench: Bench) 
     assert (back.done, back.doubles, bench.left()) == (["m-1"], ["m-1"], [])
 
 
+async def test_what_a_killed_restore_brought_back_is_said_to_be_back_and_is_no_copy(bench: Bench) -> None:
+    bench.put(*three())
+    bench.queue.uncertain = frozenset({"m-1"})
+    await bench.restore()
+    bench.queue.uncertain = frozenset()
+    back = await bench.restore(marked={original(three()[1], DLQ)})
+    assert (back.earlier, back.doubles, back.done, bench.left()) == (["m-1"], [], [], [])
+    assert back.counts()["earlier"] == 1
+
+
 def test_a_letter_keeps_its_first_id_and_its_source_on_every_way_back() -> None:
     first = returned(DeadLetter("m-1", "{}", moved_from=SOURCE), DLQ)
     second = DeadLetter("m-2", "{}", attributes=returned(DeadLetter("m-2", "{}", first.attributes), DLQ).attributes)
