@@ -63,6 +63,9 @@ class Misconfigured(click.ClickException):
 def report_faults() -> Iterator[None]:
     """Turn the faults a user can mend into words; a bug keeps its traceback. Log lines go to stderr: stdout is for data."""
     logging.configure("warning", stream=sys.stderr.buffer)  # a door that serves configures it anew
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if os.environ.get(name) == "":
+            del os.environ[name]  # boto takes an empty one for the region's name
     try:
         yield
     except SettingsError as error:

@@ -1,6 +1,7 @@
 """What is given on the command line: an empty value is refused by name, and what is echoed cannot speak to the terminal."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -61,3 +62,18 @@ def test_a_direction_character_in_a_name_is_escaped_in_what_is_said_of_it(words:
     result = CliRunner().invoke(fleet, words)
     assert result.exit_code in (1, 2)
     assert "\u202e" not in result.output
+
+
+@pytest.mark.parametrize("given", ["", None])
+def test_without_a_region_the_variable_is_named_also_where_it_is_empty(given: str | None, tmp_path: Path) -> None:
+    environment = {
+        "AWS_REGION": given,
+        "AWS_DEFAULT_REGION": given,
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    }
+    result = CliRunner().invoke(fleet, ["dlq", "ls"], env=environment)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no region: AWS_DEFAULT_REGION is not set" in result.stderr
