@@ -164,6 +164,12 @@ def name_sent(tools: Desk, info: QueueInfo, plan: Plan) -> bool:
     return bool(found)
 
 
+def sent_already(tools: Desk, info: QueueInfo, archive: Archive, letter: str) -> str:
+    """Why a letter is not to be sent once more: `edit` sent a mended copy of it, or a plan sent it; "". Raises Refused."""
+    known = copied(archive, info.arn, [letter]) | sent_before(audit_records(tools, about=info.name), [letter])
+    return known.get(letter, "")
+
+
 def show_changes(tools: Desk, plan: Plan) -> None:
     """Which bodies a plan changes, by digest, on stdout."""
     changed = changed_bodies(plan)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
-from fleet.cli.dlq.changes import DISABLED, copied, name_sent, twice_option
+from fleet.cli.dlq.changes import DISABLED, name_sent, sent_already, twice_option
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -220,7 +220,7 @@ def _mended(
     edit_id = f"{EDIT}{uuid.uuid4().hex}"
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    if not twice and (why := copied(place, info.arn, [each.id]).get(each.id)):
+    if not twice and (why := sent_already(tools, info, place, each.id)):
         raise Refused(f"nothing was sent: {why}. `--twice` sends one more")
     label = putting_away.label(tools, info, edit_id, reason, replaced=True)
     stored = putting_away.Stored(place, replace(label, copy="perhaps"))

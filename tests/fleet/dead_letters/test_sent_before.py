@@ -74,6 +74,19 @@ def test_where_the_journal_is_gone_the_log_names_all_letters_of_a_plan_without_a
     assert cli.json("replay", str(second), *ACT, exits=4)[0]["sent"] == 0
 
 
+def test_edit_sends_no_mended_copy_of_a_letter_that_a_plan_sent(killed: Path, ground: Ground, cli: Lines) -> None:
+    cli.environment |= {"DLQ_EDIT_ENABLED": "true", "DLQ_ARCHIVE_BUCKET_NAME": ground.aws.bucket("archive")}
+    body = cli.home / "body"
+    body.write_text("{}")
+    sent, *_, never = [each["id"] for each in json.loads(killed.read_bytes())["letters"]]
+    mended = ("--body-file", str(body), *ACT)
+    refused = cli("dlq", "edit", ground.name, sent, *mended, exits=5)
+    assert "nothing was sent: the plan" in refused.stderr
+    cli("dlq", "edit", ground.name, never, *mended)
+    cli("dlq", "edit", ground.name, sent, "--twice", *mended)
+    assert ground.counts(ground.source) == (2, 0)
+
+
 def line(outcome: str, **counts: int) -> dict[str, Any]:
     return {"command": "replay", "plan_id": "p", "outcome": outcome, "ids": ["m-1"], "counts": counts}
 
