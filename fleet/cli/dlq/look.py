@@ -40,12 +40,13 @@ from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from shared.message.identity import ATTRIBUTE
 
 
-@click.command("ls", cls=DlqCommand, short_help="Every dead-letter queue: how full, how old, disappears in.")
+@click.command("ls", cls=DlqCommand, short_help="Dead-letter queues: how full, how old, disappears in.")
 @click.argument("queues", nargs=-1)
 @click.option("--quick", is_flag=True, help="Counts only; do not read the letters.")
 @output_options
 def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -> None:
-    """Every dead-letter queue of the fleet and of its account, or those named. A queue that nothing feeds is refused.
+    """The queues named, or every dead-letter queue that another queue's redrive policy names, that the environment names, or that has
+    `-dlq` in its name and something feeds. A queue that nothing feeds is refused.
 
     Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
     """

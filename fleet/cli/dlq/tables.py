@@ -85,7 +85,8 @@ def groups(documents: Sequence[Mapping[str, Any]]) -> Table:
                 each["fingerprint"],
                 each["last_failure"][:19],
                 left(each["expires_in_s"]),
-                f"{each['replayable']} of {each['count']}",
+                f"{each['replayable']} of {each['count']}"
+                + (f", {each['replayable_with_to']} with --to" if each["replayable_with_to"] else ""),
             )
             for each in documents
         ),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.dead_letters.model import expiry
+from fleet.dead_letters.model.shapes import is_sendable_by_hand
 from fleet.dead_letters.model.view import View, instant
 
 VERSION = 1
@@ -15,7 +16,9 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Letters of one worker and one fingerprint. Times in epoch seconds."""
+    """Letters of one worker and one fingerprint. Times in epoch seconds. `replayable_with_to`: beside those that a plan takes as they
+    are, those for which `--to` has to name the destination.
+    """
 
     worker: str
     error_type: str
@@ -28,6 +31,7 @@ class Group:
     last_failure: datetime
     expires_at: float
     replayable: int
+    replayable_with_to: int
     now: float
 
 
@@ -58,6 +62,7 @@ def document(group: Group) -> dict[str, Any]:
         "expires_in_s": round(left),
         "expires_soon": expiry.is_soon(left),
         "replayable": group.replayable,
+        "replayable_with_to": group.replayable_with_to,
         "ids": list(group.ids),
     }
 
@@ -65,6 +70,8 @@ def document(group: Group) -> dict[str, Any]:
 def _group(members: Sequence[View]) -> Group:
     one = members[0]
     times = [each.failed_at for each in members]
+    alone = [each for each in members if each.standing.replayable and each.standing.destination]
+    able = [each for each in members if is_sendable_by_hand(each.standing)]
     return Group(
         worker=one.worker,
         error_type=one.error_type,
@@ -76,7 +83,8 @@ def _group(members: Sequence[View]) -> Group:
         first_failure=min(times),
         last_failure=max(times),
         expires_at=min(each.expires_at for each in members),
-        replayable=sum(each.standing.replayable for each in members),
+        replayable=len(alone),
+        replayable_with_to=len(able) - len(alone),
         now=one.now,
     )
 

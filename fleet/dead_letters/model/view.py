@@ -115,6 +115,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
 def document(each: View) -> dict[str, Any]:
     """One line of `fleet dlq list --json` (schema dlq-letter, version 1)."""
     judgement = each.standing
+    goes_alone = judgement.replayable and bool(judgement.destination)
     return {
         "version": VERSION,
         "id": each.id,
@@ -131,7 +132,7 @@ def document(each: View) -> dict[str, Any]:
         "expires_in_s": round(each.expires_in),
         "expires_soon": expiry.is_soon(each.expires_in),
         "replayable": judgement.replayable,
-        "why_not": judgement.why_not if not judgement.replayable else None,
+        "why_not": judgement.why_not if not goes_alone else None,
         "note": judgement.why_not if judgement.replayable and judgement.why_not else None,
         "destination": judgement.destination or None,
         "pointer": asdict(judgement.pointer) if judgement.pointer is not None else None,

@@ -69,6 +69,7 @@ def test_an_expired_pointer_cannot_be_planned(ground: Ground, cli: Lines) -> Non
     result = {each["replayable"]: each for each in cli.json("list", ground.name)}
     assert "pointer expired" in result[False]["why_not"]
     assert result[True]["pointer"]["shard"] in result[True]["note"]
+    assert result[True]["why_not"].endswith("name the queue that takes them with --to")
     assert (
         "pointer expired"
         in cli("dlq", "plan", ground.name, "--ids", result[False]["id"], "-o", cli.plan(), exits=5).stderr

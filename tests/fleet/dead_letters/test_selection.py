@@ -17,6 +17,7 @@ from fleet.dead_letters.model.plan.plan import Place, PlanRefused, canary_sizes,
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View, document, view
 from shared.message.delivery import Attribute
+from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.fakes import DLQ, NOW, SOURCE, World, envelope, letter
 
 SENT = NOW.timestamp()
@@ -111,6 +112,18 @@ def test_points_in_time_and_pairs_are_read_or_refused() -> None:
 def test_those_closest_to_their_end_come_first_and_the_limit_counts_from_there() -> None:
     views = [seen(id=f"m-{age}", sent_at=SENT - age) for age in (10, 30, 20)]
     assert [each.id for each in selected(views, Filters(limit=2))] == ["m-30", "m-20"]
+
+
+def test_what_a_plan_takes_only_with_to_is_not_counted_as_replayable_and_says_why() -> None:
+    topic = seen(letters.notification()[0], attributes={})
+    written = {name: Attribute("String", text) for name, text in letters.invocation()[1].items()}
+    for each in (topic, seen("{}", attributes=written)):
+        told = document(each)
+        assert (told["replayable"], told["destination"], "--to" in told["why_not"]) == (True, None, True)
+        [group] = grouped([each])
+        assert (group.replayable, group.replayable_with_to) == (0, 1)
+        assert draft([each]).planned == ()
+        assert draft([each], to=SOURCE).planned
 
 
 def test_letters_of_a_fifo_queue_that_died_in_one_millisecond_keep_their_order() -> None:
