@@ -203,4 +203,6 @@ def _canary(given: str) -> tuple[int, ...]:
     try:
         return planning.canary_sizes(given)
     except ValueError as error:
-        raise click.BadParameter("write numbers of letters, such as 1,5,20", param_hint="--canary") from error
+        raise click.BadParameter(
+            "write numbers of letters, each from 1 to 1,000,000,000, such as 1,5,20", param_hint="--canary"
+        ) from error

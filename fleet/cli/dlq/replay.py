@@ -165,7 +165,7 @@ def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
 
 def _dry(file: Path, *, twice: bool, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
-    progress_of(file, plan, tools)
+    progress = progress_of(file, plan, tools)
     reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)
@@ -177,7 +177,8 @@ def _dry(file: Path, *, twice: bool, as_json: bool) -> None:
     if as_json:
         print_json(result)
         sys.exit(PARTLY if reach.unreachable or reach.withheld else 0)
-    click.echo(f"would {'copy' if plan.keep else 'send'} {result['remaining']} letters of {plan.place.queue}")
+    due = result["remaining"] if plan.via == "aws" else len(run.due(plan, progress, reach))
+    click.echo(f"would {'copy' if plan.keep else 'send'} {due} letters of {plan.place.queue}")
     for arn in plan.destinations:
         click.echo(f"  to {redaction.printable(arn)}")
     show_changes(tools, plan)

@@ -18,7 +18,7 @@ Target = tuple[str, str]
 """Who names, in words, and the ARN that is named."""
 
 
-PATIENCE = 12.0
+PATIENCE = 10.0
 """Seconds for all of them together: what has not answered by then is passed over."""
 _NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError)
 

@@ -9,7 +9,7 @@ from functools import partial
 from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.plan import limits
-from fleet.dead_letters.model.plan.plan import Plan, PlanRefused, Step, differences
+from fleet.dead_letters.model.plan.plan import Plan, Planned, PlanRefused, Step, differences
 from fleet.dead_letters.model.shapes import arn_name
 from fleet.dead_letters.plan_key import plan_key
 from fleet.dead_letters.queues.catalog import NoSuchQueue, QueueInfo
@@ -30,6 +30,12 @@ class Reach:
     urls: Mapping[str, str]
     unreachable: Mapping[str, str]
     withheld: Mapping[str, str] = field(default_factory=dict)
+
+
+def due(plan: Plan, progress: Progress, reach: Reach) -> list[Planned]:
+    """The letters that a run would send now, if they are still there."""
+    left = progress.settled | reach.withheld.keys()
+    return [each for each in plan.letters if each.id not in left and each.destination not in reach.unreachable]
 
 
 def checked(desk: Desk, plan: Plan) -> Reach:

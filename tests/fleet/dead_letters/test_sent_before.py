@@ -46,7 +46,11 @@ def test_plan_dry_run_and_replay_name_and_leave_what_another_plan_sent(
     assert cli.last.stderr.count("sent it already and did not come to delete it") == 2
     assert cli.last.stderr.count("may have sent it, for the answer was lost") == 1
     assert f"`fleet dlq resume {killed}` goes on with it" in cli.last.stderr
-    assert cli("dlq", "replay", str(second), exits=4).stderr.count("would be left") == 3
+    dry = cli("dlq", "replay", str(second), exits=4)
+    assert (dry.stdout.splitlines()[0], dry.stderr.count("would be left")) == (
+        f"would send 1 letters of {ground.name}",
+        3,
+    )
     [result] = cli.json("replay", str(second), *ACT, exits=4)
     assert (result["sent"], result["deleted"], result["failed"]) == (1, 1, 3)
     assert (ground.counts(ground.source), ground.counts()) == ((1, 0), (3, 0))
