@@ -87,6 +87,35 @@ def anchor_(*, file: Path | None) -> None:
     click.echo(newest)
 
 
+@audit.command("renew", cls=DlqCommand, short_help="Close a damaged log and begin a new one that says so.")
+@click.option("--reason", help="Why; kept in the first line of the new log. Required to act.")
+@click.option("--yes", is_flag=True, help="Act. Without it, only tell what would be done.")
+@env_file_option
+def renew_(*, reason: str | None, yes: bool) -> None:
+    """The way out where mutations are refused because the log is damaged: it keeps its lines under another name, and a new one begins
+    whose first line names it, its faults and your reason.
+
+    Refused where the log is as it was written. Plans that the closed log knows stay known.
+    """
+    settings = read_settings(ReplaySettings, os.environ)
+    place = settings.audit_log
+    why = given_reason(reason) if yes else ""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    log = log_of(settings)
+    lines, faults = log.verify()
+    if not faults or log.was_never_written():
+        raise Refused(
+            f"nothing was done: {place} is {'as it was written' if not faults else 'not there, and never was'}"
+        )
+    for fault in faults:
+        say(f"{place}:{fault.line}: {fault.why}")
+    if not yes:
+        answer(f"would close {place} with {lines} lines and begin a new log; act with --yes --reason ...")
+        return
+    older = renew(place, log, lambda path: log_of(settings, path), who=settings.actor, reason=why, at=now)
+    answer(f"{place} begins anew; the damaged one is {older}")
+
+
 @audit.command("show", cls=Command, short_help="Who did what with a plan, why, when, and with which result.")
 @click.argument("plan")
 @file_option
@@ -120,35 +149,6 @@ def show(*, plan: str, file: Path | None, as_json: bool) -> None:
     else:
         _print(document)
     sys.exit(FAILED if faults else 0)
-
-
-@audit.command("renew", cls=DlqCommand, short_help="Close a damaged log and begin a new one that says so.")
-@click.option("--reason", help="Why; kept in the first line of the new log. Required to act.")
-@click.option("--yes", is_flag=True, help="Act. Without it, only tell what would be done.")
-@env_file_option
-def renew_(*, reason: str | None, yes: bool) -> None:
-    """The way out where mutations are refused because the log is damaged: it keeps its lines under another name, and a new one begins
-    whose first line names it, its faults and your reason.
-
-    Refused where the log is as it was written. Plans that the closed log knows stay known.
-    """
-    settings = read_settings(ReplaySettings, os.environ)
-    place = settings.audit_log
-    why = given_reason(reason) if yes else ""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    log = log_of(settings)
-    lines, faults = log.verify()
-    if not faults or log.was_never_written():
-        raise Refused(
-            f"nothing was done: {place} is {'as it was written' if not faults else 'not there, and never was'}"
-        )
-    for fault in faults:
-        say(f"{place}:{fault.line}: {fault.why}")
-    if not yes:
-        answer(f"would close {place} with {lines} lines and begin a new log; act with --yes --reason ...")
-        return
-    older = renew(place, log, lambda path: log_of(settings, path), who=settings.actor, reason=why, at=now)
-    answer(f"{place} begins anew; the damaged one is {older}")
 
 
 def _print(document: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ ONE_LOG = [
             f"{HOME}::test_a_relative_path_would_be_another_log_in_another_directory",
         ),
     ),
-    *of("fleet/cli/audit.py", ("click.echo(_place(None))", 'click.echo("")', ONE_HOME)),
+    *of("fleet/cli/audit.py", ("answer(str(_place(None)))", 'answer("")', ONE_HOME)),
     Mutation(
         "fleet/dead_letters/whole_lines.py",
         "os.fsync(file)",
@@ -104,11 +104,12 @@ ONLY_DEAD_LETTERS = [
     ),
 ]
 # No change without --yes and a reason; a plan that was never replayed is not resumed.
+LOOKED = "        info, _, found = looked_through(tools, queue, filters)\n        "
 SAID_YES = [
     *of(
         "fleet/cli/dlq/put_away.py",
-        ("if not found.views or not yes:", "if not found.views:", NO_YES),
-        ("if not yes:\n        info, _, found", "if False:\n        info, _, found", NO_YES),
+        (f'if not yes:\n{LOOKED}_dry("archive"', f'if False:\n{LOOKED}_dry("archive"', NO_YES),
+        (f'if not yes:\n{LOOKED}_dry("purge"', f'if False:\n{LOOKED}_dry("purge"', NO_YES),
     ),
     *of(
         "fleet/cli/dlq/mend.py",

@@ -74,7 +74,7 @@ def archive(
                 entry.plan_id = archive_id
                 place = opened_archive(tools, bucket)
                 bucket = place.bucket
-                _stored(tools, info, origin, found, place=place, taken=taken, entry=entry, reason=why)
+                _stored(tools, info, origin, found, place=place, taken=taken, entry=entry, why=why)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
@@ -145,13 +145,13 @@ def _stored(
     place: Archive,
     taken: Taken,
     entry: Record,
-    reason: str,
+    why: str,
 ) -> None:
-    stored = putting_away.Stored(place, putting_away.label(tools, info, entry.plan_id, reason))
+    stored = putting_away.Stored(place, putting_away.label(tools, info, entry.plan_id, why))
 
     async def work() -> None:
         async with tools.open(info, origin) as opened:
-            begin(tools, "archive", entry, reason=reason)
+            begin(tools, "archive", entry, reason=why)
             await putting_away.put_away(tools, opened, found.views, stored, taken)
 
     with held(tools.settings.state_directory, info.arn):

@@ -241,7 +241,8 @@ def _note_begin(tools: Desk, file: Path, plan: Plan, reason: str, journal: Journ
     """Both before the first send: a runner that is killed leaves no other trace of who began."""
     counts = {"planned": len(plan.letters), "run": journal.announce(), **({KEPT: 1} if plan.keep else {})}
     begun = Record(plan.place.queue, "begun", counts=counts, plan_id=plan.plan_id)
-    begun.ids, begun.digests = [each.id for each in plan.letters], changed_bodies(plan)
+    begun.ids = [each.id for each in plan.letters]
+    begun.digests = changed_bodies(plan)
     begin(
         tools,
         "replay" if not journal.progress.runs else "resume",
