@@ -128,7 +128,7 @@ SAID_YES = [
     ),
     *of(
         "fleet/cli/dlq/frame.py",
-        ("if not reason or not reason.strip():", "if not reason:", f"{ORDERS}::test_without_a_reason_nothing_is_done"),
+        ("if not reason or not reason.strip():", "if not reason:", f"{ORDERS}::test_a_reason_of_spaces_is_none"),
     ),
 ]
 # A plan is sealed with a key; what it changes needs leave, is shown, is archived before, and is named in the log.

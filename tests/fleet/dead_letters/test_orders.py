@@ -8,8 +8,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import click
 import pytest
 
+from fleet.cli.dlq.frame import given_reason
 from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters.conftest import Lines
 from tests.fleet.dead_letters.fakes import envelope
@@ -121,6 +123,11 @@ def test_without_a_reason_nothing_is_done(order: str, works: Works) -> None:
     works.planned()
     works.cli("dlq", *works.orders()[order], "--yes", "--reason", " ", exits=2)
     assert works.counts() == (3, 0)
+
+
+def test_a_reason_of_spaces_is_none() -> None:
+    with pytest.raises(click.UsageError, match="--reason is required"):
+        given_reason(" ")
 
 
 def test_a_plan_that_was_never_begun_is_not_resumed(works: Works) -> None:
