@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from shared.aws.answers.head import LONGEST_HEAD, START, form_of, length_of, may_be_usual
 from shared.aws.long_polls import SHORT
 
 KEPT = 12.0
@@ -26,16 +27,6 @@ RACE = 0.25
 
 class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
-
-
-START = b"HTTP/1.1 "
-LONGEST_HEAD = 8_000
-MOST_HEADERS = 100
-"""Bytes and headers of an answer's head, both inside what aiohttp allows."""
-USUAL_HEAD = re.compile(rb"HTTP/1\.1 [2-5]\d\d [^\r\n\0]*+(?:\r\n[!#$%&'*+.^_`|~\w-]++:[^\r\n\0]*+)*+")
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n|\Z)")
-BODILESS = frozenset({b"204", b"304"})
-"""Answers without a body, whatever they say of its length."""
 
 
 SWITCHED = 101
@@ -141,6 +132,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._need = 0
         self._is_bodiless = False
+        self._form: re.Pattern[bytes] | None = None
         self.used_at = 0.0
         self.closing = False
 
@@ -180,21 +172,30 @@ class Connection(asyncio.Protocol):
         begun = len(self._buffer) if end < 0 else end
         if end >= 0 and begun <= LONGEST_HEAD and self._buffer.startswith(START):
             self._read(end)
-        elif begun > LONGEST_HEAD or not _may_be_usual(self._buffer):
+        elif begun > LONGEST_HEAD or not may_be_usual(self._buffer):
             self._hand_over()
 
     def _read(self, end: int) -> None:
-        head = self._buffer[:end]
-        lower = head.lower()
-        length = self._need - end - 4 if self._need else _length(head, lower, is_bodiless=self._is_bodiless)
+        found = None if self._form is None or self._is_bodiless else self._form.fullmatch(self._buffer, 0, end)
+        length = int(found[1]) if found is not None else self._length(end)
         if length is None or len(self._buffer) > end + 4 + length:
             self._hand_over()
             return
         self._need = end + 4 + length
         if len(self._buffer) < self._need:
             return
-        self.closing = self.closing or (b"\r\nconnection:" in lower and b"keep-alive" not in lower)
+        head = self._buffer[:end]
         self._settle(Answer(int(head[9:12]), head, self._buffer[end + 4 : self._need]))
+
+    def _length(self, end: int) -> int | None:
+        """Bytes of the body, by a look at the whole head; the next heads are compared with it."""
+        head = self._buffer[:end]
+        lower = head.lower()
+        length = length_of(head, lower, is_bodiless=self._is_bodiless)
+        self.closing = self.closing or (b"\r\nconnection:" in lower and b"keep-alive" not in lower)
+        if length is not None and self._form is None and not (self._is_bodiless or self.closing):
+            self._form = form_of(head)
+        return length
 
     def _hand_over(self) -> None:
         """What comes now is read as botocore's own would be; nothing follows it on this connection."""
@@ -261,24 +262,6 @@ async def _read_on(handler: ResponseHandler) -> tuple[int, bytes, bytes]:
         raise aiohttp.ClientError(f"{error.code}, {error.message}") from error
     lines = [b"HTTP/1.1 %d" % message.code, *(name + b": " + value for name, value in message.raw_headers)]
     return message.code, b"\r\n".join(lines), await payload.read()
-
-
-def _may_be_usual(begun: bytes) -> bool:
-    """Whether a head that is not whole may still become one of the usual form."""
-    return begun.startswith(START[: len(begun)]) and begun.count(b"\n") == begun.count(b"\r\n")
-
-
-def _length(head: bytes, lower: bytes, *, is_bodiless: bool) -> int | None:
-    """Bytes of the body. None where the head is not of the usual form."""
-    if lower.count(b"\r\n") > MOST_HEADERS or USUAL_HEAD.fullmatch(head) is None or b"\r\nupgrade:" in lower:
-        return None
-    if is_bodiless:
-        return 0
-    lengths = LENGTH.findall(lower)
-    if len(lengths) != 1 or lower.count(b"\r\ncontent-length") > 1 or head[9:12] in BODILESS:
-        return None
-    is_coded = b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower
-    return None if is_coded else int(lengths[0])
 
 
 def _is_address(host: str) -> bool:

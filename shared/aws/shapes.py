@@ -158,8 +158,8 @@ class _Readers:
 
     def __init__(self) -> None:
         self._made: dict[str, Turn | None] = {}
-        self._plain: dict[str, frozenset[str]] = {}
-        """Of structures: members that are taken as they come."""
+        self._plain: dict[str, tuple[frozenset[str], str]] = {}
+        """Of structures: members that are taken as they come, and the name of the one among them that must be a map."""
 
     def of(self, shape: Any) -> Turn | None:
         match shape.type_name:
@@ -167,7 +167,7 @@ class _Readers:
                 return self._structure(shape)
             case "list":
                 read_one = self.of(shape.member)
-                return _list_reader(read_one, self._plain.get(shape.member.name, frozenset()))
+                return _list_reader(read_one, *self._plain.get(shape.member.name, (frozenset(), "")))
             case "map":
                 return _map_reader(self.of(shape.value))
             case "string" | "integer" | "long" | "boolean" | "double" | "float":
@@ -186,7 +186,8 @@ class _Readers:
             self._made[shape.name] = _structure_reader(frozenset(members), turns, kinds)  # a shape may hold itself
             turns.update({name: turn for name, member in members.items() if (turn := self.of(member)) is not None})
             kinds.update({name: dict for name, turn in turns.items() if turn is _as_map})
-            self._plain[shape.name] = frozenset(members.keys() - turns.keys())
+            a_map = next(iter(kinds), "")
+            self._plain[shape.name] = frozenset(members.keys() - (turns.keys() - {a_map})), a_map
             for name in kinds:
                 del turns[name]
         made = self._made[shape.name]
@@ -213,8 +214,8 @@ def _structure_reader(known: frozenset[str], turns: dict[str, Turn], kinds: dict
     return read
 
 
-def _list_reader(read_one: Turn | None, plain: frozenset[str]) -> Turn:
-    """`plain`: where its elements are structures, members that are taken as they come."""
+def _list_reader(read_one: Turn | None, plain: frozenset[str], a_map: str) -> Turn:
+    """`plain`: where its elements are structures, members that are taken as they come; `a_map` is one of them, or none."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, list):
@@ -222,11 +223,19 @@ def _list_reader(read_one: Turn | None, plain: frozenset[str]) -> Turn:
         if read_one is None:
             return value
         return [
-            each if type(each) is dict and plain.issuperset(each) and None not in each.values() else read_one(each)
+            each
+            if type(each) is dict
+            and plain.issuperset(each)
+            and None not in each.values()
+            and (not a_map or type(each.get(a_map, _EMPTY)) is dict)
+            else read_one(each)
             for each in value
         ]
 
     return read
+
+
+_EMPTY: dict[str, Any] = {}
 
 
 def _map_reader(read_value: Turn | None) -> Turn:
