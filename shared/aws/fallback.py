@@ -124,17 +124,21 @@ class Fallback:
         error: ClientError = kind(parsed, action)
         return error
 
+    @property
+    def owes_successes(self) -> bool:
+        """Whether successes are to be reported: after a failure, as tokens of botocore's retry quota may be missing."""
+        return self._unreported > 0
+
     async def succeeded(self, action: str) -> None:
-        """A success gives botocore's retry quota a token back; reported while some may be missing."""
-        if self._unreported:
-            self._unreported -= 1
-            await self._client.meta.events.emit(
-                f"after-call.{self._service}.{action}",
-                http_response=AioAWSResponse("", 200, HTTPHeaders(), None),
-                parsed={},
-                model=self._client.meta.service_model.operation_model(action),
-                context={},
-            )
+        """Report a success, which gives botocore's retry quota a token back."""
+        self._unreported -= 1
+        await self._client.meta.events.emit(
+            f"after-call.{self._service}.{action}",
+            http_response=AioAWSResponse("", 200, HTTPHeaders(), None),
+            parsed={},
+            model=self._client.meta.service_model.operation_model(action),
+            context={},
+        )
 
     async def _before_send(self, request: Any, event_name: str, **_others: Any) -> AioAWSResponse | None:
         """Where botocore is about to send: an answer from here counts as the server's, an error as the connection's."""

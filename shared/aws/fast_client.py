@@ -96,20 +96,21 @@ class FastClient:
         except asyncio.CancelledError:
             self._cut(after=time.monotonic() - began)
             raise
-        return await self._judge(operation, asked, pattern.url, answer)
+        if (found := _found(operation, answer)) is None:
+            return await self._judge(operation, asked, pattern.url, answer)
+        if self._fallback.owes_successes:
+            await self._fallback.succeeded(action)
+        if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
+            self._answered(action)
+        if self._tell is not None:
+            self._tell(header(answer.head, b"x-amzn-requestid"))
+        return found
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
+        """What is not an answer of the expected shape."""
         action = operation.name
         status, head, content, is_usual = received
         is_whole = is_usual and has_its_checksum(head, content)
-        is_html = b"text/html" in head.lower() and is_page(header(head, b"content-type"))
-        if status == 200 and is_whole and not is_html and (found := operation.answer(content)) is not None:
-            await self._fallback.succeeded(action)
-            if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
-                self._answered(action)
-            if self._tell is not None:
-                self._tell(header(head, b"x-amzn-requestid"))
-            return found
         held = as_botocore(url, status, head, content)
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
             refusal = await self._fallback.refusal(action, held)
@@ -147,6 +148,19 @@ class FastClient:
         if not self._is_aside:
             self._is_aside = True
             warn_aside(self._client.meta.service_model.service_name, reason)
+
+
+def _found(operation: Operation, received: Answer) -> dict[str, Any] | None:
+    """The answer as botocore would read it. None where it is not a whole and usual one of the expected shape."""
+    status, head, content, is_usual = received
+    if status != 200 or not is_usual:
+        return None
+    lower = head.lower()
+    if b"x-amz-crc32" in lower and not has_its_checksum(head, content):
+        return None
+    if b"text/html" in lower and is_page(header(head, b"content-type")):
+        return None
+    return operation.answer(content)
 
 
 def has_its_checksum(head: bytes, content: bytes) -> bool:

@@ -114,7 +114,8 @@ class FastObjects:
         status, head, content, is_usual = received
         held = as_botocore(url, status, head, content)
         if is_usual and status == 200 and not content and self._expected[action].is_met(status, held.headers, content):
-            await self._fallback.succeeded(action)
+            if self._fallback.owes_successes:
+                await self._fallback.succeeded(action)
             self._answered(action)
             return await self._fallback.parse(action, held)
         if (action, status) in ORDINARY:  # S3 sends their bodies in chunks

@@ -40,6 +40,8 @@ FAST: dict[str, dict[str, str]] = {
 }
 """Methods of botocore's clients that are called all day, by service."""
 
+REPEATING = frozenset({"DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
+"""Calls whose answers are nearly always the same bytes: ten entries, all of them carried out."""
 WAITING = frozenset({"ReceiveMessage"})
 """Calls that are held open by the server: they have connections of their own, so that nothing waits behind them."""
 
@@ -67,6 +69,9 @@ class Operation:
         self._payload = untyped.input_shape.serialization.get("payload")
         self._write = None if self._segment else writer(untyped.input_shape)
         self._read = reader(untyped.output_shape) if untyped.output_shape else None
+        self._repeats = self.name in REPEATING
+        self._proven = b""
+        """The last answer that was found to be one, and in which nothing is read as something else."""
         self._tokens: list[str] = untyped.idempotent_members
         self._decides = {each.name: each.member_name for each in untyped.context_parameters}
         self._names_inside = bool(untyped.operation_context_parameters)
@@ -106,11 +111,16 @@ class Operation:
         """A whole answer as botocore gives it, without ResponseMetadata. None where it has another shape, or is not an answer."""
         if self._read is None:
             return {} if self.expected.is_met_by_body(content) else None
+        if self._repeats and content == self._proven:
+            proven: dict[str, Any] = orjson.loads(content)
+            return proven
         try:
             read = orjson.loads(content)
             found: dict[str, Any] | None = self._read(read) if self.expected.is_met_by_json(read) else None
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
+        if self._repeats and found is not None and found == orjson.loads(content):
+            self._proven = content
         return found
 
 

@@ -68,14 +68,24 @@ def refused_entries(answer: object, count: int, *, due: str | None = None) -> di
     says nothing about any entry.
     """
     listed = answer if isinstance(answer, Mapping) else {}
-    failed, done = _by_id(listed.get("Failed")), _by_id(listed.get("Successful"))
-    if not failed and due is None and done.keys() >= PLACES[count]:  # as nearly always
+    if due is None and not listed.get("Failed") and _are_all_named(listed.get("Successful"), count):
         return {}
+    failed, done = _by_id(listed.get("Failed")), _by_id(listed.get("Successful"))
     return {
         place: str(failed[name].get("Code") or NOT_NAMED) if name in failed else NOT_NAMED
         for place, name in enumerate(map(str, range(count)))
         if name in failed or name not in done or (due is not None and not _is_text(done[name].get(due)))
     }
+
+
+def _are_all_named(entries: object, count: int) -> bool:
+    """As nearly always. Any other answer has a look at each of its entries."""
+    if type(entries) is not list or count > BATCH:
+        return False
+    try:
+        return PLACES[count].issubset([entry["Id"] for entry in entries])
+    except (TypeError, KeyError):
+        return False
 
 
 def _by_id(entries: object) -> dict[str, Mapping[str, Any]]:
