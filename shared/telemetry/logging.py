@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import orjson
 import structlog
-from structlog.contextvars import _CONTEXT_VARS, merge_contextvars  # the former: all variables that were ever bound
+
+# The former holds all variables that were ever bound. It has no public name, and structlog's public functions all go through
+# every variable of the context, at each line; if it ever moves, this import says so, and merge_contextvars alone does the same.
+from structlog.contextvars import _CONTEXT_VARS, merge_contextvars
 
 if TYPE_CHECKING:
     from structlog.typing import ExcInfo, Processor
@@ -46,14 +49,12 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     )
 
 
-def add_about(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add what is said of everything that is logged now; a line's own fields win."""
-    return {**ABOUT.get(), **event}
-
-
-def add_bound(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add what a handler bound with structlog's own context variables; where nobody ever did, none is looked for."""
-    return merge_contextvars(logger, method, event) if _CONTEXT_VARS else event
+def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what is said of everything that is logged now, and what a handler bound with structlog's own context variables; where
+    nobody ever did, none is looked for. A line's own fields win.
+    """
+    whole = {**ABOUT.get(), **event}
+    return merge_contextvars(logger, method, whole) if _CONTEXT_VARS else whole
 
 
 def add_level_and_time(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -127,6 +128,14 @@ def _places(exc_info: ExcInfo) -> list[dict[str, Any]]:
     return chain
 
 
+_add_error = structlog.processors.ExceptionRenderer(_places)
+
+
+def add_error(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add where an error was raised, to the few lines that have one."""
+    return _add_error(logger, method, event) if "exc_info" in event else event
+
+
 def render(_logger: Any, _method: str, event: Any) -> bytes:
     """The line as JSON."""
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -163,9 +172,8 @@ def _plain(value: Any) -> Any:
 
 PROCESSORS: list[Processor] = [
     add_about,
-    add_bound,
     add_level_and_time,
-    structlog.processors.ExceptionRenderer(_places),
+    add_error,
     hide,
     render,
 ]

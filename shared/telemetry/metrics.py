@@ -19,9 +19,9 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 DWELL_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
 """Seconds from send to start; a message may wait for days where something was down."""
-MEASURED = 100
-"""Durations a second that become measurements, of each worker, queue and outcome: a measurement takes more CPU than all
-else that is recorded of a message. Counts are exact.
+MEASURED = 50
+"""Messages a second whose duration and dwell become measurements, of each worker, queue and outcome: a measurement takes more CPU
+than all else that is recorded of a message. Counts are exact.
 """
 
 _flush = Flush()
@@ -47,6 +47,7 @@ class Tally:
     """The ends of one kind: how many there were, and how many of this second's were measured."""
 
     about: Mapping[str, str]
+    dwell: Mapping[bool, Mapping[str, str | bool]]
     count: int = 0
     second: int = 0
     measured: int = 0
@@ -85,20 +86,23 @@ def processed(
     """One message came to an end at this receipt: done, retry, stalled or dead. It was sent at `sent_at`, in epoch seconds, and this
     was its first receipt, or a later one.
     """
-    instruments = _instruments()
     tally = _tallies.get((worker, queue, outcome))
     if tally is None:
         about = {**_about(queue, "process"), names.WORKER: worker, names.OUTCOME: outcome}
-        tally = _tallies[worker, queue, outcome] = Tally(about)
+        dwell = {
+            first: {names.DESTINATION: queue, names.WORKER: worker, names.IS_FIRST: first} for first in (False, True)
+        }
+        tally = _tallies[worker, queue, outcome] = Tally(about, dwell)
     tally.count += 1
     if (second := int(time.monotonic())) != tally.second:
         tally.second, tally.measured = second, 0
     if tally.measured < _most:
         tally.measured += 1
+        instruments = _instruments()
         instruments.duration.record(seconds, tally.about)
         if sent_at is not None:
             waited = max(0.0, time.time() - seconds - sent_at)
-            instruments.dwell.record(waited, {names.DESTINATION: queue, names.WORKER: worker, names.IS_FIRST: is_first})
+            instruments.dwell.record(waited, tally.dwell[is_first])
 
 
 def sent(*, queue: str, count: int) -> None:

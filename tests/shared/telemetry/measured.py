@@ -29,6 +29,7 @@ def one(outcome: Outcome, number: int = 0, *, attempt: int = 1) -> None:
 def tell() -> dict[str, Any]:
     reader = InMemoryMetricReader()
     api.set_meter_provider(MeterProvider([reader]))
+    metrics.configure({"TELEMETRY_DETAIL": "full"}, service="sample")
     for number in range(100):
         one(Done(), number)
     one(Retry("endpoint is slow", after=60))
