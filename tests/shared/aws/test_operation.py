@@ -177,3 +177,22 @@ def test_an_answer_that_changed_on_its_way_is_seen(content: bytes) -> None:
     assert has_its_checksum(head, content)
     assert not has_its_checksum(head, content + b" ")
     assert has_its_checksum(b"HTTP/1.1 200 OK", content)
+
+
+def test_the_same_answer_once_more_is_another_object_with_the_same_entries() -> None:
+    delete, content = operation("sqs", "DeleteMessageBatch"), b'{"Successful":[{"Id":"0"}],"Failed":[]}'
+    first, second, third = (delete.answer(content) for _ in range(3))
+    assert first == second == third == {"Successful": [{"Id": "0"}], "Failed": []}
+    assert second is not third
+
+
+@pytest.mark.parametrize("content", [b"null", b"{", b'{"Successful":"all"}', b'{"status":"ok"}'])
+def test_an_answer_of_another_shape_is_not_read_the_second_time_either(content: bytes) -> None:
+    delete = operation("sqs", "DeleteMessageBatch")
+    assert [delete.answer(content), delete.answer(content)] == [None, None]
+
+
+def test_what_is_left_out_of_an_answer_is_left_out_each_time() -> None:
+    content = b'{"Successful":[{"Id":"0","New":1}],"Failed":null}'
+    delete = operation("sqs", "DeleteMessageBatch")
+    assert [delete.answer(content), delete.answer(content)] == [{"Successful": [{"Id": "0"}]}] * 2

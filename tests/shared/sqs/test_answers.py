@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
-from shared.sqs.batches import NOT_NAMED, MalformedAnswer
+from shared.sqs.batches import NOT_NAMED, MalformedAnswer, refused_entries
 from shared.sqs.queue import ODD_FOR, SqsQueue
 from shared.sqs.sender import Message, NotSent, SqsSender
 from tests.virtual_time import virtual
@@ -188,3 +188,17 @@ async def test_messages_of_another_shape_are_all_counted_and_warned_of_once_whil
     odd = [each["log_level"] for each in lines if each["event"] == "message_unreadable"]
     assert len(odd) == 42
     assert odd.count("warning") == 2
+
+
+def test_more_entries_than_one_call_takes_are_told_apart_too() -> None:
+    successful = [{"Id": str(place)} for place in range(11)]
+    assert refused_entries({"Successful": successful}, 12) == {11: NOT_NAMED}
+
+
+def test_an_entry_with_a_number_of_another_form_is_not_ours() -> None:
+    assert refused_entries({"Successful": [{"Id": "00"}, {"Id": "1"}], "Failed": []}, 2) == {0: NOT_NAMED}
+
+
+def test_what_stands_in_both_lists_is_refused() -> None:
+    answer = {"Successful": [{"Id": "0"}, {"Id": "1"}], "Failed": [{"Id": "1", "Code": "InternalError"}]}
+    assert refused_entries(answer, 2) == {1: "InternalError"}
