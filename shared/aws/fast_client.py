@@ -100,11 +100,14 @@ class FastClient:
             return await self._judge(operation, asked, pattern.url, answer)
         if self._fallback.owes_successes:
             await self._fallback.succeeded(action)
+        self._report(action, found, answer.head)
+        return found
+
+    def _report(self, action: str, found: dict[str, Any], head: bytes) -> None:
         if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
             self._answered(action)
         if self._tell is not None:
-            self._tell(header(answer.head, b"x-amzn-requestid"))
-        return found
+            self._tell(header(head, b"x-amzn-requestid"))
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         """What is not an answer of the expected shape."""
