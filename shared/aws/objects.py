@@ -146,7 +146,10 @@ def read_put(asked: dict[str, Any]) -> ObjectCall | None:
     if asked.keys() - NAMES.keys() - {"Bucket", "Key", "Body", "Metadata"} or not isinstance(asked.get("Body"), bytes):
         return None
     headers = {NAMES[name]: value for name, value in asked.items() if name in NAMES}
-    headers |= {f"{META}{name}".lower(): value for name, value in (asked.get("Metadata") or {}).items()}
+    named = {f"{META}{name}".lower(): value for name, value in (asked.get("Metadata") or {}).items()}
+    if len(named) < len(asked.get("Metadata") or {}):  # names that differ in capitals alone: two headers, or one
+        return None
+    headers |= named
     try:
         digest = base64.b64decode(headers["x-amz-checksum-sha256"], validate=True)
     except (KeyError, ValueError, TypeError):
