@@ -53,7 +53,7 @@ coverage: setup  ## the daily tests and the slow ones, measured together: below 
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
-mutations: setup  ## a hundred one-line mistakes in the runtime, one by one in a copy: each must turn a test red (seven minutes)
+mutations: setup  ## a hundred one-line mistakes in the runtime, one by one in copies: each must turn a test red (a quarter of an hour)
 	@$(RUN)/python -m tests.mutations $(ARGS)
 
 soak: setup  ## 2,000 simulated runs; real processes: 200 restarts, an outage of each dependency, a storm of ten minutes (half an hour)
