@@ -77,6 +77,7 @@ async def test_bodies_reach_a_batch_handler_whole(stage: Stage, door: Door, s3: 
     assert "payload expired" in reason(only_letter(stage))["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("C3")
 async def test_trouble_of_s3_is_tried_again_with_backoff_and_costs_no_other_message(
     stage: Stage, door: Door, s3: S3Server

@@ -59,6 +59,7 @@ def test_where_it_may_not_be_looked_for_nothing_is_sent(ground: Ground, cli: Lin
     assert (ground.counts(), elsewhere.counts(elsewhere.source)) == ((1, 0), (0, 0))
 
 
+@pytest.mark.slow
 def test_a_canary_that_is_handled_elsewhere_is_good(ground: Ground, cli: Lines, other: Other) -> None:
     elsewhere = other()
     ground.park({"n": 1}, {"n": 2})

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shared.message.identity import ATTRIBUTE
 from tests.fleet.dead_letters.clockwork import Clockwork
 from tests.fleet.dead_letters.conftest import Lines
@@ -36,6 +38,7 @@ def arrived(works: Clockwork) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_all_letters_of_two_groups_go_back_in_their_order(tmp_path: Path) -> None:
     with sqs_server(strict=True) as server, forked(tmp_path) as fork:
         source, dead = server.make_pair("orders.fifo", FifoQueue="true")
@@ -74,6 +77,7 @@ def test_a_restore_into_a_group_of_more_than_ten_says_why_it_needs_uncertain(los
         assert (back["restored"], back["uncertain"]) == (0, 10)
 
 
+@pytest.mark.slow
 def test_each_plan_copies_to_a_fifo_queue_once_also_within_five_minutes(tmp_path: Path) -> None:
     with sqs_server(strict=True) as server, forked(tmp_path) as fork:
         source, dead = server.make_pair("orders.fifo", FifoQueue="true")

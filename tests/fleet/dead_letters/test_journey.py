@@ -27,6 +27,7 @@ DAILY = (standard, fifo)
 """The other kinds, fed in other ways, take the same road through the tool."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [each if each in DAILY else pytest.param(each, marks=pytest.mark.slow, id=each.__name__) for each in KINDS]
 )
@@ -58,6 +59,7 @@ def test_the_same_journey_runs_on_a_queue_of_each_kind(kind: Callable[[Place], C
         ]
 
 
+@pytest.mark.slow
 def test_a_canary_of_a_function_that_is_still_broken_comes_back_and_nothing_more_is_sent(
     place: Place, cli: Lines
 ) -> None:
@@ -70,6 +72,7 @@ def test_a_canary_of_a_function_that_is_still_broken_comes_back_and_nothing_more
     assert case.ground.counts() == (COUNT, 0)
 
 
+@pytest.mark.slow
 def test_a_function_gets_the_time_for_its_own_tries_before_it_counts_as_done(place: Place, cli: Lines) -> None:
     del cli.environment["DLQ_SETTLE_SECONDS"]
     case = function(place)

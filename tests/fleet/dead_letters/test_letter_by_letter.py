@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from fleet.dead_letters.model.filters import Filters, selected
 from fleet.dead_letters.model.groups import document, grouped
@@ -64,7 +65,8 @@ def test_a_time_of_failure_that_no_calendar_has_stops_no_look(failed: str) -> No
 def test_a_topic_of_a_silent_sns_is_named_and_sns_is_asked_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
         monkeypatch.setenv(name, value)
-    sns = boto3.client("sns", endpoint_url="http://127.0.0.1:9", region_name="us-east-1")
+    once = Config(retries={"total_max_attempts": 1})
+    sns = boto3.client("sns", endpoint_url="http://127.0.0.1:9", region_name="us-east-1", config=once)
     asked: list[str] = []
     sns.meta.events.register("before-call", lambda **_: asked.append("once"))
     views = [judged(letter(*letters.notification(f"{letters.TOPIC}-{number}")[:1])) for number in range(50)]

@@ -169,6 +169,7 @@ def test_a_canary_whose_worker_is_still_broken_stops_the_rest(ground: Ground, cl
     assert "canary came back" in cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @both_identities
 def test_a_canary_whose_worker_was_mended_lets_the_rest_through(ground: Ground, cli: Lines, *, renew: bool) -> None:
@@ -210,6 +211,7 @@ def test_a_twin_that_came_before_the_replay_did_not_come_back_however_few_letter
     assert (result["steps"][0]["verdict"], result["returned"], result["gone"]) == ("good", 0, 1)
 
 
+@pytest.mark.slow
 def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1}, {"a": 2})
     cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "1", "-o", cli.plan())

@@ -126,6 +126,7 @@ def works(tmp_path: Path) -> Iterator[Clockwork]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["reset", "internal"])
 def test_a_send_whose_answer_was_lost_is_made_once_and_counted(fault: str, works: Clockwork) -> None:
     works.park(40)

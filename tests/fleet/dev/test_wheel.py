@@ -48,6 +48,7 @@ def test_a_command_for_development_says_in_words_what_is_missing(installed: Path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"dev", "demo", "stand-ins"}))
 def test_every_other_command_is_there(installed: Path, command: str) -> None:
     done = fleet(installed, command, "--help")

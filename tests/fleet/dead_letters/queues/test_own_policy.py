@@ -68,6 +68,7 @@ def test_such_a_queue_is_counted_by_ls_and_not_read(server: SqsServer, cli: Line
     assert receives(server) == {0}
 
 
+@pytest.mark.slow
 def test_above_that_looks_stop_at_half_of_the_receives_and_give_back_all(server: SqsServer, cli: Lines) -> None:
     url = dead(server, own=24)
     for _ in range(11):
@@ -95,6 +96,7 @@ def test_however_often_somebody_looks_no_letter_moves(server: SqsServer, cli: Li
     assert max(receives(server)) == 11
 
 
+@pytest.mark.slow
 def test_a_canary_is_watched_for_without_a_receive_where_nothing_came_back(server: SqsServer, cli: Lines) -> None:
     dead(server, letters=3, own=20)
     cli.environment["DLQ_SETTLE_SECONDS"] = "0.2"  # ten looks a second
