@@ -211,7 +211,6 @@ def test_a_twin_that_came_before_the_replay_did_not_come_back_however_few_letter
     assert (result["steps"][0]["verdict"], result["returned"], result["gone"]) == ("good", 0, 1)
 
 
-@pytest.mark.slow
 def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1}, {"a": 2})
     cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "1", "-o", cli.plan())
