@@ -37,7 +37,7 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## unit, contract and end-to-end tests on the embedded emulator: two to three minutes on two cores
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator: a little over three minutes on two cores
 	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
@@ -53,7 +53,7 @@ coverage: setup  ## the daily tests and the slow ones, measured together: below 
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 
-mutations: setup  ## a hundred one-line mistakes in the runtime, one by one in copies: each must turn a test red (a quarter of an hour)
+mutations: setup  ## more than two hundred one-line mistakes, one by one in copies: each must turn a test red (a quarter of an hour)
 	@$(RUN)/python -m tests.mutations $(ARGS)
 
 soak: setup  ## 2,000 simulated runs; real processes: 200 restarts, an outage of each dependency, a storm of ten minutes (half an hour)

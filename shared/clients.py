@@ -119,6 +119,7 @@ class Clients:
             threshold=settings.claim_check_threshold_bytes,
             most=settings.claim_check_max_bytes,
             failed=lambda code: self.breakers.failed("s3", code=code, call="GetObject"),
+            cut=partial(self.breakers.cut, "s3"),
         )
         return self._payloads
 

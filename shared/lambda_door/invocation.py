@@ -140,13 +140,11 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
             left = min(RELEASING, max(0.01, deadline - clock()))
             await _until(left, [asyncio.ensure_future(leases.released())])
     leases.drop(*ready, *share.behind)
-    staying = [each for each in ready if each not in leaving]
-    if late := [each for each in staying if consumer.deletes.was_finished(each)]:  # its work was done when it was cut
-        leaving.update(late)
-        staying = [each for each in staying if each not in leaving]
+    # What was finished had done its work when it was cut.
+    staying = [each for each in ready if each not in leaving and not consumer.deletes.was_finished(each)]
     if staying and clock() >= deadline:
         log.warning("cut_at_deadline", queue=consumer.worker.queue, count=len(staying))
-    return staying + share.behind, len(leaving)
+    return staying + share.behind, len(ready) - len(staying)
 
 
 async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:

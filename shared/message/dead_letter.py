@@ -84,9 +84,8 @@ def letter(
         envelope |= _inherited(earlier)
     if (replayed := json_object(attributes.get(REPLAY))).get("plan_id"):
         del attributes[REPLAY]
-        plain = {
-            name: replayed.get(name) for name in LINEAGE
-        }  # anybody may have written it: what nests too deep is no JSON
+        # Anybody may have written it: what nests too deep is no JSON.
+        plain = {name: replayed.get(name) for name in LINEAGE}
         envelope |= {name: value for name, value in plain.items() if value and isinstance(value, str | int)}
     if len(attributes) >= MOST_ATTRIBUTES:
         movable = [each for each in attributes if each not in MARKS]  # a pointer without its mark is not one

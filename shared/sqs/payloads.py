@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from shared.aws.fallback import Cut, pass_by
 from shared.message import pointer
 from shared.message.delivery import Attribute, Delivery
 from shared.message.pointer import Pointer
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Objects that one process reads or writes at the same time."""
-SILENCE = 1.0
-"""Seconds after which a body whose reading is cut counts as one that did not come."""
 
 
 class S3Payloads:
     """One bucket, below one prefix. `threshold` and `most` in bytes: where bodies begin to go there, and the largest. `failed` hears
-    the code where an answer began and its body did not come whole.
+    the code where an answer began and its body did not come whole, `cut` how long a body was waited for whose reading was cancelled.
     """
 
     def __init__(
@@ -43,6 +42,7 @@ class S3Payloads:
         threshold: int,
         most: int,
         failed: Callable[[str], None] = lambda _code: None,
+        cut: Cut = pass_by,
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -50,6 +50,7 @@ class S3Payloads:
         self._threshold = threshold
         self._most = most
         self._failed = failed
+        self._cut = cut
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
@@ -98,8 +99,7 @@ class S3Payloads:
         try:
             content: bytes = await body.read()
         except asyncio.CancelledError:
-            if time.monotonic() - began >= SILENCE:
-                self._failed("ReadTimeoutError")
+            self._cut(after=time.monotonic() - began)
             raise
         except Exception as error:
             self._failed(code_of(error))

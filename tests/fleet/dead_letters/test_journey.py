@@ -27,7 +27,6 @@ DAILY = (standard, fifo)
 """The other kinds, fed in other ways, take the same road through the tool."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [each if each in DAILY else pytest.param(each, marks=pytest.mark.slow, id=each.__name__) for each in KINDS]
 )
