@@ -56,6 +56,7 @@ from workers.webhook_delivery.rules import (
     Succeeded,
     delay,
     judge,
+    look_again,
     recorded,
     seconds_asked,
     why_not,
@@ -96,7 +97,7 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
         case Held(until=until):
             # As a new message: waiting for a claim, which may be this message's own, costs no receipt.
             now = ports.now()
-            await ports.send([message(job, now, least=max(1, math.ceil(until - now.timestamp())))])
+            await ports.send([message(job, now, least=look_again(until - now.timestamp(), lease))])
         case Failed(next_at=datetime() as next_at):
             await ports.send([message(job.next(next_at), ports.now())])
             await ports.store.settle(job)

@@ -180,6 +180,14 @@ def why_not(endpoint: Subscription | Endpoint | None) -> str:
     return "" if endpoint.enabled else "endpoint_disabled"
 
 
+def look_again(left: float, lease: float) -> int:
+    """Seconds until a claim with so much of its lease left is looked at again: as long as it has been held by now.
+
+    Most attempts end long before their lease, so a copy is done soon after them; a dead maker's costs a few looks.
+    """
+    return max(1, math.ceil(min(left, lease - left)))
+
+
 def judge(reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float) -> Verdict:
     """What the `attempt`-th answer (1-based), come in at `now`, means; `dice` is uniform in [0, 1)."""
     if 200 <= reply.status <= 299:

@@ -207,11 +207,25 @@ async def test_concurrent_duplicates_are_one_post(world: World) -> None:
     world.clock.move(1)
     for _ in range(3):
         await world.deliver(job())
-    assert [(each.delay, delivery_job(delivery(each.body))) for each in world.sent] == [(LEASE - 1, job())] * 3
+    assert [(each.delay, delivery_job(delivery(each.body))) for each in world.sent] == [(1, job())] * 3
     let_go.set()
     await first
     await world.deliver(job())
     assert world.store.records == [(1, 200, None)]
+
+
+async def test_a_copy_looks_again_after_as_long_as_the_attempt_has_been_held_and_at_its_lease_s_end(
+    world: World,
+) -> None:
+    await world.store.claim(job(), now=NOON, lease=LEASE)
+    looks = []
+    while world.store.delivery(job()) is None:
+        await world.deliver(job())
+        looks += [each.delay for each in world.sent]
+        world.clock.move(looks[-1] if world.sent else 0)
+        world.sent.clear()
+    assert looks[:5] == [1, 1, 2, 4, 8]
+    assert sum(looks) == LEASE
 
 
 async def test_an_attempt_whose_maker_died_is_made_again_after_the_lease(world: World) -> None:
