@@ -125,6 +125,7 @@ async def test_markers_are_put_again_without_harm_and_deleted_without_harm(bucke
     assert await bucket.keys("pending/") == []
 
 
+@pytest.mark.slow
 async def test_keys_are_listed_in_order_all_pages_of_them_and_behind_a_key(bucket: Bucket) -> None:
     numbers = [f"digests/{number:012}.json" for number in range(1, 1102)]
     slots = asyncio.Semaphore(50)
