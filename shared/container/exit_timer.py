@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
+from shared.telemetry.troubles import place_of
+
 log = structlog.get_logger()
 
+TELLING = 0.4
+"""Seconds, at most, for saying what still runs."""
 OVERRUN = 70
 """Exit code of a process that had to be ended: something did not return within its budget (sysexits.h: EX_SOFTWARE)."""
 
@@ -20,26 +27,48 @@ OVERRUN = 70
 class ExitTimer:
     """Ends this process `seconds` after `start`. It runs in a thread, because the event loop itself may be blocked.
 
-    Logs where each thread stands, flushes the output, and exits with code 70. A handler that swallows its cancellation, a
-    thread that does not return, a blocked loop and a name look-up that hangs all end this way.
+    Logs where each task and thread stands, flushes the output, and exits with code 70. A handler that swallows its cancellation, a
+    thread that does not return, a blocked loop, a name look-up that hangs and an output that nobody reads all end this way.
     """
 
     def __init__(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
-        """Start the timer; later calls do nothing."""
+        """Start the timer; later calls do nothing. Called in the thread of the event loop, whose tasks are named at the end."""
         if not self._started:
             self._started = True
+            with suppress(RuntimeError):
+                self._loop = asyncio.get_running_loop()
             self._timer.start()
 
     def _end(self) -> None:
-        log.error("process_overran_its_budget", still_running=[*_stands(threading.enumerate())], exit_code=OVERRUN)
+        # In a thread of its own: where the output is a pipe that nobody reads, whoever writes to it stands still.
+        telling = threading.Thread(target=self._tell, daemon=True)
+        telling.start()
+        telling.join(TELLING)
+        os._exit(OVERRUN)
+
+    def _tell(self) -> None:
+        standing = [
+            *_tasks(self._loop),
+            *_stands(set(threading.enumerate()) - {threading.current_thread(), self._timer}),
+        ]
+        log.error("process_overran_its_budget", still_running=standing, exit_code=OVERRUN)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        os._exit(OVERRUN)
+
+
+def _tasks(loop: asyncio.AbstractEventLoop | None) -> list[str]:
+    """Where the tasks of handlers wait, and how many at each place. The library's own tasks only wait for those."""
+    try:
+        places = Counter(map(place_of, asyncio.all_tasks(loop))) if loop is not None else Counter[str]()
+    except RuntimeError:  # the loop makes tasks meanwhile, again and again
+        return []
+    return [f"{count} in {place}" for place, count in places.most_common() if place and not place.startswith("shared.")]
 
 
 def _stands(threads: Iterable[threading.Thread]) -> Iterable[str]:
@@ -47,6 +76,6 @@ def _stands(threads: Iterable[threading.Thread]) -> Iterable[str]:
     frames = sys._current_frames()  # noqa: SLF001 - its documented use: to see where other threads stand
     for thread in threads:
         frame = frames.get(thread.ident or 0)
-        if frame is not None and thread is not threading.current_thread():
+        if frame is not None:
             place = traceback.extract_stack(frame, limit=1)[0]
             yield f"{thread.name} in {place.name} ({Path(place.filename).name}:{place.lineno})"

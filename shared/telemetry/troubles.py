@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 import structlog
 
@@ -61,7 +63,7 @@ class Troubles:
 
     def _look(self, run: object, task: asyncio.Task[object]) -> None:
         if run in self._cut:
-            log.error("handler_overdue", queue=self._queue, after_s=OVERDUE, place=_place(task))
+            log.error("handler_overdue", queue=self._queue, after_s=OVERDUE, place=place_of(task))
 
     @property
     def overdue(self) -> int:
@@ -85,12 +87,17 @@ class Troubles:
         ]
 
 
-def _place(task: asyncio.Task[object]) -> str:
-    """Where its innermost coroutine waits, as file:function:line."""
+def place_of(task: asyncio.Task[Any]) -> str:
+    """Where its innermost coroutine waits, as module:function:line; asyncio's own, which says nothing of whose wait it is, left out."""
     waits: object = task.get_coro()
     place = ""
     while waits is not None:
-        if (frame := getattr(waits, "cr_frame", None)) is not None:
+        frame = getattr(waits, "cr_frame", None)
+        if frame is not None and not (place and _is_asyncios(frame)):
             place = f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}:{frame.f_lineno}"
         waits = getattr(waits, "cr_await", None)
     return place
+
+
+def _is_asyncios(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("asyncio.")

@@ -201,7 +201,7 @@ def server_with_a_message() -> Iterator[dict[str, str]]:
 
 PROGRAM = """
 import asyncio, os, sys, threading, time
-from shared import App, Each, Limits, Worker
+from shared import App, Each, Limits, Together, Worker
 from shared.container import process
 
 async def swallow(_event):
@@ -220,34 +220,58 @@ async def block(_event):
     print("begun", flush=True)
     time.sleep(600)
 
+async def deaf(_event):
+    print("begun", flush=True)
+    while True:
+        print("x" * 1_000)
+
+async def together(_events):
+    await swallow(_events)
+
 from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def open_workers(environment, clients):
-    yield (Worker(name="sample", queue="uploads", decode=lambda each: each.body, do=Each(globals()[sys.argv[1]])),)
+    handle = globals()[sys.argv[1]]
+    do = Together(handle, seconds=0.1) if handle is together else Each(handle)
+    yield (Worker(name="sample", queue="uploads", decode=lambda each: each.body, do=do),)
 
 sys.exit(process.main(App("sample", ("uploads",), open_workers), os.environ))
 """
 
 
-@pytest.mark.guarantee("R5")
-@pytest.mark.slow
-@pytest.mark.parametrize("handler", ["swallow", "in_a_thread", "block"])
-def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(
-    handler: str, server_with_a_message: dict[str, str]
-) -> None:
+def begun(handler: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A process whose handler runs."""
     settings = {"DRAIN_SECONDS": "2", "POLL_WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "30", "HEALTH_PORT": "0"}
     running = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), handler],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **server_with_a_message, **settings},
+        env={"PATH": os.environ["PATH"], **environment, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert running.stdout is not None
+    assert any("begun" in line for line in running.stdout)
+    return running
+
+
+@pytest.mark.guarantee("R5")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("handler", "place"),
+    [
+        ("swallow", "1 in __main__:swallow:"),
+        ("together", "1 in __main__:swallow:"),
+        ("in_a_thread", "asyncio_0 in run"),
+        ("block", "MainThread in block"),
+    ],
+)
+def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(
+    handler: str, place: str, server_with_a_message: dict[str, str]
+) -> None:
+    running = begun(handler, server_with_a_message)
     try:
-        assert running.stdout is not None
-        assert any("begun" in line for line in running.stdout)
         began = time.monotonic()
         running.send_signal(signal.SIGTERM)
         output, _ = running.communicate(timeout=20)
@@ -256,4 +280,18 @@ def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(
         running.kill()
     assert running.returncode == OVERRUN
     assert "process_overran_its_budget" in output
-    assert "still_running" in output
+    assert place in output
+
+
+@pytest.mark.guarantee("R5")
+@pytest.mark.slow
+def test_a_process_whose_output_nobody_reads_is_gone_in_time_too(server_with_a_message: dict[str, str]) -> None:
+    running = begun("deaf", server_with_a_message)
+    try:
+        began = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == OVERRUN
+        assert time.monotonic() - began <= 2.0 + 1.0 + 1.0
+    finally:
+        running.kill()
+        running.communicate()
