@@ -58,18 +58,25 @@ class Endings:
         """Send a message to the dead-letter queue, with its reason; returns when it has arrived there."""
         with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
             dead = await self._letter(delivery, failure)
+            failed = await self._try_to_bury(dead)
             for pause in BURIAL_PAUSES:
-                try:
-                    await self._ports.bury(dead)
-                except Exception as error:
-                    if self._ports.troubles.failed("bury", [code_of(error)]):
-                        log.warning("burial_refused", queue=delivery.queue, error_type=code_of(error), again_in_s=pause)
-                else:
-                    self._ports.troubles.succeeded("bury")
+                if failed is None:
                     return
                 await asyncio.sleep(pause * (0.5 + self._ports.dice()))
+                failed = await self._try_to_bury(dead)
+            if failed is not None:
+                raise failed
+
+    async def _try_to_bury(self, dead: Letter) -> Exception | None:
+        """Why it is not there, or None."""
+        try:
             await self._ports.bury(dead)
-            self._ports.troubles.succeeded("bury")
+        except Exception as error:
+            if self._ports.troubles.failed("bury", [code_of(error)]):
+                log.warning("burial_refused", queue=self._worker.queue, error_type=code_of(error))
+            return error
+        self._ports.troubles.succeeded("bury")
+        return None
 
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
         """The letter with its whole reason. Where the message leaves no room for that, its body goes to S3, if that is permitted."""

@@ -237,8 +237,7 @@ class Leases:
             async with asyncio.timeout(max(0.1, shortest / 3)):
                 refused = await self._queue.extend([lease.delivery for lease in chunk], seconds=self._visibility)
         except Exception as error:
-            if self._troubles.failed("extend", [code_of(error)]):
-                log.warning("lease_extension_failed", queue=self._queue.name, error_type=code_of(error))
+            self._tell_refused([code_of(error)], whole=True)
             return
         finally:
             for lease in chunk:
@@ -246,12 +245,18 @@ class Leases:
             self._changed.set()
         if not refused:
             self._troubles.succeeded("extend")
+        elif passing := [each.code for each in refused if not each.lost]:
+            self._tell_refused(passing, whole=len(passing) == len(chunk))
         codes = {each.delivery: each for each in refused}
         for lease in chunk:
             if (found := codes.get(lease.delivery)) is None:
                 lease.ends = asked_at + self._visibility - EDGE
             elif found.lost and lease.delivery in self._leases and not lease.settling and lease.releases_at is None:
                 self._lose(lease, reason="refused", why=found.code)
+
+    def _tell_refused(self, codes: Sequence[str], *, whole: bool) -> None:
+        if self._troubles.failed("extend", codes, whole=whole):
+            log.warning("lease_extension_failed", queue=self._queue.name, error_type=", ".join(sorted({*codes})))
 
     def _forbid_what_ran_out(self) -> None:
         for lease in list(self._leases.values()):
