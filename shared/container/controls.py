@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from shared.clients import Clients
+from shared.outcome import code_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -108,13 +109,14 @@ async def obey(
     """Carry out a worker's orders until cancelled, and write down that they are followed (`follow`, with their number), again
     at the next look where that fails. Where orders cannot be read, the last ones stay in force.
     """
-    orders, followed = Orders(), ""
+    orders, followed, unread = Orders(), "", ""
     while True:
         try:
-            found = await look(worker)
+            found, unread = await look(worker), ""
         except Exception as error:
-            log.warning("orders_unreadable", worker=worker, error_type=type(error).__name__)
-            found = orders
+            tell = log.debug if unread == code_of(error) else log.warning  # one warning for a fault that lasts
+            found, unread = orders, code_of(error)
+            tell("orders_unreadable", worker=worker, error_type=unread)
         if found != orders:
             orders = found
             log.info("orders_taken", worker=worker, paused=found.paused, concurrency=found.concurrency, rate=found.rate)
@@ -125,7 +127,7 @@ async def obey(
                 await follow(orders.number)
                 followed = orders.number
             except Exception as error:
-                log.warning("orders_unanswered", worker=worker, error_type=type(error).__name__)
+                log.warning("orders_unanswered", worker=worker, error_type=code_of(error))
         await asyncio.sleep(every)
 
 

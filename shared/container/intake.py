@@ -24,6 +24,8 @@ LONGEST_PAUSE = 10.0
 """Seconds between polls when polling fails; it recovers within this time once the fault ends."""
 THIN_PAUSE = 0.05
 """Seconds of rest after a receive that was not full: a trickle is then received a few at a time, at half the calls."""
+EMPTY_PAUSE = 1.0
+"""Seconds of rest after an empty receive where polls are not held open: else an empty queue costs hundreds of calls a second."""
 MOST_EARLY = 3
 """Empty answers in a row, long before their wait was over, that are taken as they are; further ones are failures."""
 LOOKS_EVERY = 5.0
@@ -213,6 +215,8 @@ class Intake:
         self._appetite = 1
         if got:
             await asyncio.sleep(THIN_PAUSE)
+        elif not self._pace.wait:
+            await asyncio.sleep(EMPTY_PAUSE)
 
     async def _pause(self, error: Exception, *, waited: float) -> None:
         """After any fault (reset, silence, throttling, expired credentials, a missing queue) polling goes on, more slowly.

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
 from shared.container.controls import Controls, Orders, obey
 from tests.aws import Aws
 from tests.virtual_time import virtual
@@ -33,7 +35,7 @@ def test_orders_are_carried_out_once_and_again_when_they_change() -> None:
     assert virtual(story()) == [(0, None), (3, 1.5), (None, None)]
 
 
-def test_while_orders_cannot_be_read_the_last_ones_stay_in_force() -> None:
+def test_while_orders_cannot_be_read_the_last_ones_stay_in_force_and_one_warning_says_so() -> None:
     async def story() -> list[tuple[int | None, float | None]]:
         looks = 0
         taker = Taker()
@@ -45,9 +47,11 @@ def test_while_orders_cannot_be_read_the_last_ones_stay_in_force() -> None:
                 raise ConnectionError
             return Orders(paused=True)
 
-        obeying = asyncio.create_task(obey("sample", (taker,), look))
-        await asyncio.sleep(60)
-        obeying.cancel()
+        with capture_logs() as lines:
+            obeying = asyncio.create_task(obey("sample", (taker,), look))
+            await asyncio.sleep(60)
+            obeying.cancel()
+        assert [each["event"] for each in lines if each["log_level"] == "warning"] == ["orders_unreadable"]
         return taker.taken
 
     assert virtual(story()) == [(0, None)]

@@ -110,6 +110,19 @@ def test_long_polls_that_are_answered_at_once_with_nothing_are_paced_and_count_a
     virtual(story())
 
 
+def test_an_empty_queue_whose_polls_are_not_held_open_is_asked_once_in_a_second_and_a_backlog_without_rest() -> None:
+    async def story() -> None:
+        rig = Rig(at_once, pace=Pace(wait=0))
+        await rig.runs_for(60)
+        assert rig.queue.count("receive") <= 61
+        rig.queue.put(*map(str, range(200)))
+        await rig.runs_for(3)
+        assert len(rig.ended) == 200
+        await rig.drains()
+
+    virtual(story())
+
+
 def test_where_the_start_may_fail_a_queue_that_cannot_be_polled_ends_the_process() -> None:
     async def story() -> None:
         rig = Rig(at_once, pace=Pace(fails_fast=True))
