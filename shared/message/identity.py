@@ -26,7 +26,9 @@ LONGEST_KEY = 512
 """Characters of an idempotency key."""
 
 LONGEST_LEDGER_KEY = 1024
-"""Bytes of a key that are kept as they are: a hash key of DynamoDB has 2,048 at most. A longer one becomes its SHA-256."""
+"""Bytes of a key that are kept as they are: a hash key of DynamoDB has 2,048 at most. A longer one, or one that
+has no bytes in UTF-8, becomes its SHA-256.
+"""
 
 
 def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str = "") -> str:
@@ -55,9 +57,17 @@ def ledger_key(worker: str, key: object) -> str:
     """`{worker}#{key}`. Raises Reject where there is no key: one entry would otherwise stand for all such events."""
     if not isinstance(key, str) or not key:
         raise Reject("the event has no idempotency key")
-    if len(key.encode()) > LONGEST_LEDGER_KEY:
+    if not _fits(key):
         key = f"sha256:{digest(key)}"
     return f"{worker}#{key}"
+
+
+def _fits(key: str) -> bool:
+    """Half a surrogate pair, which JSON can hold, has no bytes that DynamoDB takes."""
+    try:
+        return len(key.encode()) <= LONGEST_LEDGER_KEY
+    except UnicodeEncodeError:
+        return False
 
 
 def digest(text: str) -> str:

@@ -192,6 +192,18 @@ def test_a_long_key_becomes_one_that_dynamodb_takes() -> None:
     virtual(story())
 
 
+def test_keys_that_have_no_bytes_are_claimed_each_for_itself() -> None:
+    async def story() -> None:
+        stand = Stand(at_once)
+        road = stand.road()
+        for key in ("a\ud800", "a\ud801", "a\ud800"):
+            assert await road.travel(message(key=key))
+        assert stand.ran == ["a", "a"]
+        assert all(key.encode() for key in stand.ledger.rows), "DynamoDB takes them"
+
+    virtual(story())
+
+
 def test_a_refused_duplicate_is_looked_at_again_later_and_then_leaves() -> None:
     async def story() -> None:
         stand = Stand(in_three_seconds)
