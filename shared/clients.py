@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -11,14 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.bus import EventBus
-from shared.outcome import code_of, is_outage
+from shared.outcome import code_of, is_outage, status_of
 from shared.road.failure.breakers import Breakers
-from shared.road.ledger import DynamoDbLedger, Ledger
+from shared.road.ledger import LEDGER, DynamoDbLedger, Ledger
 from shared.settings import ClaimCheckSettings, SettingsError, read_settings
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from shared.telemetry.aws_calls import TracedClient, tell_request_id
 from shared.worker import Fifo, Worker
+
+QUEUE = ("sqs", 1)
+"""The client of queues that are read: its troubles are the poller's own matter, and its calls are tried again by who knows when a
+lease has ended.
+"""
 
 if TYPE_CHECKING:
     from shared.aws.renewal import Renewal
@@ -80,8 +84,10 @@ class Clients:
             raise SettingsError(
                 f"{variable(name)}_DLQ_URL is {variable(name)}_QUEUE_URL: what is buried would come back"
             )
-        # One attempt: polls and deletes have repetitions of their own, which know when a lease has ended.
-        return SqsQueue(await self.open("sqs", attempts=1), name=name, url=url, dead_letter_url=dead_letter_url)
+        service, attempts = QUEUE
+        return SqsQueue(
+            await self.open(service, attempts=attempts), name=name, url=url, dead_letter_url=dead_letter_url
+        )
 
     async def queue_for(self, worker: Worker[Any]) -> SqsQueue:
         """The worker's queue. Raises SettingsError where that is a FIFO queue whose order the worker would not keep."""
@@ -93,9 +99,18 @@ class Clients:
         return await self.queue(worker.queue)
 
     async def sender(self, queue: str) -> SqsSender:
-        """Sends to a logical queue of the fleet."""
+        """Sends to a logical queue of the fleet. The breaker hears of messages that are refused, too: their call succeeded."""
+        from shared.aws.fallback import kind_of
+
         [url] = self.required(f"{variable(queue)}_QUEUE_URL")
-        return SqsSender(await self.open("sqs"), name=queue, url=url, payloads=await self.payloads())
+        kind = kind_of("SendMessageBatch", {"QueueUrl": url})
+        return SqsSender(
+            await self.open("sqs"),
+            name=queue,
+            url=url,
+            payloads=await self.payloads(),
+            refused=lambda code: self.breakers.failed("sqs", code=code, call=kind),
+        )
 
     async def bus(self, name: str) -> EventBus:
         """Puts events on this bus. Its breaker hears of entries that are refused, too: their call succeeded."""
@@ -110,7 +125,7 @@ class Clients:
         settings = read_settings(ClaimCheckSettings, self._environment)
         if settings.claim_check_bucket_name is None or self._payloads is not None:
             return self._payloads
-        from shared.sqs.payloads import S3Payloads
+        from shared.sqs.payloads import READING, S3Payloads
 
         self._payloads = S3Payloads(
             await self.open("s3"),
@@ -118,15 +133,21 @@ class Clients:
             prefix=settings.claim_check_prefix or "",
             threshold=settings.claim_check_threshold_bytes,
             most=settings.claim_check_max_bytes,
-            failed=lambda code: self.breakers.failed("s3", code=code, call="GetObject"),
+            failed=lambda code: self.breakers.failed("s3", code=code, call=READING),
             cut=partial(self.breakers.cut, "s3"),
+            came=partial(self.breakers.succeeded, "s3", call=READING),
         )
         return self._payloads
 
     async def ledger(self) -> Ledger:
         """The claims in LEDGER_TABLE_NAME."""
         [table] = self.required("LEDGER_TABLE_NAME")
-        return DynamoDbLedger(await self.open("dynamodb"), table=table)
+        return DynamoDbLedger(
+            await self.open("dynamodb"),
+            table=table,
+            refused=lambda code: self.breakers.failed("dynamodb", code=code, call=LEDGER),
+            answered=partial(self.breakers.succeeded, "dynamodb", call=LEDGER),
+        )
 
     async def ledger_for(self, worker: Worker[Any]) -> Ledger | None:
         """The ledger where it is configured; a worker whose events have keys cannot do without. Raises SettingsError."""
@@ -164,17 +185,17 @@ class Clients:
             )
             raise SettingsError(f"set or mend these environment variables: {where}: no URL ({service})") from None
         check_answers(client)
-        if service != "sqs":  # a queue that does not answer is the poller's own matter
-            watch(client, service, self.breakers)
         look = self._renewal().watch(client)
-        answered = partial(self._answered, service)
-        cut = partial(self.breakers.cut, service)
+        told: dict[str, Any] = {}
+        if (service, attempts) != QUEUE:
+            watch(client, service, self.breakers)
+            told = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
         is_traced = self._environment.get("TELEMETRY_DETAIL") == "full"
         if self._is_fast(service) and service == "s3":
-            client = FastObjects(client, look=look, answered=answered, cut=cut)
+            client = FastObjects(client, look=look, **told)
         elif self._is_fast(service) and service in FAST:
             tell = tell_request_id if is_traced else None
-            client = FastClient(client, look=look, answered=answered, cut=cut, tell=tell)
+            client = FastClient(client, look=look, tell=tell, **told)
         return TracedClient(client) if is_traced else client
 
     def _answered(self, service: str, call: str) -> None:
@@ -224,43 +245,29 @@ class Clients:
 
 def watch(client: Any, service: str, breakers: Breakers) -> None:
     """Tell the breakers what comes of each call of a client, after its own retries; of one that is cut before that, how long it waited."""
+    from shared.aws.fallback import kind_of, refuses_entries, waited
+
     call = client._make_api_call  # noqa: SLF001  # no event tells of a call that is cancelled
+    cut = partial(breakers.cut, service)
 
     async def called(operation: str, asked: dict[str, Any]) -> Any:
-        began = time.monotonic()
+        kind = kind_of(operation, asked)
         try:
-            return await call(operation, asked)
-        except asyncio.CancelledError:
-            breakers.cut(service, after=time.monotonic() - began)
+            answer = await waited(call(operation, asked), cut, kind)
+        except Exception as error:
+            if is_outage(error):
+                breakers.failed(service, code=code_of(error), call=kind)
+            elif (status := status_of(error)) is not None and (operation, status) != (
+                "HeadObject",
+                404,
+            ):  # S3 says so of a bucket that is gone, too
+                breakers.succeeded(service, call=kind)  # it is there, and says what was wrong with the question
             raise
-
-    def answered(*, parsed: dict[str, Any], http_response: Any, model: Any, **_more: Any) -> None:
-        if http_response.status_code < 300:
-            if not parsed.get("FailedEntryCount"):
-                breakers.succeeded(service, call=model.name)
-            return
-        error = AnsweredError(parsed, model.name)
-        if is_outage(error):
-            breakers.failed(service, code=code_of(error), call=model.name)
-        elif (model.name, http_response.status_code) != ("HeadObject", 404):  # S3 says so of a bucket that is gone, too
-            breakers.succeeded(service, call=model.name)  # it is there, and says what was wrong with the question
-
-    def unanswered(*, exception: Exception, **_more: Any) -> None:
-        if is_outage(exception):
-            breakers.failed(service, code=code_of(exception))
+        if not refuses_entries(answer):
+            breakers.succeeded(service, call=kind)
+        return answer
 
     client._make_api_call = called  # noqa: SLF001
-    client.meta.events.register("after-call", answered)
-    client.meta.events.register("after-call-error", unanswered)
-
-
-class AnsweredError(Exception):
-    """An error answer as botocore has parsed it, before it makes an exception of it."""
-
-    def __init__(self, parsed: dict[str, Any], operation: str) -> None:
-        super().__init__()
-        self.response = parsed
-        self.operation_name = operation
 
 
 def variable(queue: str) -> str:

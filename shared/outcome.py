@@ -96,10 +96,10 @@ class Unavailable(Exception):
     Raises TypeError where `why` is not text.
     """
 
-    def __init__(self, why: str, *, code: str = "Unavailable") -> None:
+    def __init__(self, why: str, *, code: str = "Unavailable", status: int = 503) -> None:
         super().__init__(why)
         self.why = checked_text(why)
-        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
 
 def checked_text(why: object) -> str:
@@ -231,10 +231,14 @@ ON_ITEMS = frozenset(
 """Calls of DynamoDB that find no resource only where their table is missing; elsewhere that may be the fault of what was asked."""
 
 
+WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
+"""Codes that speak of our configuration where they count as an outage at all."""
+
+
 def told(code: str) -> str:
     """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down."""
     name = code.rpartition(".")[2]
-    refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name == "ResourceNotFoundException"
+    refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name in WRONG
     return f"refuses ({code})" if refuses else f"is down ({code})"
 
 

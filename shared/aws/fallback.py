@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -27,14 +29,39 @@ Failure = AioAWSResponse | Exception
 """What came of a first attempt that did not succeed."""
 
 
+Came = TypeVar("Came")
+
+
 class Cut(Protocol):
-    """Told of a call that was cancelled, and for how many seconds it had waited."""
+    """Told of a call of some kind that was cancelled, and for how many seconds it had waited."""
 
-    def __call__(self, *, after: float) -> None: ...
+    def __call__(self, *, after: float, call: str) -> None: ...
 
 
-def pass_by(*, after: float) -> None:
+def pass_by(*, after: float, call: str) -> None:
     """Nobody is to be told."""
+
+
+async def waited(call: Awaitable[Came], cut: Cut, kind: str) -> Came:
+    """What comes of a call. Tells `cut` where the wait for it is cancelled."""
+    began = time.monotonic()
+    try:
+        return await call
+    except asyncio.CancelledError:
+        cut(after=time.monotonic() - began, call=kind)
+        raise
+
+
+ON = ("TableName", "Bucket", "QueueUrl")
+"""Parameters that name what a call is about."""
+
+
+def kind_of(operation: str, asked: Mapping[str, Any]) -> str:
+    """What succeeds or fails together: the calls of one operation on one table, bucket or queue."""
+    for name in ON:
+        if name in asked:
+            return f"{operation} {asked[name]}"
+    return operation
 
 
 QUOTA = 500
@@ -167,6 +194,11 @@ class _Repeated(AIOHTTPSession):
 
     async def _get_session(self, _proxy_url: str | None) -> Any:
         raise self._error
+
+
+def refuses_entries(answer: Mapping[str, Any]) -> bool:
+    """Whether a call succeeded in which entries were refused, perhaps all of them: PutEvents, and SQS's batches."""
+    return bool(answer.get("FailedEntryCount") or answer.get("Failed"))
 
 
 def warn_aside(service: str, reason: str) -> None:

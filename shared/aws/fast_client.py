@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +13,17 @@ import orjson
 
 from shared.aws.answers.expected import is_page
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Cut, Fallback, as_botocore, header, is_redirect, pass_by, warn_aside
+from shared.aws.fallback import (
+    Cut,
+    Fallback,
+    as_botocore,
+    header,
+    is_redirect,
+    kind_of,
+    refuses_entries,
+    waited,
+    warn_aside,
+)
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
 from shared.outcome import is_outage
@@ -33,7 +42,7 @@ class FastClient:
     What does not come back as an answer of the expected shape is handed to botocore as the answer to *its* first
     attempt, so that retries, pauses and errors are botocore's. Where botocore can read what is not understood here, all
     later calls are botocore's, and one warning says so. One instance for one client, for as long as that is open.
-    `tell` is told the request id of each fast answer, while its call is still under way.
+    `answered` is told the kind of each call that succeeded, `cut` of each that was cancelled, `tell` the request id of each fast answer, while its call is still under way.
     """
 
     def __init__(
@@ -41,8 +50,8 @@ class FastClient:
         client: Any,
         *,
         look: Callable[[], Awaitable[None]] | None = None,
-        answered: Callable[[str], None] = lambda _call: None,
-        cut: Cut = pass_by,
+        answered: Callable[[str], None] | None = None,
+        cut: Cut | None = None,
         tell: Callable[[str | None], None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -86,28 +95,22 @@ class FastClient:
         if self._look is not None:
             await self._look()
         request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
-        began = time.monotonic()
+        exchange = self._kept[pattern.url, operation.waits].exchange(request)
         try:
-            answer = await self._kept[pattern.url, operation.waits].exchange(request)
+            answer = await (exchange if self._cut is None else waited(exchange, self._cut, kind_of(action, asked)))
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
             return await self._fallback.call(action, asked, error)
-        except asyncio.CancelledError:
-            self._cut(after=time.monotonic() - began)
-            raise
         if (found := _found(operation, answer)) is None:
             return await self._judge(operation, asked, pattern.url, answer)
         if self._fallback.owes_successes:
             await self._fallback.succeeded(action)
-        self._report(action, found, answer.head)
-        return found
-
-    def _report(self, action: str, found: dict[str, Any], head: bytes) -> None:
-        if not found.get("FailedEntryCount"):  # of PutEvents: the call succeeded, and nothing may have been put
-            self._answered(action)
+        if self._answered is not None and not refuses_entries(found):
+            self._answered(kind_of(action, asked))
         if self._tell is not None:
-            self._tell(header(head, b"x-amzn-requestid"))
+            self._tell(header(answer.head, b"x-amzn-requestid"))
+        return found
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         """What is not an answer of the expected shape."""
@@ -118,7 +121,8 @@ class FastClient:
         if status == 400 and is_whole and _code(content) in ORDINARY_REFUSALS:
             refusal = await self._fallback.refusal(action, held)
             if not is_outage(refusal):  # else it is botocore's, and the breaker hears of it
-                self._answered(action)
+                if self._answered is not None:
+                    self._answered(kind_of(action, asked))
                 raise refusal
         if is_redirect(status, head):  # botocore's HTTP client goes there
             answer = await self._fallback.call(action, asked)

@@ -4,7 +4,6 @@ streams, and stay aiobotocore's.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +17,7 @@ from botocore.utils import percent_encode
 
 from shared.aws.answers.expected import Expected
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Cut, Fallback, as_botocore, is_redirect, pass_by, warn_aside
+from shared.aws.fallback import Cut, Fallback, as_botocore, is_redirect, kind_of, pass_by, waited, warn_aside
 from shared.aws.pattern import SIGNATURE, text
 from shared.aws.signer import Signer
 
@@ -98,16 +97,13 @@ class FastObjects:
         if self._look is not None:
             await self._look()
         request = build_request(method, place, wanted, await self._fallback.keys(), now=self._now())
-        began = time.monotonic()
         try:
-            answer = await self._kept[place.url].exchange(request, is_bodiless=method == "HEAD")
+            exchange = self._kept[place.url].exchange(request, is_bodiless=method == "HEAD")
+            answer = await waited(exchange, self._cut, kind_of(action, asked))
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
             return await self._fallback.call(action, asked, error)
-        except asyncio.CancelledError:
-            self._cut(after=time.monotonic() - began)
-            raise
         return await self._judge(action, asked, wanted, f"{place.url}{wanted.segment}", answer)
 
     async def _judge(self, action: str, asked: dict[str, Any], wanted: ObjectCall, url: str, received: Answer) -> Any:
@@ -116,11 +112,11 @@ class FastObjects:
         if is_usual and status == 200 and not content and self._expected[action].is_met(status, held.headers, content):
             if self._fallback.owes_successes:
                 await self._fallback.succeeded(action)
-            self._answered(action)
+            self._answered(kind_of(action, asked))
             return await self._fallback.parse(action, held)
         if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
             if status != NOT_THERE:  # of a bucket that is not there either
-                self._answered(action)
+                self._answered(kind_of(action, asked))
             raise await self._fallback.refusal(action, held)
         self._places.pop(wanted.bucket, None)
         return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)

@@ -201,7 +201,7 @@ class Attempts:
                 await self._runs.forget(delivery)
             case Retry():
                 await self._runs.failed(delivery)
-                if number == self.worker.limits.max_attempts - 1:
+                if number == self.worker.limits.max_attempts - 1 > 0:
                     await self._runs.note_end(delivery)
             case Done() | Dead():
                 return

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from shared.outcome import Unavailable, code_of, is_outage, status_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+
+
+Answer = TypeVar("Answer")
+
+LEDGER = "the ledger"
+"""What fails together, whichever call it is: a table that is not made as ours is."""
+
+
+class LedgerRefuses(Unavailable):
+    """DynamoDB says that a call of ours is wrong: no message can be at fault, for what they bring is no more than a text of a legal
+    length. The table has another key, say.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +64,24 @@ class Ledger(Protocol):
 
 
 class DynamoDbLedger:
-    """The ledger in a DynamoDB table (hash key `key`, TTL attribute `expiresAt`). Two writes for one piece of work."""
+    """The ledger in a DynamoDB table (hash key `key`, TTL attribute `expiresAt`). Two writes for one piece of work.
 
-    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+    `refused` hears the code with which a call was said to be wrong, `answered` of each that was not. Such a call raises
+    LedgerRefuses, others botocore's error.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        *,
+        table: str,
+        refused: Callable[[str], None] = lambda _code: None,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
         self._table = table
+        self._refused = refused
+        self._answered = answered
 
     async def claim(self, key: str, *, owner: str, now: float, lease: float, fingerprint: str) -> Claim:
         """Take the key if it is free, ours already, or its holder's lease has ended.
@@ -64,7 +91,7 @@ class DynamoDbLedger:
         An expired item counts as absent: DynamoDB itself takes up to two days to remove it.
         """
         try:
-            await self._client.put_item(
+            claiming = self._client.put_item(
                 TableName=self._table,
                 Item={
                     "key": {"S": key},
@@ -83,6 +110,7 @@ class DynamoDbLedger:
                     ":now": {"N": f"{now:.3f}"},
                 },
             )
+            await self._asked(claiming)
         except self._client.exceptions.ConditionalCheckFailedException:
             return await self._look_at_holder(key, now=now, fingerprint=fingerprint)
         return Claimed()
@@ -120,13 +148,14 @@ class DynamoDbLedger:
 
     async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
         """Add to a counter that is remembered for `keep` seconds; its new value. A call whose answer was lost may add twice."""
-        answer = await self._client.update_item(
+        counting = self._client.update_item(
             TableName=self._table,
             Key={"key": {"S": key}},
             UpdateExpression="ADD runs :by SET expiresAt = :expires",
             ExpressionAttributeValues={":by": {"N": str(by)}, ":expires": {"N": str(int(now + keep))}},
             ReturnValues="UPDATED_NEW",
         )
+        answer = await self._asked(counting)
         return int(answer["Attributes"]["runs"]["N"])
 
     async def release(self, key: str, *, owner: str) -> None:
@@ -149,15 +178,30 @@ class DynamoDbLedger:
 
     async def _read(self, key: str) -> Any:
         # A call of its own and not the item of a failed condition: DynamoDB Local does not return that.
-        found = await self._client.get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
-        return found.get("Item")
+        reading = self._client.get_item(TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True)
+        return (await self._asked(reading)).get("Item")
 
-    async def _if_owned(self, write: Any) -> bool:
+    async def _if_owned(self, write: Awaitable[object]) -> bool:
         try:
-            await write
+            await self._asked(write)
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    async def _asked(self, call: Awaitable[Answer]) -> Answer:
+        try:
+            answer = await call
+        except self._client.exceptions.ConditionalCheckFailedException:
+            self._answered()
+            raise
+        except Exception as error:
+            if status_of(error) is None or is_outage(error):
+                raise
+            code = code_of(error)
+            self._refused(code)
+            raise LedgerRefuses(f"the ledger refuses every call: {code}", code=code) from error
+        self._answered()
+        return answer
 
 
 def judge_held(item: Mapping[str, Any], *, now: float, fingerprint: str) -> Claim:

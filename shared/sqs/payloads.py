@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from shared.aws.fallback import Cut, pass_by
+from shared.aws.fallback import Cut, pass_by, waited
 from shared.message import pointer
 from shared.message.delivery import Attribute, Delivery
 from shared.message.pointer import Pointer
@@ -26,11 +25,14 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Objects that one process reads or writes at the same time."""
+READING = "GetObject, its body"
+"""What fails apart from the call: S3 answers, and the body does not come."""
 
 
 class S3Payloads:
     """One bucket, below one prefix. `threshold` and `most` in bytes: where bodies begin to go there, and the largest. `failed` hears
-    the code where an answer began and its body did not come whole, `cut` how long a body was waited for whose reading was cancelled.
+    the code where an answer began and its body did not come whole, `cut` how long a body was waited for whose reading was cancelled,
+    `came` of each that came.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class S3Payloads:
         most: int,
         failed: Callable[[str], None] = lambda _code: None,
         cut: Cut = pass_by,
+        came: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -51,6 +54,7 @@ class S3Payloads:
         self._most = most
         self._failed = failed
         self._cut = cut
+        self._came = came
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
@@ -95,15 +99,12 @@ class S3Payloads:
 
     async def _whole(self, body: StreamingBody) -> bytes:
         """Raises Unavailable where it breaks off, or is not what its checksum says: that is no fault of the message."""
-        began = time.monotonic()
         try:
-            content: bytes = await body.read()
-        except asyncio.CancelledError:
-            self._cut(after=time.monotonic() - began)
-            raise
+            content: bytes = await waited(body.read(), self._cut, READING)
         except Exception as error:
             self._failed(code_of(error))
             raise Unavailable("S3 did not send the whole body", code=code_of(error)) from error
+        self._came()
         return content
 
     def _named(self, content: bytes) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, to_sqs
 from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
-from shared.outcome import is_outage, status_of
+from shared.outcome import Unavailable, code_of, is_outage, status_of
 from shared.sqs.batches import BATCH, refused_entries
 from shared.sqs.gathering import Gathering
 from shared.telemetry import metrics, tracing
@@ -38,11 +38,32 @@ class Send(Protocol):
     async def __call__(self, messages: Sequence[Message]) -> None: ...
 
 
-class NotSent(Exception):
-    """SQS refused messages of a send, also when tried again; `codes` say why."""
+OF_THE_MESSAGE = frozenset(
+    {
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "InvalidAttributeName",
+        "InvalidAttributeValue",
+        "MissingParameter",
+        "BatchRequestTooLong",
+        "UnsupportedOperation",
+    }
+)
+"""Codes with which SQS refuses an entry for what it is. Any other says nothing of it: a throttle, a fault of theirs, a key."""
+
+
+class NotSent(Unavailable):
+    """SQS refused messages of a send, also when tried again; `codes` say why. `is_final`: one of them will never be taken as it is."""
 
     def __init__(self, queue: str, codes: Sequence[str]) -> None:
-        super().__init__(f"{len(codes)} messages were not accepted by {queue}: {', '.join(sorted(set(codes)))}")
+        final = [code for code in codes if code.rpartition(".")[2] in OF_THE_MESSAGE]
+        why, self.is_final = ", ".join(sorted(set(codes))), bool(final)
+        # With 400 it is no outage, and whoever sends it has failed.
+        super().__init__(
+            f"{len(codes)} messages were not accepted by {queue}: {why}",
+            code=(final or codes)[0],
+            status=400 if final else 503,
+        )
 
 
 class SqsSender:
@@ -50,10 +71,20 @@ class SqsSender:
 
     What several send at the same time shares calls: what comes while one is open waits for others, 10 ms at most. To a FIFO
     queue each sends alone, since order is kept. A message that makes SQS refuse a whole call costs its own send alone.
+    `refused` hears the code of a message that an answered call refused, again and again, for a reason that is not the message's.
     """
 
-    def __init__(self, client: SQSClient, *, name: str, url: str, payloads: Payloads | None = None) -> None:
+    def __init__(
+        self,
+        client: SQSClient,
+        *,
+        name: str,
+        url: str,
+        payloads: Payloads | None = None,
+        refused: Callable[[str], None] = lambda _code: None,
+    ) -> None:
         self._client = client
+        self._refused = refused
         self._name = name
         self._url = url
         self._payloads = payloads
@@ -108,7 +139,10 @@ class SqsSender:
                     if left:
                         raise _SomeRefused
         except RetryError as error:
-            raise NotSent(self._name, codes) from error
+            failure = NotSent(self._name, codes)
+            if not failure.is_final:
+                self._refused(code_of(failure))
+            raise failure from error
 
     async def _ask(self, entries: Sequence[_Entry]) -> dict[int, str]:
         """The places of those that were refused, each with its code."""

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shared.clients import Clients, variable
+from shared.road.failure.breakers import OPENS_AT
 from shared.road.ledger import Claimed
 from shared.settings import SettingsError
 from shared.sqs.sender import Message
@@ -134,6 +136,50 @@ async def test_all_connections_are_closed_together(environment: Mapping[str, str
             await client.list_queues()
         assert connections() == 2
     await until(lambda: connections() == 0, what="the end of all connections")
+
+
+@pytest.fixture
+def queue_of_ours(server: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    url, dead_letter_url = server.make_pair("orders")
+    return {**server.environment, "ORDERS_QUEUE_URL": url, "ORDERS_DLQ_URL": dead_letter_url}
+
+
+@pytest.mark.guarantee("R9")
+async def test_the_queue_that_is_read_has_no_breaker_for_its_polls_say_nothing_of_its_deletes(
+    server: SqsServer, queue_of_ours: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.road.failure.breakers.UNANSWERED", 0.0)
+    async with Clients(queue_of_ours) as clients:
+        queue = await clients.queue("orders")
+        server.sqs.send_message(QueueUrl=queue_of_ours["ORDERS_QUEUE_URL"], MessageBody="a")
+        found = await queue.receive(limit=1, wait=0, visibility=30)
+        await queue.extend(found, seconds=30)
+        server.control.fault("timeout", "ChangeMessageVisibilityBatch", seconds=60)
+        for _ in range(OPENS_AT):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await queue.extend(found, seconds=30)
+        assert not clients.breakers.open, "its own health says which call fails"
+
+
+@pytest.mark.guarantee("R1")
+async def test_a_queue_that_takes_no_messages_is_a_dependency_that_is_down_until_it_takes_one(
+    server: SqsServer, queue_of_ours: Mapping[str, str]
+) -> None:
+    async with Clients(queue_of_ours) as clients:
+        queue, send = await clients.queue("orders"), await clients.sender("orders")
+        await send([Message("a")])
+        server.control.fault("denied", "SendMessageBatch")
+        for _ in range(OPENS_AT):
+            with pytest.raises(ClientError):
+                await send([Message("b")])
+            await queue.receive(limit=1, wait=0, visibility=30)
+        assert clients.breakers.told("sqs") == "sqs: refuses (AccessDenied)"
+        server.control.heal()
+        await send([Message("c")])
+        assert not clients.breakers.open
 
 
 async def test_closing_what_was_never_opened_is_not_an_error() -> None:

@@ -22,8 +22,8 @@ from shared.telemetry import metrics
 log = structlog.get_logger()
 
 OPENS_AT = 5
-"""Failed calls in a row, none between them that succeeded, at which a breaker opens. A permission must have been refused to two
-messages: what is refused to one alone, such as one object in S3, is its own trouble.
+"""Failed calls in a row, of all kinds or of one kind, none between them that succeeded, at which a breaker opens. A permission must have
+been refused to two messages: what is refused to one alone, such as one object in S3, is its own trouble.
 """
 FIRST_PROBE = 1.0
 """Seconds from the opening to the first probe; twice as long before each further one."""
@@ -52,14 +52,55 @@ met_in_run: ContextVar[Met | None] = ContextVar("met_in_run", default=None)
 
 
 @dataclass(slots=True)
-class _Breaker:
+class _Streak:
+    """Failures in a row, and where they come from. `after`: how many calls of other kinds had been answered when it began; `beside`:
+    whether some were answered between its failures; `at`: the clock of the last.
+    """
+
+    after: int = 0
+    beside: bool = False
+    at: float = 0.0
+    code: str = ""
     failures: int = 0
     sources: set[object] = field(default_factory=set)
-    refused: dict[str, float] = field(default_factory=dict)
-    """Kinds of calls that are not permitted, and the clock when each was refused last."""
+
+    def add(self, source: object, *, code: str, at: float) -> None:
+        self.failures, self.code, self.at = self.failures + 1, code, at
+        if len(self.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
+            self.sources.add(source)
+
+    @property
+    def is_long(self) -> bool:
+        return self.failures >= OPENS_AT and len(self.sources) > 1
+
+
+@dataclass(slots=True)
+class _Breaker:
+    streak: _Streak = field(default_factory=_Streak)
+    kinds: dict[str, _Streak] = field(default_factory=dict)
+    """Of each kind of call that fails."""
+    answered: int = 0
+    """Calls that were answered while others failed."""
     probes: int = 0
     probe_at: float = 0.0
-    code: str = ""
+
+    def fail(self, call: str, source: object, *, code: str, at: float) -> bool:
+        """Whether that is one failure too many."""
+        kind = self.kinds.setdefault(call, _Streak(after=self.answered))
+        kind.beside = self.answered > kind.after
+        for streak in (self.streak, kind):
+            streak.add(source, code=code, at=at)
+        return self.streak.is_long or kind.is_long
+
+    def succeed(self, call: str, *, since: float) -> bool:
+        """Whether nothing is left that fails while this is answered, and was tried after `since`."""
+        self.answered += 1
+        self.kinds.pop(call, None)
+        self.kinds = {name: kind for name, kind in self.kinds.items() if kind.at > since}
+        if any(kind.code in FORBIDDEN or (kind.is_long and kind.beside) for kind in self.kinds.values()):
+            return False
+        self.streak = _Streak()
+        return True
 
 
 class Breakers:
@@ -88,35 +129,28 @@ class Breakers:
         if (met := met_in_run.get()) is not None:
             met[dependency] = code
         breaker = self._breakers.setdefault(dependency, _Breaker())
-        breaker.failures += 1
-        breaker.code = code
-        if code in FORBIDDEN:
-            breaker.refused[call] = self._clock()
-        if len(breaker.sources) < 2:  # more of them say nothing more, and an outage lasts for hours
-            breaker.sources.add(met.message if met is not None and met.message and code in FORBIDDEN else object())
-        if dependency not in self.open and breaker.failures >= OPENS_AT and len(breaker.sources) > 1:
+        source = met.message if met is not None and met.message and code in FORBIDDEN else object()
+        is_long = breaker.fail(call, source, code=code, at=self._clock())
+        if is_long and dependency not in self.open:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
             log.error("dependency_down", dependency=dependency, error_type=code, told=told(code))
 
-    def cut(self, dependency: str, *, after: float) -> None:
+    def cut(self, dependency: str, *, after: float, call: str = "") -> None:
         """A call was cancelled that had waited for so many seconds: a handler's time limit may be shorter than a client's tries."""
         if after >= UNANSWERED:
-            self.failed(dependency, code="ReadTimeoutError")
+            self.failed(dependency, code="ReadTimeoutError", call=call)
 
     def succeeded(self, dependency: str, *, call: str = "") -> None:
-        """A call of this kind was answered. It says nothing of another kind which is not permitted, for as long as that is tried."""
+        """A call of this kind was answered. It says nothing of another kind which is not permitted, or which fails again and again
+        beside it (writes to one table, say), for as long as that is tried.
+        """
         breaker = self._breakers.get(dependency)
-        if breaker is None or not breaker.failures:
+        if breaker is None or not breaker.kinds:
             return
-        breaker.refused.pop(call, None)
-        since = self._clock() - 2 * LONGEST_PROBE
-        breaker.refused = {kind: at for kind, at in breaker.refused.items() if at > since}
-        if breaker.refused:
+        if not breaker.succeed(call, since=self._clock() - 2 * LONGEST_PROBE):
             return
-        breaker.failures = 0
-        breaker.sources.clear()
         if (opened_at := self.open.pop(dependency, None)) is not None:
             seconds = round(self._clock() - opened_at, 1)
             metrics.breaker(dependency=dependency, is_open=False)
@@ -125,7 +159,7 @@ class Breakers:
 
     def told(self, dependency: str) -> str:
         """Of one that is down: its name, and what its last failure says of it."""
-        return f"{dependency}: {told(self._breakers[dependency].code)}"
+        return f"{dependency}: {told(self._breakers[dependency].streak.code)}"
 
     def leave(self) -> None:
         """From now on nothing waits in hand: the process is about to end."""

@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 REMEMBERED = 15 * 86_400.0
 """Seconds; longer than the 14 days for which SQS can keep a message."""
+UNKNOWN = 0
+"""The number of a run that could not be counted."""
 PATIENCE = 2.0
 """Seconds for one call to the ledger."""
 
@@ -35,12 +37,13 @@ class Runs:
         self._now = now
 
     async def begin(self, delivery: Delivery) -> int:
-        """Record that a run begins. Returns its number, from 1. Where the ledger cannot be asked it counts as the first: no message
-        is buried because the ledger is down.
+        """Record that a run begins. Returns its number, from 1; UNKNOWN where the ledger cannot be asked: no message is buried because
+        the ledger is down.
         """
         if self._ledger is None or delivery.attempt <= 1:
             return delivery.attempt
-        return await self._count(delivery, by=1) or 1
+        number = await self._count(delivery, by=1)
+        return UNKNOWN if number is None else max(1, number)
 
     async def failed(self, delivery: Delivery) -> None:
         """A run has failed, and the message will come again."""

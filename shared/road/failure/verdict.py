@@ -41,8 +41,9 @@ OURS = frozenset({"shared", "workers"})
 def judge(
     error: BaseException, *, worker: Worker[Any], run: int, attempt: int, down: Mapping[str, str] | None = None
 ) -> Retry | Dead | Stalled:
-    """Reject is final; any other error is tried again, until the work was begun `max_attempts` times. `down` names dependencies
-    that failed during this run, each with the code of its failure: then the message is not at fault, and the run does not count.
+    """Reject is final; any other error is tried again, until the work was begun `max_attempts` times (`run`; 0 where that is not
+    known). `down` names dependencies that failed during this run, each with the code of its failure: then the message is not at
+    fault, and the run does not count.
 
     The fleet buries a message at its last receipt and does not leave that to SQS, which moves a message without saying why.
     """
@@ -64,9 +65,10 @@ def judge(
     if after is not None:
         return Retry(why=explain(error), after=after)
     place = _frames(error.__traceback__)[-1:]
+    # Where runs are unknown, receipts pace them: else a message would use up all of them in minutes.
     return Retry(
         why=" at ".join((explain(error), *(f"{module}:{function}:{line}" for module, function, line in place))),
-        run=run,
+        run=run or attempt,
         backoff=next((each for kind, each in worker.backoffs.items() if isinstance(error, kind)), None),
     )
 

@@ -105,7 +105,7 @@ async def test_a_call_that_put_not_all_of_its_events_closes_no_breaker(road: str
         )
         for _ in range(2):  # the first call is botocore's
             for _ in range(OPENS_AT):
-                breakers.failed("events", code="InternalFailure")
+                breakers.failed("events", code="InternalFailure", call="PutEvents")
             await client.put_events(Entries=[{"Source": "s", "DetailType": "t", "Detail": "{}"}])
             assert ("events" not in breakers.open) is closes
     breakers.leave()

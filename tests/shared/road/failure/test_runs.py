@@ -9,7 +9,7 @@ from shared.backoff import Backoff
 from shared.message.delivery import Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
-from shared.road.failure.runs import Runs
+from shared.road.failure.runs import UNKNOWN, Runs
 from shared.worker import Fifo
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
@@ -59,7 +59,7 @@ async def test_a_run_that_was_cut_is_taken_back() -> None:
 
 
 async def test_while_the_ledger_is_down_nothing_is_taken_for_the_last_run() -> None:
-    assert await runs_of(Down()).begin(receipt(60)) == 1
+    assert await runs_of(Down()).begin(receipt(60)) == UNKNOWN
 
 
 async def test_without_a_ledger_receipts_stand_for_runs() -> None:
