@@ -214,6 +214,7 @@ class Clients:
             ]
             files = tuple(Path(self._environment.get(name) or usual).expanduser() for name, usual in defaults)
             self._renewed = Renewal(lambda: get_session().get_credentials(), files=files, every=self._look_every)
+            self._stack.callback(self._renewed.close)
         return self._renewed
 
     def _is_fast(self, service: str) -> bool:

@@ -22,9 +22,16 @@ REFUSED = frozenset(
 )  # fmt: skip
 """Codes by which a service says that it does not know these keys, or no longer."""
 
+AHEAD = 900.0
+"""Seconds before their stated end at which new keys are asked for, beside the calls: a role that does not answer holds none up."""
+AGAIN = 30.0
+"""Seconds between two such tries."""
+LAST = 5.0
+"""Seconds before their end from which on calls wait for new keys."""
+
 
 class Renewal:
-    """Looks after the credentials of one session, for all of its clients. `resolve` finds a session's credentials anew,
+    """Looks after the credentials of one session, for all of its clients. Keys that have an end are replaced before it. `resolve` finds a session's credentials anew,
     `files` are those where people keep them; `every` so many seconds at most they are looked at, or read after a refusal.
     """
 
@@ -34,14 +41,17 @@ class Renewal:
         self._every = every
         self._seen = self._marks()
         self._looked_at = 0.0
-        self._read_at = float("-inf")
+        self._read_at = self._tried_at = float("-inf")
         self._has_failed = False
+        self._trying: asyncio.Task[None] | None = None
 
     def watch(self, client: Any) -> Callable[[], Awaitable[None]]:
         """Have this client's calls use new keys: those in a file that changed, and others once the old are refused. What
         is returned is for calls that botocore does not make: to be asked before they are signed.
         """
         credentials = client._get_credentials()  # noqa: SLF001  # the object that all signers of a session share
+        if _has_an_end(credentials):  # else each call tries it, and waits for a role that does not answer
+            credentials._advisory_refresh_timeout = credentials._mandatory_refresh_timeout = LAST  # noqa: SLF001
         service = client.meta.service_model.service_id.hyphenize()
 
         async def look(**_event: Any) -> None:
@@ -64,6 +74,15 @@ class Renewal:
         if credentials is not None and (marks := self._marks()) != self._seen:
             self._seen = marks
             await self._try(self._resolve_anew, credentials)
+        is_free = self._trying is None or self._trying.done()
+        if is_free and now >= self._tried_at + AGAIN and _has_an_end(credentials) and credentials.refresh_needed(AHEAD):
+            self._tried_at = now
+            self._trying = asyncio.create_task(self._try(_ahead, credentials))
+
+    def close(self) -> None:
+        """Ask for no keys any more."""
+        if self._trying is not None:
+            self._trying.cancel()
 
     async def renew(self, credentials: Any) -> None:
         """Put the keys of this moment in the place of the old ones, which were refused."""
@@ -71,13 +90,13 @@ class Renewal:
         if credentials is None or now < self._read_at + self._every:
             return
         self._read_at = now
-        await self._try(_refresh if hasattr(credentials, "_expiry_time") else self._resolve_anew, credentials)
+        await self._try(_refresh if _has_an_end(credentials) else self._resolve_anew, credentials)
 
     async def _try(self, read: Callable[[Any], Awaitable[None]], credentials: Any) -> None:
         """The old keys stay where no new ones can be had: a file may be half written, a role may answer a second later."""
         try:
             await read(credentials)
-        except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
+        except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError, LookupError) as error:
             if not self._has_failed:
                 log.warning("keys_not_renewed", error_type=type(error).__name__)
             self._has_failed = True
@@ -92,6 +111,17 @@ class Renewal:
 
     def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_mark(file) for file in self._files)
+
+
+def _has_an_end(credentials: Any) -> bool:
+    """Whether botocore refreshes them."""
+    return hasattr(credentials, "_expiry_time")
+
+
+async def _ahead(credentials: Any) -> None:
+    """New keys, while the old ones are good: who signs meanwhile does not wait. Raises what the refreshing raises."""
+    async with credentials._refresh_lock:  # noqa: SLF001
+        await credentials._protected_refresh(is_mandatory=True)  # noqa: SLF001
 
 
 async def _refresh(credentials: Any) -> None:

@@ -47,6 +47,10 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         logger_factory=Lines(stream or sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
+    # Of keys that cannot be renewed botocore writes a traceback past these lines, each time: `keys_not_renewed` says it once.
+    said_by_us = logging.getLogger("botocore.credentials")
+    if not said_by_us.handlers:
+        said_by_us.addHandler(logging.NullHandler())
 
 
 def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,5 +1,6 @@
 """Keys that were replaced are used, by both clients: at once where they stand in a file, else after one refusal."""
 
+import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,57 @@ async def test_a_token_revoked_before_its_end_is_replaced_after_one_refused_call
         with pytest.raises(ClientError):
             await client.receive_message(QueueUrl=url)
         await client.receive_message(QueueUrl=url)
+
+
+class Waning(Role):
+    """Its first keys end in eight minutes, of which botocore alone would make calls wait for new ones; then it may be silent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.answers = asyncio.Event()
+
+    async def keys(self) -> dict[str, str]:
+        self.asked += 1
+        await self.answers.wait()
+        return await super().keys()
+
+    def first(self) -> dict[str, str]:
+        until = (datetime.now(UTC) + timedelta(minutes=8)).isoformat()
+        return {"access_key": "FIRST", "secret_key": "first", "token": "t", "expiry_time": until}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_keys_are_used_to_their_end_while_a_role_that_should_give_others_is_silent_or_fails(
+    server: SqsServer, road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.aws.renewal.AGAIN", 0.0)
+    url, role = server.make("orders"), Waning()
+    server.control.options(secrets=BOTH)
+    credentials = AioRefreshableCredentials.create_from_metadata(role.first(), role.keys, method="test")
+    session: Any = aioboto3.Session(region_name=REGION)
+    session._session._credentials = credentials
+    renewal = Renewal(session._session.get_credentials, files=(), every=0.0)
+    async with session.client("sqs", endpoint_url=server.endpoint_url) as plain:
+        look = renewal.watch(plain)
+        client: Any = plain if road == "plain" else FastClient(plain, look=look)
+        for _ in range(3):
+            await client.receive_message(QueueUrl=url)
+        assert role.asked == 1, "beside the calls, and once"
+        role.is_reachable = False
+        with capture_logs() as logs:
+            role.answers.set()
+            for _ in range(3):
+                await client.receive_message(QueueUrl=url)
+        assert [each["event"] for each in logs] == ["keys_not_renewed"]
+        role.key, role.is_reachable = "SECOND", True
+        server.control.options(secrets={"SECOND": "second"})
+        async with asyncio.timeout(30):
+            while (await credentials.get_frozen_credentials()).access_key != "SECOND":
+                await renewal.look(credentials)
+                await asyncio.sleep(0)
+        await client.receive_message(QueueUrl=url)
+    renewal.close()
 
 
 class Sts:
