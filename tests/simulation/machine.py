@@ -12,7 +12,7 @@ from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.outcome import code_of, is_outage
 from shared.road.failure.breakers import Breakers
-from shared.road.ledger import DynamoDbLedger
+from shared.road.ledger import LEDGER, DynamoDbLedger
 from shared.sqs.payloads import S3Payloads
 from shared.sqs.queue import SqsQueue
 from tests.simulation.history import GRACE, History
@@ -78,11 +78,11 @@ class watched:  # noqa: N801 - reads as the function that it stands for
                 answer = await self._in_time(found(**asked))
             except Exception as error:
                 if is_outage(error):
-                    self._breakers.failed(self._service, code=code_of(error))
+                    self._breakers.failed(self._service, code=code_of(error), call=name)
                 else:
-                    self._breakers.succeeded(self._service)
+                    self._breakers.succeeded(self._service, call=name)
                 raise
-            self._breakers.succeeded(self._service)
+            self._breakers.succeeded(self._service, call=name)
             return answer
 
         setattr(self, name, call)  # found at once from now on
@@ -140,7 +140,12 @@ class Machine:
         bucket: Any = watched(S3Client(self.services.objects, weathers["bodies"]), "bodies", breakers)
         return Stores(
             queue,
-            DynamoDbLedger(table, table="ledger"),
+            DynamoDbLedger(
+                table,
+                table="ledger",
+                refused=lambda code: breakers.failed("ledger", code=code, call=LEDGER),
+                answered=lambda: breakers.succeeded("ledger", call=LEDGER),
+            ),
             S3Payloads(bucket, bucket=BUCKET, prefix="", threshold=1_048_576, most=67_108_864),
             breakers,
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.simulation.rules import Rule
-from tests.simulation.world.weather import HOWS, Odds
+from tests.simulation.world.weather import HOWS, PARTLY, Odds
 
 HEALTHY = {"quick": 10, "slow": 3, "long": 1, "calls": 2, "flaky": 1, "later": 1}
 MIXED = {**HEALTHY, "refused": 1, "failing": 1, "malformed": 1}
@@ -85,5 +85,8 @@ PROFILES: dict[str, Profile] = {
     "storm": Profile(promise="all of it at once", leavings=(0, 4), kills=(0, 2), freezes=(0, 2), outages=(SQS,), out=(5.0, 300.0),
         odds={SQS: Odds(reset=0.02, lost=0.02, throttled=0.02, partly=0.02, slow=0.01, odd=0.02, echoed=0.02), LEDGER: CALLS,
               BODIES: CALLS}, copies=0.05,
+    ),
+    "ledger-partly": Profile(promise="writes that are throttled beside reads, and a ledger made otherwise, bury nothing",
+        outages=(LEDGER,), out=(60.0, 7_200.0), hows=PARTLY, workers=("keyed", "waiting"),
     ),
 }  # fmt: skip

@@ -15,6 +15,8 @@ READ_TIMEOUT = 40.0
 TRANSIENT = {"ServiceUnavailable", "InternalError", "ThrottlingException", "RequestThrottled"}
 HOWS = ("refused", "unavailable", "throttled", "denied", "silent")
 """How a dependency is down."""
+PARTLY = ("writes", "wrong")
+"""How it is down for some: writes are throttled and reads are answered; every question of ours is called a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class Outage:
     begins: float
     ends: float
     how: str
+
+    def meets(self, operation: str) -> bool:
+        return self.how != "writes" or operation in {"PutItem", "UpdateItem", "DeleteItem"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Exchange:
 
     def _arrive(self) -> None:
         weather = self.weather
-        if (outage := weather.outage()) is not None:
+        if (outage := weather.outage()) is not None and outage.meets(self.operation):
             self._turned_away(outage.how)
         elif weather.strikes(weather.odds.reset):
             self.fail(closed())
@@ -139,7 +144,9 @@ class Exchange:
                 self.fail(EndpointConnectionError(endpoint_url="simulated"))
             case "denied":
                 self.fail(client_error("AccessDenied", 403))
-            case "throttled":
+            case "wrong":
+                self.fail(client_error("ValidationException", 400))
+            case "throttled" | "writes":
                 self.fail(client_error("ThrottlingException", 400))
             case _:
                 self.fail(client_error("ServiceUnavailable", 503))
@@ -148,7 +155,8 @@ class Exchange:
         """The work is done; its answer may still be lost."""
         self.on_gone = None
         weather = self.weather
-        if weather.strikes(weather.odds.lost) or weather.outage() is not None:
+        outage = weather.outage()
+        if weather.strikes(weather.odds.lost) or (outage is not None and outage.meets(self.operation)):
             self.fail(closed())
         else:
             self._later(answer, None)
