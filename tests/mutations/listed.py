@@ -10,6 +10,8 @@ SLOW_GROUPS = "tests/shared/container/test_slow_groups.py"
 FAULTS = "tests/shared/container/test_intake_faults.py"
 BATCHES = "tests/shared/container/test_poller_batches.py"
 LEASES = "tests/shared/settlement/test_leases.py"
+PARTLY = "tests/shared/road/failure/test_partial_outages.py"
+TROUBLES = "tests/shared/container/test_troubles.py"
 DELETES = "tests/shared/settlement/test_deletes.py"
 SILENCE = "tests/shared/settlement/test_silence.py"
 BYTES = "tests/shared/test_limits.py"
@@ -69,6 +71,7 @@ INTAKE = of(
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
     ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
     ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
+    ("await asyncio.sleep(EMPTY_PAUSE)", "pass", FAULTS),
     ("is_early = not deliveries and ", "is_early = ", FAULTS),
     ("waited < self._wait / 2", "True", FAULTS),
     ("if is_early else 0", "if is_early else self._early", FAULTS),
@@ -133,7 +136,16 @@ THE_ROAD = [
         ("keep=KEPT_SECONDS", "keep=0.0", "tests/shared/test_consumer.py"),
         ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
         ("self._ports.finished(delivery)", "pass", DELETES),
+        ('self._ports.troubles.failed("bury", [code_of(error)])', "False", TROUBLES),
     ),
+    *of(
+        "shared/road/failure/breakers.py",
+        ("(kind.is_long and kind.beside)", "False", PARTLY),
+        ("self.streak.is_long or kind.is_long", "self.streak.is_long", PARTLY),
+        ("if kind.at > since}", "}", PARTLY),
+    ),
+    *of("shared/road/failure/verdict.py", ("run=run or attempt", "run=run or 1", PARTLY)),
+    *of("shared/road/ledger.py", ("self._refused(code)", "pass", PARTLY)),
     *of(
         "shared/road/handling.py",
         ("loop.time() + deadlines.seconds", "loop.time() + 10 * deadlines.seconds", f"{ROAD}/test_deadlines.py"),
@@ -156,6 +168,7 @@ SETTLEMENT = [
         "shared/settlement/leases.py",
         ("lease.ends > self._clock()", "True", f"{LEASES} {DELETES}"),
         ("lease.worker.cancel(reason)", "pass", LEASES),
+        ("self._tell_refused(passing, whole=len(passing) == len(chunk))", "pass", TROUBLES),
         ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
         ("lease.lost = True", "pass", LEASES),
         ("lease.extending\n            or ", "", SILENCE),
