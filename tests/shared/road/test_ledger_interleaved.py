@@ -141,4 +141,6 @@ def test_however_owners_interleave_the_table_keeps_the_same_rules(aws: Aws) -> N
         async def open(self) -> Ledger:
             return DynamoDbLedger(await self.opened.enter_async_context(aws.open("dynamodb")), table=table)
 
-    run_state_machine_as_test(InDynamoDb, settings=settings(max_examples=examples(16), stateful_step_count=25, derandomize=True))
+    run_state_machine_as_test(
+        InDynamoDb, settings=settings(max_examples=examples(16), stateful_step_count=25, derandomize=True)
+    )
