@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from fleet.cli.dlq.frame import NOTHING, DlqCommand, Refused, answer, given_reas
 from fleet.dead_letters.audit.log import Anchor, AuditLog, NoLog
 from fleet.dead_letters.audit.renewal import closed, renew
 from fleet.dead_letters.audit.story import ids_that_fit, story
+from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.settings import ReplaySettings
 from shared.settings import read_settings
 
@@ -99,8 +101,14 @@ def renew_(*, reason: str | None, yes: bool) -> None:
     """
     settings = read_settings(ReplaySettings, os.environ)
     place = settings.audit_log
+    if place.exists() and not place.is_file():
+        raise Refused(f"nothing was done: {place} is not a plain file, and no log: mend DLQ_AUDIT_LOG")
     why = given_reason(reason) if yes else ""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with held(settings.state_directory, f"log:{place}") if yes else nullcontext():
+        _renewed(settings, place, why, yes=yes)
+
+
+def _renewed(settings: ReplaySettings, place: Path, why: str, *, yes: bool) -> None:
     log = log_of(settings)
     lines, faults = log.verify()
     if not faults or log.was_never_written():
@@ -112,6 +120,7 @@ def renew_(*, reason: str | None, yes: bool) -> None:
     if not yes:
         answer(f"would close {place} with {lines} lines and begin a new log; act with --yes --reason ...")
         return
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     older = renew(place, log, lambda path: log_of(settings, path), who=settings.actor, reason=why, at=now)
     answer(f"{place} begins anew; the damaged one is {older}")
 

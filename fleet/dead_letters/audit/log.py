@@ -73,6 +73,11 @@ class PartlyKept(OSError):
     """The log has the line; its head or its mirror, which the text names, has not."""
 
 
+def head_of(log: Path) -> Path:
+    """The file beside a log that knows its newest line."""
+    return log.with_name(f"{log.name}.head")
+
+
 class AuditLog:
     """The log at `path`; a file beside it (`.head`) knows the newest line, so that a cut end is found as well.
 
@@ -92,7 +97,7 @@ class AuditLog:
         Raises OSError; PartlyKept where the log itself has the line.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._held() as file:
+        with self.held() as file:
             content, torn = _tail(file)
             if torn:  # of a line that the disk never had whole: nothing was done after it
                 os.ftruncate(file, os.fstat(file).st_size - torn)
@@ -125,7 +130,7 @@ class AuditLog:
         try:
             self._write_head(line)
         except OSError as error:
-            failed.append(f"{self._head_path()}: {error.strerror}")
+            failed.append(f"{head_of(self._path)}: {error.strerror}")
         try:
             if self._mirror is not None:
                 self._mirror(Anchor(seq, orjson.loads(line)["hash"]), line)
@@ -142,7 +147,7 @@ class AuditLog:
         """Whether the newest line can be chained to. What a power cut left of a line behind it is cut off when the next is written."""
         if not self._path.exists():
             return self._head() == GENESIS
-        with self._held() as file:
+        with self.held() as file:
             content, _ = _tail(file)
         last = _read(content) if content else {"hash": GENESIS}
         return last is not None and _is_newest(last, self._head())
@@ -182,11 +187,12 @@ class AuditLog:
             raise NoLog(f"there is no audit log at {self._path}{taken}")
         if not self._path.is_file():
             raise NoLog(f"{self._path} is not a plain file: no audit log can be in it")
-        with self._held() as file:
+        with self.held() as file:
             return os.pread(file, os.fstat(file).st_size, 0).split(b"\n"), self._head()
 
     @contextmanager
-    def _held(self) -> Iterator[int]:
+    def held(self) -> Iterator[int]:
+        """The log as an open file, to which nobody else appends meanwhile. Raises OSError."""
         while True:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
@@ -198,22 +204,19 @@ class AuditLog:
             finally:
                 os.close(file)
 
-    def _head_path(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.head")
-
     def _head(self) -> str:
-        path = self._head_path()
+        path = head_of(self._path)
         return path.read_bytes().decode(errors="replace").strip() if path.exists() else GENESIS
 
     def _write_head(self, line: bytes) -> None:
-        fresh = self._head_path().with_suffix(".new")
+        fresh = head_of(self._path).with_suffix(".new")
         fresh.unlink(missing_ok=True)  # of a kill, or of whoever could read it
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             append(file, f"{orjson.loads(line)['hash']}\n".encode())
         finally:
             os.close(file)
-        fresh.replace(self._head_path())
+        fresh.replace(head_of(self._path))
 
 
 def _utf8(text: str) -> str:

@@ -6,9 +6,10 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
-from fleet.dead_letters.audit.log import AuditLog, Entry
+from fleet.dead_letters.audit.log import AuditLog, Entry, head_of
 
 CLOSED = ".closed-"
 COMMAND = "audit renew"
@@ -24,29 +25,27 @@ def renew(path: Path, log: AuditLog, fresh: Callable[[Path], AuditLog], *, who: 
     """Close the log at `path`, and begin a new one whose first line names the closed one, how many lines it has, its SHA-256 and the
     first of its faults. Answers where the closed one is. `fresh` opens a log at another place; `at` is the time, in ISO 8601.
 
-    Also a kill loses no line: the closed one has its name before the new one takes its place. Raises OSError.
+    Also a kill loses no line: the closed one has its name before the new one takes its place. `path` is a plain file, or not there.
+    Raises OSError.
     """
-    lines, faults = log.verify()
-    content = path.read_bytes() if path.is_file() else b""
+    faults = log.verify()[1]
     name = path.with_name(f"{path.name}{CLOSED}{re.sub('[^0-9]', '', at)[:17]}")
-    digest = hashlib.sha256(content).hexdigest()
-    note = f"begun after {name.name}: {lines} lines, SHA-256 {digest}; line {faults[0].line}: {faults[0].why}"
     began = path.with_name(f"{path.name}.fresh")
-    _remove([began, _head(began)])
-    fresh(began).append(Entry(COMMAND, "", reason, "done", who, note=note))
-    if path.is_file():
-        os.link(path, name)
-        if _head(path).is_file():
-            os.link(_head(path), _head(name))
-    else:
-        name.write_bytes(b"")
-    began.replace(path)
-    _head(began).replace(_head(path))
+    _remove([began, head_of(began)])
+    with log.held() if path.exists() else nullcontext():  # what others append meanwhile goes into the new one
+        content = path.read_bytes() if path.exists() else b""
+        lines, digest = content.count(b"\n"), hashlib.sha256(content).hexdigest()
+        note = f"begun after {name.name}: {lines} lines, SHA-256 {digest}; line {faults[0].line}: {faults[0].why}"
+        fresh(began).append(Entry(COMMAND, "", reason, "done", who, note=note))
+        if path.exists():
+            os.link(path, name)
+            if head_of(path).is_file():
+                os.link(head_of(path), head_of(name))
+        else:
+            name.write_bytes(b"")
+        began.replace(path)
+        head_of(began).replace(head_of(path))
     return name
-
-
-def _head(path: Path) -> Path:
-    return path.with_name(f"{path.name}.head")
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -1,11 +1,18 @@
 """A damaged audit log is told as it is, and there is a way out: it is closed, and a new one begins that says so."""
 
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from fleet.dead_letters.audit.log import AuditLog, Entry
+from fleet.dead_letters.audit.renewal import renew
+from fleet.dead_letters.queue_lock import held
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.test_audit import log
 
@@ -89,6 +96,38 @@ def test_a_log_that_was_taken_away_begins_anew_and_a_sound_one_does_not(written:
     written.unlink()
     written.with_name("audit.jsonl.head").unlink()
     assert "never was" in cli("audit", "renew", "--yes", *WHY, exits=5).stderr
+
+
+def test_what_is_no_plain_file_is_not_closed_and_stays_what_it_is(cli: Lines) -> None:
+    """Devices are such: whoever may write /dev could else put a file in the place of one."""
+    pipe = cli.home / "pipe"
+    os.mkfifo(pipe)
+    refused = cli("audit", "renew", "--yes", *WHY, exits=5, DLQ_AUDIT_LOG=str(pipe))
+    assert "is not a plain file" in refused.stderr
+    assert (stat.S_ISFIFO(pipe.stat().st_mode), [*cli.home.glob("pipe?*")]) == (True, [])
+
+
+def test_what_another_command_appends_meanwhile_is_in_the_new_log(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    damaged = log(path)
+    headless(path)
+    other = Thread(target=lambda: damaged.append(Entry("purge", "dlq", "x", "done", "somebody")))
+
+    def fresh(place: Path) -> AuditLog:
+        other.start()
+        return AuditLog(place, now=lambda: "")
+
+    closed = renew(path, damaged, fresh, who="tester", reason="x", at="2026-11-21T09:00:00.000")
+    other.join()
+    [first, second] = damaged.records()
+    assert f"3 lines, SHA-256 {hashlib.sha256(closed.read_bytes()).hexdigest()}" in first["note"]
+    assert (first["command"], second["command"], damaged.verify()[1]) == ("audit renew", "purge", [])
+
+
+def test_a_second_renewal_at_the_same_time_is_refused(written: Path, cli: Lines) -> None:
+    headless(written)
+    with held(cli.home / "state/fleet", f"log:{written}"):
+        assert "another command is at work" in cli("audit", "renew", "--yes", *WHY, exits=5).stderr
 
 
 def test_a_plan_that_the_closed_log_knows_is_still_known(written: Path, ground: Ground, cli: Lines) -> None:
