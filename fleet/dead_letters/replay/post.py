@@ -103,9 +103,10 @@ class SqsPost:
         try:
             answer = await self._client.send_message_batch(QueueUrl=url, Entries=entries)
         except ClientError as error:
-            if len(parcels) > 1 and not is_outage(error):  # one of them spoils the call for the others
-                return await self._one_by_one(url, parcels)
-            return _refused(error, places)
+            posted = _refused(error, places)
+            if len(parcels) > 1 and not posted.uncertain and not is_outage(error):
+                return await self._one_by_one(url, parcels)  # one of them spoils the call for the others
+            return posted
         except UNANSWERED as error:
             return _unanswered(error, places)
         return _read(answer, len(parcels))
@@ -135,11 +136,14 @@ class SqsPost:
 
 
 def _refused(error: ClientError, places: range) -> Posted:
-    """A throttle did nothing; of another fault of AWS's (5xx) nobody can say whether it came before or after the work."""
+    """A throttle did nothing; of another fault of AWS's (5xx) nobody can say whether it came before or after the work, nor of an
+    answer that names no error, for whoever stands between wrote it (a redirect, a proxy's page): botocore has its status as the code.
+    """
     code = code_of(error)
     if code in THROTTLED:
         return Posted(dict.fromkeys(places, code))
-    if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+    if not 400 <= status < 500 or code.isdigit():
         return Posted(uncertain=frozenset(places))
     return Posted(dict.fromkeys(places, code), final=frozenset(places))
 
@@ -155,12 +159,19 @@ def _unanswered(error: Exception, places: range) -> Posted:
 
 
 def _read(answer: Any, count: int) -> Posted:
-    """An entry that an answer does not name at all may have been sent."""
+    """An entry that an answer does not name at all may have been sent, and so may one that it calls both done and failed."""
     codes = refused_entries(answer, count, due="MessageId")
-    failed = answer.get("Failed") or () if isinstance(answer, Mapping) else ()
-    final = frozenset(int(each["Id"]) for each in failed if each.get("SenderFault") and int(each["Id"]) in codes)
-    lost = frozenset(place for place, code in codes.items() if code == NOT_NAMED)
+    failed, taken = _named(answer, "Failed"), _named(answer, "Successful")
+    final = frozenset(place for place in codes if failed.get(str(place), {}).get("SenderFault"))
+    lost = frozenset(place for place, code in codes.items() if code == NOT_NAMED or str(place) in taken)
     return Posted({place: code for place, code in codes.items() if place not in lost}, final - lost, lost)
+
+
+def _named(answer: Any, which: str) -> dict[Any, Mapping[str, Any]]:
+    """The entries of one list of an answer, by their ids."""
+    listed = answer.get(which) if isinstance(answer, Mapping) else ()
+    every = listed if isinstance(listed, list | tuple) else ()
+    return {each["Id"]: each for each in every if isinstance(each, Mapping) and isinstance(each.get("Id"), str)}
 
 
 def _entry(each: Parcel, url: str) -> dict[str, Any]:

@@ -79,6 +79,41 @@ async def test_what_is_refused_for_good_is_named_and_not_tried_again() -> None:
     assert len(sqs.calls) == 1
 
 
+async def test_an_entry_that_an_answer_calls_both_sent_and_failed_may_have_been_sent_and_is_not_sent_again() -> None:
+    class Both(Sqs):
+        async def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+            answer = await super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+            failed = [{"Id": "1", "Code": "InternalError", "SenderFault": True}, {"Id": "no place"}, "no entry"]
+            return {**answer, "Failed": failed}
+
+    sqs = Both()
+    assert await post(sqs)(SOURCE, parcels(3)) == Unsent(uncertain=frozenset({"m-1"}))
+    assert len(sqs.calls) == 1
+
+
+async def test_only_a_refusal_that_names_its_error_is_one_of_any_other_answer_nobody_can_say_what_was_sent() -> None:
+    for status, code, unsent in (
+        (302, "302", Unsent(uncertain=frozenset({"m-0", "m-1"}))),
+        (408, "408", Unsent(uncertain=frozenset({"m-0", "m-1"}))),
+        (503, "ServiceUnavailable", Unsent(uncertain=frozenset({"m-0", "m-1"}))),
+        (400, "InvalidMessageContents", Unsent(frozenset({"m-0", "m-1"}))),
+    ):
+
+        class Answers(Sqs):
+            error = ClientError(
+                {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+                "SendMessageBatch",
+            )
+
+            async def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+                await super().send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+                raise self.error
+
+        sqs = Answers()
+        assert await post(sqs)(SOURCE, parcels(2)) == unsent
+        assert len(sqs.calls) == (3 if status == 400 else 1), code
+
+
 async def test_what_keeps_failing_is_given_up_after_a_few_tries() -> None:
     sqs = Sqs(lambda _body, _call: {"SenderFault": False, "Code": "InternalError"})
     assert await post(sqs)(SOURCE, parcels(2)) == Unsent(frozenset({"m-0", "m-1"}))
