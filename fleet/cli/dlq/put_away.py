@@ -77,10 +77,10 @@ def archive(
                 _stored(tools, info, origin, found, place=place, taken=taken, entry=entry, why=why)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
-            entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
+            entry.outcome = "partly" if _is_partly(taken, found) else "done"
     if not found.views:
         _dry("archive", info, found, as_json=as_json)
-    _print_taken("archived", taken, as_json=as_json, archive_id=archive_id, bucket=bucket)
+    _print_taken("archived", taken, found, as_json=as_json, archive_id=archive_id, bucket=bucket)
 
 
 @click.command("purge", cls=DlqCommand, short_help="Delete letters for good; only with the queue's name typed.")
@@ -119,10 +119,10 @@ def purge(
                 _thrown_away(tools, info, origin, found, taken, entry=entry, reason=why)
         finally:
             entry.counts = {"planned": len(found.views), **taken.counts()}
-            entry.outcome = "done" if len(taken.done) == len(found.views) else "partly"
+            entry.outcome = "partly" if _is_partly(taken, found) else "done"
     if not found.views:
         _dry("purge", info, found, as_json=as_json)
-    _print_taken("purged", taken, as_json=as_json, purge_id=entry.plan_id)
+    _print_taken("purged", taken, found, as_json=as_json, purge_id=entry.plan_id)
 
 
 def opened_archive(tools: Desk, bucket: str) -> Archive:
@@ -188,7 +188,7 @@ def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None
     end(matched=bool(found.views), complete=found.complete)
 
 
-def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None:
+def _print_taken(what: str, taken: Taken, found: Inventory, *, as_json: bool, **more: str) -> None:
     report: dict[str, Any] = {"version": 1, "dry_run": False, **taken.counts(), **more}
     if as_json:
         print_json(report)
@@ -198,4 +198,9 @@ def _print_taken(what: str, taken: Taken, *, as_json: bool, **more: str) -> None
             say(f"{name} was no longer there")
         if taken.uncertain:
             say(f"SQS no longer answered: whether {len(taken.uncertain)} letters were deleted is not known")
-    sys.exit(PARTLY if taken.gone or taken.left or taken.uncertain else 0)
+    sys.exit(PARTLY if _is_partly(taken, found) else 0)
+
+
+def _is_partly(taken: Taken, found: Inventory) -> bool:
+    """Letters stayed, or may have: what a look did not meet could not be taken."""
+    return bool(taken.gone or taken.left or taken.uncertain or not found.complete)

@@ -17,6 +17,8 @@ from shared.outcome import is_outage
 from shared.sqs.batches import BATCH
 
 AT_ONCE = 500
+DELETES = 2
+"""What an answer refuses, or does not name, is asked for once more: a letter that is gone already counts as deleted then."""
 LEASE_MARGIN = 5.0
 """Seconds before the letters in hand show up again, after which none of them is touched: somebody else may receive them."""
 First = Callable[[Sequence[DeadLetter]], Awaitable[None]]
@@ -99,12 +101,14 @@ async def _take(
 async def _take_batch(box: Box, batch: Sequence[DeadLetter], first: First | None, result: Taken) -> None:
     if first is not None:
         await first(batch)
+    left = {each.id for each in batch}
     try:
-        refused = await box.delete(batch)
+        for _ in range(DELETES):
+            left = await box.delete([each for each in batch if each.id in left]) if left else left
     except (ClientError, BotoCoreError) as error:
         if not is_outage(error):
             raise
-        result.uncertain += [each.id for each in batch]
-        return
-    result.done += [each.id for each in batch if each.id not in refused]
-    result.left += sorted(refused)
+        result.uncertain += sorted(left)
+    else:
+        result.left += sorted(left)
+    result.done += [each.id for each in batch if each.id not in left]

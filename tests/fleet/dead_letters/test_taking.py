@@ -201,6 +201,32 @@ async def test_nothing_is_touched_whose_lease_has_run_out() -> None:
     assert (len(taken.done), len(taken.left), len(given.dead)) == (10, 15, 15)
 
 
+async def test_a_deletion_that_an_answer_does_not_name_is_asked_for_again_and_counted_as_it_is() -> None:
+    given, digests = world(12)
+    asked: list[int] = []
+
+    class Silent(FakeBox):
+        async def delete(self, letters: Sequence[DeadLetter]) -> set[str]:
+            asked.append(len(letters))
+            if left := [each for each in letters if each.id in given.dead]:
+                await super().delete(left)
+            return {each.id for each in letters} if len(asked) == 1 else set()
+
+    taken = await take(Silent(given), digests, last_look=0)
+    assert (len(taken.done), taken.left, taken.uncertain, given.dead) == (12, [], [], {})
+    assert asked == [10, 10, 2]
+
+
+def test_archive_and_purge_of_a_queue_that_was_not_seen_whole_are_partly_done(ground: Ground, cli: Lines) -> None:
+    cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = ground.aws.bucket("archive")
+    ground.park({"n": 1}, {"n": 2}, {"n": 3})
+    ground.aws.sqs.receive_message(QueueUrl=ground.dead, VisibilityTimeout=600)
+    for words in (("archive", "--limit", "1"), ("purge", "--confirm", ground.name)):
+        [taken] = cli.json(words[0], ground.name, *words[1:], *ACT, exits=4)
+        assert (taken["taken"], cli.audit()[-1]["outcome"]) == (1, "partly")
+    assert ground.counts() == (0, 1)
+
+
 async def test_letters_of_a_fifo_queue_are_put_away_in_their_order() -> None:
     given, digests = world(25)
     stored: list[str] = []
