@@ -22,6 +22,8 @@ STOPPED = "a canary came back"
 WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
 FAULTS = 20
 """Letters that are named with their fault; `--json` names all."""
+LONGEST_CELL = 300
+"""Characters, more than any ARN has; `--json` prints all."""
 WIDE = 180  # columns where nobody's terminal limits them
 PAGE = 500
 """Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
@@ -42,8 +44,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
     for name in columns:
         made.add_column(name, overflow="fold", no_wrap=name in ("id", "fingerprint"))
     for row in rows:
-        made.add_row(*(each if isinstance(each, Text) else Text(redaction.one_line(each)) for each in row))
+        made.add_row(*(each if isinstance(each, Text) else Text(_cell(each)) for each in row))
     return made
+
+
+def _cell(text: str) -> str:
+    """No letter fills the screen with what somebody wrote on it."""
+    shown = redaction.one_line(text)
+    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 3]}..."
 
 
 def left(seconds: float | None) -> Text:

@@ -124,7 +124,7 @@ class Catalog:
         )
         try:
             if not url:
-                url = self._client.get_queue_url(QueueName=arn_name(given))["QueueUrl"]
+                url = self._url_of(arn_name(given))
             found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes")
         except ClientError as error:
             if any(code in error.response["Error"]["Code"] for code in _MISSING):
@@ -143,6 +143,13 @@ class Catalog:
             redrives_to=redrives_to,
             most_receives=most_receives,
         )
+
+    def _url_of(self, name: str) -> str:
+        """Raises ClientError, OddAttributes."""
+        answer: Mapping[str, Any] = self._client.get_queue_url(QueueName=name)
+        if not (url := answer.get("QueueUrl")):
+            raise OddAttributes(f"SQS answered GetQueueUrl of {name} without QueueUrl: nothing is known of that queue")
+        return str(url)
 
     def dead_letter_queue(self, given: str) -> QueueInfo:
         """As `queue`, where something names it as the place of its dead letters; `fed_by` says who.
@@ -177,8 +184,7 @@ class Catalog:
         url = given if given.startswith("arn:") else info.url
         why = elsewhere(url, arn=info.arn, own=[self.endpoint])
         if why and url == info.url:  # an endpoint may call itself by other names
-            says = self._client.get_queue_url(QueueName=info.name)["QueueUrl"]
-            why = elsewhere(url, arn=info.arn, own=[self.endpoint, says])
+            why = elsewhere(url, arn=info.arn, own=[self.endpoint, self._url_of(info.name)])
         if why:
             raise OtherPlace(f"{url} is not the queue {info.name} that is here: {why}; nothing was read or changed")
         return info

@@ -156,6 +156,11 @@ async def test_attributes_that_are_not_in_the_answer_are_named(answer: dict[str,
         def get_queue_attributes(self, **_asked: Any) -> dict[str, Any]:
             return answer
 
+        def get_queue_url(self, **_asked: Any) -> dict[str, Any]:
+            return {}
+
     client: Any = Sync()
     with pytest.raises(OddAttributes, match=r"without (QueueArn|MessageRetentionPeriod)"):
         Catalog(client, {}).queue("http://127.0.0.1:1/000000000000/q")
+    with pytest.raises(OddAttributes, match="GetQueueUrl of q without QueueUrl"):
+        Catalog(client, {}).queue("q")

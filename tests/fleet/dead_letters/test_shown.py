@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.dlq.frame import say
+from fleet.cli.dlq.tables import LONGEST_CELL, queues
 from fleet.dead_letters.model import redaction
 from shared.message.delivery import Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
@@ -117,3 +118,9 @@ def test_a_reason_of_bytes_that_are_no_text_is_kept_as_far_as_it_is(ground: Grou
 def test_an_attribute_of_the_fleet_that_is_not_json_is_hidden() -> None:
     shown = redaction.attributes({ATTRIBUTE: Attribute("String", SECRET), REPLAY: Attribute("String", SECRET)})
     assert SECRET not in str(shown)
+
+
+def test_no_letter_fills_the_screen_with_what_somebody_wrote_on_it() -> None:
+    long = {"queue": "q" * 5_000, "visible": 1, "in_flight": 0, "groups": 1, "oldest_sent_at": "", "expires_in_s": 1.0}
+    [cell, *_] = queues([long]).columns[0].cells
+    assert (len(str(cell)), str(cell)[-4:]) == (LONGEST_CELL, "q...")
