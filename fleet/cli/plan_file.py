@@ -12,6 +12,7 @@ from typing import BinaryIO
 import click
 
 from fleet.cli.command import Failed
+from fleet.cli.dlq.frame import Refused
 from fleet.dead_letters.model import record
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan import plan as planning
@@ -22,11 +23,15 @@ from shared.settings import read_settings
 
 
 def key() -> bytes:
-    """Raises Failed where there is none and none can be kept."""
+    """Raises Refused where there is none and none can be kept."""
     try:
         return plan_key(read_settings(ReplaySettings, os.environ))
     except OSError as error:
-        raise Failed(f"the key of plans cannot be read or kept: {error.strerror} ({error.filename})") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise Refused(
+            f"nothing was done: the key of plans cannot be read or kept: {error.strerror}{where}. Set DLQ_PLAN_KEY, or "
+            "XDG_STATE_HOME to a directory that can be written"
+        ) from error
 
 
 def read_plan(file: Path) -> Plan:

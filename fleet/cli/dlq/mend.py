@@ -37,7 +37,7 @@ from fleet.cli.dlq.frame import (
 from fleet.cli.dlq.look import looked_through, one
 from fleet.cli.dlq.plan import check_destination, destination, frozen, print_plan, write
 from fleet.cli.dlq.put_away import opened_archive
-from fleet.cli.plan_file import body_in, records_in, whole
+from fleet.cli.plan_file import body_in, key, records_in, whole
 from fleet.dead_letters import body_check as mending
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.model import record, redaction
@@ -45,7 +45,6 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter, sha256, stored_body
 from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.shapes import arn_name
-from fleet.dead_letters.plan_key import plan_key
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.archive import EDIT
 from fleet.dead_letters.queues.removal import Taken
@@ -147,6 +146,8 @@ def export(
         with audited(tools, "export", queue=queue, reason=why) as entry:
             info, _, found = looked_through(tools, queue, filters, meet=meet)
             entry.queue, entry.ids = info.name, [each.id for each in found.views]
+            if found.views:
+                begin(tools, "export", entry, reason=why)
             with click.open_file("-", "wb") if output == "-" else whole(Path(output)) as file:
                 for each in found.views:
                     start, size = places[each.id]
@@ -224,7 +225,7 @@ def _mended(
         raise Refused(f"nothing was sent: {why}. `--twice` sends one more")
     label = putting_away.label(tools, info, edit_id, reason, replaced=True)
     stored = putting_away.Stored(place, replace(label, copy="perhaps"))
-    seal_key = plan_key(tools.settings)
+    seal_key = key()
     origin = tools.catalog.origin(info)
 
     taken = Taken()

@@ -114,6 +114,13 @@ def test_what_cannot_be_recorded_does_not_happen(twelve: Ground, cli: Lines, aws
         assert (twelve.counts(), twelve.counts(twelve.source)) == ((9, 0), (0, 0))
 
 
+def test_bodies_are_exported_only_once_that_is_on_the_disk(twelve: Ground, cli: Lines) -> None:
+    file = cli.home / "letters"
+    refused = cli("dlq", "export", twelve.name, "-o", str(file), *WHY, exits=5, DLQ_AUDIT_LOG="/dev/full")
+    assert ("nothing was done: the audit log" in refused.stderr, file.exists()) == (True, False)
+    assert cli("dlq", "export", twelve.name, *WHY, exits=5, DLQ_AUDIT_LOG="/dev/full").stdout == ""
+
+
 def test_a_cancel_that_cannot_be_recorded_stops_nobody(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "-o", cli.plan())
     plan_id = json.loads(Path(cli.plan()).read_bytes())["plan_id"]
