@@ -24,10 +24,10 @@ def held(directory: Path, name: str) -> Iterator[None]:
 
     On two machines the leases of SQS and the claims of the archive do the same, letter by letter.
     """
-    locks = directory / "locks"
+    path = _path(directory, name)
     try:
-        locks.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(locks / hashlib.sha256(name.encode()).hexdigest()[:16], os.O_RDWR | os.O_CREAT, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise NotHeld(
             f"nothing was done: the state directory {directory} cannot be written ({error.strerror})"
@@ -41,3 +41,27 @@ def held(directory: Path, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def is_held(directory: Path, name: str) -> bool:
+    """Whether a command of this user holds that queue or plan."""
+    try:
+        file = os.open(_path(directory, name), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def plan_lock(plan_id: str) -> str:
+    """What a runner holds of its plan, whichever file that lies in."""
+    return f"plan:{plan_id}"
+
+
+def _path(directory: Path, name: str) -> Path:
+    return directory / "locks" / hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.dead_letters.model.letter import RESTORED, DeadLetter
+from fleet.dead_letters.model.letter import MOST_NAMES, RESTORED, DeadLetter, names_of
 from fleet.dead_letters.model.plan.outgoing import Parcel, copy
 from fleet.dead_letters.queues.archive import Archive, Batch, Foreign
 from fleet.dead_letters.queues.dead_letter_queue import Post, Unsent
@@ -30,16 +30,7 @@ def original(letter: DeadLetter, arn: str) -> str:
     """One name for all copies of a letter of this queue: the MessageId that it had when it was first archived, and its body's
     digest, for anybody who may send can write the mark that keeps that id.
     """
-    return f"{_first_id(letter, arn)} {letter.digest}"
-
-
-def _first_id(letter: DeadLetter, arn: str) -> str:
-    """What SQS moved was sent to the source queue, and restored by nobody: whoever may send there wrote the mark."""
-    match letter.written(RESTORED):
-        case {"queue": str(queue), "id": str(first)} if queue == arn and first and not letter.moved_from:
-            return first
-        case _:
-            return letter.id
+    return f"{names_of(letter, arn)[0]} {letter.digest}"
 
 
 def wanted(archive: Archive, arn: str, archive_id: str = "") -> list[str]:
@@ -187,7 +178,7 @@ class Restoring:
 
     def _is_replaced(self, each: DeadLetter, batch: Batch) -> bool:
         """Its work is done by the copy: it stays archived unless its archive is named."""
-        return not self.archive_id and (batch.label.replaced or _first_id(each, self.arn) in self.copied)
+        return not self.archive_id and (batch.label.replaced or names_of(each, self.arn)[0] in self.copied)
 
     async def _sent(self, letters: Sequence[DeadLetter]) -> Unsent:
         if not self.arn.endswith(".fifo"):
@@ -211,13 +202,16 @@ class Restoring:
 
 
 def returned(letter: DeadLetter, arn: str) -> Parcel:
-    """The letter as it was, with a mark where it has room for one: its first id, for only so is a further copy known; and the
-    queue that SQS had moved it from, for only SQS can write its own.
+    """The letter as it was, with a mark where it has room for one: its first id, for only so is a further copy known; those that it had
+    since, for a plan knows it by one of them; and the queue that SQS had moved it from, for only SQS can write its own.
     """
     made = copy(letter)
     if len(made.attributes.keys() | {RESTORED}) > MOST_ATTRIBUTES:
         return made
-    written: dict[str, Any] = {"version": 1, "queue": arn, "id": _first_id(letter, arn)}
+    first, *later = names_of(letter, arn)
+    written: dict[str, Any] = {"version": 1, "queue": arn, "id": first}
+    if later:
+        written["earlier"] = later[-MOST_NAMES:]
     if moved_from := letter.moved_from or letter.written(RESTORED).get("moved_from"):
         written["moved_from"] = moved_from
     mark = Attribute("String", orjson.dumps(written).decode())

@@ -1,9 +1,9 @@
-"""Letters that another plan sent and that are still here: a second plan over them would send them twice."""
+"""Letters that another plan sent or is at work on, and that are still here: a second plan over them would send them twice."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +11,80 @@ from fleet.dead_letters.audit.story import KEPT, begun_plans, former_file
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.journal import JournalUnreadable, Progress, journal_path
 
+Told = Iterator[tuple[str, str]]
 
-def sent_before(records: Sequence[Mapping[str, Any]], ids: Collection[str], *, but: str = "") -> dict[str, str]:
-    """Which of these letters, by id, another plan of the audit log than `but` sent and did not delete, or may have sent, and in which
-    words. The journal of that plan says it; where that is gone, the log itself.
+
+def sent_before(
+    records: Sequence[Mapping[str, Any]],
+    ids: Collection[str],
+    *,
+    but: str = "",
+    earlier: Collection[str] = (),
+    at_work: Callable[[str], bool] = lambda _: False,
+) -> dict[str, str]:
+    """Which of these letters, by id, another plan of the audit log than `but` sent and did not delete, may have sent, or is at work on,
+    and in which words. The journal of that plan says it; where that is gone, the log itself.
+
+    `at_work` answers whether a runner holds the plan of this id. `earlier`: ids that letters had before they were archived and restored. Whatever became of them in the queue, what was sent under
+    such an id was not this letter's death: it was put away before, and would be sent twice.
     """
     found: dict[str, str] = {}
     for plan_id, lines in begun_plans(records).items():
-        if plan_id != but and not lines[0].get("counts", {}).get(KEPT) and not _is_over(lines):
-            found |= dict(_of(plan_id, lines, ids))
+        if plan_id == but or lines[0].get("counts", {}).get(KEPT):
+            continue
+        if at_work(plan_id):
+            found |= {each: f"{_which(plan_id, lines)} is at work on it" for each in _named(lines, [*ids, *earlier])}
+            continue
+        found |= dict(_of(plan_id, lines, earlier, _once_sent)) if earlier else {}
+        found |= dict(_of(plan_id, lines, ids, _told)) if not _is_over(lines) else {}
     return found
 
 
-def _of(plan_id: str, lines: Sequence[Mapping[str, Any]], ids: Collection[str]) -> Iterator[tuple[str, str]]:
-    file = former_file(lines, plan_id) or ""
-    which = f"the plan {plan_id[:8]}{f' of {file}' if file else ''}"
-    path = journal_path(Path(file), plan_id) if file else None
+def _which(plan_id: str, lines: Sequence[Mapping[str, Any]]) -> str:
+    file = former_file(lines, plan_id)
+    return f"the plan {plan_id[:8]}{f' of {file}' if file else ''}"
+
+
+def _named(lines: Sequence[Mapping[str, Any]], ids: Collection[str]) -> list[str]:
+    """Those that the log names as letters of this plan."""
     named = {name for line in lines for name in line.get("ids", ())}
+    return [each for each in ids if each in named]
+
+
+def _of(
+    plan_id: str,
+    lines: Sequence[Mapping[str, Any]],
+    ids: Collection[str],
+    told: Callable[[Progress, Collection[str]], Told],
+) -> Told:
+    file = former_file(lines, plan_id) or ""
+    which, named = _which(plan_id, lines), _named(lines, ids)
+    path = journal_path(Path(file), plan_id) if file else None
     if path is None or not path.is_file():
-        yield from ((each, f"{which} may have sent it, and its journal is gone") for each in ids if each in named)
+        yield from ((each, f"{which} may have sent it, and its journal is gone") for each in named)
         return
-    following = f"; `fleet dlq resume {shlex.quote(file)}` goes on with it"
     try:
         progress = journals.read(path)
     except JournalUnreadable as error:
-        yield from ((each, f"{which} may have sent it: {error}") for each in ids if each in named)
+        yield from ((each, f"{which} may have sent it: {error}") for each in named)
         return
-    yield from ((each, f"{which} {why}{following}") for each, why in _told(progress, ids))
+    following = "" if _is_over(lines) else f"; `fleet dlq resume {shlex.quote(file)}` goes on with it"
+    yield from ((each, f"{which} {why}{following}") for each, why in told(progress, ids))
 
 
-def _told(progress: Progress, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+def _told(progress: Progress, ids: Collection[str]) -> Told:
     for each in ids:
         if each in progress.uncertain:
             yield each, "may have sent it, for the answer was lost"
         elif each in progress.sent and each not in progress.deleted:
             yield each, "sent it already and did not come to delete it"
+
+
+def _once_sent(progress: Progress, ids: Collection[str]) -> Told:
+    for each in ids:
+        if each in progress.uncertain | progress.sent:
+            maybe = "may have sent" if each in progress.uncertain else "sent"
+            yield each, f"{maybe} it as {each}, before it was restored from the archive"
 
 
 def _is_over(lines: Sequence[Mapping[str, Any]]) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet.cli.dlq.frame import Refused, audit_records, say, until_done
 from fleet.cli.dlq.put_away import opened_archive
 from fleet.dead_letters import putting_away
-from fleet.dead_letters.audit.story import former_file, furthest
+from fleet.dead_letters.audit.story import before_own, former_file, furthest
 from fleet.dead_letters.model import redaction
 from fleet.dead_letters.model.plan.plan import Plan, changed_bodies
-from fleet.dead_letters.queue_lock import held
+from fleet.dead_letters.model.view import View
+from fleet.dead_letters.queue_lock import held, is_held, plan_lock
 from fleet.dead_letters.queues.archive import Archive, Batch, following
 from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.replay import journal as journals
@@ -77,7 +79,7 @@ def _check_age(path: Path, plan: Plan, progress: Progress, tools: Desk) -> None:
 @contextmanager
 def plan_held(tools: Desk, file: Path, plan: Plan) -> Iterator[Journal]:
     """One runner at a time: by the plan's id, for a copy has a name and a lock of its own, and by its file, which others see."""
-    with held(tools.settings.state_directory, f"plan:{plan.plan_id}"):
+    with held(tools.settings.state_directory, plan_lock(plan.plan_id)):
         progress_of(file, plan, tools)  # nobody began it meanwhile elsewhere
         with journals.opened(file, plan.plan_id, now=time.time) as journal:
             yield journal
@@ -143,10 +145,43 @@ def withheld(tools: Desk, plan: Plan, *, twice: bool) -> dict[str, str]:
     """
     if twice or plan.keep:
         return {}
-    bucket, ids = tools.settings.dlq_archive_bucket_name, {each.id for each in plan.letters}
-    found = sent_before(audit_records(tools, about=plan.place.queue), ids, but=plan.plan_id)
-    if bucket:
-        found |= copied(Archive(service("s3"), bucket=bucket), plan.place.arn, ids)
+    found = _sent_of(tools, plan, audit_records(tools, about=plan.place.queue))
+    if bucket := tools.settings.dlq_archive_bucket_name:
+        known = _letters_by_name(plan)
+        told = copied(Archive(service("s3"), bucket=bucket), plan.place.arn, known)
+        found |= {known[name]: why for name, why in told.items()}
+    return _allowed(plan, found)
+
+
+def taken_meanwhile(tools: Desk, plan: Plan, *, twice: bool) -> dict[str, str]:
+    """As `withheld`, once this run's `begun` is in the log, and only what plans say that began before it: of two that begin at once the
+    later one leaves the letters of both.
+    """
+    if twice or plan.keep:
+        return {}
+    records = before_own(audit_records(tools, about=plan.place.queue), plan.plan_id)
+    return _allowed(plan, _sent_of(tools, plan, records))
+
+
+def _sent_of(tools: Desk, plan: Plan, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What `sent_before` says of the letters of a plan, by their ids of now."""
+    known, ids = _letters_by_name(plan), {each.id for each in plan.letters}
+    earlier = known.keys() - ids
+    found = sent_before(records, ids, but=plan.plan_id, earlier=earlier, at_work=partial(_is_at_work, tools))
+    return {known[name]: why for name, why in found.items()}
+
+
+def _is_at_work(tools: Desk, plan_id: str) -> bool:
+    return is_held(tools.settings.state_directory, plan_lock(plan_id))
+
+
+def _letters_by_name(plan: Plan) -> dict[str, str]:
+    """The id of each letter by every id that it has or had."""
+    earlier = {name: each.id for each in plan.letters for name in each.earlier}
+    return {**earlier, **{each.id: each.id for each in plan.letters}}
+
+
+def _allowed(plan: Plan, found: dict[str, str]) -> dict[str, str]:
     if found and plan.via == "aws":
         raise Refused(
             f"nothing was sent: SQS's own redrive takes all letters, and of {next(iter(found))} {next(iter(found.values()))}"
@@ -158,16 +193,18 @@ def name_sent(tools: Desk, info: QueueInfo, plan: Plan) -> bool:
     """Name the letters of a new plan that another one sent already, or may have. Answers whether there are any."""
     if plan.keep:
         return False
-    found = sent_before(audit_records(tools, about=info.name), {each.id for each in plan.letters})
+    found = _sent_of(tools, plan, audit_records(tools, about=info.name))
     for name, why in found.items():
         say(f"warning: {name}: {why}; `replay` leaves it, unless with --twice")
     return bool(found)
 
 
-def sent_already(tools: Desk, info: QueueInfo, archive: Archive, letter: str) -> str:
+def sent_already(tools: Desk, info: QueueInfo, archive: Archive, each: View) -> str:
     """Why a letter is not to be sent once more: `edit` sent a mended copy of it, or a plan sent it; "". Raises Refused."""
-    known = copied(archive, info.arn, [letter]) | sent_before(audit_records(tools, about=info.name), [letter])
-    return known.get(letter, "")
+    known = copied(archive, info.arn, [*each.earlier, each.id])
+    records = audit_records(tools, about=info.name)
+    known |= sent_before(records, [each.id], earlier=each.earlier, at_work=partial(_is_at_work, tools))
+    return next(iter(known.values()), "")
 
 
 def show_changes(tools: Desk, plan: Plan) -> None:

@@ -221,7 +221,7 @@ def _mended(
     edit_id = f"{EDIT}{uuid.uuid4().hex}"
     entry.plan_id = edit_id
     place = opened_archive(tools, bucket)
-    if not twice and (why := sent_already(tools, info, place, each.id)):
+    if not twice and (why := sent_already(tools, info, place, each)):
         raise Refused(f"nothing was sent: {why}. `--twice` sends one more")
     label = putting_away.label(tools, info, edit_id, reason, replaced=True)
     stored = putting_away.Stored(place, replace(label, copy="perhaps"))

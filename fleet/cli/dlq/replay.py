@@ -18,6 +18,7 @@ from fleet.cli.dlq.changes import (
     plan_held,
     progress_of,
     show_changes,
+    taken_meanwhile,
     twice_option,
     withheld,
 )
@@ -192,6 +193,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
     reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     with plan_held(tools, file, plan) as journal:
         _note_begin(tools, file, plan, reason, journal)
+        reach = replace(reach, withheld={**reach.withheld, **taken_meanwhile(tools, plan, twice=twice)})
 
         def cancelled() -> bool:
             return cancel_path(file, plan.plan_id).exists()

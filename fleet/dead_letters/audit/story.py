@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+CARRIED_OUT = ("replay", "resume")
+"""The commands that carry a plan out."""
 
 
 def ids_that_fit(records: Sequence[Mapping[str, Any]], given: str) -> list[str]:
@@ -20,9 +23,7 @@ KEPT = "kept"
 def begun_plans(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """The lines of each plan that was begun, from its beginning on, oldest first."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        if record.get("command") not in ("replay", "resume"):
-            continue
+    for record in _carried_out(records):
         plan_id = str(record.get("plan_id") or "")
         if plan_id in found:
             found[plan_id].append(record)
@@ -35,9 +36,8 @@ def former_file(records: Sequence[Mapping[str, Any]], plan_id: str) -> str | Non
     """The file from which this plan was begun or resumed last, "" where the log does not say; None: it was never begun."""
     begun = [
         str(record.get("note", "")).removeprefix(BEGUN_FROM)
-        for record in records
+        for record in _carried_out(records)
         if (record.get("plan_id"), record.get("outcome")) == (plan_id, "begun")
-        and record.get("command") in ("replay", "resume")
     ]
     return begun[-1] if begun else None
 
@@ -47,11 +47,25 @@ def furthest(records: Sequence[Mapping[str, Any]], plan_id: str) -> tuple[int, i
     not say, as that of an older version.
     """
     run, sent = 0, 0
-    for record in records:
-        if record.get("plan_id") == plan_id and record.get("command") in ("replay", "resume"):
+    for record in _carried_out(records):
+        if record.get("plan_id") == plan_id:
             counts = record.get("counts", {})
             run, sent = max(run, int(counts.get("run", 0))), max(sent, int(counts.get("sent", 0)))
     return run, sent
+
+
+def before_own(records: Sequence[Mapping[str, Any]], plan_id: str) -> Sequence[Mapping[str, Any]]:
+    """The lines before the one with which the newest run of this plan began: of two plans that begin at once, one sees the other."""
+    own = [
+        place
+        for place, record in enumerate(records)
+        if (record.get("plan_id"), record.get("outcome")) == (plan_id, "begun")
+    ]
+    return records[: own[-1]] if own else records
+
+
+def _carried_out(records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (record for record in records if record.get("command") in CARRIED_OUT)
 
 
 def story(records: Sequence[Mapping[str, Any]], plan_id: str) -> dict[str, Any]:

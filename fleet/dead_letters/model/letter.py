@@ -22,6 +22,9 @@ RESTORED = "fleet-restored"
 UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 """What reading something that anybody may have written can raise. Of one letter it is a fault, named; never of the others."""
 
+MOST_NAMES = 20
+"""Ids that the mark of a restored letter keeps beside the first one, the newest of them."""
+
 OURS = frozenset({identity.ATTRIBUTE, identity.REPLAY, RESTORED})
 
 
@@ -111,6 +114,20 @@ def reason_of(letter: DeadLetter) -> Reason | None:
         times_replayed=times if isinstance(times, int) else 0,
         **{name: str(reason.get(name) or "") for name in _TEXTS},
     )
+
+
+def names_of(letter: DeadLetter, queue: str) -> tuple[str, ...]:
+    """The ids that a letter of the queue with this ARN had before it was archived and restored, oldest first, and its own at the end. What
+    SQS moved was sent to the source queue, and restored by nobody: whoever may send there wrote the mark.
+    """
+    written = letter.written(RESTORED)
+    match written:
+        case {"queue": str(of), "id": str(first)} if of == queue and first and not letter.moved_from:
+            later = written.get("earlier")
+            kept = [each for each in later[-MOST_NAMES:] if isinstance(each, str)] if isinstance(later, list) else []
+            return (*(each for each in dict.fromkeys([first, *kept]) if each != letter.id), letter.id)
+        case _:
+            return (letter.id,)
 
 
 def lineage_of(letter: DeadLetter) -> Mapping[str, Any]:

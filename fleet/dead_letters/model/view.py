@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.dead_letters.model import expiry, redaction
-from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter, Reason, has_unverified_mark, lineage_of, reason_of
+from fleet.dead_letters.model.letter import (
+    UNREADABLE,
+    DeadLetter,
+    Reason,
+    has_unverified_mark,
+    lineage_of,
+    names_of,
+    reason_of,
+)
 from fleet.dead_letters.model.plan import outgoing
 from fleet.dead_letters.model.shapes import Origin, Standing, arn_name, standing
 
@@ -18,7 +26,8 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class View:
     """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to
-    save memory. `unverified_mark`: it says that it was replayed, and that counts for nothing.
+    save memory. `unverified_mark`: it says that it was replayed, and that counts for nothing. `earlier`: the ids that it had before it was
+    archived and restored.
     """
 
     id: str
@@ -39,6 +48,7 @@ class View:
     unverified_mark: bool = False
     moved_by_sqs: bool = False
     sequence: str = ""
+    earlier: tuple[str, ...] = ()
     letter: DeadLetter | None = field(default=None, repr=False)
 
     @property
@@ -108,6 +118,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         unverified_mark=has_unverified_mark(letter),
         moved_by_sqs=bool(letter.moved_from),
         sequence=letter.sequence,
+        earlier=names_of(letter, origin.queue_arn)[:-1],
         letter=letter,
     )
 

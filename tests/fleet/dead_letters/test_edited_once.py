@@ -66,6 +66,8 @@ def test_after_an_archive_it_stays_there_until_its_archive_is_named(lossy_server
     assert (back["restored"], "2 letters stay archived" in lossy.last.stderr) == (0, True)
     [back] = lossy.json("restore", "orders-dlq", "--archive-id", put_away["archive_id"], *ACT)
     assert (back["restored"], bodies(lossy_server, "orders-dlq")) == (1, [{"n": 0}])
+    dry = lossy("dlq", "replay", planned(lossy), exits=4)  # it has another id now
+    assert ("a mended copy of it was sent" in dry.stderr, "would send 0 letters" in dry.stdout) == (True, True)
 
 
 def test_a_copy_that_may_have_been_sent_counts_as_well(lossy_server: SqsServer, lossy: Lines) -> None:

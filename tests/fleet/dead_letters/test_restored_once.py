@@ -64,7 +64,8 @@ async def test_what_a_killed_restore_brought_back_is_said_to_be_back_and_is_no_c
 def test_a_letter_keeps_its_first_id_and_its_source_on_every_way_back() -> None:
     first = returned(DeadLetter("m-1", "{}", moved_from=SOURCE), DLQ)
     second = DeadLetter("m-2", "{}", attributes=returned(DeadLetter("m-2", "{}", first.attributes), DLQ).attributes)
-    assert second.written(RESTORED) == {"version": 1, "queue": DLQ, "id": "m-1", "moved_from": SOURCE}
+    mark = {"version": 1, "queue": DLQ, "id": "m-1", "earlier": ["m-2"], "moved_from": SOURCE}
+    assert second.written(RESTORED) == mark
 
 
 def test_a_letter_that_was_archived_twice_comes_back_once_also_by_a_later_restore(

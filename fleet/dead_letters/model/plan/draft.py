@@ -43,6 +43,7 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
                 destination=destination,
                 expires_at=each.expires_at,
                 mended=body,
+                earlier=each.earlier,
             )
         )
     return Draft(tuple(planned), tuple(refused))

@@ -64,6 +64,9 @@ def _letter_fault(letter: Any) -> str:
         return "`destination` of a letter is not an ARN"
     if not isinstance(letter.get("mended"), str | None):
         return "a mended body is not text"
+    earlier = letter.get("earlier_ids", [])
+    if not isinstance(earlier, list) or not all(isinstance(each, str) for each in earlier):
+        return "`earlier_ids` of a letter is not a list of ids"
     return "" if _is_number(letter.get("expires_at"), above=0, most=1e12) else "`expires_at` of a letter is not a time"
 
 

@@ -29,7 +29,9 @@ class PlanRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One letter of a plan. `destination` is an ARN; `expires_at` in epoch seconds; `mended` replaces the body."""
+    """One letter of a plan. `destination` is an ARN; `expires_at` in epoch seconds; `mended` replaces the body;
+    `earlier` are the ids that it had before it was archived and restored.
+    """
 
     id: str
     digest: str
@@ -38,6 +40,7 @@ class Planned:
     destination: str
     expires_at: float
     mended: str | None = field(default=None, repr=False)
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,8 @@ def _letter(each: Planned) -> dict[str, Any]:
     }
     if each.mended is not None:
         written |= {"mended": each.mended, "mended_sha256": sha256(each.mended)}
+    if each.earlier:
+        written["earlier_ids"] = list(each.earlier)
     return written
 
 
@@ -216,6 +221,7 @@ def _planned(found: Mapping[str, Any]) -> Planned:
         destination=str(found["destination"]),
         expires_at=float(found["expires_at"]),
         mended=found.get("mended"),
+        earlier=tuple(map(str, found.get("earlier_ids", ()))),
     )
 
 
