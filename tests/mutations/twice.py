@@ -1,0 +1,66 @@
+"""The mutations of what keeps a letter from being sent twice, or from being told of as what it is not."""
+
+from tests.mutations.mutation import of
+
+LETTERS = "tests/fleet/dead_letters"
+SENT = f"{LETTERS}/test_sent_before.py"
+NEWEST_RUN = f"{SENT}::test_a_plan_without_a_journal_is_judged_by_its_newest_run"
+SIDE_BY_SIDE = f"{SENT}::test_the_later_one_of_two_plans_that_begin_at_once_sees_the_other"
+NAMES = f"{SENT}::test_the_ids_of_a_restored_letter_are_believed_where_only_a_restore_could_write_them"
+JOURNALS = f"{SENT}::test_a_journal_tells_what_was_sent_and_not_deleted_and_of_restored_letters_what_was_ever_sent"
+WAYS_BACK = f"{LETTERS}/test_restored_once.py::test_a_letter_keeps_its_first_id_and_its_source_on_every_way_back"
+BOX, TAKING, RENEWED = (f"{LETTERS}/test_{name}.py" for name in ("box", "taking", "audit_renewed"))
+BOTH = f"{BOX}::test_an_entry_that_an_answer_calls_both_sent_and_failed_may_have_been_sent_and_is_not_sent_again"
+NAMELESS = f"{BOX}::test_only_a_refusal_that_names_its_error_is_one_of_any_other_answer_nobody_can_say_what_was_sent"
+AGAIN = f"{TAKING}::test_a_deletion_that_an_answer_does_not_name_is_asked_for_again_and_counted_as_it_is"
+MEANWHILE = f"{RENEWED}::test_what_another_command_appends_meanwhile_is_in_the_new_log"
+GIVEN = "tests/fleet/cli/test_given.py::test_so_are_options_before_the_command_and_names_of_queues"
+
+SENT_ONCE = [
+    *of(
+        "fleet/dead_letters/sent_before.py",
+        ("plan_id == but or lines", "lines", NEWEST_RUN),
+        (' or lines[0].get("counts", {}).get(KEPT)', "", NEWEST_RUN),
+        ("if at_work(plan_id):", "if False:", SIDE_BY_SIDE),
+        ("if each in named]", "]", SIDE_BY_SIDE),
+        ("if not _is_over(lines) else {}", "", NEWEST_RUN),
+        ('not counts.get("uncertain", 0)', "True", NEWEST_RUN),
+        ('+ counts.get("vanished", 0)', "", NEWEST_RUN),
+        ("if each in progress.uncertain:", "if False:", JOURNALS),
+        (" and each not in progress.deleted", "", JOURNALS),
+        (
+            "in progress.uncertain | progress.sent:",
+            "in progress.uncertain | progress.sent - progress.deleted:",
+            JOURNALS,
+        ),
+    ),
+    *of("fleet/dead_letters/audit/story.py", ("records[: own[-1]] if own else", "", SIDE_BY_SIDE)),
+    *of(
+        "fleet/dead_letters/model/letter.py",
+        ("later[-MOST_NAMES:]", "later", NAMES),
+        ("if isinstance(each, str)] if", "] if", NAMES),
+        ("if of == queue and first and not letter.moved_from", "if of == queue and first", NAMES),
+        ("if of == queue and first and not", "if first and not", NAMES),
+    ),
+    *of("fleet/dead_letters/restoring.py", ('written["earlier"] = later[-MOST_NAMES:]', "pass", WAYS_BACK)),
+    *of(
+        "fleet/dead_letters/replay/post.py",
+        (" or str(place) in taken", "", BOTH),
+        (" or code.isdigit()", "", NAMELESS),
+        ("not 400 <= status < 500", "status >= 500", f"{NAMELESS}"),
+        ("and not posted.uncertain and", "and", NAMELESS),
+    ),
+    *of("fleet/dead_letters/queues/removal.py", ("DELETES = 2", "DELETES = 1", AGAIN)),
+    *of(
+        "fleet/dead_letters/audit/renewal.py",
+        ("with log.held() if path.exists() else nullcontext():", "if True:", MEANWHILE),
+        ("os.link(path, name)", "name.touch()", MEANWHILE),
+        ("began.replace(path)", "pass", MEANWHILE),
+        ("head_of(began).replace(head_of(path))", "pass", MEANWHILE),
+    ),
+    *of(
+        "fleet/cli/given.py",
+        ("and not value.strip()", "and not value", GIVEN),
+        ("values if isinstance(values, list | tuple) else [values]", "[values]", GIVEN),
+    ),
+]
