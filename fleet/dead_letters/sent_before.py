@@ -55,7 +55,7 @@ def _of(
     plan_id: str,
     lines: Sequence[Mapping[str, Any]],
     ids: Collection[str],
-    told: Callable[[Progress, Collection[str]], Told],
+    told: Callable[[Progress, Collection[str], str], Told],
 ) -> Told:
     file = former_file(lines, plan_id) or ""
     which, named = _which(plan_id, lines), _named(lines, ids)
@@ -68,19 +68,20 @@ def _of(
     except JournalUnreadable as error:
         yield from ((each, f"{which} may have sent it: {error}") for each in named)
         return
-    following = "" if _is_over(lines) else f"; `fleet dlq resume {shlex.quote(file)}` goes on with it"
-    yield from ((each, f"{which} {why}{following}") for each, why in told(progress, ids))
+    yield from ((each, f"{which} {why}") for each, why in told(progress, ids, file))
 
 
-def _told(progress: Progress, ids: Collection[str]) -> Told:
+def _told(progress: Progress, ids: Collection[str], file: str) -> Told:
+    following = f"`fleet dlq resume {shlex.quote(file)}` goes on with it"
     for each in ids:
         if each in progress.uncertain:
-            yield each, "may have sent it, for the answer was lost"
+            yield each, f"may have sent it, for the answer was lost; {following}"
         elif each in progress.sent and each not in progress.deleted:
-            yield each, "sent it already and did not come to delete it"
+            yield each, f"sent it already and did not come to delete it; {following}"
 
 
-def _once_sent(progress: Progress, ids: Collection[str]) -> Told:
+def _once_sent(progress: Progress, ids: Collection[str], _: str) -> Told:
+    """A resume of that plan does not find them any more."""
     for each in ids:
         if each in progress.uncertain | progress.sent:
             maybe = "may have sent" if each in progress.uncertain else "sent"

@@ -46,8 +46,8 @@ SENT_ONCE = [
     *of(
         "fleet/dead_letters/replay/post.py",
         (" or str(place) in taken", "", BOTH),
-        (" or code.isdigit()", "", NAMELESS),
-        ("not 400 <= status < 500", "status >= 500", f"{NAMELESS}"),
+        ("code.isdigit() or ", "", NAMELESS),
+        ('.get("HTTPStatusCode", 0)) >= 500', '.get("HTTPStatusCode", 0)) > 503', NAMELESS),
         ("and not posted.uncertain and", "and", NAMELESS),
     ),
     *of("fleet/dead_letters/queues/removal.py", ("DELETES = 2", "DELETES = 1", AGAIN)),

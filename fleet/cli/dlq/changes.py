@@ -34,7 +34,7 @@ SHOWN = 20
 twice_option = click.option(
     "--twice",
     is_flag=True,
-    help="Send also letters that another plan sent, or of which `edit` sent a mended copy, or may have.",
+    help="Send also letters that another plan sent or is at work on, or of which `edit` sent a mended copy, or may have.",
 )
 
 

@@ -67,16 +67,7 @@ class Progress:
                 ) as state,
                 "ids": list(ids),
             }:
-                getattr(self, state).update(ids)
-                self.faults |= {each: str(why) for each, why in line.get("why", {}).items()}
-                if state == "sent":
-                    self.twice |= self.uncertain.intersection(ids) if line.get("again") else set()
-                    self.failed.difference_update(ids)
-                    self.uncertain.difference_update(ids)
-                elif state == "deleted" and line.get("vanished"):
-                    self.vanished.update(ids)
-                elif state == "uncertain":
-                    self.failed.difference_update(ids)
+                self._note(state, ids, line)
             case {"verdict": verdict, "step": int(step)}:
                 self.verdicts[step] = verdict
             case {"announced": int(number)}:
@@ -92,6 +83,21 @@ class Progress:
                 self.end = end
             case _:
                 pass
+
+    def _note(self, state: State, ids: list[str], line: dict[str, Any]) -> None:
+        getattr(self, state).update(ids)
+        if state in ("sent", "deleted", "gone", "skipped"):  # why an earlier run left it says no more
+            for each in ids:
+                self.faults.pop(each, None)
+        self.faults |= {each: str(why) for each, why in line.get("why", {}).items()}
+        if state == "sent":
+            self.twice |= self.uncertain.intersection(ids) if line.get("again") else set()
+            self.failed.difference_update(ids)
+            self.uncertain.difference_update(ids)
+        elif state == "deleted" and line.get("vanished"):
+            self.vanished.update(ids)
+        elif state == "uncertain":
+            self.failed.difference_update(ids)
 
 
 class Journal:

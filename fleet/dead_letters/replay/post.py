@@ -142,8 +142,7 @@ def _refused(error: ClientError, places: range) -> Posted:
     code = code_of(error)
     if code in THROTTLED:
         return Posted(dict.fromkeys(places, code))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-    if not 400 <= status < 500 or code.isdigit():
+    if code.isdigit() or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
         return Posted(uncertain=frozenset(places))
     return Posted(dict.fromkeys(places, code), final=frozenset(places))
 

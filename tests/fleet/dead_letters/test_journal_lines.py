@@ -26,6 +26,12 @@ def test_a_line_with_something_else_in_it_is_named(line: str, why: str) -> None:
         folded(RUN + line.encode() + b"\n" + SENT)
 
 
+def test_why_an_earlier_run_left_a_letter_is_not_told_of_one_that_is_gone_since() -> None:
+    left = b'{"state":"failed","step":1,"ids":["m-1","m-2","m-3"],"why":{"m-1":"a","m-2":"b","m-3":"c"}}\n'
+    later = b'{"state":"gone","step":1,"ids":["m-2"]}\n{"state":"replaced","step":1,"ids":["m-3"]}\n'
+    assert folded(RUN + left + SENT + later).faults == {"m-3": "c"}
+
+
 @pytest.mark.parametrize("lost", [SENT[:20] + b"\n", b"\x00\x00\n", b"sent m-1\n"])
 def test_an_unreadable_line_in_the_middle_is_not_passed_over(lost: bytes) -> None:
     with pytest.raises(JournalUnreadable, match=r"line 2: the line cannot be read.*may tell of letters that were sent"):
