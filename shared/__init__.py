@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from shared.message.envelope import (
         BusEvent,
         Image,
-        S3Change,
-        S3Changes,
         ScheduleTick,
         StreamRecord,
         Wire,
         bus_event,
         document,
-        padded_sequencer,
-        s3_changes,
         schedule_tick,
         stream_record,
     )
     from shared.message.parsing import parsed
+    from shared.message.s3_events import S3Change, S3Changes, padded_sequencer, s3_changes
     from shared.message.verbatim import json_members, sorted_json
     from shared.outcome import Contended, Later, Reject, Unavailable
     from shared.road.once import KeyReused
@@ -97,15 +94,15 @@ _HOMES = {
     "Delivery": "shared.message.delivery",
     "BusEvent": "shared.message.envelope",
     "Image": "shared.message.envelope",
-    "S3Change": "shared.message.envelope",
-    "S3Changes": "shared.message.envelope",
+    "S3Change": "shared.message.s3_events",
+    "S3Changes": "shared.message.s3_events",
     "ScheduleTick": "shared.message.envelope",
     "StreamRecord": "shared.message.envelope",
     "Wire": "shared.message.envelope",
     "bus_event": "shared.message.envelope",
     "document": "shared.message.envelope",
-    "padded_sequencer": "shared.message.envelope",
-    "s3_changes": "shared.message.envelope",
+    "padded_sequencer": "shared.message.s3_events",
+    "s3_changes": "shared.message.s3_events",
     "schedule_tick": "shared.message.envelope",
     "stream_record": "shared.message.envelope",
     "parsed": "shared.message.parsing",

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.message import parsing
-from shared.message.envelope import document, s3_changes
+from shared.message.envelope import document
 from shared.message.parsing import DEEPEST, MOST_RECORDS, MOST_VALUES, parsed
+from shared.message.s3_events import s3_changes
 from shared.message.verbatim import json_members
 from shared.outcome import Reject
 from tests.fakes import delivery

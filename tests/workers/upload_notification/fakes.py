@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from shared.bus import BusEntry
-from shared.message.envelope import padded_sequencer
+from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
 from workers.upload_notification.handler import handle

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.message.envelope import padded_sequencer
+from shared.message.s3_events import padded_sequencer
 from shared.outcome import Reject
 from tests.fakes import delivery
 from workers.upload_notification.event import (

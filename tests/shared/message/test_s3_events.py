@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.message.envelope import S3Change, S3Changes, padded_sequencer, s3_changes
+from shared.message.s3_events import S3Change, S3Changes, padded_sequencer, s3_changes
 from shared.outcome import Reject
 
 EVENTS = Path(__file__).parents[2] / "events"
