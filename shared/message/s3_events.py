@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
 from pydantic import AliasChoices, AwareDatetime, Field, ValidationError
@@ -33,43 +34,80 @@ class S3Change(Wire):
     occurred_at: AwareDatetime
 
 
+WhyIgnored = Literal["test_event", "other_kind", "unknown_event", "unknown_source", "no_record"]
+"""Why a record tells no change: S3's `s3:TestEvent`, sent when a notification is configured; an event of S3 that neither makes nor removes an object; no event of S3's by name; not S3's at all;
+or an envelope with nothing in it.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class S3Changes:
     """What one body tells: its changes in the order given, and of each record that could not be read, why (no payload).
 
-    `others` counts records of other kinds (restore, tagging, access lists). `is_test` marks the `s3:TestEvent` that S3 sends when a notification is configured.
+    `ignored` says of each record that tells no change, why.
     """
 
     changes: tuple[S3Change, ...] = ()
     unreadable: tuple[str, ...] = ()
-    others: int = 0
-    is_test: bool = False
+    ignored: tuple[WhyIgnored, ...] = ()
+
+
+DEEPEST: Final = 4
+"""Envelopes in each other that are opened: SNS to SQS to a Lambda's own queue are three."""
 
 
 def s3_changes(body: str) -> S3Changes:
-    """Every change in a classic S3 notification or an EventBridge S3 event; none in S3's own `s3:TestEvent`.
+    """Every change in a classic S3 notification or an EventBridge S3 event.
 
-    Records of other kinds are only counted. A record that cannot be read is named beside
+    Either may lie in an SNS notification, and in the records by which SQS or SNS hands messages to a function. A record that tells
+    no change is ignored with the reason. One that cannot be read is named, counted from 1, beside
     the good ones, which it must not take along. Raises Reject, or pydantic.ValidationError, where nothing can be read.
     """
-    opened = document(body)
-    if opened.get("Event") == "s3:TestEvent":
-        return S3Changes(is_test=True)
-    if opened.get("source") == "aws.s3":
-        change = _from_event_bridge(BusEvent.model_validate(opened))
-        return S3Changes((change,)) if change else S3Changes(others=1)
+    found = [_read(record) for record in _records(document(body))]
+    changes = tuple(each for each in found if isinstance(each, S3Change))
+    ignored = tuple(each for each in found if isinstance(each, str))
+    faults = [(place, each) for place, each in enumerate(found, start=1) if isinstance(each, Exception)]
+    if len(faults) == len(found) and faults:
+        raise faults[0][1]
+    return S3Changes(changes, tuple(f"record {place}: {_fault(error)}" for place, error in faults), ignored or _empty(found))
+
+
+def _empty(found: list[Any]) -> tuple[WhyIgnored, ...]:
+    return () if found else ("no_record",)
+
+
+def _records(opened: Mapping[str, Any], depth: int = 1) -> list[Any]:
+    """The records inside of all envelopes, in their order. Raises Reject where there can be none, and above MOST_RECORDS."""
     records = opened.get("Records")
     if not isinstance(records, list):
+        if opened.get("Event") == "s3:TestEvent" or opened.keys() >= {"source", "detail-type"}:
+            return [opened]
         raise Reject("body is neither an S3 notification nor an S3 event from EventBridge")
-    if len(records) > MOST_RECORDS:
-        raise Reject(f"an S3 notification of {len(records)} records, above {MOST_RECORDS}")
-    found = [_read(record) for record in records]
-    changes = tuple(each for each in found if isinstance(each, S3Change))
-    faults = [(place, each) for place, each in enumerate(found) if isinstance(each, Exception)]
-    if faults and not changes:
-        raise faults[0][1]
-    unreadable = tuple(f"record {place}: {_fault(error)}" for place, error in faults)
-    return S3Changes(changes, unreadable, others=found.count(None))
+    inner: list[Any] = []
+    for record in records:
+        body = _wrapped(record) if depth < DEEPEST else None
+        inner += [record] if body is None else _opened(body, depth)
+        if len(inner) > MOST_RECORDS:
+            raise Reject(f"an S3 notification of more than {MOST_RECORDS} records")
+    return inner
+
+
+def _wrapped(record: Any) -> str | None:
+    """The message in a record by which SQS (`body`) or SNS (`Sns.Message`) hands it to a function."""
+    if not isinstance(record, dict):
+        return None
+    if record.get("eventSource") == "aws:sqs":
+        return text if isinstance(text := record.get("body"), str) else None
+    sns = record.get("Sns") if record.get("EventSource") == "aws:sns" else None
+    return text if isinstance(sns, dict) and isinstance(text := sns.get("Message"), str) else None
+
+
+def _opened(body: str, depth: int) -> list[Any]:
+    """One broken message must not take those beside it along: it stands as the record that cannot be read."""
+    try:
+        return _records(document(body), depth + 1)
+    except Reject as error:
+        return [error]
 
 
 def padded_sequencer(sequencer: str) -> str:
@@ -98,24 +136,33 @@ class _S3Place(Wire):
     """EventBridge's alone: a notification says it in the event's name."""
 
 
-def _read(record: Any) -> S3Change | Reject | ValidationError | None:
-    """The change in a record, None for a record of another kind, or what is wrong with it."""
+def _read(record: Any) -> S3Change | WhyIgnored | Reject | ValidationError:
+    """The change in a record, why there is none, or what is wrong with it."""
     try:
-        return _from_notification(record)
+        if isinstance(record, Reject):
+            return record
+        if not isinstance(record, dict):
+            raise Reject("a record of the S3 notification is not an object")
+        return _from_event_bridge(record) if "detail-type" in record else _from_notification(record)
     except (Reject, ValidationError) as error:
         return error
 
 
-def _from_notification(record: Any) -> S3Change | None:
-    if not isinstance(record, dict):
-        raise Reject("a record of the S3 notification is not an object")
+def _from_notification(record: Mapping[str, Any]) -> S3Change | WhyIgnored:
+    # Compatible stores say `minio:s3`, or nothing; whoever is not S3 at all has other names for its events.
+    if not str(record.get("eventSource", ":s3")).endswith(":s3"):
+        return "unknown_source"
+    if record.get("Event") == "s3:TestEvent":
+        return "test_event"
     # Minor versions only add fields; a new major may mean anything.
     if not str(record.get("eventVersion", "2.0")).startswith("2."):
         raise Reject(f"S3 notification of unknown version {str(record.get('eventVersion'))[:8]}")
-    name = str(record.get("eventName", "")).removeprefix("s3:")
+    name = str(record.get("eventName") or "").removeprefix("s3:")
+    if ":" not in name:
+        return "unknown_event"
     kind = _kind(name, ("ObjectCreated:",), ("ObjectRemoved:", "LifecycleExpiration:"))
     if kind is None:
-        return None
+        return "other_kind"
     place = _S3Place.model_validate(record.get("s3"))
     try:
         # Form-style encoding: a plus is a blank. Decoded exactly once.
@@ -126,10 +173,13 @@ def _from_notification(record: Any) -> S3Change | None:
     return _change(kind, place, key=key, is_marker=is_marker, occurred_at=record.get("eventTime"))
 
 
-def _from_event_bridge(event: BusEvent) -> S3Change | None:
+def _from_event_bridge(record: Mapping[str, Any]) -> S3Change | WhyIgnored:
+    if record.get("source") != "aws.s3":
+        return "unknown_source"
+    event = BusEvent.model_validate(record)
     kind = _kind(event.detail_type, ("Object Created",), ("Object Deleted",))
     if kind is None:
-        return None
+        return "other_kind"
     place = _S3Place.model_validate(event.detail)
     # EventBridge does not encode keys.
     is_marker = place.deletion_type == "Delete Marker Created"

@@ -15,6 +15,8 @@ WhyIgnored = Literal[
     "test_event",
     "no_record",
     "other_kind",
+    "unknown_event",
+    "unknown_source",
     "other_bucket",
     "outside_prefix",
     "path_not_plain",
@@ -78,15 +80,10 @@ class UploadEvents:
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
     parsed = s3_changes(delivery.body)
-    if parsed.is_test:
-        return UploadEvents(ignored=(Ignored("test_event"),))
     found = [_understood(change, bucket) for change in parsed.changes]
-    ignored = [each for each in found if isinstance(each, Ignored)] + [Ignored("other_kind")] * parsed.others
-    if not found and not ignored and not parsed.unreadable:
-        ignored = [Ignored("no_record")]
     return UploadEvents(
         changes=tuple(each for each in found if not isinstance(each, Ignored)),
-        ignored=tuple(ignored),
+        ignored=(*(each for each in found if isinstance(each, Ignored)), *map(Ignored, parsed.ignored)),
         unreadable=parsed.unreadable,
     )
 

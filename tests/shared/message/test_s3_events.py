@@ -67,12 +67,12 @@ def test_a_notification_keeps_milliseconds_etag_and_version() -> None:
 
 @pytest.mark.parametrize("name", ["test-event", "sns-test-event"])
 def test_the_test_event_is_known_and_holds_no_change(name: str) -> None:
-    assert s3_changes(recorded(name)) == S3Changes(is_test=True)
+    assert s3_changes(recorded(name)) == S3Changes(ignored=("test_event",))
 
 
 @pytest.mark.parametrize("name", ["classic-tagging", "eventbridge-tags-added"])
-def test_records_of_other_kinds_are_only_counted(name: str) -> None:
-    assert s3_changes(recorded(name)) == S3Changes(others=1)
+def test_records_of_other_kinds_are_ignored_with_the_reason(name: str) -> None:
+    assert s3_changes(recorded(name)) == S3Changes(ignored=("other_kind",))
 
 
 def test_several_records_come_in_their_order() -> None:
@@ -91,7 +91,7 @@ def test_a_bad_record_does_not_take_the_good_ones_along() -> None:
         "session-uploads/s1/red flower.jpg",
         "session-uploads/s2/two.txt",
     ]
-    assert parsed.unreadable == ("record 1: object.key: missing",)
+    assert parsed.unreadable == ("record 2: object.key: missing",)
 
 
 def test_an_unknown_major_version_is_refused() -> None:
@@ -173,3 +173,53 @@ def test_any_key_comes_back_from_eventbridge_byte_for_byte(key: str) -> None:
 
     assert only_change(json.dumps(body, ensure_ascii=False)).key.encode() == key.encode()
     assert only_change(json.dumps(body)).key.encode() == key.encode()
+
+
+SQS_RECORD = {"eventSource": "aws:sqs", "messageId": "m", "eventSourceARN": "arn:aws:sqs:eu-central-1:111122223333:q"}
+
+
+def in_sqs(*bodies: str) -> str:
+    return json.dumps({"Records": [SQS_RECORD | {"body": body} for body in bodies]})
+
+
+def in_sns(body: str) -> str:
+    return json.dumps({"Type": "Notification", "Message": body})
+
+
+def to_a_function(*bodies: str) -> str:
+    return json.dumps({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": body}} for body in bodies]})
+
+
+def test_every_recorded_shape_is_read_out_of_whatever_wraps_it() -> None:
+    for name, *_ in SHAPES:
+        for wrapped in (in_sqs, to_a_function, lambda body: in_sns(in_sqs(body)), lambda body: in_sqs(in_sqs(body))):
+            assert s3_changes(wrapped(recorded(name))) == s3_changes(recorded(name)), name
+
+
+def test_wrapped_messages_are_counted_through_and_a_broken_one_does_not_take_the_others_along() -> None:
+    put, empty = recorded("classic-2.1-put"), '{"Records": []}'
+    found = s3_changes(in_sqs(recorded("classic-several-records"), "no JSON", recorded("test-event"), empty, put))
+
+    assert len(found.changes) == 3
+    assert found.unreadable == ("record 3: body is not JSON",)
+    assert found.ignored == ("test_event",)
+    with pytest.raises(Reject, match="body is not JSON"):
+        s3_changes(in_sqs("no JSON"))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('{"Records": []}', "no_record"),
+        (in_sqs('{"Records": []}'), "no_record"),
+        ('{"Records": [{}]}', "unknown_event"),
+        ('{"Records": [{"eventName": "Something"}]}', "unknown_event"),
+        ('{"Records": [{"eventSource": "aws:s3", "eventVersion": "2.1"}]}', "unknown_event"),
+        ('{"Records": [{"eventSource": "aws:ses", "eventVersion": "1.0"}]}', "unknown_source"),
+        ('{"Records": [{"eventSource": "aws:sqs", "body": 7}]}', "unknown_source"),
+        ('{"source": "shop", "detail-type": "order.placed", "detail": {}}', "unknown_source"),
+        (in_sqs(in_sqs(in_sqs(in_sqs(in_sqs("{}"))))), "unknown_source"),
+    ],
+)
+def test_what_tells_no_change_is_ignored_with_the_reason(body: str, why: Any) -> None:
+    assert s3_changes(body) == S3Changes(ignored=(why,))

@@ -75,7 +75,7 @@ def test_a_bad_record_is_named_beside_the_good_ones() -> None:
     found = decoded("classic-several-records-one-bad")
 
     assert [change.session_id for change in found.changes] == ["s1", "s2"]
-    assert found.unreadable == ("record 1: object.key: missing",)
+    assert found.unreadable == ("record 2: object.key: missing",)
 
 
 def test_a_body_that_is_not_an_s3_event_is_refused() -> None:
