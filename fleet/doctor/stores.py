@@ -165,7 +165,10 @@ async def _check_writable(dynamodb: DynamoDBClient, shape: Shape, name: str) -> 
 
 
 def _notification(configured: Sequence[Mapping[str, Any]]) -> Check:
-    what, remedy = "notification of uploads", "deploy the messaging stack: it sends created and removed objects"
+    what, remedy = (
+        "notification of uploads",
+        "deploy the messaging stack: it sends created, removed and expired objects",
+    )
     kinds = {event.removeprefix("s3:").partition(":")[0] for one in configured for event in one["Events"]}
     prefixes = {
         rule["Value"]
@@ -173,8 +176,8 @@ def _notification(configured: Sequence[Mapping[str, Any]]) -> Check:
         for rule in one.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         if rule["Name"].lower() == "prefix"
     }
-    if not kinds >= {"ObjectCreated", "ObjectRemoved"}:
+    if not kinds >= {"ObjectCreated", "ObjectRemoved", "LifecycleExpiration"}:
         return Check(what, "fault", f"only {', '.join(sorted(kinds)) or 'nothing'} for the uploads queue", remedy)
     if prefixes != {PREFIX}:
         return Check(what, "fault", f"below {', '.join(sorted(prefixes)) or 'everything'}", remedy)
-    return Check(what, "ok", f"created and removed below {PREFIX}")
+    return Check(what, "ok", f"created, removed and expired below {PREFIX}")

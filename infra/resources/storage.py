@@ -139,7 +139,7 @@ def upload_bucket(scope: Construct, stage: Stage, queue: WorkerQueue) -> s3.CfnB
                         )
                     ),
                 )
-                for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+                for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
             ]
         ),
     )

@@ -69,7 +69,9 @@ def s3_changes(body: str) -> S3Changes:
     faults = [(place, each) for place, each in enumerate(found, start=1) if isinstance(each, Exception)]
     if len(faults) == len(found) and faults:
         raise faults[0][1]
-    return S3Changes(changes, tuple(f"record {place}: {_fault(error)}" for place, error in faults), ignored or _empty(found))
+    return S3Changes(
+        changes, tuple(f"record {place}: {_fault(error)}" for place, error in faults), ignored or _empty(found)
+    )
 
 
 def _empty(found: list[Any]) -> tuple[WhyIgnored, ...]:
@@ -139,10 +141,8 @@ class _S3Place(Wire):
 def _read(record: Any) -> S3Change | WhyIgnored | Reject | ValidationError:
     """The change in a record, why there is none, or what is wrong with it."""
     try:
-        if isinstance(record, Reject):
-            return record
         if not isinstance(record, dict):
-            raise Reject("a record of the S3 notification is not an object")
+            return record if isinstance(record, Reject) else Reject("a record of the S3 notification is not an object")
         return _from_event_bridge(record) if "detail-type" in record else _from_notification(record)
     except (Reject, ValidationError) as error:
         return error

@@ -12,7 +12,8 @@ from tests.infra.template import messaging, raw
 DAY = 24 * 3600
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 S3_EVENTS = re.compile(
-    r"s3:(ObjectCreated:(\*|Put|Post|Copy|CompleteMultipartUpload)|ObjectRemoved:(\*|Delete|DeleteMarkerCreated))"
+    r"s3:(ObjectCreated:(\*|Put|Post|Copy|CompleteMultipartUpload)|ObjectRemoved:(\*|Delete|DeleteMarkerCreated)"
+    r"|LifecycleExpiration:(\*|Delete|DeleteMarkerCreated))"
 )
 
 
@@ -40,7 +41,8 @@ class TestBuckets:
 
     def test_what_comes_and_goes_under_the_prefix_is_told_to_the_uploads_queue(self) -> None:
         notifications = messaging().properties("UploadBucket")["NotificationConfiguration"]["QueueConfigurations"]
-        assert [one["Event"] for one in notifications] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+        kinds = ("ObjectCreated", "ObjectRemoved", "LifecycleExpiration")
+        assert [one["Event"] for one in notifications] == [f"s3:{kind}:*" for kind in kinds]
         for one in notifications:
             assert S3_EVENTS.fullmatch(one["Event"])
             assert one["Queue"] == "UploadsQueue.Arn"

@@ -15,7 +15,7 @@ from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Count, Ports
-from workers.upload_notification.sessions import DynamoDbSessions
+from workers.upload_notification.store.sessions import DynamoDbSessions
 
 
 class UploadSettings(Settings):

@@ -103,6 +103,11 @@ def session_of(key: str) -> str | Ignored:
     return session_id
 
 
+def upload_id(bucket: str, key: str, mark: str) -> str:
+    """What names one change of one object on the bus: `mark` is its sequencer, or else its version or its order."""
+    return f"upload_{hashlib.sha256(f'{bucket}/{key}@{mark}'.encode()).hexdigest()[:32]}"
+
+
 def instant(time: datetime) -> str:
     """A time as rows and messages hold it, 2026-11-21T09:00:00.000Z: fixed width, so that text order is time order."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -115,11 +120,10 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
     if isinstance(session_id, Ignored):
         return session_id
     order = change.sequencer or _order_by_time(change.occurred_at)
-    mark = change.sequencer or change.version_id or order
-    digest = hashlib.sha256(f"{change.bucket}/{change.key}@{mark}".encode()).hexdigest()
+    id_ = upload_id(change.bucket, change.key, change.sequencer or change.version_id or order)
     if change.kind == "removed":
         return UploadRemoved(
-            id=f"upload_{digest[:32]}",
+            id=id_,
             session_id=session_id,
             bucket=change.bucket,
             key=change.key,
@@ -128,7 +132,7 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
             version="" if change.is_marker else change.version_id,
         )
     return UploadFinished(
-        id=f"upload_{digest[:32]}",
+        id=id_,
         session_id=session_id,
         bucket=change.bucket,
         key=change.key,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Posted, TooLarge
+from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Malformed, Posted, TooLarge
 
 if TYPE_CHECKING:
     from types_aiobotocore_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -49,7 +49,7 @@ class ApiGateway:
         try:
             await tries(self._post, connection_id, data)
         except ClientError as error:
-            answer = ANSWERS.get(_status(error))
+            answer = Malformed() if _is_malformed(error) else ANSWERS.get(_status(error))
             if answer is None:
                 raise
             return answer
@@ -67,6 +67,11 @@ def _is_throttled_untried(error: BaseException) -> bool:
         and _status(error) == 429
         and not error.response["ResponseMetadata"].get("RetryAttempts")
     )
+
+
+def _is_malformed(error: ClientError) -> bool:
+    """Whether the connection id is none: a 400 with another code speaks of the request, and is no answer about the connection."""
+    return _status(error) == 400 and error.response["Error"].get("Code") == "BadRequestException"
 
 
 def _status(error: ClientError) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -17,11 +17,13 @@ from workers.upload_notification.ports import (
     Count,
     Forbidden,
     Gone,
+    Malformed,
     Ports,
     Posted,
     TooLarge,
 )
 from workers.upload_notification.rules import (
+    Arrange,
     Expire,
     Ignore,
     Move,
@@ -39,6 +41,16 @@ log = structlog.get_logger()
 WORKER = "upload-notification"
 ROUNDS = 8
 """Tries at a row, or at a browser's connection, that others keep changing, before the message waits its turn."""
+
+
+BUSY_SECONDS = 900
+"""Seconds after which a browser that takes nothing is left to look at its session by itself."""
+BUS: Final = "bus"
+BROWSER: Final = "browser"
+
+
+class BrowserBusy(Contended):
+    """The browser's connection is full, or throttled. Its message waits, which is no failure of it."""
 
 
 class WebSocketForbidden(Unavailable):
@@ -87,26 +99,52 @@ async def _settle(change: Change, ports: Ports) -> None:
             case _:
                 answer = await ports.store.write(step, now=ports.now())
         if isinstance(answer, Accepted):
-            if isinstance(step, (Move, TakeOver)):
-                await _announce(step.upload, answer.session, ports)
+            if upload := rules.to_announce(step):
+                await _announce(upload, answer.session, ports)
             return _log_change(change, _done(step), ports.count)
         step = rules.judge(change, answer.session, now=ports.now())
-    raise Later("others keep changing the session", after=2)
+    raise Contended("others keep changing the session", after=2)
 
 
 async def _announce(upload: UploadFinished, session: Session, ports: Ports) -> None:
     """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
-    tells again: the bus knows the event by its id, the browser may hear twice.
+    tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
     """
+    told = session.told
+    busy_since = session.busy_since
     try:
-        # The bus goes first: its consumers know a repetition by its id, the browser does not, and a broken WebSocket API
-        # should not keep webhooks waiting.
-        await ports.put_event(announcement.entry(upload, session))
-        await _tell_browser(upload, session, ports)
+        # A 403 ends it here, before anybody was told. Any other trouble of one browser should not keep webhooks waiting.
+        trouble = None if BROWSER in told else await _trouble_of_browser(upload, session, ports)
+        if trouble is None:
+            told |= {BROWSER}
+        elif isinstance(trouble, BrowserBusy):
+            busy_since = busy_since or ports.now().timestamp()
+        if BUS not in told:
+            await ports.put_event(announcement.entry(upload, session))
+            told |= {BUS}
+        if trouble is not None:
+            raise trouble  # noqa: TRY301  # it ends as what else fails here does
         await ports.store.announced(upload)
     except Exception:
-        await ports.store.release(session)  # or every further receipt would wait for the lease to run out
+        # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
+        await ports.store.release(session, told=told, busy_since=busy_since)
         raise
+
+
+async def _trouble_of_browser(upload: UploadFinished, session: Session, ports: Ports) -> Exception | None:
+    """Tell the browser; what kept it from being told, None where it was, or needs not be. Raises WebSocketForbidden."""
+    try:
+        await _tell_browser(upload, session, ports)
+    except WebSocketForbidden:
+        raise
+    except BrowserBusy as trouble:
+        if ports.now().timestamp() - (session.busy_since or ports.now().timestamp()) < BUSY_SECONDS:
+            return trouble
+        ports.count("browser_busy")
+        dropped(WORKER, "browser_busy", session_id=session.session_id, upload_id=upload.id)
+    except Exception as trouble:  # noqa: BLE001  # raised when the bus has been told
+        return trouble
+    return None
 
 
 async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) -> None:
@@ -117,14 +155,15 @@ async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) 
         match await ports.post(connection, data):
             case Posted():
                 return None
-            case Gone():
-                ports.count("connection_gone")
-                log.info("connection_gone", session_id=session.session_id)
+            case Gone() | Malformed() as answer:
+                outcome = "connection_gone" if isinstance(answer, Gone) else "connection_malformed"
+                ports.count(outcome)
+                log.info(outcome, session_id=session.session_id)
                 connection = await ports.store.disconnect(session.session_id, connection)
             case TooLarge():
                 data = announcement.pointer(upload, session)
             case Busy():
-                raise Later("the browser's connection is busy", after=5)
+                raise BrowserBusy("the browser's connection is busy", after=30)
             case Forbidden():
                 ports.count("websocket_forbidden")
                 log.error("websocket_forbidden", session_id=session.session_id)
@@ -134,7 +173,7 @@ async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) 
                 )
             case never:
                 assert_never(never)
-    raise Later("the browser keeps reconnecting", after=5)
+    raise Contended("the browser keeps reconnecting", after=5)
 
 
 def _log_change(change: Change, outcome: str, count: Count) -> None:
@@ -154,10 +193,20 @@ def _done(step: Write) -> str:
             return "withdrawn"
         case Note():
             return "removal_noted"
+        case Arrange():
+            return _arranged(step)
         case Expire():
             return "expired"
         case never:
             assert_never(never)
+
+
+def _arranged(step: Arrange) -> str:
+    if step.upload:
+        return "announced"
+    if isinstance(step.change, UploadFinished):
+        return "restored" if step.moves else "superseded"
+    return "withdrawn" if step.moves else "removal_noted"
 
 
 def _patience(failure: Exception) -> int:

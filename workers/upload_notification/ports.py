@@ -30,13 +30,15 @@ class SessionStore(Protocol):
     """Upload sessions. Every write is one conditional update: of several at once, one is accepted."""
 
     async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
-        """Move and TakeOver also take the announcement's lease, until `now` and LEASE."""
+        """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
     async def announced(self, upload: UploadFinished) -> None:
         """Remember that the upload was announced; nothing happens if it is no longer the current one."""
 
-    async def release(self, session: Session) -> None:
-        """Give the lease of an unfinished announcement back, if it is still the one that `session` shows."""
+    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
+        """Give the lease of an unfinished announcement back, if it is still the one that `session` shows, and remember who was told and
+        since when (epoch seconds) the browser takes nothing.
+        """
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
         """Forget exactly this connection; answers the one that the session has now, "" for none."""
@@ -50,6 +52,11 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Gone:
     """There is no such connection (any more): 410."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What the session holds is no connection id: 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class Forbidden:
     """This worker may not post there: 403, a fault of configuration."""
 
 
-Answer = Posted | Gone | TooLarge | Busy | Forbidden
+Answer = Posted | Gone | Malformed | TooLarge | Busy | Forbidden
 
 Post = Callable[[str, bytes], Awaitable[Answer]]
 """Post bytes to a connection id; anything but an Answer is raised and may pass."""

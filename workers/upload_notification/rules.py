@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from workers.upload_notification.event import Change, UploadFinished, UploadRemoved, instant
+from workers.upload_notification.event import Change, UploadFinished, UploadRemoved, instant, upload_id
 
 AWAITING: Final = "AWAITING_SCAN"
 UPLOADED: Final = "UPLOADED"
@@ -18,9 +18,25 @@ OPEN: Final = ("AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING")
 HOLDING: Final = ("UPLOADED", "SCANNING")
 """Open states that say a file is there, and fall back to AWAITING_SCAN when it goes."""
 
+MOST_OTHERS: Final = 50
+"""Files of one session that are remembered beside its current one, the newest of them: a row holds 400 KB, a file takes up to 1.3 KB."""
+
 LEASE: Final = 20
 """Seconds for which an announcement belongs to the worker that began it; longer than the handler's timeout, so that
 whoever outlives its lease is dead, not slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a session that has several: `uploaded_at` is the latest of the times that S3's messages gave it."""
+
+    key: str
+    order: str
+    size: int
+    etag: str
+    version: str
+    uploaded_at: str
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +44,9 @@ class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
-    upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced; `seen` holds, by `mark`, the
-    latest order of each key, and of each version that was removed.
+    upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `told` who of bus and browser
+    heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
+    latest order of each key, and of each version that was removed; `others` are the files beside the current one.
     """
 
     session_id: str
@@ -45,12 +62,15 @@ class Session:
     uploaded_at: str = ""
     announced: str = ""
     announce_until: float = 0
+    told: frozenset[str] = frozenset()
+    busy_since: float | None = None
+    others: tuple[File, ...] = ()
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Make this upload the session's current one, state UPLOADED, and take the lease of its announcement."""
+    """Make this upload the session's one file, state UPLOADED, and take the lease of its announcement."""
 
     upload: UploadFinished
 
@@ -64,7 +84,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """The current upload was removed: back to AWAITING_SCAN, without it."""
+    """The session's one file was removed: back to AWAITING_SCAN, without it."""
 
     removal: UploadRemoved
 
@@ -74,6 +94,45 @@ class Note:
     """Something else than the current upload was removed: only remember it, so that its creation, if late, is stale."""
 
     removal: UploadRemoved
+
+
+@dataclass(frozen=True, slots=True)
+class Arrange:
+    """The session has or had several files: the newest of those that are left is the current one, all as computed from the row
+    `before`, and only if the row is still that one.
+    """
+
+    change: Change
+    before: Session
+    current: File | None
+    others: tuple[File, ...]
+
+    @property
+    def upload(self) -> UploadFinished | None:
+        """The upload that became the current one and was not announced yet."""
+        file = self.current
+        if file is None or file.announced or not self.moves:
+            return None
+        if isinstance(self.change, UploadFinished) and (self.change.key, self.change.order) == (file.key, file.order):
+            return self.change
+        bucket = self.change.bucket
+        return UploadFinished(
+            id=upload_id(bucket, file.key, file.order),
+            session_id=self.before.session_id,
+            bucket=bucket,
+            key=file.key,
+            size=file.size,
+            etag=file.etag,
+            order=file.order,
+            occurred_at=datetime.fromisoformat(file.uploaded_at),
+            version=file.version,
+        )
+
+    @property
+    def moves(self) -> bool:
+        """Whether another file is the current one now, or none."""
+        found = (self.current.key, self.current.order) if self.current else ("", "")
+        return found != (self.before.upload_key, self.before.order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +161,18 @@ class Reused:
     """The session has another upload of the same key and order: its size or etag differs."""
 
 
-Write = Move | TakeOver | Withdraw | Note | Expire
+Write = Move | TakeOver | Withdraw | Note | Arrange | Expire
 """What is asked of the table; each write carries its own condition and may be refused."""
 
 
 def usual(change: Change) -> Write:
     """What to try without having read the row: nearly always right, and one write is then all it costs."""
     return Move(change) if isinstance(change, UploadFinished) else Withdraw(change)
+
+
+def to_announce(step: Write) -> UploadFinished | None:
+    """The upload whose announcement's lease this step takes."""
+    return step.upload if isinstance(step, (Move, TakeOver, Arrange)) else None
 
 
 def judge(change: Change, session: Session | None, *, now: datetime) -> Write | Wait | Ignore | Reused:
@@ -143,17 +207,18 @@ def mark(key: str, version: str = "") -> str:
     return f"seq#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _judge_upload(upload: UploadFinished, session: Session) -> Move | Ignore:
+def _judge_upload(upload: UploadFinished, session: Session) -> Move | Arrange | Ignore:
     if session.status not in OPEN:
         return Ignore("closed")
-    if session.upload_key in ("", upload.key) or not session.uploaded_at:
-        return Move(upload)
-    # Sequencers of two keys do not compare. The key breaks a tie, so that any order of arrival ends the same.
-    newer = (instant(upload.occurred_at), upload.key) > (session.uploaded_at, session.upload_key)
-    return Move(upload) if newer else Ignore("superseded")
+    is_only = session.upload_key in ("", upload.key) or not session.uploaded_at
+    return Move(upload) if is_only and not session.others else _arranged(upload, session)
 
 
-def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeOver | Wait | Ignore | Reused:
+def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeOver | Wait | Arrange | Ignore | Reused:
+    found = next((each for each in _files(session) if (each.key, each.order) == (upload.key, upload.order)), None)
+    # One road gives milliseconds and another seconds: of the times of one upload the latest counts, whichever came first.
+    if found and found.uploaded_at < instant(upload.occurred_at) and session.status in OPEN:
+        return _arranged(upload, session)
     if (session.upload_key, session.order) != (upload.key, upload.order):
         return Ignore("superseded")
     if session.size not in {None, upload.size} or (session.etag and upload.etag and session.etag != upload.etag):
@@ -165,8 +230,42 @@ def _judge_again(upload: UploadFinished, session: Session, moment: int) -> TakeO
     return TakeOver(upload)
 
 
-def _judge_removal(removal: UploadRemoved, session: Session) -> Withdraw | Note:
+def _judge_removal(removal: UploadRemoved, session: Session) -> Withdraw | Note | Arrange:
+    if session.others and session.status in OPEN:
+        return _arranged(removal, session)
     is_other_version = removal.version and session.version not in {"", removal.version}
     if session.upload_key == removal.key and not is_other_version and session.status in HOLDING:
         return Withdraw(removal)
     return Note(removal)
+
+
+def _files(session: Session) -> tuple[File, ...]:
+    if not session.uploaded_at:
+        return session.others
+    current = File(
+        key=session.upload_key,
+        order=session.order,
+        size=session.size or 0,
+        etag=session.etag,
+        version=session.version,
+        uploaded_at=session.uploaded_at,
+        announced=session.announced == session.order,
+    )
+    return (current, *session.others)
+
+
+def _arranged(change: Change, session: Session) -> Arrange:
+    """The newest file by time decides, by key where times are equal: sequencers of two keys do not compare."""
+    left = [each for each in _files(session) if not _replaces(change, each)]
+    if isinstance(change, UploadFinished):
+        same = [each for each in _files(session) if (each.key, each.order) == (change.key, change.order)]
+        times = [instant(change.occurred_at), *(each.uploaded_at for each in same)]
+        made = same[0] if same else File(change.key, change.order, change.size, change.etag, change.version, "")
+        left.append(replace(made, uploaded_at=max(times)))
+    left.sort(key=lambda each: (each.uploaded_at, each.key), reverse=True)
+    return Arrange(change, session, left[0] if left else None, tuple(left[1 : MOST_OTHERS + 1]))
+
+
+def _replaces(change: Change, file: File) -> bool:
+    is_other_version = isinstance(change, UploadRemoved) and change.version and file.version not in {"", change.version}
+    return file.key == change.key and not is_other_version

@@ -156,9 +156,12 @@ async def test_a_bucket_that_tells_nobody_is_a_fault(aws: Aws) -> None:
         found = faults(await stores.upload_bucket(s3, bucket, arn))
         assert found == {"notification of uploads": "only nothing for the uploads queue"}
         events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-        configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": events}]}
-        aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)  # type: ignore[arg-type]  # literals
-        found = faults(await stores.upload_bucket(s3, bucket, arn))
+        for more in ([], ["s3:LifecycleExpiration:*"]):
+            configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": events + more}]}
+            aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)  # type: ignore[arg-type]  # literals
+            found = faults(await stores.upload_bucket(s3, bucket, arn))
+            if not more:
+                assert found == {"notification of uploads": "only ObjectCreated, ObjectRemoved for the uploads queue"}
         assert found == {"notification of uploads": "below everything"}
         assert faults(await stores.upload_bucket(s3, "no-such-bucket-here", arn))
         assert (await stores.audit_bucket(s3, "no-such-bucket-here")).state == "fault"

@@ -12,13 +12,17 @@ import orjson
 from shared.bus import BusEntry
 from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
-from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant, upload_id
 from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Accepted, Answer, Gone, Ports, Posted, Refused
-from workers.upload_notification.rules import Expire, Move, Note, Session, TakeOver, Withdraw, Write
+from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
+from workers.upload_notification.store.updates import image
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR = 3600
+
+UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt")
+ANNOUNCEMENT = ("announceUntil", "announcedSequencer", "announcedTo", "busySince")
 
 Row = dict[str, Any]
 """A row of the sessions table, its values as Python has them."""
@@ -41,7 +45,7 @@ def finished(
 ) -> UploadFinished:
     """An upload that was complete `at` seconds after NOON."""
     return UploadFinished(
-        id=f"upload_{session_id}_{name}_{sequencer}",
+        id=upload_id("fleet-uploads-dev", f"session-uploads/{session_id}/{name}", padded_sequencer(sequencer)),
         session_id=session_id,
         bucket="fleet-uploads-dev",
         key=f"session-uploads/{session_id}/{name}",
@@ -57,7 +61,7 @@ def removed(
     sequencer: str = "06", *, session_id: str = "s1", name: str = "a.jpg", at: float = 1, version: str = ""
 ) -> UploadRemoved:
     return UploadRemoved(
-        id=f"upload_{session_id}_{name}_{sequencer}",
+        id=upload_id("fleet-uploads-dev", f"session-uploads/{session_id}/{name}", padded_sequencer(sequencer)),
         session_id=session_id,
         bucket="fleet-uploads-dev",
         key=f"session-uploads/{session_id}/{name}",
@@ -94,15 +98,17 @@ class FakeSessions:
         match step:
             case Move(upload):
                 self.moves += 1
-                found.pop("announcedSequencer", None)
+                _without(found, *ANNOUNCEMENT)
                 found |= {"status": "UPLOADED", "announceUntil": until, **_of(upload)}
             case TakeOver():
                 found["announceUntil"] = until
             case Withdraw(removal):
-                for name in ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "announceUntil"):
-                    found.pop(name, None)
-                found.pop("announcedSequencer", None)
+                _without(found, *UPLOAD, *ANNOUNCEMENT)
                 found |= {"status": "AWAITING_SCAN", rules.seen_as(removal): removal.order}
+            case Arrange(change):
+                self.moves += step.upload is not None
+                found[rules.seen_as(change)] = change.order
+                _arrange(found, step, until)
             case Note(removal):
                 found[rules.seen_as(removal)] = removal.order
             case Expire():
@@ -113,15 +119,17 @@ class FakeSessions:
         await self._called()
         found = self.rows.get(upload.session_id, {})
         if (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order):
-            found.pop("announceUntil", None)
+            _without(found, *ANNOUNCEMENT)
             found["announcedSequencer"] = upload.order
 
-    async def release(self, session: Session) -> None:
+    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
         await self._called()
         found = self.rows.get(session.session_id, {})
         held = (session.upload_key, session.order, session.announce_until)
         if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
             del found["announceUntil"]
+            found |= {"announcedTo": "+".join(sorted(told))} if told else {}
+            found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
         await self._called()
@@ -143,13 +151,16 @@ def session(found: Row) -> Session:
         connection_id=found.get("wsConnectionId", ""),
         tenant_id=found.get("tenantId", ""),
         upload_key=found.get("uploadKey", ""),
-        size=found.get("size"),
+        size=None if (size := found.get("size")) is None else int(size),
         etag=found.get("etag", ""),
         version=found.get("versionId", ""),
         order=found.get("sequencer", ""),
         uploaded_at=found.get("uploadedAt", ""),
         announced=found.get("announcedSequencer", ""),
         announce_until=found.get("announceUntil", 0),
+        told=frozenset(found.get("announcedTo", "").split("+")) - {""},
+        busy_since=found.get("busySince"),
+        others=tuple(_file(each) for each in found.get("otherFiles", ())),
         seen={name: value for name, value in found.items() if name.startswith("seq#")},
     )
 
@@ -214,12 +225,42 @@ def _of(upload: UploadFinished) -> Row:
     }
 
 
+def _arrange(found: Row, step: Arrange, until: int) -> None:
+    found.pop("otherFiles", None)
+    if step.others:
+        found["otherFiles"] = [image(each) for each in step.others]
+    file = step.current
+    if step.moves:
+        _without(found, *UPLOAD, *ANNOUNCEMENT)
+    if file is None:
+        found["status"] = "AWAITING_SCAN"
+        return
+    found |= {name: value for name, value in image(file).items() if name not in {"key", "announced"}}
+    found["uploadKey"] = file.key
+    if step.moves:
+        found["status"] = "UPLOADED"
+        found |= {"announcedSequencer": file.order} if file.announced else {"announceUntil": until}
+
+
+def _file(found: Row) -> File:
+    named = {"order": "sequencer", "version": "versionId", "uploaded_at": "uploadedAt"}
+    texts = {name: found[named.get(name, name)] for name in ("key", "order", "etag", "version", "uploaded_at")}
+    return File(**texts, size=int(found["size"]), announced=bool(found["announced"]))
+
+
+def _without(found: Row, *names: str) -> None:
+    for name in names:
+        found.pop(name, None)
+
+
 def _session_id(step: Write) -> str:
     match step:
         case Move(change) | TakeOver(change):
             return change.session_id
         case Withdraw(removal) | Note(removal):
             return removal.session_id
+        case Arrange(change):
+            return change.session_id
         case Expire(session_id):
             return session_id
 
@@ -228,5 +269,8 @@ def _holds(step: Write, found: Session, now: datetime) -> bool:
     """Whether the step's condition holds: it is what the rules ask for, looking at this row."""
     if isinstance(step, Expire):
         return rules.is_expired(found, int(now.timestamp())) and found.status in rules.OPEN
-    change = step.upload if isinstance(step, (Move, TakeOver)) else step.removal
+    if isinstance(step, Arrange):
+        change = step.change
+    else:
+        change = step.upload if isinstance(step, (Move, TakeOver)) else step.removal
     return rules.judge(change, found, now=now) == step

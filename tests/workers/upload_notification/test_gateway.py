@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError
 
 from tests.workers.upload_notification.scripted_server import Reply, ScriptedServer
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
-from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Posted, TooLarge
+from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Malformed, Posted, TooLarge
 
 
 async def posted(server: ScriptedServer, *, connection: str = "L0SM9cOFvHcCIhw=", data: bytes = b"{}") -> Answer:
@@ -26,6 +26,7 @@ async def test_a_message_goes_to_the_escaped_connection_below_the_stage() -> Non
         (Reply(410, error="GoneException"), Gone()),
         (Reply(410, body=""), Gone()),
         (Reply(410, body="<html>Gone</html>"), Gone()),
+        (Reply(400, error="BadRequestException", body='{"message":"Invalid connectionId: x"}'), Malformed()),
         (Reply(413, error="PayloadTooLargeException"), TooLarge()),
         (Reply(413, body=""), TooLarge()),
         (Reply(403, error="ForbiddenException"), Forbidden()),
@@ -57,7 +58,7 @@ async def test_a_post_that_stays_throttled_is_given_back() -> None:
 
 async def test_any_other_answer_is_an_error_that_may_pass() -> None:
     with pytest.raises(ClientError):
-        await posted(ScriptedServer([Reply(400, error="BadRequestException")]))
+        await posted(ScriptedServer([Reply(400, error="SerializationException")]))
 
 
 @pytest.mark.parametrize(

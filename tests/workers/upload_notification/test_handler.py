@@ -8,25 +8,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.bus import BusEntry
-from shared.outcome import Dead, Later, Reject, Stalled
-from shared.road.failure.verdict import judge
+from shared.outcome import Contended, Later, Reject
 from shared.road.once import KeyReused
-from tests.made import make_worker
 from tests.workers.upload_notification.fakes import (
     NOON,
     FakeSessions,
     World,
     finished,
-    gone,
     removed,
     row,
-    scripted,
     session,
     uploaded,
 )
 from workers.upload_notification.event import Ignored, UploadEvents
-from workers.upload_notification.handler import WebSocketForbidden
-from workers.upload_notification.ports import Accepted, Answer, Busy, Forbidden, Posted, Refused, TooLarge
+from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Write, mark
 
 PAST = int(NOON.timestamp()) - 1
@@ -139,85 +134,6 @@ async def test_an_upload_that_comes_after_its_removal_is_told_to_nobody() -> Non
     assert (world.posts, world.events) == ([], [])
 
 
-async def test_a_gone_connection_costs_one_call_and_is_forgotten() -> None:
-    world = World(FakeSessions(dict(WAITING)), answers=gone("browser"))
-    await world.handle(finished())
-
-    assert [connection for connection, _ in world.posts] == ["browser"]
-    assert "wsConnectionId" not in world.store.rows["s1"]
-    assert world.store.rows["s1"]["announcedSequencer"] == finished().order
-
-
-async def test_a_browser_that_reconnected_meanwhile_is_told_at_its_new_connection() -> None:
-    store = FakeSessions(dict(WAITING))
-
-    def answer(connection: str) -> Answer:
-        store.rows["s1"]["wsConnectionId"] = "newer"
-        return gone("browser")(connection)
-
-    world = World(store, answers=answer)
-    await world.handle(finished())
-
-    assert [connection for connection, _ in world.posts] == ["browser", "newer"]
-    assert store.rows["s1"]["wsConnectionId"] == "newer"
-
-
-async def test_a_browser_that_reconnects_for_ever_is_tried_again_later() -> None:
-    store = FakeSessions(dict(WAITING))
-
-    def answer(connection: str) -> Answer:
-        store.rows["s1"]["wsConnectionId"] = f"{connection}+"
-        return gone(connection)(connection)
-
-    world = World(store, answers=answer)
-    with pytest.raises(Later, match="reconnecting"):
-        await world.handle(finished())
-
-
-async def test_a_message_that_is_too_large_is_replaced_by_a_pointer() -> None:
-    world = World(FakeSessions(dict(WAITING)), answers=scripted(TooLarge(), Posted()))
-    await world.handle(finished())
-
-    (_, message), (_, pointer) = world.posts
-    assert len(pointer) < len(message)
-    assert world.counts["announced"] == 1
-
-
-async def test_a_busy_connection_is_tried_later_without_waiting_for_the_lease() -> None:
-    world = World(FakeSessions(dict(WAITING)), answers=scripted(Busy(), Posted()))
-
-    with pytest.raises(Later) as objection:
-        await world.handle(finished())
-    assert objection.value.after == 5
-    await world.handle(finished())
-
-    assert world.counts == {"announced": 1}
-    assert world.store.moves == 1
-
-
-async def test_a_forbidden_post_is_a_fault_of_configuration_and_leaves_the_session_alone() -> None:
-    world = World(FakeSessions(dict(WAITING)), answers=lambda _: Forbidden())
-
-    with pytest.raises(WebSocketForbidden, match="check WS_API_ENDPOINT"):
-        await world.handle(finished())
-
-    found = world.store.rows["s1"]
-    assert (found["status"], found["wsConnectionId"]) == ("UPLOADED", "browser")
-    assert "announcedSequencer" not in found
-    assert world.counts == {"websocket_forbidden": 1}
-
-
-def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_what_to_mend() -> None:
-    fault = WebSocketForbidden("check WS_API_ENDPOINT")
-
-    assert judge(fault, worker=make_worker(), run=5, attempt=5) == Stalled(fault.why), "no run of the message's"
-    last = judge(fault, worker=make_worker(), run=5, attempt=100)
-    assert isinstance(last, Stalled)
-    buried = last.unless_kept
-    assert isinstance(buried, Dead)
-    assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")
-
-
 async def test_a_duplicate_waits_while_another_worker_announces() -> None:
     world = World(FakeSessions(uploaded(finished(), announced=False, lease=5)))
 
@@ -234,7 +150,7 @@ async def test_a_dead_workers_announcement_is_taken_over() -> None:
     assert world.store.moves == 0
 
 
-class Contended(FakeSessions):
+class Crowded(FakeSessions):
     """A row that somebody else changes each time, just before the write."""
 
     async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
@@ -242,15 +158,15 @@ class Contended(FakeSessions):
 
 
 async def test_a_row_that_others_keep_changing_is_tried_later() -> None:
-    with pytest.raises(Later, match="keep changing"):
-        await World(Contended(row())).handle(finished())
+    with pytest.raises(Contended, match="keep changing"):
+        await World(Crowded(row())).handle(finished())
 
 
 async def test_good_records_are_handled_before_the_message_is_kept_for_its_bad_one() -> None:
     world = World(FakeSessions(row("s1"), row("s2")))
-    message = UploadEvents((finished(session_id="s1"), finished(session_id="s2")), (), ("record 1: key: missing",))
+    message = UploadEvents((finished(session_id="s1"), finished(session_id="s2")), (), ("record 2: key: missing",))
 
-    with pytest.raises(Reject, match="1 unreadable among S3 records; record 1: key: missing"):
+    with pytest.raises(Reject, match="1 unreadable among S3 records; record 2: key: missing"):
         await world.handle(event=message)
 
     assert [found["status"] for found in world.store.rows.values()] == ["UPLOADED", "UPLOADED"]
@@ -258,7 +174,7 @@ async def test_good_records_are_handled_before_the_message_is_kept_for_its_bad_o
 
 async def test_a_message_kept_for_its_bad_record_changes_nothing_when_replayed() -> None:
     world = World(FakeSessions(row()))
-    message = UploadEvents((finished(),), (), ("record 1: key: missing",))
+    message = UploadEvents((finished(),), (), ("record 2: key: missing",))
     for _ in range(2):
         with pytest.raises(Reject):
             await world.handle(event=message)

@@ -1,8 +1,10 @@
 """Whatever order changes come in, however often and to however many workers at once: the end is the same."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +16,7 @@ from shared.outcome import Later
 from tests.examples import examples
 from tests.virtual_time import virtual
 from tests.workers.upload_notification.fakes import FakeSessions, Row, World, finished, gone, removed, row
-from workers.upload_notification.event import Change, UploadFinished
+from workers.upload_notification.event import Change, UploadFinished, instant
 
 
 async def handled(world: World, change: Change) -> None:
@@ -91,16 +93,80 @@ def test_a_thousand_keys_in_twenty_random_orders_with_duplicates_and_removals() 
         virtual(arrive())
 
 
-@settings(deadline=None)
-@given(
-    arriving=st.permutations([finished("09", name="a"), finished("05", name="b", at=5), finished("01", name="c", at=2)])
-)
-def test_the_newest_of_several_files_decides_whatever_the_order_of_arrival(arriving: list[Change]) -> None:
-    world = World(FakeSessions(row()))
+def roads(change: Change) -> list[Change]:
+    """The same change by both roads: a notification tells milliseconds, EventBridge whole seconds."""
+    return [change, replace(change, occurred_at=change.occurred_at.replace(microsecond=0))]
 
-    virtual(handled_by_workers(world, arriving, workers=2))
 
-    assert world.store.rows["s1"]["uploadKey"] == "session-uploads/s1/b"
+def test_two_files_of_one_second_by_both_roads_end_with_the_newer_in_every_order() -> None:
+    older, newer = finished("09", name="z", at=0.1, size=1), finished("05", name="a", at=0.9, size=2)
+
+    async def arrive() -> None:
+        for arriving in itertools.permutations([*roads(older), *roads(newer)]):
+            world = World(FakeSessions(row(wsConnectionId="browser")))
+            await world.handle(*arriving)
+            found = world.store.rows["s1"]
+            assert (found["uploadKey"], found["uploadedAt"]) == (newer.key, instant(newer.occurred_at)), arriving
+            assert (found["announcedSequencer"], found["otherFiles"][0]["key"]) == (newer.order, older.key)
+
+    with capture_logs():
+        virtual(arrive())
+
+
+def lives(dice: random.Random) -> tuple[list[Change], UploadFinished | None]:
+    """Up to three files of one session within three seconds, each created and removed a few times; and the newest that is left."""
+    changes: list[Change] = []
+    left: dict[str, UploadFinished] = {}
+    for place in sorted(dice.sample(range(3_000), k=dice.randint(1, 6))):
+        name, at, order = dice.choice("abc"), place / 1_000, f"{place:04x}"
+        if dice.random() < 0.7:
+            left[name] = finished(order, name=name, at=at, size=place)
+            changes.append(left[name])
+        else:
+            left.pop(name, None)
+            changes.append(removed(order, name=name, at=at))
+    return changes, max(left.values(), key=lambda each: each.occurred_at, default=None)
+
+
+async def arrive_in_any_order(objects: int, dice: random.Random, *, orders: int = 20) -> None:
+    for _ in range(objects):
+        changes, newest = lives(dice)
+        by_roads = [each for change in changes for each in roads(change)]
+        for _ in range(orders):
+            arriving = [*by_roads, *dice.choices(by_roads, k=2)]
+            dice.shuffle(arriving)
+            world = World(FakeSessions(row()))
+            await world.handle(*arriving)
+            found = world.store.rows["s1"]
+            assert found["status"] == ("UPLOADED" if newest else "AWAITING_SCAN"), changes
+            current = (newest.key, newest.order, newest.order) if newest else (None, None, None)
+            assert (found.get("uploadKey"), found.get("sequencer"), found.get("announcedSequencer")) == current, changes
+            assert {event["id"] for event in world.events} >= ({newest.id} if newest else set())
+
+
+def test_the_newest_file_that_is_left_decides_whatever_comes_by_which_road_in_which_order() -> None:
+    with capture_logs():
+        virtual(arrive_in_any_order(12, random.Random(20_261_127)))
+
+
+@pytest.mark.slow
+def test_a_thousand_sessions_of_several_files_by_both_roads_in_twenty_orders() -> None:
+    with capture_logs():
+        virtual(arrive_in_any_order(1_000, random.Random(20_261_128)))
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(seed=st.integers(0, 2**32), workers=st.integers(2, 4))
+def test_several_workers_at_once_end_as_one_does(seed: int, workers: int) -> None:
+    dice = random.Random(seed)
+    changes, newest = lives(dice)
+    arriving = [each for change in changes for each in roads(change)]
+    dice.shuffle(arriving)
+    world = World(FakeSessions(row(wsConnectionId="browser")))
+
+    virtual(handled_by_workers(world, arriving, workers=workers))
+
+    assert world.store.rows["s1"].get("uploadKey") == (newest.key if newest else None)
 
 
 def test_five_copies_of_a_message_at_four_workers_change_the_state_once_and_tell_the_browser_once() -> None:

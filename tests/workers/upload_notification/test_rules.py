@@ -7,6 +7,8 @@ import pytest
 from tests.workers.upload_notification.fakes import NOON, Row, finished, removed, row, session, uploaded
 from workers.upload_notification.event import Change
 from workers.upload_notification.rules import (
+    MOST_OTHERS,
+    Arrange,
     Expire,
     Ignore,
     Move,
@@ -18,6 +20,7 @@ from workers.upload_notification.rules import (
     mark,
     usual,
 )
+from workers.upload_notification.store.updates import image
 
 PAST = int(NOON.timestamp()) - 1
 OTHER = finished("09", name="other.jpg", at=60)
@@ -97,18 +100,46 @@ def test_an_unannounced_upload_is_taken_over_also_when_its_session_went_on() -> 
     assert judge(finished(), session(went_on), now=NOON) == TakeOver(finished())
 
 
-def test_an_upload_under_another_name_takes_over_if_it_is_newer() -> None:
-    assert judge(OTHER, session(uploaded(finished("ff"))), now=NOON) == Move(OTHER)
+def arranged(change: Change, found: Row) -> tuple[str, list[str]]:
+    """The keys of the current file and of the others, after a change in a session that has or had several files."""
+    step = judge(change, session(found), now=NOON)
+    assert isinstance(step, Arrange)
+    name = step.current.key.rpartition("/")[2] if step.current else ""
+    return name, [each.key.rpartition("/")[2] for each in step.others]
 
 
-def test_an_older_upload_under_another_name_does_not_take_over() -> None:
-    assert judge(finished("ff"), session(uploaded(OTHER)), now=NOON) == Ignore("superseded")
+def test_an_upload_under_another_name_takes_over_if_it_is_newer_and_the_older_one_is_remembered() -> None:
+    assert arranged(OTHER, uploaded(finished("ff"))) == ("other.jpg", ["a.jpg"])
+    assert arranged(finished("ff"), uploaded(OTHER)) == ("other.jpg", ["a.jpg"])
 
 
 def test_of_two_names_at_the_same_instant_the_same_one_wins_in_either_order() -> None:
     first, second = finished(name="a.jpg"), finished(name="b.jpg")
-    assert judge(second, session(uploaded(first)), now=NOON) == Move(second)
-    assert judge(first, session(uploaded(second)), now=NOON) == Ignore("superseded")
+    assert arranged(second, uploaded(first)) == ("b.jpg", ["a.jpg"])
+    assert arranged(first, uploaded(second)) == ("b.jpg", ["a.jpg"])
+
+
+def test_the_same_upload_with_a_later_time_is_written_for_the_next_comparison() -> None:
+    again = judge(finished(at=0.5), session(uploaded(finished())), now=NOON)
+    assert isinstance(again, Arrange)
+    assert again.current
+    assert (again.current.uploaded_at, again.current.announced, again.moves) == (
+        "2026-11-21T12:00:00.500Z",
+        True,
+        False,
+    )
+    assert judge(finished(at=-0.5), session(uploaded(finished())), now=NOON) == Ignore("duplicate")
+    assert judge(finished(at=0.5), session(uploaded(finished(), status="COMPLETE")), now=NOON) == Ignore("duplicate")
+
+
+def test_the_newest_files_are_remembered_and_no_more_than_a_row_holds() -> None:
+    found = uploaded(finished("01", name="current", at=9999))
+    for place in range(MOST_OTHERS + 5):
+        step = judge(finished("01", name=f"f{place:03}", at=place), session(found), now=NOON)
+        assert isinstance(step, Arrange)
+        found["otherFiles"] = [image(each) for each in step.others]
+    assert len(found["otherFiles"]) == MOST_OTHERS
+    assert found["otherFiles"][0]["key"].endswith(f"f{MOST_OTHERS + 4:03}")
 
 
 def test_a_duplicate_of_an_upload_that_another_replaced_is_old_news() -> None:

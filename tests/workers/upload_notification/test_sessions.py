@@ -20,11 +20,13 @@ from tests.workers.upload_notification.fakes import (
     session,
     uploaded,
 )
-from workers.upload_notification.event import Change
+from workers.upload_notification.event import Change, UploadFinished, instant
 from workers.upload_notification.ports import Accepted, Refused, SessionStore
 from workers.upload_notification.rules import (
     LEASE,
+    Arrange,
     Expire,
+    File,
     Move,
     Note,
     TakeOver,
@@ -33,7 +35,8 @@ from workers.upload_notification.rules import (
     judge,
     mark,
 )
-from workers.upload_notification.sessions import DynamoDbSessions
+from workers.upload_notification.store.sessions import DynamoDbSessions
+from workers.upload_notification.store.updates import image
 
 PAST = int(NOON.timestamp()) - 1
 NEWER_ELSEWHERE = finished("01", name="other.jpg", at=60)
@@ -87,6 +90,11 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
         yield InDynamoDb(client, aws.table_like("sessions"))
 
 
+def other(upload: UploadFinished, *, announced: bool = False) -> File:
+    at = instant(upload.occurred_at)
+    return File(upload.key, upload.order, upload.size, upload.etag, upload.version, at, announced)
+
+
 ROWS: list[Row | None] = [
     None,
     *(row(status=status) for status in ("AWAITING_SCAN", "SCANNED", "UPLOADING", "COMPLETE", "REJECTED", "EXPIRED")),
@@ -110,6 +118,9 @@ ROWS: list[Row | None] = [
     uploaded(finished("04", version="v2")),
     uploaded(finished("05", version="v2")) | {mark(finished().key, "v1"): removed("06").order},
     {name: value for name, value in uploaded(finished("04")).items() if name != "versionId"},
+    uploaded(NEWER_ELSEWHERE, otherFiles=[image(other(finished("04")))]) | {mark(finished().key): finished("04").order},
+    uploaded(finished("04"), otherFiles=[image(other(OLDER_ELSEWHERE))]),
+    uploaded(finished("04"), otherFiles=[image(other(OLDER_ELSEWHERE))], status="COMPLETE"),
 ]
 CHANGES: list[Change] = [
     *(finished("05"), removed("05"), removed("06")),
@@ -117,11 +128,12 @@ CHANGES: list[Change] = [
 ]
 
 
-def steps(change: Change) -> list[Write]:
+def steps(change: Change, asked: object) -> list[Write]:
     """Every step that may be asked for on account of a change, right or wrong."""
+    arrangement = [asked] if isinstance(asked, Arrange) else []
     if isinstance(change, type(finished())):
-        return [Move(change), TakeOver(change), Expire(change.session_id)]
-    return [Withdraw(change), Note(change), Expire(change.session_id)]  # type: ignore[arg-type]  # it is a removal
+        return [Move(change), TakeOver(change), Expire(change.session_id), *arrangement]
+    return [Withdraw(change), Note(change), Expire(change.session_id), *arrangement]  # type: ignore[arg-type]  # it is a removal
 
 
 @pytest.mark.parametrize(
@@ -132,7 +144,7 @@ async def test_a_step_is_accepted_for_exactly_those_rows_for_which_the_rules_ask
 ) -> None:
     for place, found in enumerate(ROWS):
         asked = judge(change, session(found) if found else None, now=NOON)
-        for step in steps(change):
+        for step in steps(change, asked):
             if found:
                 await table.put(found)
             answer = await table.store.write(step, now=NOON)
@@ -186,10 +198,25 @@ async def test_a_lease_is_given_back_only_by_its_holder(table: Table) -> None:
     held = uploaded(finished(), announced=False, lease=30)
     await table.put(held)
 
-    await table.store.release(session(uploaded(finished(), announced=False, lease=29)))
+    await table.store.release(
+        session(uploaded(finished(), announced=False, lease=29)), told=frozenset(), busy_since=None
+    )
     assert await table.get("s1") == held
-    await table.store.release(session(held))
+    await table.store.release(session(held), told=frozenset(), busy_since=None)
     assert await table.get("s1") == uploaded(finished(), announced=False)
+
+
+async def test_an_unfinished_announcement_remembers_who_was_told_until_it_is_finished(table: Table) -> None:
+    held = uploaded(finished(), announced=False, lease=30)
+    await table.put(held)
+    await table.store.release(session(held), told=frozenset({"bus", "browser"}), busy_since=NOON.timestamp() + 0.7)
+
+    answer = await table.store.write(TakeOver(finished()), now=NOON)
+    assert isinstance(answer, Accepted)
+    assert sorted(answer.session.told) == ["browser", "bus"]
+    assert answer.session.busy_since == NOON.timestamp()
+    await table.store.announced(finished())
+    assert await table.get("s1") == uploaded(finished())
 
 
 async def test_a_withdrawal_leaves_nothing_of_the_upload_but_its_sequencer(table: Table) -> None:
@@ -223,3 +250,29 @@ async def test_a_row_with_an_unreadable_expiry_is_refused_for_good(aws: Aws) -> 
         await table.put(row(expiresAt="tomorrow"))
         with pytest.raises(Reject, match="expiresAt is not a number"):
             await table.store.write(Move(finished()), now=NOON)
+
+
+async def test_of_several_files_the_newest_is_the_current_one_and_the_row_keeps_the_others(table: Table) -> None:
+    a, b, c = finished("01", name="a"), finished("01", name="b", at=1), finished("01", name="c", at=2)
+    expected = uploaded(c, announced=False, lease=LEASE, otherFiles=[image(other(b)), image(other(a))])
+    await table.put(row())
+    for upload in (b, c, a):
+        step = judge(upload, session(await table.get("s1") or {}), now=NOON)
+        assert isinstance(step, Move | Arrange)
+        assert isinstance(await table.store.write(step, now=NOON), Accepted)
+    assert await table.get("s1") == expected | {mark(each.key): each.order for each in (a, b)}
+
+    await table.store.announced(c)
+    for removal in (removed("02", name="c"), removed("02", name="a"), removed("02", name="b")):
+        step = judge(removal, session(await table.get("s1") or {}), now=NOON)
+        assert isinstance(step, Withdraw | Arrange)
+        assert isinstance(await table.store.write(step, now=NOON), Accepted)
+    assert await table.get("s1") == row(**{mark(each.key): removed("02").order for each in (a, b, c)})
+
+
+async def test_of_two_arrangements_of_the_same_row_one_is_refused(table: Table) -> None:
+    found = uploaded(finished("01", name="a"))
+    await table.put(found)
+    steps = [judge(finished("01", name=name, at=1), session(found), now=NOON) for name in ("b", "c")]
+    answers = [await table.store.write(step, now=NOON) for step in steps if isinstance(step, Arrange)]
+    assert [type(answer) for answer in answers] == [Accepted, Refused]

@@ -1,0 +1,142 @@
+"""What becomes of an announcement when the browser's connection does not take it."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.outcome import Contended, Dead, Stalled
+from shared.road.failure.verdict import judge
+from tests.made import make_worker
+from tests.workers.upload_notification.fakes import NOON, FakeSessions, World, finished, gone, row, scripted
+from workers.upload_notification.handler import BUSY_SECONDS, WebSocketForbidden
+from workers.upload_notification.ports import Answer, Busy, Forbidden, Malformed, Posted, TooLarge
+
+WAITING = row(wsConnectionId="browser", tenantId="acme")
+
+
+async def test_a_gone_connection_costs_one_call_and_is_forgotten() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=gone("browser"))
+    await world.handle(finished())
+
+    assert [connection for connection, _ in world.posts] == ["browser"]
+    assert "wsConnectionId" not in world.store.rows["s1"]
+    assert world.store.rows["s1"]["announcedSequencer"] == finished().order
+
+
+async def test_a_browser_that_reconnected_meanwhile_is_told_at_its_new_connection() -> None:
+    store = FakeSessions(dict(WAITING))
+
+    def answer(connection: str) -> Answer:
+        store.rows["s1"]["wsConnectionId"] = "newer"
+        return gone("browser")(connection)
+
+    world = World(store, answers=answer)
+    await world.handle(finished())
+
+    assert [connection for connection, _ in world.posts] == ["browser", "newer"]
+    assert store.rows["s1"]["wsConnectionId"] == "newer"
+
+
+async def test_a_browser_that_reconnects_for_ever_is_tried_again_later() -> None:
+    store = FakeSessions(dict(WAITING))
+
+    def answer(connection: str) -> Answer:
+        store.rows["s1"]["wsConnectionId"] = f"{connection}+"
+        return gone(connection)(connection)
+
+    world = World(store, answers=answer)
+    with pytest.raises(Contended, match="reconnecting"):
+        await world.handle(finished())
+
+
+async def test_a_message_that_is_too_large_is_replaced_by_a_pointer() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(TooLarge(), Posted()))
+    await world.handle(finished())
+
+    (_, message), (_, pointer) = world.posts
+    assert len(pointer) < len(message)
+    assert world.counts["announced"] == 1
+
+
+async def test_a_busy_connection_waits_without_a_run_and_the_bus_does_not_wait_for_it() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(Busy(), Busy(), Posted()))
+
+    for _ in range(2):
+        with pytest.raises(Contended) as objection:
+            await world.handle(finished())
+        assert objection.value.after == 30
+    await world.handle(finished())
+
+    assert (world.counts, world.store.moves) == ({"announced": 1}, 1)
+    assert (len(world.events), len(world.messages)) == (1, 1)
+    assert not {"busySince", "announcedTo"} & world.store.rows["s1"].keys()
+
+
+async def test_a_browser_that_takes_nothing_for_a_quarter_of_an_hour_is_left_to_look_at_its_session() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=lambda _: Busy())
+    while world.time < NOON + timedelta(seconds=BUSY_SECONDS):
+        with pytest.raises(Contended):
+            await world.handle(finished())
+        world.time += timedelta(seconds=30)
+    await world.handle(finished())
+
+    assert (world.counts["browser_busy"], world.counts["announced"], len(world.events)) == (1, 1, 1)
+    assert world.store.rows["s1"]["announcedSequencer"] == finished().order
+
+
+async def test_a_connection_id_that_is_none_costs_one_post_and_is_forgotten() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(Malformed()))
+    await world.handle(finished())
+
+    assert (len(world.posts), world.counts["connection_malformed"], world.counts["announced"]) == (1, 1, 1)
+    assert "wsConnectionId" not in world.store.rows["s1"]
+
+
+class Broken(Exception):
+    pass
+
+
+async def test_a_broken_websocket_api_keeps_no_webhook_waiting_and_the_bus_is_told_once() -> None:
+    troubles = iter([Broken(), Broken()])
+
+    def answer(_connection: str) -> Answer:
+        for trouble in troubles:
+            raise trouble
+        return Posted()
+
+    world = World(FakeSessions(dict(WAITING)), answers=answer)
+    for _ in range(2):
+        with pytest.raises(Broken):
+            await world.handle(finished())
+        assert (len(world.events), len(world.messages)) == (1, 0)
+    await world.handle(finished())
+
+    assert (len(world.events), len(world.messages)) == (1, 1)
+
+
+async def test_a_forbidden_post_is_a_fault_of_configuration_and_nobody_is_told_before() -> None:
+    answers = scripted(Forbidden(), Forbidden(), Posted())
+    world = World(FakeSessions(dict(WAITING)), answers=answers)
+
+    for _ in range(2):
+        with pytest.raises(WebSocketForbidden, match="check WS_API_ENDPOINT"):
+            await world.handle(finished())
+        found = world.store.rows["s1"]
+        assert (found["status"], found["wsConnectionId"]) == ("UPLOADED", "browser")
+        assert not {"announcedSequencer", "announcedTo", "announceUntil"} & found.keys()
+        assert world.events == []
+
+    await world.handle(finished())
+    assert (len(world.events), len(world.messages), world.store.moves) == (1, 1, 1)
+    assert world.counts == {"websocket_forbidden": 2, "announced": 1}
+
+
+def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_what_to_mend() -> None:
+    fault = WebSocketForbidden("check WS_API_ENDPOINT")
+
+    assert judge(fault, worker=make_worker(), run=5, attempt=5) == Stalled(fault.why), "no run of the message's"
+    last = judge(fault, worker=make_worker(), run=5, attempt=100)
+    assert isinstance(last, Stalled)
+    buried = last.unless_kept
+    assert isinstance(buried, Dead)
+    assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")

@@ -1,0 +1,1 @@
+"""The sessions table: each of the rules' steps as one conditional update of one row."""

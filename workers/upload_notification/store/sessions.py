@@ -1,0 +1,141 @@
+"""Upload sessions in their table: rows read into sessions, steps carried out."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared import Image, Reject
+from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.ports import Accepted, Refused
+from workers.upload_notification.rules import File, Session, Write
+from workers.upload_notification.store.updates import CURRENT, Update, Value, typed, update_of
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+
+class DynamoDbSessions:
+    """Upload sessions in a DynamoDB table with hash key `sessionId`; see ports.SessionStore."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+        return await self._update(update_of(step, int(now.timestamp())))
+
+    async def announced(self, upload: UploadFinished) -> None:
+        await self._update(
+            Update(
+                upload.session_id,
+                change="SET announcedSequencer = :order REMOVE announceUntil, announcedTo, busySince",
+                condition=CURRENT,
+                names={},
+                values={":key": upload.key, ":order": upload.order},
+            )
+        )
+
+    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
+        known: dict[str, Value] = {"announcedTo": "+".join(sorted(told))} if told else {}
+        if busy_since is not None:
+            known["busySince"] = int(busy_since)
+        sets = ", ".join(f"{name} = :{name}" for name in known)
+        await self._update(
+            Update(
+                session.session_id,
+                change=(f"SET {sets} " if sets else "") + "REMOVE announceUntil",
+                condition=f"{CURRENT} AND announceUntil = :until",
+                names={},
+                values={
+                    ":key": session.upload_key,
+                    ":order": session.order,
+                    ":until": math.ceil(session.announce_until),
+                    **{f":{name}": value for name, value in known.items()},
+                },
+            )
+        )
+
+    async def disconnect(self, session_id: str, connection_id: str) -> str:
+        answer = await self._update(
+            Update(
+                session_id,
+                change="REMOVE wsConnectionId",
+                condition="wsConnectionId = :id",
+                names={},
+                values={":id": connection_id},
+            )
+        )
+        return answer.session.connection_id if answer.session else ""
+
+    async def _update(self, update: Update) -> Accepted | Refused:
+        key = {"sessionId": {"S": update.session_id}}
+        names: Any = {"ExpressionAttributeNames": update.names} if update.names else {}  # an empty map is an error
+        try:
+            written = await self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression=update.change,
+                ConditionExpression=update.condition,
+                ExpressionAttributeValues={name: typed(value) for name, value in update.values.items()},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **names,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as refusal:
+            # A missing row has no item to return, and DynamoDB Local returns none at all: only a read tells.
+            item: Any = refusal.response.get("Item") or await self._read(key)
+            return Refused(_session(item) if item else None)
+        return Accepted(_session(written["Attributes"]))
+
+    async def _read(self, key: Any) -> Any:
+        return (await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)).get("Item")
+
+
+def _session(item: Image) -> Session:
+    return Session(
+        session_id=_text(item, "sessionId"),
+        status=_text(item, "status"),
+        expires_at=_number(item, "expiresAt"),
+        connection_id=_text(item, "wsConnectionId"),
+        tenant_id=_text(item, "tenantId"),
+        upload_key=_text(item, "uploadKey"),
+        size=None if (size := _number(item, "size")) is None else int(size),
+        etag=_text(item, "etag"),
+        version=_text(item, "versionId"),
+        order=_text(item, "sequencer"),
+        uploaded_at=_text(item, "uploadedAt"),
+        announced=_text(item, "announcedSequencer"),
+        announce_until=_number(item, "announceUntil") or 0,
+        told=frozenset(_text(item, "announcedTo").split("+")) - {""},
+        busy_since=_number(item, "busySince"),
+        others=tuple(_file(each["M"]) for each in item.get("otherFiles", {}).get("L", ())),
+        seen={name: _text(item, name) for name in item if name.startswith("seq#")},
+    )
+
+
+def _file(item: Image) -> File:
+    return File(
+        key=_text(item, "key"),
+        order=_text(item, "sequencer"),
+        size=int(_number(item, "size") or 0),
+        etag=_text(item, "etag"),
+        version=_text(item, "versionId"),
+        uploaded_at=_text(item, "uploadedAt"),
+        announced=_number(item, "announced") == 1,
+    )
+
+
+def _text(item: Image, name: str) -> str:
+    found = item.get(name, {}).get("S", "")
+    return str(found)
+
+
+def _number(item: Image, name: str) -> float | None:
+    if name not in item:
+        return None
+    try:
+        return float(item[name]["N"])
+    except KeyError as error:
+        raise Reject(f"the session's {name} is not a number") from error
