@@ -42,6 +42,46 @@ async def test_a_file_put_into_the_bucket_turns_its_session_uploaded_and_tells_i
     assert (row["status"], row["uploadKey"], row["size"], row["etag"]) == ("UPLOADED", key, "4000", message["etag"])
 
 
+@pytest.mark.slow
+async def test_a_session_that_says_what_it_allows_gets_a_verdict_for_what_is_in_the_bucket(fleet: Outside) -> None:
+    png, gif = b"\x89PNG\r\n\x1a\n" + b"\0" * 5_000, b"GIF89a/*\x01\0*/=1;alert(1)//"
+    gate: dict[str, Any] = {"allowedTypes": {"L": [{"S": "image/*"}]}, "maxBytes": {"N": "10000"}}
+    stories = {
+        "photo.png": (png, "COMPLETE", "image/png", None),
+        "photo.jpg": (b"<html><body>hello", "REJECTED", "text/html", "content_mismatch"),
+        "polyglot.gif": (gif, "REJECTED", "image/gif", "content_mismatch"),
+        "empty.png": (b"", "REJECTED", None, "empty"),
+        "large.png": (png * 3, "REJECTED", None, "too_large"),
+    }
+    for name, (content, status, found, reason) in stories.items():
+        session_id = fleet.session("anna", **gate)
+        async with fleet.browser(session_id) as browser:
+            fleet.upload(f"session-uploads/{session_id}/{name}", content)
+            [message] = await fleet.until(lambda browser=browser: browser.messages, f"the verdict of {name}")
+        told = (message["status"], message.get("contentType"), message.get("reason"))
+        assert told == (status, found, reason), name
+
+        def concluded(session_id: str = session_id) -> dict[str, Any] | None:
+            found = fleet.session_row(session_id)
+            return found if found.get("announcedSequencer") else None
+
+        row = await fleet.until(concluded, f"the row of {name}")
+        assert (row["status"], row.get("contentType"), row.get("reason")) == (status, found, reason), name
+
+
+@pytest.mark.slow
+async def test_a_file_that_is_replaced_at_once_gets_the_verdict_of_what_replaced_it(fleet: Outside) -> None:
+    session_id = fleet.session("anna", allowedTypes={"L": [{"S": "image/png"}]})
+    key, html = f"session-uploads/{session_id}/a.png", b"<html>"
+    stale = notification(fleet, key, "0000000000000001", size=8)  # of a file that nobody finds any more
+    fleet.upload(key, html)
+    fleet.send("uploads", stale)
+    row = await fleet.until(
+        lambda: (found := fleet.session_row(session_id)).get("announcedSequencer") and found, "the verdict"
+    )
+    assert (row["status"], row["reason"], row["contentType"]) == ("REJECTED", "content_mismatch", "text/html")
+
+
 async def test_a_session_without_a_browser_is_moved_on_all_the_same(fleet: Outside) -> None:
     session_id = fleet.session("anna")
     fleet.upload(f"session-uploads/{session_id}/a.txt", b"a")

@@ -70,7 +70,8 @@ def uploaded(bucket: str, session_id: str) -> str:
     return json.dumps(body)
 
 
-async def test_an_upload(aws: Aws, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("is_gated", [False, True])
+async def test_an_upload(aws: Aws, environment: dict[str, str], *, is_gated: bool) -> None:
     session_id = uuid.uuid4().hex
     item: dict[str, Any] = {
         "sessionId": {"S": session_id},
@@ -78,6 +79,8 @@ async def test_an_upload(aws: Aws, environment: dict[str, str]) -> None:
         "expiresAt": {"N": str(int(time.time()) + 600)},
         "wsConnectionId": {"S": "b="},
     }
+    if is_gated:
+        item["allowedTypes"] = {"L": [{"S": "image/png"}]}
     aws.dynamodb.put_item(TableName=environment["SESSIONS_TABLE_NAME"], Item=item)
     async with (
         ScriptedServer([Reply()]).serving("/live") as url,
@@ -85,8 +88,13 @@ async def test_an_upload(aws: Aws, environment: dict[str, str]) -> None:
         open_uploads({**environment, "WS_API_ENDPOINT": url}, clients) as (worker,),
     ):
         clients.begin()
-        await handle(worker, uploaded(environment["UPLOAD_BUCKET_NAME"], session_id))
+        body = uploaded(environment["UPLOAD_BUCKET_NAME"], session_id)
+        record = json.loads(body)["Records"][0]["s3"]["object"]
+        content = b"\x89PNG\r\n\x1a\n".ljust(record["size"], b"\0")
+        answer = aws.s3.put_object(Bucket=environment["UPLOAD_BUCKET_NAME"], Key=record["key"], Body=content)
+        await handle(worker, body.replace(record["eTag"], answer["ETag"].strip('"')))
     most = {"UpdateItem": 2, "PutEvents": 1, "PostToConnection": 1, "base": 2, "stream": 2}
+    most |= {"GetObject": 1} if is_gated else {}
     check(clients.counts.per_message(1), most)
 
 

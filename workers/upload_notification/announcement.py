@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 
 from shared import BusEntry
+from workers.upload_notification import rules
 from workers.upload_notification.event import UploadFinished, instant
 from workers.upload_notification.rules import Session
 
-TYPE = "upload.completed"
+COMPLETED = "upload.completed"
+REJECTED = "upload.rejected"
 SOURCE = "fleet.uploads"
 
 LARGEST_MESSAGE = 131_072
@@ -23,13 +25,14 @@ LARGEST_POINTER = 1024
 def message(upload: UploadFinished, session: Session) -> bytes:
     """The browser's message; a pointer where it would be longer than a connection takes."""
     fields = {
-        "type": TYPE,
+        "type": _type(session),
         "sessionId": upload.session_id,
         "key": upload.key,
         "size": upload.size,
         "etag": upload.etag,
         "status": session.status,
         "occurredAt": _time(upload, session),
+        **_found(session),
     }
     data = orjson.dumps(fields)
     return data if len(data) <= LARGEST_MESSAGE else pointer(upload, session)
@@ -37,7 +40,7 @@ def message(upload: UploadFinished, session: Session) -> bytes:
 
 def pointer(upload: UploadFinished, session: Session) -> bytes:
     """At most 1 KB: the browser reads the rest from its session."""
-    fields = {"type": TYPE, "status": session.status, "occurredAt": _time(upload, session)}
+    fields = {"type": _type(session), "status": session.status, "occurredAt": _time(upload, session)}
     data = orjson.dumps({**fields, "sessionId": upload.session_id})
     # Only an absurd session id is that long, and a browser knows its own.
     return data if len(data) <= LARGEST_POINTER else orjson.dumps(fields)
@@ -45,7 +48,17 @@ def pointer(upload: UploadFinished, session: Session) -> bytes:
 
 def entry(upload: UploadFinished, session: Session) -> BusEntry:
     """The bus event, of the time at which the upload happened."""
-    return BusEntry(SOURCE, TYPE, orjson.dumps(detail(upload, session)).decode(), time=upload.occurred_at)
+    return BusEntry(SOURCE, _type(session), orjson.dumps(detail(upload, session)).decode(), time=upload.occurred_at)
+
+
+def _type(session: Session) -> str:
+    return REJECTED if session.status == rules.REJECTED else COMPLETED
+
+
+def _found(session: Session) -> Mapping[str, str]:
+    """What the content gate found, where it has looked."""
+    found = {"contentType": session.content_type, "reason": session.reason}
+    return {name: value for name, value in found.items() if value}
 
 
 def _time(upload: UploadFinished, session: Session) -> str:
@@ -64,5 +77,6 @@ def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
         "etag": upload.etag,
         "status": session.status,
         "occurredAt": _time(upload, session),
+        **_found(session),
     }
     return {**fields, "tenantId": session.tenant_id} if session.tenant_id else fields

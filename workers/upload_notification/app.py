@@ -14,6 +14,7 @@ from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_han
 from workers.upload_notification.event import decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
+from workers.upload_notification.objects import S3Objects
 from workers.upload_notification.ports import Count, Ports
 from workers.upload_notification.store.sessions import DynamoDbSessions
 
@@ -35,6 +36,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     ports = Ports(
         store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
         post=ApiGateway(gateway).post,
+        head=S3Objects(await clients.open("s3")).head,
         put_event=(await clients.bus(settings.event_bus_name)).put,
         count=counter(),
         now=partial(datetime.now, UTC),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, assert_never
 
 import structlog
@@ -10,13 +11,17 @@ from shared import Contended, KeyReused, Later, Reject, Unavailable
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.upload_notification import announcement, rules
+from workers.upload_notification.content.gate import Complete, Rejected, Verdict, judge_size, judge_type
+from workers.upload_notification.content.sniff import sniff
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished
 from workers.upload_notification.ports import (
+    Absent,
     Accepted,
     Busy,
     Count,
     Forbidden,
     Gone,
+    Head,
     Malformed,
     Ports,
     Posted,
@@ -99,14 +104,73 @@ async def _settle(change: Change, ports: Ports) -> None:
             case _:
                 answer = await ports.store.write(step, now=ports.now())
         if isinstance(answer, Accepted):
-            if upload := rules.to_announce(step):
-                await _announce(upload, answer.session, ports)
-            return _log_change(change, _done(step), ports.count)
+            upload = rules.to_announce(step)
+            outcome = await _conclude(upload, answer.session, ports) if upload else _done(step)
+            return _log_change(change, outcome, ports.count)
         step = rules.judge(change, answer.session, now=ports.now())
     raise Contended("others keep changing the session", after=2)
 
 
-async def _announce(upload: UploadFinished, session: Session, ports: Ports) -> None:
+async def _conclude(upload: UploadFinished, session: Session, ports: Ports) -> str:
+    """Judge an upload whose announcement's lease is ours, where its session asks for it, and tell of it; the outcome.
+
+    A verdict follows from the bytes alone: whoever comes after a crash finds the same, so it may be told before it is written.
+    """
+    try:
+        verdict = await _verdict(upload, session, ports)
+    except Exception:
+        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
+        raise
+    if isinstance(verdict, Absent):
+        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
+        dropped(WORKER, verdict.why, session_id=session.session_id, upload_id=upload.id)
+        return verdict.why
+    await _announce(upload, _judged(session, verdict), verdict, ports)
+    match verdict:
+        case None:
+            return "announced"
+        case Complete():
+            return "complete"
+        case Rejected():
+            return "rejected"
+        case never:
+            assert_never(never)
+
+
+async def _verdict(upload: UploadFinished, session: Session, ports: Ports) -> Verdict | Absent | None:
+    """None where it is not ours to judge: the session has no gate, or somebody else has concluded it."""
+    gate = session.gate
+    if session.status not in rules.HOLDING:
+        return None
+    if rejected := judge_size(upload.size, gate):
+        return rejected
+    if gate is None:
+        return None
+    if not gate.types:
+        return Complete()
+    match await ports.head(upload):
+        case Absent() as absent:
+            return absent
+        case Head(data):
+            return judge_type(sniff(data, size=upload.size), gate)
+        case never:
+            assert_never(never)
+
+
+def _judged(session: Session, verdict: Verdict | None) -> Session:
+    """The session as it will be once the verdict is written."""
+    match verdict:
+        case None:
+            return session
+        case Complete(found):
+            return replace(session, status=rules.COMPLETE, content_type=found)
+        case Rejected(reason, found):
+            return replace(session, status=rules.REJECTED, content_type=found, reason=reason)
+        case never:
+            assert_never(never)
+
+
+async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> None:
     """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
     tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
     """
@@ -124,7 +188,7 @@ async def _announce(upload: UploadFinished, session: Session, ports: Ports) -> N
             told |= {BUS}
         if trouble is not None:
             raise trouble  # noqa: TRY301  # it ends as what else fails here does
-        await ports.store.announced(upload)
+        await ports.store.announced(upload, verdict)
     except Exception:
         # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
         await ports.store.release(session, told=told, busy_since=busy_since)

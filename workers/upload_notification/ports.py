@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from shared import BusEntry
+from workers.upload_notification.content.gate import Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.rules import Session, Write
 
@@ -32,8 +33,10 @@ class SessionStore(Protocol):
     async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
         """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
-    async def announced(self, upload: UploadFinished) -> None:
-        """Remember that the upload was announced; nothing happens if it is no longer the current one."""
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
+        """Remember that the upload was announced, and with which verdict; nothing happens if it is no longer the current one, or
+        somebody else has concluded its session.
+        """
 
     async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
         """Give the lease of an unfinished announcement back, if it is still the one that `session` shows, and remember who was told and
@@ -79,6 +82,21 @@ Answer = Posted | Gone | Malformed | TooLarge | Busy | Forbidden
 Post = Callable[[str, bytes], Awaitable[Answer]]
 """Post bytes to a connection id; anything but an Answer is raised and may pass."""
 
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of an object."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The object of this upload is not there any more; what took its place, or its removal, has a message of its own."""
+
+    why: Literal["vanished", "replaced"]
+
+
 Count = Callable[[str], None]
 """Count one outcome, for the metric that alarms read."""
 
@@ -89,6 +107,7 @@ class Ports:
 
     store: SessionStore
     post: Post
+    head: Callable[[UploadFinished], Awaitable[Head | Absent]]
     put_event: Callable[[BusEntry], Awaitable[object]]
     count: Count
     now: Callable[[], datetime]

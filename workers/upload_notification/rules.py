@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from workers.upload_notification.content.gate import Gate
 from workers.upload_notification.event import Change, UploadFinished, UploadRemoved, instant, upload_id
 
 AWAITING: Final = "AWAITING_SCAN"
 UPLOADED: Final = "UPLOADED"
+COMPLETE: Final = "COMPLETE"
+REJECTED: Final = "REJECTED"
 EXPIRED: Final = "EXPIRED"
 OPEN: Final = ("AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING")
 """States in which a session still takes an upload; COMPLETE, REJECTED and EXPIRED are final."""
@@ -46,7 +49,8 @@ class Session:
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
     upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `told` who of bus and browser
     heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
-    latest order of each key, and of each version that was removed; `others` are the files beside the current one.
+    latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is
+    what the session allows, `content_type` and `reason` (why it is REJECTED) what was found.
     """
 
     session_id: str
@@ -65,6 +69,9 @@ class Session:
     told: frozenset[str] = frozenset()
     busy_since: float | None = None
     others: tuple[File, ...] = ()
+    gate: Gate | None = None
+    content_type: str = ""
+    reason: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
 
 

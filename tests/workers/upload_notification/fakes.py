@@ -1,20 +1,14 @@
 """Stand-ins for what the upload handler asks of the world, and changes to feed it with."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
-from shared.bus import BusEntry
 from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
-from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadRemoved, instant, upload_id
-from workers.upload_notification.handler import handle
-from workers.upload_notification.ports import Accepted, Answer, Gone, Ports, Posted, Refused
+from workers.upload_notification.content.gate import Gate, Rejected, Verdict
+from workers.upload_notification.event import UploadFinished, UploadRemoved, instant, upload_id
+from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
 from workers.upload_notification.store.updates import image
 
@@ -115,12 +109,13 @@ class FakeSessions:
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
 
-    async def announced(self, upload: UploadFinished) -> None:
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
         await self._called()
         found = self.rows.get(upload.session_id, {})
-        if (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order):
+        is_current = (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order)
+        if is_current and (verdict is None or found["status"] in rules.HOLDING):
             _without(found, *ANNOUNCEMENT)
-            found["announcedSequencer"] = upload.order
+            found |= {"announcedSequencer": upload.order, **_judged(verdict)}
 
     async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
         await self._called()
@@ -161,56 +156,11 @@ def session(found: Row) -> Session:
         told=frozenset(found.get("announcedTo", "").split("+")) - {""},
         busy_since=found.get("busySince"),
         others=tuple(_file(each) for each in found.get("otherFiles", ())),
+        gate=_gate(found),
+        content_type=found.get("contentType", ""),
+        reason=found.get("reason", ""),
         seen={name: value for name, value in found.items() if name.startswith("seq#")},
     )
-
-
-@dataclass
-class World:
-    """A handler and everything around it; `answers` says what a post to a connection is answered with.
-
-    `posts` are the calls, `messages` what browsers took.
-    """
-
-    store: FakeSessions
-    answers: Callable[[str], Answer] = lambda _connection: Posted()
-    time: datetime = NOON
-    posts: list[tuple[str, bytes]] = field(default_factory=list)
-    messages: list[Any] = field(default_factory=list)
-    events: list[Mapping[str, Any]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    async def post(self, connection_id: str, data: bytes) -> Answer:
-        await asyncio.sleep(0)
-        self.posts.append((connection_id, data))
-        answer = self.answers(connection_id)
-        if answer == Posted():
-            self.messages.append(orjson.loads(data))
-        return answer
-
-    async def put_event(self, entry: BusEntry) -> None:
-        await asyncio.sleep(0)
-        self.events.append(orjson.loads(entry.detail))
-
-    async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
-        ports = Ports(
-            store=self.store,
-            post=self.post,
-            put_event=self.put_event,
-            count=lambda outcome: self.counts.update([outcome]),
-            now=lambda: self.time,
-        )
-        await handle(event or UploadEvents(changes), ports=ports)
-
-
-def scripted(*answers: Answer) -> Callable[[str], Answer]:
-    """Answers in this order, whichever the connection."""
-    coming = iter(answers)
-    return lambda _connection: next(coming)
-
-
-def gone(*connections: str) -> Callable[[str], Answer]:
-    return lambda connection: Gone() if connection in connections else Posted()
 
 
 def _of(upload: UploadFinished) -> Row:
@@ -223,6 +173,14 @@ def _of(upload: UploadFinished) -> Row:
         "uploadedAt": instant(upload.occurred_at),
         rules.mark(upload.key): upload.order,
     }
+
+
+def _judged(verdict: Verdict | None) -> Row:
+    if verdict is None:
+        return {}
+    found = {"contentType": verdict.type, "reason": getattr(verdict, "reason", "")}
+    status = "REJECTED" if isinstance(verdict, Rejected) else "COMPLETE"
+    return {"status": status} | {name: value for name, value in found.items() if value}
 
 
 def _arrange(found: Row, step: Arrange, until: int) -> None:
@@ -246,6 +204,13 @@ def _file(found: Row) -> File:
     named = {"order": "sequencer", "version": "versionId", "uploaded_at": "uploadedAt"}
     texts = {name: found[named.get(name, name)] for name in ("key", "order", "etag", "version", "uploaded_at")}
     return File(**texts, size=int(found["size"]), announced=bool(found["announced"]))
+
+
+def _gate(found: Row) -> Gate | None:
+    if not {"allowedTypes", "maxBytes", "minBytes"} & found.keys():
+        return None
+    most, least = (None if (size := found.get(name)) is None else int(size) for name in ("maxBytes", "minBytes"))
+    return Gate(tuple(found.get("allowedTypes", ())), most, least)
 
 
 def _without(found: Row, *names: str) -> None:

@@ -13,11 +13,13 @@ from aiohttp.test_utils import TestServer
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; `error` is the code as AWS puts it into a header."""
+    """One answer; `error` is the code as AWS puts it into a header. A `cut` one breaks off after half of its body."""
 
     status: int = 200
     body: str = "{}"
     error: str = ""
+    etag: str = ""
+    cut: bool = False
 
 
 @dataclass
@@ -27,10 +29,13 @@ class ScriptedServer:
     replies: list[Reply]
     calls: list[tuple[str, bytes]] = field(default_factory=list)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.calls.append((request.raw_path, await request.read()))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         headers = {"x-amzn-ErrorType": reply.error} if reply.error else {}
+        headers |= {"ETag": reply.etag} if reply.etag else {}
+        if reply.cut:
+            return await _cut(request, reply, headers)
         return web.Response(status=reply.status, text=reply.body, headers=headers)
 
     @asynccontextmanager
@@ -52,3 +57,12 @@ class ScriptedServer:
             session.client(service, endpoint_url=url, config=config) as client,  # type: ignore[call-overload]
         ):
             yield client
+
+
+async def _cut(request: web.Request, reply: Reply, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=headers | {"Content-Length": str(len(reply.body))})
+    await response.prepare(request)
+    await response.write(reply.body[: len(reply.body) // 2].encode())
+    assert request.transport is not None
+    request.transport.close()
+    return response

@@ -8,7 +8,8 @@ import pytest
 
 from shared.bus import BusEntry
 from shared.outcome import Later
-from tests.workers.upload_notification.fakes import FakeSessions, World, finished, gone, row
+from tests.workers.upload_notification.fakes import FakeSessions, finished, row
+from tests.workers.upload_notification.world import World, gone
 from workers.upload_notification.ports import Answer
 from workers.upload_notification.rules import LEASE
 

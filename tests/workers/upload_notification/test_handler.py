@@ -10,16 +10,8 @@ from structlog.testing import capture_logs
 from shared.bus import BusEntry
 from shared.outcome import Contended, Later, Reject
 from shared.road.once import KeyReused
-from tests.workers.upload_notification.fakes import (
-    NOON,
-    FakeSessions,
-    World,
-    finished,
-    removed,
-    row,
-    session,
-    uploaded,
-)
+from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, removed, row, session, uploaded
+from tests.workers.upload_notification.world import World
 from workers.upload_notification.event import Ignored, UploadEvents
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Write, mark

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 from shared.outcome import Later
 from tests.examples import examples
 from tests.virtual_time import virtual
-from tests.workers.upload_notification.fakes import FakeSessions, Row, World, finished, gone, removed, row
+from tests.workers.upload_notification.fakes import FakeSessions, Row, finished, removed, row
+from tests.workers.upload_notification.world import World, gone
 from workers.upload_notification.event import Change, UploadFinished, instant
 
 
@@ -120,7 +121,7 @@ def lives(dice: random.Random) -> tuple[list[Change], UploadFinished | None]:
     for place in sorted(dice.sample(range(3_000), k=dice.randint(1, 6))):
         name, at, order = dice.choice("abc"), place / 1_000, f"{place:04x}"
         if dice.random() < 0.7:
-            left[name] = finished(order, name=name, at=at, size=place)
+            left[name] = finished(order, name=name, at=at, size=place + 1)
             changes.append(left[name])
         else:
             left.pop(name, None)

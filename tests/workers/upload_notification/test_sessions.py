@@ -1,18 +1,14 @@
 """The sessions table and its stand-in, at the same tests: each step of the rules is one conditional update."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, Protocol
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from shared.outcome import Reject
 from tests.aws import Aws
 from tests.workers.upload_notification.fakes import (
     NOON,
-    FakeSessions,
     Row,
     finished,
     removed,
@@ -20,8 +16,9 @@ from tests.workers.upload_notification.fakes import (
     session,
     uploaded,
 )
+from tests.workers.upload_notification.tables import InDynamoDb, Table
 from workers.upload_notification.event import Change, UploadFinished, instant
-from workers.upload_notification.ports import Accepted, Refused, SessionStore
+from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import (
     LEASE,
     Arrange,
@@ -35,59 +32,11 @@ from workers.upload_notification.rules import (
     judge,
     mark,
 )
-from workers.upload_notification.store.sessions import DynamoDbSessions
 from workers.upload_notification.store.updates import image
 
 PAST = int(NOON.timestamp()) - 1
 NEWER_ELSEWHERE = finished("01", name="other.jpg", at=60)
 OLDER_ELSEWHERE = finished("ff", name="other.jpg", at=-60)
-
-
-class Table(Protocol):
-    """A sessions table under test: its port, and a way to fill and to see it."""
-
-    @property
-    def store(self) -> SessionStore: ...
-
-    async def put(self, found: Row) -> None: ...
-    async def get(self, session_id: str) -> Row | None: ...
-
-
-class InMemory:
-    def __init__(self) -> None:
-        self.store = self._fake = FakeSessions()
-
-    async def put(self, found: Row) -> None:
-        self._fake.rows[found["sessionId"]] = dict(found)
-
-    async def get(self, session_id: str) -> Row | None:
-        return self._fake.rows.get(session_id)
-
-
-class InDynamoDb:
-    def __init__(self, client: Any, name: str) -> None:
-        self.store = DynamoDbSessions(client, table=name)
-        self._client = client
-        self._name = name
-
-    async def put(self, found: Row) -> None:
-        item = {name: TypeSerializer().serialize(value) for name, value in found.items()}
-        await self._client.put_item(TableName=self._name, Item=item)
-
-    async def get(self, session_id: str) -> Row | None:
-        key = {"sessionId": {"S": session_id}}
-        item = (await self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)).get("Item")
-        return item and {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
-
-
-@pytest.fixture(params=["in memory", "in DynamoDB"])
-async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
-    if request.param == "in memory":
-        yield InMemory()
-        return
-    aws: Aws = request.getfixturevalue("aws")
-    async with aws.open("dynamodb") as client:
-        yield InDynamoDb(client, aws.table_like("sessions"))
 
 
 def other(upload: UploadFinished, *, announced: bool = False) -> File:
@@ -168,14 +117,14 @@ async def test_a_move_writes_the_upload_and_takes_the_lease(table: Table) -> Non
 
 async def test_the_announcement_is_marked_and_ends_the_lease(table: Table) -> None:
     await table.put(uploaded(finished(), announced=False, lease=30))
-    await table.store.announced(finished())
+    await table.store.announced(finished(), None)
     assert await table.get("s1") == uploaded(finished())
 
 
 async def test_an_announcement_that_came_too_late_marks_nothing(table: Table) -> None:
     for found in (uploaded(finished("06"), announced=False, lease=30), uploaded(NEWER_ELSEWHERE), row()):
         await table.put(found)
-        await table.store.announced(finished("05"))
+        await table.store.announced(finished("05"), None)
         assert await table.get("s1") == found
 
 
@@ -215,7 +164,7 @@ async def test_an_unfinished_announcement_remembers_who_was_told_until_it_is_fin
     assert isinstance(answer, Accepted)
     assert sorted(answer.session.told) == ["browser", "bus"]
     assert answer.session.busy_since == NOON.timestamp()
-    await table.store.announced(finished())
+    await table.store.announced(finished(), None)
     assert await table.get("s1") == uploaded(finished())
 
 
@@ -262,7 +211,7 @@ async def test_of_several_files_the_newest_is_the_current_one_and_the_row_keeps_
         assert isinstance(await table.store.write(step, now=NOON), Accepted)
     assert await table.get("s1") == expected | {mark(each.key): each.order for each in (a, b)}
 
-    await table.store.announced(c)
+    await table.store.announced(c, None)
     for removal in (removed("02", name="c"), removed("02", name="a"), removed("02", name="b")):
         step = judge(removal, session(await table.get("s1") or {}), now=NOON)
         assert isinstance(step, Withdraw | Arrange)

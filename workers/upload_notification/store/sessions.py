@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import Image, Reject
+from workers.upload_notification.content.gate import Gate, Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import File, Session, Write
-from workers.upload_notification.store.updates import CURRENT, Update, Value, typed, update_of
+from workers.upload_notification.store.updates import CURRENT, Update, Value, announced, typed, update_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -26,16 +27,8 @@ class DynamoDbSessions:
     async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
         return await self._update(update_of(step, int(now.timestamp())))
 
-    async def announced(self, upload: UploadFinished) -> None:
-        await self._update(
-            Update(
-                upload.session_id,
-                change="SET announcedSequencer = :order REMOVE announceUntil, announcedTo, busySince",
-                condition=CURRENT,
-                names={},
-                values={":key": upload.key, ":order": upload.order},
-            )
-        )
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
+        await self._update(announced(upload, verdict))
 
     async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
         known: dict[str, Value] = {"announcedTo": "+".join(sorted(told))} if told else {}
@@ -111,6 +104,9 @@ def _session(item: Image) -> Session:
         told=frozenset(_text(item, "announcedTo").split("+")) - {""},
         busy_since=_number(item, "busySince"),
         others=tuple(_file(each["M"]) for each in item.get("otherFiles", {}).get("L", ())),
+        gate=_gate(item),
+        content_type=_text(item, "contentType"),
+        reason=_text(item, "reason"),
         seen={name: _text(item, name) for name in item if name.startswith("seq#")},
     )
 
@@ -125,6 +121,26 @@ def _file(item: Image) -> File:
         uploaded_at=_text(item, "uploadedAt"),
         announced=_number(item, "announced") == 1,
     )
+
+
+def _gate(item: Image) -> Gate | None:
+    """What the session allows, None where it says nothing."""
+    if not item.keys() & {"allowedTypes", "maxBytes", "minBytes"}:
+        return None
+    most, least = _number(item, "maxBytes"), _number(item, "minBytes")
+    return Gate(
+        _types(item.get("allowedTypes")), None if most is None else int(most), None if least is None else int(least)
+    )
+
+
+def _types(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    texts = value.get("SS") or [each.get("S") for each in value.get("L", ())]
+    if not texts or not all(isinstance(text, str) and "/" in text for text in texts):
+        # A gate that nobody can read must not stand open.
+        raise Reject("the session's allowedTypes is not a list or a set of types such as image/png")
+    return tuple(texts)
 
 
 def _text(item: Image, name: str) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from workers.upload_notification.content.gate import Rejected, Verdict
 from workers.upload_notification.event import UploadFinished, UploadRemoved, instant
 from workers.upload_notification.rules import (
     AWAITING,
+    COMPLETE,
     EXPIRED,
     HOLDING,
     LEASE,
     OPEN,
+    REJECTED,
     UPLOADED,
     Arrange,
     Expire,
@@ -76,6 +79,27 @@ def update_of(step: Write, now: int) -> Update:
             )
         case never:
             assert_never(never)
+
+
+def announced(upload: UploadFinished, verdict: Verdict | None) -> Update:
+    """The end of an announcement. A verdict concludes the session, if it still is about this upload and nobody else has."""
+    sets, condition = ["announcedSequencer = :order"], CURRENT
+    values: dict[str, Value] = {":key": upload.key, ":order": upload.order}
+    names: dict[str, str] = {}
+    if verdict is not None:
+        holding, states = _one_of(HOLDING)
+        condition += f" AND {holding}"
+        sets.append("#status = :status")
+        names["#status"] = "status"
+        is_rejected = isinstance(verdict, Rejected)
+        values |= {":status": REJECTED if is_rejected else COMPLETE, **states}
+        found = {"contentType": verdict.type, "reason": verdict.reason if isinstance(verdict, Rejected) else ""}
+        for name, value in found.items():
+            if value:
+                names[f"#{name}"], values[f":{name}"] = name, value
+                sets.append(f"#{name} = :{name}")
+    change = f"SET {', '.join(sets)} REMOVE announceUntil, announcedTo, busySince"
+    return Update(upload.session_id, change, condition, names, values)
 
 
 def _move(upload: UploadFinished, now: int) -> Update:

@@ -1,0 +1,70 @@
+"""The first bytes of an object: of exactly the one that a message is about."""
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.outcome import Unavailable
+from tests.aws import Aws
+from tests.workers.upload_notification.fakes import finished
+from tests.workers.upload_notification.scripted_server import Reply, ScriptedServer
+from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.objects import S3Objects
+from workers.upload_notification.ports import Absent, Head
+
+
+def put(aws: Aws, content: bytes, key: str = "") -> UploadFinished:
+    bucket, key = aws.names["UPLOAD_BUCKET_NAME"], key or f"session-uploads/{uuid.uuid4().hex}/a b+%20\u00fc.jpg"
+    answer = aws.s3.put_object(Bucket=bucket, Key=key, Body=content)
+    return replace(finished(), bucket=bucket, key=key, size=len(content), etag=answer["ETag"].strip('"'))
+
+
+async def test_the_head_of_the_very_object_is_read_and_no_more(aws: Aws) -> None:
+    content = bytes(range(256)) * 20
+    async with aws.open("s3") as client:
+        objects = S3Objects(client)
+        upload = put(aws, content)
+        assert await objects.head(upload) == Head(content[:4096])
+        assert await objects.head(replace(upload, etag="")) == Head(content[:4096])
+        assert await objects.head(put(aws, b"short")) == Head(b"short")
+
+        put(aws, b"another", key=upload.key)
+        assert await objects.head(upload) == Absent("replaced")
+        aws.s3.delete_object(Bucket=upload.bucket, Key=upload.key)
+        assert await objects.head(upload) == Absent("vanished")
+
+
+async def head_by(*replies: Reply, **fields: Any) -> tuple[Head | Absent, ScriptedServer]:
+    server = ScriptedServer([*replies])
+    async with server.client("s3") as client:
+        return await S3Objects(client).head(replace(finished(), **fields)), server
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply(404, body="<Error><Code>NoSuchKey</Code></Error>"), "vanished"),
+        (Reply(404, body="<Error><Code>NoSuchVersion</Code></Error>"), "vanished"),
+        (Reply(405, body="<Error><Code>MethodNotAllowed</Code></Error>"), "vanished"),
+        (Reply(412, body="<Error><Code>PreconditionFailed</Code></Error>"), "replaced"),
+        (Reply(416, body="<Error><Code>InvalidRange</Code></Error>"), "replaced"),
+        (Reply(200, body="x" * 10, etag='"another"'), "replaced"),
+    ],
+)
+async def test_an_object_that_is_gone_or_another_is_absent(reply: Reply, why: Any) -> None:
+    found, server = await head_by(reply, version="v1")
+    assert found == Absent(why)
+    [(path, _)] = server.calls
+    assert "versionId=v1" in path
+
+
+async def test_a_store_that_knows_no_ranges_is_read_no_further_than_the_head() -> None:
+    found, _ = await head_by(Reply(200, body="x" * 100_000, etag='"e-tag"'))
+    assert found == Head(b"x" * 4096)
+
+
+async def test_a_body_that_breaks_off_is_no_fault_of_the_message() -> None:
+    with pytest.raises(Unavailable, match="head of an object"):
+        await head_by(Reply(200, body="x" * 100, etag='"e-tag"', cut=True))

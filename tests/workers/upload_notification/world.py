@@ -1,0 +1,72 @@
+"""A handler and everything around it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from shared.bus import BusEntry
+from tests.workers.upload_notification.fakes import NOON, FakeSessions
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished
+from workers.upload_notification.handler import handle
+from workers.upload_notification.ports import Absent, Answer, Gone, Head, Ports, Posted
+
+
+@dataclass
+class World:
+    """A handler and everything around it; `answers` says what a post to a connection is answered with.
+
+    `content` is what the object holds, `heads` the uploads that were looked at, `posts` are the calls, `messages` what browsers took.
+    """
+
+    store: FakeSessions
+    answers: Callable[[str], Answer] = lambda _connection: Posted()
+    content: bytes | Absent = b""
+    time: datetime = NOON
+    heads: list[UploadFinished] = field(default_factory=list)
+    posts: list[tuple[str, bytes]] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    async def post(self, connection_id: str, data: bytes) -> Answer:
+        await asyncio.sleep(0)
+        self.posts.append((connection_id, data))
+        answer = self.answers(connection_id)
+        if answer == Posted():
+            self.messages.append(orjson.loads(data))
+        return answer
+
+    async def head(self, upload: UploadFinished) -> Head | Absent:
+        await asyncio.sleep(0)
+        self.heads.append(upload)
+        return self.content if isinstance(self.content, Absent) else Head(self.content[:4096])
+
+    async def put_event(self, entry: BusEntry) -> None:
+        await asyncio.sleep(0)
+        self.events.append(orjson.loads(entry.detail))
+
+    async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
+        ports = Ports(
+            store=self.store,
+            post=self.post,
+            head=self.head,
+            put_event=self.put_event,
+            count=lambda outcome: self.counts.update([outcome]),
+            now=lambda: self.time,
+        )
+        await handle(event or UploadEvents(changes), ports=ports)
+
+
+def scripted(*answers: Answer) -> Callable[[str], Answer]:
+    """Answers in this order, whichever the connection."""
+    coming = iter(answers)
+    return lambda _connection: next(coming)
+
+
+def gone(*connections: str) -> Callable[[str], Answer]:
+    return lambda connection: Gone() if connection in connections else Posted()

@@ -1,0 +1,1 @@
+"""What an uploaded file is, found from its first bytes, and whether its session takes it; pure."""

@@ -1,0 +1,58 @@
+"""The first bytes of an uploaded object: exactly the one that its message is about, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from shared import Unavailable
+from workers.upload_notification.content.sniff import HEAD
+from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.ports import Absent, Head
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"})  # the last two of a delete marker
+_REPLACED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
+
+
+class S3Objects:
+    """Objects of the uploads bucket."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+
+    async def head(self, upload: UploadFinished) -> Head | Absent:
+        """One GET of at most HEAD bytes, of this version and this ETag. Raises botocore's error or Unavailable where it may pass."""
+        pinned: dict[str, Any] = {"VersionId": upload.version} if upload.version else {}
+        if upload.etag:
+            pinned["IfMatch"] = f'"{upload.etag}"'
+        try:
+            answer = await self._client.get_object(
+                Bucket=upload.bucket, Key=upload.key, Range=f"bytes=0-{HEAD - 1}", **pinned
+            )
+        except ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            if code in _GONE:
+                return Absent("vanished")
+            if code in _REPLACED:
+                return Absent("replaced")
+            raise
+        if upload.etag and answer["ETag"].strip('"') != upload.etag.strip('"'):
+            answer["Body"].close()
+            return Absent("replaced")  # a store that does not know If-Match
+        return Head(await _read(answer["Body"]))
+
+
+async def _read(body: Any) -> bytes:
+    """No more than was asked for, also from a store that does not know ranges."""
+    try:
+        async with body:
+            parts = bytearray()
+            while len(parts) < HEAD and (part := await body.read(HEAD - len(parts))):
+                parts += part
+            return bytes(parts)
+    except Exception as error:  # whichever library breaks off, it is no fault of the message
+        raise Unavailable("S3 did not send the head of an object", code=type(error).__name__) from error
