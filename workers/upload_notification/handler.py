@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 import structlog
 
-from shared import Contended, KeyReused, Later, Reject, Unavailable
+from shared import Contended, KeyReused, Later, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.upload_notification import announcement, rules
-from workers.upload_notification.content.gate import Complete, Rejected, Verdict, judge_size, judge_type
-from workers.upload_notification.content.sniff import sniff
+from workers.upload_notification import rules
+from workers.upload_notification.conclusion import ROUNDS, WORKER, conclude
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished
 from workers.upload_notification.ports import (
-    Absent,
     Accepted,
-    Busy,
     Count,
-    Forbidden,
-    Gone,
-    Head,
-    Malformed,
     Ports,
-    Posted,
-    TooLarge,
 )
 from workers.upload_notification.rules import (
     Arrange,
@@ -34,7 +24,6 @@ from workers.upload_notification.rules import (
     Move,
     Note,
     Reused,
-    Session,
     TakeOver,
     Wait,
     Withdraw,
@@ -42,24 +31,6 @@ from workers.upload_notification.rules import (
 )
 
 log = structlog.get_logger()
-
-WORKER = "upload-notification"
-ROUNDS = 8
-"""Tries at a row, or at a browser's connection, that others keep changing, before the message waits its turn."""
-
-
-BUSY_SECONDS = 900
-"""Seconds after which a browser that takes nothing is left to look at its session by itself."""
-BUS: Final = "bus"
-BROWSER: Final = "browser"
-
-
-class BrowserBusy(Contended):
-    """The browser's connection is full, or throttled. Its message waits, which is no failure of it."""
-
-
-class WebSocketForbidden(Unavailable):
-    """The WebSocket API answers 403. No message will pass before somebody mends the configuration."""
 
 
 async def handle(event: UploadEvents, *, ports: Ports) -> None:
@@ -105,139 +76,10 @@ async def _settle(change: Change, ports: Ports) -> None:
                 answer = await ports.store.write(step, now=ports.now())
         if isinstance(answer, Accepted):
             upload = rules.to_announce(step)
-            outcome = await _conclude(upload, answer.session, ports) if upload else _done(step)
+            outcome = await conclude(upload, answer.session, ports) if upload else _done(step)
             return _log_change(change, outcome, ports.count)
         step = rules.judge(change, answer.session, now=ports.now())
     raise Contended("others keep changing the session", after=2)
-
-
-async def _conclude(upload: UploadFinished, session: Session, ports: Ports) -> str:
-    """Judge an upload whose announcement's lease is ours, where its session asks for it, and tell of it; the outcome.
-
-    A verdict follows from the bytes alone: whoever comes after a crash finds the same, so it may be told before it is written.
-    """
-    try:
-        verdict = await _verdict(upload, session, ports)
-    except Exception:
-        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
-        raise
-    if isinstance(verdict, Absent):
-        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
-        dropped(WORKER, verdict.why, session_id=session.session_id, upload_id=upload.id)
-        return verdict.why
-    await _announce(upload, _judged(session, verdict), verdict, ports)
-    match verdict:
-        case None:
-            return "announced"
-        case Complete():
-            return "complete"
-        case Rejected():
-            return "rejected"
-        case never:
-            assert_never(never)
-
-
-async def _verdict(upload: UploadFinished, session: Session, ports: Ports) -> Verdict | Absent | None:
-    """None where it is not ours to judge: the session has no gate, or somebody else has concluded it."""
-    gate = session.gate
-    if session.status not in rules.HOLDING:
-        return None
-    if rejected := judge_size(upload.size, gate):
-        return rejected
-    if gate is None:
-        return None
-    if not gate.types:
-        return Complete()
-    match await ports.head(upload):
-        case Absent() as absent:
-            return absent
-        case Head(data):
-            return judge_type(sniff(data, size=upload.size), gate)
-        case never:
-            assert_never(never)
-
-
-def _judged(session: Session, verdict: Verdict | None) -> Session:
-    """The session as it will be once the verdict is written."""
-    match verdict:
-        case None:
-            return session
-        case Complete(found):
-            return replace(session, status=rules.COMPLETE, content_type=found)
-        case Rejected(reason, found):
-            return replace(session, status=rules.REJECTED, content_type=found, reason=reason)
-        case never:
-            assert_never(never)
-
-
-async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> None:
-    """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
-    tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
-    """
-    told = session.told
-    busy_since = session.busy_since
-    try:
-        # A 403 ends it here, before anybody was told. Any other trouble of one browser should not keep webhooks waiting.
-        trouble = None if BROWSER in told else await _trouble_of_browser(upload, session, ports)
-        if trouble is None:
-            told |= {BROWSER}
-        elif isinstance(trouble, BrowserBusy):
-            busy_since = busy_since or ports.now().timestamp()
-        if BUS not in told:
-            await ports.put_event(announcement.entry(upload, session))
-            told |= {BUS}
-        if trouble is not None:
-            raise trouble  # noqa: TRY301  # it ends as what else fails here does
-        await ports.store.announced(upload, verdict)
-    except Exception:
-        # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
-        await ports.store.release(session, told=told, busy_since=busy_since)
-        raise
-
-
-async def _trouble_of_browser(upload: UploadFinished, session: Session, ports: Ports) -> Exception | None:
-    """Tell the browser; what kept it from being told, None where it was, or needs not be. Raises WebSocketForbidden."""
-    try:
-        await _tell_browser(upload, session, ports)
-    except WebSocketForbidden:
-        raise
-    except BrowserBusy as trouble:
-        if ports.now().timestamp() - (session.busy_since or ports.now().timestamp()) < BUSY_SECONDS:
-            return trouble
-        ports.count("browser_busy")
-        dropped(WORKER, "browser_busy", session_id=session.session_id, upload_id=upload.id)
-    except Exception as trouble:  # noqa: BLE001  # raised when the bus has been told
-        return trouble
-    return None
-
-
-async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) -> None:
-    connection, data = session.connection_id, announcement.message(upload, session)
-    for _ in range(ROUNDS):
-        if not connection:
-            return ports.count("nobody_waits")  # the row tells whoever looks
-        match await ports.post(connection, data):
-            case Posted():
-                return None
-            case Gone() | Malformed() as answer:
-                outcome = "connection_gone" if isinstance(answer, Gone) else "connection_malformed"
-                ports.count(outcome)
-                log.info(outcome, session_id=session.session_id)
-                connection = await ports.store.disconnect(session.session_id, connection)
-            case TooLarge():
-                data = announcement.pointer(upload, session)
-            case Busy():
-                raise BrowserBusy("the browser's connection is busy", after=30)
-            case Forbidden():
-                ports.count("websocket_forbidden")
-                log.error("websocket_forbidden", session_id=session.session_id)
-                raise WebSocketForbidden(
-                    "the WebSocket API answers 403: check WS_API_ENDPOINT and execute-api:ManageConnections",
-                    code="Forbidden",
-                )
-            case never:
-                assert_never(never)
-    raise Contended("the browser keeps reconnecting", after=5)
 
 
 def _log_change(change: Change, outcome: str, count: Count) -> None:

@@ -9,7 +9,7 @@ from shared.road.failure.verdict import judge
 from tests.made import make_worker
 from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, row
 from tests.workers.upload_notification.world import World, gone, scripted
-from workers.upload_notification.handler import BUSY_SECONDS, WebSocketForbidden
+from workers.upload_notification.conclusion import BUSY_SECONDS, WebSocketForbidden
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Malformed, Posted, TooLarge
 
 WAITING = row(wsConnectionId="browser", tenantId="acme")

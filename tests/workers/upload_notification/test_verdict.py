@@ -7,8 +7,8 @@ import pytest
 from tests.workers.upload_notification.content.samples import JPEG, PNG
 from tests.workers.upload_notification.fakes import FakeSessions, finished, removed, row, uploaded
 from tests.workers.upload_notification.world import World, scripted
+from workers.upload_notification.conclusion import WebSocketForbidden
 from workers.upload_notification.event import UploadFinished
-from workers.upload_notification.handler import WebSocketForbidden
 from workers.upload_notification.ports import Absent, Forbidden, Head, Posted
 
 PICTURES = row(wsConnectionId="browser", allowedTypes=["image/jpeg"], maxBytes=1000, minBytes=10)
