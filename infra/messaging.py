@@ -30,8 +30,8 @@ class MessagingStack(Stack):
         queues = {settings.name: WorkerQueue(self, settings) for settings in QUEUES}
         # A delivery names a tenant's endpoint and holds what is signed with its secret.
         queues["webhook-deliveries"].take_only_from(stage.delivery_senders)
-        bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"])
         upload_bucket(self, stage, queues["uploads"])
+        bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"], queues["uploads"])
         audit_bucket(self, stage)
         dead_letter_bucket(self)
         tables = {settings.name: table(self, settings, stage) for settings in TABLES}

@@ -30,8 +30,12 @@ EVENT = Patience(seconds=24 * HOUR, attempts=185)
 class Bus(Construct):
     """The fleet's bus, with its rules and the queue of what they could not deliver."""
 
-    def __init__(self, scope: Construct, ticks: WorkerQueue, tenant_events: WorkerQueue, audit: WorkerQueue) -> None:
-        """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`."""
+    def __init__(
+        self, scope: Construct, ticks: WorkerQueue, tenant_events: WorkerQueue, audit: WorkerQueue, uploads: WorkerQueue
+    ) -> None:
+        """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`, and to
+        `uploads` what GuardDuty says of the uploads bucket.
+        """
         super().__init__(scope, "Bus")
         bus = events.CfnEventBus(self, "EventBus", name=name_of("events"))
         bus.override_logical_id("EventBus")
@@ -55,14 +59,30 @@ class Bus(Construct):
             state="ENABLED",
             targets=[self._target(tenant_events, EVENT)],
         )
-        for rule, queue in ((tick, ticks), (digest, audit), (tenant, tenant_events)):
+        # GuardDuty speaks on the account's default bus, of every bucket that it protects.
+        scan = events.CfnRule(
+            self,
+            "ScanRule",
+            name=name_of("upload-scans"),
+            description="Results of malware scans of uploaded files",
+            event_pattern={
+                "source": ["aws.guardduty"],
+                "detail-type": ["GuardDuty Malware Protection Object Scan Result"],
+                "detail": {"s3ObjectDetails": {"bucketName": [name_of("uploads")]}},
+            },
+            state="ENABLED",
+            targets=[self._target(uploads, EVENT)],
+        )
+        for rule, queue in ((tick, ticks), (digest, audit), (tenant, tenant_events), (scan, uploads)):
             rule.override_logical_id(rule.node.id)
             queue.accept("events", rule.attr_arn)
         queue_policy(
             self,
             "EventsUndeliveredQueuePolicy",
             self.undelivered.queue,
-            allow_send("events", self.undelivered.arn, [tick.attr_arn, digest.attr_arn, tenant.attr_arn]),
+            allow_send(
+                "events", self.undelivered.arn, [tick.attr_arn, digest.attr_arn, tenant.attr_arn, scan.attr_arn]
+            ),
         )
 
     def _clock(self, stem: str, name: str, description: str, rate: str, queue: WorkerQueue) -> events.CfnRule:

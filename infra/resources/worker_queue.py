@@ -63,6 +63,7 @@ class WorkerQueue(Construct):
         )
         self.queue.override_logical_id(f"{stem}Queue")
         self.policy = queue_policy(self, f"{stem}QueuePolicy", self.queue)
+        self._accepted: list[Statement] = []
         queue_policy(self, f"{stem}DlqPolicy", self.letters.queue)
         export(self, f"{stem}QueueUrl", self.queue.ref)
         export(self, f"{stem}QueueArn", self.arn)
@@ -75,10 +76,12 @@ class WorkerQueue(Construct):
         return self.queue.attr_arn
 
     def accept(self, service: str, *source_arns: str) -> None:
-        """Let an AWS service send here, on behalf of these sources only."""
-        self.policy.policy_document = document(
-            deny_without_tls("sqs", self.arn), allow_send(service, self.arn, source_arns)
-        )
+        """Let an AWS service send here, on behalf of these sources only; one more with each call, of another service."""
+        statement = allow_send(service, self.arn, source_arns)
+        if self._accepted:  # each statement of a policy has a name of its own
+            statement["Sid"] += service.capitalize()
+        self._accepted.append(statement)
+        self.policy.policy_document = document(deny_without_tls("sqs", self.arn), *self._accepted)
 
     def take_only_from(self, principals: list[str]) -> None:
         """Refuse what others send here, also where their role permits it."""

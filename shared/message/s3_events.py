@@ -56,7 +56,7 @@ DEEPEST: Final = 4
 """Envelopes in each other that are opened: SNS to SQS to a Lambda's own queue are three."""
 
 
-def s3_changes(body: str) -> S3Changes:
+def s3_changes(body: str | Mapping[str, Any]) -> S3Changes:
     """Every change in a classic S3 notification or an EventBridge S3 event.
 
     Either may lie in an SNS notification, and in the records by which SQS or SNS hands messages to a function. A record that tells

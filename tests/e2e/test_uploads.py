@@ -2,11 +2,14 @@
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.outside import Outside
+
+EVENTS = Path(__file__).parents[1] / "events"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -80,6 +83,27 @@ async def test_a_file_that_is_replaced_at_once_gets_the_verdict_of_what_replaced
         lambda: (found := fleet.session_row(session_id)).get("announcedSequencer") and found, "the verdict"
     )
     assert (row["status"], row["reason"], row["contentType"]) == ("REJECTED", "content_mismatch", "text/html")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("result", "status"), [("NO_THREATS_FOUND", "COMPLETE"), ("THREATS_FOUND", "REJECTED")])
+async def test_a_file_waits_for_what_its_scan_says(fleet: Outside, result: str, status: str) -> None:
+    session_id = fleet.session("anna", scanRequired={"BOOL": True})
+    key = f"session-uploads/{session_id}/a+b c%20d.txt"
+    async with fleet.browser(session_id) as browser:
+        fleet.upload(key, b"hello")
+        row = await fleet.until(
+            lambda: (found := fleet.session_row(session_id))["status"] == "SCANNING" and found, "the state SCANNING"
+        )
+        assert browser.messages == []
+        about = {"bucketName": fleet.name("UPLOAD_BUCKET_NAME"), "objectKey": key, "eTag": row["etag"]}
+        if row["versionId"]:
+            about["versionId"] = row["versionId"]
+        event = json.loads((EVENTS / "guardduty-threats-found.json").read_text())
+        event["detail"] |= {"s3ObjectDetails": about, "scanResultDetails": {"scanResultStatus": result}}
+        fleet.send("uploads", json.dumps(event))
+        [message] = await fleet.until(lambda: browser.messages, "the verdict")
+    assert (message["status"], message.get("reason")) == (status, None if status == "COMPLETE" else "threats_found")
 
 
 async def test_a_session_without_a_browser_is_moved_on_all_the_same(fleet: Outside) -> None:

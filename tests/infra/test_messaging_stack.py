@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,18 @@ async def test_an_object_that_comes_and_goes_is_told_once_each(stack: Aws) -> No
     records = [one["Records"][0] for one in bodies]
     assert sorted(record["eventName"].split(":")[0] for record in records) == ["ObjectCreated", "ObjectRemoved"]
     assert {record["s3"]["object"]["key"] for record in records} == {key}
+
+
+def test_the_rule_for_scans_takes_what_guardduty_says_of_the_uploads_bucket_and_of_no_other(stack: Aws) -> None:
+    """Nobody but GuardDuty may put its events, so the deployed rule is asked what it thinks of a recorded one."""
+    bucket = stack.names["UPLOAD_BUCKET_NAME"]
+    [pattern] = [
+        rule["EventPattern"] for rule in stack.events.list_rules()["Rules"] if bucket in rule.get("EventPattern", "")
+    ]
+    recorded = (Path(__file__).parents[1] / "events" / "guardduty-threats-found.json").read_text()
+    assert not stack.events.test_event_pattern(EventPattern=pattern, Event=recorded)["Result"]
+    ours = recorded.replace("fleet-uploads-dev", bucket)
+    assert stack.events.test_event_pattern(EventPattern=pattern, Event=ours)["Result"]
 
 
 async def test_only_events_of_a_tenant_reach_the_webhooks(stack: Aws) -> None:

@@ -91,15 +91,21 @@ class TestRights:
         ("policy", "service", "sources"),
         [
             ("UploadsQueuePolicy", "s3", "arn:aws:s3:::fleet-uploads-dev"),
+            ("UploadsQueuePolicy", "events", "ScanRule.Arn"),
             ("ReminderTicksQueuePolicy", "events", "TickRule.Arn"),
             ("WebhookEventsQueuePolicy", "events", "TenantEventRule.Arn"),
             ("AuditQueuePolicy", "events", "DigestRule.Arn"),
-            ("EventsUndeliveredQueuePolicy", "events", ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn"]),
+            (
+                "EventsUndeliveredQueuePolicy",
+                "events",
+                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn"],
+            ),
         ],
     )
     def test_a_service_sends_for_one_source_of_this_account(self, policy: str, service: str, sources: Any) -> None:
-        _, allowed = statements(policy)
-        assert allowed["Principal"] == {"Service": f"{service}.amazonaws.com"}
+        [allowed] = [
+            each for each in statements(policy) if each["Principal"] == {"Service": f"{service}.amazonaws.com"}
+        ]
         assert allowed["Action"] == "sqs:SendMessage"
         assert allowed["Condition"] == {
             "ArnEquals": {"aws:SourceArn": sources},
@@ -164,6 +170,22 @@ class TestRules:
         assert rule["EventPattern"] == {"detail": {"tenantId": [{"exists": True}]}}
         assert target["Arn"] == "WebhookEventsQueue.Arn"
         assert "InputTransformer" not in target
+
+    def test_scans_of_the_uploads_bucket_alone_go_to_the_uploads_queue(self) -> None:
+        rule = messaging().properties("ScanRule")
+        (target,) = rule["Targets"]
+        assert "EventBusName" not in rule  # GuardDuty speaks on the default bus
+        assert rule["EventPattern"] == {
+            "source": ["aws.guardduty"],
+            "detail-type": ["GuardDuty Malware Protection Object Scan Result"],
+            "detail": {"s3ObjectDetails": {"bucketName": ["fleet-uploads-dev"]}},
+        }
+        assert target["Arn"] == "UploadsQueue.Arn"
+
+    def test_the_statements_of_a_policy_have_names_of_their_own(self) -> None:
+        for name in messaging().resources("AWS::SQS::QueuePolicy"):
+            sids = [each["Sid"] for each in statements(name)]
+            assert len(sids) == len(set(sids)), name
 
     def test_every_target_has_a_queue_for_what_cannot_be_delivered_and_a_limit_on_trying(self) -> None:
         for rule in messaging().resources("AWS::Events::Rule").values():

@@ -11,21 +11,28 @@ from typing import Any
 from opentelemetry import metrics
 
 from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
-from workers.upload_notification.event import decode
+from workers.upload_notification.event import UploadFinished, decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
 from workers.upload_notification.objects import S3Objects
 from workers.upload_notification.ports import Count, Ports
+from workers.upload_notification.scans import ScanPolicy
 from workers.upload_notification.store.sessions import DynamoDbSessions
 
 
 class UploadSettings(Settings):
-    """What this worker reads from the environment; WS_API_ENDPOINT with or without a scheme."""
+    """What this worker reads from the environment; WS_API_ENDPOINT with or without a scheme.
+
+    UPLOAD_UNKNOWN_SCAN says what becomes of a file whose malware scan tells nothing (failed, unsupported): rejected, or complete.
+    UPLOAD_TAG_THREATS has an object in which threats were found tagged `fleet-quarantine`.
+    """
 
     sessions_table_name: str
     upload_bucket_name: str
     event_bus_name: str
     ws_api_endpoint: str
+    upload_unknown_scan: ScanPolicy = "reject"
+    upload_tag_threats: bool = False
 
 
 @asynccontextmanager
@@ -33,10 +40,13 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     """Open the clients and yield the one worker of this app. Raises SettingsError."""
     settings = read_settings(UploadSettings, environment)
     gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
+    objects = S3Objects(await clients.open("s3"))
     ports = Ports(
         store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
         post=ApiGateway(gateway).post,
-        head=S3Objects(await clients.open("s3")).head,
+        head=objects.head,
+        quarantine=objects.quarantine if settings.upload_tag_threats else _leave,
+        unknown_scan=settings.upload_unknown_scan,
         put_event=(await clients.bus(settings.event_bus_name)).put,
         count=counter(),
         now=partial(datetime.now, UTC),
@@ -50,6 +60,10 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             limits=Limits(timeout=15.0),  # less than the lease of an announcement
         ),
     )
+
+
+async def _leave(_upload: UploadFinished) -> None:
+    """The row says what was found; the object stays as it is."""
 
 
 def counter() -> Count:

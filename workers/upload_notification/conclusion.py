@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType, NoneType
+from typing import Final, Literal, assert_never
 
 import structlog
 
@@ -13,8 +15,20 @@ from workers.upload_notification import announcement, rules
 from workers.upload_notification.content.gate import Complete, Rejected, Verdict, judge_size, judge_type
 from workers.upload_notification.content.sniff import sniff
 from workers.upload_notification.event import UploadFinished
-from workers.upload_notification.ports import Absent, Busy, Forbidden, Gone, Head, Malformed, Ports, Posted, TooLarge
+from workers.upload_notification.ports import (
+    Absent,
+    Accepted,
+    Busy,
+    Forbidden,
+    Gone,
+    Head,
+    Malformed,
+    Ports,
+    Posted,
+    TooLarge,
+)
 from workers.upload_notification.rules import Session
+from workers.upload_notification.scans import Await, judge_scan, scan_mark
 
 log = structlog.get_logger()
 
@@ -40,34 +54,60 @@ class WebSocketForbidden(Unavailable):
 async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> str:
     """Judge an upload whose announcement's lease is ours, where its session asks for it, and tell of it; the outcome.
 
-    A verdict follows from the bytes alone: whoever comes after a crash finds the same, so it may be told before it is written.
+    A verdict follows from the bytes and their scan alone: whoever comes after a crash finds the same, so it may be told before it is
+    written. Threats that are found later, in what was clean before, come too late.
     """
     try:
-        verdict = await _verdict(upload, session, ports)
+        judged = await _verdict(upload, session, ports)
+        found = await _await(judged, ports) if isinstance(judged, Await) else judged
+        if isinstance(found, Rejected) and found.reason == "threats_found":
+            await ports.quarantine(upload)
     except Exception:
         await ports.store.release(session, told=session.told, busy_since=session.busy_since)
         raise
-    if isinstance(verdict, Absent):
-        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
-        dropped(WORKER, verdict.why, session_id=session.session_id, upload_id=upload.id)
-        return verdict.why
-    await _announce(upload, _judged(session, verdict), verdict, ports)
-    match verdict:
-        case None:
-            return "announced"
-        case Complete():
-            return "complete"
-        case Rejected():
-            return "rejected"
+    match found:
+        case Waits(why):
+            return why
+        case Absent(why):
+            await ports.store.release(session, told=session.told, busy_since=session.busy_since)
+            dropped(WORKER, why, session_id=session.session_id, upload_id=upload.id)
+            return why
+        case None | Complete() | Rejected():
+            await _announce(upload, _judged(session, found), found, ports)
+            return _OUTCOMES[type(found)]
         case never:
             assert_never(never)
 
 
-async def _verdict(upload: UploadFinished, session: Session, ports: Ports) -> Verdict | Absent | None:
-    """None where it is not ours to judge: the session has no gate, or somebody else has concluded it."""
-    gate = session.gate
+_OUTCOMES: Final[Mapping[type, str]] = MappingProxyType(
+    {NoneType: "announced", Complete: "complete", Rejected: "rejected"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """There is no verdict now: the session waits for its scan, or is about something else by now."""
+
+    why: Literal["scanning", "superseded"]
+
+
+async def _verdict(upload: UploadFinished, session: Session, ports: Ports) -> Verdict | Await | Absent | None:
+    """None where it is not ours to judge: the session asks for nothing, or somebody else has concluded it."""
     if session.status not in rules.HOLDING:
         return None
+    checked = (
+        Complete(session.content_type) if session.status == rules.SCANNING else await _checked(upload, session, ports)
+    )
+    if not session.scan_required or isinstance(checked, Rejected | Absent):
+        return checked
+    checked = checked or Complete()
+    result = session.scans.get(scan_mark(upload))
+    return judge_scan(result, checked, unknown=ports.unknown_scan) if result else Await(upload, checked.type)
+
+
+async def _checked(upload: UploadFinished, session: Session, ports: Ports) -> Verdict | Absent | None:
+    """What the content gate says."""
+    gate = session.gate
     if rejected := judge_size(upload.size, gate):
         return rejected
     if gate is None:
@@ -81,6 +121,18 @@ async def _verdict(upload: UploadFinished, session: Session, ports: Ports) -> Ve
             return judge_type(sniff(data, size=upload.size), gate)
         case never:
             assert_never(never)
+
+
+async def _await(step: Await, ports: Ports) -> Verdict | Waits:
+    """Let the session wait for its scan, unless the result has come meanwhile."""
+    answer = await ports.store.write(step, now=ports.now())
+    if isinstance(answer, Accepted):
+        return Waits("scanning")
+    session = answer.session
+    result = session.scans.get(scan_mark(step.upload)) if session and rules.is_about(session, step.upload) else None
+    return (
+        judge_scan(result, Complete(step.content_type), unknown=ports.unknown_scan) if result else Waits("superseded")
+    )
 
 
 def _judged(session: Session, verdict: Verdict | None) -> Session:

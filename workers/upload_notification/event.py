@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Final, Literal
 
-from shared import Delivery, S3Change, padded_sequencer, s3_changes
+from pydantic import AliasChoices, Field
+
+from shared import BusEvent, Delivery, S3Change, Wire, document, padded_sequencer, s3_changes
 
 PREFIX = "session-uploads/"
 
@@ -60,6 +64,21 @@ class UploadRemoved:
 
 Change = UploadFinished | UploadRemoved
 
+CLEAN: Final = "NO_THREATS_FOUND"
+THREATS: Final = "THREATS_FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadScanned:
+    """A malware scan of a file has ended. `result` is CLEAN, THREATS, or a word for why nobody knows (`FAILED`, `UNSUPPORTED` ...)."""
+
+    session_id: str
+    bucket: str
+    key: str
+    etag: str
+    result: str
+    version: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
@@ -73,13 +92,17 @@ class UploadEvents:
     """All that one message tells; `unreadable` says of each record that could not be read, why."""
 
     changes: tuple[Change, ...] = ()
+    scans: tuple[UploadScanned, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     unreadable: tuple[str, ...] = ()
 
 
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
-    parsed = s3_changes(delivery.body)
+    opened = document(delivery.body)
+    if opened.get("source") == "aws.guardduty":
+        return _scan(opened, bucket)
+    parsed = s3_changes(opened)
     found = [_understood(change, bucket) for change in parsed.changes]
     return UploadEvents(
         changes=tuple(each for each in found if not isinstance(each, Ignored)),
@@ -111,6 +134,51 @@ def upload_id(bucket: str, key: str, mark: str) -> str:
 def instant(time: datetime) -> str:
     """A time as rows and messages hold it, 2026-11-21T09:00:00.000Z: fixed width, so that text order is time order."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Object(Wire):
+    bucket: str = Field(alias="bucketName")
+    key: str = Field(alias="objectKey", min_length=1)
+    etag: str = Field(default="", validation_alias=AliasChoices("eTag", "etag"))
+    version: str | None = Field(default=None, alias="versionId")
+
+
+class _Result(Wire):
+    status: str | None = Field(default=None, alias="scanResultStatus")
+
+
+class _Scan(Wire):
+    """https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-eventbridge-s3-malware-protection.html"""
+
+    status: str = Field(default="", alias="scanStatus")
+    object: _Object = Field(alias="s3ObjectDetails")
+    result: _Result | None = Field(default=None, alias="scanResultDetails")
+
+
+def _scan(opened: Mapping[str, Any], bucket: str) -> UploadEvents:
+    event = BusEvent.model_validate(opened)
+    if event.detail_type != "GuardDuty Malware Protection Object Scan Result":
+        return UploadEvents(ignored=(Ignored("other_kind"),))
+    scan = _Scan.model_validate(event.detail)
+    if scan.object.bucket != bucket:
+        return UploadEvents(ignored=(Ignored("other_bucket"),))
+    session_id = session_of(scan.object.key)  # EventBridge does not encode keys
+    if isinstance(session_id, Ignored):
+        return UploadEvents(ignored=(session_id,))
+    said = (scan.result.status if scan.result else None) or scan.status
+    return UploadEvents(
+        scans=(
+            UploadScanned(
+                session_id=session_id,
+                bucket=bucket,
+                key=scan.object.key,
+                etag=scan.object.etag.strip('"'),
+                # It stands in the row and in messages, and decides: a word, or none.
+                result=said if re.fullmatch("[A-Z_]{1,40}", said) else "UNKNOWN",
+                version="" if scan.object.version in {None, "null"} else scan.object.version or "",
+            ),
+        )
+    )
 
 
 def _understood(change: S3Change, bucket: str) -> Change | Ignored:

@@ -9,9 +9,9 @@ import structlog
 from shared import Contended, KeyReused, Later, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.upload_notification import rules
+from workers.upload_notification import rules, scans
 from workers.upload_notification.conclusion import ROUNDS, WORKER, conclude
-from workers.upload_notification.event import Change, UploadEvents, UploadFinished
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadScanned
 from workers.upload_notification.ports import (
     Accepted,
     Count,
@@ -29,6 +29,7 @@ from workers.upload_notification.rules import (
     Withdraw,
     Write,
 )
+from workers.upload_notification.scans import Record
 
 log = structlog.get_logger()
 
@@ -50,6 +51,8 @@ async def handle(event: UploadEvents, *, ports: Ports) -> None:
             await _settle(change, ports)
         except Exception as failure:  # noqa: BLE001  # raised below, when the other changes have had their turn
             failures.append(failure)
+    for scan in event.scans:
+        await _settle_scan(scan, ports)
     if event.unreadable:
         failures.append(Reject(f"{len(event.unreadable)} unreadable among S3 records; {event.unreadable[0]}"))
     if failures:
@@ -80,6 +83,27 @@ async def _settle(change: Change, ports: Ports) -> None:
             return _log_change(change, outcome, ports.count)
         step = rules.judge(change, answer.session, now=ports.now())
     raise Contended("others keep changing the session", after=2)
+
+
+async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
+    answer = await ports.store.write(Record(scan), now=ports.now())
+    step = scans.after(scan, answer.session, now=ports.now())
+    outcome = step if isinstance(step, str) else ""
+    if isinstance(step, Expire):
+        await ports.store.write(step, now=ports.now())
+        outcome = "expired"
+    if isinstance(step, TakeOver):
+        taken = await ports.store.write(step, now=ports.now())
+        if isinstance(taken, Accepted):
+            outcome = await conclude(step.upload, taken.session, ports)
+        elif taken.session and taken.session.announce_until > ports.now().timestamp():
+            raise Contended(
+                "another worker is at this upload", after=taken.session.announce_until - ports.now().timestamp()
+            )
+        else:
+            outcome = "scan_noted"
+    ports.count(outcome)
+    log.info("scan_settled", outcome=outcome, result=scan.result, session_id=scan.session_id)
 
 
 def _log_change(change: Change, outcome: str, count: Count) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"})  # the last two of a delete marker
 _REPLACED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
 
+TAG = "fleet-quarantine"
+"""The tag of an object in which threats were found: let bucket policies deny its reading."""
+
 
 class S3Objects:
     """Objects of the uploads bucket."""
@@ -44,6 +47,19 @@ class S3Objects:
             answer["Body"].close()
             return Absent("replaced")  # a store that does not know If-Match
         return Head(await _read(answer["Body"]))
+
+    async def quarantine(self, upload: UploadFinished) -> None:
+        """Tag the object, beside the tags that it has. Raises botocore's error; an object that is gone needs no tag."""
+        where: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key}
+        where |= {"VersionId": upload.version} if upload.version else {}
+        try:
+            found = (await self._client.get_object_tagging(**where))["TagSet"]
+            tags = [tag for tag in found if tag["Key"] != TAG]
+            tags.append({"Key": TAG, "Value": "threats_found"})
+            await self._client.put_object_tagging(**where, Tagging={"TagSet": tags})
+        except ClientError as error:
+            if error.response["Error"].get("Code", "") not in _GONE:
+                raise
 
 
 async def _read(body: Any) -> bytes:

@@ -11,6 +11,7 @@ from shared import BusEntry
 from workers.upload_notification.content.gate import Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.rules import Session, Write
+from workers.upload_notification.scans import ScanPolicy, ScanWrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Refused:
 class SessionStore(Protocol):
     """Upload sessions. Every write is one conditional update: of several at once, one is accepted."""
 
-    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+    async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
     async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
@@ -103,11 +104,15 @@ Count = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Joined in app.py. `put_event` raises unless the bus has accepted the event."""
+    """Joined in app.py. `put_event` raises unless the bus has accepted the event; `quarantine` marks an object in which threats were
+    found; `unknown_scan` says what becomes of a file of which a scan tells nothing.
+    """
 
     store: SessionStore
     post: Post
     head: Callable[[UploadFinished], Awaitable[Head | Absent]]
     put_event: Callable[[BusEntry], Awaitable[object]]
+    quarantine: Callable[[UploadFinished], Awaitable[object]]
+    unknown_scan: ScanPolicy
     count: Count
     now: Callable[[], datetime]

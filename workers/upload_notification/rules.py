@@ -13,6 +13,7 @@ from workers.upload_notification.event import Change, UploadFinished, UploadRemo
 
 AWAITING: Final = "AWAITING_SCAN"
 UPLOADED: Final = "UPLOADED"
+SCANNING: Final = "SCANNING"
 COMPLETE: Final = "COMPLETE"
 REJECTED: Final = "REJECTED"
 EXPIRED: Final = "EXPIRED"
@@ -50,7 +51,7 @@ class Session:
     upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `told` who of bus and browser
     heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
     latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is
-    what the session allows, `content_type` and `reason` (why it is REJECTED) what was found.
+    what the session allows, `content_type` and `reason` (why it is REJECTED) what was found, `scans` the results of malware scans.
     """
 
     session_id: str
@@ -72,6 +73,8 @@ class Session:
     gate: Gate | None = None
     content_type: str = ""
     reason: str = ""
+    scan_required: bool = False
+    scans: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -196,6 +199,11 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
     return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
+
+
+def is_about(session: Session, upload: UploadFinished) -> bool:
+    """Whether the session still has this upload as its current one, and is not concluded."""
+    return (session.upload_key, session.order) == (upload.key, upload.order) and session.status in HOLDING
 
 
 def is_expired(session: Session, moment: int) -> bool:

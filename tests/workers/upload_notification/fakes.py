@@ -6,16 +6,17 @@ from typing import Any
 
 from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
-from workers.upload_notification.content.gate import Gate, Rejected, Verdict
-from workers.upload_notification.event import UploadFinished, UploadRemoved, instant, upload_id
+from workers.upload_notification.content.gate import Complete, Gate, Rejected, Verdict
+from workers.upload_notification.event import THREATS, UploadFinished, UploadRemoved, UploadScanned, instant, upload_id
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
+from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
 from workers.upload_notification.store.updates import image
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR = 3600
 
-UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt")
+UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "contentType")
 ANNOUNCEMENT = ("announceUntil", "announcedSequencer", "announcedTo", "busySince")
 
 Row = dict[str, Any]
@@ -65,6 +66,11 @@ def removed(
     )
 
 
+def scanned(result: str, *, version: str = "", etag: str = "e-tag", name: str = "a.jpg") -> UploadScanned:
+    """The end of a malware scan of what `finished` makes."""
+    return UploadScanned("s1", "fleet-uploads-dev", f"session-uploads/s1/{name}", etag, result, version)
+
+
 def uploaded(upload: UploadFinished, *, announced: bool = True, lease: int = 0, **attributes: Any) -> Row:
     """The session after this upload: announced, or with `lease` more seconds of somebody's announcement."""
     announcement: Row = {"announcedSequencer": upload.order} if announced else {}
@@ -81,7 +87,7 @@ class FakeSessions:
         self.moves = 0
         self.calls = 0
 
-    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+    async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         await self._called()
         found = self.rows.get(_session_id(step))
         if found is None:
@@ -92,7 +98,7 @@ class FakeSessions:
         match step:
             case Move(upload):
                 self.moves += 1
-                _without(found, *ANNOUNCEMENT)
+                _without(found, *ANNOUNCEMENT, "contentType")
                 found |= {"status": "UPLOADED", "announceUntil": until, **_of(upload)}
             case TakeOver():
                 found["announceUntil"] = until
@@ -105,6 +111,8 @@ class FakeSessions:
                 _arrange(found, step, until)
             case Note(removal):
                 found[rules.seen_as(removal)] = removal.order
+            case Await() | Record():
+                _wait_for_scan(found, step)
             case Expire():
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
@@ -113,7 +121,8 @@ class FakeSessions:
         await self._called()
         found = self.rows.get(upload.session_id, {})
         is_current = (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order)
-        if is_current and (verdict is None or found["status"] in rules.HOLDING):
+        is_threat = isinstance(verdict, Complete) and found.get(scan_mark(upload)) == THREATS
+        if is_current and not is_threat and (verdict is None or found["status"] in rules.HOLDING):
             _without(found, *ANNOUNCEMENT)
             found |= {"announcedSequencer": upload.order, **_judged(verdict)}
 
@@ -159,6 +168,8 @@ def session(found: Row) -> Session:
         gate=_gate(found),
         content_type=found.get("contentType", ""),
         reason=found.get("reason", ""),
+        scan_required=found.get("scanRequired", False),
+        scans={name: value for name, value in found.items() if name.startswith("scan#")},
         seen={name: value for name, value in found.items() if name.startswith("seq#")},
     )
 
@@ -173,6 +184,14 @@ def _of(upload: UploadFinished) -> Row:
         "uploadedAt": instant(upload.occurred_at),
         rules.mark(upload.key): upload.order,
     }
+
+
+def _wait_for_scan(found: Row, step: ScanWrite) -> None:
+    if isinstance(step, Record):
+        found[scan_mark(step.scan)] = step.scan.result
+        return
+    found.pop("announceUntil", None)
+    found |= {"status": "SCANNING"} | ({"contentType": step.content_type} if step.content_type else {})
 
 
 def _judged(verdict: Verdict | None) -> Row:
@@ -218,22 +237,27 @@ def _without(found: Row, *names: str) -> None:
         found.pop(name, None)
 
 
-def _session_id(step: Write) -> str:
+def _session_id(step: Write | ScanWrite) -> str:
     match step:
         case Move(change) | TakeOver(change):
             return change.session_id
         case Withdraw(removal) | Note(removal):
             return removal.session_id
-        case Arrange(change):
+        case Arrange(change) | Await(change) | Record(change):
             return change.session_id
         case Expire(session_id):
             return session_id
 
 
-def _holds(step: Write, found: Session, now: datetime) -> bool:
+def _holds(step: Write | ScanWrite, found: Session, now: datetime) -> bool:
     """Whether the step's condition holds: it is what the rules ask for, looking at this row."""
     if isinstance(step, Expire):
         return rules.is_expired(found, int(now.timestamp())) and found.status in rules.OPEN
+    if isinstance(step, Await):
+        return rules.is_about(found, step.upload) and scan_mark(step.upload) not in found.scans
+    if isinstance(step, Record):
+        is_over = found.status == "EXPIRED" or rules.is_expired(found, int(now.timestamp()))
+        return not is_over and found.scan_required and found.scans.get(scan_mark(step.scan)) != THREATS
     if isinstance(step, Arrange):
         change = step.change
     else:

@@ -15,6 +15,7 @@ from tests.workers.upload_notification.world import World
 from workers.upload_notification.event import Ignored, UploadEvents
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Write, mark
+from workers.upload_notification.scans import ScanWrite
 
 PAST = int(NOON.timestamp()) - 1
 WAITING = row(wsConnectionId="browser", tenantId="acme")
@@ -145,7 +146,7 @@ async def test_a_dead_workers_announcement_is_taken_over() -> None:
 class Crowded(FakeSessions):
     """A row that somebody else changes each time, just before the write."""
 
-    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
+    async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         return Refused(session(self.rows["s1"]))
 
 
@@ -156,7 +157,9 @@ async def test_a_row_that_others_keep_changing_is_tried_later() -> None:
 
 async def test_good_records_are_handled_before_the_message_is_kept_for_its_bad_one() -> None:
     world = World(FakeSessions(row("s1"), row("s2")))
-    message = UploadEvents((finished(session_id="s1"), finished(session_id="s2")), (), ("record 2: key: missing",))
+    message = UploadEvents(
+        (finished(session_id="s1"), finished(session_id="s2")), unreadable=("record 2: key: missing",)
+    )
 
     with pytest.raises(Reject, match="1 unreadable among S3 records; record 2: key: missing"):
         await world.handle(event=message)
@@ -166,7 +169,7 @@ async def test_good_records_are_handled_before_the_message_is_kept_for_its_bad_o
 
 async def test_a_message_kept_for_its_bad_record_changes_nothing_when_replayed() -> None:
     world = World(FakeSessions(row()))
-    message = UploadEvents((finished(),), (), ("record 2: key: missing",))
+    message = UploadEvents((finished(),), unreadable=("record 2: key: missing",))
     for _ in range(2):
         with pytest.raises(Reject):
             await world.handle(event=message)
@@ -189,7 +192,9 @@ async def test_a_change_that_fails_does_not_hold_up_the_others_and_is_tried_agai
     world = WithoutBus(
         FakeSessions(row("s1"), row("s2"), uploaded(finished(session_id="s3"), announced=False, lease=9))
     )
-    message = UploadEvents(tuple(finished(session_id=f"s{n}") for n in (3, 1, 2)), (), ("record 3: key: missing",))
+    message = UploadEvents(
+        tuple(finished(session_id=f"s{n}") for n in (3, 1, 2)), unreadable=("record 3: key: missing",)
+    )
 
     with pytest.raises(
         BusDown

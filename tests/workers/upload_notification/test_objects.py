@@ -36,6 +36,19 @@ async def test_the_head_of_the_very_object_is_read_and_no_more(aws: Aws) -> None
         assert await objects.head(upload) == Absent("vanished")
 
 
+async def test_an_object_with_threats_is_tagged_beside_the_tags_that_it_has(aws: Aws) -> None:
+    async with aws.open("s3") as client:
+        objects, upload = S3Objects(client), put(aws, b"X5O!P%@AP")
+        where: Any = {"Bucket": upload.bucket, "Key": upload.key}
+        aws.s3.put_object_tagging(**where, Tagging={"TagSet": [{"Key": "team", "Value": "a"}]})
+        for _ in range(2):
+            await objects.quarantine(upload)
+        tags = {tag["Key"]: tag["Value"] for tag in aws.s3.get_object_tagging(**where)["TagSet"]}
+        assert tags == {"team": "a", "fleet-quarantine": "threats_found"}
+        aws.s3.delete_object(**where)
+        await objects.quarantine(upload)
+
+
 async def head_by(*replies: Reply, **fields: Any) -> tuple[Head | Absent, ScriptedServer]:
     server = ScriptedServer([*replies])
     async with server.client("s3") as client:

@@ -11,9 +11,10 @@ import orjson
 
 from shared.bus import BusEntry
 from tests.workers.upload_notification.fakes import NOON, FakeSessions
-from workers.upload_notification.event import Change, UploadEvents, UploadFinished
+from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadScanned
 from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Absent, Answer, Gone, Head, Ports, Posted
+from workers.upload_notification.scans import ScanPolicy
 
 
 @dataclass
@@ -27,6 +28,8 @@ class World:
     answers: Callable[[str], Answer] = lambda _connection: Posted()
     content: bytes | Absent = b""
     time: datetime = NOON
+    unknown_scan: ScanPolicy = "reject"
+    quarantined: list[str] = field(default_factory=list)
     heads: list[UploadFinished] = field(default_factory=list)
     posts: list[tuple[str, bytes]] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
@@ -46,20 +49,28 @@ class World:
         self.heads.append(upload)
         return self.content if isinstance(self.content, Absent) else Head(self.content[:4096])
 
+    async def quarantine(self, upload: UploadFinished) -> None:
+        await asyncio.sleep(0)
+        self.quarantined.append(upload.key)
+
     async def put_event(self, entry: BusEntry) -> None:
         await asyncio.sleep(0)
         self.events.append(orjson.loads(entry.detail))
 
-    async def handle(self, *changes: Change, event: UploadEvents | None = None) -> None:
+    async def handle(self, *told: Change | UploadScanned, event: UploadEvents | None = None) -> None:
+        changes = tuple(each for each in told if not isinstance(each, UploadScanned))
+        scans = tuple(each for each in told if isinstance(each, UploadScanned))
         ports = Ports(
             store=self.store,
             post=self.post,
             head=self.head,
+            quarantine=self.quarantine,
+            unknown_scan=self.unknown_scan,
             put_event=self.put_event,
             count=lambda outcome: self.counts.update([outcome]),
             now=lambda: self.time,
         )
-        await handle(event or UploadEvents(changes), ports=ports)
+        await handle(event or UploadEvents(changes, scans), ports=ports)
 
 
 def scripted(*answers: Answer) -> Callable[[str], Answer]:

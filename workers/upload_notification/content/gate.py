@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from workers.upload_notification.content.sniff import SVG, TEXT, Found
 
-Reason = Literal["empty", "too_small", "too_large", "content_mismatch"]
+Reason = Literal["empty", "too_small", "too_large", "content_mismatch", "threats_found", "scan_failed"]
 
 _ALIASES: Final = MappingProxyType(
     {

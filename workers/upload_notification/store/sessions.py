@@ -11,7 +11,9 @@ from workers.upload_notification.content.gate import Gate, Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import File, Session, Write
-from workers.upload_notification.store.updates import CURRENT, Update, Value, announced, typed, update_of
+from workers.upload_notification.scans import Await, Record, ScanWrite
+from workers.upload_notification.store.updates import CURRENT, Update, Value, typed, update_of
+from workers.upload_notification.store.verdicts import announced, scan_update
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -24,8 +26,11 @@ class DynamoDbSessions:
         self._client = client
         self._table = table
 
-    async def write(self, step: Write, *, now: datetime) -> Accepted | Refused:
-        return await self._update(update_of(step, int(now.timestamp())))
+    async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
+        moment = int(now.timestamp())
+        return await self._update(
+            scan_update(step, moment) if isinstance(step, Await | Record) else update_of(step, moment)
+        )
 
     async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
         await self._update(announced(upload, verdict))
@@ -107,6 +112,8 @@ def _session(item: Image) -> Session:
         gate=_gate(item),
         content_type=_text(item, "contentType"),
         reason=_text(item, "reason"),
+        scan_required=_switch(item, "scanRequired"),
+        scans={name: _text(item, name) for name in item if name.startswith("scan#")},
         seen={name: _text(item, name) for name in item if name.startswith("seq#")},
     )
 
@@ -146,6 +153,13 @@ def _types(value: Any) -> tuple[str, ...]:
 def _text(item: Image, name: str) -> str:
     found = item.get(name, {}).get("S", "")
     return str(found)
+
+
+def _switch(item: Image, name: str) -> bool:
+    found = item.get(name, {"BOOL": False}).get("BOOL")
+    if not isinstance(found, bool):
+        raise Reject(f"the session's {name} is not a boolean")
+    return found
 
 
 def _number(item: Image, name: str) -> float | None:

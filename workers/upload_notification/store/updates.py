@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from workers.upload_notification.content.gate import Rejected, Verdict
 from workers.upload_notification.event import UploadFinished, UploadRemoved, instant
 from workers.upload_notification.rules import (
     AWAITING,
-    COMPLETE,
     EXPIRED,
     HOLDING,
     LEASE,
     OPEN,
-    REJECTED,
     UPLOADED,
     Arrange,
     Expire,
@@ -38,7 +35,7 @@ OTHER_VERSION = " OR (attribute_exists(versionId) AND NOT versionId IN (:none, :
 # The row has no other file than this one, if any. Where it has several, the whole of them is compared.
 ONLY_FILE = "(attribute_not_exists(uploadKey) OR attribute_not_exists(uploadedAt) OR uploadKey = :key)"
 NO_OTHERS = "attribute_not_exists(otherFiles)"
-UPLOAD = "uploadKey, #size, etag, versionId, sequencer, uploadedAt"
+UPLOAD = "uploadKey, #size, etag, versionId, sequencer, uploadedAt, contentType"
 ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
 
 Value = str | int | Sequence[Mapping[str, Any]]
@@ -69,7 +66,7 @@ def update_of(step: Write, now: int) -> Update:
         case Arrange():
             return _arrange(step, now)
         case Expire(session_id):
-            opened, states = _one_of(OPEN)
+            opened, states = one_of(OPEN)
             return Update(
                 session_id,
                 change="SET #status = :expired",
@@ -81,35 +78,14 @@ def update_of(step: Write, now: int) -> Update:
             assert_never(never)
 
 
-def announced(upload: UploadFinished, verdict: Verdict | None) -> Update:
-    """The end of an announcement. A verdict concludes the session, if it still is about this upload and nobody else has."""
-    sets, condition = ["announcedSequencer = :order"], CURRENT
-    values: dict[str, Value] = {":key": upload.key, ":order": upload.order}
-    names: dict[str, str] = {}
-    if verdict is not None:
-        holding, states = _one_of(HOLDING)
-        condition += f" AND {holding}"
-        sets.append("#status = :status")
-        names["#status"] = "status"
-        is_rejected = isinstance(verdict, Rejected)
-        values |= {":status": REJECTED if is_rejected else COMPLETE, **states}
-        found = {"contentType": verdict.type, "reason": verdict.reason if isinstance(verdict, Rejected) else ""}
-        for name, value in found.items():
-            if value:
-                names[f"#{name}"], values[f":{name}"] = name, value
-                sets.append(f"#{name} = :{name}")
-    change = f"SET {', '.join(sets)} REMOVE announceUntil, announcedTo, busySince"
-    return Update(upload.session_id, change, condition, names, values)
-
-
 def _move(upload: UploadFinished, now: int) -> Update:
-    opened, states = _one_of(OPEN)
+    opened, states = one_of(OPEN)
     gone, not_gone = _not_gone(upload)
     return Update(
         upload.session_id,
         change="SET #status = :uploaded, uploadKey = :key, #size = :size, etag = :etag, versionId = :version,"
         " sequencer = :order, uploadedAt = :at, announceUntil = :until, #seen = :order"
-        " REMOVE announcedSequencer, announcedTo, busySince",
+        " REMOVE announcedSequencer, announcedTo, busySince, contentType",
         condition=f"{LIVE} AND {opened} AND {NEWER} AND {ONLY_FILE} AND {NO_OTHERS}{not_gone}",
         names={"#status": "status", "#size": "size", "#seen": seen_as(upload), **gone},
         values={
@@ -140,7 +116,7 @@ def _take_over(upload: UploadFinished, now: int) -> Update:
 
 
 def _withdraw(removal: UploadRemoved, now: int) -> Update:
-    holding, states = _one_of(HOLDING)
+    holding, states = one_of(HOLDING)
     return Update(
         removal.session_id,
         change=f"SET #status = :awaiting, #seen = :order REMOVE {UPLOAD}, {ANNOUNCEMENT}",
@@ -151,8 +127,8 @@ def _withdraw(removal: UploadRemoved, now: int) -> Update:
 
 
 def _note(removal: UploadRemoved, now: int) -> Update:
-    holding, states = _one_of(HOLDING)
-    opened, more = _one_of(OPEN, "open")
+    holding, states = one_of(HOLDING)
+    opened, more = one_of(OPEN, "open")
     return Update(
         removal.session_id,
         change="SET #seen = :order",
@@ -207,10 +183,10 @@ def _arrangement(step: Arrange, now: int) -> tuple[list[str], list[str], dict[st
     values |= {":version": file.version, ":is": file.order}
     if file.announced:
         sets.append("announcedSequencer = :is")
-        return sets, [*removes, "announceUntil, announcedTo, busySince"], values
+        return sets, [*removes, "announceUntil, announcedTo, busySince, contentType"], values
     sets.append("announceUntil = :until")
     values[":until"] = now + LEASE
-    return sets, [*removes, "announcedSequencer, announcedTo, busySince"], values
+    return sets, [*removes, "announcedSequencer, announcedTo, busySince, contentType"], values
 
 
 def _as_it_was(before: Any) -> tuple[str, dict[str, Value]]:
@@ -255,7 +231,7 @@ def _of(removal: UploadRemoved) -> dict[str, Value]:
     return {":key": removal.key, ":order": removal.order, **version}
 
 
-def _one_of(states: tuple[str, ...], name: str = "state") -> tuple[str, dict[str, Value]]:
+def one_of(states: tuple[str, ...], name: str = "state") -> tuple[str, dict[str, Value]]:
     """The condition that the row is in one of these states, and the values it speaks of."""
     values: dict[str, Value] = {f":{name}{place}": state for place, state in enumerate(states)}
     return f"(#status IN ({', '.join(values)}))", values
@@ -265,6 +241,8 @@ def typed(value: Any) -> Any:
     """A value in DynamoDB's typed form."""
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
     if isinstance(value, int):
         return {"N": str(value)}
     if isinstance(value, Mapping):
