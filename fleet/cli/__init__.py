@@ -25,6 +25,9 @@ COMMANDS = {
     "archive": Entry("fleet.cli.archive:archive", "Verify the audit archive, or write its next digest."),
     "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
     "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),
+    "reminders": Entry(
+        "fleet.cli.reminders.group:reminders", "Reminders in their table: find and mend what stands wrong."
+    ),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
     "resume": Entry("fleet.cli.controls:resume", "End a pause."),
     "limit": Entry("fleet.cli.controls:limit", "Change a running worker's concurrency or rate."),

@@ -14,6 +14,7 @@ from fleet.doctor.check import Check, Trouble, ask, fault
 from shared.clients import Clients, variable
 from shared.settings import SettingsError, read_settings
 from workers import roster
+from workers.reminder_dispatch.schedule import zones
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -38,7 +39,11 @@ NAMES = (
 async def examine(environment: Mapping[str, str], clients: Clients) -> list[Check]:
     """Look at everything that `environment` names. Where nothing answers at all, the rest is not asked."""
     missing = [name for name in NAMES if not environment.get(name)]
-    checks = [_variables(missing), *await _workers(environment, clients)]
+    checks = [
+        _variables(missing),
+        Check("time zones", "ok", f"tzdata {zones.VERSION}"),
+        *await _workers(environment, clients),
+    ]
     async with aiohttp.ClientSession() as http:
         if url := environment.get("AWS_ENDPOINT_URL"):
             checks.append(await beyond.check_reachable(http, "endpoint", url, variable="AWS_ENDPOINT_URL"))

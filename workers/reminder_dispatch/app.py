@@ -57,7 +57,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
             announce=partial(bus.announce, put=events.put),
             queue=queue,
-            now=_now,
+            now=now,
             sign=lambda: uuid4().hex,
             dice=random.random,
         )
@@ -66,7 +66,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             queue=TICKS,
             decode=decode_tick,
             do=Together(
-                partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=_now),
+                partial(look, store=store, queue=queue, again=await clients.sender(TICKS), now=now),
                 count=10,
                 seconds=0.05,
             ),
@@ -86,7 +86,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         yield ticks, reminders
 
 
-def _now() -> datetime:
+def now() -> datetime:
     return datetime.now(UTC)
 
 

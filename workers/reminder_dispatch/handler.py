@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -19,14 +19,11 @@ from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
 from workers.reminder_dispatch.ports import Ports
-from workers.reminder_dispatch.rules import WORKER, Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
+from workers.reminder_dispatch.rules import SOON, WORKER, Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
 from workers.reminder_dispatch.schedule.occurrence import Status, row_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders
-
-SOON = timedelta(minutes=2)
-"""A next occurrence due before this, or already past, is queued at once: the ticks may have left its minute behind."""
 
 LOOKS = 3
 """Times a row is read again when it changed between reading and claiming it."""

@@ -35,6 +35,9 @@ LEASE_SECONDS = 60
 KEPT = timedelta(days=30)
 """How long an ended occurrence stays in its table."""
 
+SOON = timedelta(minutes=2)
+"""An occurrence that is written and due before this, or already past, is queued at once: the ticks may have left its minute behind."""
+
 LONGEST_DELAY = 900
 """Seconds by which SQS can delay a message."""
 

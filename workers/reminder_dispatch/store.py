@@ -35,6 +35,9 @@ class Reminders(Protocol):
     def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
         """Keys, status, claimedUntil and notBefore of what the due index holds under one minute and shard."""
 
+    def waiting(self) -> AsyncIterator[Sequence[Row]]:
+        """Whole rows of all that the due index holds, whenever they are due; as the index sees them, in no order."""
+
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
 
@@ -82,6 +85,16 @@ class DynamoReminders:
                 Limit=PAGE,
                 **start,
             )
+            if page["Items"]:
+                yield [_plain(item) for item in page["Items"]]
+            if not page.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def waiting(self) -> AsyncIterator[Sequence[Row]]:
+        start: dict[str, Any] = {}
+        while True:
+            page = await self._client.scan(TableName=self._table, IndexName=INDEX_NAME, Limit=PAGE, **start)
             if page["Items"]:
                 yield [_plain(item) for item in page["Items"]]
             if not page.get("LastEvaluatedKey"):

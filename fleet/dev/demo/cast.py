@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from workers.reminder_dispatch.keys import due_text, index_keys, key_of
+from workers.reminder_dispatch.schedule.zones import read_zone
 
 Item = dict[str, Any]
 """A row in DynamoDB's typed JSON."""
@@ -56,7 +56,7 @@ class Appointment:
     @property
     def local_time(self) -> str:
         """The wall clock where the reminder lives, without offset."""
-        return self.due_at.astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None).isoformat()
+        return self.due_at.astimezone(read_zone(self.time_zone)).replace(tzinfo=None).isoformat()
 
     @property
     def token(self) -> str:

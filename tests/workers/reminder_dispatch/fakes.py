@@ -91,6 +91,12 @@ class FakeReminders(Reminders):
             await asyncio.sleep(0)
             yield found[start : start + self.page]
 
+    async def waiting(self) -> AsyncIterator[Sequence[Row]]:
+        await self._enter("waiting")
+        found = [dict(one) for one in self.rows.values() if "GSI1PK" in one]
+        for start in range(0, len(found), self.page):
+            yield found[start : start + self.page]
+
     async def load(self, key: Key) -> Row | None:
         await self._enter("load")
         found = dict(self.rows[key]) if key in self.rows else None

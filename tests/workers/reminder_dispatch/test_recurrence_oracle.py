@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from workers.reminder_dispatch.schedule.recurrence import Series, following, instants
+from workers.reminder_dispatch.schedule.zones import read_zone
 
 ZONES = (
     "America/New_York",
@@ -37,7 +37,7 @@ def clock_readings(zone: str, day: date) -> dict[datetime, tuple[datetime, ...]]
     start = datetime.combine(day, time(), UTC) - timedelta(hours=16)
     for number in range(56 * 60):
         instant = start + number * MINUTE
-        wall = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        wall = instant.astimezone(read_zone(zone)).replace(tzinfo=None)
         readings[wall] = (*readings.get(wall, ()), instant)
     return readings
 
@@ -59,7 +59,7 @@ def changes(zone: str, first: int, last: int) -> list[datetime]:
     found, offset = [], None
     at = datetime(first, 1, 1, tzinfo=UTC)
     while at.year <= last:
-        now = at.astimezone(ZoneInfo(zone)).utcoffset()
+        now = at.astimezone(read_zone(zone)).utcoffset()
         if offset is not None and now != offset:
             found.append(at)
         offset, at = now, at + timedelta(hours=1)
@@ -78,7 +78,7 @@ def test_any_wall_time_in_any_zone_is_what_the_clocks_there_show(
     zone: str, wall: datetime, policy: tuple[Any, Any]
 ) -> None:
     on_gap, on_overlap = policy
-    found = instants(wall, ZoneInfo(zone), on_gap=on_gap, on_overlap=on_overlap)
+    found = instants(wall, read_zone(zone), on_gap=on_gap, on_overlap=on_overlap)
     assert found == oracle(zone, wall, on_gap, on_overlap)
 
 
@@ -87,10 +87,10 @@ def test_any_wall_time_in_any_zone_is_what_the_clocks_there_show(
 @pytest.mark.parametrize("on_overlap", ["first", "second", "both"])
 def test_all_times_around_a_change_follow_the_policies(zone: str, on_gap: Any, on_overlap: Any) -> None:
     for change in changes(zone, 2026, 2027):
-        near = change.astimezone(ZoneInfo(zone)).replace(tzinfo=None, minute=0)
+        near = change.astimezone(read_zone(zone)).replace(tzinfo=None, minute=0)
         for quarter in range(-12, 12):
             wall = near + quarter * timedelta(minutes=15)
-            found = instants(wall, ZoneInfo(zone), on_gap=on_gap, on_overlap=on_overlap)
+            found = instants(wall, read_zone(zone), on_gap=on_gap, on_overlap=on_overlap)
             assert found == oracle(zone, wall, on_gap, on_overlap), wall
 
 
@@ -105,7 +105,7 @@ def test_a_daily_series_goes_on_at_the_next_time_the_clock_shows(
     found = following(daily, after).next
     assert found is not None
     assert found.instant > after
-    local = after.astimezone(ZoneInfo(zone)).date()
+    local = after.astimezone(read_zone(zone)).date()
     walls = [datetime.combine(local + timedelta(days=days), start.time()) for days in range(-1, 4)]
     assert found.instant == min(
         instant for wall in walls for instant in oracle(zone, wall, on_gap, on_overlap) if instant > after
@@ -118,10 +118,10 @@ def test_an_hourly_series_is_a_straight_line_through_time(
     zone: str, start: datetime, interval: int, minutes_on: int
 ) -> None:
     hourly = Series(rule=f"FREQ=HOURLY;INTERVAL={interval}", start=start, zone=zone)
-    [begin] = instants(start, ZoneInfo(zone), on_gap="shift", on_overlap="first")
+    [begin] = instants(start, read_zone(zone), on_gap="shift", on_overlap="first")
     after = begin + timedelta(minutes=minutes_on)
     found = following(hourly, after).next
     assert found is not None
     step = timedelta(hours=interval)
     assert found.instant == begin + ((after - begin) // step + 1) * step
-    assert found.wall == found.instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    assert found.wall == found.instant.astimezone(read_zone(zone)).replace(tzinfo=None)

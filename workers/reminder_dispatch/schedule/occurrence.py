@@ -12,8 +12,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
 from workers.reminder_dispatch.keys import Key, due_text, index_keys, key_of
-from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Series, read_zone
+from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule
+from workers.reminder_dispatch.schedule.zones import read_zone
 
 Row = Mapping[str, Any]
 """A row's attributes as plain values: text, numbers (int or Decimal), booleans, lists, maps."""
@@ -87,6 +88,16 @@ class _Schedule(Wire):
     on_overlap: OnOverlap = Field(default="first", alias="onOverlap")
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The wall time that an occurrence was asked for, and the zone and policies by which that is an instant."""
+
+    wall: datetime
+    zone: str
+    on_gap: OnGap
+    on_overlap: OnOverlap
+
+
 def read_state(row: Row) -> State:
     """Raises Malformed."""
     return _read(State, row)
@@ -121,7 +132,17 @@ def read_series(row: Row) -> Series | None:
     )
 
 
-def successor(row: Row, reminder_id: str, series: Series, moment: Moment) -> dict[str, Any]:
+def read_clock(row: Row) -> Clock | None:
+    """The wall clock that an occurrence goes by; None where its row names none. Raises Malformed or BadRule."""
+    schedule = _read(_Schedule, row)
+    if schedule.time_zone is None or schedule.local_time is None:
+        return None
+    read_zone(schedule.time_zone)
+    wall = _wall_time("localTime", schedule.local_time)
+    return Clock(wall, schedule.time_zone, schedule.on_gap, schedule.on_overlap)
+
+
+def successor(row: Row, reminder_id: str, series: Series | None, moment: Moment) -> dict[str, Any]:
     """The row of a later occurrence: everything the reminder is, nothing of what became of this one."""
     key = key_of(reminder_id, moment.instant)
     kept = {name: value for name, value in row.items() if name not in _OF_ONE_SENDING}
@@ -135,12 +156,12 @@ def successor(row: Row, reminder_id: str, series: Series, moment: Moment) -> dic
         "dueAt": due_text(moment.instant),
         "status": "PENDING",
         "localTime": moment.wall.isoformat(),
-        "ruleStart": series.start.isoformat(),
+        **({"ruleStart": series.start.isoformat()} if series is not None else {}),
         **index_keys(reminder_id, moment.instant),
     }
 
 
-def skipped(row: Row, reminder_id: str, series: Series, moment: Moment, *, forget_at: int) -> dict[str, Any]:
+def skipped(row: Row, reminder_id: str, series: Series | None, moment: Moment, *, forget_at: int) -> dict[str, Any]:
     """The record of an occurrence that fell into a gap of the wall clock and is not sent."""
     kept = successor(row, reminder_id, series, moment)
     return {name: value for name, value in kept.items() if name not in INDEX} | {

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
 from workers.reminder_dispatch.schedule.rule_text import BadRule, Rule, read_rule
+from workers.reminder_dispatch.schedule.zones import first_with, next_change, offset_at, read_zone
 
 OnGap = Literal["shift", "skip", "gap_end"]
 OnOverlap = Literal["first", "second", "both"]
+
+SUB_DAILY = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
+"""Frequencies that step in absolute time."""
 
 DAY = timedelta(days=1)
 """The longest jump a clock has made: Pacific/Apia had no 30 December 2011."""
@@ -65,7 +69,7 @@ def following(series: Series, after: datetime) -> Following:
     rule, zone = read_rule(series.rule), read_zone(series.zone)
     if not (FIRST_YEAR <= series.start.year < LAST_YEAR and after.year < LAST_YEAR):
         raise BadRule(f"ruleStart: not between {FIRST_YEAR} and {LAST_YEAR}")
-    if rule.frequency in {"SECONDLY", "MINUTELY", "HOURLY"}:
+    if rule.frequency in SUB_DAILY:
         found = (moment for moment in _absolute(series, rule, zone, after) if moment.instant > after)
         return Following(next(found, None))
     return _earliest(series, rule, zone, after)
@@ -83,17 +87,9 @@ def instants(wall: datetime, zone: ZoneInfo, *, on_gap: OnGap, on_overlap: OnOve
             case "skip":
                 return ()
             case "gap_end":
-                return (_first_with(second, zone, _utc(wall, second), _utc(wall, first)),)
+                return (first_with(second, zone, _utc(wall, second), _utc(wall, first)),)
     both = (_utc(wall, first), _utc(wall, second))
     return both if on_overlap == "both" else both[:1] if on_overlap == "first" else both[1:]
-
-
-def read_zone(name: str) -> ZoneInfo:
-    """Raises BadRule."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadRule("timeZone: no zone of that name") from error
 
 
 def _earliest(series: Series, rule: Rule, zone: ZoneInfo, after: datetime) -> Following:
@@ -138,8 +134,8 @@ def _absolute(series: Series, rule: Rule, zone: ZoneInfo, after: datetime) -> It
     at, left = begin if rule.count else max(begin, after), rule.count or 0
     without: set[timedelta] = set()  # offsets at which the rule never matches again
     while at.year < LAST_YEAR:
-        offset = _offset(at, zone)
-        change = _next_change(at, zone, offset)
+        offset = offset_at(at, zone)
+        change = next_change(at, zone)
         if offset not in without:
             for wall in _walls(rule, _wall(begin, offset), _wall(at, offset)):
                 instant = _utc(wall, offset)
@@ -171,29 +167,8 @@ def _walls(rule: Rule, start: datetime, since: datetime) -> Iterator[datetime]:
         return  # dateutil's word for BY... parts that no step can meet
 
 
-def _next_change(at: datetime, zone: ZoneInfo, offset: timedelta) -> datetime:
-    """The first instant after `at` with another offset, or a year later where there is none."""
-    for days in range(1, 367):
-        if (there := _offset(at + days * DAY, zone)) != offset:
-            return _first_with(there, zone, at + (days - 1) * DAY, at + days * DAY)
-    return at + 366 * DAY
-
-
-def _first_with(offset: timedelta, zone: ZoneInfo, before: datetime, there: datetime) -> datetime:
-    """The instant of the change, to the second, between one with another offset and one with `offset`."""
-    low, high = before, there
-    while high - low > timedelta(seconds=1):
-        middle = (low + (high - low) / 2).replace(microsecond=0)
-        low, high = (low, middle) if _offset(middle, zone) == offset else (middle, high)
-    return high.replace(microsecond=0)
-
-
 def _shifted(wall: datetime, zone: ZoneInfo) -> datetime:
     return instants(wall, zone, on_gap="shift", on_overlap="first")[0]
-
-
-def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta()
 
 
 def _utc(wall: datetime, offset: timedelta) -> datetime:

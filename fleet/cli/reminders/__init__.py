@@ -1,0 +1,1 @@
+"""`fleet reminders`: what a person does to reminders in their table."""

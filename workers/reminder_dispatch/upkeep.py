@@ -1,0 +1,65 @@
+"""What a person has done to all waiting reminders at once: looked through in pages, told first, and written only when asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from math import ceil
+from typing import TYPE_CHECKING
+
+from shared import Message, Send
+from workers.reminder_dispatch.event import due_body
+from workers.reminder_dispatch.rules import KEPT, SOON
+from workers.reminder_dispatch.schedule.occurrence import Row, row_key
+from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
+from workers.reminder_dispatch.schedule.window import LOOK_AHEAD
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.store import Reminders
+
+
+async def rewrite_moved(
+    store: Reminders,
+    *,
+    queue: Send,
+    now: Callable[[], datetime],
+    act: bool,
+    tell: Callable[[Row, Moved | Odd], None],
+) -> Counter[str]:
+    """Put each waiting occurrence where the zone data of today has it; without `act`, only tell. Returns how many rows were
+    `looked_at`, `moved`, `odd`, `near` (due so soon that they are left as they are) or `changed` (by others, meanwhile).
+
+    The new row comes before the end of the old one: what breaks off between the two is mended by the next run, and loses nothing.
+    """
+    counts: Counter[str] = Counter(looked_at=0, moved=0, odd=0, near=0, changed=0)
+    async for page in store.waiting():
+        for row in page:
+            if row.get("status") != "PENDING":
+                continue
+            counts["looked_at"] += 1
+            at = now()
+            found = recompute(row, now=at, forget_at=int((at + KEPT).timestamp()))
+            match found:
+                case Odd():
+                    counts["odd"] += 1
+                case Moved() if found.was <= at + LOOK_AHEAD:
+                    counts["near"] += 1
+                case Moved():
+                    done = not act or await _rewrite(row, found, store=store, queue=queue, at=at)
+                    counts["moved" if done else "changed"] += 1
+                case None:
+                    continue
+            tell(row, found)
+    return counts
+
+
+async def _rewrite(row: Row, moved: Moved, *, store: Reminders, queue: Send, at: datetime) -> bool:
+    for each in moved.rows:
+        await store.add(each)
+    if not await store.move(row_key(row), moved.end):
+        return False
+    if moved.due_at is not None and moved.due_at < at + SOON:
+        delay = max(0, ceil((moved.due_at - at).total_seconds()))
+        await queue([Message(body=due_body(moved.reminder_id, moved.due_at), delay=delay)])
+    return True
