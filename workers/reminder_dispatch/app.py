@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +17,7 @@ from pydantic import Field, SecretStr
 from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
-from workers.reminder_dispatch.ports import Ports
+from workers.reminder_dispatch.ports import Aside, Ports
 from workers.reminder_dispatch.scan import look
 
 NAME = "reminder-dispatch"
@@ -49,7 +51,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
     events = await clients.bus(settings.event_bus_name)
-    async with open_session() as session:
+    # One thread: whatever a tenant's rules cost, the event loop has its half of the interpreter.
+    async with open_session() as session, _thread() as aside:
         expo = Expo(session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None)
         ports = Ports(
             store=store,
@@ -60,6 +63,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             now=now,
             sign=lambda: uuid4().hex,
             dice=random.random,
+            aside=aside,
         )
         ticks = Worker(
             name=NAME,
@@ -84,6 +88,12 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=4),
         )
         yield ticks, reminders
+
+
+@asynccontextmanager
+async def _thread() -> AsyncIterator[Aside]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules") as thread:
+        yield partial(asyncio.get_running_loop().run_in_executor, thread)
 
 
 def now() -> datetime:

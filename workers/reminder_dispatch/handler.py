@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -14,13 +15,26 @@ from opentelemetry.metrics import get_meter
 from shared import BatchResult, Contended, Later, Message, Unavailable
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.reminder_dispatch.channels.channel import Answer, Note
+from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.conclusion import conclude, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
 from workers.reminder_dispatch.ports import Ports
-from workers.reminder_dispatch.rules import SOON, WORKER, Attempt, Close, Follow, Nothing, Taken, Wait, detail_of, judge
-from workers.reminder_dispatch.schedule.occurrence import Status, row_key
+from workers.reminder_dispatch.rules import (
+    SEND_WITHIN,
+    SOON,
+    WORKER,
+    Attempt,
+    Close,
+    Decision,
+    Follow,
+    Nothing,
+    Taken,
+    Wait,
+    detail_of,
+    judge,
+)
+from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders
@@ -46,16 +60,18 @@ async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResul
     For each: read, write the series' next occurrence, claim, send, record. The next occurrence comes first, so that
     whatever happens to this one the series goes on; and little stands between claim and request, so that a crash
     seldom leaves a doubt. A claim that was never recorded runs out with its lease and is then settled by the
-    reminder's policy for unknown ends.
+    reminder's policy for unknown ends. No request begins so late that its answer could not be recorded any more: what
+    has no turn until then waits for another attempt.
     """
     due = list(dict.fromkeys(events))  # the same occurrence twice in one batch is one piece of work
-    prepared = await asyncio.gather(*(_prepare(event, ports) for event in due), return_exceptions=True)
+    until = ports.now() + SEND_WITHIN
+    prepared = await asyncio.gather(*(_prepare(event, ports, until=until) for event in due), return_exceptions=True)
     attempts = [found for found in prepared if isinstance(found, Attempt)]
     pushes = [attempt for attempt in attempts if attempt.content.channel == "push"]
     others = [attempt for attempt in attempts if attempt.content.channel != "push"]
     pushed, alone = await asyncio.gather(
-        asyncio.gather(_push(pushes, ports), return_exceptions=True),
-        asyncio.gather(*(_send(one, ports) for one in others), return_exceptions=True),
+        asyncio.gather(_push(pushes, ports, until=until), return_exceptions=True),
+        asyncio.gather(*(_send(one, ports, until=until) for one in others), return_exceptions=True),
     )
     ends: dict[ReminderDue, object] = dict(zip(due, prepared, strict=True))
     for found in pushed:
@@ -65,15 +81,17 @@ async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResul
     return [_fault(ends[event]) for event in events]
 
 
-async def _prepare(event: ReminderDue, ports: Ports) -> Attempt | None:
-    """The occurrence, claimed; None where there is nothing (more) to send. Raises Later."""
+async def _prepare(event: ReminderDue, ports: Ports, *, until: datetime) -> Attempt | None:
+    """The occurrence, claimed; None where there is nothing (more) to send. Raises Later, also where nothing could be sent any
+    more before `until`.
+    """
     for _ in range(LOOKS):
         row = await ports.store.load(event.key)
         if row is None:
             _drop(event, "reminder_gone")
             return None
         at = ports.now()
-        match judge(event, row, now=at, owner=ports.sign()):
+        match await _judged(event, row, ports, at=at):
             case Nothing() as nothing:
                 _leave(event, nothing)
                 return None
@@ -89,12 +107,25 @@ async def _prepare(event: ReminderDue, ports: Ports) -> Attempt | None:
                     return None
             case Attempt() as attempt:
                 await _go_on(event.reminder_id, attempt.follow, ports, at=at)
+                _check_time(ports, until)
                 if await ports.store.move(event.key, attempt.claim):
                     _count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
                     return attempt
             case other:
                 assert_never(other)
     raise Contended("the row changes faster than it can be read", after=1.0)
+
+
+async def _judged(event: ReminderDue, row: Row, ports: Ports, *, at: datetime) -> Decision:
+    """What the row asks for; a rule is a tenant's, and so what it costs to compute."""
+    decide = partial(judge, event, row, now=at, owner=ports.sign())
+    return await ports.aside(decide) if row.get("rule") else decide()
+
+
+def _check_time(ports: Ports, until: datetime) -> None:
+    """Nothing is claimed that could not be sent any more. Raises Contended."""
+    if ports.now() >= until:
+        raise Contended("its batch took too long before it", after=1.0)
 
 
 async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime) -> None:
@@ -111,21 +142,25 @@ async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime
         await ports.queue([Message(body=due_body(reminder_id, follow.due_at), delay=delay)])
 
 
-async def _push(attempts: Sequence[Attempt], ports: Ports) -> Sequence[BaseException | None]:
+async def _push(attempts: Sequence[Attempt], ports: Ports, *, until: datetime) -> Sequence[BaseException | None]:
     """Send all push notifications of the batch in common requests; one end for each attempt."""
     if not attempts:
         return []
-    answers = iter(await ports.push([_note(attempt, token) for attempt in attempts for token in attempt.recipients]))
+    notes = [_note(attempt, token) for attempt in attempts for token in attempt.recipients]
+    answers = iter(await ports.push(notes, until=until))
     return await asyncio.gather(
         *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in attempts),
         return_exceptions=True,
     )
 
 
-async def _send(attempt: Attempt, ports: Ports) -> None:
+async def _send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
     content = attempt.content
-    sent = ports.mail(content) if content.channel == "email" else ports.announce(detail_of(attempt))
-    await _settle(attempt, [await sent], ports)
+    if ports.now() >= until:
+        answer: Answer = TOO_LATE
+    else:
+        answer = await (ports.mail(content) if content.channel == "email" else ports.announce(detail_of(attempt)))
+    await _settle(attempt, [answer], ports)
 
 
 async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> None:

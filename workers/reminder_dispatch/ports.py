@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from workers.reminder_dispatch.store import Reminders
 
 
-class Push(Protocol):
-    """Sends push notifications; one answer for each note, in order."""
+Result = TypeVar("Result")
 
-    async def __call__(self, notes: Sequence[Note]) -> Sequence[Answer]: ...
+
+class Push(Protocol):
+    """Sends push notifications; one answer for each note, in order. No request begins at `until` or later."""
+
+    async def __call__(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]: ...
+
+
+class Aside(Protocol):
+    """Runs what may take milliseconds of computing beside the event loop, one at a time."""
+
+    def __call__(self, compute: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +42,4 @@ class Ports:
     now: Callable[[], datetime]
     sign: Callable[[], str]
     dice: Callable[[], float]
+    aside: Aside

@@ -32,6 +32,11 @@ WORKER = "reminder-dispatch"
 LEASE_SECONDS = 60
 """How long a claim holds. Longer than the handler's timeout: who still holds the lease is still sending, or dead."""
 
+SEND_WITHIN = timedelta(seconds=15)
+"""How long after its batch began a request may still go out: it takes 10 s at most, and what it says is recorded before the
+handler's timeout and the end of the claim, also where the process stood still meanwhile.
+"""
+
 KEPT = timedelta(days=30)
 """How long an ended occurrence stays in its table."""
 
@@ -105,7 +110,10 @@ class Attempt:
     follow: Follow
 
 
-def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Nothing | Wait | Taken | Close | Attempt:
+Decision = Nothing | Wait | Taken | Close | Attempt
+
+
+def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decision:
     """What to do about an occurrence; `owner` signs the claim. Whatever is wrong with the row ends it with a reason."""
     try:
         state = read_state(row)

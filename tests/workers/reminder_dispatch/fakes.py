@@ -5,19 +5,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.outcome import Later
 from shared.sqs.sender import Message
 from shared.worker import BatchResult
 from tests.fakes import FakeSender, delivery
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Note
+from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Note
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
 from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.store import Reminders
+
+Result = TypeVar("Result")
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PUSHED = "ExponentPushToken[{}]"
@@ -144,6 +146,7 @@ class World:
     details: list[Mapping[str, Any]] = field(default_factory=list)
     queue: FakeSender = field(default_factory=FakeSender)
     claims: int = 0
+    computed: int = 0
     before_push: Callable[[], None] = lambda: None
     after_push: Callable[[], None] = lambda: None
 
@@ -157,6 +160,7 @@ class World:
             now=lambda: self.at,
             sign=self.sign,
             dice=lambda: 0.5,
+            aside=self.aside,
         )
         return await dispatch(events, ports=ports)
 
@@ -174,9 +178,16 @@ class World:
                 seconds=max([message.delay for message in again] + [each.after for each in objections], default=0)
             )
 
-    async def push(self, notes: Sequence[Note]) -> Sequence[Answer]:
+    async def aside(self, compute: Callable[[], Result]) -> Result:
+        await asyncio.sleep(0)
+        self.computed += 1
+        return compute()
+
+    async def push(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]:
         if not notes:
             return []
+        if self.at >= until:
+            return [TOO_LATE] * len(notes)
         await asyncio.sleep(0)
         self.before_push()
         self.notes += notes

@@ -4,6 +4,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +23,7 @@ from workers.reminder_dispatch.channels.expo import (
 )
 
 EVENTS = Path(__file__).parents[2] / "events"
+FAR = datetime.max.replace(tzinfo=UTC)
 DEAD = Refused("DeviceNotRegistered", dead=True)
 
 
@@ -45,7 +47,7 @@ async def speaking_to(server: ExpoServer, access_token: str | None = None) -> As
 
 async def pushed(server: ExpoServer, given: Sequence[Note], access_token: str | None = None) -> Sequence[Answer]:
     async with speaking_to(server, access_token) as expo:
-        return await expo.push(given)
+        return await expo.push(given, until=FAR)
 
 
 def playing(*script: Scripted | None) -> ExpoServer:
@@ -167,7 +169,7 @@ async def test_where_nobody_listens_the_request_was_surely_not_taken() -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
     async with open_session() as session:
-        assert await Expo(session, url=url).push(notes(2)) == [Busy("no connection to Expo")] * 2
+        assert await Expo(session, url=url).push(notes(2), until=FAR) == [Busy("no connection to Expo")] * 2
 
 
 async def test_an_answer_that_does_not_come_in_time_is_a_lost_request() -> None:
@@ -176,7 +178,7 @@ async def test_an_answer_that_does_not_come_in_time_is_a_lost_request() -> None:
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as session:
-            assert await Expo(session, url=url).push(notes(1)) == [Lost("no answer from Expo")]
+            assert await Expo(session, url=url).push(notes(1), until=FAR) == [Lost("no answer from Expo")]
 
 
 async def test_of_an_answer_that_is_too_long_only_the_status_counts() -> None:

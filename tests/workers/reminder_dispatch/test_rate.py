@@ -2,7 +2,9 @@
 
 import asyncio
 
-from tests.virtual_time import clock, virtual
+import pytest
+
+from tests.virtual_time import VirtualTimeLoop, clock, virtual
 from workers.reminder_dispatch.channels.rate import PER_SECOND, WINDOW, RateCap
 
 
@@ -10,7 +12,7 @@ async def passed(sizes: list[int]) -> list[tuple[float, int]]:
     cap, times = RateCap(clock=clock), []
 
     async def one(size: int) -> None:
-        await cap.take(size)
+        assert await cap.take(size, within=3_600)
         times.append((clock(), size))
 
     await asyncio.gather(*(one(size) for size in sizes))
@@ -36,3 +38,17 @@ def test_requests_pass_in_the_order_they_came() -> None:
 def test_the_first_requests_do_not_wait() -> None:
     times = virtual(passed([100] * 6))
     assert times[-1][0] == times[0][0]
+
+
+async def _in_a_hurry() -> tuple[list[bool], float]:
+    cap = RateCap(clock=clock)
+    found = await asyncio.gather(*(cap.take(100, within=0.5) for _ in range(9)))
+    left = clock()
+    assert await cap.take(100, within=2)
+    return found, left
+
+
+def test_who_has_no_turn_in_time_is_told_so_and_uses_up_nothing() -> None:
+    found, left = virtual(_in_a_hurry())
+    assert found == [True] * 6 + [False] * 3
+    assert left == pytest.approx(VirtualTimeLoop.BEGAN + 0.5)

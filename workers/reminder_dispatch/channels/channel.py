@@ -55,3 +55,6 @@ class Misconfigured:
 
 
 Answer = Accepted | Refused | Busy | Lost | Misconfigured
+
+TOO_LATE = Busy("no turn before its claim would end")
+"""Not tried, because the answer could not be recorded in time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, assert_never
 
@@ -14,7 +15,16 @@ import aiohttp
 import orjson
 import structlog
 
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
+from workers.reminder_dispatch.channels.channel import (
+    TOO_LATE,
+    Accepted,
+    Answer,
+    Busy,
+    Lost,
+    Misconfigured,
+    Note,
+    Refused,
+)
 from workers.reminder_dispatch.channels.rate import RateCap
 
 RECIPIENTS = 100
@@ -69,7 +79,13 @@ class Expo:
     """Expo's push API (https://docs.expo.dev/push-notifications/sending-notifications/)."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, url: str, access_token: str | None = None, cap: RateCap | None = None
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        url: str,
+        access_token: str | None = None,
+        cap: RateCap | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._session = session
         self._url = url
@@ -77,9 +93,10 @@ class Expo:
         if access_token:
             self._headers["Authorization"] = f"Bearer {access_token}"
         self._cap = cap or RateCap()
+        self._now = now
 
-    async def push(self, notes: Sequence[Note]) -> Sequence[Answer]:
-        """One answer for each note, in order; raises nothing of Expo's.
+    async def push(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]:
+        """One answer for each note, in order; raises nothing of Expo's. No request begins at `until` or later.
 
         A request that is refused as a whole is split, by project where Expo names the projects and else in halves, so
         that one bad notification never takes its neighbours along. After an answer that will be the same for every
@@ -93,7 +110,7 @@ class Expo:
         rest: Busy | Misconfigured | None = None
         while waiting:
             numbers = waiting.popleft()
-            reply = rest or await self._send([notes[number] for number in numbers])
+            reply = rest or await self._send([notes[number] for number in numbers], until)
             match reply:
                 case _Tickets(entries):
                     answers |= zip(numbers, map(_answer, entries), strict=True)
@@ -111,12 +128,14 @@ class Expo:
                     assert_never(other)
         return [answers[number] for number in range(len(notes))]
 
-    async def _send(self, notes: Sequence[Note]) -> _Reply:
+    async def _send(self, notes: Sequence[Note], until: datetime) -> _Reply:
         body = orjson.dumps([_message(note) for note in notes])
         headers = self._headers
         if len(body) > COMPRESSED_ABOVE:
             body, headers = gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
-        await self._cap.take(len(notes))
+        left = (until - self._now()).total_seconds()
+        if left <= 0 or not await self._cap.take(len(notes), within=left) or self._now() >= until:
+            return TOO_LATE
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 status, text = response.status, await _text(response)

@@ -33,15 +33,18 @@ class RateCap:
         self._sum = 0
         self._turn = asyncio.Lock()
 
-    async def take(self, count: int) -> None:
-        """Return when `count` recipients (at most the limit) may be sent."""
+    async def take(self, count: int, *, within: float) -> bool:
+        """Return True when `count` recipients (at most the limit) may be sent, False where that is not within so many seconds."""
+        end = self._clock() + within
         async with self._turn:
             while True:
                 now = self._clock()
                 while self._passed and self._passed[0][0] + self._window <= now:
                     self._sum -= self._passed.popleft()[1]
+                if now >= end:
+                    return False
                 if not self._passed or self._sum + count <= self._limit:
                     self._passed.append((now, count))
                     self._sum += count
-                    return
-                await self._sleep(self._passed[0][0] + self._window - now)
+                    return True
+                await self._sleep(min(self._passed[0][0] + self._window, end) - now)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
 from workers.reminder_dispatch.keys import Key, due_text, index_keys, key_of
-from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Series
+from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
 
@@ -84,6 +84,7 @@ class _Schedule(Wire):
     local_time: str | None = Field(default=None, alias="localTime")
     rule: str | None = None
     rule_start: str | None = Field(default=None, alias="ruleStart")
+    number: int | None = Field(default=None, alias="occurrenceNumber", ge=1)
     on_gap: OnGap = Field(default="shift", alias="onGap")
     on_overlap: OnOverlap = Field(default="first", alias="onOverlap")
 
@@ -129,6 +130,7 @@ def read_series(row: Row) -> Series | None:
         zone=schedule.time_zone,
         on_gap=schedule.on_gap,
         on_overlap=schedule.on_overlap,
+        known=Place(_wall_time("localTime", schedule.local_time), schedule.number) if schedule.number else None,
     )
 
 
@@ -157,6 +159,7 @@ def successor(row: Row, reminder_id: str, series: Series | None, moment: Moment)
         "status": "PENDING",
         "localTime": moment.wall.isoformat(),
         **({"ruleStart": series.start.isoformat()} if series is not None else {}),
+        **({"occurrenceNumber": moment.number} if moment.number is not None else {}),
         **index_keys(reminder_id, moment.instant),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from workers.reminder_dispatch.keys import identity_of, key_of
@@ -18,7 +18,14 @@ from workers.reminder_dispatch.schedule.occurrence import (
     skipped,
     successor,
 )
-from workers.reminder_dispatch.schedule.recurrence import SUB_DAILY, Following, Moment, Series, following, instants
+from workers.reminder_dispatch.schedule.recurrence import (
+    SUB_DAILY,
+    Following,
+    Moment,
+    Series,
+    following,
+    instants,
+)
 from workers.reminder_dispatch.schedule.rule_text import BadRule, read_rule
 from workers.reminder_dispatch.schedule.zones import read_zone
 
@@ -77,7 +84,9 @@ def recompute(row: Row, *, now: datetime, forget_at: int) -> Moved | Odd | None:
 
 def _place(row: Row, clock: Clock | Series, series: Series | None, was: datetime, now: datetime) -> Following | None:
     """What takes the place of an occurrence; None where it stands right. Raises Malformed or BadRule."""
-    if not isinstance(clock, Clock):
+    if isinstance(clock, Series):
+        if clock.known is not None:  # what takes its place has its number, and not the next one
+            clock = replace(clock, known=replace(clock.known, number=clock.known.number - 1))
         found = following(clock, was - SECOND).next
         return None if found is not None and found.instant == was else following(clock, now)
     zone = read_zone(clock.zone)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
-
+from workers.reminder_dispatch.schedule.days import LAST_YEAR
 from workers.reminder_dispatch.schedule.rule_text import BadRule, Rule, read_rule
+from workers.reminder_dispatch.schedule.walls import walls
 from workers.reminder_dispatch.schedule.zones import first_with, next_change, offset_at, read_zone
 
 OnGap = Literal["shift", "skip", "gap_end"]
@@ -19,12 +20,22 @@ OnOverlap = Literal["first", "second", "both"]
 SUB_DAILY = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
 """Frequencies that step in absolute time."""
 
-DAY = timedelta(days=1)
-"""The longest jump a clock has made: Pacific/Apia had no 30 December 2011."""
+SECOND = timedelta(seconds=1)
 
-FIRST_YEAR, LAST_YEAR = 1970, 2200
-_GREGORIAN_CYCLE = timedelta(days=146_097)
-"""400 years, a whole number of weeks: dates, weekdays and week numbers repeat after it."""
+FIRST_YEAR = 1970
+NEAR = timedelta(days=3)
+"""How far from an instant a clock change may move what happens there: longer than any zone's clock was ever moved."""
+
+UNNUMBERED = 2_000
+"""Occurrences of a rule with COUNT that are counted from its start, where a row does not say which it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An occurrence of a rule with COUNT: its wall time, and its number from 1."""
+
+    wall: datetime
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +43,8 @@ class Series:
     """A rule with all it needs: DTSTART on the wall clock (naive), the IANA zone, what to do at clock changes.
 
     A wall time in a gap is sent with the offset before the gap (`shift`), not at all (`skip`) or at the first instant
-    after the gap (`gap_end`); one that comes twice is sent the `first` time, the `second` time or at `both`.
+    after the gap (`gap_end`); one that comes twice is sent the `first` time, the `second` time or at `both`. `known` is the occurrence
+    after which the next is asked for, where a rule has COUNT: without it, that is counted from the start, so far as it is near.
     """
 
     rule: str
@@ -40,14 +52,16 @@ class Series:
     zone: str
     on_gap: OnGap = "shift"
     on_overlap: OnOverlap = "first"
+    known: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A UTC instant and the wall time it was asked for."""
+    """A UTC instant and the wall time it was asked for; `number` of the occurrence, from 1, where the rule has COUNT."""
 
     instant: datetime
     wall: datetime
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,8 @@ class Following:
 
 
 def following(series: Series, after: datetime) -> Following:
-    """What comes strictly after an instant. Raises BadRule, whose text begins with the name of the faulty attribute.
+    """What comes strictly after an instant. Raises BadRule, whose text begins with the name of the faulty attribute; also where
+    finding it takes too many steps.
 
     DAILY and longer rules live on the wall clock; HOURLY and shorter ones step in absolute time, so that no hour is
     lost or doubled, and only their BY... parts look at the wall clock. Two wall times that meet in one instant are one
@@ -94,34 +109,53 @@ def instants(wall: datetime, zone: ZoneInfo, *, on_gap: OnGap, on_overlap: OnOve
 
 def _earliest(series: Series, rule: Rule, zone: ZoneInfo, after: datetime) -> Following:
     best: Moment | None = None
+    last: datetime | None = None
     in_gaps: list[Moment] = []
-    for wall, moments in _calendar(series, rule, zone, after):
-        # A gap moves a wall time by a day at most, possibly past later ones: look that far beyond the best.
-        if best is not None and wall > best.wall + DAY:
+    for wall, moments, number in _calendar(series, rule, zone, after):
+        # A gap moves a wall time, possibly past later ones: look that far beyond the best.
+        if last is not None and wall > last:
             break
         if not moments:
             in_gaps.append(Moment(_shifted(wall, zone), wall))
         for instant in moments:
             if instant > after and (best is None or instant < best.instant):
-                best = Moment(instant, wall)
+                best, last = Moment(instant, wall, number), wall + _largest_jump(instant, zone)
     skipped = (gap for gap in in_gaps if gap.instant > after and (best is None or gap.instant < best.instant))
     return Following(best, tuple(skipped))
 
 
 def _calendar(
     series: Series, rule: Rule, zone: ZoneInfo, after: datetime
-) -> Iterator[tuple[datetime, tuple[datetime, ...]]]:
-    since = series.start if rule.count else after.astimezone(zone).replace(tzinfo=None) - DAY
-    left = rule.count or 0
-    for wall in _walls(rule, series.start, since):
-        if rule.ended(wall, _shifted(wall, zone) - DAY):
+) -> Iterator[tuple[datetime, tuple[datetime, ...], int | None]]:
+    """Wall times that may come after an instant, with the instants and the number of each."""
+    since = after.astimezone(zone).replace(tzinfo=None) - _largest_jump(after, zone)
+    number = _number_before(series, rule, zone, since) if rule.count else 0
+    for wall in walls(rule, series.start, since):
+        if rule.until and rule.ended(wall, _shifted(wall, zone) - NEAR):
             return
         moments = instants(wall, zone, on_gap=series.on_gap, on_overlap=series.on_overlap)
-        yield wall, tuple(instant for instant in moments if not rule.ended(wall, instant))
         if rule.count and moments:
-            left -= 1
-            if not left:
+            number += 1
+            if number > rule.count:
                 return
+        yield wall, tuple(instant for instant in moments if not rule.ended(wall, instant)), number or None
+
+
+def _number_before(series: Series, rule: Rule, zone: ZoneInfo, since: datetime) -> int:
+    """How many of COUNT come before a wall time: counted back from the occurrence that is known, else from the start."""
+    if since <= series.start:
+        return 0
+
+    def counted(begin: datetime, end: datetime) -> int:
+        found = 0
+        for wall in takewhile(lambda wall: wall < end, walls(rule, series.start, begin)):
+            found += series.on_gap != "skip" or bool(instants(wall, zone, on_gap="skip", on_overlap="first"))
+            _count(found)
+        return found
+
+    if series.known is None:
+        return counted(series.start, since)
+    return series.known.number - 1 + counted(series.known.wall, since) - counted(since, series.known.wall)
 
 
 def _absolute(series: Series, rule: Rule, zone: ZoneInfo, after: datetime) -> Iterator[Moment]:
@@ -131,40 +165,43 @@ def _absolute(series: Series, rule: Rule, zone: ZoneInfo, after: datetime) -> It
     offset keeps the steps in place across a change.
     """
     begin = instants(series.start, zone, on_gap="shift", on_overlap=series.on_overlap)[0]
-    at, left = begin if rule.count else max(begin, after), rule.count or 0
-    without: set[timedelta] = set()  # offsets at which the rule never matches again
+    from_start = rule.count is not None and series.known is None
+    number = series.known.number if series.known else 0
+    at = begin if from_start else max(begin, after.replace(microsecond=0) + SECOND)
+    coming: dict[
+        timedelta, datetime | None
+    ] = {}  # for each offset, the wall time that the rule meets next; None: never again
     while at.year < LAST_YEAR:
-        offset = offset_at(at, zone)
-        change = next_change(at, zone)
-        if offset not in without:
-            for wall in _walls(rule, _wall(begin, offset), _wall(at, offset)):
+        offset, change = offset_at(at, zone), next_change(at, zone)
+        known = coming.get(offset, _wall(begin, offset))
+        if known is not None and known < _wall(change, offset):
+            coming[offset] = None
+            for wall in walls(rule, _wall(begin, offset), _wall(at, offset)):
                 instant = _utc(wall, offset)
                 if instant >= change:
+                    coming[offset] = wall
                     break
-                if rule.ended(wall, instant):
+                number += 1
+                if rule.ended(wall, instant) or number > (rule.count or number):
                     return
-                yield Moment(instant, wall)
-                if rule.count:
-                    left -= 1
-                    if not left:
-                        return
-            else:
-                without.add(offset)
+                if from_start:
+                    _count(number)
+                yield Moment(instant, wall, number if rule.count else None)
         at = change
 
 
-def _walls(rule: Rule, start: datetime, since: datetime) -> Iterator[datetime]:
-    """The rule's wall times not before `since`, without COUNT and UNTIL, on a clock that never changes."""
-    if rule.step is not None and since > start:
-        # A rule of equal steps may begin at any of them; one extra step, for BY... parts may spread a step out.
-        start += max(0, (since - start) // rule.step - 1) * rule.step
-    # The search for a day that never comes (30 February) ends in the year 9999; done near it, it takes half a second.
-    cycles = _GREGORIAN_CYCLE * ((9949 - max(start, since).year) // 400)
-    try:
-        for wall in rrulestr(rule.text, dtstart=start + cycles).xafter(since + cycles, inc=True):
-            yield wall - cycles
-    except ValueError:
-        return  # dateutil's word for BY... parts that no step can meet
+def _count(number: int) -> None:
+    if number > UNNUMBERED:
+        raise BadRule("rule: too costly, it has COUNT, and the row no occurrenceNumber to go on from")
+
+
+def _largest_jump(instant: datetime, zone: ZoneInfo) -> timedelta:
+    """By how much the clock is moved at most, within some days of an instant."""
+    largest, at = timedelta(), instant - NEAR
+    while (change := next_change(at, zone)) <= instant + NEAR:
+        moved = offset_at(change, zone) - offset_at(at, zone)
+        largest, at = max(largest, abs(moved)), change
+    return largest
 
 
 def _shifted(wall: datetime, zone: ZoneInfo) -> datetime:

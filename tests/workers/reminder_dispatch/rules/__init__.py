@@ -1,0 +1,1 @@
+"""Recurrence rules on an even clock: examples, two oracles, and what a rule costs."""
