@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from uuid import uuid4
 from pydantic import Field, SecretStr
 
 from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
+from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.ports import Aside, Ports
@@ -64,6 +66,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             sign=lambda: uuid4().hex,
             dice=random.random,
             aside=aside,
+            gates=Gates(now=time.time, dice=random.random),
         )
         ticks = Worker(
             name=NAME,

@@ -8,13 +8,23 @@ from datetime import datetime
 from math import ceil
 from typing import Any, assert_never
 
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import (
+    Accepted,
+    Answer,
+    Busy,
+    Lost,
+    Misconfigured,
+    Refused,
+    is_not_tried,
+)
 from workers.reminder_dispatch.keys import due_text
 from workers.reminder_dispatch.rules import LONGEST_DELAY, Attempt, end_of, ended, may_resend
 from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
 
 ATTEMPTS = 30
-"""Claims of one occurrence before it is given up: with the waits below, about six hours of outage."""
+"""Requests for one occurrence, of which each failed for a reason of its own, before it is given up. What the channel's outage
+or refusal cost is not counted.
+"""
 
 FIRST_WAIT = 5
 """Seconds before the second attempt; each further wait is twice as long, up to what SQS can delay."""
@@ -24,8 +34,8 @@ FIRST_WAIT = 5
 class Conclusion:
     """How the occurrence goes on.
 
-    `retry_in` seconds, where there is another attempt by itself; `alarm`, where a person must act before there can be
-    one; `dead`, the tokens never to be used again; `ambiguous`, that a request may have been accepted unseen.
+    `retry_in` seconds, where there is another attempt; `dead`, the tokens never to be used again; `ambiguous`, that a request may
+    have been accepted unseen.
     """
 
     status: Status
@@ -33,12 +43,12 @@ class Conclusion:
     move: Move
     dead: frozenset[str] = frozenset()
     retry_in: int | None = None
-    alarm: str | None = None
     ambiguous: bool = False
 
 
-def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice: float) -> Conclusion:
-    """Judge the answers, one for each recipient in order; `dice` is uniform in [0, 1).
+def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice: float, pause: int) -> Conclusion:
+    """Judge the answers, one for each recipient in order; `dice` is uniform in [0, 1), `pause` the seconds after which a channel that
+    is down, or refuses us, is asked again.
 
     Recipients that were answered for good are never asked again, so one that must be tried again costs the others
     nothing.
@@ -51,16 +61,16 @@ def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice
     again = _again(attempt, answers, resend=resend)
     tickets = (*state.tickets, *_tickets(answered, resend=resend, open_end=again is not None))
     known: dict[str, Any] = {"tickets": list(tickets), "unknowns": state.unknowns + lost}
+    untried = any(map(is_not_tried, answers))
+    if untried:
+        known["outages"] = state.outages + 1
     if dead or state.dead_tokens:
         known["deadTokens"] = sorted(dead.union(state.dead_tokens))
     expect = {"status": "SENDING", "owner": state.owner}
 
     if again is not None:
         put = {**known, "status": "PENDING", "reason": again.why}
-        if isinstance(again, Misconfigured):
-            move = Move(expect=expect, put=put, drop=LEASE)
-            return Conclusion(status="PENDING", reason=again.why, move=move, dead=dead, alarm=again.why, ambiguous=lost)
-        wait = _wait(state.attempts, dice)
+        wait = pause if untried else wait_after(state.attempts - state.outages, dice)
         move = Move(expect=expect, put={**put, "notBefore": int(now.timestamp()) + wait}, drop=LEASE)
         return Conclusion(status="PENDING", reason=again.why, move=move, dead=dead, retry_in=wait, ambiguous=lost)
 
@@ -85,7 +95,8 @@ def _again(attempt: Attempt, answers: Sequence[Answer], *, resend: bool) -> Busy
     for answer in answers:
         if isinstance(answer, Misconfigured):
             return answer
-    if attempt.state.attempts < ATTEMPTS:
+    untried = any(map(is_not_tried, answers))
+    if untried or attempt.state.attempts - attempt.state.outages < ATTEMPTS:
         for answer in answers:
             if isinstance(answer, Busy) or (isinstance(answer, Lost) and resend):
                 return answer
@@ -111,7 +122,7 @@ def _tickets(answered: Sequence[tuple[str, Answer]], *, resend: bool, open_end: 
                 assert_never(other)
 
 
-def _wait(attempts: int, dice: float) -> int:
+def wait_after(attempts: int, dice: float) -> int:
     """Doubling, with a quarter of jitter either way, so that waits always grow until they reach the longest."""
-    wait = FIRST_WAIT * 2.0 ** min(attempts - 1, 20) * (0.75 + dice / 2)
+    wait = FIRST_WAIT * 2.0 ** min(max(attempts, 1) - 1, 20) * (0.75 + dice / 2)
     return min(LONGEST_DELAY, ceil(wait))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 from opentelemetry.metrics import get_meter
 
-from shared import BatchResult, Contended, Later, Message, Unavailable
+from shared import BatchResult, Contended, Message
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
-from workers.reminder_dispatch.conclusion import conclude, without
+from workers.reminder_dispatch.conclusion import conclude, wait_after, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
 from workers.reminder_dispatch.ports import Ports
@@ -31,8 +31,11 @@ from workers.reminder_dispatch.rules import (
     Nothing,
     Taken,
     Wait,
+    deadline_of,
     detail_of,
+    gate_of,
     judge,
+    postponed,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
 
@@ -50,10 +53,6 @@ _unknowns = _meter.create_counter(
 )
 
 
-class ChannelMisconfigured(Unavailable):
-    """The channel refuses us until a person mends credentials or an account; the reminder is PENDING again."""
-
-
 async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResult:
     """Send each occurrence once.
 
@@ -66,7 +65,7 @@ async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResul
     due = list(dict.fromkeys(events))  # the same occurrence twice in one batch is one piece of work
     until = ports.now() + SEND_WITHIN
     prepared = await asyncio.gather(*(_prepare(event, ports, until=until) for event in due), return_exceptions=True)
-    attempts = [found for found in prepared if isinstance(found, Attempt)]
+    attempts = sorted((found for found in prepared if isinstance(found, Attempt)), key=_urgency)
     pushes = [attempt for attempt in attempts if attempt.content.channel == "push"]
     others = [attempt for attempt in attempts if attempt.content.channel != "push"]
     pushed, alone = await asyncio.gather(
@@ -92,22 +91,18 @@ async def _prepare(event: ReminderDue, ports: Ports, *, until: datetime) -> Atte
             return None
         at = ports.now()
         match await _judged(event, row, ports, at=at):
-            case Nothing() as nothing:
-                _leave(event, nothing)
+            case Nothing() | Wait() as held:
+                await _leave(event, held, ports)
                 return None
-            case Wait(why, seconds):
-                raise Later(why, after=seconds)
             case Taken(seconds):
                 raise Contended("another worker is sending it", after=seconds)
-            case Close(status, reason, move, follow):
-                await _go_on(event.reminder_id, follow, ports, at=at)
-                if await ports.store.move(event.key, move):
-                    _report(event, row.get("channel"), status, reason)
-                    _count_unknown(row.get("onUnknown"), status == "UNKNOWN")
+            case Close() as end:
+                if await _close(event, row, end, ports, at=at):
                     return None
             case Attempt() as attempt:
                 await _go_on(event.reminder_id, attempt.follow, ports, at=at)
-                _check_time(ports, until)
+                if not await _may_go_out(attempt, ports, until=until):
+                    return None
                 if await ports.store.move(event.key, attempt.claim):
                     _count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
                     return attempt
@@ -122,10 +117,39 @@ async def _judged(event: ReminderDue, row: Row, ports: Ports, *, at: datetime) -
     return await ports.aside(decide) if row.get("rule") else decide()
 
 
-def _check_time(ports: Ports, until: datetime) -> None:
-    """Nothing is claimed that could not be sent any more. Raises Contended."""
+async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: datetime) -> bool:
+    """Whether the row was as it was read, and has ended unsent; the series goes on first."""
+    await _go_on(event.reminder_id, end.follow, ports, at=at)
+    if not await ports.store.move(event.key, end.move):
+        return False
+    _report(event, row.get("channel"), end.status, end.reason)
+    _count_unknown(row.get("onUnknown"), end.status == "UNKNOWN")
+    return True
+
+
+async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> bool:
+    """Whether a request may follow the claim; where its channel takes nothing at present, it is put off: nothing is claimed, and
+    no attempt counted. Raises Contended.
+    """
     if ports.now() >= until:
         raise Contended("its batch took too long before it", after=1.0)
+    if (why := ports.gates.why_not(gate_of(attempt.content))) is None:
+        return True
+    await _put_off(attempt, why, ports)
+    return False
+
+
+async def _put_off(attempt: Attempt, why: str, ports: Ports) -> None:
+    wait = ports.gates.pause(gate_of(attempt.content), deadline=deadline_of(attempt))
+    until = int(ports.now().timestamp()) + wait
+    if await ports.store.move(attempt.event.key, postponed(attempt, why, until=until)):
+        _settled.add(1, {"status": "PENDING", "channel": attempt.content.channel})
+    await _ask_again(attempt.event, wait, ports)
+
+
+async def _ask_again(event: ReminderDue, seconds: float, ports: Ports) -> None:
+    """A new message, because the receive count of this one means faults of ours, not of a channel or a clock."""
+    await ports.queue([Message(body=due_body(event.reminder_id, event.due_at), delay=ceil(seconds))])
 
 
 async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime) -> None:
@@ -147,7 +171,10 @@ async def _push(attempts: Sequence[Attempt], ports: Ports, *, until: datetime) -
     if not attempts:
         return []
     notes = [_note(attempt, token) for attempt in attempts for token in attempt.recipients]
-    answers = iter(await ports.push(notes, until=until))
+    answered = await ports.push(notes, until=until)
+    for gate, each in _by_gate(attempts, answered):
+        ports.gates.heard(gate, each)
+    answers = iter(answered)
     return await asyncio.gather(
         *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in attempts),
         return_exceptions=True,
@@ -160,12 +187,15 @@ async def _send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
         answer: Answer = TOO_LATE
     else:
         answer = await (ports.mail(content) if content.channel == "email" else ports.announce(detail_of(attempt)))
+    ports.gates.heard(gate_of(attempt.content), [answer])
     await _settle(attempt, [answer], ports)
 
 
 async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> None:
-    """Record what became of an attempt. Raises ChannelMisconfigured."""
-    end = conclude(attempt, answers, now=ports.now(), dice=ports.dice())
+    """Record what became of an attempt."""
+    gate, dice, state = gate_of(attempt.content), ports.dice(), attempt.state
+    pause = ports.gates.pause(gate, deadline=deadline_of(attempt), least=wait_after(min(state.attempts, 4), dice))
+    end = conclude(attempt, answers, now=ports.now(), dice=dice, pause=pause)
     if end.dead and attempt.follow.next is not None:
         await _forget(attempt.follow.next, end.dead, ports.store)
     _count_unknown(attempt.content.on_unknown, end.ambiguous)
@@ -175,13 +205,8 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
         log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)
         return
     _report(attempt.event, attempt.content.channel, end.status, end.reason)
-    if end.alarm is not None:
-        log.error("reminder_channel_misconfigured", channel=attempt.content.channel, reason=end.alarm)
-        raise ChannelMisconfigured(end.alarm)
     if end.retry_in is not None:
-        # A new message, because the receive count of this one means faults of ours, not of a channel.
-        event = attempt.event
-        await ports.queue([Message(body=due_body(event.reminder_id, event.due_at), delay=end.retry_in)])
+        await _ask_again(attempt.event, end.retry_in, ports)
 
 
 async def _forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
@@ -197,6 +222,21 @@ def _fault(end: object) -> Exception | None:
     if isinstance(end, BaseException) and not isinstance(end, Exception):
         raise end
     return end if isinstance(end, Exception) else None
+
+
+def _urgency(attempt: Attempt) -> tuple[float, float]:
+    """What must be sent first goes first; then what is due longest."""
+    deadline = deadline_of(attempt)
+    return inf if deadline is None else deadline, attempt.event.due_at.timestamp()
+
+
+def _by_gate(attempts: Sequence[Attempt], answers: Sequence[Answer]) -> Iterable[tuple[str, list[Answer]]]:
+    """The answers of common requests, by breaker."""
+    told: dict[str, list[Answer]] = {}
+    names = [gate_of(attempt.content) for attempt in attempts for _ in attempt.recipients]
+    for name, answer in zip(names, answers, strict=True):
+        told.setdefault(name, []).append(answer)
+    return told.items()
 
 
 def _note(attempt: Attempt, token: str) -> Note:
@@ -223,11 +263,15 @@ def _report(event: ReminderDue, channel: Any, status: Status, reason: str) -> No
         _drop(event, reason.partition(":")[0])
 
 
-def _leave(event: ReminderDue, nothing: Nothing) -> None:
-    if nothing.is_repetition:
-        metrics.claim(worker=WORKER, outcome="absorbed")
-    else:
-        _drop(event, nothing.why)
+async def _leave(event: ReminderDue, held: Nothing | Wait, ports: Ports) -> None:
+    match held:
+        case Wait(seconds):
+            await _ask_again(event, seconds, ports)
+        case Nothing(why, is_repetition):
+            if is_repetition:
+                metrics.claim(worker=WORKER, outcome="absorbed")
+            else:
+                _drop(event, why)
 
 
 def _drop(event: ReminderDue, reason: str) -> None:

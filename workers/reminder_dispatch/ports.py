@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
+from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.schedule.occurrence import Content
 
 if TYPE_CHECKING:
@@ -43,3 +44,4 @@ class Ports:
     sign: Callable[[], str]
     dice: Callable[[], float]
     aside: Aside
+    gates: Gates

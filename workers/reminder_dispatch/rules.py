@@ -60,9 +60,8 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Too early; again in `seconds`."""
+    """Too early, or before its next attempt; again in `seconds`."""
 
-    why: str
     seconds: float
 
 
@@ -158,6 +157,25 @@ def may_resend(content: Content, state: State) -> bool:
     return content.on_unknown == "at_least_once" and (content.channel == "webhook" or state.unknowns < RESENDS)
 
 
+def postponed(attempt: Attempt, why: str, *, until: int) -> Move:
+    """Put an occurrence off that was not claimed, because its channel takes nothing; `until` in epoch seconds."""
+    put = {"status": "PENDING", "unknowns": attempt.state.unknowns, "reason": why, "notBefore": until}
+    return Move(expect=attempt.claim.expect, put=put, drop=LEASE)
+
+
+def gate_of(content: Content) -> str:
+    """The name of the breaker that an occurrence's channel has; Expo's projects fail apart."""
+    return f"reminders/{content.channel}" + (
+        f"/{content.project}" if content.channel == "push" and content.project else ""
+    )
+
+
+def deadline_of(attempt: Attempt) -> float | None:
+    """When an occurrence must have been sent, in epoch seconds; None where late is better than never."""
+    content = attempt.content
+    return None if content.max_lateness is None else attempt.event.due_at.timestamp() + content.max_lateness
+
+
 def end_of(tickets: tuple[Mapping[str, str], ...]) -> tuple[Status, str]:
     """UNKNOWN if one recipient's fate is; else SENT if one was reached; else FAILED with the first reason."""
     errors = [ticket["error"] for ticket in tickets if "error" in ticket]
@@ -198,9 +216,9 @@ def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Tak
             if early > LONGEST_DELAY:
                 return Nothing("not due for long")
             if early > 0:
-                return Wait("not due yet", early)
+                return Wait(early)
             left = state.not_before - now.timestamp()
-            return Wait("waiting for its next attempt", left) if left > 0 else None
+            return Wait(left) if left > 0 else None
         case other:
             assert_never(other)
 

@@ -12,6 +12,7 @@ from shared.sqs.sender import Message
 from shared.worker import BatchResult
 from tests.fakes import FakeSender, delivery
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Note
+from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
@@ -147,8 +148,12 @@ class World:
     queue: FakeSender = field(default_factory=FakeSender)
     claims: int = 0
     computed: int = 0
+    gates: Gates = field(init=False)
     before_push: Callable[[], None] = lambda: None
     after_push: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.gates = Gates(now=self.seconds, dice=lambda: 0.5)
 
     async def dispatch(self, *events: ReminderDue) -> BatchResult:
         ports = Ports(
@@ -161,6 +166,7 @@ class World:
             sign=self.sign,
             dice=lambda: 0.5,
             aside=self.aside,
+            gates=self.gates,
         )
         return await dispatch(events, ports=ports)
 
@@ -208,6 +214,9 @@ class World:
     def sign(self) -> str:
         self.claims += 1
         return f"owner-{self.claims}"
+
+    def seconds(self) -> float:
+        return self.at.timestamp()
 
     def later(self, **by: float) -> None:
         self.at += timedelta(**by)

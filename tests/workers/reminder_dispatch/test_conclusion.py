@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, due, row
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.conclusion import ATTEMPTS, Conclusion, conclude, without
 from workers.reminder_dispatch.rules import Attempt, judge
 
@@ -23,7 +23,7 @@ def attempt(tokens: int = 1, /, **attributes: Any) -> Attempt:
 
 
 def concluded(of: Attempt, *answers: Answer, dice: float = 0.5) -> Conclusion:
-    return conclude(of, answers, now=NOON, dice=dice)
+    return conclude(of, answers, now=NOON, dice=dice, pause=77)
 
 
 def test_an_accepted_reminder_is_sent_with_its_tickets_and_leaves_the_index() -> None:
@@ -49,20 +49,20 @@ def test_a_dead_token_is_recorded_and_the_reminder_fails_only_if_no_other_was_re
 @pytest.mark.parametrize(("attempts", "least", "most"), [(0, 4, 7), (1, 8, 13), (2, 15, 25), (12, 900, 900)])
 def test_a_busy_channel_is_asked_again_after_growing_waits(attempts: int, least: int, most: int) -> None:
     of = attempt(attempts=attempts)
-    waits = [concluded(of, Busy("429"), dice=dice).retry_in or 0 for dice in (0.0, 0.999)]
+    waits = [concluded(of, Busy("429", of="message"), dice=dice).retry_in or 0 for dice in (0.0, 0.999)]
     assert least <= waits[0] <= waits[1] <= most
-    end = concluded(of, Busy("429"), dice=0.0)
+    end = concluded(of, Busy("429", of="message"), dice=0.0)
     assert (end.status, end.move.put["notBefore"]) == ("PENDING", NOW + waits[0])
     assert set(end.move.drop) == {"owner", "claimedUntil"}, "it stays in the index"
 
 
 def test_after_many_attempts_it_is_given_up_with_the_reason() -> None:
-    end = concluded(attempt(attempts=ATTEMPTS - 1), Busy("429"))
+    end = concluded(attempt(attempts=ATTEMPTS - 1), Busy("429", of="message"))
     assert (end.status, end.reason) == ("FAILED", "gave up: 429")
 
 
 def test_who_was_answered_is_kept_when_others_must_be_asked_again() -> None:
-    end = concluded(attempt(3), Accepted("t-1"), DEAD, Busy("429"))
+    end = concluded(attempt(3), Accepted("t-1"), DEAD, Busy("429", of="message"))
     assert end.status == "PENDING"
     kept = end.move.put["tickets"]
     assert kept == [{"token": A, "id": "t-1"}, {"token": B, "error": "DeviceNotRegistered"}]
@@ -97,18 +97,22 @@ def test_a_lost_request_is_never_sent_again_where_at_most_once_was_asked() -> No
 
 
 def test_a_busy_neighbour_does_not_bring_a_lost_recipient_back_where_at_most_once_was_asked() -> None:
-    end = concluded(attempt(2, onUnknown="at_most_once"), Lost("no answer"), Busy("429"))
+    end = concluded(attempt(2, onUnknown="at_most_once"), Lost("no answer"), Busy("429", of="message"))
     assert (end.status, end.move.put["tickets"]) == ("PENDING", [{"token": A, "error": "unknown"}])
     again = attempt(2, onUnknown="at_most_once", attempts=1, unknowns=1, tickets=end.move.put["tickets"])
     assert again.recipients == (B,)
     assert concluded(again, Accepted("t")).status == "UNKNOWN"
 
 
-def test_missing_credentials_leave_the_reminder_pending_and_raise_an_alarm() -> None:
-    end = concluded(attempt(2, attempts=ATTEMPTS), Misconfigured("UNAUTHORIZED"), Busy("not tried"))
-    assert (end.status, end.alarm, end.retry_in) == ("PENDING", "UNAUTHORIZED", None)
-    assert end.move.put["tickets"] == []
-    assert "notBefore" not in end.move.put
+def test_what_no_channel_looked_at_is_asked_for_again_however_often_and_is_not_counted() -> None:
+    for fault in (Misconfigured("UNAUTHORIZED"), Busy("503"), TOO_LATE):
+        of = attempt(2, attempts=3 * ATTEMPTS, outages=2 * ATTEMPTS + 1)
+        end = concluded(of, fault, Busy("not tried", of="us"))
+        assert (end.status, end.retry_in, end.move.put["reason"]) == ("PENDING", 77, fault.why)
+        assert (end.move.put["notBefore"], end.move.put["outages"]) == (NOW + 77, 2 * ATTEMPTS + 2)
+        assert end.move.put["tickets"] == []
+    of = attempt(2, attempts=3 * ATTEMPTS, outages=2 * ATTEMPTS + 1)
+    assert concluded(of, Busy("429", of="message"), Busy("429", of="message")).status == "FAILED"
 
 
 def test_an_email_keeps_its_message_id_and_no_address() -> None:
@@ -125,7 +129,7 @@ def test_dead_tokens_are_taken_out_of_an_occurrence_to_come_and_of_no_other() ->
     assert without(row(tokens=None), frozenset({A})) is None
 
 
-def test_waits_together_last_for_hours_of_outage() -> None:
-    waits = [concluded(attempt(attempts=done), Busy("429")).retry_in or 0 for done in range(ATTEMPTS - 1)]
+def test_waits_together_last_for_hours() -> None:
+    waits = [concluded(attempt(attempts=done), Busy("429", of="message")).retry_in or 0 for done in range(ATTEMPTS - 1)]
     assert sum(waits) > timedelta(hours=5).total_seconds()
     assert all(earlier < later or later == 900 for earlier, later in pairwise(waits))

@@ -157,7 +157,7 @@ async def test_a_payload_that_no_device_could_take_is_refused_without_a_request_
         (Scripted(200, b'{"data":[{"status":"ok"}]}'), Lost("unreadable ticket")),
         (Scripted(200, b'{"data":[{"status":"error"}]}'), Refused("no code")),
         (Scripted(200, b'{"data":[{"status":"error","details":{"error":"InvalidCredentials"}}]}'), Refused("InvalidCredentials")),
-        (Scripted(200, b'{"data":[{"status":"error","details":{"error":"MessageRateExceeded"}}]}'), Busy("Expo: MessageRateExceeded")),
+        (Scripted(200, b'{"data":[{"status":"error","details":{"error":"MessageRateExceeded"}}]}'), Busy("Expo: MessageRateExceeded", of="message")),
     ],
 )  # fmt: skip
 async def test_every_answer_means_one_thing(reply: Scripted, expected: Answer) -> None:

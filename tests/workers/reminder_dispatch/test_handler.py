@@ -10,9 +10,8 @@ from shared.message.envelope import ScheduleTick
 from shared.outcome import Later
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, due, row, world
-from workers.reminder_dispatch.channels.channel import Accepted, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Busy, Lost, Refused
 from workers.reminder_dispatch.event import decode_due
-from workers.reminder_dispatch.handler import ChannelMisconfigured
 from workers.reminder_dispatch.keys import due_text, key_of
 from workers.reminder_dispatch.scan import look
 from workers.reminder_dispatch.schedule.occurrence import Move
@@ -102,9 +101,10 @@ async def test_too_many_requests_twice_is_one_delivery_after_growing_waits() -> 
 async def test_a_duplicate_does_not_jump_the_wait() -> None:
     of = world(row(), answers=[Busy("TOO_MANY_REQUESTS")])
     await of.dispatch(due())
-    [end] = await of.dispatch(due())
-    assert isinstance(end, Later)
+    of.later(seconds=2)
+    assert await of.dispatch(due()) == [None]
     assert of.requests == [1]
+    assert [message.delay for message in of.asked_again()] == [5, 3], "each asks for the same instant"
 
 
 @pytest.mark.parametrize(
@@ -153,21 +153,11 @@ async def test_a_row_that_keeps_changing_is_looked_at_again_later() -> None:
     assert of.requests == []
 
 
-async def test_missing_credentials_stop_the_sending_and_lose_nothing() -> None:
-    of = world(row("r1"), row("r2"), answers=[Misconfigured("UNAUTHORIZED"), Misconfigured("UNAUTHORIZED")])
-    assert [type(end) for end in await of.dispatch(due("r1"), due("r2"))] == [ChannelMisconfigured] * 2
-    assert of.store.statuses == ["PENDING", "PENDING"]
-    assert all("GSI1PK" in one and "notBefore" not in one for one in of.store.rows.values())
-    assert await of.dispatch(due("r1"), due("r2")) == [None, None]
-    assert of.store.statuses == ["SENT", "SENT"]
-
-
 async def test_before_its_time_a_reminder_waits() -> None:
     of = world(row())
     of.later(seconds=-3)
-    [end] = await of.dispatch(due())
-    assert isinstance(end, Later)
-    assert end.after == 3.0
+    assert await of.dispatch(due()) == [None]
+    assert [message.delay for message in of.asked_again()] == [3]
     assert (of.requests, of.store[due()]["status"]) == ([], "PENDING")
 
 

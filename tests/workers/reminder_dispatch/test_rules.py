@@ -59,7 +59,7 @@ def test_what_has_ended_is_left_alone(status: str) -> None:
 
 
 def test_before_its_time_an_occurrence_waits_and_long_before_it_is_left_to_the_ticks() -> None:
-    assert judged(-7) == Wait("not due yet", 7.0)
+    assert judged(-7) == Wait(7.0)
     assert judged(-901) == Nothing("not due for long")
 
 
@@ -68,7 +68,7 @@ def test_a_live_lease_is_waited_for_as_long_as_it_lasts() -> None:
 
 
 def test_between_attempts_an_occurrence_waits() -> None:
-    assert judged(notBefore=NOW + 30) == Wait("waiting for its next attempt", 30.0)
+    assert judged(notBefore=NOW + 30) == Wait(30.0)
     assert claimed(31, notBefore=NOW + 30, attempts=3).state.attempts == 4
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """It was surely not taken, for a reason that passes: the rate, an outage, no connection."""
+    """It was surely not taken, for a reason that passes: the channel's (its rate, an outage, no connection), the message's own (its
+    device's rate), or ours, which never asked.
+    """
 
     why: str
+    of: Literal["channel", "message", "us"] = "channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +59,11 @@ class Misconfigured:
 
 Answer = Accepted | Refused | Busy | Lost | Misconfigured
 
-TOO_LATE = Busy("no turn before its claim would end")
+
+def is_not_tried(answer: Answer) -> bool:
+    """Whether an answer says nothing of what was to be sent: nobody looked at it."""
+    return isinstance(answer, Misconfigured) or (isinstance(answer, Busy) and answer.of != "message")
+
+
+TOO_LATE = Busy("no turn before its claim would end", of="us")
 """Not tried, because the answer could not be recorded in time."""

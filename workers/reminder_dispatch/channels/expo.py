@@ -122,7 +122,7 @@ class Expo:
                     rest = reply
                     answers |= dict.fromkeys(numbers, reply)
                 case Lost():
-                    rest = Busy("not tried after a request without answer")
+                    rest = Busy("not tried after a request without answer", of="us")
                     answers |= dict.fromkeys(numbers, reply)
                 case other:
                     assert_never(other)
@@ -221,7 +221,7 @@ def _answer(ticket: Any) -> Answer:
     details = ticket.get("details")
     code = str(details.get("error", "no code")) if isinstance(details, dict) else "no code"
     if code in _PASSING_TICKET_ERRORS:
-        return Busy(f"Expo: {code}")
+        return Busy(f"Expo: {code}", of="message")
     return Refused(code, dead=code == "DeviceNotRegistered")
 
 

@@ -24,7 +24,7 @@ Status = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
 INDEX = ("GSI1PK", "GSI1SK")
 LEASE = ("owner", "claimedUntil")
 _OF_ONE_SENDING = {
-    *("status", "attempts", "owner", "claimedUntil", "notBefore", "unknowns"),
+    *("status", "attempts", "outages", "owner", "claimedUntil", "notBefore", "unknowns"),
     *("sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
 }
 
@@ -45,12 +45,13 @@ class Move:
 class State(Wire):
     """Where the sending stands. Times in epoch seconds.
 
-    `attempts` counts claims and so tells one PENDING from the next; `unknowns` counts claims that ended without
+    `attempts` counts claims and so tells one PENDING from the next, `outages` those of them that no channel looked at; `unknowns` counts claims that ended without
     anybody knowing whether the request was accepted; `tickets` holds what is known of each recipient.
     """
 
     status: Status
     attempts: int = 0
+    outages: int = 0
     owner: str = ""
     claimed_until: float = Field(default=0, alias="claimedUntil")
     not_before: float = Field(default=0, alias="notBefore")
