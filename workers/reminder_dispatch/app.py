@@ -16,6 +16,7 @@ from uuid import uuid4
 from pydantic import Field, SecretStr
 
 from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
+from workers.reminder_dispatch.channels.apart import apart
 from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
@@ -59,8 +60,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         ports = Ports(
             store=store,
             push=expo.push,
-            mail=partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender),
-            announce=partial(bus.announce, put=events.put),
+            mail=apart(partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender)),
+            announce=apart(partial(bus.announce, put=events.put)),
             queue=queue,
             now=now,
             sign=lambda: uuid4().hex,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from workers.reminder_dispatch.keys import Key, bucket, minute_text, read_minute
+from workers.reminder_dispatch.keys import MARK, Key, bucket, minute_text, read_minute
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ class Reminders(Protocol):
 
     def waiting(self) -> AsyncIterator[Sequence[Row]]:
         """Whole rows of all that the due index holds, whenever they are due; as the index sees them, in no order."""
+
+    async def marks(self, first: datetime, last: datetime) -> Mapping[tuple[datetime, int], Collection[str]]:
+        """What was queued of these minutes (both included), by minute and shard."""
+
+    async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
+        """Note a page of what was queued of one minute and shard."""
 
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
@@ -101,6 +107,35 @@ class DynamoReminders:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
+    async def marks(self, first: datetime, last: datetime) -> Mapping[tuple[datetime, int], Collection[str]]:
+        found: dict[tuple[datetime, int], set[str]] = {}
+        start: dict[str, Any] = {}
+        while True:
+            page = await self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="#p = :tick AND #k BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#p": "PK", "#k": "SK"},
+                ExpressionAttributeValues=_typed(
+                    {":tick": _CURSOR.pk, ":first": f"{_marks(first)}#", ":last": f"{_marks(last)}#~"}
+                ),
+                ConsistentRead=True,
+                **start,
+            )
+            for item in page["Items"]:
+                _, minute, shard, _ = item["SK"]["S"].split("#")
+                text = item["queued"]["S"]
+                if (at := read_minute(minute)) is not None:
+                    marks = (text[place : place + MARK] for place in range(0, len(text), MARK))
+                    found.setdefault((at, int(shard)), set()).update(marks)
+            if not page.get("LastEvaluatedKey"):
+                return found
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
+        place = {"PK": _CURSOR.pk, "SK": f"{_marks(minute)}#{shard:02d}#{queued[0]}"}
+        noted = {"queued": "".join(queued), "TTL": forget_at, "entity": "mark"}
+        await self._client.put_item(TableName=self._table, Item=_typed(place | noted))
+
     async def load(self, key: Key) -> Row | None:
         found = await self._client.get_item(
             TableName=self._table, Key=_typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
@@ -150,6 +185,10 @@ class DynamoReminders:
             _unless_condition(error)
             return False
         return True
+
+
+def _marks(minute: datetime) -> str:
+    return f"QUEUED#{minute_text(minute)}"
 
 
 def _typed(values: Mapping[str, Any]) -> dict[str, Any]:

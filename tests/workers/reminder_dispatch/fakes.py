@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -64,6 +64,7 @@ class FakeReminders(Reminders):
     def __init__(self, *rows: Mapping[str, Any]) -> None:
         self.rows = {Key(one["PK"], one["SK"]): dict(one) for one in rows}
         self.minute: datetime | None = None
+        self.marked: dict[tuple[datetime, int], set[str]] = {}
         self.calls: list[str] = []
         self.page = 100
         self.before: Callable[[str], None] = _nothing
@@ -99,6 +100,14 @@ class FakeReminders(Reminders):
         found = [dict(one) for one in self.rows.values() if "GSI1PK" in one]
         for start in range(0, len(found), self.page):
             yield found[start : start + self.page]
+
+    async def marks(self, first: datetime, last: datetime) -> Mapping[tuple[datetime, int], Collection[str]]:
+        await self._enter("marks")
+        return {place: frozenset(queued) for place, queued in self.marked.items() if first <= place[0] <= last}
+
+    async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
+        await self._enter("mark")
+        self.marked.setdefault((minute, shard), set()).update(queued)
 
     async def load(self, key: Key) -> Row | None:
         await self._enter("load")

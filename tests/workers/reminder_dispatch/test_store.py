@@ -153,3 +153,17 @@ async def test_the_documented_row_is_read_and_goes_through_the_table_unchanged(a
     assert (series.zone, series.start.isoformat()) == ("Europe/Berlin", "2026-11-01T10:00:00")
     serialize, deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
     assert {name: deserialize(serialize(value)) for name, value in found.items()} == found
+
+
+async def test_what_was_queued_is_known_by_minute_and_shard_page_after_page(store: Reminders) -> None:
+    before, after = NOON - MINUTE, NOON + MINUTE
+    assert await store.marks(NOON, after) == {}
+    await store.mark(before, 3, ["a" * 16], forget_at=1)
+    await store.mark(NOON, 3, ["b" * 16, "c" * 16], forget_at=1)
+    await store.mark(NOON, 3, ["d" * 16], forget_at=1)
+    await store.mark(NOON, 15, ["b" * 16], forget_at=1)
+    await store.mark(after, 0, ["e" * 16], forget_at=1)
+    found = {place: sorted(marks) for place, marks in (await store.marks(NOON, NOON)).items()}
+    assert found == {(NOON, 3): ["b" * 16, "c" * 16, "d" * 16], (NOON, 15): ["b" * 16]}
+    assert set(await store.marks(before, after)) == {(before, 3), (NOON, 3), (NOON, 15), (after, 0)}
+    assert await store.cursor() is None

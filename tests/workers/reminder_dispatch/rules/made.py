@@ -62,9 +62,11 @@ def random_start(dice: random.Random) -> datetime:
 def oracle(rule: Rule, start: datetime, end: datetime) -> Iterator[datetime]:
     """All wall times from the start until `end`: each unit of time is held against the words of RFC 5545, 3.3.10."""
     if rule.frequency in SHORT:
-        unit, at = SHORT[rule.frequency], start
+        at, unit = start, SHORT[rule.frequency]
+        if rule.frequency != "SECONDLY":
+            at = at.replace(second=0, minute=0 if rule.frequency == "HOURLY" else at.minute)
         while at < end:
-            yield from (each for each in _inside(rule, start, at) if each >= start)
+            yield from (each for each in _inside(rule, start, at) if start <= each < end)
             at += unit * rule.interval
         return
     days = (date.fromordinal(day) for day in range(start.toordinal() - 366, end.toordinal() + 367))
