@@ -145,8 +145,8 @@ async def test_a_burst_of_events_that_become_jobs(aws: Aws, environment: dict[st
 @pytest.mark.parametrize(
     ("is_series", "most"),
     [
-        (False, {"GetItem": 1, "UpdateItem": 2, "base": 2, "index": 2, "stream": 2}),
-        (True, {"GetItem": 1, "UpdateItem": 2, "PutItem": 1, "base": 3, "index": 3, "stream": 3}),
+        (False, {"GetItem": 1, "BatchGetItem": 0.1, "UpdateItem": 2, "base": 2, "index": 2, "stream": 2}),
+        (True, {"GetItem": 1, "BatchGetItem": 0.1, "UpdateItem": 2, "PutItem": 1, "base": 3, "index": 3, "stream": 3}),
     ],
 )
 async def test_a_reminder_by_push(environment: dict[str, str], *, is_series: bool, most: dict[str, float]) -> None:

@@ -38,6 +38,7 @@ class ReminderSettings(Settings):
     event_bus_name: str
     expo_push_url: str = Field(default="https://exp.host/--/api/v2/push/send", pattern="^https?://")
     expo_access_token: SecretStr | None = None
+    expo_per_second: int = Field(default=600, ge=1, le=600)
     email_sender: str | None = None
 
 
@@ -56,7 +57,12 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     events = await clients.bus(settings.event_bus_name)
     # One thread: whatever a tenant's rules cost, the event loop has its half of the interpreter.
     async with open_session() as session, _thread() as aside:
-        expo = Expo(session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None)
+        expo = Expo(
+            session,
+            url=settings.expo_push_url,
+            access_token=token.get_secret_value() if token else None,
+            per_second=settings.expo_per_second,
+        )
         ports = Ports(
             store=store,
             push=expo.push,

@@ -16,6 +16,7 @@ from shared import BatchResult, Contended, Message
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
+from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
 from workers.reminder_dispatch.conclusion import conclude, wait_after, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.keys import Key, due_text
@@ -171,7 +172,7 @@ async def _push(attempts: Sequence[Attempt], ports: Ports, *, until: datetime) -
     if not attempts:
         return []
     notes = [_note(attempt, token) for attempt in attempts for token in attempt.recipients]
-    answered = await ports.push(notes, until=until)
+    answered = await push_to_living(notes, push=ports.push, store=ports.store, until=until, now=ports.now())
     for gate, each in _by_gate(attempts, answered):
         ports.gates.heard(gate, each)
     answers = iter(answered)
@@ -235,7 +236,8 @@ def _by_gate(attempts: Sequence[Attempt], answers: Sequence[Answer]) -> Iterable
     told: dict[str, list[Answer]] = {}
     names = [gate_of(attempt.content) for attempt in attempts for _ in attempt.recipients]
     for name, answer in zip(names, answers, strict=True):
-        told.setdefault(name, []).append(answer)
+        if answer is not KNOWN_DEAD:
+            told.setdefault(name, []).append(answer)
     return told.items()
 
 

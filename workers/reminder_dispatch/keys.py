@@ -95,6 +95,11 @@ def index_keys(reminder_id: str, due_at: datetime) -> dict[str, str]:
     }
 
 
+def token_key(token: str) -> Key:
+    """Where it is noted that a push token is dead; both ways to write one are one token."""
+    return Key(f"TOKEN#{token.partition('[')[2].rstrip(']') or token}", "DEAD")
+
+
 def mark_of(reminder_id: str, due_at: datetime) -> str:
     """The hex digits (64 bits) by which an occurrence is known that was queued."""
     return hashlib.sha256(f"{reminder_id}#{due_text(due_at)}".encode()).hexdigest()[:MARK]

@@ -37,6 +37,9 @@ SEND_WITHIN = timedelta(seconds=15)
 handler's timeout and the end of the claim, also where the process stood still meanwhile.
 """
 
+DEAD_FOR = timedelta(days=365)
+"""How long a dead push token is remembered."""
+
 KEPT = timedelta(days=30)
 """How long an ended occurrence stays in its table."""
 

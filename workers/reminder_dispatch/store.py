@@ -6,18 +6,23 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from workers.reminder_dispatch.keys import MARK, Key, bucket, minute_text, read_minute
+from workers.reminder_dispatch.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 INDEX_NAME = "GSI1"
+MOST_KEYS = 100
+"""Of one BatchGetItem."""
 PAGE = 500
 """Rows of one page of the due index: five batches of messages per shard and second stay small in memory."""
+
+log = structlog.get_logger()
 
 _CURSOR = Key("TICK", "CURSOR")
 _SEEN_BY_A_TICK = {"#p": "PK", "#k": "SK", "#s": "status", "#c": "claimedUntil", "#n": "notBefore"}
@@ -43,6 +48,12 @@ class Reminders(Protocol):
 
     async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
         """Note a page of what was queued of one minute and shard."""
+
+    async def dead(self, tokens: Collection[str]) -> Collection[str]:
+        """Those of these push tokens that are known to be dead. What cannot be answered now is not among them."""
+
+    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
+        """Note that a push token is dead."""
 
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
@@ -135,6 +146,29 @@ class DynamoReminders:
         place = {"PK": _CURSOR.pk, "SK": f"{_marks(minute)}#{shard:02d}#{queued[0]}"}
         noted = {"queued": "".join(queued), "TTL": forget_at, "entity": "mark"}
         await self._client.put_item(TableName=self._table, Item=_typed(place | noted))
+
+    async def dead(self, tokens: Collection[str]) -> Collection[str]:
+        names: dict[Key, list[str]] = {}
+        for token in tokens:
+            names.setdefault(token_key(token), []).append(token)
+        keys, found = list(names), set[str]()
+        for first in range(0, len(keys), MOST_KEYS):
+            asked: Any = [_typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
+            try:
+                answer = await self._client.batch_get_item(
+                    RequestItems={self._table: {"Keys": asked, "ProjectionExpression": "PK, SK"}}
+                )
+            except (ClientError, BotoCoreError) as error:  # the push goes out, and Expo says it again
+                log.warning("dead_tokens_not_read", error_type=type(error).__name__)
+                return found
+            for item in answer.get("Responses", {}).get(self._table, []):
+                found.update(names[Key(item["PK"]["S"], item["SK"]["S"])])
+        return found
+
+    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
+        key = token_key(token)
+        about = {"entity": "deadToken", "reason": why, "deadSince": due_text(at), "TTL": forget_at}
+        await self._client.put_item(TableName=self._table, Item=_typed({"PK": key.pk, "SK": key.sk, **about}))
 
     async def load(self, key: Key) -> Row | None:
         found = await self._client.get_item(

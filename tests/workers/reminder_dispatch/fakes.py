@@ -15,7 +15,7 @@ from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answe
 from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
-from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of
+from workers.reminder_dispatch.keys import Key, bucket, due_text, index_keys, key_of, token_key
 from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.store import Reminders
@@ -75,7 +75,7 @@ class FakeReminders(Reminders):
 
     @property
     def statuses(self) -> list[str]:
-        return [str(one.get("status")) for one in self.rows.values()]
+        return [str(one.get("status")) for key, one in self.rows.items() if key.sk != "DEAD"]
 
     async def cursor(self) -> datetime | None:
         await self._enter("cursor")
@@ -108,6 +108,15 @@ class FakeReminders(Reminders):
     async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
         await self._enter("mark")
         self.marked.setdefault((minute, shard), set()).update(queued)
+
+    async def dead(self, tokens: Collection[str]) -> Collection[str]:
+        await self._enter("dead")
+        return {token for token in tokens if token_key(token) in self.rows}
+
+    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
+        await self._enter("entomb")
+        key = token_key(token)
+        self.rows[key] = {"PK": key.pk, "SK": key.sk, "status": "DEAD", "reason": why, "TTL": forget_at}
 
     async def load(self, key: Key) -> Row | None:
         await self._enter("load")

@@ -4,7 +4,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +13,16 @@ import pytest
 
 from tests.workers.reminder_dispatch.expo_server import ExpoServer, Scripted
 from tests.workers.reminder_dispatch.fakes import PUSHED
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
+from workers.reminder_dispatch.channels.channel import (
+    TOO_LATE,
+    Accepted,
+    Answer,
+    Busy,
+    Lost,
+    Misconfigured,
+    Note,
+    Refused,
+)
 from workers.reminder_dispatch.channels.expo import (
     COMPRESSED_ABOVE,
     LARGEST_ANSWER,
@@ -243,3 +252,15 @@ async def test_nobody_to_push_to_makes_no_request() -> None:
     server = ExpoServer()
     assert await pushed(server, []) == []
     assert server.requests == []
+
+
+async def test_a_share_of_the_rate_is_kept_by_each_project_and_by_each_request() -> None:
+    server = ExpoServer()
+    async with server.serving() as url, open_session() as session:
+        expo = Expo(session, url=url, per_second=40)
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        answers = await expo.push([*notes(50), *(note(f"b{number}", project="b") for number in range(30))], until=soon)
+    assert answers.count(TOO_LATE) == 10, (
+        "the first project has no room for more than its share, and the other does not wait"
+    )
+    assert sorted(map(len, server.requests)) == [30, 40]

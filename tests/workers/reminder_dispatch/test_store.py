@@ -167,3 +167,13 @@ async def test_what_was_queued_is_known_by_minute_and_shard_page_after_page(stor
     assert found == {(NOON, 3): ["b" * 16, "c" * 16, "d" * 16], (NOON, 15): ["b" * 16]}
     assert set(await store.marks(before, after)) == {(before, 3), (NOON, 3), (NOON, 15), (after, 0)}
     assert await store.cursor() is None
+
+
+async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
+    tokens = [f"ExponentPushToken[{number}]" for number in range(250)]
+    assert await store.dead(tokens[:1]) == set()
+    for token in (tokens[3], tokens[240]):
+        await store.entomb(token, why="DeviceNotRegistered", at=NOON, forget_at=1)
+    await store.entomb(tokens[3], why="DeviceNotRegistered", at=NOON, forget_at=2)
+    assert set(await store.dead([*tokens, "ExpoPushToken[3]"])) == {tokens[3], tokens[240], "ExpoPushToken[3]"}
+    assert await store.dead([]) == set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any, assert_never
 
 import aiohttp
@@ -25,7 +25,7 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
-from workers.reminder_dispatch.channels.rate import RateCap
+from workers.reminder_dispatch.channels.rate import PER_SECOND, RateCap
 
 RECIPIENTS = 100
 """The most one request may hold."""
@@ -76,7 +76,9 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class Expo:
-    """Expo's push API (https://docs.expo.dev/push-notifications/sending-notifications/)."""
+    """Expo's push API (https://docs.expo.dev/push-notifications/sending-notifications/). `per_second`: recipients of one project that
+    this process may send to in any second; where several send, each has its share of Expo's limit.
+    """
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class Expo:
         *,
         url: str,
         access_token: str | None = None,
-        cap: RateCap | None = None,
+        per_second: int = PER_SECOND,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._session = session
@@ -92,7 +94,8 @@ class Expo:
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access_token:
             self._headers["Authorization"] = f"Bearer {access_token}"
-        self._cap = cap or RateCap()
+        self._caps: dict[str, RateCap] = {}
+        self._per_second = per_second
         self._now = now
 
     async def push(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]:
@@ -100,33 +103,45 @@ class Expo:
 
         A request that is refused as a whole is split, by project where Expo names the projects and else in halves, so
         that one bad notification never takes its neighbours along. After an answer that will be the same for every
-        request (too many, no connection, unauthorized) and after a lost request the rest is not tried.
+        request (too many, no connection, unauthorized) and after a lost request the rest of its project is not tried.
         """
         answers: dict[int, Answer] = {}
+        projects: dict[str, list[int]] = {}
         for number, note in enumerate(notes):
             if (why := _unsendable(note)) is not None:
                 answers[number] = Refused(why)
-        waiting = deque(_requests(notes, [number for number in range(len(notes)) if number not in answers]))
+            else:
+                projects.setdefault(note.project, []).append(number)
+        # Beside each other: a project that waits for room in its rate keeps no other waiting.
+        for found in await asyncio.gather(*(self._push(notes, numbers, until) for numbers in projects.values())):
+            answers |= found
+        return [answers[number] for number in range(len(notes))]
+
+    async def _push(self, notes: Sequence[Note], numbers: Sequence[int], until: datetime) -> dict[int, Answer]:
+        """The answers to the notes with these numbers, all of one project."""
+        answers: dict[int, Answer] = {}
+        most = min(RECIPIENTS, self._per_second)
+        waiting = deque(numbers[start : start + most] for start in range(0, len(numbers), most))
         rest: Busy | Misconfigured | None = None
         while waiting:
-            numbers = waiting.popleft()
-            reply = rest or await self._send([notes[number] for number in numbers], until)
+            asked = waiting.popleft()
+            reply = rest or await self._send([notes[number] for number in asked], until)
             match reply:
                 case _Tickets(entries):
-                    answers |= zip(numbers, map(_answer, entries), strict=True)
+                    answers |= zip(asked, map(_answer, entries), strict=True)
                 case _Rejected(why, projects):
-                    parts = _parts(numbers, notes, projects)
+                    parts = _parts(asked, notes, projects)
                     waiting.extendleft(reversed(parts))
-                    answers |= {} if parts else dict.fromkeys(numbers, Refused(why))
+                    answers |= {} if parts else dict.fromkeys(asked, Refused(why))
                 case Busy() | Misconfigured():
                     rest = reply
-                    answers |= dict.fromkeys(numbers, reply)
+                    answers |= dict.fromkeys(asked, reply)
                 case Lost():
                     rest = Busy("not tried after a request without answer", of="us")
-                    answers |= dict.fromkeys(numbers, reply)
+                    answers |= dict.fromkeys(asked, reply)
                 case other:
                     assert_never(other)
-        return [answers[number] for number in range(len(notes))]
+        return answers
 
     async def _send(self, notes: Sequence[Note], until: datetime) -> _Reply:
         body = orjson.dumps([_message(note) for note in notes])
@@ -134,7 +149,8 @@ class Expo:
         if len(body) > COMPRESSED_ABOVE:
             body, headers = gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
         left = (until - self._now()).total_seconds()
-        if left <= 0 or not await self._cap.take(len(notes), within=left) or self._now() >= until:
+        cap = self._caps.setdefault(notes[0].project, RateCap(limit=self._per_second))
+        if left <= 0 or not await cap.take(len(notes), within=left) or self._now() >= until:
             return TOO_LATE
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
@@ -156,13 +172,6 @@ def _unsendable(note: Note) -> str | None:
 def _message(note: Note) -> dict[str, Any]:
     message: dict[str, Any] = {"to": note.token, "title": note.title, "body": note.body}
     return {**message, "data": note.data} if note.data else message
-
-
-def _requests(notes: Sequence[Note], numbers: Sequence[int]) -> list[list[int]]:
-    """Cut into requests of one project and at most 100 recipients each."""
-    by_project = sorted(numbers, key=lambda number: notes[number].project)  # stable: order within a project is kept
-    groups = [list(group) for _, group in groupby(by_project, key=lambda number: notes[number].project)]
-    return [group[start : start + RECIPIENTS] for group in groups for start in range(0, len(group), RECIPIENTS)]
 
 
 def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, str]) -> list[list[int]]:

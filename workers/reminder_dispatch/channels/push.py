@@ -1,0 +1,46 @@
+"""Push notifications of a batch in common requests, and none to a device that is known to be gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from workers.reminder_dispatch.channels.channel import Answer, Note, Refused
+from workers.reminder_dispatch.rules import DEAD_FOR
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.ports import Push
+    from workers.reminder_dispatch.store import Reminders
+
+KNOWN_DEAD = Refused("DeviceNotRegistered", dead=True)
+"""Not asked: Expo said so before, of this or of another reminder."""
+
+log = structlog.get_logger()
+
+
+async def push_to_living(
+    notes: Sequence[Note], *, push: Push, store: Reminders, until: datetime, now: datetime
+) -> Sequence[Answer]:
+    """One answer for each note, in order. A token that Expo calls dead is noted for all reminders, until it is registered anew."""
+    dead = await store.dead({note.token for note in notes})
+    living = [note for note in notes if note.token not in dead]
+    asked = iter(await push(living, until=until) if living else ())
+    answers = [KNOWN_DEAD if note.token in dead else next(asked) for note in notes]
+    found = {
+        note.token: answer.why
+        for note, answer in zip(notes, answers, strict=True)
+        if isinstance(answer, Refused) and answer.dead and answer is not KNOWN_DEAD
+    }
+    forget_at = int((now + DEAD_FOR).timestamp())
+    noted = await asyncio.gather(
+        *(store.entomb(token, why=why, at=now, forget_at=forget_at) for token, why in found.items()),
+        return_exceptions=True,
+    )
+    for fault in noted:
+        if isinstance(fault, BaseException):  # the next reminder is told by Expo again
+            log.warning("dead_token_not_noted", error_type=type(fault).__name__)
+    return answers
