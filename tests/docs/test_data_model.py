@@ -15,8 +15,8 @@ from shared.outcome import Dead
 from shared.road.ledger import AlreadyDone, Reused, judge_held
 from tests.fakes import delivery
 from workers.audit_archive.event import decode as audit_event
-from workers.reminder_dispatch import keys
 from workers.reminder_dispatch.schedule import occurrence
+from workers.reminder_dispatch.table import keys
 from workers.upload_notification.event import decode as upload_events
 from workers.upload_notification.rules import OPEN
 from workers.webhook_delivery.rules import Failed

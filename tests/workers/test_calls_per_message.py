@@ -23,7 +23,7 @@ from tests.workers.webhook_delivery.fakes import endpoint
 from tests.workers.webhook_delivery.table import row as endpoint_row
 from workers.audit_archive.app import open_workers as open_audit
 from workers.reminder_dispatch.app import open_workers as open_reminders
-from workers.reminder_dispatch.store import DynamoReminders
+from workers.reminder_dispatch.table.store import DynamoReminders
 from workers.upload_notification.app import open_workers as open_uploads
 from workers.webhook_delivery.app import open_workers as open_webhooks
 

@@ -20,8 +20,8 @@ from tests.workers.reminder_dispatch import fakes as reminders
 from tests.workers.webhook_delivery import fakes as webhooks
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
-from workers.reminder_dispatch.keys import shard_of
-from workers.reminder_dispatch.store import DynamoReminders
+from workers.reminder_dispatch.table.keys import shard_of
+from workers.reminder_dispatch.table.store import DynamoReminders
 from workers.webhook_delivery.store.table import DynamoDbStore
 
 PAGE = Odd(whole(b"<html>maintenance</html>", "Content-Type: text/html"))

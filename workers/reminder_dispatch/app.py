@@ -48,7 +48,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
     from workers.reminder_dispatch.channels import bus, ses
     from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
-    from workers.reminder_dispatch.store import DynamoReminders
+    from workers.reminder_dispatch.table.store import DynamoReminders
 
     settings = read_settings(ReminderSettings, environment)
     token = settings.expo_access_token

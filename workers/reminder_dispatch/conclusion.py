@@ -17,9 +17,9 @@ from workers.reminder_dispatch.channels.channel import (
     Refused,
     is_not_tried,
 )
-from workers.reminder_dispatch.keys import due_text
 from workers.reminder_dispatch.rules import LONGEST_DELAY, Attempt, end_of, ended, may_resend
 from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
+from workers.reminder_dispatch.table.keys import due_text
 
 ATTEMPTS = 30
 """Requests for one occurrence, of which each failed for a reason of its own, before it is given up. What the channel's outage

@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from shared import Delivery, ScheduleTick, Wire, document, schedule_tick
-from workers.reminder_dispatch.keys import Key, due_text, key_of, read_due
+from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]
 

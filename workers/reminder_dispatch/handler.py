@@ -19,7 +19,6 @@ from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
 from workers.reminder_dispatch.conclusion import conclude, wait_after, without
 from workers.reminder_dispatch.event import ReminderDue, due_body
-from workers.reminder_dispatch.keys import Key, due_text
 from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.rules import (
     SEND_WITHIN,
@@ -39,9 +38,10 @@ from workers.reminder_dispatch.rules import (
     postponed,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
+from workers.reminder_dispatch.table.keys import Key, due_text
 
 if TYPE_CHECKING:
-    from workers.reminder_dispatch.store import Reminders
+    from workers.reminder_dispatch.table.store import Reminders
 
 LOOKS = 3
 """Times a row is read again when it changed between reading and claiming it."""

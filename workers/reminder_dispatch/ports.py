@@ -13,7 +13,7 @@ from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.schedule.occurrence import Content
 
 if TYPE_CHECKING:
-    from workers.reminder_dispatch.store import Reminders
+    from workers.reminder_dispatch.table.store import Reminders
 
 
 Result = TypeVar("Result")

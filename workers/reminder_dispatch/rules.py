@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from workers.reminder_dispatch.event import ReminderDue
-from workers.reminder_dispatch.keys import Key, due_text, event_id, key_of
 from workers.reminder_dispatch.schedule.occurrence import (
     INDEX,
     LEASE,
@@ -26,6 +25,7 @@ from workers.reminder_dispatch.schedule.occurrence import (
 )
 from workers.reminder_dispatch.schedule.recurrence import following
 from workers.reminder_dispatch.schedule.rule_text import BadRule
+from workers.reminder_dispatch.table.keys import Key, due_text, event_id, key_of
 
 WORKER = "reminder-dispatch"
 

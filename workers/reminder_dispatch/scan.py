@@ -13,13 +13,13 @@ import structlog
 from shared import BatchResult, Message, ScheduleTick, Send
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.event import due_body, tick_body
-from workers.reminder_dispatch.keys import MINUTE, SHARDS, mark_of
 from workers.reminder_dispatch.rules import WORKER, spoiled
 from workers.reminder_dispatch.schedule.occurrence import row_key
 from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of
+from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, mark_of
 
 if TYPE_CHECKING:
-    from workers.reminder_dispatch.store import Reminders
+    from workers.reminder_dispatch.table.store import Reminders
 
 MARKED = timedelta(days=1)
 """How long it is known what was queued: minutes are looked through again for minutes only, but for a tick that fails for hours."""

@@ -13,9 +13,9 @@ import orjson
 
 from fleet.cli.command import FAILED, Command, env_file_option
 from shared.clients import Clients
-from workers.reminder_dispatch.keys import due_text
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd
 from workers.reminder_dispatch.schedule.zones import VERSION
+from workers.reminder_dispatch.table.keys import due_text
 
 
 @click.group(short_help="Reminders in their table: find and mend what stands wrong.")
@@ -51,8 +51,8 @@ def recompute(*, yes: bool, as_json: bool) -> None:
 
 async def _recompute(*, act: bool, found: list[dict[str, Any]]) -> Counter[str]:
     from workers.reminder_dispatch.app import REMINDERS, now
-    from workers.reminder_dispatch.store import DynamoReminders
-    from workers.reminder_dispatch.upkeep import rewrite_moved
+    from workers.reminder_dispatch.table.store import DynamoReminders
+    from workers.reminder_dispatch.table.upkeep import rewrite_moved
 
     def tell(row: Any, each: Moved | Odd) -> None:
         key = f"{row['PK']} {row['SK']}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from workers.reminder_dispatch.keys import due_text, index_keys, key_of
 from workers.reminder_dispatch.schedule.zones import read_zone
+from workers.reminder_dispatch.table.keys import due_text, index_keys, key_of
 
 Item = dict[str, Any]
 """A row in DynamoDB's typed JSON."""

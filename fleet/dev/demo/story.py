@@ -18,7 +18,7 @@ from fleet.dev.demo import cast
 from fleet.dev.demo.board import Board, Effect
 from fleet.dev.stand_ins import server
 from shared.clients import variable
-from workers.reminder_dispatch.keys import minute_text
+from workers.reminder_dispatch.table.keys import minute_text
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

@@ -17,7 +17,7 @@ from fleet.dev.demo import cast
 from fleet.dev.demo.report import DeadLetter
 from fleet.dev.demo.story import Story
 from fleet.dev.stand_ins import server
-from workers.reminder_dispatch.keys import key_of
+from workers.reminder_dispatch.table.keys import key_of
 
 Look = Callable[[], Awaitable[None]]
 

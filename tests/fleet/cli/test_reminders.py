@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from fleet.cli import fleet
 from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import row
-from workers.reminder_dispatch.keys import due_text
 from workers.reminder_dispatch.schedule.recurrence import instants
 from workers.reminder_dispatch.schedule.zones import VERSION, read_zone
+from workers.reminder_dispatch.table.keys import due_text
 
 
 def put(aws: Aws, table: str, one: dict[str, Any]) -> None:

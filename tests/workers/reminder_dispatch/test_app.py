@@ -19,9 +19,9 @@ from tests.workers.reminder_dispatch.fakes import daily, due, row
 from workers.reminder_dispatch.app import APP, DISPATCH_TIMEOUT, open_workers
 from workers.reminder_dispatch.channels.expo import RECIPIENTS
 from workers.reminder_dispatch.event import ReminderDue
-from workers.reminder_dispatch.keys import Key
 from workers.reminder_dispatch.rules import LEASE_SECONDS
-from workers.reminder_dispatch.store import DynamoReminders
+from workers.reminder_dispatch.table.keys import Key
+from workers.reminder_dispatch.table.store import DynamoReminders
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Misconfigured, Refused
-from workers.reminder_dispatch.keys import token_key
 from workers.reminder_dispatch.rules import DEAD_FOR
+from workers.reminder_dispatch.table.keys import token_key
 
 DEAD = Refused("DeviceNotRegistered", dead=True)
 GONE, HERE = PUSHED.format("gone"), PUSHED.format("here")

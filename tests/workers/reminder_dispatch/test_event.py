@@ -10,7 +10,7 @@ from shared.outcome import Reject
 from tests.fakes import delivery
 from tests.workers.reminder_dispatch.fakes import NOON, due
 from workers.reminder_dispatch.event import decode_due, decode_tick, due_body, tick_body
-from workers.reminder_dispatch.keys import (
+from workers.reminder_dispatch.table.keys import (
     SHARDS,
     Key,
     bucket,

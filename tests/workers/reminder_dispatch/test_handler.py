@@ -12,9 +12,9 @@ from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, due, row, world
 from workers.reminder_dispatch.channels.channel import Accepted, Busy, Lost, Refused
 from workers.reminder_dispatch.event import decode_due
-from workers.reminder_dispatch.keys import due_text, key_of
 from workers.reminder_dispatch.scan import look
 from workers.reminder_dispatch.schedule.occurrence import Move
+from workers.reminder_dispatch.table.keys import due_text, key_of
 
 DEAD = Refused("DeviceNotRegistered", dead=True)
 

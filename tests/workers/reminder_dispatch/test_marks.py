@@ -7,9 +7,9 @@ import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, row
 from tests.workers.reminder_dispatch.test_scan import Ticks
-from workers.reminder_dispatch.keys import MINUTE
 from workers.reminder_dispatch.scan import _runs
 from workers.reminder_dispatch.schedule.window import window_of
+from workers.reminder_dispatch.table.keys import MINUTE
 
 
 async def test_what_waits_for_its_dispatch_is_queued_once_by_all_ticks() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.fakes import FakeReminders, due, row
-from workers.reminder_dispatch.keys import due_text, index_keys
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
-from workers.reminder_dispatch.upkeep import rewrite_moved
+from workers.reminder_dispatch.table.keys import due_text, index_keys
+from workers.reminder_dispatch.table.upkeep import rewrite_moved
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 OLD = datetime(2026, 12, 1, 17, tzinfo=UTC)  # 09:00 in Vancouver by data that still has standard time there

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row
-from workers.reminder_dispatch.keys import Key, due_text, key_of
 from workers.reminder_dispatch.rules import (
     LEASE_SECONDS,
     Attempt,
@@ -20,6 +19,7 @@ from workers.reminder_dispatch.rules import (
     spoiled,
 )
 from workers.reminder_dispatch.schedule.occurrence import plain
+from workers.reminder_dispatch.table.keys import Key, due_text, key_of
 
 NOW = int(NOON.timestamp())
 THIRTY_DAYS = 30 * 86_400

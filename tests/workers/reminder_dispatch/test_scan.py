@@ -13,8 +13,8 @@ from shared.message.envelope import ScheduleTick
 from shared.sqs.sender import NotSent
 from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, due, row
-from workers.reminder_dispatch.keys import MINUTE, due_text, shard_of
 from workers.reminder_dispatch.scan import look
+from workers.reminder_dispatch.table.keys import MINUTE, due_text, shard_of
 
 
 class Ticks:

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row
-from workers.reminder_dispatch import store as store_module
-from workers.reminder_dispatch.keys import MINUTE, Key, shard_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, read_content, read_series
-from workers.reminder_dispatch.store import DynamoReminders, Reminders
+from workers.reminder_dispatch.table import store as store_module
+from workers.reminder_dispatch.table.keys import MINUTE, Key, shard_of
+from workers.reminder_dispatch.table.store import DynamoReminders, Reminders
 
 OCCURRENCE = json.loads((Path(__file__).parents[2] / "events" / "reminder-occurrence.json").read_text())
 OF_A_TICK = {"PK", "SK", "status", "claimedUntil", "notBefore"}

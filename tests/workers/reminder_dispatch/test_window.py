@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workers.reminder_dispatch.fakes import NOON, row
-from workers.reminder_dispatch.keys import MINUTE
 from workers.reminder_dispatch.schedule.window import (
     CATCH_UP,
     LOOK_AHEAD,
@@ -21,6 +20,7 @@ from workers.reminder_dispatch.schedule.window import (
     sort,
     window_of,
 )
+from workers.reminder_dispatch.table.keys import MINUTE
 
 
 def minutes(count: float) -> timedelta:

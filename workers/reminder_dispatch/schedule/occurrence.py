@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
-from workers.reminder_dispatch.keys import Key, due_text, index_keys, key_of
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
+from workers.reminder_dispatch.table.keys import Key, due_text, index_keys, key_of
 
 Row = Mapping[str, Any]
 """A row's attributes as plain values: text, numbers (int or Decimal), booleans, lists, maps."""

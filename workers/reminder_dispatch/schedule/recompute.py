@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workers.reminder_dispatch.keys import identity_of, key_of
 from workers.reminder_dispatch.schedule.occurrence import (
     INDEX,
     Clock,
@@ -28,6 +27,7 @@ from workers.reminder_dispatch.schedule.recurrence import (
 )
 from workers.reminder_dispatch.schedule.rule_text import BadRule, read_rule
 from workers.reminder_dispatch.schedule.zones import read_zone
+from workers.reminder_dispatch.table.keys import identity_of, key_of
 
 SECOND = timedelta(seconds=1)
 FARTHEST = timedelta(hours=26)

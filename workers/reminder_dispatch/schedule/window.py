@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from workers.reminder_dispatch.keys import MINUTE, identity_of, minute_of
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
+from workers.reminder_dispatch.table.keys import MINUTE, identity_of, minute_of
 
 OVERLAP = timedelta(minutes=5)
 """Looked through again at each tick: the index is eventually consistent, and a reminder may be written a bit late."""

@@ -10,8 +10,8 @@ import structlog
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workers.reminder_dispatch.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
+from workers.reminder_dispatch.table.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

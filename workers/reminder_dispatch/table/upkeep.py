@@ -16,7 +16,7 @@ from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
 from workers.reminder_dispatch.schedule.window import LOOK_AHEAD
 
 if TYPE_CHECKING:
-    from workers.reminder_dispatch.store import Reminders
+    from workers.reminder_dispatch.table.store import Reminders
 
 
 async def rewrite_moved(
