@@ -26,8 +26,13 @@ class ReminderDue(Wire):
 
 
 def decode_tick(delivery: Delivery) -> ScheduleTick:
-    """Raises Reject or pydantic.ValidationError."""
-    return schedule_tick(delivery.body)
+    """A tick of the fleet's own schedule, or a scheduled event as AWS words it where the schedule was given no input. Raises Reject
+    or pydantic.ValidationError.
+    """
+    body = document(delivery.body)
+    if body.get("source") in {"aws.events", "aws.scheduler"} and body.get("detail-type") == "Scheduled Event":
+        body = {"source": "scheduler", "time": body.get("time")}
+    return schedule_tick(body)
 
 
 def decode_due(delivery: Delivery) -> ReminderDue:

@@ -123,7 +123,7 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
             return held
         follow = _follow(row, event, now)
     except (Malformed, BadRule) as fault:
-        return _close(row, "FAILED", str(fault), now)
+        return _close(row, "FAILED", str(fault), now, _follow_if_readable(row, event, now))
     try:
         content = read_content(row)
     except Malformed as fault:
@@ -260,6 +260,14 @@ def _follow(row: Row, event: ReminderDue, now: datetime) -> Follow:
     rows.append(successor(row, event.reminder_id, series, found.next))
     due = found.next.instant
     return Follow(rows=tuple(rows), next=key_of(event.reminder_id, due), due_at=due)
+
+
+def _follow_if_readable(row: Row, event: ReminderDue, now: datetime) -> Follow:
+    """How a series goes on after an occurrence that cannot be read: what is wrong with its state is not inherited."""
+    try:
+        return _follow(row, event, now)
+    except (Malformed, BadRule):
+        return SERIES_ENDS
 
 
 def _close(row: Row, status: Status, reason: str, now: datetime, follow: Follow = SERIES_ENDS) -> Close:

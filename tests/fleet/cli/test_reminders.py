@@ -39,3 +39,21 @@ def test_what_older_zone_data_wrote_is_told_first_and_then_moved(aws: Aws) -> No
     assert (acted["zone_data"], acted["counts"]["moved"], acted["counts"]["odd"]) == (VERSION, 1, 1)
     again = recompute("--json")
     assert (again.exit_code, json.loads(again.stdout)["counts"]["moved"]) == (1, 0)
+
+
+def test_what_should_have_been_sent_is_told_first_and_then_queued(aws: Aws) -> None:
+    table, queue = aws.table_like("reminders"), aws.queue()
+    old = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    put(aws, table, row("r1", old, GSI1PK="DUE#2026-11-21T09:00#99"))
+    put(aws, table, row("r2", old + timedelta(days=2)))
+
+    def sweep(*options: str) -> Result:
+        names = {"REMINDERS_TABLE_NAME": table, "REMINDERS_QUEUE_URL": queue}
+        return CliRunner().invoke(fleet, ["reminders", "sweep", *options], env={**aws.environment, **names})
+
+    told = sweep()
+    assert (told.exit_code, told.stdout) == (0, f"REMINDER#r1 AT#{due_text(old)}  overdue\n")
+    assert aws.bodies(queue) == []
+    acted = json.loads(sweep("--yes", "--json").stdout)
+    assert acted["counts"] == {"looked_at": 2, "queued": 1, "odd": 0}
+    assert [json.loads(body)["reminderId"] for body in aws.bodies(queue)] == ["r1"]

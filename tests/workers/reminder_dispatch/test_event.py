@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -57,6 +59,25 @@ def test_a_due_reminder_is_read_and_written_the_same() -> None:
 def test_what_names_no_occurrence_is_refused(body: str) -> None:
     with pytest.raises((Reject, ValidationError)):
         decode_due(delivery(body))
+
+
+def test_a_scheduled_event_as_aws_words_it_is_a_tick() -> None:
+    for source in ("aws.events", "aws.scheduler"):
+        event: dict[str, Any] = {
+            "version": "0",
+            "id": "1",
+            "detail-type": "Scheduled Event",
+            "source": source,
+            "detail": {},
+        }
+        tick = decode_tick(delivery(orjson.dumps(event | {"time": "2026-03-08T13:00:00Z"}).decode()))
+        assert (tick.source, tick.time) == ("scheduler", datetime(2026, 3, 8, 13, tzinfo=UTC))
+        with pytest.raises(ValidationError):
+            decode_tick(delivery(orjson.dumps(event).decode()))
+        with pytest.raises(ValidationError):
+            decode_tick(
+                delivery(orjson.dumps(event | {"detail-type": "Other", "time": "2026-03-08T13:00:00Z"}).decode())
+            )
 
 
 @pytest.mark.parametrize("body", ['{"source":"me","time":"2026-03-08T13:00:00Z"}', '{"source":"scheduler"}', "tick"])

@@ -97,12 +97,16 @@ def sort(row: Row, minute: datetime, *, window: Window, now: datetime) -> Queue 
         if minute_of(due_at) != minute:
             return Spoil("GSI1PK: not the minute of the due time")
         return Leave()
-    held_until = row.get("claimedUntil") if row.get("status") == "SENDING" else row.get("notBefore")
-    try:
-        held = held_until is not None and held_until > now.timestamp()
-    except TypeError:
-        held = False  # no number: the dispatch will say so on the row
-    if held:
+    if is_held(row, now):
         return Leave()
     delay = max(0, ceil((due_at - now).total_seconds()))
     return Queue(reminder_id, due_at, delay)
+
+
+def is_held(row: Row, now: datetime) -> bool:
+    """Whether somebody sends it at present, or it waits for its next attempt, of which there is a message already."""
+    held_until = row.get("claimedUntil") if row.get("status") == "SENDING" else row.get("notBefore")
+    try:
+        return held_until is not None and bool(held_until > now.timestamp())
+    except TypeError:
+        return False  # no number: the dispatch will say so on the row

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
+from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ class DynamoReminders:
         try:
             await self._client.update_item(
                 TableName=self._table,
-                Key=_typed({"PK": _CURSOR.pk, "SK": _CURSOR.sk}),
+                Key=typed({"PK": _CURSOR.pk, "SK": _CURSOR.sk}),
                 UpdateExpression="SET #m = :m, #e = :e",
                 ConditionExpression="attribute_not_exists(#m) OR #m < :m",
                 ExpressionAttributeNames={"#m": "minute", "#e": "entity"},
-                ExpressionAttributeValues=_typed({":m": minute_text(minute), ":e": "cursor"}),
+                ExpressionAttributeValues=typed({":m": minute_text(minute), ":e": "cursor"}),
             )
         except ClientError as error:
             _unless_condition(error)
@@ -96,14 +96,14 @@ class DynamoReminders:
                 TableName=self._table,
                 IndexName=INDEX_NAME,
                 KeyConditionExpression="GSI1PK = :bucket",
-                ExpressionAttributeValues=_typed({":bucket": bucket(minute, shard)}),
+                ExpressionAttributeValues=typed({":bucket": bucket(minute, shard)}),
                 ProjectionExpression=", ".join(_SEEN_BY_A_TICK),
                 ExpressionAttributeNames=_SEEN_BY_A_TICK,
                 Limit=PAGE,
                 **start,
             )
             if page["Items"]:
-                yield [_plain(item) for item in page["Items"]]
+                yield [untyped(item) for item in page["Items"]]
             if not page.get("LastEvaluatedKey"):
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -113,7 +113,7 @@ class DynamoReminders:
         while True:
             page = await self._client.scan(TableName=self._table, IndexName=INDEX_NAME, Limit=PAGE, **start)
             if page["Items"]:
-                yield [_plain(item) for item in page["Items"]]
+                yield [untyped(item) for item in page["Items"]]
             if not page.get("LastEvaluatedKey"):
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -126,7 +126,7 @@ class DynamoReminders:
                 TableName=self._table,
                 KeyConditionExpression="#p = :tick AND #k BETWEEN :first AND :last",
                 ExpressionAttributeNames={"#p": "PK", "#k": "SK"},
-                ExpressionAttributeValues=_typed(
+                ExpressionAttributeValues=typed(
                     {":tick": _CURSOR.pk, ":first": f"{_marks(first)}#", ":last": f"{_marks(last)}#~"}
                 ),
                 ConsistentRead=True,
@@ -145,7 +145,7 @@ class DynamoReminders:
     async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
         place = {"PK": _CURSOR.pk, "SK": f"{_marks(minute)}#{shard:02d}#{queued[0]}"}
         noted = {"queued": "".join(queued), "TTL": forget_at, "entity": "mark"}
-        await self._client.put_item(TableName=self._table, Item=_typed(place | noted))
+        await self._client.put_item(TableName=self._table, Item=typed(place | noted))
 
     async def dead(self, tokens: Collection[str]) -> Collection[str]:
         names: dict[Key, list[str]] = {}
@@ -153,7 +153,7 @@ class DynamoReminders:
             names.setdefault(token_key(token), []).append(token)
         keys, found = list(names), set[str]()
         for first in range(0, len(keys), MOST_KEYS):
-            asked: Any = [_typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
+            asked: Any = [typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
             try:
                 answer = await self._client.batch_get_item(
                     RequestItems={self._table: {"Keys": asked, "ProjectionExpression": "PK, SK"}}
@@ -168,13 +168,13 @@ class DynamoReminders:
     async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
         key = token_key(token)
         about = {"entity": "deadToken", "reason": why, "deadSince": due_text(at), "TTL": forget_at}
-        await self._client.put_item(TableName=self._table, Item=_typed({"PK": key.pk, "SK": key.sk, **about}))
+        await self._client.put_item(TableName=self._table, Item=typed({"PK": key.pk, "SK": key.sk, **about}))
 
     async def load(self, key: Key) -> Row | None:
         found = await self._client.get_item(
-            TableName=self._table, Key=_typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
+            TableName=self._table, Key=typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
         )
-        return _plain(found["Item"]) if "Item" in found else None
+        return untyped(found["Item"]) if "Item" in found else None
 
     async def move(self, key: Key, move: Move) -> bool:
         names = {"#pk": "PK"}
@@ -196,11 +196,11 @@ class DynamoReminders:
         try:
             await self._client.update_item(
                 TableName=self._table,
-                Key=_typed({"PK": key.pk, "SK": key.sk}),
+                Key=typed({"PK": key.pk, "SK": key.sk}),
                 UpdateExpression="SET " + ", ".join(sets) + (" REMOVE " + ", ".join(drops) if drops else ""),
                 ConditionExpression=" AND ".join(conditions),
                 ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_typed(values),
+                ExpressionAttributeValues=typed(values),
             )
         except ClientError as error:
             _unless_condition(error)
@@ -211,7 +211,7 @@ class DynamoReminders:
         try:
             await self._client.put_item(
                 TableName=self._table,
-                Item=_typed(row),
+                Item=typed(row),
                 ConditionExpression="attribute_not_exists(#pk)",
                 ExpressionAttributeNames={"#pk": "PK"},
             )
@@ -223,18 +223,6 @@ class DynamoReminders:
 
 def _marks(minute: datetime) -> str:
     return f"QUEUED#{minute_text(minute)}"
-
-
-def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
-    serializer = TypeSerializer()
-    return {
-        name: serializer.serialize(list(value) if isinstance(value, tuple) else value) for name, value in values.items()
-    }
-
-
-def _plain(item: Mapping[str, Any]) -> Row:
-    deserializer = TypeDeserializer()
-    return {name: deserializer.deserialize(value) for name, value in item.items()}
 
 
 def _unless_condition(error: ClientError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from workers.reminder_dispatch.event import due_body
 from workers.reminder_dispatch.rules import KEPT, SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
-from workers.reminder_dispatch.schedule.window import LOOK_AHEAD
+from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held
+from workers.reminder_dispatch.table.keys import identity_of
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
@@ -51,6 +52,41 @@ async def rewrite_moved(
                 case None:
                     continue
             tell(row, found)
+    return counts
+
+
+async def sweep(
+    store: Reminders,
+    *,
+    queue: Send,
+    now: Callable[[], datetime],
+    act: bool,
+    overdue: timedelta,
+    tell: Callable[[Row, str], None],
+) -> Counter[str]:
+    """Queue each waiting occurrence that has been due for longer than `overdue` and that nothing holds back: the dispatch sends it, or ends
+    it by its `maxLateness`. Without `act`, only tell. Returns how many rows were `looked_at`, `queued` or `odd` (their key names
+    nothing that could be sent).
+
+    What waits in the queue anyway gets a second message, which the dispatch absorbs.
+    """
+    counts: Counter[str] = Counter(looked_at=0, queued=0, odd=0)
+    async for page in store.waiting():
+        at, messages = now(), []
+        for row in page:
+            counts["looked_at"] += 1
+            try:
+                reminder_id, due_at = identity_of(row_key(row))
+            except ValueError as error:
+                counts["odd"] += 1
+                tell(row, str(error))
+                continue
+            if due_at < at - overdue and not is_held(row, at):
+                messages.append(Message(body=due_body(reminder_id, due_at)))
+                tell(row, "queued" if act else "overdue")
+        counts["queued"] += len(messages)
+        if act and messages:
+            await queue(messages)
     return counts
 
 

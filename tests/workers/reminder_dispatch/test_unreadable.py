@@ -1,0 +1,110 @@
+"""A row that cannot be read ends with a reason and its series goes on, whichever attribute it is; what no tick finds is swept up."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.fakes import FakeSender, delivery
+from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row, world
+from workers.reminder_dispatch.event import decode_due
+from workers.reminder_dispatch.table.attributes import typed, untyped
+from workers.reminder_dispatch.table.upkeep import sweep
+
+HUGE = "1" + 38 * "0"
+WRONG: dict[str, Any] = {
+    "attempts": "many",
+    "outages": "many",
+    "unknowns": "many",
+    "claimedUntil": "soon",
+    "notBefore": "soon",
+    "tickets": "none",
+    "deadTokens": 7,
+    "title": 7,
+    "body": None,
+    "channel": "pigeon",
+    "tokens": "one",
+    "data": {"number": Decimal(HUGE)},
+    "maxLateness": -1,
+    "onUnknown": "never",
+    "project": 7,
+    "status": "LOST",
+}
+
+
+async def test_whatever_is_wrong_has_a_reason_and_the_series_goes_on() -> None:
+    for name, value in WRONG.items():
+        of = world(daily(**{name: value}))
+        assert await of.dispatch(due()) == [None], name
+        ended = of.store[due()]
+        assert (ended["status"], ended["reason"].split(":")[0].split(".")[0], "GSI1PK" in ended) == (
+            "FAILED",
+            name,
+            False,
+        )
+        assert of.store[due(due_at=NOON + timedelta(days=1))]["status"] == "PENDING", name
+
+
+async def test_a_wrong_state_is_not_inherited() -> None:
+    of = world(daily(attempts="many", tickets="none"))
+    await of.dispatch(due())
+    of.later(days=1)
+    await of.dispatch(due(due_at=NOON + timedelta(days=1)))
+    assert of.store[due(due_at=NOON + timedelta(days=1))]["status"] == "SENT"
+
+
+def test_every_legal_value_is_read_and_written_back_as_it_is() -> None:
+    item = {
+        "text": {"S": "a"},
+        "number": {"N": HUGE},
+        "small": {"N": "1E-130"},
+        "long": {"N": "12345678901234567890123456789012345678"},
+        "flag": {"BOOL": False},
+        "nothing": {"NULL": True},
+        "bytes": {"B": b"\x00"},
+        "map": {"M": {"list": {"L": [{"N": "1.50"}, {"S": ""}, {"M": {}}]}}},
+        "numbers": {"NS": ["1.5"]},
+        "texts": {"SS": ["a"]},
+        "blobs": {"BS": [b"a"]},
+    }
+    assert typed(untyped(item)) == item
+    assert untyped({"n": {"N": "7"}}) == {"n": 7}
+    assert typed({"pair": ("a", 1)}) == {"pair": {"L": [{"S": "a"}, {"N": "1"}]}}
+    for illegal in (1.5, set(), object()):
+        with pytest.raises(TypeError):
+            typed({"n": illegal})
+
+
+async def swept(*rows: dict[str, Any], act: bool = True) -> tuple[dict[str, int], list[str]]:
+    queue, told = FakeSender(), list[str]()
+    counts = await sweep(
+        FakeReminders(*rows),
+        queue=queue,
+        now=lambda: NOON,
+        act=act,
+        overdue=timedelta(minutes=15),
+        tell=lambda _row, what: told.append(what),
+    )
+    assert len(told) == counts["queued"] + counts["odd"]
+    return dict(counts), [decode_due(delivery(message.body)).reminder_id for message in queue.sent]
+
+
+async def test_what_no_tick_finds_any_more_is_queued() -> None:
+    old, now = NOON - timedelta(hours=3), int(NOON.timestamp())
+    rows = (
+        row("late", old),
+        row("elsewhere", old, GSI1PK="DUE#2026-11-21T09:00#99"),
+        row("dead worker", old, status="SENDING", claimedUntil=now - 60),
+        row("in hand", old, status="SENDING", claimedUntil=now + 60),
+        row("put off", old, notBefore=now + 60),
+        row("recent", NOON - timedelta(minutes=5)),
+        row("to come", NOON + timedelta(days=1)),
+        row("odd", old) | {"PK": "REMINDER"},
+    )
+    assert await swept(*rows) == (
+        {"looked_at": 8, "queued": 3, "odd": 1},
+        ["late", "elsewhere", "dead worker"],
+    )
+    counts, queued = await swept(*rows, act=False)
+    assert (counts["queued"], queued) == (3, [])
