@@ -16,7 +16,7 @@ READERS = {
     "webhook-events": "workers.webhook_delivery.event:published",
     "webhook-deliveries": "workers.webhook_delivery.event:job_or_event",
     "audit": "workers.audit_archive.event:decode",
-    "uploads": "shared.message.envelope:s3_changes",
+    "uploads": "shared.message.s3_events:s3_changes",
 }
 """The pure reader of each queue of the fleet; imported when a body is mended."""
 

@@ -16,7 +16,23 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 
 HALVES = [(), ("--yes",), ("--reason", "because"), ("--yes", "--reason", ""), ("--yes", "--reason", "  ")]
-OUTSIDE = {"archive", "audit", "demo", "deploy", "dev", "doctor", "limit", "pause", "resume", "run", "stand-ins"}
+OUTSIDE = {
+    "archive",
+    "audit",
+    "demo",
+    "deploy",
+    "dev",
+    "doctor",
+    "limit",
+    "pause",
+    "planner",
+    "reminders",
+    "resume",
+    "run",
+    "sessions",
+    "stand-ins",
+    "webhooks",
+}
 """What stands beside `dlq` has no dead-letter queue in hand."""
 
 
