@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fleet.dev.crew import Crew, Post
 from fleet.dev.deploy import deploy, session
-from fleet.dev.dev import SENDER, Ground, Plan, run_workers, worker_environment
+from fleet.dev.dev import SENDER, Ground, Plan, run_workers, signing_key, worker_environment
 from fleet.dev.emulators.ministack import Endpoint, free_port, ministack
 from tests import kept
 from tests.e2e.lambda_door import functions
@@ -54,6 +54,7 @@ async def opened(name: str, folder: Path) -> AsyncIterator[Mapping[str, str]]:
 async def _behind_lambda(emulator: Endpoint, home: Path) -> AsyncIterator[Mapping[str, str]]:
     async with AsyncExitStack() as stack:
         environment = worker_environment(_ground(emulator), port=free_port()) | QUICK
+        environment["AUDIT_SIGNING_KEY"] = signing_key(home)
         around = await stack.enter_async_context(Crew([_stand_ins(environment, home)], say=print))
         await around.ready(seconds=30)
         stack.enter_context(functions(session(emulator), emulator.url, environment, home))

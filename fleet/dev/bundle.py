@@ -25,6 +25,7 @@ SERVICES = {
     "dynamodb",
     "dynamodbstreams",
     "events",
+    "kms",
     "s3",
     "secretsmanager",
     "ses",

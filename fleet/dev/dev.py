@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.dev import child
+from fleet.dev import child, private
 from fleet.dev.crew import Crew, Post
 from fleet.dev.deploy import deploy, session
 from fleet.dev.emulators.ministack import Endpoint, answers, free_port, ministack
 from fleet.dev.stand_ins import server
 from workers import roster
+from workers.audit_archive.chain.signing import FileKey
 
 Say = Callable[[str], None]
 
@@ -107,7 +108,8 @@ async def run_workers(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fle
     The workers drain first and the stand-ins end after them, so that the last webhook still finds its receiver.
     """
     with child.listening() as listener:
-        environment = worker_environment(ground, port=listener.getsockname()[1]) | dict(plan.tuning)
+        environment = worker_environment(ground, port=listener.getsockname()[1])
+        environment |= {"AUDIT_SIGNING_KEY": signing_key(plan.home), **plan.tuning}
         logs = plan.home / "logs"
         posts = [_post(worker, environment, logs) for worker in roster.WORKERS]
         patience = float(environment["DRAIN_SECONDS"]) + 5.0
@@ -137,6 +139,15 @@ def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
         "POLL_WAIT_SECONDS": "1",  # a drain waits for the open poll; an emulator's queue costs nothing to ask
         "DRAIN_SECONDS": "10",
     }
+
+
+def signing_key(home: Path) -> str:
+    """AUDIT_SIGNING_KEY of the fleet that has its `home` here: a key that is made once, and kept, as the archive is."""
+    path = private.folder(home.absolute()) / "audit-signing-key.pem"
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(FileKey.new().to_pem())
+    return f"file:{path}"
 
 
 @contextmanager

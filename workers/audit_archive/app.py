@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
+import structlog
 from pydantic import BeforeValidator, Field
 
-from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
-from workers.audit_archive.chain.chain import Chain
+from shared import App, Clients, Limits, Together, Worker, make_lambda_handler, read_settings
+from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.event import AuditEvent, decode
+from workers.audit_archive.evidence import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
@@ -22,13 +24,15 @@ from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
 
+log = structlog.get_logger()
+
 TIMEOUT = 45.0
 """Seconds for one batch; below the lease, so that a claim's owner is dead when others may doubt it."""
 
 assert TIMEOUT < LEASE
 
 
-class AuditSettings(Settings):
+class AuditSettings(EvidenceSettings):
     """What the audit worker reads from the environment. Times in seconds.
 
     AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
@@ -51,7 +55,14 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
     redactor = Redactor(settings.audit_hash_keys[0], Names(settings.audit_personal_fields.split(",")))
-    every = timedelta(seconds=settings.audit_digest_seconds)
+    sign = await open_signing(settings.audit_signing_key, clients)
+    if sign is None:
+        log.warning("audit_digests_unsigned", hint="AUDIT_SIGNING_KEY names no key")
+    chain = Chain(
+        maker=Maker(bucket=bucket, now=_now, sign=sign),
+        every=timedelta(seconds=settings.audit_digest_seconds),
+        anchors=await open_anchors(settings.audit_anchors, clients),
+    )
     worker: Worker[AuditEvent] = Worker(
         name="audit-archive",
         queue="audit",
@@ -61,7 +72,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 handle_batch,
                 row=partial(audit_row, hide=redactor.image),
                 keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
-                digests=Chain(bucket=bucket, now=_now, every=every),
+                digests=chain,
             ),
             count=settings.audit_batch_count,
             bytes=2 * 1024 * 1024,  # of the smallest values these become fifty times as many

@@ -16,8 +16,10 @@ from fleet.dev.demo.board import Board, Effect
 from fleet.dev.demo.story import Story, tools
 from fleet.dev.demo.watch import Watch
 from workers import roster
-from workers.audit_archive.chain.chain import make_digest
-from workers.audit_archive.chain.verify import Verification, verify
+from workers.audit_archive.chain.chain import Maker
+from workers.audit_archive.chain.report import Verification
+from workers.audit_archive.chain.signing import FileKey, KeyRing
+from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.store.bucket import S3Bucket
 
 if TYPE_CHECKING:
@@ -159,12 +161,15 @@ async def _unsettled(story: Story, worker: str, *, in_hand: bool) -> int:
 
 
 async def _audit(story: Story, deadline: float) -> report.Audit:
-    """Let the archiver finish, close the chain with a digest, and verify everything in the bucket."""
+    """Let the archiver finish, close the chain with a digest, and verify everything in the bucket against key and head."""
     while time.monotonic() < deadline and await story.unsettled("audit"):  # noqa: ASYNC110 - as above
         await asyncio.sleep(GLANCE)
     bucket = S3Bucket(story.tools.s3, name=story.name("AUDIT_BUCKET_NAME"))
-    await make_digest(bucket, now=lambda: datetime.now(UTC))
-    found = await verify(bucket)
+    key = FileKey.read(Path(story.name("AUDIT_SIGNING_KEY").removeprefix("file:")))
+    maker = Maker(bucket=bucket, now=lambda: datetime.now(UTC), sign=key.sign)
+    await maker.make()
+    head = await maker.head()
+    found = await verify(bucket, keys=KeyRing.read(key.public_pem().encode()), anchors=[head] if head else [])
     return report.Audit(
         records=found.rows, objects=found.objects, digests=found.digests, verified=found.ok, finding=_finding(found)
     )

@@ -30,7 +30,20 @@ LARGEST_BODY = 128 * 1024 * 1024
 """Bytes of a request: a function's zip in Base64, the largest that this project sends, has 40 MB."""
 
 SERVICES = frozenset(
-    {"cloudformation", "dynamodb", "events", "monitoring", "s3", "secretsmanager", "ses", "sns", "sqs", "ssm", "sts"}
+    {
+        "cloudformation",
+        "dynamodb",
+        "events",
+        "kms",
+        "monitoring",
+        "s3",
+        "secretsmanager",
+        "ses",
+        "sns",
+        "sqs",
+        "ssm",
+        "sts",
+    }
 )
 """What the topology, the workers and the commands use, by the names that signatures carry."""
 

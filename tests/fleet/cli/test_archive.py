@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def test_a_digest_closes_the_chain_and_the_archive_verifies(aws: Aws, bucket: st
     made = archive(aws, "digest", "--bucket", bucket)
     assert (made.exit_code, made.stdout) == (0, "digests/000000000001.json\n")
     verified = archive(aws, "verify", "--bucket", bucket)
-    assert (verified.exit_code, verified.stdout) == (0, "all as the digests say: 1 digests, 1 objects, 1 rows\n")
+    assert (verified.exit_code, verified.stdout) == (
+        0,
+        "all as the digests say: 1 digests, 1 objects, 1 rows; signatures not looked at (--keys); no anchor (--anchor)\n",
+    )
 
 
 def test_no_digest_is_made_where_none_is_needed(aws: Aws, bucket: str) -> None:
@@ -64,6 +68,49 @@ def test_an_object_that_was_changed_is_named_online_and_in_a_copy(aws: Aws, buck
         assert result.stdout.splitlines()[1].startswith("1 finding in 1 digests")
     document = json.loads(archive(aws, "verify", "--directory", str(tmp_path), "--json").stdout)
     assert (document["ok"], document["findings"][0]["kind"]) == (False, "hash mismatch")
+
+
+def test_a_signed_chain_is_verified_with_its_key_and_its_anchors_and_its_cut_end_is_named(
+    aws: Aws, bucket: str, tmp_path: Path
+) -> None:
+    other = aws.bucket("heads")
+    key, ring = tmp_path / "key.pem", tmp_path / "keys.pem"
+    made = archive(aws, "new-key", str(key))
+    assert made.stdout.splitlines()[1] == "-----BEGIN PUBLIC KEY-----"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert archive(aws, "new-key", str(key)).exit_code == 1
+    aws = replace(aws, names={**aws.names, "AUDIT_SIGNING_KEY": f"file:{key}", "AUDIT_ANCHORS": f"log,s3://{other}/h"})
+    assert archive(aws, "head", "--bucket", bucket).exit_code == 1
+    assert archive(aws, "digest", "--bucket", bucket).exit_code == 0
+    ring.write_text(archive(aws, "public-key").stdout)
+    assert ring.read_text() == made.stdout
+    head = archive(aws, "head", "--bucket", bucket).stdout.strip()
+    given = ("verify", "--bucket", bucket, "--keys", str(ring), "--anchor", head, "--anchor", f"s3://{other}/h")
+    verified = archive(aws, *given)
+    assert (verified.exit_code, verified.stdout.count("up to digest 1, ")) == (0, 2)
+    unsigned = replace(aws, names={name: kept for name, kept in aws.names.items() if name != "AUDIT_SIGNING_KEY"})
+    refused = archive(unsigned, "digest", "--bucket", bucket)
+    assert (refused.exit_code, refused.stderr) == (1, "Error: the chain is signed and AUDIT_SIGNING_KEY names no key\n")
+    aws.s3.delete_object(Bucket=bucket, Key="digests/000000000001.json")
+    cut = archive(aws, *given)
+    assert cut.exit_code == 1
+    assert cut.stdout.splitlines()[0].startswith("truncated: digests/000000000001.json (anchored and gone; no digest")
+
+
+def test_what_is_no_anchor_and_no_key_is_refused_and_an_empty_anchor_shows_nothing(
+    aws: Aws, bucket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "keys.pem").write_text("nothing")
+    empty = f"s3://{aws.bucket('heads')}/h"
+    for arguments, code, why in (
+        (("--anchor", "7"), 2, "'7' is not NUMBER:HASH; else an anchor is"),
+        (("--anchor", "log"), 2, "give the NUMBER:HASH of a line `audit_head`"),
+        (("--anchor", empty), 1, f"{empty} holds no head"),
+        (("--keys", str(tmp_path / "keys.pem")), 2, "no public key in PEM is in it"),
+    ):
+        refused = archive(aws, "verify", "--bucket", bucket, *arguments)
+        assert (refused.exit_code, why in refused.stderr) == (code, True), arguments
+    assert archive(aws, "public-key").exit_code == 2
 
 
 def test_the_bucket_is_the_one_of_the_environment_unless_another_is_named(aws: Aws) -> None:

@@ -14,7 +14,7 @@ from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.redact import HashKey, Redactor
 from workers.audit_archive.rules import Row, audit_row
 from workers.audit_archive.store.archive import Archive
-from workers.audit_archive.store.bucket import Found
+from workers.audit_archive.store.bucket import Found, Stored
 from workers.audit_archive.store.claims import Claim
 from workers.audit_archive.store.objects import summary
 
@@ -100,6 +100,9 @@ class FakeBucket:
 
     async def head(self, key: str) -> Found | None:
         return await self.wire("head", key, lambda: self._head(key))
+
+    async def read(self, key: str) -> Stored | None:
+        return await self.wire("get", key, lambda: Stored(*self.objects[key]) if key in self.objects else None)
 
     async def get(self, key: str) -> bytes | None:
         return await self.wire("get", key, lambda: self.objects[key][0] if key in self.objects else None)

@@ -1,8 +1,8 @@
 """A small archive to tamper with, and the means to do it."""
 
 from tests.workers.audit_archive.fakes import World, row
-from workers.audit_archive.chain.chain import make_digest
-from workers.audit_archive.chain.verify import Verification
+from workers.audit_archive.chain.chain import Maker
+from workers.audit_archive.chain.report import Verification
 
 
 async def archive() -> World:
@@ -12,9 +12,9 @@ async def archive() -> World:
         rows = [row(f"e{number}-{place}") for place in range(10)]
         await world.worker().keep([*rows, row(f"w{number}", table="fleet-webhooks-dev")])
         world.clock.advance(300)
-        await make_digest(world.bucket, now=world.clock)
+        await Maker(bucket=world.bucket, now=world.clock).make()
     world.clock.advance(3600)
-    await make_digest(world.bucket, now=world.clock)
+    await Maker(bucket=world.bucket, now=world.clock).make()
     return world
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, PATIENCE, Chain, make_digest
+from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, PATIENCE, Chain, Maker
 from workers.audit_archive.chain.digest import digest_key, next_digest
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import marker, object_key
@@ -22,7 +22,7 @@ ABSENT = object_key(row().partition, at=NOON, token="f" * 16)
 
 async def digest(world: World, **options: object) -> int | None:
     """Make one; its number, or None where none was made."""
-    made, _ = await make_digest(world.bucket, now=world.clock, **options)  # type: ignore[arg-type]  # options of make_digest
+    made, *_ = await Maker(bucket=world.bucket, now=world.clock).make(**options)  # type: ignore[arg-type]  # options of make_digest
     return made.sequence if made else None
 
 
@@ -70,7 +70,7 @@ async def test_of_many_makers_one_wins_each_number_and_each_object_is_listed_onc
 
     async def maker() -> None:
         for _ in range(6):
-            digest, _ = await make_digest(world.bucket.over(slow), now=world.clock)
+            digest, *_ = await Maker(bucket=world.bucket.over(slow), now=world.clock).make()
             made.extend([digest.sequence] if digest else [])
             world.clock.advance(1)
 
@@ -155,7 +155,7 @@ async def test_an_owner_faster_than_that_fence_is_listed_with_its_rows() -> None
             world.bucket.objects[ABSENT] = (packed.body, packed.metadata)
         return effect()
 
-    await make_digest(world.bucket.over(owner_writes_first), now=world.clock)
+    await Maker(bucket=world.bucket.over(owner_writes_first), now=world.clock).make()
     assert world.digests()[0]["objects"][0]["rows"] == 1
 
 
@@ -179,7 +179,7 @@ async def test_a_repeated_write_of_a_digest_that_had_succeeded_is_a_win() -> Non
             effect()
         return effect()
 
-    made, newest = await make_digest(world.bucket.over(the_client_tries_twice), now=world.clock)
+    made, newest, _ = await Maker(bucket=world.bucket.over(the_client_tries_twice), now=world.clock).make()
     assert made is not None
     assert newest == 1
     assert world.pending() == []
@@ -191,11 +191,11 @@ async def test_the_loser_of_a_race_deletes_no_marker() -> None:
 
     async def another_is_faster(call: str, key: str, effect: Callable[[], Result]) -> Result:
         if call == "put_new":
-            body = next_digest(sequence=1, previous=None, entries=(), at=NOON, since=None).to_bytes()
+            body = next_digest(sequence=1, before=None, genesis=None, entries=(), at=NOON).to_bytes()
             world.bucket.objects[digest_key(1)] = (body, {})
         return effect()
 
-    assert await make_digest(world.bucket.over(another_is_faster), now=world.clock) == (None, 1)
+    assert await Maker(bucket=world.bucket.over(another_is_faster), now=world.clock).make() == (None, 1, None)
     assert len(world.pending()) == 1
     assert await digest(world) == 2
 
@@ -226,7 +226,7 @@ async def test_a_broken_digest_does_not_end_the_chain_and_hides_no_older_one() -
 
 async def test_a_digest_that_was_seen_and_is_gone_is_replaced_by_none_of_the_same_bytes() -> None:
     world = World()
-    chain = Chain(bucket=world.bucket, now=world.clock, every=timedelta(seconds=60))
+    chain = Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(seconds=60))
     await world.worker().keep([row("e1")])
     await chain.lengthen(asked=True)
     del world.bucket.objects[digest_key(1)]
@@ -247,7 +247,7 @@ async def test_a_newest_digest_that_vanishes_while_it_is_read_makes_no_other() -
         return result
 
     with pytest.raises(LookupError):
-        await make_digest(world.bucket.over(vanishing), now=world.clock)
+        await Maker(bucket=world.bucket.over(vanishing), now=world.clock).make()
 
 
 async def test_a_process_searches_on_from_what_it_remembers() -> None:
@@ -260,7 +260,7 @@ async def test_a_process_searches_on_from_what_it_remembers() -> None:
             asked.append(len(result))  # type: ignore[arg-type]  # the answer of `keys`
         return result
 
-    chain = Chain(bucket=world.bucket.over(counting), now=world.clock, every=timedelta(seconds=60))
+    chain = Chain(maker=Maker(bucket=world.bucket.over(counting), now=world.clock), every=timedelta(seconds=60))
     assert chain.is_due()
     for number in range(6):
         await world.worker().keep([row(f"e{number}")])
@@ -275,7 +275,7 @@ async def test_an_unasked_digest_waits_until_the_newest_is_old_enough_whoever_ma
     world = World()
     await lengthened(world, "e1")
     await world.worker().keep([row("e2")])
-    chain = Chain(bucket=world.bucket, now=world.clock, every=timedelta(seconds=60))
+    chain = Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(seconds=60))
     assert await chain.lengthen(asked=False) is None
     assert await chain.lengthen(asked=True) is not None
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, REDACTOR, World, record
-from workers.audit_archive.chain.chain import PATIENCE, Chain
+from workers.audit_archive.chain.chain import PATIENCE, Chain, Maker
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.handler import handle_batch
@@ -78,7 +78,10 @@ class Deaf:
 async def run(world: World, wire: Mortal | Deaf | None) -> bool:
     """One worker takes the batch once. True: all its messages may leave the queue."""
     archive = world.worker(wire) if wire else world.worker()
-    chain = Chain(bucket=world.bucket.over(wire) if wire else world.bucket, now=world.clock, every=timedelta(minutes=5))
+    chain = Chain(
+        maker=Maker(bucket=world.bucket.over(wire) if wire else world.bucket, now=world.clock),
+        every=timedelta(minutes=5),
+    )
     try:
         results = await handle_batch(
             BATCH, row=lambda given: audit_row(given, hide=REDACTOR.image), keep=archive.keep, digests=chain
@@ -151,7 +154,7 @@ async def test_a_batch_of_duplicates_of_one_event_is_one_row() -> None:
             [RowChanged(record("e1"))] * 4,
             row=lambda given: audit_row(given, hide=REDACTOR.image),
             keep=archive.keep,
-            digests=Chain(bucket=world.bucket, now=world.clock, every=timedelta(minutes=5)),
+            digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(minutes=5)),
         )
         assert results == [None] * 4
     assert world.archived() == ["e1"]

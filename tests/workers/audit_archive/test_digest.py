@@ -6,23 +6,26 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.chain.chain import make_digest
+from tests.workers.audit_archive.fakes import NOON, World, contents, row
+from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.chain.digest import digest_key, next_digest, parse, sequence_of
+from workers.audit_archive.chain.merkle import Tree, leaf_hash
 
 
 async def test_the_first_digest_names_its_objects_and_no_predecessor() -> None:
     world = World()
     await world.worker().keep([row("e1"), row("e2", created_at=NOON + timedelta(minutes=5))])
     world.clock.advance(30)
-    await make_digest(world.bucket, now=world.clock)
+    await Maker(bucket=world.bucket, now=world.clock).make()
     (written,) = world.digests()
     (key,) = world.table_objects()
     body, metadata = world.bucket.objects[key]
+    tree = Tree().extended(map(leaf_hash, contents(world.bucket, key).splitlines()))
     assert written == {
-        "version": 1,
+        "version": 2,
         "sequence": 1,
         "previous": None,
+        "genesis": None,
         "createdAt": "2026-11-21T12:00:30Z",
         "periodStart": "2026-11-21T12:00:00Z",
         "periodEnd": "2026-11-21T12:00:30Z",
@@ -36,6 +39,8 @@ async def test_the_first_digest_names_its_objects_and_no_predecessor() -> None:
                 "newestEventTime": "2026-11-21T12:05:00Z",
             }
         ],
+        "tree": {"size": 2, "root": tree.root.hex(), "subtrees": [tree.root.hex()]},
+        "signature": None,
     }
     assert world.pending() == []
 
@@ -45,7 +50,7 @@ async def test_each_digest_states_the_hash_of_the_one_before_and_begins_where_it
     for event_id in ("e1", "e2", "e3"):
         await world.worker().keep([row(event_id)])
         world.clock.advance(60)
-        await make_digest(world.bucket, now=world.clock)
+        await Maker(bucket=world.bucket, now=world.clock).make()
     first, second, third = world.digests()
     for before, after in ((first, second), (second, third)):
         body = world.bucket.objects[digest_key(before["sequence"])][0]
@@ -56,7 +61,7 @@ async def test_each_digest_states_the_hash_of_the_one_before_and_begins_where_it
 
 
 def test_a_digest_is_canonical_json_and_read_back_as_it_was() -> None:
-    made = next_digest(sequence=1, previous=None, entries=(), at=NOON, since=None)
+    made = next_digest(sequence=1, before=None, genesis=None, entries=(), at=NOON)
     body = made.to_bytes()
     assert parse(body) == made
     assert body == orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
@@ -71,7 +76,7 @@ def test_what_is_not_a_digest_is_read_as_none(body: bytes) -> None:
     "key", ["../../etc/passwd", "digests/000000000001.json", "table=t/year=2026/month=11/day=21/hour=12/x.ndjson.gz"]
 )
 def test_a_digest_cannot_name_what_no_object_can_be_called(key: str) -> None:
-    made = orjson.loads(next_digest(sequence=1, previous=None, entries=(), at=NOON, since=None).to_bytes())
+    made = orjson.loads(next_digest(sequence=1, before=None, genesis=None, entries=(), at=NOON).to_bytes())
     entry = {"key": key, "sha256": "0" * 64, "rows": 0, "bytes": 0, "oldestEventTime": None, "newestEventTime": None}
     assert parse(orjson.dumps(made | {"objects": [entry]})) is None
 

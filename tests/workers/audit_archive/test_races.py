@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.examples import examples
 from tests.workers.audit_archive.fakes import NOON, World, event_of, row
-from workers.audit_archive.chain.chain import PATIENCE, make_digest
+from workers.audit_archive.chain.chain import PATIENCE, Maker
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.store.archive import LEASE
 
@@ -66,7 +66,7 @@ class Races(RuleBasedStateMachine):
     @rule()
     def a_digest_is_due(self) -> None:
         if len(self.tasks) < MOST_WORKERS:
-            self.start(make_digest(self.world.bucket.over(self.wire(self.started)), now=self.world.clock))
+            self.start(Maker(bucket=self.world.bucket.over(self.wire(self.started)), now=self.world.clock).make())
 
     @rule(picked=st.lists(st.integers(0, 100), min_size=1, max_size=6))
     def requests_arrive(self, picked: list[int]) -> None:
@@ -149,7 +149,7 @@ class Races(RuleBasedStateMachine):
         assert sorted(self.world.archived()) == [event_of(row.identity) for row in ROWS]
         for _ in range(3):
             self.world.clock.advance(PATIENCE.total_seconds() + 1)
-            await make_digest(self.world.bucket, now=self.world.clock)
+            await Maker(bucket=self.world.bucket, now=self.world.clock).make()
         assert self.world.listed() == self.world.table_objects()
         assert self.world.pending() == []
         verification = await verify(self.world.bucket)

@@ -3,14 +3,13 @@
 import gzip
 import zlib
 
-import orjson
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, contents, row
 from tests.workers.audit_archive.tampering import archive, kinds, listed_in, replace
 from workers.audit_archive.chain.digest import digest_key, hash_of
 from workers.audit_archive.chain.verify import verify
-from workers.audit_archive.rules import object_key
+from workers.audit_archive.rules import canonical, object_key
 from workers.audit_archive.store.objects import pack
 
 STRANGE = object_key(row().partition, at=NOON, token="e" * 16)
@@ -130,8 +129,9 @@ async def test_a_digest_rewritten_with_its_object_breaks_the_chain() -> None:
     replace(world, key, gzip.compress(edited))
     digest = world.digests()[2]
     digest["objects"][0]["sha256"] = hash_of(edited)
-    replace(world, digest_key(3), orjson.dumps(digest))
-    assert kinds(await verify(world.bucket)) == [("chain broken", digest_key(4))]
+    replace(world, digest_key(3), canonical(digest))
+    found = kinds(await verify(world.bucket))
+    assert found == [("wrong tree", digest_key(3)), ("chain broken", digest_key(4))]
 
 
 async def test_an_object_slipped_in_is_found_however_young_its_name() -> None:
@@ -147,7 +147,7 @@ async def test_an_object_listed_twice_is_found() -> None:
     world = await archive()
     digest = world.digests()[5]
     digest["objects"] = world.digests()[0]["objects"]
-    replace(world, digest_key(6), orjson.dumps(digest))
+    replace(world, digest_key(6), canonical(digest))
     assert kinds(await verify(world.bucket)) == [("listed twice", key) for key in listed_in(world, 1)]
 
 
@@ -162,7 +162,7 @@ async def test_an_object_listed_twice_is_found() -> None:
 async def test_a_link_that_leads_elsewhere_is_found(sequence: int, previous: object) -> None:
     world = await archive()
     digest = world.digests()[sequence - 1] | {"previous": previous}
-    replace(world, digest_key(sequence), orjson.dumps(digest))
+    replace(world, digest_key(sequence), canonical(digest))
     first = (await verify(world.bucket)).first
     assert first is not None
     assert (first.kind, first.where) == ("chain broken", digest_key(sequence))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.workers.audit_archive.fakes import NOON, FakeBucket, World, row
 from tests.workers.audit_archive.tampering import archive, kinds, listed_in, replace
-from workers.audit_archive.chain.chain import make_digest
+from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.chain.digest import digest_key
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import marker, object_key
@@ -51,10 +51,10 @@ async def test_workers_that_go_on_writing_raise_no_alarm() -> None:
         number += 1
         await world.worker().keep([row(f"late{number}")])
         if number % 2:
-            await make_digest(world.bucket, now=world.clock)
+            await Maker(bucket=world.bucket, now=world.clock).make()
         result = effect()
         await world.worker().keep([row(f"later{number}")])
-        await make_digest(world.bucket, now=world.clock)
+        await Maker(bucket=world.bucket, now=world.clock).make()
         return result
 
     found = await verify(world.bucket.over(busy))
@@ -134,7 +134,7 @@ async def test_an_archive_that_grows_raises_no_alarm_at_any_look() -> None:
         await world.worker().keep([row(f"e{number}", created_at=NOON + timedelta(minutes=number))])
         world.clock.advance(7)
         if number % 3 == 0:
-            await make_digest(world.bucket, now=world.clock)
+            await Maker(bucket=world.bucket, now=world.clock).make()
         if number % 50 == 0:
             assert (await verify(world.bucket)).ok
     assert (await verify(world.bucket)).ok

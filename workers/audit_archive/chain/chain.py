@@ -14,23 +14,41 @@ back to the first one that is older than the oldest name among its markers: an o
 had its name. `CLOCKS_DIFFER` is the allowance for the clocks of those who gave the name and made the digest. If n is no
 longer the newest, the write of n+1 fails, and what was left out or in does not matter.
 
+**What one run can look at.** The objects are read, for their rows' hashes, oldest first and for at most `seconds`; what
+is left waits for the next digest.
+
 **Hours without changes.** When the newest digest is an hour old, an empty one follows: it asserts that nothing was
 archived. Before the first object there is no digest at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
-from workers.audit_archive.chain.digest import Digest, Entry, digest_key, next_digest, parse, sequence_of
+from workers.audit_archive.chain.anchors import Anchor
+from workers.audit_archive.chain.digest import (
+    Digest,
+    Entry,
+    Head,
+    Listed,
+    Signature,
+    digest_key,
+    hash_of,
+    head_of,
+    next_digest,
+    parse,
+    sequence_of,
+)
 from workers.audit_archive.rules import marked, marker, named_at
 from workers.audit_archive.store.archive import each, fence
 from workers.audit_archive.store.bucket import Bucket
-from workers.audit_archive.store.objects import summary
+from workers.audit_archive.store.objects import read_content, summary
 
 log = structlog.get_logger()
 
@@ -39,9 +57,12 @@ CLOCKS_DIFFER = timedelta(minutes=15)
 ASSERT_EMPTY_AFTER = timedelta(hours=1)
 OBJECTS_AT_ONCE = 16
 OBJECTS_PER_DIGEST = 5000
-"""What one run can look at before a handler's time is over; the rest goes into the next digest, oldest first."""
+LOOK_SECONDS = 10.0
+"""Half of what a handler waits for a digest: the other half is for the listing before and the writing behind."""
 
 _PREFIX = "digests/"
+
+Sign = Callable[[bytes], Awaitable[Signature]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,61 +74,138 @@ class Newest:
     digest: Digest | None = None
 
 
-async def make_digest(
-    bucket: Bucket, *, now: Callable[[], datetime], known: int = 0, only_after: timedelta = timedelta(0)
-) -> tuple[Digest | None, int]:
-    """Make the next digest, if there is something to put in it.
+class Unsigned(Exception):
+    """There is no key to sign with, and a digest without a signature would break a signed chain."""
 
-        digest, newest = await make_digest(S3Bucket(s3, name="fleet-audit-dev"), now=lambda: datetime.now(UTC))
 
-    `known` is the number of a digest that was seen before: the search starts there. Nothing is made while the newest
-    digest is younger than `only_after`. Answers with the digest made, None where none was needed or another maker was
-    faster, and with the number of the newest digest that was seen.
+class Made(NamedTuple):
+    """The digest that was made, None where none was needed or another maker was faster; the newest number that was seen;
+    and the newest digest's head, None where there is no digest or another maker's was not read.
     """
-    newest = await _newest(bucket, known)
-    at = now()
-    age = at - newest.digest.created_at if newest.digest else None
-    if only_after and age is not None and age < only_after:
-        return None, newest.sequence
-    entries = await _new_entries(bucket, newest, at)
-    if not entries and (newest.sequence == 0 or (age is not None and age < ASSERT_EMPTY_AFTER)):
-        return None, newest.sequence
-    digest = next_digest(
-        sequence=newest.sequence + 1,
-        previous=newest.body,
-        entries=entries,
-        at=at,
-        since=newest.digest.period_end if newest.digest else None,
-    )
-    body = digest.to_bytes()
-    if not await bucket.put_new(digest.key, body, {}) and await bucket.get(digest.key) != body:
-        log.info("audit_digest_lost_race", sequence=digest.sequence)
-        return None, digest.sequence
-    await bucket.delete([marker(entry.key) for entry in entries])
-    log.info("audit_digest_made", sequence=digest.sequence, objects=len(entries))
-    return digest, digest.sequence
+
+    digest: Digest | None
+    newest: int
+    head: Head | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """Makes digests.
+
+        made = await Maker(bucket=S3Bucket(s3, name="fleet-audit-dev"), now=lambda: datetime.now(UTC)).make()
+
+    Without `sign` a digest says nothing of who made it. `seconds`: see above.
+    """
+
+    bucket: Bucket
+    now: Callable[[], datetime]
+    sign: Sign | None = None
+    seconds: float = LOOK_SECONDS
+
+    async def make(self, *, known: int = 0, only_after: timedelta = timedelta(0)) -> Made:
+        """Make the next digest, if there is something to put in it.
+
+        `known` is the number of a digest that was seen before: the search starts there. Nothing is made while the newest
+        digest is younger than `only_after`. Raises Unsigned.
+        """
+        newest = await _newest(self.bucket, known)
+        head = _head(newest)
+        at = self.now()
+        age = at - newest.digest.created_at if newest.digest else None
+        if only_after and age is not None and age < only_after:
+            return Made(None, newest.sequence, head)
+        if self.sign is None and newest.digest is not None and newest.digest.signature is not None:
+            raise Unsigned("the chain is signed and AUDIT_SIGNING_KEY names no key")
+        entries = await self._new_entries(newest, at)
+        if not entries and (newest.sequence == 0 or (age is not None and age < ASSERT_EMPTY_AFTER)):
+            return Made(None, newest.sequence, head)
+        digest = await self._next(newest, entries, at)
+        body = digest.to_bytes()
+        if not await self.bucket.put_new(digest.key, body, {}) and await self.bucket.get(digest.key) != body:
+            log.info("audit_digest_lost_race", sequence=digest.sequence)
+            return Made(None, digest.sequence, None)
+        await self.bucket.delete([marker(listed.entry.key) for listed in entries])
+        log.info("audit_digest_made", sequence=digest.sequence, objects=len(entries), is_signed=self.sign is not None)
+        return Made(digest, digest.sequence, head_of(digest.sequence, body))
+
+    async def head(self) -> Head | None:
+        """The newest digest's; None where there is none."""
+        return _head(await _newest(self.bucket, 0))
+
+    async def _next(self, newest: Newest, entries: Sequence[Listed], at: datetime) -> Digest:
+        digest = next_digest(
+            sequence=newest.sequence + 1,
+            before=None if newest.body is None else (newest.body, newest.digest),
+            genesis=await _genesis(self.bucket, newest),
+            entries=entries,
+            at=at,
+        )
+        return digest if self.sign is None else digest.signed(await self.sign(digest.message()))
+
+    async def _new_entries(self, newest: Newest, at: datetime) -> tuple[Listed, ...]:
+        """The objects no digest lists yet; markers left behind by earlier digests are deleted on the way."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self.seconds
+        keys = sorted((key for found in await self.bucket.keys("pending/") if (key := marked(found))), key=_named)
+        keys = keys[:OBJECTS_PER_DIGEST]
+        if not keys:
+            return ()
+        listed = await _listed(self.bucket, newest, since=_named(keys[0]) - CLOCKS_DIFFER)
+        await self.bucket.delete([marker(key) for key in keys if key in listed])
+        fresh = [key for key in keys if key not in listed]
+        entries: list[Listed] = []
+        for start in range(0, len(fresh), OBJECTS_AT_ONCE):
+            if start and clock() >= until:
+                log.warning("audit_digest_full", left=len(fresh) - start)
+                break
+            some = fresh[start : start + OBJECTS_AT_ONCE]
+            found = await each(some, lambda key: _entry(self.bucket, key, at), at_once=OBJECTS_AT_ONCE)
+            entries += [entry for entry in _or_raise(found) if entry is not None]
+        return tuple(entries)
 
 
 @dataclass(slots=True, kw_only=True)
 class Chain:
-    """What one process remembers of the chain: its newest number, and when it last tried to lengthen it."""
+    """What one process remembers of the chain: its newest number, what was anchored, and when it last tried to lengthen it."""
 
-    bucket: Bucket
-    now: Callable[[], datetime]
+    maker: Maker
     every: timedelta
+    anchors: Sequence[Anchor] = ()
     _known: int = field(default=0, init=False)
     _tried_at: datetime | None = field(default=None, init=False)
+    _anchored: dict[int, Head] = field(default_factory=dict, init=False)
 
     def is_due(self) -> bool:
         """True where this process has not tried for `every`."""
-        return self._tried_at is None or self.now() - self._tried_at >= self.every
+        return self._tried_at is None or self.maker.now() - self._tried_at >= self.every
 
     async def lengthen(self, *, asked: bool) -> Digest | None:
-        """Make a digest: whenever there is something new if `asked` for, else only if the newest is older than `every`."""
-        self._tried_at = self.now()
-        only_after = timedelta(0) if asked else self.every
-        digest, self._known = await make_digest(self.bucket, now=self.now, known=self._known, only_after=only_after)
-        return digest
+        """Make a digest: whenever there is something new if `asked` for, else only if the newest is older than `every`.
+        Then anchor the newest head, whoever made it: its maker may have died before it did.
+        """
+        self._tried_at = self.maker.now()
+        made = await self.maker.make(known=self._known, only_after=timedelta(0) if asked else self.every)
+        self._known = made.newest
+        if made.head is not None:
+            await self._anchor(made.head)
+        return made.digest
+
+    async def _anchor(self, head: Head) -> None:
+        """Each anchor by itself; one that fails is tried again with the next digest, which says as much and more."""
+        due = [place for place, _ in enumerate(self.anchors) if self._anchored.get(place) != head]
+        outcomes = await each(due, lambda place: self.anchors[place].keep(head), at_once=len(due) or 1)
+        for place, outcome in zip(due, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                kind = type(outcome).__name__
+                log.error(
+                    "audit_anchor_failed", anchor=self.anchors[place].name, sequence=head.sequence, error_type=kind
+                )
+            else:
+                self._anchored[place] = head
+
+
+def _head(newest: Newest) -> Head | None:
+    return None if newest.body is None else head_of(newest.sequence, newest.body)
 
 
 async def _newest(bucket: Bucket, known: int) -> Newest:
@@ -124,17 +222,16 @@ async def _newest(bucket: Bucket, known: int) -> Newest:
     return Newest(numbers[-1], body, parse(body))
 
 
-async def _new_entries(bucket: Bucket, newest: Newest, at: datetime) -> tuple[Entry, ...]:
-    """The objects no digest lists yet; markers left behind by earlier digests are deleted on the way."""
-    keys = sorted((key for found in await bucket.keys("pending/") if (key := marked(found))), key=_named)
-    keys = keys[:OBJECTS_PER_DIGEST]
-    if not keys:
-        return ()
-    listed = await _listed(bucket, newest, since=_named(keys[0]) - CLOCKS_DIFFER)
-    await bucket.delete([marker(key) for key in keys if key in listed])
-    fresh = [key for key in keys if key not in listed]
-    entries = await each(fresh, lambda key: _entry(bucket, key, at), at_once=OBJECTS_AT_ONCE)
-    return tuple(entry for entry in _or_raise(entries) if entry is not None)
+async def _genesis(bucket: Bucket, newest: Newest) -> str | None:
+    """The first digest's hash; None where there is none yet. The digest before repeats it."""
+    if newest.sequence == 0:
+        return None
+    if newest.digest is not None and newest.digest.genesis is not None:
+        return newest.digest.genesis
+    first = newest.body if newest.sequence == 1 else await bucket.get(digest_key(1))
+    if first is None:
+        raise LookupError("the first digest is not there: verify the archive")
+    return hash_of(first)
 
 
 async def _listed(bucket: Bucket, newest: Newest, *, since: datetime) -> set[str]:
@@ -152,27 +249,29 @@ async def _listed(bucket: Bucket, newest: Newest, *, since: datetime) -> set[str
     return listed
 
 
-async def _entry(bucket: Bucket, key: str, at: datetime) -> Entry | None:
+async def _entry(bucket: Bucket, key: str, at: datetime) -> Listed | None:
     """An object as a digest states it; None where it is still to come, or was not written by this worker."""
-    found = await bucket.head(key)
+    found = await bucket.read(key)
     if found is None:
         if at - _named(key) < PATIENCE:
             return None
         await fence(bucket, key)
-        found = await bucket.head(key)
+        found = await bucket.read(key)
     stated = summary(found.metadata) if found else None
-    if found is None or stated is None:
+    content = await read_content(found.body, rows=stated.rows) if found and stated else None
+    if found is None or stated is None or content is None or content.sha256 != stated.sha256:
         log.error("audit_object_foreign", object=key)
         await bucket.delete([marker(key)])  # no digest will list it, and without a marker verification names it
         return None
-    return Entry(
+    entry = Entry(
         key=key,
-        sha256=stated.sha256,
+        sha256=content.sha256,
         rows=stated.rows,
-        bytes=found.size,
+        bytes=len(found.body),
         oldest_event_time=stated.oldest,
         newest_event_time=stated.newest,
     )
+    return Listed(entry, content.leaves)
 
 
 def _numbers(keys: Sequence[str]) -> list[int]:
@@ -185,7 +284,7 @@ def _named(key: str) -> datetime:
     return named
 
 
-def _or_raise(results: Sequence[Entry | Exception | None]) -> list[Entry | None]:
+def _or_raise(results: Sequence[Listed | Exception | None]) -> list[Listed | None]:
     for result in results:
         if isinstance(result, Exception):
             raise result

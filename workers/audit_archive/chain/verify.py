@@ -3,87 +3,55 @@
     verification = await verify(S3Bucket(client, name="fleet-audit-dev"))     # or verify(Directory(Path("copy")))
     verification.ok, verification.first, verification.findings, verification.notes
 
-What it cannot see without a signature or an anchor kept outside the bucket: the newest digest rewritten together with
-what it lists, or the newest digests deleted together with everything they list.
+Without keys and anchors it shows that the archive hangs together, and no more: who may write everything in the bucket can
+compute another one that does. With the public keys (`keys`) it shows who made each digest; with heads that were kept
+elsewhere (`anchors`) that those digests are still the same and that none of them was cut off.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from workers.audit_archive.chain.digest import Digest, Entry, digest_key, hash_of, parse, sequence_of
+from workers.audit_archive.chain.digest import Digest, Entry, Head, TreeHead, digest_key, hash_of, parse, sequence_of
+from workers.audit_archive.chain.merkle import Tree
+from workers.audit_archive.chain.report import Finding, Kind, Verification
+from workers.audit_archive.chain.trust import Anchors, Keys, Signatures
 from workers.audit_archive.rules import marked
 from workers.audit_archive.source import InColdStorage, Source
 from workers.audit_archive.store.archive import each
-from workers.audit_archive.store.objects import content_hash
+from workers.audit_archive.store.objects import Content, read_content
 
 READS_AT_ONCE = 16
 DIGESTS_AT_ONCE = 64
-
-Kind = Literal[
-    "hash mismatch",  # an object's content is not what its digest says
-    "missing object",  # listed and gone
-    "missing digest",  # a gap in the numbers
-    "invalid format",  # a digest that cannot be read
-    "moved",  # a digest that stands at another's key
-    "chain broken",  # a digest that does not follow the one before it
-    "listed twice",  # an object in two digests
-    "unlisted object",  # an object that no digest lists and no marker announces
-    "asserted empty",  # a note: a digest says that nothing was archived in its period
-    "pending",  # a note: an object that waits for the next digest
-    "cold storage",  # a note: an object or digest that must be restored before it can be read
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One observation; `where` is the key of an object or digest."""
-
-    kind: Kind
-    where: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The outcome: findings in the order of the chain, notes that are not faults, and what was looked at; `rows` are
-    those of valid objects.
-    """
-
-    digests: int
-    objects: int
-    rows: int
-    findings: tuple[Finding, ...]
-    notes: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        return not self.findings
-
-    @property
-    def first(self) -> Finding | None:
-        """The first broken or missing object or digest."""
-        return self.findings[0] if self.findings else None
-
 
 Progress = Callable[[int, int], None]
 """Called with the objects checked so far and those expected."""
 
 
-async def verify(source: Source, *, progress: Progress | None = None) -> Verification:
+async def verify(
+    source: Source, *, keys: Keys | None = None, anchors: Sequence[Head] = (), progress: Progress | None = None
+) -> Verification:
     """Check every digest and every object. Safe beside workers that write: the order of the three looks is what makes
     "no digest and no marker names it" true for an object that was there at the first look.
     """
     present = await source.keys("table=")
     announced = {key for found in await source.keys("pending/") if (key := marked(found))}
     kept = await source.keys("digests/")
-    walk = _Walk(source, len(present), progress or (lambda _checked, _expected: None))
+    walk = _Walk(
+        source, len(present), progress or (lambda _checked, _expected: None), Signatures(keys), Anchors(anchors)
+    )
     await walk.chain(kept)
     walk.rest(present, announced)
-    return Verification(walk.digests, walk.objects, walk.rows, tuple(walk.findings), tuple(walk.notes))
+    return Verification(
+        digests=walk.digests,
+        objects=walk.objects,
+        rows=walk.rows,
+        findings=tuple(walk.findings),
+        notes=tuple(walk.notes),
+        signed=walk.signatures.newest,
+        anchored=walk.anchors.newest,
+    )
 
 
 @dataclass(slots=True)
@@ -91,6 +59,8 @@ class _Walk:
     source: Source
     expected: int
     progress: Progress
+    signatures: Signatures
+    anchors: Anchors
     digests: int = 0
     objects: int = 0
     rows: int = 0
@@ -115,7 +85,8 @@ class _Walk:
                 await self._digest(number, body)
 
     def rest(self, present: Sequence[str], announced: set[str]) -> None:
-        """What lies in the archive and in no digest."""
+        """What is missing behind the chain, and what lies in the archive and in no digest."""
+        self.findings += [*self.signatures.rest(), *self.anchors.rest()]
         for key in present:
             if key in self.listed:
                 continue
@@ -139,12 +110,15 @@ class _Walk:
         self.digests += 1
         digest = parse(body)
         self._gap(number, digest)
+        self.findings += self.anchors.see(number, body, digest)
         if digest is None:
             self._found("invalid format", key, "not a digest")
         elif digest.sequence != number:
             self._found("moved", key, f"holds digest {digest.sequence}")
         else:
             self._link(digest)
+            if fault := self.signatures.see(digest):
+                self.findings.append(fault)
             if not digest.objects:
                 self._note("asserted empty", key, _period(digest, digest))
         in_place = digest if digest is not None and digest.sequence == number else None
@@ -162,7 +136,7 @@ class _Walk:
 
     def _link(self, digest: Digest) -> None:
         """Does it follow the one before? Not asked where that one is missing or broken: the fault has a name already."""
-        last, body, _ = self.before
+        last, body, before = self.before
         if digest.sequence == 1:
             if digest.previous is not None:
                 self._found("chain broken", digest.key, "the first digest names one before it")
@@ -170,6 +144,8 @@ class _Walk:
             self._found("chain broken", digest.key, f"does not name {digest_key(last)} as the one before it")
         elif body is not None and digest.previous.sha256 != hash_of(body):
             self._found("chain broken", digest.key, f"{digest_key(last)} is not the one that it follows")
+        elif before is not None and digest.created_at < before.created_at:
+            self._found("chain broken", digest.key, "made before the one that it follows")
 
     async def _objects(self, digest: Digest, *, moved: bool) -> None:
         fresh = []
@@ -181,13 +157,33 @@ class _Walk:
             else:
                 self.listed.add(entry.key)
                 fresh.append(entry)
+        leaves: list[bytes] = []
+        are_whole = len(fresh) == len(digest.objects)
         for found in await each(fresh, self._object, at_once=READS_AT_ONCE):
-            if isinstance(found, Exception):
-                raise found
-            if found is not None:
-                (self.notes if found.kind == "cold storage" else self.findings).append(found)
+            match found:
+                case Exception():
+                    raise found
+                case Content():
+                    leaves += found.leaves
+                case Finding(kind="cold storage"):
+                    self.notes.append(found)
+                    are_whole = False
+                case Finding():
+                    self.findings.append(found)
+                    are_whole = False
+        if are_whole and not moved:
+            self._tree(digest, leaves)
 
-    async def _object(self, entry: Entry) -> Finding | None:
+    def _tree(self, digest: Digest, leaves: Sequence[bytes]) -> None:
+        """Is the tree that of the digest before and of these rows? Not asked where that one is missing or broken."""
+        last, _, before = self.before
+        if digest.tree is None or (before is None and last > 0):
+            return
+        tree = before.tree.tree if before is not None and before.tree is not None else Tree()
+        if TreeHead.of(tree.extended(leaves)) != digest.tree:
+            self._found("wrong tree", digest.key, f"its rows make {tree.size + len(leaves)} leaves of another root")
+
+    async def _object(self, entry: Entry) -> Content | Finding:
         try:
             body = await self.source.get(entry.key)
         except InColdStorage:
@@ -196,10 +192,11 @@ class _Walk:
         self.progress(self.objects, max(self.objects, self.expected))
         if body is None:
             return Finding("missing object", entry.key)
-        if await asyncio.to_thread(content_hash, body) != entry.sha256:
+        content = await read_content(body, rows=entry.rows)
+        if content is None or content.sha256 != entry.sha256:
             return Finding("hash mismatch", entry.key)
         self.rows += entry.rows
-        return None
+        return content
 
     def _found(self, kind: Kind, where: str, detail: str) -> None:
         self.findings.append(Finding(kind, where, detail))

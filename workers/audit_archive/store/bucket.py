@@ -25,6 +25,14 @@ class Found:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it is stored, with its metadata."""
+
+    body: bytes
+    metadata: Mapping[str, str]
+
+
 class Bucket(Protocol):
     """Each call is atomic and strongly consistent; whatever it raises leaves its effect unknown."""
 
@@ -34,6 +42,7 @@ class Bucket(Protocol):
 
     async def put_marker(self, key: str) -> None: ...
     async def head(self, key: str) -> Found | None: ...
+    async def read(self, key: str) -> Stored | None: ...
     async def get(self, key: str) -> bytes | None: ...
 
     async def keys(self, prefix: str, *, after: str = "") -> list[str]:
@@ -105,6 +114,10 @@ class S3Bucket:
         return Found(answer["ContentLength"], answer["Metadata"])
 
     async def get(self, key: str) -> bytes | None:
+        found = await self.read(key)
+        return None if found is None else found.body
+
+    async def read(self, key: str) -> Stored | None:
         try:
             answer = await self._client.get_object(Bucket=self._name, Key=key)
         except self._client.exceptions.ClientError as error:
@@ -114,7 +127,7 @@ class S3Bucket:
                 raise InColdStorage(key) from error
             raise
         async with answer["Body"] as body:
-            return await body.read()
+            return Stored(await body.read(), answer["Metadata"])
 
     async def keys(self, prefix: str, *, after: str = "") -> list[str]:
         found: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -13,6 +14,8 @@ from datetime import datetime
 from workers.audit_archive.rules import Row
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 12
+_LEAF = b"\x00"  # RFC 6962: before a leaf, so that no inner node can be taken for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +72,44 @@ def summary(metadata: Mapping[str, str]) -> Summary | None:
         return None
 
 
-def content_hash(body: bytes) -> str | None:
-    """SHA-256 of the uncompressed content, in hex; None where the body cannot be uncompressed.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an object holds: the SHA-256 of its uncompressed bytes in hex, and the leaf hash of each row (see merkle.py)."""
+
+    sha256: str
+    leaves: tuple[bytes, ...]
+
+
+async def read_content(body: bytes, *, rows: int) -> Content | None:
+    """`content_of`, a large body in a thread; of a small one the way there costs more than the work."""
+    if len(body) <= _SMALL:
+        return content_of(body, rows=rows)
+    return await asyncio.to_thread(content_of, body, rows=rows)
+
+
+def content_of(body: bytes, *, rows: int) -> Content | None:
+    """Read a body; None where it cannot be uncompressed, or where it has not just `rows` lines.
 
     Read in pieces: a forged body of a few kilobytes may claim to hold gigabytes.
     """
-    digest = hashlib.sha256()
+    whole, open_line, leaves = hashlib.sha256(), hashlib.sha256(_LEAF), list[bytes]()
+    at_start = True
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as opened:
             while piece := opened.read(_CHUNK):
-                digest.update(piece)
+                whole.update(piece)
+                first, *others = piece.split(b"\n")
+                open_line.update(first)
+                at_start = at_start and not first
+                if others:
+                    leaves.append(open_line.digest())
+                    leaves += [hashlib.sha256(_LEAF + line).digest() for line in others[:-1]]
+                    open_line, at_start = hashlib.sha256(_LEAF + others[-1]), not others[-1]
+                if len(leaves) > rows:
+                    return None
     except (OSError, EOFError, zlib.error):
         return None
-    return digest.hexdigest()
+    return Content(whole.hexdigest(), tuple(leaves)) if at_start and len(leaves) == rows else None
 
 
 def _time(text: str | None) -> datetime | None:

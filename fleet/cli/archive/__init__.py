@@ -1,0 +1,18 @@
+"""`fleet archive`: the audit archive, verified or closed with a digest, and the keys for both."""
+
+from __future__ import annotations
+
+import click
+
+from fleet.cli.archive.chain import write_digest, write_head
+from fleet.cli.archive.keys import new_key, write_public_key
+from fleet.cli.archive.verify import verify_archive
+
+
+@click.group(short_help="Verify the audit archive, or write its next digest.")
+def archive() -> None:
+    """Verify the audit archive, or write its next digest."""
+
+
+for command in (verify_archive, write_digest, write_head, write_public_key, new_key):
+    archive.add_command(command)

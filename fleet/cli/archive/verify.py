@@ -1,0 +1,133 @@
+"""`fleet archive verify`: is the archive what its digests say, and are they what was signed and anchored?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import orjson
+
+from fleet.cli.archive.place import bucket_option, opened
+from fleet.cli.command import FAILED, Command, Failed, env_file_option
+from shared.clients import Clients
+from workers.audit_archive.chain.anchors import LogPlace, place, read_head
+from workers.audit_archive.chain.digest import Head
+from workers.audit_archive.chain.report import Standing, Verification
+from workers.audit_archive.chain.signing import KeyRing
+from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.evidence import open_anchor
+from workers.audit_archive.source import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be verified, and against what."""
+
+    bucket: str | None
+    directory: Path | None
+    keys: KeyRing | None
+    anchors: Sequence[str]
+
+
+@click.command("verify", cls=Command, short_help="Walk the chain of digests; name what is broken or missing.")
+@env_file_option
+@bucket_option
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A copy of the bucket on this machine, instead: needs no AWS at all.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Public keys in PEM that may sign digests, as `fleet archive public-key` prints them.",
+)
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    metavar="ANCHOR",
+    help="NUMBER:HASH as `fleet archive head` printed it once, or s3://BUCKET/PREFIX, or ssm:/NAME; may be given often.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def verify_archive(
+    *, bucket: str | None, directory: Path | None, keys: Path | None, anchors: tuple[str, ...], as_json: bool
+) -> None:
+    """Walk the chain of digests and check every object; name the first broken or missing one, then all others.
+
+    Without --keys and --anchor it shows that the archive hangs together; with them, who signed it, and that nothing which
+    was anchored is cut off or changed. The last line says which. Ends with 0 where all is as the digests say, with 1 on any
+    finding and where there is no digest at all. Notes (an object that waits for the next digest, a digest that asserts
+    silence) are not findings.
+    """
+    if bucket and directory:
+        raise click.UsageError("give --bucket or --directory, not both")
+    found = asyncio.run(_verify(Asked(bucket, directory, _key_ring(keys), anchors)))
+    if as_json:
+        click.echo(orjson.dumps({"ok": found.ok, **asdict(found)}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found, has_keys=keys is not None, has_anchors=bool(anchors))
+    if not found.digests:
+        click.echo("there is no digest here, so nothing is proven", err=True)
+    sys.exit(0 if found.ok and found.digests else FAILED)
+
+
+async def _verify(asked: Asked) -> Verification:
+    heads = await _heads(asked.anchors)
+    if asked.directory:
+        return await verify(Directory(asked.directory), keys=asked.keys, anchors=heads)
+    async with opened(asked.bucket) as (source, _):
+        return await verify(source, keys=asked.keys, anchors=heads)
+
+
+async def _heads(anchors: Sequence[str]) -> list[Head]:
+    """All heads of all anchors. An anchor that is empty shows nothing, which is a failure and no success."""
+    heads: list[Head] = []
+    for given in anchors:
+        if head := read_head(given):
+            heads.append(head)
+            continue
+        try:
+            there = place(given)
+        except ValueError as error:
+            raise click.BadParameter(f"{given!r} is not NUMBER:HASH; else {error}", param_hint="--anchor") from error
+        if isinstance(there, LogPlace):
+            raise click.BadParameter("give the NUMBER:HASH of a line `audit_head`", param_hint="--anchor")
+        async with Clients(os.environ) as clients:
+            try:
+                found = await (await open_anchor(there, clients)).heads()
+            except ValueError as error:
+                raise Failed(str(error)) from error
+        if not found:
+            raise Failed(f"{given} holds no head")
+        heads += found
+    return heads
+
+
+def _key_ring(path: Path | None) -> KeyRing | None:
+    try:
+        return None if path is None else KeyRing.read(path.read_bytes())
+    except ValueError as error:
+        raise click.BadParameter(f"{path}: {error}", param_hint="--keys") from error
+
+
+def _print(found: Verification, *, has_keys: bool, has_anchors: bool) -> None:
+    for finding in found.findings:
+        click.echo(f"{finding.kind}: {finding.where}{f' ({finding.detail})' if finding.detail else ''}")
+    for note in found.notes:
+        click.echo(f"note: {note.kind}: {note.where}", err=True)
+    looked_at = f"{found.digests} digests, {found.objects} objects, {found.rows} rows"
+    faults = len(found.findings)
+    verdict = f"{faults} finding{'s' * (faults != 1)} in" if faults else "all as the digests say:"
+    signed = f"signed {_until(found.signed)}" if has_keys else "signatures not looked at (--keys)"
+    anchored = f"anchored {_until(found.anchored)}" if has_anchors else "no anchor (--anchor)"
+    click.echo(f"{verdict} {looked_at}; {signed}; {anchored}")
+
+
+def _until(standing: Standing | None) -> str:
+    return "nowhere" if standing is None else f"up to digest {standing.sequence}, {standing.until.isoformat()}"
