@@ -20,7 +20,7 @@ from fleet.dev.deploy import deploy, session
 from fleet.dev.emulators.ministack import Endpoint, answers, free_port, ministack
 from fleet.dev.stand_ins import server
 from workers import roster
-from workers.audit_archive.chain.signing import FileKey
+from workers.audit_archive.evidence.signing import FileKey
 
 Say = Callable[[str], None]
 

@@ -8,6 +8,7 @@ from fleet.dead_letters.queues.archive import PREFIX
 from fleet.dead_letters.settings import ReplaySettings
 from infra.settings import STAGES
 from tests.infra.template import messaging, raw
+from workers.audit_archive.evidence.ages import RETENTION_DAYS
 
 DAY = 24 * 3600
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
@@ -72,7 +73,7 @@ class TestBuckets:
         assert markers["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert archive["Transitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 30}]
-        assert archive["ExpirationInDays"] == 395
+        assert archive["ExpirationInDays"] == RETENTION_DAYS == 395
         assert archive["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
         assert abort["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 

@@ -15,7 +15,8 @@ from pydantic import BeforeValidator, Field
 from shared import App, Clients, Limits, Together, Worker, make_lambda_handler, read_settings
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.event import AuditEvent, decode
-from workers.audit_archive.evidence import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.evidence.ages import DIGEST_SECONDS
+from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
@@ -23,6 +24,7 @@ from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
+from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()
 
@@ -45,7 +47,7 @@ class AuditSettings(EvidenceSettings):
     audit_personal_fields: str = ""
     audit_batch_count: int = Field(default=500, ge=1, le=5000)
     audit_batch_seconds: float = Field(default=5.0, gt=0, le=300)
-    audit_digest_seconds: float = Field(default=300.0, gt=0, le=86_400)
+    audit_digest_seconds: float = Field(default=DIGEST_SECONDS, gt=0, le=86_400)
 
 
 @asynccontextmanager
@@ -55,11 +57,12 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
     redactor = Redactor(settings.audit_hash_keys[0], Names(settings.audit_personal_fields.split(",")))
+    seals = Seals(settings.audit_hash_keys)
     sign = await open_signing(settings.audit_signing_key, clients)
     if sign is None:
         log.warning("audit_digests_unsigned", hint="AUDIT_SIGNING_KEY names no key")
     chain = Chain(
-        maker=Maker(bucket=bucket, now=_now, sign=sign),
+        maker=Maker(bucket=bucket, now=_now, sign=sign, seals=seals),
         every=timedelta(seconds=settings.audit_digest_seconds),
         anchors=await open_anchors(settings.audit_anchors, clients),
     )
@@ -71,7 +74,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             partial(
                 handle_batch,
                 row=partial(audit_row, hide=redactor.image),
-                keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token).keep,
+                keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep,
                 digests=chain,
             ),
             count=settings.audit_batch_count,

@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import click
+from pydantic import BeforeValidator
 
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import Command, Failed, env_file_option
 from shared.settings import read_settings
 from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
-from workers.audit_archive.evidence import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.store.seal import Seals
+
+
+class DigestSettings(EvidenceSettings):
+    """What makes a digest the worker's."""
+
+    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
 
 
 @click.command("digest", cls=Command, short_help="Write the next digest now.")
@@ -22,7 +32,7 @@ from workers.audit_archive.evidence import EvidenceSettings, open_anchors, open_
 def write_digest(*, bucket: str | None) -> None:
     """Write the next digest now, for all objects that none lists yet. Prints its key, or nothing where none was needed.
 
-    It is signed with AUDIT_SIGNING_KEY and its head is anchored in AUDIT_ANCHORS, as the worker does it.
+    AUDIT_HASH_KEYS tells the workers' objects from others. It is signed with AUDIT_SIGNING_KEY and its head is anchored in AUDIT_ANCHORS, as the worker does it.
     """
     try:
         made = asyncio.run(_digest(bucket))
@@ -48,10 +58,11 @@ def write_head(*, bucket: str | None) -> None:
 
 
 async def _digest(bucket: str | None) -> Digest | None:
-    settings = read_settings(EvidenceSettings, os.environ)
+    settings = read_settings(DigestSettings, os.environ)
     async with opened(bucket) as (place, clients):
+        sign = await open_signing(settings.audit_signing_key, clients)
         chain = Chain(
-            maker=Maker(bucket=place, now=_now, sign=await open_signing(settings.audit_signing_key, clients)),
+            maker=Maker(bucket=place, now=_now, sign=sign, seals=Seals(settings.audit_hash_keys)),
             every=timedelta(0),
             anchors=await open_anchors(settings.audit_anchors, clients),
         )

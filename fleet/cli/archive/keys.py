@@ -11,8 +11,8 @@ import click
 from fleet.cli.command import Command, Failed, env_file_option
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
-from workers.audit_archive.chain.signing import FileKey
-from workers.audit_archive.evidence import EvidenceSettings, public_key
+from workers.audit_archive.evidence.places import EvidenceSettings, public_key
+from workers.audit_archive.evidence.signing import FileKey
 
 
 @click.command("new-key", cls=Command, short_help="Make an ed25519 signing key in a file.")

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -15,13 +16,22 @@ import orjson
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
 from shared.clients import Clients
-from workers.audit_archive.chain.anchors import LogPlace, place, read_head
+from shared.settings import Settings, read_settings
 from workers.audit_archive.chain.digest import Head
-from workers.audit_archive.chain.report import Standing, Verification
-from workers.audit_archive.chain.signing import KeyRing
+from workers.audit_archive.chain.listing import PATIENCE
+from workers.audit_archive.chain.report import Standing, Unseen, Verification
 from workers.audit_archive.chain.verify import verify
-from workers.audit_archive.evidence import open_anchor
+from workers.audit_archive.evidence.ages import DIGEST_SECONDS, RETENTION_DAYS, Ages
+from workers.audit_archive.evidence.anchors import LogPlace, place, read_head
+from workers.audit_archive.evidence.places import open_anchor
+from workers.audit_archive.evidence.signing import KeyRing
 from workers.audit_archive.source import Directory
+
+
+class PeriodSettings(Settings):
+    """How often there is a digest, in seconds."""
+
+    audit_digest_seconds: float = DIGEST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Asked:
     directory: Path | None
     keys: KeyRing | None
     anchors: Sequence[str]
+    ages: Ages | None
 
 
 @click.command("verify", cls=Command, short_help="Walk the chain of digests; name what is broken or missing.")
@@ -54,20 +65,41 @@ class Asked:
     metavar="ANCHOR",
     help="NUMBER:HASH as `fleet archive head` printed it once, or s3://BUCKET/PREFIX, or ssm:/NAME; may be given often.",
 )
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    help="When the copy was made (UTC): what was late or expired then. Of a bucket it is now; of a copy, without it, nothing is.",
+)
+@click.option(
+    "--retention-days",
+    type=click.IntRange(min=1),
+    default=RETENTION_DAYS,
+    show_default=True,
+    help="The lifecycle's: older rows that are gone have expired, younger ones are missing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify_archive(
-    *, bucket: str | None, directory: Path | None, keys: Path | None, anchors: tuple[str, ...], as_json: bool
+    *,
+    bucket: str | None,
+    directory: Path | None,
+    keys: Path | None,
+    anchors: tuple[str, ...],
+    as_of: datetime | None,
+    retention_days: int,
+    as_json: bool,
 ) -> None:
     """Walk the chain of digests and check every object; name the first broken or missing one, then all others.
 
     Without --keys and --anchor it shows that the archive hangs together; with them, who signed it, and that nothing which
-    was anchored is cut off or changed. The last line says which. Ends with 0 where all is as the digests say, with 1 on any
+    was anchored is cut off or changed. The last line says which, and how much was looked at and how much not. Ends with 0 where all is as the digests say, with 1 on any
     finding and where there is no digest at all. Notes (an object that waits for the next digest, a digest that asserts
-    silence) are not findings.
+    silence, what expired or is in cold storage) are not findings.
     """
     if bucket and directory:
         raise click.UsageError("give --bucket or --directory, not both")
-    found = asyncio.run(_verify(Asked(bucket, directory, _key_ring(keys), anchors)))
+    found = asyncio.run(
+        _verify(Asked(bucket, directory, _key_ring(keys), anchors, _ages(directory, as_of, retention_days)))
+    )
     if as_json:
         click.echo(orjson.dumps({"ok": found.ok, **asdict(found)}, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -80,9 +112,9 @@ def verify_archive(
 async def _verify(asked: Asked) -> Verification:
     heads = await _heads(asked.anchors)
     if asked.directory:
-        return await verify(Directory(asked.directory), keys=asked.keys, anchors=heads)
+        return await verify(Directory(asked.directory), keys=asked.keys, anchors=heads, ages=asked.ages)
     async with opened(asked.bucket) as (source, _):
-        return await verify(source, keys=asked.keys, anchors=heads)
+        return await verify(source, keys=asked.keys, anchors=heads, ages=asked.ages)
 
 
 async def _heads(anchors: Sequence[str]) -> list[Head]:
@@ -109,6 +141,18 @@ async def _heads(anchors: Sequence[str]) -> list[Head]:
     return heads
 
 
+def _ages(directory: Path | None, as_of: datetime | None, retention_days: int) -> Ages | None:
+    """A copy has no clock of its own. Digests come at least every AUDIT_DIGEST_SECONDS."""
+    if directory is not None and as_of is None:
+        return None
+    settings = read_settings(PeriodSettings, os.environ)
+    return Ages(
+        now=datetime.now(UTC) if as_of is None else as_of.replace(tzinfo=UTC),
+        waits=max(PATIENCE, timedelta(seconds=3 * settings.audit_digest_seconds)),
+        retention=timedelta(days=retention_days),
+    )
+
+
 def _key_ring(path: Path | None) -> KeyRing | None:
     try:
         return None if path is None else KeyRing.read(path.read_bytes())
@@ -126,7 +170,19 @@ def _print(found: Verification, *, has_keys: bool, has_anchors: bool) -> None:
     verdict = f"{faults} finding{'s' * (faults != 1)} in" if faults else "all as the digests say:"
     signed = f"signed {_until(found.signed)}" if has_keys else "signatures not looked at (--keys)"
     anchored = f"anchored {_until(found.anchored)}" if has_anchors else "no anchor (--anchor)"
-    click.echo(f"{verdict} {looked_at}; {signed}; {anchored}")
+    click.echo(f"{verdict} {looked_at}; {_not_seen(found.unseen)}; {signed}; {anchored}")
+
+
+def _not_seen(unseen: Unseen) -> str:
+    parts = [
+        f"{unseen.cold_objects} objects with {unseen.cold_rows} rows in cold storage" if unseen.cold_objects else "",
+        f"{unseen.cold_digests} digests in cold storage" if unseen.cold_digests else "",
+        f"{unseen.expired_objects} objects with {unseen.expired_rows} rows that expired"
+        if unseen.expired_objects
+        else "",
+        f"{unseen.pending_objects} objects that wait for a digest" if unseen.pending_objects else "",
+    ]
+    return f"not looked at: {', '.join(filter(None, parts)) or 'nothing'}"
 
 
 def _until(standing: Standing | None) -> str:

@@ -18,9 +18,11 @@ from fleet.dev.demo.watch import Watch
 from workers import roster
 from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.chain.report import Verification
-from workers.audit_archive.chain.signing import FileKey, KeyRing
 from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.evidence.signing import FileKey, KeyRing
+from workers.audit_archive.redaction.redact import hash_keys
 from workers.audit_archive.store.bucket import S3Bucket
+from workers.audit_archive.store.seal import Seals
 
 if TYPE_CHECKING:
     from fleet.dev.dev import Fleet
@@ -166,7 +168,12 @@ async def _audit(story: Story, deadline: float) -> report.Audit:
         await asyncio.sleep(GLANCE)
     bucket = S3Bucket(story.tools.s3, name=story.name("AUDIT_BUCKET_NAME"))
     key = FileKey.read(Path(story.name("AUDIT_SIGNING_KEY").removeprefix("file:")))
-    maker = Maker(bucket=bucket, now=lambda: datetime.now(UTC), sign=key.sign)
+    maker = Maker(
+        bucket=bucket,
+        now=lambda: datetime.now(UTC),
+        sign=key.sign,
+        seals=Seals(hash_keys(story.name("AUDIT_HASH_KEYS"))),
+    )
     await maker.make()
     head = await maker.head()
     found = await verify(bucket, keys=KeyRing.read(key.public_pem().encode()), anchors=[head] if head else [])

@@ -1,9 +1,10 @@
 """`fleet archive` on a real bucket and on a copy of it."""
 
+import base64
 import gzip
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from click.testing import CliRunner, Result
 
 from fleet.cli import fleet
 from tests.aws import Aws
+from workers.audit_archive.redaction.redact import hash_keys
 from workers.audit_archive.rules import Row, marker, object_key, partition
 from workers.audit_archive.store.objects import pack
+from workers.audit_archive.store.seal import Seals
 
+KEYS = f"k1:{base64.b64encode(b'a' * 32).decode()}"
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
 
@@ -25,12 +29,15 @@ def bucket(aws: Aws) -> str:
     packed = pack([Row("things#1#event-1", "f1", folder, NOW, (b"", 1), b'{"event_id":"event-1"}')])
     key = object_key(folder, at=NOW, token="0" * 16)
     aws.s3.put_object(Bucket=name, Key=marker(key), Body=b"")
-    aws.s3.put_object(Bucket=name, Key=key, Body=packed.body, Metadata=dict(packed.metadata))
+    metadata = {**packed.metadata, "seal": Seals(hash_keys(KEYS)).seal(key, packed.metadata["sha256"])}
+    aws.s3.put_object(Bucket=name, Key=key, Body=packed.body, Metadata=metadata)
     return name
 
 
 def archive(aws: Aws, *arguments: str) -> Result:
-    return CliRunner().invoke(fleet, ["archive", *arguments], env=aws.environment, prog_name="fleet")
+    return CliRunner().invoke(
+        fleet, ["archive", *arguments], env={"AUDIT_HASH_KEYS": KEYS, **aws.environment}, prog_name="fleet"
+    )
 
 
 def test_a_digest_closes_the_chain_and_the_archive_verifies(aws: Aws, bucket: str) -> None:
@@ -42,7 +49,7 @@ def test_a_digest_closes_the_chain_and_the_archive_verifies(aws: Aws, bucket: st
     verified = archive(aws, "verify", "--bucket", bucket)
     assert (verified.exit_code, verified.stdout) == (
         0,
-        "all as the digests say: 1 digests, 1 objects, 1 rows; signatures not looked at (--keys); no anchor (--anchor)\n",
+        "all as the digests say: 1 digests, 1 objects, 1 rows; not looked at: nothing; signatures not looked at (--keys); no anchor (--anchor)\n",
     )
 
 
@@ -95,6 +102,26 @@ def test_a_signed_chain_is_verified_with_its_key_and_its_anchors_and_its_cut_end
     cut = archive(aws, *given)
     assert cut.exit_code == 1
     assert cut.stdout.splitlines()[0].startswith("truncated: digests/000000000001.json (anchored and gone; no digest")
+
+
+def test_a_copy_is_judged_as_of_the_time_it_was_made(aws: Aws, bucket: str, tmp_path: Path) -> None:
+    archive(aws, "digest", "--bucket", bucket)
+    for found in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        path = tmp_path / found["Key"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not found["Key"].startswith("table="):  # the rows have expired
+            path.write_bytes(aws.s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read())
+    at = datetime.now(UTC) + timedelta(hours=4)
+    given = ("verify", "--directory", str(tmp_path), "--as-of", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    late = archive(aws, *given)
+    assert [line.partition(":")[0] for line in late.stdout.splitlines()] == [
+        "missing object",
+        "stale chain",
+        "2 findings in 1 digests, 1 objects, 0 rows; not looked at",
+    ]
+    kept = archive(aws, *given, "--retention-days", "1")
+    expired = "not looked at: 1 objects with 1 rows that expired" in kept.stdout
+    assert (kept.stdout.splitlines()[0].partition(":")[0], expired) == ("stale chain", True)
 
 
 def test_what_is_no_anchor_and_no_key_is_refused_and_an_empty_anchor_shows_nothing(

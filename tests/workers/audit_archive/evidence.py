@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tests.workers.audit_archive.fakes import FakeBucket, World, row
+from tests.workers.audit_archive.fakes import SEALS, FakeBucket, World, row
 from tests.workers.audit_archive.tampering import replace
-from workers.audit_archive.chain.anchors import InBucket
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.digest import Digest, Entry, Listed, digest_key, hash_of, next_digest, parse
 from workers.audit_archive.chain.merkle import leaf_hash
 from workers.audit_archive.chain.report import Verification
-from workers.audit_archive.chain.signing import FileKey, KeyRing
 from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.evidence.anchors import InBucket
+from workers.audit_archive.evidence.signing import FileKey, KeyRing
 
 Lines = Callable[[str, list[bytes]], list[bytes]]
 
@@ -32,7 +32,7 @@ class Evidence:
     anchor: InBucket = field(default_factory=lambda: InBucket(FakeBucket(), "heads/", name="s3://elsewhere/heads"))
 
     def chain(self, key: FileKey | None = None) -> Chain:
-        maker = Maker(bucket=self.world.bucket, now=self.world.clock, sign=(key or self.key).sign)
+        maker = Maker(bucket=self.world.bucket, now=self.world.clock, sign=(key or self.key).sign, seals=SEALS)
         return Chain(maker=maker, every=timedelta(minutes=5), anchors=[self.anchor])
 
     async def lengthened(self, *event_ids: str, key: FileKey | None = None) -> None:

@@ -17,12 +17,14 @@ from workers.audit_archive.store.archive import Archive
 from workers.audit_archive.store.bucket import Found, Stored
 from workers.audit_archive.store.claims import Claim
 from workers.audit_archive.store.objects import summary
+from workers.audit_archive.store.seal import Seals
 
 Result = TypeVar("Result")
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 KEY = HashKey("k1", b"0123456789abcdef0123456789abcdef")
 REDACTOR = Redactor(KEY, Names())
+SEALS = Seals([KEY])
 
 
 class Wire(Protocol):
@@ -138,7 +140,9 @@ class World:
     tokens: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def worker(self, wire: Wire = at_once) -> Archive:
-        return Archive(claims=self.claims.over(wire), bucket=self.bucket.over(wire), now=self.clock, token=self.token)
+        return Archive(
+            claims=self.claims.over(wire), bucket=self.bucket.over(wire), now=self.clock, token=self.token, seals=SEALS
+        )
 
     def token(self) -> str:
         return f"{next(self.tokens):016x}"

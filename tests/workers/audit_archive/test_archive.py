@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from shared.outcome import Later
-from tests.workers.audit_archive.fakes import NOON, World, contents, event_of, record, row
+from tests.workers.audit_archive.fakes import NOON, SEALS, World, contents, event_of, record, row
 from workers.audit_archive.rules import Row, identity, marker, object_key
 from workers.audit_archive.store.archive import CLAIMS_AT_ONCE, LEASE, Archive, is_fence
 from workers.audit_archive.store.claims import Claim
@@ -66,6 +66,7 @@ async def test_an_object_is_sorted_gzip_that_says_what_it_holds() -> None:
     assert world.archived() == ["e2", "e1"]
     assert metadata == {
         "sha256": hashlib.sha256(contents(world.bucket, key)).hexdigest(), "rows": "2", "oldest": "2026-11-21T12:00:00+00:00", "newest": "2026-11-21T12:00:00+00:00",
+        "seal": SEALS.seal(key, metadata["sha256"]),
     }  # fmt: skip
     assert contents(world.bucket, key).endswith(b"}\n")
 

@@ -9,8 +9,9 @@ from typing import TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, World, row
-from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, PATIENCE, Chain, Maker
+from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DIGEST, Chain, Maker
 from workers.audit_archive.chain.digest import digest_key, next_digest
+from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.rules import marker, object_key
 from workers.audit_archive.store.objects import pack

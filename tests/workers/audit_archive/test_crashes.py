@@ -8,7 +8,8 @@ from typing import Literal, TypeVar
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, REDACTOR, World, record
-from workers.audit_archive.chain.chain import PATIENCE, Chain, Maker
+from workers.audit_archive.chain.chain import Chain, Maker
+from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.handler import handle_batch

@@ -7,9 +7,11 @@ import orjson
 import pytest
 
 from tests.workers.audit_archive.fakes import NOON, World, contents, row
-from workers.audit_archive.chain.chain import Maker
+from workers.audit_archive.chain.chain import OBJECTS_AT_ONCE, Maker
 from workers.audit_archive.chain.digest import digest_key, next_digest, parse, sequence_of
 from workers.audit_archive.chain.merkle import Tree, leaf_hash
+from workers.audit_archive.rules import marker, object_key
+from workers.audit_archive.store.objects import pack
 
 
 async def test_the_first_digest_names_its_objects_and_no_predecessor() -> None:
@@ -84,3 +86,15 @@ def test_a_digest_cannot_name_what_no_object_can_be_called(key: str) -> None:
 def test_a_key_that_names_another_thing_than_a_digest_has_no_number() -> None:
     assert sequence_of("digests/readme.txt") is None
     assert sequence_of(digest_key(42)) == 42
+
+
+async def test_what_does_not_fit_in_the_time_waits_for_the_next_digest() -> None:
+    world = World()
+    packed = pack([row()])
+    for number in range(2 * OBJECTS_AT_ONCE + 1):
+        key = object_key(row().partition, at=NOON, token=f"{number:016x}")
+        world.bucket.objects |= {key: (packed.body, packed.metadata), marker(key): (b"", {})}
+    maker = Maker(bucket=world.bucket, now=world.clock, seconds=0)
+    assert [(await maker.make()).newest for _ in range(4)] == [1, 2, 3, 3]
+    assert [len(digest["objects"]) for digest in world.digests()] == [OBJECTS_AT_ONCE, OBJECTS_AT_ONCE, 1]
+    assert world.listed() == world.table_objects()

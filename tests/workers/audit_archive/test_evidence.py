@@ -8,11 +8,11 @@ import pytest
 from tests.workers.audit_archive.evidence import Evidence, evidence, ring
 from tests.workers.audit_archive.fakes import World, row
 from tests.workers.audit_archive.tampering import archive, kinds, replace
-from workers.audit_archive.chain.anchors import InBucket
 from workers.audit_archive.chain.chain import Maker, Unsigned
 from workers.audit_archive.chain.digest import Head, digest_key, hash_of
-from workers.audit_archive.chain.signing import FileKey
 from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.evidence.anchors import InBucket
+from workers.audit_archive.evidence.signing import FileKey
 from workers.audit_archive.rules import canonical
 
 STRANGER = FileKey.new()

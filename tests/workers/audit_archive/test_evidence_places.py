@@ -9,11 +9,10 @@ from pydantic import ValidationError
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
 from tests.aws import Aws
-from workers.audit_archive.chain.anchors import BucketPlace, InParameter, LogPlace, ParameterPlace, places, read_head
 from workers.audit_archive.chain.digest import Head, Signature
-from workers.audit_archive.chain.kms import KmsKey
-from workers.audit_archive.chain.signing import FileKey, KeyRing
-from workers.audit_archive.evidence import (
+from workers.audit_archive.evidence.anchors import BucketPlace, InParameter, LogPlace, ParameterPlace, places, read_head
+from workers.audit_archive.evidence.kms import KmsKey
+from workers.audit_archive.evidence.places import (
     EvidenceSettings,
     InFile,
     InKms,
@@ -23,6 +22,7 @@ from workers.audit_archive.evidence import (
     public_key,
     signing_key,
 )
+from workers.audit_archive.evidence.signing import FileKey, KeyRing
 
 
 @pytest.fixture

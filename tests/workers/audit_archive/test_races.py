@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.examples import examples
 from tests.workers.audit_archive.fakes import NOON, World, event_of, row
-from workers.audit_archive.chain.chain import PATIENCE, Maker
+from workers.audit_archive.chain.chain import Maker
+from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.store.archive import LEASE
 

@@ -31,10 +31,8 @@ from typing import NamedTuple
 
 import structlog
 
-from workers.audit_archive.chain.anchors import Anchor
 from workers.audit_archive.chain.digest import (
     Digest,
-    Entry,
     Head,
     Listed,
     Signature,
@@ -45,14 +43,15 @@ from workers.audit_archive.chain.digest import (
     parse,
     sequence_of,
 )
+from workers.audit_archive.chain.listing import look_at
+from workers.audit_archive.evidence.anchors import Anchor
 from workers.audit_archive.rules import marked, marker, named_at
-from workers.audit_archive.store.archive import each, fence
+from workers.audit_archive.store.archive import each
 from workers.audit_archive.store.bucket import Bucket
-from workers.audit_archive.store.objects import read_content, summary
+from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()
 
-PATIENCE = timedelta(minutes=15)
 CLOCKS_DIFFER = timedelta(minutes=15)
 ASSERT_EMPTY_AFTER = timedelta(hours=1)
 OBJECTS_AT_ONCE = 16
@@ -94,12 +93,13 @@ class Maker:
 
         made = await Maker(bucket=S3Bucket(s3, name="fleet-audit-dev"), now=lambda: datetime.now(UTC)).make()
 
-    Without `sign` a digest says nothing of who made it. `seconds`: see above.
+    Without `sign` a digest says nothing of who made it, without `seals` an object is listed whoever wrote it. `seconds`: see above.
     """
 
     bucket: Bucket
     now: Callable[[], datetime]
     sign: Sign | None = None
+    seals: Seals | None = None
     seconds: float = LOOK_SECONDS
 
     async def make(self, *, known: int = 0, only_after: timedelta = timedelta(0)) -> Made:
@@ -153,13 +153,15 @@ class Maker:
         listed = await _listed(self.bucket, newest, since=_named(keys[0]) - CLOCKS_DIFFER)
         await self.bucket.delete([marker(key) for key in keys if key in listed])
         fresh = [key for key in keys if key not in listed]
+        # What was written before there were seals has none; the first digest of version 2 still takes it.
+        seals = None if newest.digest is not None and newest.digest.version == 1 else self.seals
         entries: list[Listed] = []
         for start in range(0, len(fresh), OBJECTS_AT_ONCE):
             if start and clock() >= until:
                 log.warning("audit_digest_full", left=len(fresh) - start)
                 break
             some = fresh[start : start + OBJECTS_AT_ONCE]
-            found = await each(some, lambda key: _entry(self.bucket, key, at), at_once=OBJECTS_AT_ONCE)
+            found = await each(some, lambda key: look_at(self.bucket, key, at, seals), at_once=OBJECTS_AT_ONCE)
             entries += [entry for entry in _or_raise(found) if entry is not None]
         return tuple(entries)
 
@@ -247,31 +249,6 @@ async def _listed(bucket: Bucket, newest: Newest, *, since: datetime) -> set[str
         body = await bucket.get(digest_key(sequence)) if sequence else None
         digest = parse(body) if body else None
     return listed
-
-
-async def _entry(bucket: Bucket, key: str, at: datetime) -> Listed | None:
-    """An object as a digest states it; None where it is still to come, or was not written by this worker."""
-    found = await bucket.read(key)
-    if found is None:
-        if at - _named(key) < PATIENCE:
-            return None
-        await fence(bucket, key)
-        found = await bucket.read(key)
-    stated = summary(found.metadata) if found else None
-    content = await read_content(found.body, rows=stated.rows) if found and stated else None
-    if found is None or stated is None or content is None or content.sha256 != stated.sha256:
-        log.error("audit_object_foreign", object=key)
-        await bucket.delete([marker(key)])  # no digest will list it, and without a marker verification names it
-        return None
-    entry = Entry(
-        key=key,
-        sha256=content.sha256,
-        rows=stated.rows,
-        bytes=len(found.body),
-        oldest_event_time=stated.oldest,
-        newest_event_time=stated.newest,
-    )
-    return Listed(entry, content.leaves)
 
 
 def _numbers(keys: Sequence[str]) -> list[int]:

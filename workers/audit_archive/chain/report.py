@@ -22,6 +22,9 @@ Kind = Literal[
     "replaced genesis",  # the first digest is not the one that later ones or anchors name
     "rewritten",  # another digest of this number was anchored
     "truncated",  # anchored digests are gone from the end of the chain
+    "stale marker",  # an object that no digest has listed in time
+    "stale chain",  # hours without a digest
+    "expired",  # a note: gone as the retention has it
     "asserted empty",  # a note: a digest says that nothing was archived in its period
     "pending",  # a note: an object that waits for the next digest
     "cold storage",  # a note: an object or digest that must be restored before it can be read
@@ -45,6 +48,20 @@ class Standing:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What was not looked at: objects in cold storage and those that expired, each with their rows; digests in cold
+    storage, which may list more; and objects that wait for their digest.
+    """
+
+    cold_objects: int = 0
+    cold_rows: int = 0
+    cold_digests: int = 0
+    expired_objects: int = 0
+    expired_rows: int = 0
+    pending_objects: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """The outcome: findings in the order of the chain, notes that are not faults, and what was looked at; `rows` are
@@ -57,6 +74,7 @@ class Verification:
     rows: int
     findings: tuple[Finding, ...]
     notes: tuple[Finding, ...]
+    unseen: Unseen = Unseen()
     signed: Standing | None = None
     anchored: Standing | None = None
 

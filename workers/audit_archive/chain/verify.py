@@ -10,13 +10,15 @@ elsewhere (`anchors`) that those digests are still the same and that none of the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from workers.audit_archive.chain.digest import Digest, Entry, Head, TreeHead, digest_key, hash_of, parse, sequence_of
 from workers.audit_archive.chain.merkle import Tree
-from workers.audit_archive.chain.report import Finding, Kind, Verification
-from workers.audit_archive.chain.trust import Anchors, Keys, Signatures
+from workers.audit_archive.chain.report import Finding, Kind, Unseen, Verification
+from workers.audit_archive.evidence.ages import Ages
+from workers.audit_archive.evidence.trust import Anchors, Keys, Signatures
 from workers.audit_archive.rules import marked
 from workers.audit_archive.source import InColdStorage, Source
 from workers.audit_archive.store.archive import each
@@ -30,16 +32,27 @@ Progress = Callable[[int, int], None]
 
 
 async def verify(
-    source: Source, *, keys: Keys | None = None, anchors: Sequence[Head] = (), progress: Progress | None = None
+    source: Source,
+    *,
+    keys: Keys | None = None,
+    anchors: Sequence[Head] = (),
+    ages: Ages | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Check every digest and every object. Safe beside workers that write: the order of the three looks is what makes
-    "no digest and no marker names it" true for an object that was there at the first look.
+    "no digest and no marker names it" true for an object that was there at the first look. Without `ages` nothing is late
+    and nothing expires.
     """
     present = await source.keys("table=")
     announced = {key for found in await source.keys("pending/") if (key := marked(found))}
     kept = await source.keys("digests/")
     walk = _Walk(
-        source, len(present), progress or (lambda _checked, _expected: None), Signatures(keys), Anchors(anchors)
+        source,
+        len(present),
+        progress or (lambda _checked, _expected: None),
+        Signatures(keys),
+        Anchors(anchors),
+        ages,
     )
     await walk.chain(kept)
     walk.rest(present, announced)
@@ -49,6 +62,7 @@ async def verify(
         rows=walk.rows,
         findings=tuple(walk.findings),
         notes=tuple(walk.notes),
+        unseen=Unseen(**walk.unseen),
         signed=walk.signatures.newest,
         anchored=walk.anchors.newest,
     )
@@ -61,6 +75,7 @@ class _Walk:
     progress: Progress
     signatures: Signatures
     anchors: Anchors
+    ages: Ages | None
     digests: int = 0
     objects: int = 0
     rows: int = 0
@@ -68,7 +83,8 @@ class _Walk:
     notes: list[Finding] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
     before: tuple[int, bytes | None, Digest | None] = (0, None, None)
-    some_are_cold: bool = False
+    newest: Digest | None = None
+    unseen: Counter[str] = field(default_factory=Counter)
 
     async def chain(self, keys: Sequence[str]) -> None:
         numbers = []
@@ -87,12 +103,16 @@ class _Walk:
     def rest(self, present: Sequence[str], announced: set[str]) -> None:
         """What is missing behind the chain, and what lies in the archive and in no digest."""
         self.findings += [*self.signatures.rest(), *self.anchors.rest()]
+        if self.ages is not None:
+            self.findings += self.ages.silence(self.newest)
+            self.findings += self.ages.waiting(sorted(announced - self.listed))
         for key in present:
             if key in self.listed:
                 continue
             if key in announced:
+                self.unseen["pending_objects"] += 1
                 self._note("pending", key, "waits for the next digest")
-            elif self.some_are_cold:
+            elif self.unseen["cold_digests"]:
                 self._note("cold storage", key, "a digest in cold storage may list it")
             else:
                 self._found("unlisted object", key, "no digest lists it and no marker announces it")
@@ -101,7 +121,8 @@ class _Walk:
         key = digest_key(number)
         if isinstance(body, InColdStorage):
             self._note("cold storage", key, "restore it to check it and what it lists")
-            self.before, self.some_are_cold = (number, None, None), True
+            self.before = (number, None, None)
+            self.unseen["cold_digests"] += 1
             return
         if isinstance(body, Exception):
             raise body
@@ -125,6 +146,7 @@ class _Walk:
         if digest is not None:
             await self._objects(digest, moved=in_place is None)
         self.before = (number, body if in_place else None, in_place)
+        self.newest = in_place or self.newest
 
     def _gap(self, number: int, digest: Digest | None) -> None:
         last, _, before = self.before
@@ -165,7 +187,7 @@ class _Walk:
                     raise found
                 case Content():
                     leaves += found.leaves
-                case Finding(kind="cold storage"):
+                case Finding(kind="cold storage" | "expired"):
                     self.notes.append(found)
                     are_whole = False
                 case Finding():
@@ -187,7 +209,11 @@ class _Walk:
         try:
             body = await self.source.get(entry.key)
         except InColdStorage:
+            self._did_not_see("cold", entry)
             return Finding("cold storage", entry.key, "restore it to check it")
+        if body is None and self.ages is not None and self.ages.is_expired(entry):
+            self._did_not_see("expired", entry)
+            return Finding("expired", entry.key, "older than the retention")
         self.objects += 1
         self.progress(self.objects, max(self.objects, self.expected))
         if body is None:
@@ -197,6 +223,10 @@ class _Walk:
             return Finding("hash mismatch", entry.key)
         self.rows += entry.rows
         return content
+
+    def _did_not_see(self, why: str, entry: Entry) -> None:
+        self.unseen[f"{why}_objects"] += 1
+        self.unseen[f"{why}_rows"] += entry.rows
 
     def _found(self, kind: Kind, where: str, detail: str) -> None:
         self.findings.append(Finding(kind, where, detail))

@@ -48,6 +48,7 @@ from workers.audit_archive.rules import Row, marker, object_key
 from workers.audit_archive.store.bucket import Bucket
 from workers.audit_archive.store.claims import Claim, Claims
 from workers.audit_archive.store.objects import FENCE, pack, summary
+from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()
 
@@ -90,12 +91,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """Keeps rows. `now` is the wall clock, `token` gives 16 hex digits that never come twice."""
+    """Keeps rows. `now` is the wall clock, `token` gives 16 hex digits that never come twice; `seals` tell digests that an
+    object is of a worker.
+    """
 
     claims: Claims
     bucket: Bucket
     now: Callable[[], datetime]
     token: Callable[[], str]
+    seals: Seals
     lease: float = LEASE
 
     async def keep(self, rows: Collection[Row]) -> dict[str, Exception | None]:
@@ -205,8 +209,9 @@ class Archive:
 
     async def _write(self, key: str, rows: Sequence[Row]) -> None:
         packed = pack(rows)
+        metadata = {**packed.metadata, "seal": self.seals.seal(key, packed.metadata["sha256"])}
         await self.bucket.put_marker(marker(key))
-        if not await self.bucket.put_new(key, packed.body, packed.metadata):
+        if not await self.bucket.put_new(key, packed.body, metadata):
             found = await self.bucket.head(key)
             if found is None or found.metadata.get("sha256") != packed.metadata["sha256"]:
                 raise Later("we came too late: the object was fenced", after=1.0)

@@ -27,6 +27,7 @@ class Summary:
     oldest: datetime | None
     newest: datetime | None
     fence: bool
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def summary(metadata: Mapping[str, str]) -> Summary | None:
             oldest=_time(metadata.get("oldest")),
             newest=_time(metadata.get("newest")),
             fence=metadata.get("fence") == "true",
+            seal=metadata.get("seal", ""),
         )
     except (KeyError, ValueError):
         return None

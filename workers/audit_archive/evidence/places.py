@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 from pydantic import BeforeValidator
 
 from shared import Clients, Settings, SettingsError
-from workers.audit_archive.chain.anchors import (
+from workers.audit_archive.chain.chain import Sign
+from workers.audit_archive.evidence.anchors import (
     Anchor,
     BucketPlace,
     InBucket,
@@ -21,12 +22,11 @@ from workers.audit_archive.chain.anchors import (
     Place,
     places,
 )
-from workers.audit_archive.chain.chain import Sign
-from workers.audit_archive.chain.kms import KmsKey
+from workers.audit_archive.evidence.kms import KmsKey
 from workers.audit_archive.store.bucket import S3Bucket
 
 if TYPE_CHECKING:
-    from workers.audit_archive.chain.signing import FileKey
+    from workers.audit_archive.evidence.signing import FileKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def public_key(key: SigningKey, clients: Clients) -> str:
     """Its public half, as a key file for auditors holds it. Raises SettingsError."""
     match key:
         case InKms(name):
-            from workers.audit_archive.chain.signing import public_pem
+            from workers.audit_archive.evidence.signing import public_pem
 
             try:
                 return public_pem(await KmsKey(await clients.open("kms"), key=name).public_der())
@@ -114,7 +114,7 @@ async def open_anchor(place: BucketPlace | ParameterPlace, clients: Clients) -> 
 
 
 def _read(path: Path) -> FileKey:
-    from workers.audit_archive.chain.signing import FileKey
+    from workers.audit_archive.evidence.signing import FileKey
 
     try:
         return FileKey.read(path)

@@ -1,0 +1,1 @@
+"""What shows the archive to those who do not trust its bucket: signatures, anchors, and the time."""
