@@ -19,6 +19,7 @@ from workers.audit_archive.evidence.ages import DIGEST_SECONDS
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
+from workers.audit_archive.redaction.public import Public, public_fields
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
 from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE, Archive
@@ -38,13 +39,15 @@ class AuditSettings(EvidenceSettings):
     """What the audit worker reads from the environment. Times in seconds.
 
     AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
-    are kept for searches. AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas.
+    are kept for searches. AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
+    `table:name,name;table:name`: where it is set, every value that it does not name is hashed.
     """
 
     audit_bucket_name: str
     ledger_table_name: str
     audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
     audit_personal_fields: str = ""
+    audit_public_fields: Annotated[Public, BeforeValidator(public_fields)] = Public()
     audit_batch_count: int = Field(default=500, ge=1, le=5000)
     audit_batch_seconds: float = Field(default=5.0, gt=0, le=300)
     audit_digest_seconds: float = Field(default=DIGEST_SECONDS, gt=0, le=86_400)
@@ -56,7 +59,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     settings = read_settings(AuditSettings, environment)
     bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
-    redactor = Redactor(settings.audit_hash_keys[0], Names(settings.audit_personal_fields.split(",")))
+    names = Names(settings.audit_personal_fields.split(","))
+    redactor = Redactor(settings.audit_hash_keys[0], names, settings.audit_public_fields)
     seals = Seals(settings.audit_hash_keys)
     sign = await open_signing(settings.audit_signing_key, clients)
     if sign is None:

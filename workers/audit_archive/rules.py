@@ -18,8 +18,8 @@ SCHEMA = 1
 
 WRITER = "audit-archive"
 
-Hide = Callable[[Image], tuple[Image, int]]
-"""Takes the personal data out of an image; the number counts what was found by its look and not by its name."""
+Hide = Callable[[Image, str], tuple[Image, int]]
+"""Takes the personal data out of an image of the table of this name; the number counts what was found by its look and not by its name."""
 
 OBJECT_KEY = (
     r"table=[A-Za-z0-9_.-]{3,255}/year=[0-9]{4}/month=[0-9]{2}/day=[0-9]{2}/hour=[0-9]{2}/"
@@ -50,9 +50,9 @@ class Row:
 
 def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
     """The row of one record. Images stay typed DynamoDB JSON, so that no number is rounded and no set is reordered."""
-    keys, found_in_keys = hide(record.keys)
-    old, found_in_old = hide(record.old) if record.old is not None else (None, 0)
-    new, found_in_new = hide(record.new) if record.new is not None else (None, 0)
+    keys, found_in_keys = hide(record.keys, record.table)
+    old, found_in_old = hide(record.old, record.table) if record.old is not None else (None, 0)
+    new, found_in_new = hide(record.new, record.table) if record.new is not None else (None, 0)
     expired = record.event_name == "REMOVE" and record.by_time_to_live
     happened = _utc(record.created_at)
     line = canonical(

@@ -24,7 +24,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 SESSIONS = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=09"
 
 
-def shown(image: Image) -> tuple[Image, int]:
+def shown(image: Image, table: str) -> tuple[Image, int]:
     """Hides nothing."""
     return image, 0
 

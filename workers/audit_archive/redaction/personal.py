@@ -29,16 +29,39 @@ _ENDINGS = (
     "pushtokens", "firstname", "lastname", "fullname", "customerid", "guestid", "accesstoken", "apikey",
 )  # fmt: skip
 
-_LOOKS = re.compile(
-    # Webhook signing secrets and push tokens first: what follows would find only a part of them.
-    r"whsec_[A-Za-z0-9+/=_%-]+"
-    r"|Expo(?:nent)?PushToken(?:\[|%5[Bb])[^\]\s%\"]{1,256}(?:\]|%5[Dd])?"
-    # E-mail. Bounded on both sides, so that a long text costs a long text's time and not its square.
-    r"|[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
-    # E.164 (ITU): a plus, then 7 to 15 digits, not beginning with 0; people put blanks, dots and brackets between.
-    r"|(?:\+|%2[Bb])[1-9](?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9])"
+_LAST = frozenset(
+    """
+    email emails mail mails phone phones mobile mobiles telephone telephones tel fax msisdn cellphone
+    firstname lastname surname forename fullname nickname username initials
+    address addresses street postcode postalcode zip zipcode
+    birthday birthdate birth dob birthplace gender nationality ethnicity religion
+    passport passports ssn nino bsn iban ibans bic swift vat tin nif curp cpf aadhaar licence license visa
+    card cards pan cvv cvc ip ips mac imei imsi useragent
+    token tokens secret secrets password passwords passwd pwd passphrase passcode pin otp credential credentials
+    cookie cookies authorization bearer jwt apikey privatekey
+    guest guests customer customers square recipient recipients reporter reporters assignee attendee contact contacts
+    person persons patient passenger employee
+    """.split()
 )
-_WORTH_A_LOOK = re.compile(r"[@+]|%40|%2[Bb]|whsec_|PushToken")
+"""Words that make a name personal where they are its last one, but for those that say which, or what form of it."""
+
+_WHICH = frozenset(
+    """
+    id ids no nr num number numbers value values text raw string list line line1 line2 new old current previous former
+    home work private business personal primary secondary main alt alternative other office cell e164 encoded base64 b64
+    """.split()
+)
+_THINGS = frozenset(
+    """
+    table file bucket queue event host domain index key field column attribute class type function method stage project
+    service worker stream topic rule path plan policy role region resource stack status metric tag template zone timezone
+    code parameter variable log group header schema database cluster node image container module package version branch
+    repository workflow job task step step1 action command operation channel device model product display folder bus
+    """.split()
+)
+"""What has a name and is no person: `bucketName` stays, `reporterName` does not."""
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _PAIRS = re.compile(r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=([^&;,\s\"'<>]+)")
 _QUOTED_NAMES = re.compile(r"[\"']([\w .-]{1,64})\\*+[\"']\s*+:")
 _SEGMENTS = re.compile(r"[.\[\]]+")
@@ -56,20 +79,13 @@ class Names:
         """True for `email`, `Guest_ID`, `billing.firstName`, `user[phone]`."""
         known = self._known.get(name)
         if known is None:
-            known = any(self._is_personal(_plain(part)) for part in (name, _last_segment(name)))
+            known = any(self._is_personal(_plain(part)) or _tells(part) for part in (name, _last_segment(name)))
             if len(self._known) < 4096:  # names are few; map keys that are data must not fill the memory
                 self._known[name] = known
         return known
 
     def _is_personal(self, plain: str) -> bool:
         return plain in self._fields or plain.endswith(_ENDINGS)
-
-
-def looks(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where `text` holds something that looks personal: start, end, and the value with its percent-encoding undone."""
-    if _WORTH_A_LOOK.search(text):
-        for found in _LOOKS.finditer(text):
-            yield found.start(), found.end(), unquote(found[0]) if "%" in found[0] else found[0]
 
 
 def pairs(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
@@ -83,6 +99,18 @@ def pairs(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
 def names_within(text: str, names: Names) -> bool:
     """True where a text that is not JSON still quotes a personal name as JSON would: cut off, escaped, or embedded."""
     return ":" in text and any(names.personal(found[1]) for found in _QUOTED_NAMES.finditer(text))
+
+
+def _tells(name: str) -> bool:
+    """True where the last word that counts is of a person: `passportNo`, `ws_token`, `reporterName`, `phone_work`."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    while len(words) > 1 and (words[-1] in _WHICH or words[-1].isdigit()):
+        words.pop()
+    if not words:
+        return False
+    if words[-1] in {"name", "names"}:
+        return len(words) < 2 or words[-2] not in _THINGS
+    return words[-1] in _LAST
 
 
 def _plain(name: str) -> str:

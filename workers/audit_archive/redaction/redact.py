@@ -12,7 +12,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from shared import Image
-from workers.audit_archive.redaction.personal import Names, looks, names_within, pairs
+from workers.audit_archive.redaction.looks import encoded, looks, numbers
+from workers.audit_archive.redaction.personal import Names, names_within, pairs
+from workers.audit_archive.redaction.public import Declared, Public
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SHORTEST_SECRET = 32
@@ -40,7 +42,7 @@ def hash_keys(text: str) -> tuple[HashKey, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Hides what is personal by its name or by its look.
+    """Hides what is personal by its name or by its look, and of tables whose public part is declared, all the rest.
 
     A value becomes `hmac:<keyid>:<64 hex>`: the same value gives the same hash in every item, table and nesting, so
     that rows of one guest can be found by who holds the key, and by nobody else.
@@ -48,11 +50,12 @@ class Redactor:
 
     key: HashKey
     names: Names = field(default_factory=Names)
+    public: Public = field(default_factory=Public)
 
-    def image(self, image: Image) -> tuple[Image, int]:
+    def image(self, image: Image, table: str = "") -> tuple[Image, int]:
         """The item without personal data, and how often only a look gave some away. It stays typed DynamoDB JSON."""
         walk = _Walk(self.key, self.names)
-        return walk.map(image, personal=False, depth=0), walk.found
+        return walk.map(image, personal=False, depth=0, declared=self.public.of(table)), walk.found
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -71,27 +74,41 @@ class _Walk:
     names: Names
     found: int = 0
 
-    def map(self, content: Mapping[str, Any], *, personal: bool, depth: int) -> dict[str, Any]:
+    def map(self, content: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> dict[str, Any]:
         return {
-            self._by_look(name): self._typed(value, personal=personal or self.names.personal(name), depth=depth + 1)
+            self._name(name, declared, depth): self._typed(
+                value,
+                personal=personal or self.names.personal(name),
+                depth=depth + 1,
+                declared=declared.under(name),
+            )
             for name, value in content.items()
         }
 
-    def _typed(self, value: Mapping[str, Any], *, personal: bool, depth: int) -> Mapping[str, Any]:
+    def _name(self, name: str, declared: Declared, depth: int) -> str:
+        """A column's name is the schema's; names within an item may be data, and are hidden where none declared them."""
+        if depth == 0 or declared.everything or name in declared.names:
+            return self._by_look(name)
+        return self._hash("S", name)
+
+    def _typed(self, value: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> Mapping[str, Any]:
         ((kind, content),) = value.items()
         hidden: Mapping[str, Any] = value
+        is_closed = personal or not declared.everything
         match kind:
             case "M":
-                hidden = {"M": self.map(content, personal=personal, depth=depth)}
+                hidden = {"M": self.map(content, personal=personal, depth=depth, declared=declared)}
             case "L":
-                hidden = {"L": [self._typed(each, personal=personal, depth=depth + 1) for each in content]}
-            case "S" if not personal:
+                hidden = {
+                    "L": [self._typed(each, personal=personal, depth=depth + 1, declared=declared) for each in content]
+                }
+            case "S" if not is_closed:
                 hidden = {"S": self._text(content, depth)}
-            case "SS" if not personal:
+            case "SS" if not is_closed:
                 hidden = {"SS": [*dict.fromkeys(self._text(each, depth) for each in content)]}
-            case "SS" | "NS" | "BS" if personal or self._hides_text(kind, content):
+            case "SS" | "NS" | "BS" if is_closed or self._hides_text(kind, content):
                 hidden = {"SS": sorted({self._hash(kind[0], each) for each in content})}
-            case "S" | "N" | "B" if personal or self._hides_text(kind, [content]):
+            case "S" | "N" | "B" if is_closed or self._hides_text(kind, [content]):
                 hidden = {"S": self._hash(kind, content)}
             case "BOOL" if personal:
                 hidden = {"S": self._hash(kind, _boolean(content))}
@@ -112,7 +129,17 @@ class _Walk:
                 pass  # only looks like JSON
         if names_within(text, self.names):
             return self._whole(text)
-        return self._by_look(text)
+        return self._by_look(self._decoded(text, depth))
+
+    def _decoded(self, text: str, depth: int) -> str:
+        """The text with each Base64 in it hidden whole that holds something personal."""
+        pieces, end = [], 0
+        for start, stop, opened in encoded(text) if depth < _DEEPEST else ():
+            inner = _Walk(self.key, self.names)
+            if inner._text(opened, depth + 1) != opened:  # of its own class
+                pieces += [text[end:start], self._whole(text[start:stop])]
+                end = stop
+        return "".join([*pieces, text[end:]]) if pieces else text
 
     def _json(self, value: Any, *, personal: bool, depth: int) -> Any:
         if depth > _DEEPEST:
@@ -141,7 +168,7 @@ class _Walk:
 
     def _by_look(self, text: str) -> str:
         """The text with what looks personal replaced in place: `GUEST#a@b.example` keeps its prefix."""
-        for find in (looks, self._pairs):
+        for find in (looks, numbers, self._pairs):
             pieces, end = [], 0
             for start, stop, value in find(text):
                 pieces += [text[end:start], self._hash("S", value)]

@@ -1,0 +1,146 @@
+"""Personal data in every form that people write it in: none of it is archived in clear, and what is no such thing stays."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.settings import SettingsError, read_settings
+from tests.workers.audit_archive.fakes import KEY, REDACTOR, record
+from workers.audit_archive.app import AuditSettings
+from workers.audit_archive.redaction.personal import Names
+from workers.audit_archive.redaction.public import public_fields
+from workers.audit_archive.redaction.redact import Redactor
+from workers.audit_archive.rules import audit_row
+
+NAMED = {
+    "reporterName": "Anna Kowalska", "passportNo": "C01X00T47", "wsToken": "tok-9f2c", "square_id": "JDKYHBWT1D4F8MFH63",
+    "phone_work": "555 01 99", "guest_ids": "G-77", "dateOfBirth": "1979-05-12", "home_address": "Lindenweg 4", "lastName2": "Kowal",
+    "vatNumber": "PL5261040828", "push_tokens": "abcdef", "userPasswd": "hunter2!",
+}  # fmt: skip
+"""By its name alone."""
+
+LOOKS = [
+    "anna@example.com", "o'neil.anna+shop@mail.example.co.uk", "+49 170 1234567", "+1 (415) 555-2671", "0049 170 1234567",
+    "00491701234567", "0170 1234567", "030/9012345", "(089) 1234567", "(415) 555-2671", "415-555-2671", "078-05-1120",
+    "DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "4111 1111 1111 1111", "5555555555554444", "203.0.113.77",
+    "2001:db8:85a3::8a2e:370:7334", "::ffff:203.0.113.9", "3c:22:fb:12:ab:9f", "Bearer abcDEF123456ghiJKL",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "AKIAIOSFODNN7EXAMPLE", "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "whsec_C2FtcGxlc2VjcmV0", "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]", "xoxb-123456789012-abcdefghijkl", "anna%40example.com",
+]  # fmt: skip
+"""By its look, wherever it stands."""
+
+PLAIN = [
+    "2026-11-21T09:00:00Z", "01.12.2026 10:20", "550e8400-e29b-41d4-a716-446655440000", "session-uploads/s-7f3a/a.jpg",
+    "arn:aws:dynamodb:eu-central-1:012345678901:table/t", "1795262400000", "0055AED6DCD90281E5", "order 4711", "12:34:56", "v10.2.0",
+    "aGVsbG8gd29ybGQgaGVsbG8=", "00000000000000000000000000000042", "a::b", "1.5e-3", "https://a.example/x?page=2",
+]  # fmt: skip
+
+
+def encoded(value: str) -> str:
+    return base64.b64encode(json.dumps({"who": {"email": "x", "note": value}}).encode()).decode()
+
+
+def items() -> Iterator[tuple[dict[str, Any], str]]:
+    """Items, each with the text that must not be found in its row."""
+    number = 0
+    while True:
+        for value in LOOKS:
+            number += 1
+            forms: list[dict[str, Any]] = [
+                {"note": {"S": f"call {value}, please"}},
+                {"deep": {"M": {"list": {"L": [{"S": value}]}}}},
+                {"text": {"S": json.dumps({"inner": json.dumps([value])})}},
+                {"raw": {"B": base64.b64encode(f"is {value} here".encode()).decode()}},
+                {"blob": {"S": encoded(value)}},
+                {f"key {value}": {"S": "x"}},
+                {"set": {"SS": ["a", value]}},
+            ]
+            yield forms[number % 7], encoded(value) if number % 7 == 4 else value
+        for name, value in NAMED.items():
+            number += 1
+            named: list[dict[str, Any]] = [
+                {name: {"S": value}},
+                {"deep": {"M": {name: {"L": [{"S": value}]}}}},
+                {"text": {"S": json.dumps({name: value})}},
+            ]
+            yield named[number % 3], value
+
+
+@pytest.mark.parametrize("records", [280, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_records_of_forty_forms_in_ten_places_hold_none_of_it_in_clear(records: int) -> None:
+    assert len(NAMED) + len(LOOKS) >= 40
+    source, seen = items(), set()
+    for number in range(records):
+        item, raw = next(source)
+        line = audit_row(record(f"e{number}", new=item), hide=REDACTOR.image).line.decode()
+        assert raw not in line
+        assert json.dumps(raw)[1:-1] not in line
+        assert "hmac:k1:" in line
+        seen.add(raw)
+    assert len(seen) >= 40
+
+
+def test_what_is_no_personal_datum_stays_as_it_is() -> None:
+    for value in PLAIN:
+        item = {"note": {"S": value}, "bucketName": {"S": "b"}, "tokenCount": {"N": "3"}, "emailStatus": {"S": "SENT"}}
+        assert REDACTOR.image(item) == (item, 0), value
+
+
+def test_where_a_table_declares_what_is_public_all_else_is_hashed() -> None:
+    strict = Redactor(KEY, Names(), public_fields("sessions: sessionId, status, meta.size ,email; webhooks:pk"))
+    item: dict[str, Any] = {
+        "sessionId": {"S": "s-1"},
+        "status": {"S": "for anna@example.com"},
+        "comment": {"S": "the tall man at the desk"},
+        "room": {"N": "12"},
+        "isPaid": {"BOOL": True},
+        "email": {"S": "a@b.example"},
+        "tags": {"SS": ["x"]},
+        "meta": {"M": {"size": {"N": "5"}, "Anna": {"M": {"size": {"S": "tall"}}}}},
+    }
+    hidden, _ = strict.image(item, "sessions")
+    shown = {"sessionId": {"S": "s-1"}, "isPaid": {"BOOL": True}}
+    assert {name: hidden[name] for name in shown} == shown
+    assert hidden["meta"]["M"]["size"] == {"N": "5"}
+    text = json.dumps(hidden)
+    assert [raw for raw in ("anna@", "tall", "a@b", '"x"', "Anna") if raw in text] == []
+    assert hidden["room"]["S"].startswith("hmac:k1:")
+    assert hidden["status"]["S"].startswith("for hmac:k1:")
+    assert json.dumps(strict.image(item, "another")[0]).count("hmac:") == 11
+    same = Redactor(KEY, Names()).image({"guest": {"S": "s-1"}})[0]["guest"]
+    assert strict.image({"sessionId": {"S": "s-1"}}, "another")[0]["sessionId"] == same
+
+
+def test_a_look_takes_a_long_texts_time_and_not_its_square() -> None:
+    started = time.process_time()
+    for piece in (
+        "0",
+        "1.",
+        "ab:",
+        "AB12 ",
+        "eyJa.",
+        "(0",
+        "bearer ",
+        "-----BEGIN ",
+        "4111-",
+        "QUJD",
+        "::",
+        "DE89",
+        "00 1",
+    ):
+        REDACTOR.image({"note": {"S": piece * (40_000 // len(piece))}})
+    assert time.process_time() - started < 2
+
+
+def test_a_declaration_that_is_none_is_named() -> None:
+    for wrong, why in (
+        ("sessions", "table 1 is not of the form table:name,name"),
+        ("a b:x", "table 1 is not of the form"),
+        ("sessions:a b", "table 1 declares a name that is none"),
+    ):
+        with pytest.raises(SettingsError, match=f"AUDIT_PUBLIC_FIELDS: .*{why}"):
+            read_settings(AuditSettings, {"AUDIT_PUBLIC_FIELDS": wrong})

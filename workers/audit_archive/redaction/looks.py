@@ -1,0 +1,112 @@
+"""Which looks give personal data away, in any text: addresses, numbers that people have, and what lets somebody in."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from urllib.parse import unquote
+
+_SECRETS = (
+    # Webhook signing secrets and push tokens first: what follows would find only a part of them.
+    r"whsec_[A-Za-z0-9+/=_%-]+"
+    r"|Expo(?:nent)?PushToken(?:\[|%5[Bb])[^\]\s%\"]{1,256}(?:\]|%5[Dd])?"
+    r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[A-Za-z0-9+/=\s]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"
+    r"|(?<![\w-])eyJ[\w-]{6,}(?:\.[\w-]*){1,4}"  # a JSON web token
+    r"|(?<!\w)(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"
+    r"|(?<!\w)(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|(?:sk|pk|rk)_(?:live|test)_|sq0[a-z]{3}-|EAAA)[\w-]{16,}"
+    r"|(?<!\w)(?i:bearer|basic|digest)\s{1,4}[\w.~+/=-]{8,}"
+)
+_MAIL = (
+    # Bounded on both sides, so that a long text costs a long text's time and not its square.
+    r"[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+)
+_NUMBERS = (
+    # E.164 (ITU): a plus or 00, then 7 to 15 digits, not beginning with 0; people put blanks, dots and brackets between.
+    r"(?P<phone>(?:\+|%2[Bb]|(?<![\w.,:/-])00(?=[1-9 ./(-]))[ ]?[1-9](?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9])"
+    # National, with its trunk prefix; a date with a time behind it is none.
+    r"|(?<![\w.,:/-])(?![0-9]{2}[./-][0-9]{2}[./-][0-9]{4})\(?0[1-9]\)?(?:[ ./()-]{0,2}[0-9]){6,10}\)?(?![\w-])"
+    r"|(?<![\w.:/-])\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-]))"
+    r"|(?P<ssn>(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]))"
+    r"|(?P<iban>(?<!\w)[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,4})?(?!\w))"
+    r"|(?P<card>(?<![\w-])[3-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]))"
+    r"|(?P<mac>(?<![\w:-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![\w:-]))"
+    r"|(?P<ip>(?<![\w.:])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w]|\.[0-9])"
+    r"|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:]))"
+)
+_LETTERS = re.compile(f"{_SECRETS}|{_MAIL}")
+_DIGITS = re.compile(_NUMBERS)
+_WORTH_LETTERS = re.compile(
+    r"@|%40|whsec_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA"
+    r"|[Bb][Ee][Aa][Rr][Ee][Rr]\s|[Bb][Aa][Ss][Ii][Cc]\s|[Dd][Ii][Gg][Ee][Ss][Tt]\s"
+)
+_WORTH_DIGITS = re.compile(
+    r"[0-9][0-9 .()/-]{4,}[0-9]|[0-9A-Fa-f]{0,4}[:-][0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|[0-9]\.[0-9]{1,3}\.[0-9]"
+)
+_ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![\w+/=-])")
+
+
+def looks(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where `text` holds something that looks personal: start, end, and the value with its percent-encoding undone."""
+    if len(text) > 4 and _WORTH_LETTERS.search(text):
+        for found in _LETTERS.finditer(text):
+            yield found.start(), found.end(), _plain(found[0])
+
+
+def numbers(text: str) -> Iterator[tuple[int, int, str]]:
+    """As `looks`: telephone numbers, IBANs, cards, network addresses; what can be checked is."""
+    if len(text) > 6 and _WORTH_DIGITS.search(text):
+        found, place = _DIGITS.search(text), 0
+        while found is not None:
+            place = found.start() + 1  # what fails its check may hold something else; each match is short
+            if _CHECKS.get(found.lastgroup or "", _any)(found[0]):
+                yield found.start(), found.end(), _plain(found[0])
+                place = found.end()
+            found = _DIGITS.search(text, place)
+
+
+def encoded(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where `text` holds Base64 of another text (of either alphabet): start, end, and that text."""
+    for found in _ENCODED.finditer(text) if len(text) >= 16 else ():
+        try:
+            opened = urlsafe_b64decode(
+                found[0].rstrip("=").translate(_URL_SAFE) + "=" * (-len(found[0].rstrip("=")) % 4)
+            )
+            yield found.start(), found.end(), opened.decode()
+        except (binascii.Error, ValueError):
+            continue
+
+
+def _plain(text: str) -> str:
+    return unquote(text) if "%" in text else text
+
+
+def _is_iban(text: str) -> bool:
+    """ISO 13616: the letters as numbers, the first four signs at the end, modulo 97."""
+    signs = re.sub(r"[ -]", "", text).upper()
+    return 15 <= len(signs) <= 34 and int("".join(str(int(sign, 36)) for sign in signs[4:] + signs[:4])) % 97 == 1
+
+
+def _is_card(text: str) -> bool:
+    """ISO 7812: Luhn's check digit."""
+    digits = [int(sign) for sign in text if sign.isdigit()]
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return len(text) > 6  # `a::b` is code
+
+
+def _any(_text: str) -> bool:
+    return True
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
+_CHECKS: Mapping[str, Callable[[str], bool]] = {"iban": _is_iban, "card": _is_card, "ip": _is_address}
