@@ -56,8 +56,10 @@ class ScheduleTick(Wire):
 
 
 class StreamRecord(Wire):
-    """One DynamoDB stream record as a pipe or a Lambda stream mapping writes it."""
+    """One DynamoDB stream record as a pipe or a Lambda stream mapping writes it. `account`, `region` and `table` are its ARN's."""
 
+    account: str
+    region: str
     event_id: str
     event_name: Literal["INSERT", "MODIFY", "REMOVE"]
     table: str
@@ -104,8 +106,11 @@ def stream_record(body: str | Mapping[str, Any]) -> StreamRecord:
     if not isinstance(change, dict):
         raise Reject("body is not a DynamoDB stream record: it has no `dynamodb`")
     identity = found if isinstance(found := opened.get("userIdentity"), dict) else {}
+    arn = [*str(opened.get("eventSourceARN")).split(":", 5), *[""] * 5]
     return StreamRecord.model_validate(
         {
+            "account": arn[4],
+            "region": arn[3],
             "event_id": opened.get("eventID"),
             "event_name": opened.get("eventName"),
             "table": _table_of(opened.get("eventSourceARN")),

@@ -14,9 +14,10 @@ from pydantic import BeforeValidator, Field
 
 from shared import App, Clients, Limits, Together, Worker, make_lambda_handler, read_settings
 from workers.audit_archive.chain.chain import Chain, Maker
-from workers.audit_archive.event import AuditEvent, decode
+from workers.audit_archive.event import AuditEvent
 from workers.audit_archive.evidence.ages import DIGEST_SECONDS
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.gap import Refused, decode_or_gap, gap_row
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.public import Public, public_fields
@@ -70,14 +71,15 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         every=timedelta(seconds=settings.audit_digest_seconds),
         anchors=await open_anchors(settings.audit_anchors, clients),
     )
-    worker: Worker[AuditEvent] = Worker(
+    worker: Worker[AuditEvent | Refused] = Worker(
         name="audit-archive",
         queue="audit",
-        decode=decode,
+        decode=decode_or_gap,
         do=Together(
             partial(
                 handle_batch,
                 row=partial(audit_row, hide=redactor.image),
+                gap=partial(gap_row, hide=redactor.image),
                 keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep,
                 digests=chain,
             ),

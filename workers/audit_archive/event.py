@@ -28,9 +28,11 @@ class DigestDue:
 
 AuditEvent = RowChanged | DigestDue
 
-_EVENT_ID = re.compile(r"[\x21-\x7e]{1,256}")
-_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")  # DynamoDB's own rule; it makes the name safe in an object's key
-_SEQUENCE = re.compile(r"[0-9]{1,40}")
+EVENT_ID = re.compile(r"[\x21-\x7e]{1,256}")
+TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")  # DynamoDB's own rule; it makes the name safe in an object's key
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
+SEQUENCE = re.compile(r"[0-9]{1,40}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _NEEDED = {"INSERT": ("new",), "MODIFY": ("old", "new"), "REMOVE": ("old",)}
 _DEEPEST = 64  # DynamoDB nests 32 levels
@@ -42,22 +44,25 @@ def decode(delivery: Delivery) -> AuditEvent:
     if opened.get("source") == "scheduler":
         return DigestDue(schedule_tick(opened).time)
     record = stream_record(opened)
-    if not _EVENT_ID.fullmatch(record.event_id):
+    if not EVENT_ID.fullmatch(record.event_id):
         raise Reject("the record's eventID is not a plain identifier")
-    if not _TABLE.fullmatch(record.table):
+    if not TABLE.fullmatch(record.table):
         raise Reject("the record's eventSourceARN names no DynamoDB table")
-    if not _SEQUENCE.fullmatch(record.sequence_number):
+    if not _ACCOUNT.fullmatch(record.account) or not _REGION.fullmatch(record.region):
+        raise Reject("the record's eventSourceARN names no account and region")
+    if not SEQUENCE.fullmatch(record.sequence_number):
         raise Reject("the record's SequenceNumber is not a decimal number")
     if not record.keys:
         raise Reject("the record has no keys")
     if any(getattr(record, image) is None for image in _NEEDED[record.event_name]):
         raise Reject(f"{record.event_name} without its image: the stream's view type must be NEW_AND_OLD_IMAGES")
     for image in (record.keys, record.old, record.new):
-        _check(image or {})
+        check_image(image or {})
     return RowChanged(record)
 
 
-def _check(image: Image, depth: int = 0) -> None:
+def check_image(image: Image, depth: int = 0) -> None:
+    """Raises Reject where a value is not typed DynamoDB JSON; without quoting it."""
     for value in image.values():
         _check_value(value, depth)
 
@@ -77,7 +82,7 @@ def _check_value(value: Any, depth: int) -> None:
             for member in content:
                 _check_value(member, depth + 1)
         case ("M", dict()):
-            _check(content, depth + 1)
+            check_image(content, depth + 1)
         case _ if not _is_scalar(kind, content):
             raise Reject("an image holds a value of no DynamoDB type")
 

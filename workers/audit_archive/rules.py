@@ -13,7 +13,7 @@ import orjson
 
 from shared import Image, StreamRecord
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of a row's fields: a reader of the archive finds every version that was ever written."""
 
 WRITER = "audit-archive"
@@ -59,6 +59,8 @@ def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
         {
             "schema": SCHEMA,
             "event_id": record.event_id,
+            "account": record.account,
+            "region": record.region,
             "table": record.table,
             "activity": _ACTIVITY[record.event_name],
             "actor": "ttl" if expired else "unknown",  # a stream names no caller
@@ -84,8 +86,10 @@ def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
 
 
 def identity(record: StreamRecord) -> str:
-    """`{table}#{sequence number}#{event id}`: a table's name and a number hold no `#`. Event ids alone are one stream's."""
-    return f"{record.table}#{record.sequence_number}#{record.event_id}"
+    """`{account}/{region}/{table}#{sequence number}#{event id}`: none but the last can hold a `#` or a `/`. Event ids alone are one
+    stream's, and tables of one name are in each account and region.
+    """
+    return f"{record.account}/{record.region}/{record.table}#{record.sequence_number}#{record.event_id}"
 
 
 def fingerprint(record: StreamRecord) -> str:

@@ -164,7 +164,7 @@ def _print(found: Verification, *, has_keys: bool, has_anchors: bool) -> None:
     for finding in found.findings:
         click.echo(f"{finding.kind}: {finding.where}{f' ({finding.detail})' if finding.detail else ''}")
     for note in found.notes:
-        click.echo(f"note: {note.kind}: {note.where}", err=True)
+        click.echo(f"note: {note.kind}: {note.where}{f' ({note.detail})' if note.kind == 'gap' else ''}", err=True)
     looked_at = f"{found.digests} digests, {found.objects} objects, {found.rows} rows"
     faults = len(found.findings)
     verdict = f"{faults} finding{'s' * (faults != 1)} in" if faults else "all as the digests say:"
@@ -182,7 +182,8 @@ def _not_seen(unseen: Unseen) -> str:
         else "",
         f"{unseen.pending_objects} objects that wait for a digest" if unseen.pending_objects else "",
     ]
-    return f"not looked at: {', '.join(filter(None, parts)) or 'nothing'}"
+    gaps = f"; {unseen.open_gaps} gaps, {unseen.filled_gaps} filled" if unseen.open_gaps or unseen.filled_gaps else ""
+    return f"not looked at: {', '.join(filter(None, parts)) or 'nothing'}{gaps}"
 
 
 def _until(standing: Standing | None) -> str:

@@ -182,6 +182,8 @@ def record(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> StreamR
     """A stream record with what a test does not care about filled in."""
     image = {"sessionId": {"S": "s-1"}, "status": {"S": "UPLOADED"}}
     plain: dict[str, Any] = {
+        "account": "111122223333",
+        "region": "eu-central-1",
         "event_id": event_id,
         "event_name": name,
         "table": "fleet-sessions-dev",

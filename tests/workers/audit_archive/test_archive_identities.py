@@ -6,11 +6,15 @@ from shared.road.once import KeyReused
 from tests.workers.audit_archive.fakes import World, row
 
 
-async def test_one_event_id_of_two_tables_or_two_shards_is_two_events() -> None:
+async def test_one_event_id_of_two_tables_accounts_regions_or_shards_is_two_events() -> None:
     world = World()
     rows = [row(), row(table="fleet-webhooks-dev"), row(sequence_number="9")]
-    assert len(await world.worker().keep(rows)) == 3
-    assert world.archived() == ["e1", "e1", "e1"]
+    rows += [row(account="444455556666"), row(region="us-east-1")]
+    assert len(await world.worker().keep(rows)) == 5
+    assert world.archived() == ["e1"] * 5
+    assert {(line["account"], line["region"]) for line in world.lines()} == {
+        ("111122223333", "eu-central-1"), ("444455556666", "eu-central-1"), ("111122223333", "us-east-1"),
+    }  # fmt: skip
 
 
 async def test_another_payload_under_an_archived_identity_is_rejected_and_costs_the_others_nothing() -> None:

@@ -12,6 +12,7 @@ from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
+from workers.audit_archive.gap import gap_row
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE
@@ -85,7 +86,11 @@ async def run(world: World, wire: Mortal | Deaf | None) -> bool:
     )
     try:
         results = await handle_batch(
-            BATCH, row=lambda given: audit_row(given, hide=REDACTOR.image), keep=archive.keep, digests=chain
+            BATCH,
+            row=lambda given: audit_row(given, hide=REDACTOR.image),
+            gap=lambda given: gap_row(given, hide=REDACTOR.image),
+            keep=archive.keep,
+            digests=chain,
         )
     except Crash:
         return False
@@ -154,6 +159,7 @@ async def test_a_batch_of_duplicates_of_one_event_is_one_row() -> None:
         results = await handle_batch(
             [RowChanged(record("e1"))] * 4,
             row=lambda given: audit_row(given, hide=REDACTOR.image),
+            gap=lambda given: gap_row(given, hide=REDACTOR.image),
             keep=archive.keep,
             digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(minutes=5)),
         )

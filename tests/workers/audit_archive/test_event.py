@@ -44,6 +44,8 @@ def test_the_schedules_tick_asks_for_a_digest() -> None:
         ("eventID", "two words", "eventID"),
         ("eventID", "e" * 257, "eventID"),
         ("eventSourceARN", "arn:aws:dynamodb:us-east-1:000000000000:table/../stream/x", "names no DynamoDB table"),
+        ("eventSourceARN", "arn:aws:dynamodb:us-east-1::table/things/stream/x", "names no account and region"),
+        ("eventSourceARN", "arn:aws:dynamodb::000000000000:table/things/stream/x", "names no account and region"),
         ("dynamodb.SequenceNumber", "12a", "SequenceNumber"),
         ("dynamodb.SequenceNumber", "1" * 41, "SequenceNumber"),
         ("dynamodb.Keys", {}, "no keys"),

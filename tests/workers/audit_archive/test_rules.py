@@ -47,10 +47,10 @@ def test_an_insert_is_a_create_with_its_new_image_alone() -> None:
 def test_a_row_has_all_its_fields_and_its_schemas_version() -> None:
     line = line_of("stream-modify")
     assert [*line] == [
-        "activity", "actor", "archived_by", "diff", "event_id", "event_time", "keys", "new", "old", "outcome",
-        "schema", "sequence_number", "table",
+        "account", "activity", "actor", "archived_by", "diff", "event_id", "event_time", "keys", "new", "old", "outcome",
+        "region", "schema", "sequence_number", "table",
     ]  # fmt: skip
-    assert (line["schema"], line["archived_by"], line["table"]) == (1, "audit-archive", "fleet-sessions-dev")
+    assert (line["schema"], line["archived_by"], line["table"]) == (2, "audit-archive", "fleet-sessions-dev")
     assert line["event_time"] == "2026-11-21T09:00:00Z"
     assert line["sequence_number"] == "100000000000000000000000112"
 

@@ -27,6 +27,7 @@ Kind = Literal[
     "expired",  # a note: gone as the retention has it
     "asserted empty",  # a note: a digest says that nothing was archived in its period
     "pending",  # a note: an object that waits for the next digest
+    "gap",  # a note: a record that could not be archived, and is not there now either
     "cold storage",  # a note: an object or digest that must be restored before it can be read
 ]
 
@@ -51,7 +52,8 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Unseen:
     """What was not looked at: objects in cold storage and those that expired, each with their rows; digests in cold
-    storage, which may list more; and objects that wait for their digest.
+    storage, which may list more; objects that wait for their digest; and gaps: records that could not be archived, and those of
+    them that came later after all.
     """
 
     cold_objects: int = 0
@@ -60,6 +62,8 @@ class Unseen:
     expired_objects: int = 0
     expired_rows: int = 0
     pending_objects: int = 0
+    open_gaps: int = 0
+    filled_gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from workers.audit_archive.chain.digest import Digest, Entry, Head, TreeHead, digest_key, hash_of, parse, sequence_of
+from workers.audit_archive.chain.gaps import open_gaps
 from workers.audit_archive.chain.merkle import Tree
 from workers.audit_archive.chain.report import Finding, Kind, Unseen, Verification
 from workers.audit_archive.evidence.ages import Ages
@@ -56,6 +57,9 @@ async def verify(
     )
     await walk.chain(kept)
     walk.rest(present, announced)
+    lacking, walk.unseen["filled_gaps"] = await open_gaps(source, walk.whole)
+    walk.unseen["open_gaps"] = len(lacking)
+    walk.notes += lacking
     return Verification(
         digests=walk.digests,
         objects=walk.objects,
@@ -81,6 +85,7 @@ class _Walk:
     rows: int = 0
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
     before: tuple[int, bytes | None, Digest | None] = (0, None, None)
     newest: Digest | None = None
@@ -222,6 +227,7 @@ class _Walk:
         if content is None or content.sha256 != entry.sha256:
             return Finding("hash mismatch", entry.key)
         self.rows += entry.rows
+        self.whole.append(entry.key)
         return content
 
     def _did_not_see(self, why: str, entry: Entry) -> None:
