@@ -27,6 +27,7 @@ from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
 from workers.audit_archive.store.seal import Seals
+from workers.audit_archive.store.stream import StreamReader
 
 log = structlog.get_logger()
 
@@ -81,6 +82,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 row=partial(audit_row, hide=redactor.image),
                 gap=partial(gap_row, hide=redactor.image),
                 keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep,
+                stream=StreamReader(await clients.open("dynamodbstreams")),
                 digests=chain,
             ),
             count=settings.audit_batch_count,

@@ -1,4 +1,4 @@
-"""What the audit queue carries: a row that changed, or the schedule's wish for a digest."""
+"""What the audit queue carries: a row that changed, a pointer to such rows in their stream, or the schedule's wish for a digest."""
 
 from __future__ import annotations
 
@@ -26,12 +26,34 @@ class DigestDue:
     at: datetime
 
 
-AuditEvent = RowChanged | DigestDue
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Records of one shard by sequence number; both ends belong to it."""
+
+    stream: str
+    shard: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPointedTo:
+    """What a pipe or a stream mapping leaves of records that it could not deliver. `at` is when it wrote that, in its own words."""
+
+    span: Span
+    at: datetime | None
+
+
+AuditEvent = RowChanged | RowsPointedTo | DigestDue
 
 EVENT_ID = re.compile(r"[\x21-\x7e]{1,256}")
 TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")  # DynamoDB's own rule; it makes the name safe in an object's key
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
+STREAM = re.compile(
+    r"arn:[a-z-]+:dynamodb:([a-z0-9-]{1,32}):([0-9]{12}):table/([A-Za-z0-9_.-]{3,255})/stream/[^/\s]{1,64}"
+)
+_SHARD = re.compile(r"[A-Za-z0-9-]{1,65}")
 SEQUENCE = re.compile(r"[0-9]{1,40}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _NEEDED = {"INSERT": ("new",), "MODIFY": ("old", "new"), "REMOVE": ("old",)}
@@ -43,6 +65,8 @@ def decode(delivery: Delivery) -> AuditEvent:
     opened = document(delivery.body)
     if opened.get("source") == "scheduler":
         return DigestDue(schedule_tick(opened).time)
+    if isinstance(batch := opened.get("DDBStreamBatchInfo"), dict):
+        return _pointer(opened, batch)
     record = stream_record(opened)
     if not EVENT_ID.fullmatch(record.event_id):
         raise Reject("the record's eventID is not a plain identifier")
@@ -59,6 +83,22 @@ def decode(delivery: Delivery) -> AuditEvent:
     for image in (record.keys, record.old, record.new):
         check_image(image or {})
     return RowChanged(record)
+
+
+def _pointer(opened: Mapping[str, Any], batch: Mapping[str, Any]) -> RowsPointedTo:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html, and the same of a pipe."""
+    names = ("streamArn", "shardId", "startSequenceNumber", "endSequenceNumber")
+    stream, shard, first, last = (str(batch.get(name)) for name in names)
+    if not STREAM.fullmatch(stream) or not _SHARD.fullmatch(shard):
+        raise Reject("the pointer names no stream of a table, or no shard")
+    if not SEQUENCE.fullmatch(first) or not SEQUENCE.fullmatch(last) or int(first) > int(last):
+        raise Reject("the pointer names no range of sequence numbers")
+    written = opened.get("timestamp")
+    try:
+        at = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        at = None
+    return RowsPointedTo(Span(stream, shard, first, last), at if at is not None and at.tzinfo else None)
 
 
 def check_image(image: Image, depth: int = 0) -> None:

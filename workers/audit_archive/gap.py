@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from shared import Delivery, Image, Reject, StreamRecord, document
-from workers.audit_archive.event import EVENT_ID, SEQUENCE, TABLE, AuditEvent, check_image, decode
+from workers.audit_archive.event import EVENT_ID, SEQUENCE, STREAM, TABLE, AuditEvent, Span, check_image, decode
 from workers.audit_archive.rules import SCHEMA, WRITER, Hide, Row, canonical, fingerprint, identity, partition
 
 GAPS = "gaps"
@@ -36,6 +36,7 @@ class Gap:
     event_id: str = ""
     sequence_number: str = ""
     keys: Image | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ def gap_of(record: StreamRecord, reason: str, *, can_be_filled: bool = True) -> 
     )
 
 
+def gap_of_span(span: Span, at: datetime | None) -> Gap:
+    """Of records that their stream no longer has."""
+    place = STREAM.fullmatch(span.stream)
+    region, account, table = place.groups() if place else ("", "", "")
+    return Gap(
+        reason="lost: trimmed from the stream before it was read",
+        fingerprint=hashlib.sha256(canonical(asdict(span))).hexdigest()[:32],
+        at=at or datetime.fromtimestamp(0, UTC),
+        account=account,
+        region=region,
+        table=table,
+        span=span,
+    )
+
+
 def gap_row(gap: Gap, *, hide: Hide) -> Row:
     """The gap as a row of its own folder. It comes once for the same content, as often as that comes."""
     keys, found = hide(gap.keys, gap.table) if gap.keys else (None, 0)
@@ -87,6 +103,7 @@ def gap_row(gap: Gap, *, hide: Hide) -> Row:
             "event_id": gap.event_id,
             "sequence_number": gap.sequence_number,
             "keys": keys,
+            "range": None if gap.span is None else asdict(gap.span),
             "reason": gap.reason,
             "fingerprint": gap.fingerprint,
             "event_time": gap.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 import structlog
 
-from shared import KeyReused, StreamRecord
-from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
-from workers.audit_archive.gap import Gap, Refused, gap_of
+from shared import Delivery, KeyReused, Later, Reject, StreamRecord
+from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged, RowsPointedTo
+from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span
 from workers.audit_archive.rules import Row, fingerprint, identity
+from workers.audit_archive.store.stream import NotReached, Reader, message, number_of
 
 log = structlog.get_logger()
 
@@ -29,17 +31,43 @@ class Digests(Protocol):
 Keep = Callable[[Collection[Row]], Awaitable[Mapping[str, Exception | None]]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How rows are made, and where they are kept."""
+
+    row: Callable[[StreamRecord], Row]
+    gap: Callable[[Gap], Row]
+    keep: Keep
+
+
 async def handle_batch(
     events: Sequence[AuditEvent | Refused],
     *,
     row: Callable[[StreamRecord], Row],
     gap: Callable[[Gap], Row],
     keep: Keep,
+    stream: Reader,
     digests: Digests,
 ) -> list[Exception | None]:
     """One result for each event, in order. An event that comes twice in the batch is archived once and done twice; another
-    one under the same identity is KeyReused. What is refused for good fails only when its gap is kept.
+    one under the same identity is KeyReused. What is refused for good fails only when its gap is kept. A pointer is done when
+    all that its stream still has is archived, and the rest is a gap.
     """
+    keeping = Keeping(row=row, gap=gap, keep=keep)
+    results = await _archive(events, keeping)
+    for place, event in enumerate(events):
+        if isinstance(event, RowsPointedTo):
+            results[place] = await _read_back(event, stream, keeping)
+    asked = any(isinstance(event, DigestDue) for event in events)
+    digest_failure = await _lengthen(digests, asked=asked) if asked or digests.is_due() else None
+    return [
+        digest_failure if isinstance(event, DigestDue) else result
+        for event, result in zip(events, results, strict=True)
+    ]
+
+
+async def _archive(events: Sequence[AuditEvent | Refused], keeping: Keeping) -> list[Exception | None]:
+    """The rows of records, and the gaps of what was refused; other events are None."""
     records: dict[str, StreamRecord] = {}
     for event in events:
         if isinstance(event, RowChanged):
@@ -48,29 +76,47 @@ async def handle_batch(
     rows = []
     for name, record in records.items():
         try:
-            rows.append(row(record))
+            rows.append(keeping.row(record))
         except Exception as error:  # noqa: BLE001  # one strange item must not take the others of its batch with it
             outcomes[name] = error
     if found := sum(each.found for each in rows):
         log.info("audit_personal_data_found", count=found)  # names to add to AUDIT_PERSONAL_FIELDS, perhaps
     strange = frozenset(outcomes)
     if rows:
-        outcomes |= await keep(rows)
+        outcomes |= await keeping.keep(rows)
     results = [_result(event, records, outcomes) for event in events]
-    lacking = ((place, _gap(event, results[place], strange)) for place, event in enumerate(events))
-    gaps = {place: gap(found) for place, found in lacking if found is not None}
-    if gaps:
-        kept = await keep([*{each.identity: each for each in gaps.values()}.values()])
-        log.warning("audit_gap_kept", count=sum(each is None for each in kept.values()))
-        results = [
-            kept[gaps[place].identity] or result if place in gaps else result for place, result in enumerate(results)
-        ]
-    asked = any(isinstance(event, DigestDue) for event in events)
-    digest_failure = await _lengthen(digests, asked=asked) if asked or digests.is_due() else None
-    return [
-        digest_failure if isinstance(event, DigestDue) else result
-        for event, result in zip(events, results, strict=True)
-    ]
+    lacking = [_gap(event, result, strange) for event, result in zip(events, results, strict=True)]
+    return await _with_gaps(results, lacking, keeping) if any(lacking) else results
+
+
+async def _with_gaps(
+    results: Sequence[Exception | None], lacking: Sequence[Gap | None], keeping: Keeping
+) -> list[Exception | None]:
+    """Keep the gaps; one that could not be kept is its event's failure, in place of the refusal."""
+    rows = [None if gap is None else keeping.gap(gap) for gap in lacking]
+    kept = await keeping.keep([*{row.identity: row for row in rows if row is not None}.values()])
+    log.warning("audit_gap_kept", count=sum(each is None for each in kept.values()))
+    return [result if row is None else kept[row.identity] or result for result, row in zip(results, rows, strict=True)]
+
+
+async def _read_back(event: RowsPointedTo, stream: Reader, keeping: Keeping) -> Exception | None:
+    """Archive what the stream still has of these rows, and a gap for what it has no longer."""
+    span, oldest, failure = event.span, 0, None
+    try:
+        async for page in stream.read(span):
+            oldest = oldest or number_of(page[0])
+            bodies = [Delivery("audit", "", "", message(each, span.stream)) for each in page]
+            results = await _archive([decode_or_gap(each) for each in bodies], keeping)
+            failure = failure or next((each for each in results if each and not isinstance(each, Reject)), None)
+    except NotReached:
+        return Later("the stream did not come to the end of what was pointed to", after=60.0)
+    except Exception as error:  # noqa: BLE001  # a stream that cannot be read is the pointer's failure, and no row's
+        return error
+    if failure is None and oldest != int(span.first):
+        rest = replace(span, last=str(oldest - 1)) if oldest else span
+        (failure,) = await _with_gaps([None], [gap_of_span(rest, event.at)], keeping)
+    log.info("audit_stream_read_back", shard=span.shard, is_whole=oldest == int(span.first))
+    return failure
 
 
 def _gap(event: AuditEvent | Refused, result: Exception | None, strange: Collection[str]) -> Gap | None:
@@ -97,7 +143,7 @@ def _result(
             return outcomes[identity(record)]
         case Refused(error=error):
             return error
-        case DigestDue():
+        case DigestDue() | RowsPointedTo():
             return None
         case other:
             assert_never(other)

@@ -2,7 +2,7 @@
 
 import gzip
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from shared.message.envelope import StreamRecord
+from workers.audit_archive.event import Span
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.redact import HashKey, Redactor
 from workers.audit_archive.rules import Row, audit_row
@@ -203,3 +204,20 @@ def event_of(identity: str) -> str:
 
 def row(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> Row:
     return audit_row(record(event_id, name, **fields), hide=REDACTOR.image)
+
+
+@dataclass
+class FakeStream:
+    """Pages of records that the stream still has; `failure` comes behind them."""
+
+    pages: Sequence[Sequence[Mapping[str, Any]]] = ()
+    failure: Exception | None = None
+
+    async def read(self, span: Span) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        for page in self.pages:
+            yield page
+        if self.failure is not None:
+            raise self.failure
+
+
+NO_STREAM = FakeStream(failure=AssertionError("nothing pointed to a stream"))

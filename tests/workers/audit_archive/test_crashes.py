@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from tests.workers.audit_archive.fakes import NOON, REDACTOR, World, record
+from tests.workers.audit_archive.fakes import NO_STREAM, NOON, REDACTOR, World, record
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
@@ -90,6 +90,7 @@ async def run(world: World, wire: Mortal | Deaf | None) -> bool:
             row=lambda given: audit_row(given, hide=REDACTOR.image),
             gap=lambda given: gap_row(given, hide=REDACTOR.image),
             keep=archive.keep,
+            stream=NO_STREAM,
             digests=chain,
         )
     except Crash:
@@ -161,6 +162,7 @@ async def test_a_batch_of_duplicates_of_one_event_is_one_row() -> None:
             row=lambda given: audit_row(given, hide=REDACTOR.image),
             gap=lambda given: gap_row(given, hide=REDACTOR.image),
             keep=archive.keep,
+            stream=NO_STREAM,
             digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(minutes=5)),
         )
         assert results == [None] * 4

@@ -14,7 +14,7 @@ from shared.message.envelope import StreamRecord
 from shared.outcome import Later, Reject
 from shared.road.once import KeyReused
 from tests.fakes import delivery
-from tests.workers.audit_archive.fakes import REDACTOR, World, record
+from tests.workers.audit_archive.fakes import NO_STREAM, REDACTOR, World, record
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
@@ -47,6 +47,7 @@ async def handled(world: World, *events: AuditEvent | Refused) -> list[Exception
         row=row,
         gap=lambda gap: gap_row(gap, hide=REDACTOR.image),
         keep=world.worker().keep,
+        stream=NO_STREAM,
         digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(0)),
     )
     world.clock.advance(60)
@@ -102,7 +103,12 @@ async def test_a_message_whose_gap_could_not_be_kept_is_not_given_up() -> None:
     chain = Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(hours=9))
     refused = read(broken(Keys={}))
     results = await handle_batch(
-        [refused], row=row, gap=lambda gap: gap_row(gap, hide=REDACTOR.image), keep=keep, digests=chain
+        [refused],
+        row=row,
+        gap=lambda gap: gap_row(gap, hide=REDACTOR.image),
+        keep=keep,
+        stream=NO_STREAM,
+        digests=chain,
     )
     assert [type(result) for result in results] == [Later]
 

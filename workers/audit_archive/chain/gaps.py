@@ -65,4 +65,6 @@ async def _rows(source: Source, key: str) -> Iterator[dict[str, Any]]:
 
 def _words(gap: Mapping[str, Any]) -> str:
     where = f"{gap['account']}/{gap['region']}/{gap['table']}" if gap["table"] else "of an unknown table"
+    if span := gap.get("range"):
+        return f"{where} {span['first']} to {span['last']} of {span['shard']}: {gap['reason']}"
     return f"{where} {gap['event_id'] or 'without an event id'} of {gap['event_time']}: {gap['reason']}"
