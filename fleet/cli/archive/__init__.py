@@ -6,6 +6,7 @@ import click
 
 from fleet.cli.archive.chain import write_digest, write_head
 from fleet.cli.archive.keys import new_key, write_public_key
+from fleet.cli.archive.prove import write_proof
 from fleet.cli.archive.verify import verify_archive
 
 
@@ -14,5 +15,5 @@ def archive() -> None:
     """Verify the audit archive, or write its next digest."""
 
 
-for command in (verify_archive, write_digest, write_head, write_public_key, new_key):
+for command in (verify_archive, write_proof, write_digest, write_head, write_public_key, new_key):
     archive.add_command(command)

@@ -98,6 +98,11 @@ def test_a_signed_chain_is_verified_with_its_key_and_its_anchors_and_its_cut_end
     unsigned = replace(aws, names={name: kept for name, kept in aws.names.items() if name != "AUDIT_SIGNING_KEY"})
     refused = archive(unsigned, "digest", "--bucket", bucket)
     assert (refused.exit_code, refused.stderr) == (1, "Error: the chain is signed and AUDIT_SIGNING_KEY names no key\n")
+    proof = tmp_path / "proof.json"
+    assert archive(aws, "prove", "event-1", "--bucket", bucket, "-o", str(proof)).exit_code == 0
+    assert json.loads(proof.read_text())["row"] == '{"event_id":"event-1"}'
+    unknown = archive(aws, "prove", "event-2", "--bucket", bucket)
+    assert (unknown.exit_code, "no row of that event id" in unknown.stderr) == (1, True)
     aws.s3.delete_object(Bucket=bucket, Key="digests/000000000001.json")
     cut = archive(aws, *given)
     assert cut.exit_code == 1

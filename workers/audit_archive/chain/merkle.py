@@ -57,3 +57,42 @@ def joined(subtrees: Sequence[bytes]) -> bytes:
     for left in reversed(subtrees[:-1]):
         node = node_hash(left, node)
     return node
+
+
+def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The audit path of the leaf `index`, the nearest first (RFC 9162, section 2.1.3.1); of leaf hashes. Raises IndexError."""
+    if not 0 <= index < len(leaves):
+        raise IndexError(index)
+    if len(leaves) == 1:
+        return []
+    half = _half(len(leaves))
+    if index < half:
+        return [*inclusion(leaves[:half], index), _root(leaves[half:])]
+    return [*inclusion(leaves[half:], index - half), _root(leaves[:half])]
+
+
+def consistency(leaves: Sequence[bytes], first: int) -> list[bytes]:
+    """The proof that the tree of the `first` leaves is the beginning of the tree of all (RFC 9162, section 2.1.4.1); of leaf
+    hashes. Empty where both are one tree. Raises IndexError.
+    """
+    if not 0 < first <= len(leaves):
+        raise IndexError(first)
+    return _subproof(leaves, first, is_whole=True)
+
+
+def _subproof(leaves: Sequence[bytes], first: int, *, is_whole: bool) -> list[bytes]:
+    if first == len(leaves):
+        return [] if is_whole else [_root(leaves)]
+    half = _half(len(leaves))
+    if first <= half:
+        return [*_subproof(leaves[:half], first, is_whole=is_whole), _root(leaves[half:])]
+    return [*_subproof(leaves[half:], first - half, is_whole=False), _root(leaves[:half])]
+
+
+def _half(count: int) -> int:
+    """The largest power of two below `count`."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    return Tree().extended(leaves).root
