@@ -21,6 +21,10 @@ DIGEST_SECONDS = 20.0
 """A digest may take this long; beyond it the rows of the batch would wait for it in vain."""
 
 
+READ_BACK_SECONDS = 15.0
+"""All pointers of a batch may take this long: the rows beside them must be settled in time. What was read stays archived."""
+
+
 class Digests(Protocol):
     """The chain of digests, as the handler sees it."""
 
@@ -55,9 +59,14 @@ async def handle_batch(
     """
     keeping = Keeping(row=row, gap=gap, keep=keep)
     results = await _archive(events, keeping)
+    until = asyncio.get_running_loop().time() + READ_BACK_SECONDS
     for place, event in enumerate(events):
         if isinstance(event, RowsPointedTo):
-            results[place] = await _read_back(event, stream, keeping)
+            try:
+                async with asyncio.timeout_at(until):
+                    results[place] = await _read_back(event, stream, keeping)
+            except TimeoutError:
+                results[place] = Later("what it points to is not read to its end", after=5.0)
     asked = any(isinstance(event, DigestDue) for event in events)
     digest_failure = await _lengthen(digests, asked=asked) if asked or digests.is_due() else None
     return [

@@ -72,6 +72,10 @@ async def test_what_is_in_cold_storage_is_counted_as_not_looked_at() -> None:
     assert found.ok
     assert found.unseen == Unseen(cold_objects=1, cold_rows=10, cold_digests=1)
     assert (found.digests, found.objects, found.rows) == (5, 7, 34)
+    cold = {digest_key(6)}
+    newest = await Maker(bucket=world.bucket, now=world.clock).head()
+    assert newest is not None
+    assert (await verify(world.bucket.over(frozen), anchors=[newest], ages=ages(world, days=1))).ok
 
 
 async def test_an_object_that_no_worker_sealed_is_listed_by_no_digest_however_old_its_marker() -> None:

@@ -1,6 +1,7 @@
 """What a pipe or a stream mapping could only point to is read again by the worker, past empty pages, or leaves a gap."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from shared.outcome import Later, Reject
 from tests.fakes import delivery
 from tests.fleet.dead_letters import letters
+from tests.virtual_time import virtual
 from tests.workers.audit_archive.fakes import REDACTOR, FakeStream, World
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.verify import verify
@@ -136,6 +138,24 @@ async def test_what_the_stream_has_no_longer_is_a_gap_with_its_range() -> None:
     found = await verify(world.bucket)
     told = [note.detail for note in found.notes if note.kind == "gap"]
     assert "111122223333/eu-central-1/fleet-sessions-dev 101 to 102 of shardId-1: lost: trimmed" in told[0] + told[1]
+
+
+@dataclass
+class SlowStream(FakeStream):
+    """Answers after a while of virtual time."""
+
+    seconds: float = 60.0
+
+    async def read(self, span: Span) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        yield [record(101)]
+        await asyncio.sleep(self.seconds)
+
+
+def test_a_pointer_that_takes_long_costs_the_rows_beside_it_nothing() -> None:
+    world = World()
+    assert isinstance(virtual(handled(world, SlowStream())), Later)
+    assert world.archived() == ["e101"]
+    assert [*gaps(world)] == []
 
 
 async def test_a_pointer_that_cannot_be_read_to_its_end_comes_again() -> None:

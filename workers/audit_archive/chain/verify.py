@@ -126,7 +126,8 @@ class _Walk:
         key = digest_key(number)
         if isinstance(body, InColdStorage):
             self._note("cold storage", key, "restore it to check it and what it lists")
-            self.before = (number, None, None)
+            self.before, self.newest = (number, None, None), None
+            self.anchors.pass_by(number)
             self.unseen["cold_digests"] += 1
             return
         if isinstance(body, Exception):

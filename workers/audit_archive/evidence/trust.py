@@ -76,6 +76,10 @@ class Anchors:
             found += self._once(Finding(kind, digest_key(number), f"an anchor names another digest; {self._last()}"))
         return found
 
+    def pass_by(self, number: int) -> None:
+        """The digest is there, and cannot be read."""
+        self._seen = number
+
     def rest(self) -> list[Finding]:
         """Anchored digests behind the end of the chain."""
         cut = [head.sequence for head in self.heads if head.sequence > self._seen]
