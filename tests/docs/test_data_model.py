@@ -21,7 +21,7 @@ from workers.upload_notification.event import decode as upload_events
 from workers.upload_notification.rules import OPEN
 from workers.webhook_delivery.rules import Failed
 from workers.webhook_delivery.signing import Secret
-from workers.webhook_delivery.store import items
+from workers.webhook_delivery.store import endpoint_items, items
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 EXAMPLES = re.findall(r"<!-- validates: (\S+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
@@ -42,11 +42,11 @@ def session(row: Row) -> None:
 
 
 def endpoint(row: Row) -> None:
-    read = items.endpoint(typed(row), tenant_id="acme", endpoint_id="ep-1")
+    read = endpoint_items.endpoint(typed(row), tenant_id="acme", endpoint_id="ep-1")
     assert (read.url, read.enabled, len(read.secrets)) == (row["url"], True, 2)
     for secret in read.secrets:
         Secret.read(secret)
-    subscription = items.subscription(typed(row))
+    subscription = endpoint_items.subscription(typed(row))
     assert subscription is not None
     assert list(subscription.event_types) == row["eventTypes"]
 

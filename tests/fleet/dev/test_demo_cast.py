@@ -7,7 +7,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from fleet.dev.demo import cast
 from workers.reminder_dispatch.schedule.occurrence import read_content, read_series, read_state
 from workers.upload_notification.event import session_of
-from workers.webhook_delivery.store import items
+from workers.webhook_delivery.store import endpoint_items
 
 NOW = datetime(2026, 11, 21, 9, 30, 15, 123456, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def test_reminders_are_due_now_in_three_time_zones_and_one_comes_again() -> None
 def test_endpoints_are_found_by_the_webhook_worker() -> None:
     for customer in cast.customers():
         item = cast.endpoint_item(customer, run="run", tenant="t", url="http://127.0.0.1/", secret="whsec_x", now=NOW)
-        found = items.subscription(item)
+        found = endpoint_items.subscription(item)
         assert found is not None
         assert found.enabled
-        assert items.endpoint_key("t", found.endpoint_id) == cast.endpoint_key(customer, run="run", tenant="t")
+        assert endpoint_items.endpoint_key("t", found.endpoint_id) == cast.endpoint_key(customer, run="run", tenant="t")

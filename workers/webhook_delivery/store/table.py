@@ -21,8 +21,9 @@ from workers.webhook_delivery.rules import (
     Result,
     Reused,
 )
-from workers.webhook_delivery.store import items
+from workers.webhook_delivery.store import endpoint_items, items
 from workers.webhook_delivery.store.shared_reads import RecentEndpoints, SharedReads
+from workers.webhook_delivery.store.typed import Item, Write
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -53,14 +54,16 @@ class DynamoDbStore:
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
         """A page of a tenant's endpoints, enabled or not, behind the place `after`."""
-        return items.page(await self._client.query(TableName=self._table, **items.endpoints_of(tenant_id, after=after)))
+        return endpoint_items.page(
+            await self._client.query(TableName=self._table, **endpoint_items.endpoints_of(tenant_id, after=after))
+        )
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         return await self._endpoints(tenant_id, endpoint_id)
 
     async def _endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
-        item = await self._get(items.endpoint_key(tenant_id, endpoint_id))
-        return items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id) if item is not None else None
+        item = await self._get(endpoint_items.endpoint_key(tenant_id, endpoint_id))
+        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id) if item is not None else None
 
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         """What is known of this attempt; None if nobody has begun it."""
@@ -89,7 +92,7 @@ class DynamoDbStore:
         """
         writes = [{"Update": items.result(job, claimed, result)}, {"Put": items.state(job, result)}]
         if isinstance(result.verdict, Gone) and not await self._together(
-            [*writes, {"Update": items.disabling(endpoint)}]
+            [*writes, {"Update": endpoint_items.disabling(endpoint)}]
         ):
             self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
             return True
@@ -109,7 +112,7 @@ class DynamoDbStore:
         """End a delivery whose endpoint is gone; False where it had ended already, and stays as it ended."""
         return await self._holds(self._client.update_item(TableName=self._table, **items.cancellation(job, now=now)))
 
-    async def _get(self, key: items.Item) -> items.Item | None:
+    async def _get(self, key: Item) -> Item | None:
         found = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         return found.get("Item")
 
@@ -120,7 +123,7 @@ class DynamoDbStore:
             return False
         return True
 
-    async def _together(self, writes: Sequence[items.Write]) -> list[str]:
+    async def _together(self, writes: Sequence[Write]) -> list[str]:
         """Carry out all writes or none: no codes where they were, else one code for each.
 
         What passes (a conflict with another transaction, a throttle, a table that does not answer) is tried again here,

@@ -1,0 +1,78 @@
+"""How endpoints are spelled in the webhooks table, and how their rows are read: pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from workers.webhook_delivery.event import LONGEST_NAME
+from workers.webhook_delivery.rules import Endpoint, Page, Subscription
+from workers.webhook_delivery.store.typed import Item, Write, flag_of, string, text_of, texts_of
+
+PAGE: Final = 500
+"""Endpoints that one query reads."""
+
+
+def endpoints_of(tenant_id: str, *, after: str) -> Write:
+    """A Query for a page of what fan-out needs, behind the sort key `after`: neither URLs nor secrets are read."""
+    start: Write = {"ExclusiveStartKey": {"PK": string(f"TENANT#{tenant_id}"), "SK": string(after)}} if after else {}
+    return start | {
+        "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
+        "ExpressionAttributeValues": {":pk": string(f"TENANT#{tenant_id}"), ":endpoint": string("ENDPOINT#")},
+        "ProjectionExpression": "SK, endpointId, eventTypes, enabled",
+        "ConsistentRead": True,
+        "Limit": PAGE,
+    }
+
+
+def page(answer: Item) -> Page:
+    return Page(tuple(map(subscription, answer.get("Items", []))), text_of(answer.get("LastEvaluatedKey", {}), "SK"))
+
+
+def endpoint_key(tenant_id: str, endpoint_id: str) -> Item:
+    return {"PK": string(f"TENANT#{tenant_id}"), "SK": string(f"ENDPOINT#{endpoint_id}")}
+
+
+def subscription(item: Item) -> Subscription:
+    endpoint_id = text_of(item, "SK").removeprefix("ENDPOINT#")  # the row's own name: two rows never have one
+    fault = "" if 1 <= len(endpoint_id) <= LONGEST_NAME and text_of(item, "endpointId") == endpoint_id else "endpointId"
+    event_types, enabled = texts_of(item, "eventTypes"), flag_of(item, "enabled")
+    return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
+
+
+def endpoint(item: Item, *, tenant_id: str, endpoint_id: str) -> Endpoint:
+    """A missing URL or secret is an empty one: refused at the attempt, where the customer can see it."""
+    return Endpoint(
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        url=text_of(item, "url"),
+        secrets=(text_of(item, "secret"), *texts_of(item, "previousSecrets")),
+        enabled=flag_of(item, "enabled"),
+        fault=_fault(item, "enabled"),
+    )
+
+
+def disabling(gone: Endpoint) -> Write:
+    """An update that holds while the endpoint is the one that answered: a customer may have given it another URL."""
+    return {
+        "Key": endpoint_key(gone.tenant_id, gone.endpoint_id),
+        "UpdateExpression": "SET enabled = :no, disabledReason = :reason",
+        "ConditionExpression": "enabled = :yes AND #url = :url",
+        "ExpressionAttributeNames": {"#url": "url"},
+        "ExpressionAttributeValues": {
+            ":no": {"BOOL": False},
+            ":yes": {"BOOL": True},
+            ":url": string(gone.url),
+            ":reason": string("410 Gone"),
+        },
+    }
+
+
+_READABLE: Final = {
+    "enabled": lambda value: "BOOL" in value,
+    "eventTypes": lambda value: "SS" in value or all("S" in each for each in value.get("L", ({},))),
+}
+
+
+def _fault(item: Item, *names: str) -> str:
+    """The first of these attributes that is missing or of another type: `"true"` is a text and says neither yes nor no."""
+    return next((name for name in names if not _READABLE[name](item.get(name, {}))), "")
