@@ -28,6 +28,7 @@ COMMANDS = {
     "reminders": Entry(
         "fleet.cli.reminders.group:reminders", "Reminders in their table: find and mend what stands wrong."
     ),
+    "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhook endpoints: register, rotate, disable, try out."),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
     "resume": Entry("fleet.cli.controls:resume", "End a pause."),
     "limit": Entry("fleet.cli.controls:limit", "Change a running worker's concurrency or rate."),
@@ -75,7 +76,7 @@ def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) 
 @click.group(
     cls=Lazily,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq` also "
+    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq` and `webhooks` also "
     "3 nothing matched, 4 partly done, 5 refused by a rule of safety, 130 interrupted.",
 )
 @click.version_option(package_name="sqs-worker-fleet", prog_name="fleet")

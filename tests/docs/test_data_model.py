@@ -42,7 +42,7 @@ def session(row: Row) -> None:
 
 
 def endpoint(row: Row) -> None:
-    read = endpoint_items.endpoint(typed(row), tenant_id="acme", endpoint_id="ep-1")
+    read = endpoint_items.endpoint(typed(row), tenant_id="acme", endpoint_id="ep-1", at=0.0)
     assert (read.url, read.enabled, len(read.secrets)) == (row["url"], True, 2)
     for secret in read.secrets:
         Secret.read(secret)

@@ -38,6 +38,7 @@ from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
 from workers.webhook_delivery.ports import Ports, Post
+from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import (
     HINTED,
     LONGEST_WAIT,
@@ -61,11 +62,10 @@ from workers.webhook_delivery.rules import (
     seconds_asked,
     why_not,
 )
-from workers.webhook_delivery.signing import SignatureError, sign, signing_with
+from workers.webhook_delivery.signing import SignatureError
 
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
-USER_AGENT = "sqs-worker-fleet-webhooks/1"
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and until it is tried again."""
 
@@ -236,22 +236,14 @@ def _made(job: DeliveryJob, result: Result) -> Attempt:
 
 async def _send(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Post) -> Reply:
     """A current secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
-    body, timestamp = job.payload.encode(), int(at.timestamp())
+    body = job.payload.encode()
     try:
-        secrets = signing_with(endpoint.secrets)
-        signature = sign(secrets, message_id=job.event_id, timestamp=timestamp, body=body)
+        made = signed(endpoint, message_id=job.event_id, at=at, body=body)
     except SignatureError:
         return Reply(status=0, error="secret_invalid")
-    if len(secrets) < len(endpoint.secrets):
-        log.warning("webhook_old_secrets_passed_over", count=len(endpoint.secrets) - len(secrets), **_about(job))
-    headers = {
-        "content-type": "application/json",
-        "user-agent": USER_AGENT,
-        "webhook-id": job.event_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature,
-    }
-    return await post(endpoint.url, headers=headers, body=body)
+    if made.passed_over:
+        log.warning("webhook_old_secrets_passed_over", count=made.passed_over, **_about(job))
+    return await post(endpoint.url, headers=made.headers, body=body)
 
 
 async def _cancel(job: DeliveryJob, reason: str, ports: Ports) -> None:

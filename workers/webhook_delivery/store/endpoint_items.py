@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from workers.webhook_delivery.event import LONGEST_NAME
@@ -39,13 +40,42 @@ def subscription(item: Item) -> Subscription:
     return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
 
 
-def endpoint(item: Item, *, tenant_id: str, endpoint_id: str) -> Endpoint:
-    """A missing URL or secret is an empty one: refused at the attempt, where the customer can see it."""
+@dataclass(frozen=True, slots=True)
+class OldSecret:
+    """A secret that was current once; it signs until `until` (epoch seconds), or for as long as it stands there."""
+
+    text: str = field(repr=False)
+    until: float | None = None
+
+    def is_live(self, at: float) -> bool:
+        return self.until is None or at < self.until
+
+
+def old_secrets(item: Item) -> list[OldSecret]:
+    """A list or set of texts, or of maps of `secret` and `expiresAt`; the newest first."""
+    listed = [_old_secret(each) for each in item.get("previousSecrets", {}).get("L", ())]
+    return [*map(OldSecret, item.get("previousSecrets", {}).get("SS", ())), *(each for each in listed if each)]
+
+
+def _old_secret(given: Item) -> OldSecret | None:
+    """None where it is neither; an end that cannot be read has passed."""
+    if "S" in given:
+        return OldSecret(given["S"])
+    fields = given.get("M", {})
+    if not text_of(fields, "secret"):
+        return None
+    return OldSecret(text_of(fields, "secret"), until=float(fields.get("expiresAt", {}).get("N", 0)))
+
+
+def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endpoint:
+    """A missing URL or secret is an empty one: refused at the attempt, where the customer can see it. Old secrets sign until
+    they expire; `at` in epoch seconds.
+    """
     return Endpoint(
         tenant_id=tenant_id,
         endpoint_id=endpoint_id,
         url=text_of(item, "url"),
-        secrets=(text_of(item, "secret"), *texts_of(item, "previousSecrets")),
+        secrets=(text_of(item, "secret"), *(each.text for each in old_secrets(item) if each.is_live(at))),
         enabled=flag_of(item, "enabled"),
         fault=_fault(item, "enabled"),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,9 +48,12 @@ class DynamoDbStore:
     An endpoint is taken to be as it was read `fresh` seconds ago at most.
     """
 
-    def __init__(self, client: DynamoDBClient, *, table: str, fresh: float = 0.0) -> None:
+    def __init__(
+        self, client: DynamoDBClient, *, table: str, fresh: float = 0.0, now: Callable[[], float] = time.time
+    ) -> None:
         self._client = client
         self._table = table
+        self._now = now
         self._endpoints = RecentEndpoints(SharedReads(self._endpoint), fresh=fresh)
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
@@ -63,7 +67,9 @@ class DynamoDbStore:
 
     async def _endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         item = await self._get(endpoint_items.endpoint_key(tenant_id, endpoint_id))
-        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id) if item is not None else None
+        if item is None:
+            return None
+        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())
 
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         """What is known of this attempt; None if nobody has begun it."""

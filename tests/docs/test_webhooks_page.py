@@ -1,0 +1,79 @@
+"""The page for receivers: its functions verify what is signed here, and its vectors are right."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, endpoint
+from workers.webhook_delivery.request import signed
+from workers.webhook_delivery.rules import STANDARD_WEBHOOKS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+BODY = b'{"test": 2432232314}'
+VECTORS = re.findall(r"^\| `(wh[a-z]+_[^`]+)` \| `(v1a?,[^`]+)` \|$", PAGE, re.MULTILINE)
+ID, TIMESTAMP = "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"
+
+
+def block(language: str) -> str:
+    [code] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(code)
+
+
+def cases() -> list[tuple[bool, dict[str, Any]]]:
+    """Whether it is genuine, and what `verify` is asked."""
+    made = signed(endpoint(secrets=(SECRET, OLD_SECRET)), message_id="msg_1", at=NOON, body=BODY)
+    ours = {"secret": SECRET, "headers": dict(made.headers), "body": BODY.decode(), "now": NOON.timestamp()}
+    header = made.headers["webhook-signature"]
+    found = [(True, ours), (True, {**ours, "secret": OLD_SECRET})]
+    for secret, signature in VECTORS:
+        headers = {"webhook-id": ID, "webhook-timestamp": TIMESTAMP, "webhook-signature": signature}
+        vector = {"secret": secret, "headers": headers, "body": BODY.decode(), "now": int(TIMESTAMP) + 299}
+        found.append((True, vector))
+        found += [(False, vector | wrong) for wrong in ({"body": "{}"}, {"now": int(TIMESTAMP) + 301}, {"now": 1.0})]
+    for change in (
+        {"webhook-id": "msg_2"},
+        {"webhook-timestamp": "1"},
+        {"webhook-timestamp": "hello"},
+        {"webhook-signature": header.replace("v1,", "v2,")},
+        {"webhook-signature": "v1,"},
+        {"webhook-signature": ""},
+    ):
+        found.append((False, ours | {"headers": dict(made.headers) | change}))
+    found.append((True, ours | {"headers": dict(made.headers) | {"webhook-signature": f"v9,x , v1,é {header}"}}))
+    return found
+
+
+def test_the_python_function_takes_what_is_genuine_and_nothing_else() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(block("python"), "docs/webhooks.md", "exec"), scope)  # the page's own code is the subject
+    assert len(VECTORS) >= 2
+    for genuine, asked in cases():
+        assert scope["verify"](**{**asked, "body": asked["body"].encode()}) is genuine, asked
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_the_node_function_takes_what_is_genuine_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "verify.js").write_text(block("javascript"))
+    (tmp_path / "cases.json").write_text(json.dumps([asked for _, asked in cases()]))
+    code = (
+        "const { verify } = require('./verify.js');"
+        "console.log(JSON.stringify(require('./cases.json').map("
+        "(each) => verify(each.secret, each.headers, Buffer.from(each.body), each.now))));"
+    )
+    run = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == [genuine for genuine, _ in cases()]
+
+
+def test_the_schedule_of_the_page_is_the_worker_s() -> None:
+    assert "5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h" in PAGE
+    minute, hour = 60, 3600
+    assert STANDARD_WEBHOOKS.delays == (
+        *(0, 5, 5 * minute, 30 * minute),
+        *(count * hour for count in (2, 5, 10, 14, 20, 24)),
+    )

@@ -1,0 +1,117 @@
+"""`fleet webhooks`, as an operator types it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fleet.cli import fleet
+from fleet.dev.stand_ins.webhook_receiver import signature_fault
+from tests.aws import Aws
+from tests.fleet.dead_letters.test_without_yes import commands
+from tests.workers.webhook_delivery.fakes import SECRET
+
+
+class Lines:
+    """`fleet webhooks ... --tenant acme` in this process."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+
+    def __call__(self, *words: str, exits: int = 0) -> Result:
+        given = ["webhooks", *words, "--tenant", "acme"]
+        result = CliRunner().invoke(fleet, given, env=self.environment, prog_name="fleet")
+        assert result.exit_code == exits, (result.stdout, result.stderr, result.exception)
+        assert "Traceback" not in result.stderr
+        return result
+
+
+@pytest.fixture
+def lines(aws: Aws) -> Lines:
+    return Lines(
+        {**aws.environment, "WEBHOOKS_TABLE_NAME": aws.table_like("webhooks"), "WEBHOOK_ALLOW_LOOPBACK": "true"}
+    )
+
+
+@contextmanager
+def receiver(answer: list[int]) -> Iterator[str]:
+    """An endpoint that verifies with the stand-in's code and answers with the next status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            now = float(self.headers["webhook-timestamp"])
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.send_response(401 if signature_fault(SECRET, headers, body, now=now) else answer.pop(0))
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/hook"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_life_of_an_endpoint(lines: Lines, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    with receiver([200, 500]) as url:
+        add = ("endpoint", "add", "--url", url, "--event-type", "order.*", "--id", "ep-1", "--secret-file", str(secret))
+        assert lines(*add).stdout == f"endpoint ep-1\nsecret   {SECRET}\n"
+        lines(*add, exits=5)
+        assert "ep-1  enabled  order.*" in lines("endpoint", "list").stdout
+        assert "answered 200: ok" in lines("endpoint", "test", "ep-1").stdout
+        failed = json.loads(lines("endpoint", "test", "ep-1", "--json", exits=1).stdout)
+    assert (failed["status"], failed["delivered"], failed["body"]) == (500, False, "ok")
+    assert "answered connection_refused" in lines("endpoint", "test", "ep-1", exits=1).stdout
+    rotated = json.loads(lines("endpoint", "rotate", "ep-1", "--json").stdout)
+    shown = lines("endpoint", "show", "ep-1")
+    assert rotated["secret"] not in shown.stdout
+    assert [each["kind"] for each in json.loads(lines("endpoint", "show", "ep-1", "--json").stdout)["keys"]] == [
+        "v1",
+        "v1",
+    ]
+    lines("endpoint", "disable", "ep-1", "--reason", "asked for it")
+    assert "disabled (asked for it)" in lines("endpoint", "show", "ep-1").stdout
+    lines("endpoint", "enable", "ep-1")
+    assert "would remove ep-1, enabled" in lines("endpoint", "remove", "ep-1").stdout
+    lines("endpoint", "remove", "ep-1", "--yes")
+    lines("endpoint", "list", exits=3)
+
+
+def test_a_wrong_field_ends_with_2_and_nothing_of_that_name_with_3(lines: Lines) -> None:
+    wrong = lines("endpoint", "add", "--url", "ftp://example.com/s3cret", "--event-type", "*", exits=2)
+    assert wrong.stderr == "Error: url: scheme is not https\n"
+    for words in (
+        ("show", "ep-9"),
+        ("rotate", "ep-9"),
+        ("disable", "ep-9", "--reason", "x"),
+        ("enable", "ep-9"),
+        ("remove", "ep-9"),
+        ("remove", "ep-9", "--yes"),
+        ("test", "ep-9"),
+    ):
+        assert lines("endpoint", *words, exits=3).stderr == "Error: the tenant has no endpoint ep-9\n"
+    del lines.environment["WEBHOOKS_TABLE_NAME"]
+    lines.environment["WEBHOOKS_TABLE_NAME"] = ""
+    assert "WEBHOOKS_TABLE_NAME" in lines("endpoint", "list", exits=2).stderr
+
+
+def test_every_command_has_its_row_of_exit_codes() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    paths = [" ".join(path[1:]) for path, _ in commands(fleet) if path[0] == "webhooks"]
+    assert paths
+    assert [path for path in paths if f"| `{path} " not in page and f"| `{path}`" not in page] == []

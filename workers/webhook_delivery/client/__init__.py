@@ -1,0 +1,28 @@
+"""What a producer calls: endpoints registered and kept, without a key of the table computed by hand.
+
+async with open_webhooks(os.environ) as webhooks:
+added = await webhooks.endpoints.add(Registration("acme", "https://hooks.acme.example/fleet", ("order.*",)))
+give_to_the_customer(added.secret)
+"""
+
+from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Refused
+from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
+from workers.webhook_delivery.client.registration import Registration, WrongField
+from workers.webhook_delivery.client.trial import Trial
+from workers.webhook_delivery.store.registered import Key, Registered
+
+__all__ = [
+    "Added",
+    "ClientSettings",
+    "Contested",
+    "Endpoints",
+    "Key",
+    "NoSuchEndpoint",
+    "Refused",
+    "Registered",
+    "Registration",
+    "Trial",
+    "Webhooks",
+    "WrongField",
+    "open_webhooks",
+]

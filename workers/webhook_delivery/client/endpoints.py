@@ -1,0 +1,156 @@
+"""Endpoints of a tenant: added, listed, rotated, disabled, enabled, removed; each change a conditional write."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from workers.webhook_delivery.client.registration import Registration, WrongField
+from workers.webhook_delivery.rules import Endpoint
+from workers.webhook_delivery.signing import MOST_SECRETS, PREFIX
+from workers.webhook_delivery.store import endpoint_items, registered
+from workers.webhook_delivery.store.registered import Registered
+from workers.webhook_delivery.store.typed import Item, Write, string
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+GRACE: Final = 86_400.0
+"""Seconds for which the secret before the current one signs as well, where nothing else is asked."""
+LONGEST_GRACE: Final = 604_800.0
+"""Seconds: a week."""
+LONGEST_REASON: Final = 256
+_SECRET_BYTES: Final = 32
+
+
+class NoSuchEndpoint(LookupError):
+    """The tenant has no endpoint of this id."""
+
+
+class Refused(Exception):
+    """A rule forbids it; the text says which, and what to do."""
+
+
+class Contested(Exception):
+    """Somebody else changed the endpoint at the same time; nothing was changed here: look, and do it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A new endpoint. Its secret is told this once, and no repr tells it."""
+
+    tenant_id: str
+    endpoint_id: str
+    secret: str = field(repr=False)
+
+
+class Endpoints:
+    """Over an aiobotocore client of DynamoDB, whose errors it raises. `now`: the time, with its zone."""
+
+    def __init__(
+        self, client: DynamoDBClient, *, table: str, now: Callable[[], datetime], allow_loopback: bool = False
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._now = now
+        self._allow_loopback = allow_loopback
+
+    async def add(self, wanted: Registration) -> Added:
+        """Raises WrongField, or Refused where there is an endpoint of this id."""
+        wanted.check(allow_loopback=self._allow_loopback)
+        secret = wanted.secret or new_secret()
+        row = {
+            "url": string(wanted.url),
+            "secret": string(secret),
+            "eventTypes": {"L": [string(each) for each in wanted.event_types]},
+        }
+        write = registered.registration(
+            row, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id, now=self._now()
+        )
+        if not await self._holds(self._client.put_item(TableName=self._table, **write)):
+            raise Refused(f"{wanted.endpoint_id} is registered: remove it first, or leave the id out")
+        return Added(wanted.tenant_id, wanted.endpoint_id, secret)
+
+    async def list(self, tenant_id: str) -> AsyncIterator[Registered]:
+        """All of a tenant's endpoints in the order of their ids, page by page."""
+        after = ""
+        while True:
+            asked = registered.rows_of(tenant_id, after=after)
+            answer: Item = await self._client.query(TableName=self._table, **asked)
+            for item in answer.get("Items", []):
+                yield registered.registered(item, at=self._now().timestamp())
+            after = answer.get("LastEvaluatedKey", {}).get("SK", {}).get("S", "")
+            if not after:
+                return
+
+    async def show(self, tenant_id: str, endpoint_id: str) -> Registered:
+        """Raises NoSuchEndpoint."""
+        return registered.registered(await self._row(tenant_id, endpoint_id), at=self._now().timestamp())
+
+    async def read(self, tenant_id: str, endpoint_id: str) -> Endpoint:
+        """As a delivery sees it, with its secrets. Raises NoSuchEndpoint."""
+        item = await self._row(tenant_id, endpoint_id)
+        at = self._now().timestamp()
+        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=at)
+
+    async def rotate(self, tenant_id: str, endpoint_id: str, *, grace: float = GRACE) -> Added:
+        """Give it a new secret. The one before signs beside it for `grace` seconds; older ones keep the time that they had.
+
+        Raises WrongField, NoSuchEndpoint, Refused where ten would be live, or Contested.
+        """
+        if not 0 <= grace <= LONGEST_GRACE:
+            raise WrongField("grace", f"0 to {LONGEST_GRACE:.0f} seconds, a week")
+        item, at = await self._row(tenant_id, endpoint_id), self._now().timestamp()
+        live = len(registered.registered(item, at=at).keys)
+        if grace and live >= MOST_SECRETS:
+            raise Refused(
+                f"{live} keys are live, and {MOST_SECRETS} sign at most: wait until one expires, or rotate with a grace of 0"
+            )
+        secret = new_secret()
+        write = registered.rotation(item, secret, until=at + grace, at=at)
+        if not await self._holds(self._client.update_item(TableName=self._table, **write)):
+            raise Contested(f"{endpoint_id} was rotated or removed at the same time: nothing was changed")
+        return Added(tenant_id, endpoint_id, secret)
+
+    async def disable(self, tenant_id: str, endpoint_id: str, *, reason: str) -> None:
+        """Nothing is posted to it any more, 5 s from now at most; what waits for it is cancelled. Raises NoSuchEndpoint."""
+        if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+            raise WrongField("reason", f"1 to {LONGEST_REASON} printable characters")
+        await self._update(registered.disabled(tenant_id, endpoint_id, reason), endpoint_id)
+
+    async def enable(self, tenant_id: str, endpoint_id: str) -> None:
+        """It gets the events that are fanned out from now on, and none that was cancelled. Raises NoSuchEndpoint."""
+        await self._update(registered.enabled(tenant_id, endpoint_id), endpoint_id)
+
+    async def remove(self, tenant_id: str, endpoint_id: str) -> None:
+        """Its deliveries stay on record; what waits for it is cancelled. Raises NoSuchEndpoint."""
+        write = registered.removal(tenant_id, endpoint_id)
+        if not await self._holds(self._client.delete_item(TableName=self._table, **write)):
+            raise NoSuchEndpoint(endpoint_id)
+
+    async def _update(self, write: Write, endpoint_id: str) -> None:
+        if not await self._holds(self._client.update_item(TableName=self._table, **write)):
+            raise NoSuchEndpoint(endpoint_id)
+
+    async def _row(self, tenant_id: str, endpoint_id: str) -> Item:
+        key = endpoint_items.endpoint_key(tenant_id, endpoint_id)
+        found = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        if "Item" not in found:
+            raise NoSuchEndpoint(endpoint_id)
+        return found["Item"]
+
+    async def _holds(self, write: Awaitable[Any]) -> bool:
+        try:
+            await write
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def new_secret() -> str:
+    """`whsec_` and the base64 of 32 random bytes."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()

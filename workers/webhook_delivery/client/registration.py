@@ -1,0 +1,94 @@
+"""What a producer says of an endpoint, refused with the field's name where the worker could not keep to it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from workers.webhook_delivery.egress.guard import url_fault
+from workers.webhook_delivery.event import LONGEST_NAME
+from workers.webhook_delivery.signing import SecretError, signing_with
+
+MOST_TYPES: Final = 100
+"""Event types of one endpoint."""
+LONGEST_TYPE: Final = 128
+"""Characters of a detail-type (EventBridge's limit)."""
+LONGEST_URL: Final = 2048
+"""Characters of a URL."""
+
+_ID: Final = re.compile(rf"[A-Za-z0-9._@:-]{{1,{LONGEST_NAME}}}", re.ASCII)
+
+
+class WrongField(ValueError):
+    """`field` cannot be so; the text begins with its name, says what to do, and quotes no value."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+        self.field = name
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An endpoint to be added; without an id or a secret it gets one. Its repr tells no URL and no secret."""
+
+    tenant_id: str
+    url: str = field(repr=False)
+    event_types: tuple[str, ...]
+    endpoint_id: str = field(default_factory=lambda: f"ep_{secrets.token_hex(12)}")
+    secret: str = field(default="", repr=False)
+
+    def check(self, *, allow_loopback: bool) -> None:
+        """Raises WrongField for the first field that cannot be so."""
+        checks: tuple[tuple[str, Callable[[], str | None]], ...] = (
+            ("tenantId", lambda: name_fault(self.tenant_id)),
+            ("endpointId", lambda: id_fault(self.endpoint_id)),
+            ("url", lambda: _url_fault(self.url, allow_loopback=allow_loopback)),
+            ("eventTypes", lambda: types_fault(self.event_types)),
+            ("secret", lambda: _secret_fault(self.secret)),
+        )
+        for name, fault in checks:
+            if why := fault():
+                raise WrongField(name, why)
+
+
+def name_fault(tenant_id: str) -> str | None:
+    """Of a tenant's id, which is whatever the events carry."""
+    if not 1 <= len(tenant_id) <= LONGEST_NAME:
+        return f"1 to {LONGEST_NAME} characters, as the events' detail.tenantId"
+    return None if tenant_id.isprintable() else "no control characters"
+
+
+def id_fault(endpoint_id: str) -> str | None:
+    return None if _ID.fullmatch(endpoint_id) else f"1 to {LONGEST_NAME} letters, digits, '.', '_', '@', ':' or '-'"
+
+
+def types_fault(event_types: tuple[str, ...]) -> str | None:
+    """An exact name, `upload.*` for all below `upload.`, or `*` for all."""
+    if not 1 <= len(event_types) <= MOST_TYPES:
+        return f"1 to {MOST_TYPES} types; '*' takes all"
+    for each in event_types:
+        if not 1 <= len(each) <= LONGEST_TYPE or not each.isprintable():
+            return f"each has 1 to {LONGEST_TYPE} printable characters"
+        stem = each.removesuffix(".*")
+        if each != "*" and (not stem or "*" in stem):
+            return "'*' stands alone or as the last part, as in 'upload.*'; every other name is exact"
+    return None if len({*event_types}) == len(event_types) else "one type is named twice"
+
+
+def _url_fault(url: str, *, allow_loopback: bool) -> str | None:
+    if len(url) > LONGEST_URL:
+        return f"at most {LONGEST_URL} characters"
+    return url_fault(url, allow_loopback=allow_loopback)
+
+
+def _secret_fault(secret: str) -> str | None:
+    if not secret:
+        return None
+    try:
+        signing_with([secret])
+    except SecretError as error:
+        return str(error)
+    return None

@@ -1,0 +1,136 @@
+"""An endpoint's row as whoever registered it sees it and changes it: pure, and no secret is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from workers.webhook_delivery.store.endpoint_items import endpoint_key, old_secrets, subscription
+from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
+
+_EXISTS: Final = "attribute_exists(PK)"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A signing key by its kind; `expires_at` None: until it is rotated."""
+
+    kind: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An endpoint as it stands in the table, the current key first. `fault` names the attribute that cannot be read."""
+
+    tenant_id: str
+    endpoint_id: str
+    url: str = field(repr=False)
+    event_types: tuple[str, ...]
+    enabled: bool
+    keys: tuple[Key, ...]
+    disabled_reason: str = ""
+    created_at: str = ""
+    fault: str = ""
+
+
+def registered(item: Item, *, at: float) -> Registered:
+    """Keys that expired before `at` (epoch seconds) are left out."""
+    seen = subscription(item)
+    old = [each for each in old_secrets(item) if each.is_live(at)]
+    return Registered(
+        tenant_id=text_of(item, "PK").removeprefix("TENANT#"),
+        endpoint_id=seen.endpoint_id,
+        url=text_of(item, "url"),
+        event_types=seen.event_types,
+        enabled=flag_of(item, "enabled"),
+        keys=(Key(_kind(text_of(item, "secret"))), *(Key(_kind(each.text), _moment(each.until)) for each in old)),
+        disabled_reason=text_of(item, "disabledReason"),
+        created_at=text_of(item, "createdAt"),
+        fault=seen.fault,
+    )
+
+
+def registration(row: Item, *, tenant_id: str, endpoint_id: str, now: datetime) -> Write:
+    """A put of a new endpoint, whose own attributes are `row`; it holds where there is none of this name."""
+    return {
+        "Item": {
+            **endpoint_key(tenant_id, endpoint_id),
+            "GSI1PK": string(f"ENDPOINT#{tenant_id}#{endpoint_id}"),
+            "GSI1SK": string("ENDPOINT"),
+            "entity": string("endpoint"),
+            "tenantId": string(tenant_id),
+            "endpointId": string(endpoint_id),
+            "enabled": {"BOOL": True},
+            "createdAt": string(iso(now)),
+            **row,
+        },
+        "ConditionExpression": "attribute_not_exists(PK)",
+    }
+
+
+def rotation(item: Item, secret: str, *, until: float, at: float) -> Write:
+    """An update that makes `secret` the current one; the one before signs until `until` (epoch seconds). It holds while that is still the
+    current one. What expired before `at` is dropped.
+    """
+    current = text_of(item, "secret")
+    old = [each for each in old_secrets(item) if each.is_live(at)]
+    kept: list[Any] = [{"M": {"secret": string(current), "expiresAt": number(f"{until:.3f}")}}] if until > at else []
+    kept += [
+        {"M": {"secret": string(each.text), "expiresAt": number(f"{each.until:.3f}")}}
+        if each.until is not None
+        else string(each.text)
+        for each in old
+    ]
+    return {
+        "Key": _key(item),
+        "UpdateExpression": "SET secret = :new, previousSecrets = :old",
+        "ConditionExpression": "secret = :current",
+        "ExpressionAttributeValues": {":new": string(secret), ":old": {"L": kept}, ":current": string(current)},
+    }
+
+
+def disabled(tenant_id: str, endpoint_id: str, reason: str) -> Write:
+    return {
+        "Key": endpoint_key(tenant_id, endpoint_id),
+        "UpdateExpression": "SET enabled = :no, disabledReason = :reason",
+        "ConditionExpression": _EXISTS,
+        "ExpressionAttributeValues": {":no": {"BOOL": False}, ":reason": string(reason)},
+    }
+
+
+def enabled(tenant_id: str, endpoint_id: str) -> Write:
+    """Begins anew: nothing of what was noted of its failures stays."""
+    return {
+        "Key": endpoint_key(tenant_id, endpoint_id),
+        "UpdateExpression": "SET enabled = :yes REMOVE disabledReason",
+        "ConditionExpression": _EXISTS,
+        "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+    }
+
+
+def removal(tenant_id: str, endpoint_id: str) -> Write:
+    return {"Key": endpoint_key(tenant_id, endpoint_id), "ConditionExpression": _EXISTS}
+
+
+def rows_of(tenant_id: str, *, after: str) -> Write:
+    """A Query for whole rows of endpoints, behind the sort key `after`."""
+    start: Write = {"ExclusiveStartKey": {"PK": string(f"TENANT#{tenant_id}"), "SK": string(after)}} if after else {}
+    return start | {
+        "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
+        "ExpressionAttributeValues": {":pk": string(f"TENANT#{tenant_id}"), ":endpoint": string("ENDPOINT#")},
+        "ConsistentRead": True,
+    }
+
+
+def _key(item: Item) -> Item:
+    return {"PK": item["PK"], "SK": item["SK"]}
+
+
+def _kind(secret: str) -> str:
+    return "v1a" if secret.startswith("whsk_") else "v1"
+
+
+def _moment(until: float | None) -> datetime | None:
+    return None if until is None else datetime.fromtimestamp(until, UTC)
