@@ -67,7 +67,8 @@ from workers.webhook_delivery.signing import SignatureError
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
-"""Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and until it is tried again."""
+"""Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and between two
+tries to write it, at most."""
 
 TELLING_SECONDS, WINDOW_SECONDS = 60.0, 3600.0
 """For which nobody else tells of an endpoint's exhausted deliveries: while it is being told, and once it was."""
@@ -212,9 +213,11 @@ async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
 
 
 async def _wait_for_the_table(job: DeliveryJob, error: Exception, ports: Ports) -> None:
-    """A job that carries its result comes back, to be written then."""
+    """A job that carries its result comes back, to be written then: soon at first, for most troubles of a table pass."""
+    now = ports.now()
+    waited = (now - job.made.finished_at).total_seconds() if job.made is not None else 0.0
     log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
-    await ports.send([message(job, ports.now(), least=PARKED_SECONDS)])
+    await ports.send([message(job, now, least=min(PARKED_SECONDS, max(1, math.ceil(waited))))])
 
 
 def _made(job: DeliveryJob, result: Result) -> Attempt:

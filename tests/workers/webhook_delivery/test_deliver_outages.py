@@ -89,9 +89,19 @@ def test_a_table_that_is_silent_is_waited_for_within_the_lease_and_then_the_resu
         [parked] = world.sent
         made = delivery_job(delivery(parked.body)).made
         assert made is not None
-        assert (parked.delay, made.verdict, made.status) == (60, "delivered", 200)
+        assert (parked.delay, made.verdict, made.status) == (1, "delivered", 200)
 
     virtual(story())
+
+
+async def test_a_parked_result_is_tried_again_soon_and_then_once_a_minute() -> None:
+    world = World()
+    world.store.add(endpoint())
+    outage(world, seconds=200, fail=refuse)
+    world.put(job().body())
+    await world.run()
+    assert [each.delay for each in world.sent] == [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert world.store.records == [(1, 200, None)]
 
 
 async def test_a_410_of_a_url_that_was_replaced_while_it_was_parked_leaves_the_endpoint_enabled() -> None:
