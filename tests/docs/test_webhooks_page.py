@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, endpoint
+from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, PRIVATE_KEY, PUBLIC_KEY, SECRET, endpoint
 from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS
 
@@ -26,13 +26,13 @@ def block(language: str) -> str:
 
 def cases() -> list[tuple[bool, dict[str, Any]]]:
     """Whether it is genuine, and what `verify` is asked."""
-    made = signed(endpoint(secrets=(SECRET, OLD_SECRET)), message_id="msg_1", at=NOON, body=BODY)
-    ours = {"secret": SECRET, "headers": dict(made.headers), "body": BODY.decode(), "now": NOON.timestamp()}
+    made = signed(endpoint(secrets=(SECRET, PRIVATE_KEY, OLD_SECRET)), message_id="msg_1", at=NOON, body=BODY)
+    ours = {"key": SECRET, "headers": dict(made.headers), "body": BODY.decode(), "now": NOON.timestamp()}
     header = made.headers["webhook-signature"]
-    found = [(True, ours), (True, {**ours, "secret": OLD_SECRET})]
-    for secret, signature in VECTORS:
+    found = [(True, ours), (True, {**ours, "key": OLD_SECRET}), (True, {**ours, "key": PUBLIC_KEY})]
+    for key, signature in VECTORS:
         headers = {"webhook-id": ID, "webhook-timestamp": TIMESTAMP, "webhook-signature": signature}
-        vector = {"secret": secret, "headers": headers, "body": BODY.decode(), "now": int(TIMESTAMP) + 299}
+        vector = {"key": key, "headers": headers, "body": BODY.decode(), "now": int(TIMESTAMP) + 299}
         found.append((True, vector))
         found += [(False, vector | wrong) for wrong in ({"body": "{}"}, {"now": int(TIMESTAMP) + 301}, {"now": 1.0})]
     for change in (
@@ -44,6 +44,8 @@ def cases() -> list[tuple[bool, dict[str, Any]]]:
         {"webhook-signature": ""},
     ):
         found.append((False, ours | {"headers": dict(made.headers) | change}))
+    changed = {"webhook-signature": header.replace(",", ",A")}
+    found.append((False, ours | {"key": PUBLIC_KEY, "headers": dict(made.headers) | changed}))
     found.append((True, ours | {"headers": dict(made.headers) | {"webhook-signature": f"v9,x , v1,é {header}"}}))
     return found
 
@@ -51,7 +53,7 @@ def cases() -> list[tuple[bool, dict[str, Any]]]:
 def test_the_python_function_takes_what_is_genuine_and_nothing_else() -> None:
     scope: dict[str, Any] = {}
     exec(compile(block("python"), "docs/webhooks.md", "exec"), scope)  # the page's own code is the subject
-    assert len(VECTORS) >= 2
+    assert len(VECTORS) == 3
     for genuine, asked in cases():
         assert scope["verify"](**{**asked, "body": asked["body"].encode()}) is genuine, asked
 
@@ -64,7 +66,7 @@ def test_the_node_function_takes_what_is_genuine_and_nothing_else(tmp_path: Path
     code = (
         "const { verify } = require('./verify.js');"
         "console.log(JSON.stringify(require('./cases.json').map("
-        "(each) => verify(each.secret, each.headers, Buffer.from(each.body), each.now))));"
+        "(each) => verify(each.key, each.headers, Buffer.from(each.body), each.now))));"
     )
     run = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == [genuine for genuine, _ in cases()]

@@ -10,8 +10,13 @@ import click
 
 from fleet.cli.command import FAILED, Finite
 from fleet.cli.webhooks.frame import NOTHING, WebhooksCommand, print_json, say, shared, tell, with_client
-from workers.webhook_delivery.client import Added, Registered, Registration, Webhooks
+from workers.webhook_delivery.client import Added, Kind, Registered, Registration, Webhooks
 
+_kind = click.option(
+    "--kind",
+    type=click.Choice(["v1", "v1a"]),
+    help="HMAC-SHA256 (of a new endpoint) or ed25519; else as the one before.",
+)
 _id = click.argument("endpoint_id", metavar="ID")
 
 
@@ -31,6 +36,7 @@ def endpoint() -> None:
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="A file that holds its secret; else one is made.",
 )
+@_kind
 @shared
 def add(
     *,
@@ -39,6 +45,7 @@ def add(
     event_types: tuple[str, ...],
     endpoint_id: str | None,
     secret_file: Path | None,
+    kind: Kind | None,
     as_json: bool,
 ) -> None:
     """Register an endpoint. The secret is printed this once: give it to whoever receives.
@@ -48,6 +55,8 @@ def add(
     given: dict[str, Any] = {"endpoint_id": endpoint_id} if endpoint_id else {}
     if secret_file is not None:
         given["secret"] = secret_file.read_text().strip()
+    if kind is not None:
+        given["kind"] = kind
     wanted = Registration(tenant, url, event_types, **given)
     _print_added(with_client(lambda webhooks: webhooks.endpoints.add(wanted)), as_json=as_json)
 
@@ -92,13 +101,14 @@ def show(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
 @endpoint.command("rotate", cls=WebhooksCommand, short_help="Give it a new secret; the old one signs for a while.")
 @_id
 @click.option("--grace", type=Finite(0, 604_800), default=86_400.0, show_default=True, help="Seconds for the old one.")
+@_kind
 @shared
-def rotate(*, tenant: str, endpoint_id: str, grace: float, as_json: bool) -> None:
+def rotate(*, tenant: str, endpoint_id: str, grace: float, kind: Kind | None, as_json: bool) -> None:
     """A new secret, printed this once. Requests carry a signature of each live key, the new one first, ten at most.
 
     Ends with 3 where there is no such endpoint, with 5 where ten keys are live or somebody else rotates.
     """
-    rotated = with_client(lambda webhooks: webhooks.endpoints.rotate(tenant, endpoint_id, grace=grace))
+    rotated = with_client(lambda webhooks: webhooks.endpoints.rotate(tenant, endpoint_id, grace=grace, kind=kind))
     _print_added(rotated, as_json=as_json)
 
 
@@ -163,9 +173,12 @@ def test(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
 
 def _print_added(added: Added, *, as_json: bool) -> None:
     if as_json:
-        print_json({"version": 1, "endpoint_id": added.endpoint_id, "secret": added.secret})
+        known = {"endpoint_id": added.endpoint_id, "secret": added.secret, "public_key": added.public_key or None}
+        print_json({"version": 1, **known})
     else:
         tell(f"endpoint {added.endpoint_id}\nsecret   {added.secret}")
+        if added.public_key:
+            tell(f"public   {added.public_key}")
 
 
 def _done(endpoint_id: str, what: str, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 _SECRETS = (
     # Webhook signing secrets and push tokens first: what follows would find only a part of them.
-    r"whsec_[A-Za-z0-9+/=_%-]+"
+    r"whs(?:ec|k)_[A-Za-z0-9+/=_%-]+"
     r"|Expo(?:nent)?PushToken(?:\[|%5[Bb])[^\]\s%\"]{1,256}(?:\]|%5[Dd])?"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[A-Za-z0-9+/=\s]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"
     r"|(?<![\w-])eyJ[\w-]{6,}(?:\.[\w-]*){1,4}"  # a JSON web token
@@ -39,7 +39,7 @@ _NUMBERS = (
 _LETTERS = re.compile(f"{_SECRETS}|{_MAIL}")
 _DIGITS = re.compile(_NUMBERS)
 _WORTH_LETTERS = re.compile(
-    r"@|%40|whsec_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA"
+    r"@|%40|whsec_|whsk_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA"
     r"|[Bb][Ee][Aa][Rr][Ee][Rr]\s|[Bb][Aa][Ss][Ii][Cc]\s|[Dd][Ii][Gg][Ee][Ss][Tt]\s"
 )
 _WORTH_DIGITS = re.compile(

@@ -9,7 +9,7 @@ from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoint
 from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
 from workers.webhook_delivery.client.registration import Registration, WrongField
 from workers.webhook_delivery.client.trial import Trial
-from workers.webhook_delivery.store.registered import Key, Registered
+from workers.webhook_delivery.store.registered import Key, Kind, Registered
 
 __all__ = [
     "Added",
@@ -17,6 +17,7 @@ __all__ = [
     "Contested",
     "Endpoints",
     "Key",
+    "Kind",
     "NoSuchEndpoint",
     "Refused",
     "Registered",

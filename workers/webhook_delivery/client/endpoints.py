@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workers.webhook_delivery.client.registration import Registration, WrongField
 from workers.webhook_delivery.rules import Endpoint
-from workers.webhook_delivery.signing import MOST_SECRETS, PREFIX
+from workers.webhook_delivery.signing import MOST_SECRETS, PrivateKey, new_key, signing_key
 from workers.webhook_delivery.store import endpoint_items, registered
-from workers.webhook_delivery.store.registered import Registered
+from workers.webhook_delivery.store.registered import Kind, Registered
 from workers.webhook_delivery.store.typed import Item, Write, string
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ GRACE: Final = 86_400.0
 LONGEST_GRACE: Final = 604_800.0
 """Seconds: a week."""
 LONGEST_REASON: Final = 256
-_SECRET_BYTES: Final = 32
 
 
 class NoSuchEndpoint(LookupError):
@@ -41,11 +38,17 @@ class Contested(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A new endpoint. Its secret is told this once, and no repr tells it."""
+    """A new endpoint, or one with a new key. Its secret is told this once, and no repr tells it."""
 
     tenant_id: str
     endpoint_id: str
     secret: str = field(repr=False)
+
+    @property
+    def public_key(self) -> str:
+        """What the receiver of `v1a` verifies with, `whpk_`; "" where that is the secret itself."""
+        key = signing_key(self.secret)
+        return key.public().text() if isinstance(key, PrivateKey) else ""
 
 
 class Endpoints:
@@ -62,7 +65,7 @@ class Endpoints:
     async def add(self, wanted: Registration) -> Added:
         """Raises WrongField, or Refused where there is an endpoint of this id."""
         wanted.check(allow_loopback=self._allow_loopback)
-        secret = wanted.secret or new_secret()
+        secret = wanted.secret or new_key(wanted.kind)
         row = {
             "url": string(wanted.url),
             "secret": string(secret),
@@ -97,20 +100,23 @@ class Endpoints:
         at = self._now().timestamp()
         return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=at)
 
-    async def rotate(self, tenant_id: str, endpoint_id: str, *, grace: float = GRACE) -> Added:
-        """Give it a new secret. The one before signs beside it for `grace` seconds; older ones keep the time that they had.
+    async def rotate(
+        self, tenant_id: str, endpoint_id: str, *, grace: float = GRACE, kind: Kind | None = None
+    ) -> Added:
+        """Give it a new secret, of the kind of the one before where no other is asked. That one signs beside it for `grace` seconds; older ones keep the time that they had.
 
         Raises WrongField, NoSuchEndpoint, Refused where ten would be live, or Contested.
         """
         if not 0 <= grace <= LONGEST_GRACE:
             raise WrongField("grace", f"0 to {LONGEST_GRACE:.0f} seconds, a week")
         item, at = await self._row(tenant_id, endpoint_id), self._now().timestamp()
-        live = len(registered.registered(item, at=at).keys)
+        shown = registered.registered(item, at=at)
+        live = len(shown.keys)
         if grace and live >= MOST_SECRETS:
             raise Refused(
                 f"{live} keys are live, and {MOST_SECRETS} sign at most: wait until one expires, or rotate with a grace of 0"
             )
-        secret = new_secret()
+        secret = new_key(kind or shown.keys[0].kind)
         write = registered.rotation(item, secret, until=at + grace, at=at)
         if not await self._holds(self._client.update_item(TableName=self._table, **write)):
             raise Contested(f"{endpoint_id} was rotated or removed at the same time: nothing was changed")
@@ -149,8 +155,3 @@ class Endpoints:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-
-def new_secret() -> str:
-    """`whsec_` and the base64 of 32 random bytes."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()

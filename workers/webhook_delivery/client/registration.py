@@ -10,7 +10,8 @@ from typing import Final
 
 from workers.webhook_delivery.egress.guard import url_fault
 from workers.webhook_delivery.event import LONGEST_NAME
-from workers.webhook_delivery.signing import SecretError, signing_with
+from workers.webhook_delivery.signing import SecretError, signing_key
+from workers.webhook_delivery.store.registered import Kind
 
 MOST_TYPES: Final = 100
 """Event types of one endpoint."""
@@ -32,13 +33,14 @@ class WrongField(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An endpoint to be added; without an id or a secret it gets one. Its repr tells no URL and no secret."""
+    """An endpoint to be added; without an id or a secret it gets one, of `kind`. Its repr tells no URL and no secret."""
 
     tenant_id: str
     url: str = field(repr=False)
     event_types: tuple[str, ...]
     endpoint_id: str = field(default_factory=lambda: f"ep_{secrets.token_hex(12)}")
     secret: str = field(default="", repr=False)
+    kind: Kind = "v1"
 
     def check(self, *, allow_loopback: bool) -> None:
         """Raises WrongField for the first field that cannot be so."""
@@ -88,7 +90,7 @@ def _secret_fault(secret: str) -> str | None:
     if not secret:
         return None
     try:
-        signing_with([secret])
+        signing_key(secret)
     except SecretError as error:
         return str(error)
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from workers.webhook_delivery.store.endpoint_items import endpoint_key, old_secrets, subscription
 from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
 
+Kind = Literal["v1", "v1a"]
 _EXISTS: Final = "attribute_exists(PK)"
 
 
@@ -16,7 +17,7 @@ _EXISTS: Final = "attribute_exists(PK)"
 class Key:
     """A signing key by its kind; `expires_at` None: until it is rotated."""
 
-    kind: str
+    kind: Kind
     expires_at: datetime | None = None
 
 
@@ -128,7 +129,7 @@ def _key(item: Item) -> Item:
     return {"PK": item["PK"], "SK": item["SK"]}
 
 
-def _kind(secret: str) -> str:
+def _kind(secret: str) -> Kind:
     return "v1a" if secret.startswith("whsk_") else "v1"
 
 

@@ -1,0 +1,26 @@
+"""Standard Webhooks 1.0.0: the keys, and signatures both ways."""
+
+from workers.webhook_delivery.signing.keys import (
+    PrivateKey,
+    PublicKey,
+    Secret,
+    SecretError,
+    SignatureError,
+    new_key,
+    signing_key,
+)
+from workers.webhook_delivery.signing.signatures import MOST_SECRETS, sign, signing_with, verify
+
+__all__ = [
+    "MOST_SECRETS",
+    "PrivateKey",
+    "PublicKey",
+    "Secret",
+    "SecretError",
+    "SignatureError",
+    "new_key",
+    "sign",
+    "signing_key",
+    "signing_with",
+    "verify",
+]
