@@ -28,7 +28,7 @@ COMMANDS = {
     "reminders": Entry(
         "fleet.cli.reminders.group:reminders", "Reminders in their table: find and mend what stands wrong."
     ),
-    "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhook endpoints: register, rotate, disable, try out."),
+    "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhooks: endpoints, deliveries, resend, recover, expunge."),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
     "resume": Entry("fleet.cli.controls:resume", "End a pause."),
     "limit": Entry("fleet.cli.controls:limit", "Change a running worker's concurrency or rate."),

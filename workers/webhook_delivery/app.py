@@ -18,6 +18,7 @@ from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
+from workers.webhook_delivery.store.kept import open_kept
 from workers.webhook_delivery.store.shared_reads import FRESH, SharedReads
 from workers.webhook_delivery.store.table import DynamoDbStore
 
@@ -58,6 +59,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     settings = read_settings(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)
     store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name, fresh=FRESH)
+    kept = await open_kept(environment, clients, now=_now)
     bus = await clients.bus(settings.event_bus_name)
     send = await clients.sender("webhook-deliveries")
     async with open_sender(
@@ -68,7 +70,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         bulkhead = Bulkhead(settings.concurrency or SLOTS, first_pause=settings.webhook_breaker_seconds)
         ports = Ports(store, post, bulkhead, send=send, put_event=bus.put, now=_now, dice=random.random)
         subscriptions = SharedReads(store.subscriptions)
-        spread = partial(fan_out, subscriptions=subscriptions, send=send, schedule=schedule, now=_now)
+        spread = partial(fan_out, subscriptions=subscriptions, keep=kept.keep, send=send, schedule=schedule, now=_now)
 
         async def attempt_or_go_on(job: DeliveryJob | Published) -> None:
             if isinstance(job, Published):

@@ -63,6 +63,7 @@ class Made(Wire):
 class DeliveryJob(Wire):
     """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body.
     It is `waiting_since` then because its endpoint can take no more. With `made` it was made, and only its result is to be written.
+    `resent` says who had it sent again, "" for the schedule; `ended`: its delivery was exhausted before, and that was told.
     """
 
     event_id: str = Field(alias="eventId", pattern=EVENT_ID)
@@ -76,6 +77,8 @@ class DeliveryJob(Wire):
     not_before: AwareDatetime = Field(alias="notBefore")
     waiting_since: AwareDatetime | None = Field(default=None, alias="waitingSince")
     made: Made | None = None
+    resent: str = Field(default="", max_length=64)
+    ended: bool = False
 
     def body(self) -> str:
         """As a message carries it."""
@@ -88,7 +91,7 @@ class DeliveryJob(Wire):
     def next(self, at: datetime) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
         return self.model_copy(
-            update={"attempt": self.attempt + 1, "not_before": at, "waiting_since": None, "made": None}
+            update={"attempt": self.attempt + 1, "not_before": at, "waiting_since": None, "made": None, "resent": ""}
         )
 
 
@@ -167,11 +170,16 @@ def _body(carried: DeliveryJob | Published) -> str:
 
     A payload that would be too long as a text stands there as it is, and first: its escapes must not count.
     """
-    text = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True))
+    text = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True, exclude=_unsaid(carried)))
     if _bytes(text) <= LARGEST_PAYLOAD or _UNSENDABLE.search(carried.payload) or carried.payload[:1] != "{":
         return text
-    rest = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True, exclude={"payload"}))
+    rest = _sendable(carried.model_dump_json(by_alias=True, exclude_none=True, exclude={"payload"} | _unsaid(carried)))
     return f'{{"payload":{carried.payload},{rest[1:]}'
+
+
+def _unsaid(carried: DeliveryJob | Published) -> set[str]:
+    """What says nothing: most jobs are the schedule's."""
+    return {name for name in ("resent", "ended") if not getattr(carried, name, True)}
 
 
 def _sendable(text: str) -> str:

@@ -31,6 +31,7 @@ async def fan_out(
     event: Published,
     *,
     subscriptions: Callable[[str, str], Awaitable[Page]],
+    keep: Callable[[Published], Awaitable[None]],
     send: Send,
     schedule: Schedule,
     now: Callable[[], datetime],
@@ -46,6 +47,8 @@ async def fan_out(
     while True:
         page = await subscriptions(event.tenant_id, event.after)
         takers = _takers(event, page.subscriptions)
+        if takers and not event.taken:  # before the first job, so that each has its payload kept
+            await keep(event)
         await _send_all((message(_job(event, each, due), now()) for each in takers), send, size=len(event.payload))
         event = event.model_copy(update={"after": page.after, "due": due, "taken": event.taken + len(takers)})
         if not page.after:

@@ -22,16 +22,14 @@ dead-letter queue, speak only of faults of our own.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import assert_never
 
-import orjson
 import structlog
 
-from shared import BusEntry, KeyReused, Reject
+from shared import KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob, Made
@@ -42,7 +40,6 @@ from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import (
     HINTED,
     LONGEST_WAIT,
-    OWN,
     Again,
     Attempt,
     Claimed,
@@ -63,15 +60,12 @@ from workers.webhook_delivery.rules import (
     why_not,
 )
 from workers.webhook_delivery.signing import SignatureError
+from workers.webhook_delivery.telling import about, give_up
 
-EXHAUSTED = "webhook.exhausted"
-SOURCE = "fleet.webhooks"
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and between two
 tries to write it, at most."""
 
-TELLING_SECONDS, WINDOW_SECONDS = 60.0, 3600.0
-"""For which nobody else tells of an endpoint's exhausted deliveries: while it is being told, and once it was."""
 LONGEST_WAITING = timedelta(days=1)
 """For which a delivery waits for a place at its endpoint; then it is charged an attempt, without a request."""
 
@@ -103,7 +97,7 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
             await ports.send([message(job.next(next_at), ports.now())])
             await ports.store.settle(job)
         case Failed() as last:
-            await _give_up(job, last, ports)
+            await give_up(job, last, ports)
         case other:
             assert_never(other)
 
@@ -132,7 +126,7 @@ async def _make(
         if entered - since < LONGEST_WAITING:
             waiting = job.model_copy(update={"waiting_since": since})
             await ports.send([message(waiting, entered, least=math.ceil(wait))])
-            log.info("webhook_waits", **_about(job), attempt=job.attempt, seconds=wait)
+            log.info("webhook_waits", **about(job), attempt=job.attempt, seconds=wait)
             return None
         return await _attempt(job, endpoint, _answer_down, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     try:
@@ -216,7 +210,7 @@ async def _wait_for_the_table(job: DeliveryJob, error: Exception, ports: Ports) 
     """A job that carries its result comes back, to be written then: soon at first, for most troubles of a table pass."""
     now = ports.now()
     waited = (now - job.made.finished_at).total_seconds() if job.made is not None else 0.0
-    log.warning("webhook_result_parked", **_about(job), attempt=job.attempt, error=type(error).__name__)
+    log.warning("webhook_result_parked", **about(job), attempt=job.attempt, error=type(error).__name__)
     await ports.send([message(job, now, least=min(PARKED_SECONDS, max(1, math.ceil(waited))))])
 
 
@@ -226,14 +220,14 @@ def _made(job: DeliveryJob, result: Result) -> Attempt:
     made = recorded(verdict, reply)
     log.info(
         "webhook_delivered" if isinstance(made, Succeeded) else "webhook_attempt_failed",
-        **_about(job),
+        **about(job),
         attempt=job.attempt,
         status=reply.status,
         error=reply.error,
         next_at=verdict.at.isoformat() if isinstance(verdict, Again) else None,
     )
     if isinstance(verdict, Gone):
-        dropped(WORKER, "endpoint_answered_410", **_about(job))
+        dropped(WORKER, "endpoint_answered_410", **about(job))
     return made
 
 
@@ -245,7 +239,7 @@ async def _send(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Pos
     except SignatureError:
         return Reply(status=0, error="secret_invalid")
     if made.passed_over:
-        log.warning("webhook_old_secrets_passed_over", count=made.passed_over, **_about(job))
+        log.warning("webhook_old_secrets_passed_over", count=made.passed_over, **about(job))
     return await post(endpoint.url, headers=made.headers, body=body)
 
 
@@ -254,40 +248,9 @@ async def _cancel(job: DeliveryJob, reason: str, ports: Ports) -> None:
     found = await ports.store.attempt(job)
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
         # This was the last attempt; a crash kept it from being announced.
-        await _give_up(job, found, ports)
+        await give_up(job, found, ports)
     if await ports.store.cancel(job, now=ports.now()):
-        log.info("webhook_cancelled", **_about(job), attempt=job.attempt)
-        dropped(WORKER, reason, **_about(job))
+        log.info("webhook_cancelled", **about(job), attempt=job.attempt)
+        dropped(WORKER, reason, **about(job))
     else:
         metrics.claim(worker=WORKER, outcome="absorbed")  # it had ended before
-
-
-async def _give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
-    """The end, told of on the bus: once for an endpoint in an hour, and never of what itself tells of webhooks, or an
-    endpoint that fails would be told of its failures, and fail at that.
-    """
-    if not job.event_type.startswith(OWN) and await ports.store.announce(job, now=ports.now(), seconds=TELLING_SECONDS):
-        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, _exhausted(job, last)))
-        await ports.store.announce(job, now=ports.now(), seconds=WINDOW_SECONDS)
-    await ports.store.settle(job)
-    log.info("webhook_exhausted", **_about(job), attempts=job.attempt)
-    dropped(WORKER, "exhausted", **_about(job))
-
-
-def _exhausted(job: DeliveryJob, last: Failed) -> str:
-    delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
-    detail = {
-        "id": f"exhausted_{delivery[:32]}",
-        "tenantId": job.tenant_id,
-        "endpointId": job.endpoint_id,
-        "eventId": job.event_id,
-        "eventType": job.event_type,
-        "attempts": job.attempt,
-        "lastStatus": last.status,
-        "lastError": last.error,
-    }
-    return orjson.dumps(detail).decode()
-
-
-def _about(job: DeliveryJob) -> dict[str, str]:
-    return {"tenant_id": job.tenant_id, "endpoint_id": job.endpoint_id, "event_id": job.event_id}

@@ -11,7 +11,15 @@ import click
 
 from fleet.cli.command import Command, Misconfigured, env_file_option
 from fleet.dead_letters.model.redaction import json_line, one_line, printable
-from workers.webhook_delivery.client import Contested, NoSuchEndpoint, Refused, Webhooks, WrongField, open_webhooks
+from workers.webhook_delivery.client import (
+    Contested,
+    NoSuchDelivery,
+    NoSuchEndpoint,
+    Refused,
+    Webhooks,
+    WrongField,
+    open_webhooks,
+)
 
 NOTHING, REFUSED = 3, 5
 
@@ -20,7 +28,7 @@ Result = TypeVar("Result")
 
 
 class NotThere(click.ClickException):
-    """The tenant has no such endpoint."""
+    """There is no such endpoint or delivery."""
 
     exit_code = NOTHING
 
@@ -41,6 +49,8 @@ class WebhooksCommand(Command):
             raise Misconfigured(one_line(str(error))) from error
         except NoSuchEndpoint as error:
             raise NotThere(one_line(f"the tenant has no endpoint {error}")) from error
+        except NoSuchDelivery as error:
+            raise NotThere(one_line(f"the endpoint has no delivery {error} on record")) from error
         except (Refused, Contested) as error:
             raise Forbidden(one_line(str(error))) from error
 

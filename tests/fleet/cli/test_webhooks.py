@@ -4,17 +4,21 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Ended
 
 from fleet.cli import fleet
 from fleet.dev.stand_ins.webhook_receiver import signature_fault
 from tests.aws import Aws
 from tests.fleet.dead_letters.test_without_yes import commands
-from tests.workers.webhook_delivery.fakes import SECRET
+from tests.workers.webhook_delivery.fakes import SECRET, job
+from workers.webhook_delivery.rules import Claimed, Exhausted, Reply, Result
+from workers.webhook_delivery.store import items
 
 
 class Lines:
@@ -23,7 +27,7 @@ class Lines:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
 
-    def __call__(self, *words: str, exits: int = 0) -> Result:
+    def __call__(self, *words: str, exits: int = 0) -> Ended:
         given = ["webhooks", *words, "--tenant", "acme"]
         result = CliRunner().invoke(fleet, given, env=self.environment, prog_name="fleet")
         assert result.exit_code == exits, (result.stdout, result.stderr, result.exception)
@@ -115,3 +119,44 @@ def test_every_command_has_its_row_of_exit_codes() -> None:
     paths = [" ".join(path[1:]) for path, _ in commands(fleet) if path[0] == "webhooks"]
     assert paths
     assert [path for path in paths if f"| `{path} " not in page and f"| `{path}`" not in page] == []
+
+
+def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None:
+    queue = lines.environment["WEBHOOK_DELIVERIES_QUEUE_URL"] = aws.queue("deliveries")
+    table = lines.environment["WEBHOOKS_TABLE_NAME"]
+    lines("endpoint", "add", "--url", "https://hooks.acme.example/", "--event-type", "*", "--id", "ep-1")
+    at = ("--endpoint", "ep-1")
+    lines("deliveries", *at, exits=3)
+    given = job(endpoint_id="ep-1", tenant_id="acme")
+    now = datetime.now(UTC)
+    claimed = items.claim(given, Claimed(until=0), now=now)["Item"]
+    ended = {"status": {"S": "FAILED"}, "httpStatus": {"N": "500"}, "response": {"S": "no\x1b[2J"}}
+    aws.dynamodb.put_item(TableName=table, Item={**claimed, **ended})
+    result = Result(Reply(500), Exhausted(), now, now)
+    aws.dynamodb.put_item(TableName=table, Item=items.state(given, result)["Item"])
+    [seen] = lines("deliveries", *at, "--json").stdout.splitlines()
+    assert (json.loads(seen)["webhook_id"], json.loads(seen)["http_status"]) == ("msg_1", 500)
+    shown = lines("show", "msg_1", *at)
+    assert "EXHAUSTED  payload kept" in shown.stdout
+    assert ("\x1b" in shown.stdout, "☃" in shown.stdout) == (False, False), (
+        "neither a terminal's orders nor the payload"
+    )
+    assert "☃" in lines("show", "msg_1", *at, "--payload").stdout
+    counted = lines("recover", *at, "--since", "1h")
+    assert "would send 1 again; act with --until " in counted.stdout
+    assert aws.bodies(queue) == []
+    assert "sent as attempt 2" in lines("resend", "msg_1", *at).stdout.replace("is sent again", "sent")
+    recovered = lines("recover", *at, "--since", "1h", "--rate", "100", "--yes", "--json")
+    assert json.loads(recovered.stdout)["sent"] == 1
+    assert sorted(json.loads(body)["attempt"] for body in aws.bodies(queue)) == [2, 3]
+    assert "would expunge" in lines("expunge", "msg_1").stdout
+    assert "expunged in 1 places" in lines("expunge", "msg_1", "--yes").stdout
+    lines("expunge", "msg_1", "--yes", exits=3)
+    lines("resend", "msg_1", *at, exits=5)
+    lines("recover", *at, "--since", "1h", exits=3)
+    lines("recover", *at, "--since", "31d", exits=2)
+    lines("recover", *at, "--since", "yesterday", exits=2)
+    for words in (("show", "msg_9"), ("resend", "msg_9")):
+        assert lines(*words, *at, exits=3).stderr == "Error: the endpoint has no delivery msg_9 on record\n"
+    lines("endpoint", "disable", "ep-1", "--reason", "x")
+    lines("resend", "msg_1", *at, exits=5)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from shared.bus import BusEntry
-from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.event import DeliveryJob, Published
 from workers.webhook_delivery.rules import (
     Again,
     Attempt,
@@ -96,6 +96,7 @@ class FakeStore:
         self.deliveries: dict[Place, Delivery] = {}
         self.announced: dict[Key, tuple[str, float]] = {}
         self.records: list[tuple[int, int, str | None]] = []
+        self.kept: list[str] = []
 
     def add(self, new: Endpoint, *event_types: str) -> None:
         self.endpoints[new.tenant_id, new.endpoint_id] = new
@@ -109,6 +110,9 @@ class FakeStore:
         ]
         more = len(found) > self.page
         return Page(tuple(found[: self.page]), f"ENDPOINT#{found[self.page - 1].endpoint_id}" if more else "")
+
+    async def keep(self, event: Published) -> None:
+        self.kept.append(event.payload)
 
     async def endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         return self.endpoints.get((tenant_id, endpoint_id))

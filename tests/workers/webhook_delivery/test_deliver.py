@@ -8,9 +8,9 @@ from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, SECRET, Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import LEASE, World
 from workers.webhook_delivery.event import delivery_job
-from workers.webhook_delivery.handler import WINDOW_SECONDS
 from workers.webhook_delivery.rules import Failed, Held, Reply, Schedule, Succeeded, wants
 from workers.webhook_delivery.signing import verify
+from workers.webhook_delivery.telling import WINDOW_SECONDS
 
 
 @pytest.fixture

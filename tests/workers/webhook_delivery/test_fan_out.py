@@ -2,6 +2,7 @@ import asyncio
 import json
 import tracemalloc
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.outcome import Reject
-from shared.sqs.sender import Message
+from shared.sqs.sender import Message, Send
 from tests.fakes import FakeSender, delivery
 from tests.virtual_time import virtual
 from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeStore, endpoint
@@ -31,9 +32,21 @@ def event(tenant_id: str, payload: str) -> Published:
     return Published(eventId="msg_1", eventType="upload.completed", tenantId=tenant_id, payload=payload)
 
 
+async def spread(
+    store: FakeStore,
+    send: Send,
+    given: Published = EVENT,
+    *,
+    schedule: Schedule = STANDARD_WEBHOOKS,
+    at: datetime = NOON,
+) -> None:
+    ports: Any = {"subscriptions": store.subscriptions, "keep": store.keep, "send": send, "now": Clock(at)}
+    await fan_out(given, schedule=schedule, **ports)
+
+
 async def fanned_out(store: FakeStore, given: Published = EVENT, schedule: Schedule = STANDARD_WEBHOOKS) -> FakeSender:
     send = FakeSender()
-    await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=schedule, now=Clock())
+    await spread(store, send, given, schedule=schedule)
     return send
 
 
@@ -54,6 +67,7 @@ async def test_each_endpoint_that_wants_the_event_gets_one_job() -> None:
     store.add(endpoint("off", enabled=False), "*")
     store.add(endpoint("stranger", tenant_id="tenant-2"), "*")
     assert [each.endpoint_id for each in jobs(await fanned_out(store))] == ["all", "exact", "prefix"]
+    assert store.kept == [EVENT.payload], "once for the event"
 
 
 async def test_a_job_carries_all_that_its_attempts_need() -> None:
@@ -164,7 +178,7 @@ async def test_a_large_event_for_many_endpoints_is_written_out_a_few_at_a_time()
 
     large = event("tenant-1", "x" * 100_000)
     tracemalloc.start()
-    await fan_out(large, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+    await spread(store, send, large)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (sum(sent), max(sent)) == (200, LARGEST_CALL // 100_000 - 1)
@@ -179,7 +193,7 @@ async def test_a_failed_send_is_raised_so_that_the_event_stays_in_its_queue() ->
     store.add(endpoint())
     send.fail = fail
     with pytest.raises(ConnectionError):
-        await fan_out(EVENT, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+        await spread(store, send, EVENT)
 
 
 class Slow:
@@ -218,7 +232,7 @@ def test_a_fan_out_to_many_takes_a_part_of_its_time_and_goes_on_where_it_was(cou
         given: Published | None = EVENT
         while given is not None:
             began, messages = asyncio.get_running_loop().time(), messages + 1
-            await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+            await spread(store, send, given)
             assert asyncio.get_running_loop().time() - began < SECONDS + 5
             following = goes_on(send)
             if following is not None:
@@ -242,7 +256,7 @@ def test_a_large_event_is_sent_side_by_side_with_few_copies_in_memory() -> None:
     async def story() -> None:
         send = Slow(0.02)
         given = event("tenant-1", payload("x", LARGEST_PAYLOAD))
-        await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=Clock())
+        await spread(store, send, given)
         assert len(send.sent) == 250
         assert (send.most_calls, send.most_bytes // 1_000_000) == (SENDERS, SENDERS * LARGEST_PAYLOAD // 1_000_000)
 
@@ -272,8 +286,12 @@ async def test_what_goes_on_later_keeps_the_time_of_the_first_attempts() -> None
         sent.extend(messages)
 
     sent: list[Message] = []
-    await fan_out(EVENT, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=clock)
+    await fan_out(
+        EVENT, subscriptions=store.subscriptions, keep=store.keep, send=send, schedule=STANDARD_WEBHOOKS, now=clock
+    )
     assert {delivery_job(delivery(each.body)).not_before for each in sent} == {NOON}
     given = EVENT.model_copy(update={"after": "ENDPOINT#a", "due": NOON, "taken": 1})
-    await fan_out(given, subscriptions=store.subscriptions, send=send, schedule=STANDARD_WEBHOOKS, now=clock)
+    await fan_out(
+        given, subscriptions=store.subscriptions, keep=store.keep, send=send, schedule=STANDARD_WEBHOOKS, now=clock
+    )
     assert (len(sent), delivery_job(delivery(sent[-1].body)).not_before) == (3, NOON)

@@ -5,25 +5,35 @@ added = await webhooks.endpoints.add(Registration("acme", "https://hooks.acme.ex
 give_to_the_customer(added.secret)
 """
 
+from workers.webhook_delivery.client.deliveries import Deliveries, NoSuchDelivery
 from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Refused
 from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
+from workers.webhook_delivery.client.recovery import Recovered, Wanted, recover
 from workers.webhook_delivery.client.registration import Registration, WrongField
 from workers.webhook_delivery.client.trial import Trial
+from workers.webhook_delivery.store.delivered import Attempted, Delivery
 from workers.webhook_delivery.store.registered import Key, Kind, Registered
 
 __all__ = [
     "Added",
+    "Attempted",
     "ClientSettings",
     "Contested",
+    "Deliveries",
+    "Delivery",
     "Endpoints",
     "Key",
     "Kind",
+    "NoSuchDelivery",
     "NoSuchEndpoint",
+    "Recovered",
     "Refused",
     "Registered",
     "Registration",
     "Trial",
+    "Wanted",
     "Webhooks",
     "WrongField",
     "open_webhooks",
+    "recover",
 ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import Field
 
-from shared import Clients, Settings, read_settings
+from shared import Clients, Message, Settings, read_settings
+from workers.webhook_delivery.client.deliveries import Deliveries
 from workers.webhook_delivery.client.endpoints import Endpoints
+from workers.webhook_delivery.client.recovery import RATE, Recovered, Wanted, recover
 from workers.webhook_delivery.client.trial import Trial, try_out
 from workers.webhook_delivery.egress.sender import open_sender
+from workers.webhook_delivery.store.kept import open_kept
 
 
 class ClientSettings(Settings):
@@ -25,11 +28,16 @@ class ClientSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """The client: `endpoints`, and a trial of one."""
+    """The client: `endpoints`, their `deliveries`, a trial of one, and the recovery of what failed."""
 
     endpoints: Endpoints
+    deliveries: Deliveries
     settings: ClientSettings
     now: Callable[[], datetime]
+
+    async def recover(self, wanted: Wanted, *, act: bool, rate: float = RATE) -> Recovered:
+        """See recovery.recover."""
+        return await recover(wanted, self.deliveries, act=act, rate=rate, now=self.now())
 
     async def test(self, tenant_id: str, endpoint_id: str) -> Trial:
         """Post a signed `webhook.test`, also to an endpoint that is disabled. Raises NoSuchEndpoint."""
@@ -49,10 +57,23 @@ async def open_webhooks(
     """Raises SettingsError that names the variables to be set."""
     settings = read_settings(ClientSettings, environment)
     async with Clients(environment) as clients:
+        dynamodb, table = await clients.open("dynamodb"), settings.webhooks_table_name
         endpoints = Endpoints(
-            await clients.open("dynamodb"),
-            table=settings.webhooks_table_name,
+            dynamodb,
+            table=table,
             now=now,
             allow_loopback=settings.webhook_allow_loopback,
         )
-        yield Webhooks(endpoints, settings, now)
+        kept = await open_kept(environment, clients, now=now)
+
+        async def send(
+            messages: Sequence[Message],
+        ) -> None:  # opened when something is sent: who only looks needs no queue
+            await (await clients.sender("webhook-deliveries"))(messages)
+
+        yield Webhooks(
+            endpoints,
+            Deliveries(dynamodb, endpoints, kept, table=table, send=send, now=now),
+            settings,
+            now,
+        )

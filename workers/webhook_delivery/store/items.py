@@ -20,10 +20,8 @@ from workers.webhook_delivery.rules import (
     Result,
     Succeeded,
 )
+from workers.webhook_delivery.store.payloads import PAYLOAD, fits_beside, kept_until
 from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
-
-KEEPS: Final = 30 * 86_400
-"""Seconds for which the log of attempts and deliveries is kept."""
 
 _STATUS: Final = {"#status": "status"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]{1,256}", re.ASCII)
@@ -76,14 +74,15 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
     return {
         "Item": {
             **attempt_key(job),
-            "GSI1PK": string(f"ENDPOINT#{endpoint_name(job)}"),
-            "GSI1SK": string(f"ATTEMPT#{iso(now)}"),
+            **_indexed(job, now),
             "entity": string("attempt"),
             "status": string("SENDING"),
             "fingerprint": string(job.identified()),
             "startedAt": string(iso(now)),
             "claimedUntil": number(claimed.until),
-            "TTL": _kept_until(now),
+            "TTL": kept_until(now),
+            **_kept_beside(job, job.attempt),
+            **({"resent": string(job.resent)} if job.resent else {}),
         },
         "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now"
         " AND fingerprint = :fingerprint)",
@@ -107,7 +106,7 @@ def result(job: DeliveryJob, claimed: Claimed, made: Result) -> Write:
         ":durationMs": number(milliseconds),
         # A delivered or refused-for-good attempt has no sequel; a failed one has: a message or an event to be sent.
         ":settled": {"BOOL": isinstance(verdict, Delivered | Gone)},
-        ":TTL": _kept_until(made.finished),
+        ":TTL": kept_until(made.finished),
     }
     if reply.error is not None:
         values[":error"] = string(reply.error)
@@ -140,6 +139,8 @@ def state(job: DeliveryJob, made: Result) -> Write:
 def cancellation(job: DeliveryJob, *, now: datetime) -> Write:
     """An update that ends a delivery, and holds where it has not ended already."""
     fields = {**_delivery_fields(job, "CANCELLED", now), "attempts": number(job.attempt - 1), "lastStatus": number(0)}
+    if job.attempt == 1:  # there is no attempt whose row could be found by its endpoint, or sent again
+        fields |= {**_indexed(job, now), "fingerprint": string(job.identified()), **_kept_beside(job, 1)}
     kept = {"attempts", "lastStatus"}  # an earlier attempt knows them better
     sets = [f"#{name} = if_not_exists(#{name}, :{name})" if name in kept else f"#{name} = :{name}" for name in fields]
     return {
@@ -172,7 +173,7 @@ def announcement(job: DeliveryJob, *, now: datetime, seconds: float) -> Write:
             "entity": string("announcement"),
             "eventId": string(job.event_id),
             "until": number(f"{now.timestamp() + seconds:.3f}"),
-            "TTL": _kept_until(now),
+            "TTL": kept_until(now),
         },
         "ConditionExpression": "attribute_not_exists(PK) OR #until <= :now OR eventId = :eventId",
         "ExpressionAttributeNames": {"#until": "until"},
@@ -189,9 +190,20 @@ def _delivery_fields(job: DeliveryJob, status: str, now: datetime) -> dict[str, 
         "eventId": string(job.event_id),
         "eventType": string(job.event_type),
         "updatedAt": string(iso(now)),
-        "TTL": _kept_until(now),
+        "TTL": kept_until(now),
     }
 
 
-def _kept_until(now: datetime) -> dict[str, str]:
-    return number(int(now.timestamp()) + KEEPS)
+def placeholder(job: DeliveryJob, *, now: datetime) -> Write:
+    """A put of an attempt that nobody is at yet, so that its number is nobody else's; it holds where there is none."""
+    item = claim(job, Claimed(until=0), now=now)["Item"]
+    return {"Item": item, "ConditionExpression": "attribute_not_exists(PK)"}
+
+
+def _indexed(job: DeliveryJob, now: datetime) -> Item:
+    return {"GSI1PK": string(f"ENDPOINT#{endpoint_name(job)}"), "GSI1SK": string(f"ATTEMPT#{iso(now)}")}
+
+
+def _kept_beside(job: DeliveryJob, attempt: int) -> Item:
+    """A small payload goes with the first attempt's row, at no cost."""
+    return {PAYLOAD: string(job.payload)} if attempt == 1 and fits_beside(job.payload) else {}

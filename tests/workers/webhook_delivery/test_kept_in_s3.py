@@ -1,0 +1,42 @@
+"""Large payloads are kept in S3, where there is a bucket."""
+
+import random
+
+from tests.aws import Aws
+from tests.workers.webhook_delivery.fakes import Clock
+from tests.workers.webhook_delivery.table import InDynamoDb
+from workers.webhook_delivery.event import Published
+from workers.webhook_delivery.store.kept import KeptPayloads
+from workers.webhook_delivery.store.payloads import IN_TABLE, LARGEST_ITEM
+
+
+def event(event_id: str, size: int) -> Published:
+    """Of a payload that cannot be compressed below `size`."""
+    text = random.Random(size).randbytes(size).hex()
+    return Published(eventId=event_id, eventType="a", tenantId="t", payload=f'{{"type":"a","data":"é{text}"}}')
+
+
+async def test_a_large_payload_goes_to_the_bucket_and_comes_back_until_it_is_expunged(
+    aws: Aws, dynamodb: InDynamoDb
+) -> None:
+    large, small, bucket = event("msg_1", IN_TABLE), event("msg_2", 1000), aws.bucket("kept")
+    async with aws.open("s3") as s3:
+        kept = KeptPayloads(dynamodb.client, table=dynamodb.name, now=Clock(), s3=s3, bucket=bucket, prefix="p/")
+        for each in (large, small):
+            await kept.keep(each)
+            assert await kept.read(each.event_id) == each.payload
+        keys = [each["Key"] for each in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]]
+        assert keys == ["p/webhook-payloads/msg_1"]
+        assert await kept.expunge("msg_1")
+        assert await kept.read("msg_1") is None
+        assert aws.s3.list_objects_v2(Bucket=bucket).get("Contents", []) == []
+        aws.s3.put_object(Bucket=bucket, Key=keys[0], Body=b"")
+        await kept.keep(event("msg_3", IN_TABLE))
+        aws.s3.delete_object(Bucket=bucket, Key="p/webhook-payloads/msg_3")
+        assert await kept.read("msg_3") is None, "the bucket's lifecycle has removed it"
+
+
+async def test_what_no_row_can_hold_is_not_kept_and_everything_else_goes_on(dynamodb: InDynamoDb) -> None:
+    kept = KeptPayloads(dynamodb.client, table=dynamodb.name, now=Clock(), s3=None, bucket="", prefix="")
+    await kept.keep(event("msg_1", LARGEST_ITEM))
+    assert await kept.read("msg_1") is None

@@ -1,0 +1,55 @@
+"""What is told on the bus of a tenant's webhooks."""
+
+from __future__ import annotations
+
+import hashlib
+
+import orjson
+import structlog
+
+from shared import BusEntry
+from shared.telemetry.drops import dropped
+from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.fan_out import WORKER
+from workers.webhook_delivery.ports import Ports
+from workers.webhook_delivery.rules import OWN, Failed
+
+EXHAUSTED = "webhook.exhausted"
+SOURCE = "fleet.webhooks"
+TELLING_SECONDS, WINDOW_SECONDS = 60.0, 3600.0
+"""For which nobody else tells of an endpoint's exhausted deliveries: while it is being told, and once it was."""
+
+log = structlog.get_logger()
+
+
+async def give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
+    """The end, told of on the bus: once for an endpoint in an hour, and never of what itself tells of webhooks, or an
+    endpoint that fails would be told of its failures, and fail at that; nor of a delivery whose end was told before.
+    """
+    is_news = not job.ended and not job.event_type.startswith(OWN)
+    if is_news and await ports.store.announce(job, now=ports.now(), seconds=TELLING_SECONDS):
+        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, _exhausted(job, last)))
+        await ports.store.announce(job, now=ports.now(), seconds=WINDOW_SECONDS)
+    await ports.store.settle(job)
+    log.info("webhook_exhausted", **about(job), attempts=job.attempt)
+    dropped(WORKER, "exhausted", **about(job))
+
+
+def _exhausted(job: DeliveryJob, last: Failed) -> str:
+    delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
+    detail = {
+        "id": f"exhausted_{delivery[:32]}",
+        "tenantId": job.tenant_id,
+        "endpointId": job.endpoint_id,
+        "eventId": job.event_id,
+        "eventType": job.event_type,
+        "attempts": job.attempt,
+        "lastStatus": last.status,
+        "lastError": last.error,
+    }
+    return orjson.dumps(detail).decode()
+
+
+def about(job: DeliveryJob) -> dict[str, str]:
+    """As log lines name a delivery."""
+    return {"tenant_id": job.tenant_id, "endpoint_id": job.endpoint_id, "event_id": job.event_id}
