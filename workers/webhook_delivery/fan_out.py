@@ -14,6 +14,7 @@ import structlog
 from shared import Message, Reject, Send
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, is_too_large
+from workers.webhook_delivery.filters import Content
 from workers.webhook_delivery.rules import LONGEST_HOP, Page, Schedule, Subscription, delay, wants, why_not
 
 WORKER = "webhook-delivery"
@@ -42,14 +43,15 @@ async def fan_out(
     """
     if is_too_large(event.payload):
         raise Reject(f"the event is too large for a webhook, whose payload has {LARGEST_PAYLOAD} bytes at most")
+    content, size = Content(event.payload), len(event.payload.encode())
     ends = asyncio.get_running_loop().time() + SECONDS
     due = event.due or now() + timedelta(seconds=schedule.delays[0])
     while True:
         page = await subscriptions(event.tenant_id, event.after)
-        takers = _takers(event, page.subscriptions)
+        takers = _takers(event, page.subscriptions, content, size)
         if takers and not event.taken:  # before the first job, so that each has its payload kept
             await keep(event)
-        await _send_all((message(_job(event, each, due), now()) for each in takers), send, size=len(event.payload))
+        await _send_all((message(_job(event, each, due), now()) for each in takers), send, size=size)
         event = event.model_copy(update={"after": page.after, "due": due, "taken": event.taken + len(takers)})
         if not page.after:
             break
@@ -88,16 +90,16 @@ def _job(event: Published, taker: Subscription, due: datetime) -> DeliveryJob:
     )
 
 
-def _takers(event: Published, subscriptions: Sequence[Subscription]) -> list[Subscription]:
+def _takers(event: Published, subscriptions: Sequence[Subscription], content: Content, size: int) -> list[Subscription]:
     """Who gets the event. An endpoint that wants it and gets none is counted."""
     takers: list[Subscription] = []
     about = _about(event)
     for each in subscriptions:
         if each.fault:
             log.warning("webhook_endpoint_unreadable", endpoint_id=each.endpoint_id, attribute=each.fault, **about)
-        if not each.fault and not wants(each, event.event_type):
+        if not each.fault and not (wants(each, event.event_type) and content.fits(each.filter)):
             continue
-        if reason := why_not(each):
+        if reason := why_not(each) or ("payload_too_large" if 0 < each.payload_limit < size else ""):
             dropped(WORKER, reason, endpoint_id=each.endpoint_id, **about)
         else:
             takers.append(each)

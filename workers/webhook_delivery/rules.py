@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+from workers.webhook_delivery.filters import TAKES_ALL, Filter
+
 OWN = "webhook."
 """How the types of this worker's own events begin."""
 
@@ -32,12 +34,16 @@ _HTTP_DATES = (
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What fan-out knows of an endpoint: no URL, no secret. `fault` names what in its row cannot be read."""
+    """What fan-out knows of an endpoint: no URL, no secret. `fault` names what in its row cannot be read, `payload_limit` is in bytes,
+    0 for none of its own.
+    """
 
     endpoint_id: str
     event_types: tuple[str, ...]
     enabled: bool
     fault: str = ""
+    filter: Filter = TAKES_ALL
+    payload_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Endpoint:
     secrets: tuple[str, ...] = field(repr=False)
     enabled: bool
     fault: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

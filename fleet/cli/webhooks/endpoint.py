@@ -37,6 +37,10 @@ def endpoint() -> None:
     help="A file that holds its secret; else one is made.",
 )
 @_kind
+@click.option("--channel", "channels", multiple=True, help="Only events of one of these; may be repeated.")
+@click.option("--pattern", default=None, help="Only events that fit: EventBridge's form, equality on detail.")
+@click.option("--header", "headers", multiple=True, help="'Name: value', sent along; may be repeated.")
+@click.option("--payload-limit", type=int, default=0, help="Bytes; larger events are counted and not sent.")
 @shared
 def add(
     *,
@@ -46,6 +50,10 @@ def add(
     endpoint_id: str | None,
     secret_file: Path | None,
     kind: Kind | None,
+    channels: tuple[str, ...],
+    pattern: str | None,
+    headers: tuple[str, ...],
+    payload_limit: int,
     as_json: bool,
 ) -> None:
     """Register an endpoint. The secret is printed this once: give it to whoever receives.
@@ -57,6 +65,8 @@ def add(
         given["secret"] = secret_file.read_text().strip()
     if kind is not None:
         given["kind"] = kind
+    pairs = tuple((name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in headers))
+    given |= {"channels": channels, "pattern": pattern or "", "headers": pairs, "payload_limit": payload_limit}
     wanted = Registration(tenant, url, event_types, **given)
     _print_added(with_client(lambda webhooks: webhooks.endpoints.add(wanted)), as_json=as_json)
 
@@ -202,6 +212,10 @@ def _document(found: Registered) -> dict[str, Any]:
         "url": found.url,
         "state": _state(found),
         "event_types": [*found.event_types],
+        "channels": [*found.channels],
+        "pattern": found.pattern,
+        "header_names": [*found.header_names],
+        "payload_limit": found.payload_limit,
         "created_at": found.created_at,
         "keys": [
             {"kind": each.kind, "expires_at": each.expires_at and each.expires_at.isoformat()} for each in found.keys

@@ -17,7 +17,7 @@ FIELDS = frozenset(
     ip ipaddress sourceip remoteip clientip remoteaddr useragent
     token tokens pushtoken pushtokens expopushtoken expopushtokens devicetoken devicetokens deviceid
     guestid guest customerid customer squarecustomerid
-    secret secrets previoussecret previoussecrets signingsecret webhookpayload password passphrase pin
+    secret secrets previoussecret previoussecrets signingsecret webhookpayload customheaders password passphrase pin
     apikey accesskey accesstoken refreshtoken sessiontoken authorization cookie
     iban cardnumber accountnumber ssn taxid passportnumber licensenumber
     """.split()

@@ -66,11 +66,7 @@ class Endpoints:
         """Raises WrongField, or Refused where there is an endpoint of this id."""
         wanted.check(allow_loopback=self._allow_loopback)
         secret = wanted.secret or new_key(wanted.kind)
-        row = {
-            "url": string(wanted.url),
-            "secret": string(secret),
-            "eventTypes": {"L": [string(each) for each in wanted.event_types]},
-        }
+        row = {**wanted.row(), "secret": string(secret)}
         write = registered.registration(
             row, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id, now=self._now()
         )

@@ -6,12 +6,15 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from workers.webhook_delivery.egress.guard import url_fault
-from workers.webhook_delivery.event import LONGEST_NAME
+from workers.webhook_delivery.event import LARGEST_PAYLOAD, LONGEST_NAME
+from workers.webhook_delivery.filters import LONGEST_CHANNEL, MOST_CHANNELS, PatternError, read_pattern
+from workers.webhook_delivery.request import headers_fault
 from workers.webhook_delivery.signing import SecretError, signing_key
 from workers.webhook_delivery.store.registered import Kind
+from workers.webhook_delivery.store.typed import number, string
 
 MOST_TYPES: Final = 100
 """Event types of one endpoint."""
@@ -33,7 +36,9 @@ class WrongField(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An endpoint to be added; without an id or a secret it gets one, of `kind`. Its repr tells no URL and no secret."""
+    """An endpoint to be added; without an id or a secret it gets one, of `kind`. `pattern` is an equality pattern in EventBridge's
+    form on `detail`, `payload_limit` in bytes. Its repr tells no URL, no secret and no header.
+    """
 
     tenant_id: str
     url: str = field(repr=False)
@@ -41,6 +46,26 @@ class Registration:
     endpoint_id: str = field(default_factory=lambda: f"ep_{secrets.token_hex(12)}")
     secret: str = field(default="", repr=False)
     kind: Kind = "v1"
+    channels: tuple[str, ...] = ()
+    pattern: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    payload_limit: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """Its own attributes in the table, without its secret; what it does not ask for is not there."""
+        row: dict[str, Any] = {
+            "url": string(self.url),
+            "eventTypes": {"L": [string(each) for each in self.event_types]},
+        }
+        if self.channels:
+            row["channels"] = {"L": [string(each) for each in self.channels]}
+        if self.pattern:
+            row["eventPattern"] = string(self.pattern)
+        if self.headers:
+            row["customHeaders"] = {"M": {name: string(value) for name, value in self.headers}}
+        if self.payload_limit:
+            row["payloadLimit"] = number(self.payload_limit)
+        return row
 
     def check(self, *, allow_loopback: bool) -> None:
         """Raises WrongField for the first field that cannot be so."""
@@ -50,6 +75,10 @@ class Registration:
             ("url", lambda: _url_fault(self.url, allow_loopback=allow_loopback)),
             ("eventTypes", lambda: types_fault(self.event_types)),
             ("secret", lambda: _secret_fault(self.secret)),
+            ("channels", lambda: _channels_fault(self.channels)),
+            ("eventPattern", lambda: _pattern_fault(self.pattern)),
+            ("customHeaders", lambda: headers_fault(self.headers)),
+            ("payloadLimit", lambda: _limit_fault(self.payload_limit)),
         )
         for name, fault in checks:
             if why := fault():
@@ -94,3 +123,23 @@ def _secret_fault(secret: str) -> str | None:
     except SecretError as error:
         return str(error)
     return None
+
+
+def _channels_fault(channels: tuple[str, ...]) -> str | None:
+    if len(channels) > MOST_CHANNELS or len({*channels}) < len(channels):
+        return f"at most {MOST_CHANNELS}, each once"
+    right = all(1 <= len(each) <= LONGEST_CHANNEL and each.isprintable() for each in channels)
+    return None if right else f"each has 1 to {LONGEST_CHANNEL} printable characters"
+
+
+def _pattern_fault(pattern: str) -> str | None:
+    try:
+        if pattern:
+            read_pattern(pattern)
+    except PatternError as error:
+        return str(error)
+    return None
+
+
+def _limit_fault(limit: int) -> str | None:
+    return None if 0 <= limit <= LARGEST_PAYLOAD else f"1 to {LARGEST_PAYLOAD} bytes, or 0 for no limit of its own"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from workers.webhook_delivery.event import LONGEST_NAME
+from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
+from workers.webhook_delivery.request import headers_fault
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
-from workers.webhook_delivery.store.typed import Item, Write, flag_of, string, text_of, texts_of
+from workers.webhook_delivery.store.typed import Item, Write, flag_of, number_of, string, text_of, texts_of
 
 PAGE: Final = 500
 """Endpoints that one query reads."""
@@ -19,7 +22,7 @@ def endpoints_of(tenant_id: str, *, after: str) -> Write:
     return start | {
         "KeyConditionExpression": "PK = :pk AND begins_with(SK, :endpoint)",
         "ExpressionAttributeValues": {":pk": string(f"TENANT#{tenant_id}"), ":endpoint": string("ENDPOINT#")},
-        "ProjectionExpression": "SK, endpointId, eventTypes, enabled",
+        "ProjectionExpression": "SK, endpointId, eventTypes, enabled, channels, eventPattern, payloadLimit",
         "ConsistentRead": True,
         "Limit": PAGE,
     }
@@ -37,7 +40,14 @@ def subscription(item: Item) -> Subscription:
     endpoint_id = text_of(item, "SK").removeprefix("ENDPOINT#")  # the row's own name: two rows never have one
     fault = "" if 1 <= len(endpoint_id) <= LONGEST_NAME and text_of(item, "endpointId") == endpoint_id else "endpointId"
     event_types, enabled = texts_of(item, "eventTypes"), flag_of(item, "enabled")
-    return Subscription(endpoint_id, event_types, enabled=enabled, fault=fault or _fault(item, "enabled", "eventTypes"))
+    return Subscription(
+        endpoint_id,
+        event_types,
+        enabled=enabled,
+        fault=fault or _fault(item, "enabled", "eventTypes", "channels", "eventPattern", "payloadLimit"),
+        filter=Filter(text_of(item, "eventPattern"), texts_of(item, "channels")),
+        payload_limit=int(number_of(item, "payloadLimit") or 0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +87,14 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         url=text_of(item, "url"),
         secrets=(text_of(item, "secret"), *(each.text for each in old_secrets(item) if each.is_live(at))),
         enabled=flag_of(item, "enabled"),
-        fault=_fault(item, "enabled"),
+        fault=_fault(item, "enabled", "customHeaders"),
+        headers=headers_of(item),
     )
+
+
+def headers_of(item: Item) -> tuple[tuple[str, str], ...]:
+    given = item.get("customHeaders", {}).get("M", {})
+    return tuple((name, text_of(given, name)) for name in given)
 
 
 def disabling(gone: Endpoint) -> Write:
@@ -97,9 +113,27 @@ def disabling(gone: Endpoint) -> Write:
     }
 
 
-_READABLE: Final = {
+def _is_pattern(value: Item) -> bool:
+    try:
+        read_pattern(str(value["S"]))
+    except (KeyError, PatternError):
+        return False
+    return True
+
+
+def _are_texts(value: Item) -> bool:
+    return "SS" in value or all("S" in each for each in value.get("L", ({},)))
+
+
+_READABLE: Final[Mapping[str, Callable[[Item], bool]]] = {
     "enabled": lambda value: "BOOL" in value,
-    "eventTypes": lambda value: "SS" in value or all("S" in each for each in value.get("L", ({},))),
+    "eventTypes": _are_texts,
+    "channels": lambda value: not value or _are_texts(value),
+    "eventPattern": lambda value: not value or _is_pattern(value),
+    "payloadLimit": lambda value: not value or "N" in value,
+    "customHeaders": lambda value: (
+        not value or ("M" in value and not headers_fault(headers_of({"customHeaders": value})))
+    ),
 }
 
 

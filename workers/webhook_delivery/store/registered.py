@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from workers.webhook_delivery.store.endpoint_items import endpoint_key, old_secrets, subscription
+from workers.webhook_delivery.store.endpoint_items import endpoint_key, headers_of, old_secrets, subscription
 from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
 
 Kind = Literal["v1", "v1a"]
@@ -34,6 +34,10 @@ class Registered:
     disabled_reason: str = ""
     created_at: str = ""
     fault: str = ""
+    channels: tuple[str, ...] = ()
+    pattern: str = ""
+    header_names: tuple[str, ...] = ()
+    payload_limit: int = 0
 
 
 def registered(item: Item, *, at: float) -> Registered:
@@ -50,6 +54,10 @@ def registered(item: Item, *, at: float) -> Registered:
         disabled_reason=text_of(item, "disabledReason"),
         created_at=text_of(item, "createdAt"),
         fault=seen.fault,
+        channels=seen.filter.channels,
+        pattern=seen.filter.pattern,
+        header_names=tuple(name for name, _ in headers_of(item)),
+        payload_limit=seen.payload_limit,
     )
 
 

@@ -36,3 +36,8 @@ def texts_of(item: Item, name: str) -> tuple[str, ...]:
 
 def flag_of(item: Item, name: str) -> bool:
     return item.get(name, {}).get("BOOL") is True
+
+
+def number_of(item: Item, name: str) -> float | None:
+    text = item.get(name, {}).get("N")
+    return None if text is None else float(text)

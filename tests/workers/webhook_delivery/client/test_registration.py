@@ -9,6 +9,41 @@ from workers.webhook_delivery.client import Registration, WrongField
 
 GOOD = Registration("acme", "https://hooks.acme.example/fleet?key=1", ("order.*", "invoice.paid"))
 
+PATTERNS = (
+    "paid",
+    "[]",
+    '{"source": ["shop"]}',
+    '{"detail": []}',
+    '{"detail": {"a": "paid"}}',
+    '{"detail": {"a": []}}',
+    '{"detail": {"a": {}}}',
+    '{"detail": {"a": [{"prefix": "p"}]}}',
+    '{"detail": {"a": [NaN]}}',
+    '{"detail": ' + '{"a": ' * 21 + '["b"]' + "}" * 22,
+    '{"detail": ' + '{"a": ' * 5000 + '["b"]' + "}" * 5001,
+)
+HEADERS = (
+    *(
+        "Content-Type",
+        "content-length",
+        "Host",
+        "Connection",
+        "User-Agent",
+        "Webhook-Id",
+        "webhook-anything",
+        "svix-id",
+    ),
+    *(
+        "Transfer-Encoding",
+        "Expect",
+        "Metadata-Flavor",
+        "X-aws-ec2-metadata-token",
+        "X-Amz-Date",
+        "Proxy-Authorization",
+    ),
+    *("", "a b", "é", "a:", "a\r\nb"),
+)
+
 
 def test_what_the_worker_can_keep_to_is_taken() -> None:
     for given in (
@@ -18,6 +53,10 @@ def test_what_the_worker_can_keep_to_is_taken() -> None:
         {"endpoint_id": "e" * 256},
         {"tenant_id": "a#b/ü"},
         {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+        {"channels": ("eu", "project 1")},
+        {"pattern": '{"detail": {"status": ["paid", 1, 1.0, null, true], "order": {"kind": ["gift"]}}}'},
+        {"headers": (("Authorization", "Bearer abc def"), ("X-Key", "1"))},
+        {"payload_limit": 20_000},
     ):
         changed: dict[str, Any] = given
         replace(GOOD, **changed).check(allow_loopback=False)
@@ -46,6 +85,20 @@ def test_a_wrong_field_is_named_and_not_quoted() -> None:
         ("eventTypes", {"event_types": tuple(f"t{number}" for number in range(101))}),
         ("secret", {"secret": "whsec_c2hvcnQ="}),
         ("secret", {"secret": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}),
+        ("secret", {"secret": "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="}),
+        ("channels", {"channels": tuple(f"c{number}" for number in range(11))}),
+        ("channels", {"channels": ("a", "a")}),
+        ("channels", {"channels": ("",)}),
+        ("payloadLimit", {"payload_limit": -1}),
+        ("payloadLimit", {"payload_limit": 900_001}),
+        *(("eventPattern", {"pattern": each}) for each in PATTERNS),
+        *(("customHeaders", {"headers": ((name, "v"),)}) for name in HEADERS),
+        *(
+            ("customHeaders", {"headers": (("X-Key", value),)})
+            for value in ("", " v", "v ", "a\r\nb: c", "é", "v" * 4097)
+        ),
+        ("customHeaders", {"headers": (("X-Key", "1"), ("x-key", "2"))}),
+        ("customHeaders", {"headers": tuple((f"X-{number}", "1") for number in range(21))}),
     ]
     for name, fields in wrong:
         with pytest.raises(WrongField, match=f"^{name}: ") as refused:
