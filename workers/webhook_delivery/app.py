@@ -16,6 +16,7 @@ from workers.webhook_delivery.egress.bulkhead import FIRST_PAUSE, LONGEST_PAUSE,
 from workers.webhook_delivery.event import DeliveryJob, Published, job_or_event, published
 from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.handler import deliver
+from workers.webhook_delivery.life import DISABLE_AFTER
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 from workers.webhook_delivery.store.kept import open_kept
@@ -45,6 +46,7 @@ class WebhookSettings(Settings):
     webhook_allow_loopback: bool = False
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
     webhook_breaker_seconds: float = Field(default=FIRST_PAUSE, gt=0, le=LONGEST_PAUSE)
+    webhook_disable_after_seconds: float = Field(default=DISABLE_AFTER, ge=60, le=365 * 86_400)
     webhook_retry_schedule: Annotated[
         tuple[Delay, ...], BeforeValidator(_listed), Field(min_length=1, max_length=100)
     ] = STANDARD_WEBHOOKS.delays
@@ -68,7 +70,16 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         connections=max(SLOTS, settings.concurrency or 0),
     ) as post:
         bulkhead = Bulkhead(settings.concurrency or SLOTS, first_pause=settings.webhook_breaker_seconds)
-        ports = Ports(store, post, bulkhead, send=send, put_event=bus.put, now=_now, dice=random.random)
+        ports = Ports(
+            store,
+            post,
+            bulkhead,
+            send=send,
+            put_event=bus.put,
+            now=_now,
+            dice=random.random,
+            disable_after=settings.webhook_disable_after_seconds,
+        )
         subscriptions = SharedReads(store.subscriptions)
         spread = partial(fan_out, subscriptions=subscriptions, keep=kept.keep, send=send, schedule=schedule, now=_now)
 

@@ -8,6 +8,7 @@ The order of writes, and what a crash after each costs. A job leaves its queue o
     record the result       the table does not take it: the job with its result is parked in a new message, until it does.
                             crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
                             the delivery's state and a 410's end of the endpoint are one transaction
+    note the endpoint's life  most attempts write nothing there; what its row owes the bus is told by whoever reads it next
     what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus (unless it was,
                             for this endpoint, within the hour).
                             crash: it is done again; the second message finds the attempt made, the event has the same id
@@ -60,7 +61,7 @@ from workers.webhook_delivery.rules import (
     why_not,
 )
 from workers.webhook_delivery.signing import SignatureError
-from workers.webhook_delivery.telling import about, give_up
+from workers.webhook_delivery.telling import about, give_up, live, tell_owed
 
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and between two
@@ -116,6 +117,8 @@ async def _make(
     """Make the attempt if there is a place for it; the attempt as it is then known, None where there is nothing to follow."""
     endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
     reason = why_not(endpoint)
+    if endpoint is not None:
+        await tell_owed(endpoint, ports)
     if endpoint is None or reason:
         await _cancel(job, reason, ports)
         return None
@@ -163,8 +166,13 @@ async def _attempt(
         # The POST is done, and the table does not take its result: it waits in a message, and is not made again.
         await _wait_for_the_table(park(job, found, result, endpoint), error, ports)
         return None
-    # Where it is not, we were away for longer than the lease, and somebody else makes the attempt: his result will stand.
-    return _made(job, result) if is_ours else Held(until=finished.timestamp() + 1.0)
+    if (
+        not is_ours
+    ):  # we were away for longer than the lease, and somebody else makes the attempt: his result will stand
+        return Held(until=finished.timestamp() + 1.0)
+    made = _made(job, result)
+    await live(job, endpoint, verdict, ports)
+    return made
 
 
 async def _answer_down(_job: DeliveryJob, _endpoint: Endpoint, _ports: Ports) -> Reply:
@@ -198,12 +206,16 @@ async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
         endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
         if endpoint is None or not is_of(made, endpoint):  # a 410 speaks of the URL that gave it
             endpoint = Endpoint(job.tenant_id, job.endpoint_id, url="", secrets=(), enabled=True)
-        if not await ports.store.record(job, claimed, result, endpoint=endpoint):
-            return await ports.store.attempt(job)  # written before, or made again by somebody else
+        is_ours = await ports.store.record(job, claimed, result, endpoint=endpoint)
+        # Else it was written before, or the attempt was made again by somebody else.
+        found = None if is_ours else await ports.store.attempt(job)
     except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
         await _wait_for_the_table(job, error, ports)
         return None
-    return _made(job, result)
+    found = _made(job, result) if is_ours else found
+    if endpoint.url:
+        await live(job, endpoint, result.verdict, ports)
+    return found
 
 
 async def _wait_for_the_table(job: DeliveryJob, error: Exception, ports: Ports) -> None:

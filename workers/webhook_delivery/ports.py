@@ -10,6 +10,7 @@ from typing import Protocol
 from shared import BusEntry, Send
 from workers.webhook_delivery.egress.bulkhead import Bulkhead
 from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.life import DISABLE_AFTER, Change
 from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Reply, Result
 
 
@@ -23,6 +24,8 @@ class Store(Protocol):
     async def announce(self, job: DeliveryJob, *, now: datetime, seconds: float) -> bool: ...
     async def settle(self, job: DeliveryJob) -> None: ...
     async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool: ...
+    async def live(self, endpoint: Endpoint, change: Change) -> bool: ...
+    async def told(self, endpoint: Endpoint) -> None: ...
 
 
 class Post(Protocol):
@@ -33,7 +36,9 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Joined in app.py. `put_event` raises where the bus did not take the event; `dice` is uniform in [0, 1)."""
+    """Joined in app.py. `put_event` raises where the bus did not take the event; `dice` is uniform in [0, 1);
+    `disable_after` in seconds.
+    """
 
     store: Store
     post: Post
@@ -42,3 +47,4 @@ class Ports:
     put_event: Callable[[BusEntry], Awaitable[object]]
     now: Callable[[], datetime]
     dice: Callable[[], float]
+    disable_after: float = DISABLE_AFTER

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from workers.webhook_delivery.filters import TAKES_ALL, Filter
+from workers.webhook_delivery.life import WELL, Life
 
 OWN = "webhook."
 """How the types of this worker's own events begin."""
@@ -67,6 +68,7 @@ class Endpoint:
     enabled: bool
     fault: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    life: Life = WELL
 
 
 @dataclass(frozen=True, slots=True)

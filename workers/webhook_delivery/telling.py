@@ -11,8 +11,9 @@ from shared import BusEntry
 from shared.telemetry.drops import dropped
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.fan_out import WORKER
+from workers.webhook_delivery.life import after_failure, after_success
 from workers.webhook_delivery.ports import Ports
-from workers.webhook_delivery.rules import OWN, Failed
+from workers.webhook_delivery.rules import OWN, Delivered, Endpoint, Exhausted, Failed, Gone, Verdict
 
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
@@ -48,6 +49,37 @@ def _exhausted(job: DeliveryJob, last: Failed) -> str:
         "lastError": last.error,
     }
     return orjson.dumps(detail).decode()
+
+
+async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Ports) -> None:
+    """Note what an attempt says of its endpoint, and tell what follows."""
+    names = {"tenant_id": endpoint.tenant_id, "endpoint_id": endpoint.endpoint_id}
+    match verdict:
+        case Gone():
+            change = None
+        case Delivered():
+            change = after_success(endpoint.life, **names)
+        case _:
+            begins = job.attempt > 1 or isinstance(verdict, Exhausted)
+            change = after_failure(
+                endpoint.life, **names, now=ports.now(), disable_after=ports.disable_after, begins=begins
+            )
+    if change is not None and await ports.store.live(endpoint, change) and change.disable:
+        log.warning("webhook_endpoint_disabled", **names, reason=change.disable)
+    if not isinstance(verdict, Gone) and (change is None or not change.after.owed):
+        return
+    found = await ports.store.endpoint(endpoint.tenant_id, endpoint.endpoint_id)
+    if found is not None:
+        await tell_owed(found, ports)
+
+
+async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:
+    """What an endpoint's row still owes, in order; a crash before it is noted as told puts it once more, under the same id."""
+    if not endpoint.life.owed:
+        return
+    for each in endpoint.life.owed:
+        await ports.put_event(BusEntry(SOURCE, each.kind, each.detail))
+    await ports.store.told(endpoint)
 
 
 def about(job: DeliveryJob) -> dict[str, str]:

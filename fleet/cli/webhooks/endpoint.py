@@ -216,6 +216,7 @@ def _document(found: Registered) -> dict[str, Any]:
         "pattern": found.pattern,
         "header_names": [*found.header_names],
         "payload_limit": found.payload_limit,
+        "failing_since": found.failing_since,
         "created_at": found.created_at,
         "keys": [
             {"kind": each.kind, "expires_at": each.expires_at and each.expires_at.isoformat()} for each in found.keys

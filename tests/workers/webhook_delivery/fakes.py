@@ -10,6 +10,7 @@ import orjson
 
 from shared.bus import BusEntry
 from workers.webhook_delivery.event import DeliveryJob, Published
+from workers.webhook_delivery.life import Change, gone
 from workers.webhook_delivery.rules import (
     Again,
     Attempt,
@@ -140,9 +141,25 @@ class FakeStore:
         self.deliveries[_place(job)] = Delivery(status, job.attempt, reply.status)
         key = (endpoint.tenant_id, endpoint.endpoint_id)
         current = self.endpoints.get(key)
-        if isinstance(verdict, Gone) and current is not None and current.url == endpoint.url:
-            self.endpoints[key] = replace(current, enabled=False)
+        if isinstance(verdict, Gone) and current is not None and current.enabled and current.url == endpoint.url:
+            owed = gone(tenant_id=key[0], endpoint_id=key[1], event_id=job.event_id)
+            life = replace(current.life, owed=(*current.life.owed, owed))
+            self.endpoints[key] = replace(current, enabled=False, life=life)
         return True
+
+    async def live(self, endpoint: Endpoint, change: Change) -> bool:
+        key = (endpoint.tenant_id, endpoint.endpoint_id)
+        current = self.endpoints.get(key)
+        if current is None or replace(current.life, failed_at=None) != replace(change.before, failed_at=None):
+            return False
+        self.endpoints[key] = replace(current, life=change.after, enabled=current.enabled and not change.disable)
+        return True
+
+    async def told(self, endpoint: Endpoint) -> None:
+        key = (endpoint.tenant_id, endpoint.endpoint_id)
+        current = self.endpoints.get(key)
+        if current is not None and current.life.owed == endpoint.life.owed:
+            self.endpoints[key] = replace(current, life=replace(current.life, owed=()))
 
     async def announce(self, job: DeliveryJob, *, now: datetime, seconds: float) -> bool:
         event_id, until = self.announced.get((job.tenant_id, job.endpoint_id), ("", 0.0))

@@ -29,7 +29,8 @@ async def test_a_delivery_that_always_fails_is_tried_for_75_hours_35_minutes_thr
     assert at[-1] - at[0] == timedelta(hours=75, minutes=35, seconds=5)
     assert life.store.records == [(attempt, 500, None) for attempt in range(1, 11)]
     assert life.store.delivery(job()) == Delivery("EXHAUSTED", 10, 500)
-    assert [detail["attempts"] for _, detail in life.bus.events] == [10]
+    (failing, half), (exhausted, last) = life.bus.events
+    assert (failing, half["percent"], exhausted, last["attempts"]) == ("webhook.failing", 50, "webhook.exhausted", 10)
     # 5 s: 1, 300 s: 1, 1,800 s: 2, 2 h: 8, 5 h: 20, 10 h: 40, 14 h: 56, 20 h: 80, 24 h: 96
     assert len(life.sent) == 304
 

@@ -106,6 +106,7 @@ async def test_a_disabled_endpoint_says_why_and_keeps_everything_else(dynamodb: 
     await record(dynamodb.store, await claimed(dynamodb.store), Gone(), Reply(410))
     key = {"PK": {"S": "TENANT#tenant-1"}, "SK": {"S": "ENDPOINT#endpoint-1"}}
     found = await dynamodb.client.get_item(TableName=dynamodb.name, Key=key)
+    assert [each["M"]["kind"]["S"] for each in found["Item"].pop("owed")["L"]] == ["webhook.disabled"]
     assert found["Item"] == row(endpoint(enabled=False), "upload.*") | {"disabledReason": {"S": "410 Gone"}}
 
 

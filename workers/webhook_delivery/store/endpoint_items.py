@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
+from workers.webhook_delivery.life import Change, Life, Owed
 from workers.webhook_delivery.request import headers_fault
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
-from workers.webhook_delivery.store.typed import Item, Write, flag_of, number_of, string, text_of, texts_of
+from workers.webhook_delivery.store.typed import (
+    Item,
+    Write,
+    flag_of,
+    iso,
+    moment_of,
+    number,
+    number_of,
+    string,
+    text_of,
+    texts_of,
+)
 
 PAGE: Final = 500
 """Endpoints that one query reads."""
@@ -89,6 +101,7 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         enabled=flag_of(item, "enabled"),
         fault=_fault(item, "enabled", "customHeaders"),
         headers=headers_of(item),
+        life=_life(item),
     )
 
 
@@ -97,11 +110,11 @@ def headers_of(item: Item) -> tuple[tuple[str, str], ...]:
     return tuple((name, text_of(given, name)) for name in given)
 
 
-def disabling(gone: Endpoint) -> Write:
+def disabling(gone: Endpoint, owed: Owed) -> Write:
     """An update that holds while the endpoint is the one that answered: a customer may have given it another URL."""
     return {
         "Key": endpoint_key(gone.tenant_id, gone.endpoint_id),
-        "UpdateExpression": "SET enabled = :no, disabledReason = :reason",
+        "UpdateExpression": "SET enabled = :no, disabledReason = :reason, owed = list_append(if_not_exists(owed, :none), :owed)",
         "ConditionExpression": "enabled = :yes AND #url = :url",
         "ExpressionAttributeNames": {"#url": "url"},
         "ExpressionAttributeValues": {
@@ -109,8 +122,71 @@ def disabling(gone: Endpoint) -> Write:
             ":yes": {"BOOL": True},
             ":url": string(gone.url),
             ":reason": string("410 Gone"),
+            ":none": {"L": []},
+            ":owed": _owed((owed,)),
         },
     }
+
+
+def living(tenant_id: str, endpoint_id: str, change: Change) -> Write:
+    """An update of what is noted of the endpoint's failures; it holds while that is what it was."""
+    before, after = change.before, change.after
+    values: dict[str, Any] = {}
+    sets: list[str] = []
+    removes: list[str] = []
+    wanted = {
+        "failingSince": after.failing_since and string(iso(after.failing_since)),
+        "failedAt": after.failed_at and string(iso(after.failed_at)),
+        "warned": number(after.warned) if after.warned else None,
+        "owed": _owed(after.owed) if after.owed else None,
+        **({"enabled": {"BOOL": False}, "disabledReason": string(change.disable)} if change.disable else {}),
+    }
+    for name, value in wanted.items():
+        if value is None:
+            removes.append(name)
+        else:
+            sets.append(f"{name} = :{name}")
+            values[f":{name}"] = value
+    conditions = ["attribute_exists(PK)"]
+    known = {
+        "failingSince": before.failing_since and string(iso(before.failing_since)),
+        "warned": number(before.warned) if before.warned else None,
+        "owed": _owed(before.owed) if before.owed else None,
+    }
+    for name, value in known.items():
+        conditions.append(f"{name} = :old_{name}" if value else f"attribute_not_exists({name})")
+        values |= {f":old_{name}": value} if value else {}
+    expression = (f"SET {', '.join(sets)} " if sets else "") + (f"REMOVE {', '.join(removes)}" if removes else "")
+    return {
+        "Key": endpoint_key(tenant_id, endpoint_id),
+        "UpdateExpression": expression.strip(),
+        "ConditionExpression": " AND ".join(conditions),
+        **({"ExpressionAttributeValues": values} if values else {}),
+    }
+
+
+def telling(endpoint: Endpoint) -> Write:
+    """An update that forgets what was owed and has been told; it holds while nothing more is owed."""
+    return {
+        "Key": endpoint_key(endpoint.tenant_id, endpoint.endpoint_id),
+        "UpdateExpression": "REMOVE owed",
+        "ConditionExpression": "owed = :owed",
+        "ExpressionAttributeValues": {":owed": _owed(endpoint.life.owed)},
+    }
+
+
+def _owed(owed: tuple[Owed, ...]) -> Item:
+    return {"L": [{"M": {"kind": string(each.kind), "detail": string(each.detail)}} for each in owed]}
+
+
+def _life(item: Item) -> Life:
+    owed = [each.get("M", {}) for each in item.get("owed", {}).get("L", ())]
+    return Life(
+        failing_since=moment_of(item, "failingSince"),
+        failed_at=moment_of(item, "failedAt"),
+        warned=int(number_of(item, "warned") or 0),
+        owed=tuple(Owed(text_of(each, "kind"), text_of(each, "detail")) for each in owed),
+    )
 
 
 def _is_pattern(value: Item) -> bool:

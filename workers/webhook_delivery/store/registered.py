@@ -38,6 +38,7 @@ class Registered:
     pattern: str = ""
     header_names: tuple[str, ...] = ()
     payload_limit: int = 0
+    failing_since: str = ""
 
 
 def registered(item: Item, *, at: float) -> Registered:
@@ -58,6 +59,7 @@ def registered(item: Item, *, at: float) -> Registered:
         pattern=seen.filter.pattern,
         header_names=tuple(name for name, _ in headers_of(item)),
         payload_limit=seen.payload_limit,
+        failing_since=text_of(item, "failingSince"),
     )
 
 
@@ -113,7 +115,7 @@ def enabled(tenant_id: str, endpoint_id: str) -> Write:
     """Begins anew: nothing of what was noted of its failures stays."""
     return {
         "Key": endpoint_key(tenant_id, endpoint_id),
-        "UpdateExpression": "SET enabled = :yes REMOVE disabledReason",
+        "UpdateExpression": "SET enabled = :yes REMOVE disabledReason, failingSince, failedAt, warned",
         "ConditionExpression": _EXISTS,
         "ExpressionAttributeValues": {":yes": {"BOOL": True}},
     }

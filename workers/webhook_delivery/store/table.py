@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.life import Change, Owed, gone
 from workers.webhook_delivery.rules import (
     Attempt,
     Claim,
@@ -98,7 +99,7 @@ class DynamoDbStore:
         """
         writes = [{"Update": items.result(job, claimed, result)}, {"Put": items.state(job, result)}]
         if isinstance(result.verdict, Gone) and not await self._together(
-            [*writes, {"Update": endpoint_items.disabling(endpoint)}]
+            [*writes, {"Update": endpoint_items.disabling(endpoint, _gone(job))}]
         ):
             self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
             return True
@@ -117,6 +118,17 @@ class DynamoDbStore:
     async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool:
         """End a delivery whose endpoint is gone; False where it had ended already, and stays as it ended."""
         return await self._holds(self._client.update_item(TableName=self._table, **items.cancellation(job, now=now)))
+
+    async def live(self, endpoint: Endpoint, change: Change) -> bool:
+        """Write what an attempt says of its endpoint's life; False where somebody else has written meanwhile."""
+        write = endpoint_items.living(endpoint.tenant_id, endpoint.endpoint_id, change)
+        self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
+        return await self._holds(self._client.update_item(TableName=self._table, **write))
+
+    async def told(self, endpoint: Endpoint) -> None:
+        """Forget what an endpoint owed."""
+        self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
+        await self._holds(self._client.update_item(TableName=self._table, **endpoint_items.telling(endpoint)))
 
     async def _get(self, key: Item) -> Item | None:
         found = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
@@ -153,6 +165,10 @@ class DynamoDbStore:
                         return codes
                     raise
         return []
+
+
+def _gone(job: DeliveryJob) -> Owed:
+    return gone(tenant_id=job.tenant_id, endpoint_id=job.endpoint_id, event_id=job.event_id)
 
 
 def _passes(error: BaseException) -> bool:

@@ -41,3 +41,12 @@ def flag_of(item: Item, name: str) -> bool:
 def number_of(item: Item, name: str) -> float | None:
     text = item.get(name, {}).get("N")
     return None if text is None else float(text)
+
+
+def moment_of(item: Item, name: str) -> datetime | None:
+    """As `iso` wrote it; None where it is missing or no time."""
+    try:
+        found = datetime.fromisoformat(text_of(item, name))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -1,0 +1,134 @@
+"""An endpoint that keeps failing is warned of in steps, disabled, and told of once and in order, whatever dies meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.workers.webhook_delivery.fakes import NOON, Clock, endpoint, job
+from tests.workers.webhook_delivery.table import InDynamoDb
+from tests.workers.webhook_delivery.world import World
+from workers.webhook_delivery.client import Endpoints
+from workers.webhook_delivery.life import DISABLE_AFTER, Change, Life, Owed, after_failure
+from workers.webhook_delivery.rules import Reply, Schedule
+
+ONCE = Schedule((0,))
+DAYS = DISABLE_AFTER / 86_400
+
+
+async def after_days(world: World, days: float, *replies: Reply) -> None:
+    """An event of its own, that many days from the first one."""
+    world.clock.at = NOON + timedelta(days=days)
+    world.post.replies = [*replies]
+    world.post.posted.clear()
+    world.put(job(event_id=f"msg_{round(days * 1000)}", not_before=world.clock.at, first_attempt_at=world.clock.at).body())
+    await world.run()
+
+
+def told(world: World) -> list[tuple[str, object]]:
+    """What was told of the endpoint, each once, however often it was put."""
+    found = [(kind, detail.get("percent")) for kind, detail in world.bus.events if kind != "webhook.exhausted"]
+    return list(dict.fromkeys(found))
+
+
+async def failing(*crash_after: int) -> World:
+    """Fails every eighth of a day for six days."""
+    world = World(schedule=ONCE, crash_after=crash_after)
+    world.store.add(endpoint())
+    for eighth in range(48):
+        await after_days(world, eighth / 8, Reply(500))
+    return world
+
+
+STEPS = [*(("webhook.failing", percent) for percent in (50, 70, 90, 100)), ("webhook.disabled", None)]
+
+
+async def test_warned_at_each_step_then_disabled_and_posted_no_more() -> None:
+    world = await failing()
+    assert told(world) == STEPS
+    assert not world.store.endpoints["tenant-1", "endpoint-1"].enabled
+    assert len(world.store.records) == DAYS * 8 + 1
+    assert world.calls.count("live") < len(world.store.records) * 2 / 3, "most failures write nothing to the endpoint"
+
+
+async def test_each_is_told_once_and_in_order_whichever_step_was_a_process_s_last() -> None:
+    total = len((await failing()).calls)
+    marks = [place for place in range(1, total + 1) if place % 7 == 0]
+    for crash_after in marks:
+        world = await failing(crash_after)
+        assert told(world) == STEPS, (crash_after, world.crashes)
+        ids = [detail["id"] for kind, detail in world.bus.events if kind != "webhook.exhausted"]
+        assert len(set(ids)) == len(STEPS), "what is put again is the same event"
+
+
+async def test_one_success_begins_anew_and_is_told_where_a_warning_was() -> None:
+    world = World(schedule=ONCE)
+    world.store.add(endpoint())
+    for day in range(4):
+        await after_days(world, day, Reply(500))
+    await after_days(world, 4, Reply(200))
+    assert told(world) == [("webhook.failing", 50), ("webhook.recovered", None)]
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == Life()
+    await after_days(world, 4.5, Reply(500))
+    await after_days(world, 4.6, Reply(200))
+    assert len(told(world)) == 2, "a failure that nobody was told of ends untold"
+
+
+async def test_two_failures_far_apart_disable_nothing() -> None:
+    world = World(schedule=ONCE)
+    world.store.add(endpoint())
+    for day in (0, 11, 22):
+        await after_days(world, day, Reply(500))
+    assert (told(world), world.store.endpoints["tenant-1", "endpoint-1"].enabled) == ([], True)
+
+
+async def test_a_first_failure_whose_retry_succeeds_writes_nothing_to_the_endpoint() -> None:
+    world = World()
+    world.store.add(endpoint())
+    await after_days(world, 0, Reply(500), Reply(200))
+    assert "live" not in world.calls
+
+
+async def test_a_410_is_told_also_where_the_process_died_before_it() -> None:
+    for crash_after in range(1, 8):
+        world = World(schedule=ONCE, crash_after=[crash_after])
+        world.store.add(endpoint())
+        await after_days(world, 0, Reply(410))
+        assert told(world) == [("webhook.disabled", None)], world.crashes
+
+
+def test_the_last_step_disables_also_where_the_others_were_missed() -> None:
+    before = Life(NOON, NOON + timedelta(days=4))
+    change = after_failure(
+        before, tenant_id="t", endpoint_id="e", now=NOON + timedelta(days=6), disable_after=DISABLE_AFTER, begins=True
+    )
+    assert change is not None
+    assert [each.kind for each in change.after.owed] == ["webhook.failing", "webhook.disabled"]
+    assert change.disable.startswith("failing since 2026-11-21T12:00")
+
+
+@pytest.mark.parametrize("disable", ["", "failing since then"])
+async def test_the_table_notes_it_once_and_enabling_begins_anew(dynamodb: InDynamoDb, disable: str) -> None:
+    await dynamodb.add(endpoint())
+    owed = (Owed("webhook.failing", '{"id":"1"}'),)
+    first = Change(Life(), Life(NOON, NOON), disable="")
+    second = Change(first.after, Life(NOON, NOON + timedelta(days=3), 50, owed), disable=disable)
+    for change in (first, second):
+        assert await dynamodb.store.live(endpoint(), change)
+        assert not await dynamodb.store.live(endpoint(), change), "another process was first"
+    found = await dynamodb.store.endpoint("tenant-1", "endpoint-1")
+    assert found is not None
+    assert (found.life, found.enabled) == (second.after, not disable)
+    endpoints = Endpoints(dynamodb.client, table=dynamodb.name, now=Clock())
+    await endpoints.enable("tenant-1", "endpoint-1")
+    enabled = await dynamodb.store.endpoint("tenant-1", "endpoint-1")
+    assert enabled is not None
+    assert (enabled.life, enabled.enabled) == (Life(owed=owed), True), "what is owed is told all the same"
+    await dynamodb.store.told(replace(enabled, life=Life(owed=(*owed, *owed))))
+    await dynamodb.store.told(enabled)
+    last = await dynamodb.store.endpoint("tenant-1", "endpoint-1")
+    assert last is not None
+    assert last.life == Life()
+    await endpoints.remove("tenant-1", "endpoint-1")
+    assert not await dynamodb.store.live(endpoint(), first)
+    assert await dynamodb.store.endpoint("tenant-1", "endpoint-1") is None
