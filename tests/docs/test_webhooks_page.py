@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, PRIVATE_KEY, PUBLIC_KEY, SECRET, endpoint
-from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS
+from workers.webhook_delivery.signing.request import signed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 BODY = b'{"test": 2432232314}'

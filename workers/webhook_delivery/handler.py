@@ -37,7 +37,6 @@ from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
 from workers.webhook_delivery.ports import Ports, Post
-from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import (
     HINTED,
     LONGEST_WAIT,
@@ -54,6 +53,7 @@ from workers.webhook_delivery.rules import (
     Schedule,
     Succeeded,
     delay,
+    has_expired,
     judge,
     look_again,
     recorded,
@@ -61,6 +61,7 @@ from workers.webhook_delivery.rules import (
     why_not,
 )
 from workers.webhook_delivery.signing import SignatureError
+from workers.webhook_delivery.signing.request import signed
 from workers.webhook_delivery.telling import about, give_up, live, tell_owed
 
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
@@ -122,7 +123,10 @@ async def _make(
     if endpoint is None or reason:
         await _cancel(job, reason, ports)
         return None
-    entered = ports.now()
+    entered, schedule = ports.now(), endpoint.terms(schedule)
+    if has_expired(schedule, job.first_attempt_at, now=entered):
+        expired = _answer("expired")
+        return await _attempt(job, endpoint, expired, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     key = (job.tenant_id, job.endpoint_id, endpoint.url)
     if wait := ports.bulkhead.enter(key, now=entered.timestamp()):
         since = job.waiting_since or entered
@@ -131,7 +135,9 @@ async def _make(
             await ports.send([message(waiting, entered, least=math.ceil(wait))])
             log.info("webhook_waits", **about(job), attempt=job.attempt, seconds=wait)
             return None
-        return await _attempt(job, endpoint, _answer_down, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
+        return await _attempt(
+            job, endpoint, _answer("endpoint_down"), ports=ports, schedule=schedule, lease=lease, park_at=park_at
+        )
     try:
         return await _attempt(job, endpoint, _post, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     finally:
@@ -149,7 +155,10 @@ async def _attempt(
     park_at: float,
 ) -> Attempt | Reused | None:
     """Claim the attempt, post once, record it."""
-    found = await ports.store.claim(job, now=ports.now(), lease=lease)
+    found = await ports.store.claim(job, now=ports.now(), lease=lease, take_over=not schedule.at_most_once)
+    if schedule.at_most_once and isinstance(found, Held) and found.until <= ports.now().timestamp():
+        # Its maker died, perhaps behind the POST: nobody can know, and here nothing is posted twice.
+        post, found = _answer("maybe_delivered"), await ports.store.claim(job, now=ports.now(), lease=lease)
     if isinstance(found, Succeeded | Failed):
         metrics.claim(worker=WORKER, outcome="absorbed")
     if not isinstance(found, Claimed):
@@ -157,7 +166,9 @@ async def _attempt(
     started = ports.now()
     reply = await post(job, endpoint, ports)
     finished = ports.now()
-    verdict = judge(reply, attempt=job.attempt, schedule=schedule, now=finished, dice=ports.dice())
+    verdict = judge(
+        reply, attempt=job.attempt, schedule=schedule, now=finished, dice=ports.dice(), first=job.first_attempt_at
+    )
     result = Result(reply, verdict, started, finished)
     try:
         async with asyncio.timeout_at(park_at):
@@ -175,9 +186,13 @@ async def _attempt(
     return made
 
 
-async def _answer_down(_job: DeliveryJob, _endpoint: Endpoint, _ports: Ports) -> Reply:
-    """It has waited for its endpoint for as long as it may: an attempt without a request."""
-    return Reply(status=0, error="endpoint_down")
+def _answer(error: str) -> Callable[[DeliveryJob, Endpoint, Ports], Awaitable[Reply]]:
+    """Of an attempt without a request: its delivery has waited for its endpoint for as long as it may, or may not be tried any more."""
+
+    async def answer(_job: DeliveryJob, _endpoint: Endpoint, _ports: Ports) -> Reply:
+        return Reply(status=0, error=error)
+
+    return answer
 
 
 async def _post(job: DeliveryJob, endpoint: Endpoint, ports: Ports) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -69,6 +69,14 @@ class Endpoint:
     fault: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     life: Life = WELL
+    retries: tuple[float, ...] | None = None
+    at_most_once: bool = False
+    expires_after: float | None = None
+
+    def terms(self, schedule: Schedule) -> Schedule:
+        """The schedule of its deliveries: what it says itself over the worker's."""
+        delays = schedule.delays if self.retries is None else (schedule.delays[0], *self.retries)
+        return replace(schedule, delays=delays, at_most_once=self.at_most_once, expires_after=self.expires_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +91,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Seconds before attempt 1, 2, ...; jitter is additive only: at most `jitter` times the wait, plus one second."""
+    """Seconds before attempt 1, 2, ...; jitter is additive only: at most `jitter` times the wait, plus one second.
+    With `at_most_once` only what provably never began is tried again; no attempt begins later than `expires_after` seconds behind the first.
+    """
 
     delays: tuple[float, ...]
     longest_hint: float = 24 * HOUR
     jitter: float = 0.1
+    at_most_once: bool = False
+    expires_after: float | None = None
 
     @property
     def attempts(self) -> int:
@@ -197,17 +209,35 @@ def look_again(left: float, lease: float) -> int:
     return max(1, math.ceil(min(left, lease - left)))
 
 
-def judge(reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float) -> Verdict:
-    """What the `attempt`-th answer (1-based), come in at `now`, means; `dice` is uniform in [0, 1)."""
+NEVER_BEGUN = frozenset(
+    {"dns_error", "connection_refused", "address_refused", "url_refused", "secret_invalid", "endpoint_down"}
+)
+"""Errors before the first byte of a request."""
+NO_MORE = frozenset({"expired", "maybe_delivered"})
+"""Errors of attempts that were not made, and after which none is."""
+
+
+def judge(
+    reply: Reply, *, attempt: int, schedule: Schedule, now: datetime, dice: float, first: datetime | None = None
+) -> Verdict:
+    """What the `attempt`-th answer (1-based), come in at `now`, means; `dice` is uniform in [0, 1), `first` when the first attempt was due."""
     if 200 <= reply.status <= 299:
         return Delivered()
     if reply.status == 410:
         return Gone()
-    if attempt >= schedule.attempts:
+    if attempt >= schedule.attempts or reply.error in NO_MORE:
+        return Exhausted()
+    if schedule.at_most_once and reply.error not in NEVER_BEGUN:
         return Exhausted()
     asked = seconds_asked(reply.retry_after, now=now) if reply.status in HINTED else None
     target = max(schedule.delays[attempt], min(asked or 0.0, schedule.longest_hint))
-    return Again(at=now + timedelta(seconds=wait(target, jitter=schedule.jitter, dice=dice)))
+    at = now + timedelta(seconds=wait(target, jitter=schedule.jitter, dice=dice))
+    return Exhausted() if first is not None and has_expired(schedule, first, now=at) else Again(at)
+
+
+def has_expired(schedule: Schedule, first: datetime, *, now: datetime) -> bool:
+    """Whether a delivery whose first attempt was due at `first` may be attempted no more."""
+    return schedule.expires_after is not None and (now - first).total_seconds() > schedule.expires_after
 
 
 def recorded(verdict: Verdict, reply: Reply) -> Succeeded | Failed:

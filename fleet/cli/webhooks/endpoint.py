@@ -12,6 +12,16 @@ from fleet.cli.command import FAILED, Finite
 from fleet.cli.webhooks.frame import NOTHING, WebhooksCommand, print_json, say, shared, tell, with_client
 from workers.webhook_delivery.client import Added, Kind, Registered, Registration, Webhooks
 
+
+def _delays(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
+    if given is None or given.strip() == "-":
+        return None if given is None else ()
+    try:
+        return tuple(float(each) for each in given.split(","))
+    except ValueError as error:
+        raise click.BadParameter("seconds, separated by commas") from error
+
+
 _kind = click.option(
     "--kind",
     type=click.Choice(["v1", "v1a"]),
@@ -41,6 +51,9 @@ def endpoint() -> None:
 @click.option("--pattern", default=None, help="Only events that fit: EventBridge's form, equality on detail.")
 @click.option("--header", "headers", multiple=True, help="'Name: value', sent along; may be repeated.")
 @click.option("--payload-limit", type=int, default=0, help="Bytes; larger events are counted and not sent.")
+@click.option("--retries", callback=_delays, metavar="S,S", help="Seconds before each retry; '-' for none.")
+@click.option("--at-most-once", is_flag=True, help="Try again only what provably never began.")
+@click.option("--expires-after", type=Finite(1, 2_592_000), help="Seconds; no attempt begins later.")
 @shared
 def add(
     *,
@@ -54,6 +67,9 @@ def add(
     pattern: str | None,
     headers: tuple[str, ...],
     payload_limit: int,
+    retries: tuple[float, ...] | None,
+    at_most_once: bool,
+    expires_after: float | None,
     as_json: bool,
 ) -> None:
     """Register an endpoint. The secret is printed this once: give it to whoever receives.
@@ -67,6 +83,7 @@ def add(
         given["kind"] = kind
     pairs = tuple((name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in headers))
     given |= {"channels": channels, "pattern": pattern or "", "headers": pairs, "payload_limit": payload_limit}
+    given |= {"retries": retries, "at_most_once": at_most_once, "expires_after": expires_after}
     wanted = Registration(tenant, url, event_types, **given)
     _print_added(with_client(lambda webhooks: webhooks.endpoints.add(wanted)), as_json=as_json)
 

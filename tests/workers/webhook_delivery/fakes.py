@@ -121,11 +121,11 @@ class FakeStore:
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         return self.attempts.get(_attempt(job))
 
-    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True) -> Claim:
         found = self.attempts.get(_attempt(job))
         if self.fingerprints.setdefault(_attempt(job), job.identified()) != job.identified():
             return Reused()
-        if found is None or (isinstance(found, Held) and found.until <= now.timestamp()):
+        if found is None or (isinstance(found, Held) and found.until <= (now.timestamp() if take_over else 0)):
             until = math.ceil(now.timestamp() + lease)
             self.attempts[_attempt(job)] = Held(until=until)
             return Claimed(until=until)

@@ -21,7 +21,9 @@ async def after_days(world: World, days: float, *replies: Reply) -> None:
     world.clock.at = NOON + timedelta(days=days)
     world.post.replies = [*replies]
     world.post.posted.clear()
-    world.put(job(event_id=f"msg_{round(days * 1000)}", not_before=world.clock.at, first_attempt_at=world.clock.at).body())
+    world.put(
+        job(event_id=f"msg_{round(days * 1000)}", not_before=world.clock.at, first_attempt_at=world.clock.at).body()
+    )
     await world.run()
 
 

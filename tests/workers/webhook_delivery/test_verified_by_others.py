@@ -7,7 +7,7 @@ import standardwebhooks
 import svix.webhooks
 
 from tests.workers.webhook_delivery.fakes import OLD_SECRET, PRIVATE_KEY, SECRET, endpoint
-from workers.webhook_delivery.request import signed
+from workers.webhook_delivery.signing.request import signed
 
 BODY = '{"type":"order.placed","timestamp":"2026-11-21T09:00:00Z","data":{"é":"☃",  "n":1.10}}'
 

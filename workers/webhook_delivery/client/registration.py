@@ -11,8 +11,9 @@ from typing import Any, Final
 from workers.webhook_delivery.egress.guard import url_fault
 from workers.webhook_delivery.event import LARGEST_PAYLOAD, LONGEST_NAME
 from workers.webhook_delivery.filters import LONGEST_CHANNEL, MOST_CHANNELS, PatternError, read_pattern
-from workers.webhook_delivery.request import headers_fault
 from workers.webhook_delivery.signing import SecretError, signing_key
+from workers.webhook_delivery.signing.request import headers_fault
+from workers.webhook_delivery.store.endpoint_items import retries_fault
 from workers.webhook_delivery.store.registered import Kind
 from workers.webhook_delivery.store.typed import number, string
 
@@ -22,6 +23,8 @@ LONGEST_TYPE: Final = 128
 """Characters of a detail-type (EventBridge's limit)."""
 LONGEST_URL: Final = 2048
 """Characters of a URL."""
+
+LONGEST_EXPIRY: Final = 30 * 86_400.0
 
 _ID: Final = re.compile(rf"[A-Za-z0-9._@:-]{{1,{LONGEST_NAME}}}", re.ASCII)
 
@@ -37,7 +40,7 @@ class WrongField(ValueError):
 @dataclass(frozen=True, slots=True)
 class Registration:
     """An endpoint to be added; without an id or a secret it gets one, of `kind`. `pattern` is an equality pattern in EventBridge's
-    form on `detail`, `payload_limit` in bytes. Its repr tells no URL, no secret and no header.
+    form on `detail`, `payload_limit` in bytes, `retries` the seconds before each attempt after the first. Its repr tells no URL, no secret and no header.
     """
 
     tenant_id: str
@@ -50,6 +53,9 @@ class Registration:
     pattern: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     payload_limit: int = 0
+    retries: tuple[float, ...] | None = None
+    at_most_once: bool = False
+    expires_after: float | None = None
 
     def row(self) -> dict[str, Any]:
         """Its own attributes in the table, without its secret; what it does not ask for is not there."""
@@ -65,6 +71,12 @@ class Registration:
             row["customHeaders"] = {"M": {name: string(value) for name, value in self.headers}}
         if self.payload_limit:
             row["payloadLimit"] = number(self.payload_limit)
+        if self.retries is not None:
+            row["retrySchedule"] = {"L": [number(f"{each:g}") for each in self.retries]}
+        if self.at_most_once:
+            row["atMostOnce"] = {"BOOL": True}
+        if self.expires_after is not None:
+            row["expiresAfter"] = number(f"{self.expires_after:g}")
         return row
 
     def check(self, *, allow_loopback: bool) -> None:
@@ -78,6 +90,8 @@ class Registration:
             ("channels", lambda: _channels_fault(self.channels)),
             ("eventPattern", lambda: _pattern_fault(self.pattern)),
             ("customHeaders", lambda: headers_fault(self.headers)),
+            ("retrySchedule", lambda: retries_fault(self.retries or ())),
+            ("expiresAfter", lambda: _expiry_fault(self.expires_after)),
             ("payloadLimit", lambda: _limit_fault(self.payload_limit)),
         )
         for name, fault in checks:
@@ -143,3 +157,7 @@ def _pattern_fault(pattern: str) -> str | None:
 
 def _limit_fault(limit: int) -> str | None:
     return None if 0 <= limit <= LARGEST_PAYLOAD else f"1 to {LARGEST_PAYLOAD} bytes, or 0 for no limit of its own"
+
+
+def _expiry_fault(seconds: float | None) -> str | None:
+    return None if seconds is None or 1 <= seconds <= LONGEST_EXPIRY else f"1 to {LONGEST_EXPIRY:.0f} seconds, 30 days"

@@ -10,9 +10,9 @@ from typing import Final
 import orjson
 
 from workers.webhook_delivery.ports import Post
-from workers.webhook_delivery.request import signed
 from workers.webhook_delivery.rules import Endpoint, Reply
 from workers.webhook_delivery.signing import SignatureError
+from workers.webhook_delivery.signing.request import signed
 
 TEST: Final = "webhook.test"
 

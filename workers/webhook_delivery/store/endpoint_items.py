@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
 from workers.webhook_delivery.life import Change, Life, Owed
-from workers.webhook_delivery.request import headers_fault
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
+from workers.webhook_delivery.signing.request import headers_fault
 from workers.webhook_delivery.store.typed import (
     Item,
     Write,
@@ -19,6 +19,7 @@ from workers.webhook_delivery.store.typed import (
     moment_of,
     number,
     number_of,
+    numbers_of,
     string,
     text_of,
     texts_of,
@@ -26,6 +27,17 @@ from workers.webhook_delivery.store.typed import (
 
 PAGE: Final = 500
 """Endpoints that one query reads."""
+
+MOST_RETRIES, LONGEST_DELAY = 99, 14 * 86_400.0
+"""Retries of an endpoint's own schedule, and seconds before one."""
+
+
+def retries_fault(delays: Sequence[float]) -> str | None:
+    """Why an endpoint's own schedule cannot be so; None where it can. Not even one retry is a schedule, too."""
+    if len(delays) > MOST_RETRIES:
+        return f"at most {MOST_RETRIES} retries"
+    right = all(0 <= each <= LONGEST_DELAY for each in delays)
+    return None if right else f"each is 0 to {LONGEST_DELAY:.0f} seconds, two weeks, after the attempt before"
 
 
 def endpoints_of(tenant_id: str, *, after: str) -> Write:
@@ -99,9 +111,12 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         url=text_of(item, "url"),
         secrets=(text_of(item, "secret"), *(each.text for each in old_secrets(item) if each.is_live(at))),
         enabled=flag_of(item, "enabled"),
-        fault=_fault(item, "enabled", "customHeaders"),
+        fault=_fault(item, "enabled", "customHeaders", "retrySchedule", "atMostOnce", "expiresAfter"),
         headers=headers_of(item),
         life=_life(item),
+        retries=tuple(numbers_of(item, "retrySchedule")) if "retrySchedule" in item else None,
+        at_most_once=flag_of(item, "atMostOnce"),
+        expires_after=number_of(item, "expiresAfter"),
     )
 
 
@@ -206,6 +221,11 @@ _READABLE: Final[Mapping[str, Callable[[Item], bool]]] = {
     "eventTypes": _are_texts,
     "channels": lambda value: not value or _are_texts(value),
     "eventPattern": lambda value: not value or _is_pattern(value),
+    "retrySchedule": lambda value: (
+        not value or retries_fault([float(each.get("N", "nan")) for each in value.get("L", [{}])]) is None
+    ),
+    "atMostOnce": lambda value: not value or "BOOL" in value,
+    "expiresAfter": lambda value: not value or "N" in value,
     "payloadLimit": lambda value: not value or "N" in value,
     "customHeaders": lambda value: (
         not value or ("M" in value and not headers_fault(headers_of({"customHeaders": value})))

@@ -67,9 +67,9 @@ def is_reused(item: Item, job: DeliveryJob) -> bool:
     return "fingerprint" in item and item["fingerprint"]["S"] != job.identified()
 
 
-def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
+def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool = True) -> Write:
     """A put that holds where nobody has begun the attempt, or whoever did, with this very payload, has not finished
-    within his lease.
+    within his lease; without `take_over` nobody may have been at it.
     """
     return {
         "Item": {
@@ -89,7 +89,7 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime) -> Write:
         "ExpressionAttributeNames": _STATUS,
         "ExpressionAttributeValues": {
             ":sending": string("SENDING"),
-            ":now": number(f"{now.timestamp():.3f}"),
+            ":now": number(f"{now.timestamp():.3f}" if take_over else 0),
             ":fingerprint": string(job.identified()),
         },
     }

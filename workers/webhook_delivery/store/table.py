@@ -77,13 +77,13 @@ class DynamoDbStore:
         item = await self._get(items.attempt_key(job))
         return items.attempt(item) if item is not None else None
 
-    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float) -> Claim:
-        """Take the attempt for `lease` seconds if it is free, or whoever has it did not finish within his.
+    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True) -> Claim:
+        """Take the attempt for `lease` seconds if it is free, or, to `take_over`, whoever has it did not finish within his.
 
         Reused where it was begun with another payload.
         """
         claimed = Claimed(until=math.ceil(now.timestamp() + lease))
-        write = self._client.put_item(TableName=self._table, **items.claim(job, claimed, now=now))
+        write = self._client.put_item(TableName=self._table, **items.claim(job, claimed, now=now, take_over=take_over))
         if await self._holds(write):
             return claimed
         # Read again and not from the failed condition: DynamoDB Local does not return the item there.

@@ -50,3 +50,8 @@ def moment_of(item: Item, name: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def numbers_of(item: Item, name: str) -> tuple[float, ...]:
+    """The numbers of a list."""
+    return tuple(float(each["N"]) for each in item.get(name, {}).get("L", ()) if "N" in each)

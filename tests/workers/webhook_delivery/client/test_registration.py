@@ -57,6 +57,8 @@ def test_what_the_worker_can_keep_to_is_taken() -> None:
         {"pattern": '{"detail": {"status": ["paid", 1, 1.0, null, true], "order": {"kind": ["gift"]}}}'},
         {"headers": (("Authorization", "Bearer abc def"), ("X-Key", "1"))},
         {"payload_limit": 20_000},
+        {"retries": (), "at_most_once": True, "expires_after": 60.0},
+        {"retries": (0.0, 5.0, 14 * 86_400.0)},
     ):
         changed: dict[str, Any] = given
         replace(GOOD, **changed).check(allow_loopback=False)
@@ -90,6 +92,8 @@ def test_a_wrong_field_is_named_and_not_quoted() -> None:
         ("channels", {"channels": ("a", "a")}),
         ("channels", {"channels": ("",)}),
         ("payloadLimit", {"payload_limit": -1}),
+        *(("retrySchedule", {"retries": each}) for each in ((-1.0,), (14 * 86_400.5,), (float("nan"),), (1.0,) * 100)),
+        *(("expiresAfter", {"expires_after": each}) for each in (0.5, 2_592_001.0, float("nan"))),
         ("payloadLimit", {"payload_limit": 900_001}),
         *(("eventPattern", {"pattern": each}) for each in PATTERNS),
         *(("customHeaders", {"headers": ((name, "v"),)}) for name in HEADERS),

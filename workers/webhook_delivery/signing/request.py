@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from workers.webhook_delivery.rules import Endpoint
-from workers.webhook_delivery.signing import sign, signing_with
+from workers.webhook_delivery.signing.signatures import sign, signing_with
 
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
 
