@@ -19,6 +19,7 @@ from workers.webhook_delivery.handler import deliver
 from workers.webhook_delivery.life import DISABLE_AFTER
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
+from workers.webhook_delivery.signing import SecretsKey, open_seals
 from workers.webhook_delivery.store.kept import open_kept
 from workers.webhook_delivery.store.shared_reads import FRESH, SharedReads
 from workers.webhook_delivery.store.table import DynamoDbStore
@@ -50,6 +51,7 @@ class WebhookSettings(Settings):
     webhook_retry_schedule: Annotated[
         tuple[Delay, ...], BeforeValidator(_listed), Field(min_length=1, max_length=100)
     ] = STANDARD_WEBHOOKS.delays
+    webhook_secrets_key: SecretsKey = None
     concurrency: int | None = Field(default=None, ge=1, le=1000)
 
 
@@ -60,7 +62,9 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
 
     settings = read_settings(WebhookSettings, environment)
     schedule = Schedule(settings.webhook_retry_schedule)
-    store = DynamoDbStore(await clients.open("dynamodb"), table=settings.webhooks_table_name, fresh=FRESH)
+    seals = await open_seals(settings.webhook_secrets_key, lambda: clients.open("kms"))
+    dynamodb = await clients.open("dynamodb")
+    store = DynamoDbStore(dynamodb, table=settings.webhooks_table_name, fresh=FRESH, seals=seals)
     kept = await open_kept(environment, clients, now=_now)
     bus = await clients.bus(settings.event_bus_name)
     send = await clients.sender("webhook-deliveries")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workers.webhook_delivery.client.registration import Registration, WrongField
 from workers.webhook_delivery.rules import Endpoint
-from workers.webhook_delivery.signing import MOST_SECRETS, PrivateKey, new_key, signing_key
+from workers.webhook_delivery.signing import MOST_SECRETS, PrivateKey, Seals, new_key, signing_key
 from workers.webhook_delivery.store import endpoint_items, registered
 from workers.webhook_delivery.store.registered import Kind, Registered
+from workers.webhook_delivery.store.table import NO_SEALS, opened
 from workers.webhook_delivery.store.typed import Item, Write, string
 
 if TYPE_CHECKING:
@@ -55,18 +56,26 @@ class Endpoints:
     """Over an aiobotocore client of DynamoDB, whose errors it raises. `now`: the time, with its zone."""
 
     def __init__(
-        self, client: DynamoDBClient, *, table: str, now: Callable[[], datetime], allow_loopback: bool = False
+        self,
+        client: DynamoDBClient,
+        *,
+        table: str,
+        now: Callable[[], datetime],
+        allow_loopback: bool = False,
+        seals: Seals = NO_SEALS,
     ) -> None:
         self._client = client
         self._table = table
         self._now = now
         self._allow_loopback = allow_loopback
+        self._seals = seals
 
     async def add(self, wanted: Registration) -> Added:
         """Raises WrongField, or Refused where there is an endpoint of this id."""
         wanted.check(allow_loopback=self._allow_loopback)
         secret = wanted.secret or new_key(wanted.kind)
-        row = {**wanted.row(), "secret": string(secret)}
+        sealed = await self._seals.seal(secret, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id)
+        row = {**wanted.row(), "secret": string(sealed)}
         write = registered.registration(
             row, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id, now=self._now()
         )
@@ -94,7 +103,8 @@ class Endpoints:
         """As a delivery sees it, with its secrets. Raises NoSuchEndpoint."""
         item = await self._row(tenant_id, endpoint_id)
         at = self._now().timestamp()
-        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=at)
+        found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=at)
+        return await opened(found, self._seals)
 
     async def rotate(
         self, tenant_id: str, endpoint_id: str, *, grace: float = GRACE, kind: Kind | None = None
@@ -113,7 +123,8 @@ class Endpoints:
                 f"{live} keys are live, and {MOST_SECRETS} sign at most: wait until one expires, or rotate with a grace of 0"
             )
         secret = new_key(kind or shown.keys[0].kind)
-        write = registered.rotation(item, secret, until=at + grace, at=at)
+        sealed = await self._seals.seal(secret, tenant_id=tenant_id, endpoint_id=endpoint_id)
+        write = registered.rotation(item, sealed, until=at + grace, at=at)
         if not await self._holds(self._client.update_item(TableName=self._table, **write)):
             raise Contested(f"{endpoint_id} was rotated or removed at the same time: nothing was changed")
         return Added(tenant_id, endpoint_id, secret)

@@ -15,6 +15,7 @@ from workers.webhook_delivery.client.endpoints import Endpoints
 from workers.webhook_delivery.client.recovery import RATE, Recovered, Wanted, recover
 from workers.webhook_delivery.client.trial import Trial, try_out
 from workers.webhook_delivery.egress.sender import open_sender
+from workers.webhook_delivery.signing import SecretsKey, open_seals
 from workers.webhook_delivery.store.kept import open_kept
 
 
@@ -24,6 +25,7 @@ class ClientSettings(Settings):
     webhooks_table_name: str
     webhook_allow_loopback: bool = False
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
+    webhook_secrets_key: SecretsKey = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ async def open_webhooks(
             table=table,
             now=now,
             allow_loopback=settings.webhook_allow_loopback,
+            seals=await open_seals(settings.webhook_secrets_key, lambda: clients.open("kms")),
         )
         kept = await open_kept(environment, clients, now=now)
 

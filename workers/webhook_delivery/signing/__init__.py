@@ -1,5 +1,6 @@
 """Standard Webhooks 1.0.0: the keys, and signatures both ways."""
 
+from workers.webhook_delivery.signing.at_rest import Seals, SecretsKey, kind_of, open_seals
 from workers.webhook_delivery.signing.keys import (
     PrivateKey,
     PublicKey,
@@ -15,10 +16,14 @@ __all__ = [
     "MOST_SECRETS",
     "PrivateKey",
     "PublicKey",
+    "Seals",
     "Secret",
     "SecretError",
+    "SecretsKey",
     "SignatureError",
+    "kind_of",
     "new_key",
+    "open_seals",
     "sign",
     "signing_key",
     "signing_with",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from workers.webhook_delivery.signing import kind_of
 from workers.webhook_delivery.store.endpoint_items import endpoint_key, headers_of, old_secrets, subscription
 from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
 
@@ -140,7 +141,7 @@ def _key(item: Item) -> Item:
 
 
 def _kind(secret: str) -> Kind:
-    return "v1a" if secret.startswith("whsk_") else "v1"
+    return "v1a" if kind_of(secret) == "v1a" else "v1"
 
 
 def _moment(until: float | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,12 +24,15 @@ from workers.webhook_delivery.rules import (
     Result,
     Reused,
 )
+from workers.webhook_delivery.signing import Seals, SecretError
 from workers.webhook_delivery.store import endpoint_items, items
 from workers.webhook_delivery.store.shared_reads import RecentEndpoints, SharedReads
 from workers.webhook_delivery.store.typed import Item, Write
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+
+NO_SEALS: Final = Seals(None)
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _PASSING: Final = frozenset(
@@ -50,11 +54,18 @@ class DynamoDbStore:
     """
 
     def __init__(
-        self, client: DynamoDBClient, *, table: str, fresh: float = 0.0, now: Callable[[], float] = time.time
+        self,
+        client: DynamoDBClient,
+        *,
+        table: str,
+        fresh: float = 0.0,
+        now: Callable[[], float] = time.time,
+        seals: Seals = NO_SEALS,
     ) -> None:
         self._client = client
         self._table = table
         self._now = now
+        self._seals = seals
         self._endpoints = RecentEndpoints(SharedReads(self._endpoint), fresh=fresh)
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
@@ -70,7 +81,8 @@ class DynamoDbStore:
         item = await self._get(endpoint_items.endpoint_key(tenant_id, endpoint_id))
         if item is None:
             return None
-        return endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())
+        found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())
+        return await opened(found, self._seals)
 
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         """What is known of this attempt; None if nobody has begun it."""
@@ -165,6 +177,17 @@ class DynamoDbStore:
                         return codes
                     raise
         return []
+
+
+async def opened(endpoint: Endpoint, seals: Seals) -> Endpoint:
+    """The endpoint with its secrets open. One that does not open stays sealed, and signs nothing: the customer's attempts show it."""
+    secrets: list[str] = []
+    for each in endpoint.secrets:
+        try:
+            secrets.append(await seals.open(each, tenant_id=endpoint.tenant_id, endpoint_id=endpoint.endpoint_id))
+        except SecretError:
+            secrets.append(each)
+    return endpoint if tuple(secrets) == endpoint.secrets else replace(endpoint, secrets=tuple(secrets))
 
 
 def _gone(job: DeliveryJob) -> Owed:
