@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.aws import Aws
 from tests.workers.webhook_delivery.fakes import NOON, OLD_SECRET, PRIVATE_KEY, PUBLIC_KEY, SECRET, endpoint
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS
 from workers.webhook_delivery.signing.request import signed
@@ -79,3 +80,13 @@ def test_the_schedule_of_the_page_is_the_worker_s() -> None:
         *(0, 5, 5 * minute, 30 * minute),
         *(count * hour for count in (2, 5, 10, 14, 20, 24)),
     )
+
+
+async def test_the_client_s_example_registers_an_endpoint(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhook-worker.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, value in (aws.environment | {"WEBHOOKS_TABLE_NAME": aws.table_like("webhooks")}).items():
+        monkeypatch.setenv(name, value)
+    scope: dict[str, Any] = {}
+    exec(compile(code, "docs/webhook-worker.md", "exec"), scope)  # the page's own code is the subject
+    assert (await scope["register"]()).startswith("whsec_")

@@ -65,7 +65,7 @@ class Deliveries:
         if not rows:
             raise NoSuchDelivery(webhook_id)
         found = delivered.delivery(rows)
-        return found if found.payload else replace(found, payload=await self._kept.read(webhook_id))
+        return found if found.payload else replace(found, payload=await self._kept.read(tenant_id, webhook_id))
 
     async def resend(self, tenant_id: str, webhook_id: str, endpoint_id: str, *, by: str = BY_HAND) -> int:
         """Have it sent again, now, as an attempt of its own whose number is answered; filters are not asked. A schedule that is running goes
@@ -99,11 +99,11 @@ class Deliveries:
         What is known of its deliveries stays. The number of places; a job that is still to be attempted carries its own copy.
         """
         named = [each.endpoint_id async for each in self._endpoints.list(tenant_id)]
-        count = int(await self._kept.expunge(webhook_id))
+        count = int(await self._kept.expunge(tenant_id, webhook_id))
         for endpoint_id in dict.fromkeys([*named, *endpoint_ids]):
             job = _named(tenant_id, webhook_id, endpoint_id)
             for key in (items.attempt_key(job), items.delivery_key(job)):
-                count += await self._kept.expunge(webhook_id, key)
+                count += await self._kept.expunge(tenant_id, webhook_id, key)
         return count
 
     async def rows(

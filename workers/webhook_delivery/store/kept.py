@@ -55,7 +55,7 @@ class KeptPayloads:
         text = payloads.packed(event.payload)
         in_s3 = self._s3 is not None and len(text) > payloads.IN_TABLE
         if in_s3 and self._s3 is not None:
-            key = self._object(event.event_id)
+            key = self._object(event.tenant_id, event.event_id)
             await self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
         elif len(text) > payloads.LARGEST_ITEM:
             log.warning("webhook_payload_not_kept", event_id=event.event_id, tenant_id=event.tenant_id, bytes=len(text))
@@ -66,35 +66,35 @@ class KeptPayloads:
         except self._client.exceptions.ConditionalCheckFailedException:
             return  # a duplicate of the event
 
-    async def read(self, event_id: str) -> str | None:
+    async def read(self, tenant_id: str, event_id: str) -> str | None:
         """None where it is kept no longer, or never was."""
         found = await self._client.get_item(
-            TableName=self._table, Key=payloads.event_key(event_id), ConsistentRead=True
+            TableName=self._table, Key=payloads.event_key(tenant_id, event_id), ConsistentRead=True
         )
         item: Item = found.get("Item", {})
         text = text_of(item, payloads.PAYLOAD)
         if flag_of(item, "inS3") and self._s3 is not None:
             try:
-                answer = await self._s3.get_object(Bucket=self._bucket, Key=self._object(event_id))
+                answer = await self._s3.get_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
             except self._s3.exceptions.NoSuchKey:
                 return None
             async with answer["Body"] as body:
                 text = (await body.read()).decode()
         return payloads.unpacked(text) if text else None
 
-    async def expunge(self, event_id: str, row: Item | None = None) -> bool:
+    async def expunge(self, tenant_id: str, event_id: str, row: Item | None = None) -> bool:
         """Take the payload out of the event's own row, or of `row` (a key) of one of its deliveries. False where there is none."""
         if row is None and self._s3 is not None:
-            await self._s3.delete_object(Bucket=self._bucket, Key=self._object(event_id))
-        write = payloads.expunging(row or payloads.event_key(event_id), now=iso(self._now()))
+            await self._s3.delete_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
+        write = payloads.expunging(row or payloads.event_key(tenant_id, event_id), now=iso(self._now()))
         try:
             await self._client.update_item(TableName=self._table, **write)
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
-    def _object(self, event_id: str) -> str:
-        return f"{self._prefix}webhook-payloads/{event_id}"
+    def _object(self, tenant_id: str, event_id: str) -> str:
+        return self._prefix + payloads.object_name(tenant_id, event_id)
 
 
 async def open_kept(environment: Mapping[str, str], clients: Clients, *, now: Callable[[], datetime]) -> KeptPayloads:

@@ -7,6 +7,7 @@ compressed, or in S3 where even that is large.
 from __future__ import annotations
 
 import base64
+import hashlib
 import zlib
 from datetime import datetime
 from typing import Final
@@ -38,8 +39,14 @@ def unpacked(text: str) -> str:
     return zlib.decompress(base64.b64decode(text)).decode()
 
 
-def event_key(event_id: str) -> Item:
-    return {"PK": string(f"EVENT#{event_id}"), "SK": string("PAYLOAD")}
+def event_key(tenant_id: str, event_id: str) -> Item:
+    """A webhook-id has no `#`: the tenant's is all that comes behind it."""
+    return {"PK": string(f"EVENT#{event_id}#{tenant_id}"), "SK": string("PAYLOAD")}
+
+
+def object_name(tenant_id: str, event_id: str) -> str:
+    """A tenant's id may hold what a key in S3 had better not."""
+    return f"webhook-payloads/{event_id}/{hashlib.sha256(tenant_id.encode()).hexdigest()}"
 
 
 def keeping(event: Published, *, text: str, in_s3: bool, now: datetime) -> Write:
@@ -47,7 +54,7 @@ def keeping(event: Published, *, text: str, in_s3: bool, now: datetime) -> Write
     place = {"inS3": {"BOOL": True}} if in_s3 else {PAYLOAD: string(text)}
     return {
         "Item": {
-            **event_key(event.event_id),
+            **event_key(event.tenant_id, event.event_id),
             "entity": string("payload"),
             "tenantId": string(event.tenant_id),
             "eventType": string(event.event_type),

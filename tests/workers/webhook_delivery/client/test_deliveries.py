@@ -133,10 +133,12 @@ async def test_a_large_payload_is_kept_once_for_its_event_and_a_small_one_with_i
     large = Published(eventId="msg_2", eventType="upload.completed", tenantId="tenant-1", payload=LARGE)
     await ground.kept.keep(large)
     await ground.kept.keep(large.model_copy(update={"payload": "other " * 200}))
-    assert await ground.kept.read("msg_2") == LARGE, "what comes second under one id does not take its place"
+    assert await ground.kept.read("tenant-1", "msg_2") == LARGE, (
+        "what comes second under one id does not take its place"
+    )
     await ground.deliver(job(event_id="msg_2", payload=LARGE), Reply(500))
     await ground.kept.keep(large.model_copy(update={"event_id": "msg_3", "payload": "{}"}))
-    assert await ground.kept.read("msg_3") is None
+    assert await ground.kept.read("tenant-1", "msg_3") is None
     ground.sent = []
     await ground.deliveries.resend("tenant-1", "msg_2", "endpoint-1")
     await ground.run(Reply(200))
@@ -156,6 +158,27 @@ async def test_what_is_expunged_cannot_be_sent_again_and_does_not_come_back(grou
         with pytest.raises(Refused, match="expunged"):
             await ground.deliveries.resend("tenant-1", webhook_id, "endpoint-1")
     assert ground.sent == []
+
+
+async def test_two_tenants_with_one_webhook_id_and_one_endpoint_s_id_are_two(ground: Ground) -> None:
+    await ground.endpoints.add(Registration("tenant#1", "https://other.example/hook", ("*",), "endpoint-1"))
+    mine, other = (Published(eventId="msg_2", eventType="a", tenantId=each, payload=LARGE + each) for each in ("tenant-1", "tenant#1"))  # fmt: skip
+    for each in (mine, other):
+        await ground.kept.keep(each)
+        await ground.deliver(job(event_id="msg_2", tenant_id=each.tenant_id, payload=each.payload), Reply(500))
+    ground.sent = []
+    assert await ground.deliveries.resend("tenant#1", "msg_2", "endpoint-1") == 2
+    await ground.run(Reply(200))
+    [posted] = ground.post.posted
+    assert (posted.url, posted.body) == ("https://other.example/hook", other.payload.encode())
+    assert await ground.deliveries.expunge("tenant#1", "msg_2") == 1
+    states = [(await ground.deliveries.show(each, "msg_2", "endpoint-1")) for each in ("tenant-1", "tenant#1")]
+    assert [(each.state, each.payload) for each in states] == [("PENDING", mine.payload), ("DELIVERED", None)]
+    for tenant, count in (("tenant-1", 1), ("tenant#1", 2), ("tenant", 0)):
+        found = [each async for each in ground.deliveries.list(tenant, "endpoint-1", since=NOON)]
+        assert len(found) == count
+    wanted = Wanted("tenant-1", "endpoint-1", NOON - timedelta(hours=1), NOON + timedelta(seconds=0))
+    assert wanted.order != replace(wanted, tenant_id="tenant#1").order
 
 
 async def test_a_resend_that_cannot_be_is_refused(ground: Ground) -> None:
