@@ -97,7 +97,11 @@ def _takers(event: Published, subscriptions: Sequence[Subscription], content: Co
     for each in subscriptions:
         if each.fault:
             log.warning("webhook_endpoint_unreadable", endpoint_id=each.endpoint_id, attribute=each.fault, **about)
-        if not each.fault and not (wants(each, event.event_type) and content.fits(each.filter)):
+        if not each.fault and not wants(each, event.event_type):
+            continue
+        if not each.fault and not content.fits(each.filter):
+            if each.filter.channels and content.has_odd_channels():
+                dropped(WORKER, "channels_unreadable", endpoint_id=each.endpoint_id, **about)
             continue
         if reason := why_not(each) or ("payload_too_large" if 0 < each.payload_limit < size else ""):
             dropped(WORKER, reason, endpoint_id=each.endpoint_id, **about)

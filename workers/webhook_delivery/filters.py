@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from types import NoneType
 from typing import Any, Final
 
-from shared import Reject, json_members
+from shared import json_members
 
 MOST_CHANNELS: Final = 10
 """Of one endpoint; an event has half as many."""
@@ -56,20 +56,24 @@ class Content:
         return detail if isinstance(detail, Mapping) else {}
 
     def fits(self, asked: Filter) -> bool:
-        """An event without channels goes to no endpoint that has some. Raises Reject where the event's own are none."""
+        """An event without channels, or with some that cannot be read, goes to no endpoint that has some."""
         if not asked.asks:
             return True
-        if asked.channels and not {*asked.channels} & {*channels_of(self.detail())}:
+        if asked.channels and not {*asked.channels} & {*(channels_of(self.detail()) or ())}:
             return False
         return not asked.pattern or matches(read_pattern(asked.pattern), self.detail())
 
+    def has_odd_channels(self) -> bool:
+        """Whether the event's channels cannot be read."""
+        return channels_of(self.detail()) is None
 
-def channels_of(detail: Mapping[str, Any]) -> tuple[str, ...]:
-    """Raises Reject."""
+
+def channels_of(detail: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """None where they are no list of texts, or too many."""
     given = detail.get(CHANNELS, [])
     most = MOST_CHANNELS // 2
     if not isinstance(given, list) or len(given) > most or not all(isinstance(each, str) for each in given):
-        raise Reject(f"detail.{CHANNELS} is not a list of at most {most} texts")
+        return None
     return tuple(given)
 
 

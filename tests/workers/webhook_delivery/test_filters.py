@@ -2,9 +2,8 @@
 
 import json
 
-import pytest
+from structlog.testing import capture_logs
 
-from shared.outcome import Reject
 from tests.fakes import FakeSender, delivery
 from tests.workers.webhook_delivery.fakes import Clock, FakeStore, endpoint, job
 from tests.workers.webhook_delivery.table import InDynamoDb
@@ -61,9 +60,27 @@ def test_channels_as_svix_has_them() -> None:
         (("us",), "{}", False),
     ):
         assert content(detail).fits(Filter(channels=channels)) is fits, (channels, detail)
-    for wrong in ('"eu"', "[1]", '["1","2","3","4","5","6"]'):
-        with pytest.raises(Reject, match="webhookChannels"):
-            content(f'{{"webhookChannels": {wrong}}}').fits(Filter(channels=("eu",)))
+    for wrong in ('"eu"', "[1]", '["1","2","3","4","5","6"]', "null"):
+        odd = content(f'{{"webhookChannels": {wrong}}}')
+        assert (odd.fits(Filter(channels=("eu",))), odd.fits(Filter()), odd.has_odd_channels()) == (False, True, True)
+
+
+async def test_channels_that_cannot_be_read_cost_only_those_who_ask_for_them_and_are_counted() -> None:
+    store, send = FakeStore(), FakeSender()
+
+    async def subscriptions(_tenant: str, _after: str) -> Page:
+        asking = Subscription("asks", ("*",), enabled=True, filter=Filter(channels=("eu",)))
+        return Page((asking, Subscription("all", ("*",), enabled=True)))
+
+    event = Published(eventId="msg_1", eventType="a", tenantId="t", payload='{"data":{"webhookChannels":"eu"}}')
+    with capture_logs() as logged:
+        await fan_out(
+            event, subscriptions=subscriptions, keep=store.keep, send=send, schedule=STANDARD_WEBHOOKS, now=Clock()
+        )
+    assert [delivery_job(delivery(each.body)).endpoint_id for each in send.sent] == ["all"]
+    assert [(line["reason"], line["endpoint_id"]) for line in logged if "reason" in line] == [
+        ("channels_unreadable", "asks")
+    ]
 
 
 async def test_only_those_whose_filter_fits_get_a_job() -> None:
