@@ -33,8 +33,10 @@ class HashKey:
 
 
 def hash_keys(text: str) -> tuple[HashKey, ...]:
-    """Read `keyid:base64[,keyid:base64...]`; the first is the current one. Raises ValueError without quoting a key."""
-    keys = tuple(_hash_key(part.strip(), place) for place, part in enumerate(text.split(","), start=1))
+    """Read `keyid:base64[,keyid:base64...]`, or the same as a JSON object, as Secrets Manager generates one; the first is the
+    current one. Raises ValueError without quoting a key.
+    """
+    keys = tuple(_hash_key(part.strip(), place) for place, part in enumerate(_parts(text), start=1))
     if len({key.id for key in keys}) != len(keys):
         raise ValueError("two keys have the same id")
     return keys
@@ -249,6 +251,18 @@ def _written(value: Any) -> Iterator[str]:
             yield value
         case _:
             yield json.dumps(value)
+
+
+def _parts(text: str) -> list[str]:
+    if not text.lstrip().startswith("{"):
+        return text.split(",")
+    try:
+        found = [f"{key_id}:{secret}" for key_id, secret in json.loads(text, object_pairs_hook=list)]
+    except ValueError:
+        found = []  # the error's text quotes the input
+    if found:
+        return found
+    raise ValueError('no JSON object of the form {"keyid": "base64"}')
 
 
 def _hash_key(text: str, place: int) -> HashKey:
