@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 INLINE_LIMIT: Final = 51_200  # bytes; CloudFormation takes a larger template only from a bucket
+# The library's own validation takes minutes over hundreds of alarms and gives up; cfn-lint looks at what is committed.
+SILENT: Final = {"CDK_VALIDATION": "false"}
 # jsii's banner about Node 20, which still works; the variable wants the version that is meant.
 QUIET: Final = {
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
@@ -23,14 +25,18 @@ LINE: Final = 100  # characters; a value that fits on one line is written on one
 
 def app(outdir: str | None = None) -> "App":
     """The app with all its stacks; `outdir` is where the cloud assembly goes, else where the CDK command wants it."""
-    for name, value in QUIET.items():
+    for name, value in (QUIET | SILENT).items():
         os.environ.setdefault(name, value)
     from aws_cdk import App  # noqa: PLC0415  importing it starts Node, whose banner is silenced first
 
     from infra.messaging import MessagingStack  # noqa: PLC0415  as above
+    from infra.stacks.access import AccessStack  # noqa: PLC0415  as above
+    from infra.stacks.services import ServicesStack  # noqa: PLC0415  as above
+    from infra.stacks.workers import WorkersStack  # noqa: PLC0415  as above
 
     made = App(outdir=outdir, analytics_reporting=False, tree_metadata=False)
-    MessagingStack(made)
+    for stack in (MessagingStack, AccessStack, WorkersStack, ServicesStack):
+        stack(made)
     return made
 
 

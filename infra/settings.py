@@ -14,13 +14,15 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """One stage; every duration in days."""
+    """One stage; every duration in days, unless it says otherwise."""
 
     log_retention: int
     upload_retention: int
     uploads_versioned: bool
     point_in_time_recovery: bool
     deletion_protection: bool
+    audit_window: int  # seconds that Lambda gathers records of the archive for; fewer and larger objects cost less
+    reserved_concurrency: bool  # each function has places of its own in the account's concurrency
     audit_lock_mode: str  # GOVERNANCE can be lifted by a permitted person, COMPLIANCE not even by the account's root
     removal: Removal
 
@@ -33,6 +35,10 @@ class StageSettings:
             "AuditLockMode": self.audit_lock_mode,
         }
 
+    def as_workers_mapping(self) -> dict[str, str]:
+        """The row of the mapping `Workers`."""
+        return {"LogRetentionDays": str(self.log_retention), "AuditWindowSeconds": str(self.audit_window)}
+
 
 _DEV = StageSettings(
     log_retention=7,
@@ -40,6 +46,8 @@ _DEV = StageSettings(
     uploads_versioned=False,
     point_in_time_recovery=False,
     deletion_protection=False,
+    audit_window=5,
+    reserved_concurrency=False,
     audit_lock_mode="GOVERNANCE",
     removal=Removal.DESTROY,
 )
@@ -50,6 +58,8 @@ _STAGING = StageSettings(
     uploads_versioned=True,
     point_in_time_recovery=True,
     deletion_protection=False,
+    audit_window=60,
+    reserved_concurrency=False,
     audit_lock_mode="GOVERNANCE",
     removal=Removal.RETAIN,
 )
@@ -59,6 +69,8 @@ _PROD = StageSettings(
     uploads_versioned=True,
     point_in_time_recovery=True,
     deletion_protection=True,
+    audit_window=60,
+    reserved_concurrency=True,
     audit_lock_mode="COMPLIANCE",
     removal=Removal.RETAIN,
 )

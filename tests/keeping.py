@@ -29,13 +29,17 @@ QUICK = {
 }
 """Retries within seconds instead of days, batches within a second: the same code, another clock."""
 
+CALLS = "FLEET_TEST_CALLS"
+"""Names the file that every call to the emulator is written to."""
+
 
 @asynccontextmanager
 async def opened(name: str, folder: Path) -> AsyncIterator[Mapping[str, str]]:
     """The thing of this name, and the environment that finds it."""
     match name:
         case "ministack":
-            with ministack(log=folder / "emulator.log", functions=True) as endpoint:
+            calls = Path(os.environ[CALLS]) if CALLS in os.environ else None
+            with ministack(log=folder / "emulator.log", functions=True, calls=calls) as endpoint:
                 yield dict(endpoint.environment)
         case "container":
             emulator = kept.emulator()
@@ -57,7 +61,7 @@ async def _behind_lambda(emulator: Endpoint, home: Path) -> AsyncIterator[Mappin
         environment["AUDIT_SIGNING_KEY"] = signing_key(home)
         around = await stack.enter_async_context(Crew([_stand_ins(environment, home)], say=print))
         await around.ready(seconds=30)
-        stack.enter_context(functions(session(emulator), emulator.url, environment, home))
+        stack.enter_context(functions(emulator, environment, home))
         yield {**emulator.environment, **environment}
 
 

@@ -21,9 +21,9 @@ class DeploymentFailed(Exception):
     """The stack did not come up; the message names the resource that failed and why."""
 
 
-def template() -> Path:
-    """The synthesized messaging stack, in the repository: this package is in no wheel."""
-    return PROJECT / "infra" / "templates" / "messaging.json"
+def template(name: str = "messaging") -> Path:
+    """A synthesized stack, in the repository: this package is in no wheel."""
+    return PROJECT / "infra" / "templates" / f"{name}.json"
 
 
 def session(endpoint: Endpoint) -> boto3.Session:
@@ -46,25 +46,34 @@ def deploy(
     Raises:
         DeploymentFailed: with the first resource that failed, and CloudFormation's reason.
     """
-    stack = f"{project}-messaging-{stage}"
+    text = body if body is not None else template().read_text()
+    stand(endpoint, f"{project}-messaging-{stage}", text, ProjectName=project, Stage=stage, PipesEnabled="false")
+    client = session(endpoint).client("cloudformation", endpoint_url=endpoint.url)
+    return MappingProxyType(outputs(client, project=project, stage=stage))
+
+
+def stand(endpoint: Endpoint, stack: str, text: str, **given: str) -> None:
+    """Create or update a stack from a template's text and its parameters, and wait until it stands. Raises DeploymentFailed."""
     client = session(endpoint).client("cloudformation", endpoint_url=endpoint.url)
     parameters: list[ParameterTypeDef] = [
-        {"ParameterKey": "ProjectName", "ParameterValue": project},
-        {"ParameterKey": "Stage", "ParameterValue": stage},
-        {"ParameterKey": "PipesEnabled", "ParameterValue": "false"},
+        {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
     ]
-    text = body if body is not None else template().read_text()
     try:
         if _exists(client, stack):
             _update(client, stack, text, parameters)
         else:
-            client.create_stack(StackName=stack, TemplateBody=text, Parameters=parameters, OnFailure="DO_NOTHING")
+            client.create_stack(
+                StackName=stack,
+                TemplateBody=text,
+                Parameters=parameters,
+                OnFailure="DO_NOTHING",
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
             client.get_waiter("stack_create_complete").wait(
                 StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 180}
             )
     except (ClientError, WaiterError) as error:
         raise DeploymentFailed(f"{stack}: {_reason(client, stack) or error}") from error
-    return MappingProxyType(outputs(client, project=project, stage=stage))
 
 
 def _exists(client: "CloudFormationClient", stack: str) -> bool:
@@ -79,7 +88,9 @@ def _exists(client: "CloudFormationClient", stack: str) -> bool:
 
 def _update(client: "CloudFormationClient", stack: str, text: str, parameters: "list[ParameterTypeDef]") -> None:
     try:
-        client.update_stack(StackName=stack, TemplateBody=text, Parameters=parameters)
+        client.update_stack(
+            StackName=stack, TemplateBody=text, Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
     except ClientError as error:
         if "No updates are to be performed" in str(error):
             return

@@ -175,7 +175,7 @@ def _stand_ins(environment: Mapping[str, str], logs: Path, listener: socket.sock
 
 def _post(worker: str, environment: Mapping[str, str], logs: Path) -> Post:
     port = free_port()
-    own = _process({**environment, "HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(port)})
+    own = _process({**environment, "HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(port), "AWS_SDK_UA_APP_ID": worker})
     return Post(worker, ("run", worker), own, logs / f"{worker}.log", f"http://127.0.0.1:{port}/readyz")
 
 

@@ -1,62 +1,72 @@
-"""The fleet behind Lambda's door: the zip that ships, one function for each worker, one mapping for each queue."""
+"""The fleet behind Lambda's door, deployed as it would be to AWS: the zip that ships, and the committed stacks `access` and `workers`."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from fleet.dev.bundle import bundle
-from shared.clients import variable
+from fleet.dev.deploy import session, stand, template
+from fleet.dev.emulators.ministack import Endpoint
 from workers import roster
 
-TIMEOUT = 25
-"""Seconds a function may run; each queue's visibility timeout is at least six times that."""
+STORED = (
+    "AUDIT_BATCH_SECONDS",
+    "AUDIT_DIGEST_SECONDS",
+    "EXPO_PUSH_URL",
+    "WEBHOOK_ALLOW_LOOPBACK",
+    "WEBHOOK_BREAKER_SECONDS",
+    "WEBHOOK_RETRY_SCHEDULE",
+    "WEBHOOK_TIMEOUT_SECONDS",
+)
+"""What a stage sets in Parameter Store; the emulator's stage sets stand-ins and short times there."""
 
 
 @contextmanager
-def functions(
-    session: boto3.Session, endpoint_url: str, environment: Mapping[str, str], folder: Path
-) -> Iterator[None]:
-    """Deploy every worker as a function with an event source mapping for each of its queues; delete them at the end."""
-    client: Any = session.client("lambda", endpoint_url=endpoint_url)
-    code = bundle(folder / "fleet-lambda.zip").read_bytes()
+def functions(endpoint: Endpoint, environment: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Deploy both stacks beside the messaging stack whose names `environment` holds; delete them at the end."""
     project = environment["UPLOADS_QUEUE_URL"].rsplit("/", 1)[-1].removesuffix("-uploads-dev")
-    mappings = [
-        mapping
-        for worker in roster.WORKERS
-        for mapping in _deployed(client, worker, name=f"{project}-{worker}-dev", environment=environment, code=code)
-    ]
+    bucket, key = _uploaded(endpoint, project, bundle(folder / "fleet-lambda.zip"))
+    token = _client(endpoint, "secretsmanager").create_secret(
+        Name=f"{project}-expo-token-dev", SecretString=environment["EXPO_ACCESS_TOKEN"]
+    )["ARN"]
+    for worker in roster.WORKERS:
+        for name in STORED:
+            _client(endpoint, "ssm").put_parameter(
+                Name=f"/{project}/dev/{worker}/{name}", Value=environment[name], Type="String"
+            )
+    named = {"ProjectName": project, "Stage": "dev", "ExpoTokenSecretArn": token}
+    stand(endpoint, f"{project}-access-dev", template("access").read_text(), **named)
+    stand(
+        endpoint,
+        f"{project}-workers-dev",
+        template("workers").read_text(),
+        **named,
+        LambdaDeploymentBucket=bucket,
+        LambdaCodeKey=key,
+        LambdaRuntime="python3.11",
+        WsApiEndpoint=environment["WS_API_ENDPOINT"],
+        EmailSender=environment["EMAIL_SENDER"],
+    )
     try:
         yield
     finally:
-        for mapping in mappings:
-            with suppress(client.exceptions.ResourceNotFoundException):  # the client tries a slow delete again
-                client.delete_event_source_mapping(UUID=mapping)
-        for worker in roster.WORKERS:
-            with suppress(client.exceptions.ResourceNotFoundException):
-                client.delete_function(FunctionName=f"{project}-{worker}-dev")
+        client = _client(endpoint, "cloudformation")
+        for stack in ("workers", "access"):
+            client.delete_stack(StackName=f"{project}-{stack}-dev")
+            client.get_waiter("stack_delete_complete").wait(
+                StackName=f"{project}-{stack}-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
 
 
-def _deployed(client: Any, worker: str, *, name: str, environment: Mapping[str, str], code: bytes) -> Iterator[str]:
-    client.create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Role="arn:aws:iam::000000000000:role/any",
-        Handler=f"{roster.WORKERS[worker]}.lambda_handler",
-        Code={"ZipFile": code},
-        Timeout=TIMEOUT,
-        MemorySize=512,
-        Environment={"Variables": dict(environment)},
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName=name)
-    for queue in roster.app(worker).queues:
-        arn = f"arn:aws:sqs:us-east-1:000000000000:{environment[f'{variable(queue)}_QUEUE_URL'].rsplit('/', 1)[-1]}"
-        mapping = client.create_event_source_mapping(
-            EventSourceArn=arn,
-            FunctionName=name,
-            BatchSize=10,
-            FunctionResponseTypes=["ReportBatchItemFailures"],
-        )
-        yield mapping["UUID"]
+def _uploaded(endpoint: Endpoint, project: str, code: Path) -> tuple[str, str]:
+    bucket = f"{project}-code"
+    s3 = _client(endpoint, "s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=code.name, Body=code.read_bytes())
+    return bucket, code.name
+
+
+def _client(endpoint: Endpoint, service: str) -> Any:
+    # One of many service names, which the stubs know only as literals.
+    return session(endpoint).client(service, endpoint_url=endpoint.url_of(service))  # type: ignore[call-overload]

@@ -76,24 +76,42 @@ class Template:
                 answer = self.text["Mappings"][mapping][row][column]
             case "Fn::If":
                 answer = self.value(argument[1] if self.holds(argument[0]) else argument[2])
-            case "Fn::Equals":
-                left, right = self.value(argument)
-                answer = left == right
-            case "Fn::Or":
-                answer = any(self.value(argument))
+            case "Fn::ImportValue":
+                answer = self.value(argument)
+            case "Condition" | "Fn::Equals" | "Fn::Or" | "Fn::Not":
+                answer = self._decision(function, argument)
             case _:
                 raise AssertionError(f"{function} is not known to work on every emulator")
         return answer
 
+    def _decision(self, function: str, argument: Any) -> bool:
+        match function:
+            case "Fn::Equals":
+                left, right = self.value(argument)
+                return bool(left == right)
+            case "Fn::Or":
+                return any(self.value(argument))
+            case "Fn::Not":
+                return not self.value(argument[0])
+            case _:
+                return self.holds(argument)
+
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return NOTHING
-        return self.parameters.get(name) or PSEUDO.get(name) or name
+        return self.parameters[name] if name in self.parameters else PSEUDO.get(name, name)
 
 
 def messaging(stage: str = "dev", **parameters: str) -> Template:
     defaults = {name: parameter["Default"] for name, parameter in raw()["Parameters"].items()}
     return Template(raw(), defaults | {"Stage": stage} | parameters)
+
+
+def stack(name: str, stage: str = "dev", **parameters: str) -> Template:
+    """A committed template by the name of its stack; parameters without a default read as their own names."""
+    text = raw(INFRA / "templates" / f"{name}.json")
+    defaults = {key: str(parameter.get("Default", key)) for key, parameter in text["Parameters"].items()}
+    return Template(text, defaults | {"Stage": stage} | parameters)
 
 
 def each_function(expression: Any) -> set[str]:

@@ -74,12 +74,13 @@ class Endpoint:
 
 
 @contextmanager
-def ministack(*, log: Path | None = None, functions: bool = False) -> Iterator[Endpoint]:
+def ministack(*, log: Path | None = None, functions: bool = False, calls: Path | None = None) -> Iterator[Endpoint]:
     """Run MiniStack until the block ends, or this process does.
 
     It runs in an environment of its own, because its botocore is not the one aioboto3 needs: `FLEET_EMULATOR_HOME`, or
     `.emulators/ministack` in the project, which is built from its lock when it is missing. State lives in memory only.
-    It answers those who sign with the endpoint's keys, and runs Lambda functions only where `functions` says so.
+    It answers those who sign with the endpoint's keys, and runs Lambda functions only where `functions` says so. Each call
+    that it has answered becomes a line of `calls`, with its body: for tests, whose data is nobody's.
 
     Raises:
         EmulatorFailed: it ended early, or did not answer ListQueues within 30 seconds.
@@ -93,7 +94,8 @@ def ministack(*, log: Path | None = None, functions: bool = False) -> Iterator[E
         port = listener.getsockname()[1]
         running = child.start(
             [str(python), "-I", str(Path(__file__).with_name("ministack_main.py"))],
-            environment=_environment(port, scratch, keys, functions=functions),
+            environment=_environment(port, scratch, keys, functions=functions)
+            | ({"FLEET_EMULATOR_CALLS": str(calls)} if calls else {}),
             log=log,
             cwd=Path(scratch),
             listener=listener,

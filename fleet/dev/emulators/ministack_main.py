@@ -22,6 +22,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
+_LARGEST_RECORDED = 2_000_000  # bytes; what is larger is the zip of a function
+
+
 class Gone(Exception):
     """The client left before its request was whole."""
 
@@ -53,6 +56,43 @@ def with_gate(application: Application, gate: Gate) -> Application:
             await application(scope, receive, _without_cors(send))
 
     return guard
+
+
+def recorded(application: Application, calls: Path) -> Application:
+    """The application, with a line of JSON in `calls` for each request that it has answered: by whom, what, and how it ended."""
+
+    async def record(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        request, body, status = head(scope), bytearray(), 0
+
+        async def heard() -> Message:
+            message = await receive()
+            body.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await application(scope, heard, said)
+        headers = {name: request.headers.get(name, "") for name in ("authorization", "user-agent", "x-amz-target")}
+        is_object = "/s3/" in headers["authorization"] and request.method != "POST"
+        is_text = len(body) < _LARGEST_RECORDED and not is_object
+        line = {
+            **headers,
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "status": status,
+            "body": body.decode("utf-8", "replace") if is_text else "",
+        }
+        with calls.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return record
 
 
 def head(scope: Mapping[str, Any]) -> Request:
@@ -146,7 +186,8 @@ def main() -> None:
     config = Config()
     config.bind = [f"fd://{os.environ['FLEET_LISTENER']}"]
     config.keep_alive_timeout = 75  # as MiniStack's own main has it
-    asyncio.run(serve(with_gate(app, gate), config))
+    calls = os.environ.get("FLEET_EMULATOR_CALLS")
+    asyncio.run(serve(with_gate(recorded(app, Path(calls)) if calls else app, gate), config))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""What each role may do: exactly the calls that were recorded of it, on exactly what they were made to.
+
+`tests/infra/calls/` holds the record; a call more or less than these grants fails a test there.
+"""
+
+from aws_cdk import Fn
+
+from infra.naming import PROJECT, STAGE, arn_of, bucket_arn_of
+from infra.resources.compute.table import WORKERS, WorkerSettings
+from infra.resources.statements import Statement, allow
+
+
+def queue(*names: str) -> list[str]:
+    """ARNs of queues."""
+    return [arn_of("sqs", name) for name in names]
+
+
+def table(*names: str, index: str = "") -> list[str]:
+    """ARNs of tables, or of one index of each."""
+    arns = [arn_of("dynamodb", name, kind="table/") for name in names]
+    return [Fn.join("", [arn, "/index/", index]) for arn in arns] if index else arns
+
+
+def objects(bucket: str, *prefixes: str) -> list[str]:
+    """ARNs of the objects below prefixes of a bucket."""
+    return [Fn.join("/", [bucket_arn_of(bucket), f"{prefix}*"]) for prefix in prefixes]
+
+
+def bus() -> list[str]:
+    """The ARN of the fleet's event bus."""
+    return [arn_of("events", "events", kind="event-bus/")]
+
+
+def every_worker(settings: WorkerSettings) -> list[Statement]:
+    """What any worker does: it reads its queues, buries in their dead-letter queues, counts runs, obeys orders, reads its
+    settings. Lambda's own needs (attributes of a queue, the log, traces) are among it.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    names = [source.queue for source in settings.sources]
+    return [
+        allow(
+            ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            queue(*names),
+        ),
+        allow(["sqs:SendMessage"], queue(*(f"{name}-dlq" for name in names))),
+        allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table("ledger")),
+        allow(["ssm:GetParametersByPath"], [_settings(settings.name)]),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], [log_group(f"/aws/lambda/{_named(settings.name)}")]),
+        # X-Ray knows no resources.
+        allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+    ]
+
+
+def log_group(name: str) -> str:
+    """The ARN of a log group's streams."""
+    return Fn.sub(f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{name}:*")
+
+
+def _named(resource: str) -> str:
+    return f"${{{PROJECT}}}-{resource}-${{{STAGE}}}"
+
+
+def _settings(worker: str) -> str:
+    path = f"${{{PROJECT}}}/${{{STAGE}}}/{worker}"
+    return Fn.sub(f"arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{path}")
+
+
+def upload_notification(connections: str) -> list[Statement]:
+    """A session's row, a post to its browser, an event. `connections`: the ARN of what may be posted to."""
+    return [
+        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table("sessions")),
+        allow(["events:PutEvents"], bus()),
+        allow(["execute-api:ManageConnections"], [connections]),
+    ]
+
+
+def webhook_delivery() -> list[Statement]:
+    """Endpoints and deliveries, jobs for its own second queue, an event when a delivery is given up."""
+    return [
+        allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
+        allow(["sqs:SendMessage"], queue("webhook-deliveries")),
+        allow(["events:PutEvents"], bus()),
+    ]
+
+
+def reminder_dispatch(identity: str) -> list[Statement]:
+    """Reminders by the minute they are due, jobs for its own queues, e-mail from one address, an event for a webhook."""
+    return [
+        allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table("reminders")),
+        allow(["dynamodb:Query"], table("reminders", index="GSI1")),
+        allow(["sqs:SendMessage"], queue("reminder-ticks", "reminders")),
+        allow(["events:PutEvents"], bus()),
+        allow(["ses:SendEmail"], [identity]),
+    ]
+
+
+def audit_archive(hash_keys: str) -> list[Statement]:
+    """Objects of the archive, which it never deletes, markers of what no digest lists yet, claims, and its keys."""
+    return [
+        allow(["s3:GetObject"], objects("audit", "table=", "digests/")),
+        allow(["s3:PutObject"], objects("audit", "table=", "digests/", "pending/")),
+        allow(["s3:DeleteObject"], objects("audit", "pending/")),
+        allow(["s3:ListBucket"], [bucket_arn_of("audit")]),
+        allow(["secretsmanager:GetSecretValue"], [hash_keys]),
+    ]
+
+
+def producer() -> list[Statement]:
+    """What the rest of a product does: rows as docs/data-model.md describes them, files, events."""
+    return [
+        allow(["dynamodb:PutItem"], table("sessions", "reminders", "webhooks")),
+        allow(["s3:PutObject"], objects("uploads", "session-uploads/")),
+        allow(["events:PutEvents"], bus()),
+    ]
+
+
+def reader() -> list[Statement]:
+    """Looks at dead letters and verifies the archive; a letter that was looked at is back at once, and unchanged."""
+    return [
+        allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
+        allow(["sqs:GetQueueAttributes"], queue("*")),
+        allow(["sqs:ListDeadLetterSourceQueues"], _letters()),
+        allow(["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"], _letters()),
+        # Whether anything in the account names a queue as the place of its dead letters: these know no resources.
+        allow(
+            [
+                "events:DescribeEventBus",
+                "events:ListEventBuses",
+                "events:ListRules",
+                "events:ListTargetsByRule",
+                "lambda:ListEventSourceMappings",
+                "lambda:ListFunctionEventInvokeConfigs",
+                "lambda:ListFunctions",
+                "pipes:DescribePipe",
+                "pipes:ListPipes",
+                "scheduler:GetSchedule",
+                "scheduler:ListSchedules",
+                "sns:GetSubscriptionAttributes",
+                "sns:ListSubscriptions",
+                "sqs:ListQueues",
+            ],
+            ["*"],
+        ),
+        allow(["s3:GetObject"], objects("audit", "table=", "digests/")),
+        allow(["s3:ListBucket"], [bucket_arn_of("audit")]),
+    ]
+
+
+def operator() -> list[Statement]:
+    """A reader who also sends letters back, puts them away and brings them back, and gives orders to workers."""
+    return [
+        *reader(),
+        allow(["sqs:DeleteMessage"], _letters()),
+        allow(["sqs:SendMessage"], queue(*(source.queue for worker in WORKERS for source in worker.sources))),
+        # SQS itself moves them: `fleet dlq plan --via aws`.
+        allow(["sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"], _letters()),
+        allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("dlq-archive", "dead-letters/")),
+        allow(["s3:GetBucketObjectLockConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive")]),
+        allow(["dynamodb:GetItem", "dynamodb:PutItem"], table("ledger")),
+    ]
+
+
+def _letters() -> list[str]:
+    return queue("*-dlq", "events-undelivered")
+
+
+def _stack(name: str) -> str:
+    named = f"${{{PROJECT}}}-{name}-${{{STAGE}}}"
+    return Fn.sub(f"arn:${{AWS::Partition}}:cloudformation:${{AWS::Region}}:${{AWS::AccountId}}:stack/{named}/*")

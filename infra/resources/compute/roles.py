@@ -1,0 +1,52 @@
+"""Roles: one for each worker, whatever runs it, one that starts tasks, and those that people and other systems take on."""
+
+from typing import Any
+
+from aws_cdk import Aws, Fn
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.naming import name_of
+from infra.outputs import export
+from infra.resources.compute.table import camel
+from infra.resources.statements import Statement, document
+
+
+def role(scope: Construct, name: str, trusted: list[Statement], statements: list[Any]) -> iam.CfnRole:
+    """The role `{project}-{name}-{stage}`, with one policy of its own, and its ARN as an output."""
+    stem = f"{camel(name)}Role"
+    made = iam.CfnRole(
+        scope,
+        stem,
+        role_name=name_of(name),
+        assume_role_policy_document=document(*trusted),
+        policies=[iam.CfnRole.PolicyProperty(policy_name="calls", policy_document=document(*statements))],
+    )
+    made.override_logical_id(stem)
+    export(scope, f"{stem}Arn", made.attr_arn)
+    return made
+
+
+def by_lambda() -> Statement:
+    """Lambda takes the role on for a function."""
+    return _trust({"Service": "lambda.amazonaws.com"})
+
+
+def by_tasks() -> Statement:
+    """ECS takes the role on for tasks of this account.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    tasks = Fn.sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*")
+    return _trust({"Service": "ecs-tasks.amazonaws.com"}) | {
+        "Condition": {"ArnLike": {"aws:SourceArn": tasks}, "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    }
+
+
+def by_principals(arns: Any) -> Statement:
+    """Who is named at the deployment."""
+    return _trust({"AWS": arns})
+
+
+def _trust(principal: dict[str, Any]) -> Statement:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}

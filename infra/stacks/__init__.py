@@ -1,0 +1,1 @@
+"""The stacks that run the fleet on what `messaging` declares."""

@@ -1,0 +1,123 @@
+"""The stack `access`: who may do what, and the key that hides personal data in the archive."""
+
+import string
+from typing import Any
+
+from aws_cdk import BootstraplessSynthesizer, CfnDeletionPolicy, Fn, Stack
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import name_of, tag_everything
+from infra.outputs import export
+from infra.resources.compute import grants
+from infra.resources.compute.roles import by_lambda, by_principals, by_tasks, role
+from infra.resources.compute.table import WORKERS, camel
+from infra.resources.statements import allow
+from infra.stacks.inputs import Inputs, where
+
+
+class AccessStack(Stack):
+    """Needs no other stack: names tell it what roles are for."""
+
+    def __init__(self, scope: Construct) -> None:
+        """Declare everything."""
+        super().__init__(
+            scope,
+            "access",
+            description="Roles and secrets of the worker fleet",
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        self._inputs = Inputs(self)
+        self._workers()
+        self._tasks()
+        for name, statements in (
+            ("producer", grants.producer()),
+            # The messaging stack's parameter DeliverySenders knows an operator by this name.
+            ("fleet-operator", grants.operator()),
+            ("reader", grants.reader()),
+        ):
+            role(self, name, [by_principals(self._people(name))], statements)
+        tag_everything(self)
+
+    def _people(self, name: str) -> Any:
+        """Who may take on a role: whom the parameter names, else whom the account's administrators permit to."""
+        key = f"{camel(name)}Principals"
+        listed = self._inputs.names(
+            key, f"ARNs that may take on the role {name}; none: the account's own IAM says who", default=""
+        )
+        named = self._inputs.condition(f"{key}Given", Fn.condition_not(Fn.condition_equals(Fn.join("", listed), "")))
+        account = Fn.sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
+        return Fn.condition_if(named.logical_id, Fn.ref(key), account)
+
+    def _workers(self) -> None:
+        inputs = self._inputs
+        inputs.text(
+            "WebSocketApi",
+            "Browsers' WebSocket API, ID/STAGE: its connections are what uploads are told to",
+            default="none/none",
+            pattern="[a-z0-9]+/[A-Za-z0-9_$-]+",
+        )
+        connections = (
+            "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${WebSocketApi}/POST/@connections/*"
+        )
+        inputs.text(
+            "EmailIdentity", "Domain or address, verified with SES, that reminders come from", default="none.invalid"
+        )
+        identity = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}"
+        token = inputs.text("ExpoTokenSecretArn", "Secret with Expo's access token, where it asks for one", default="")
+        given = inputs.condition("ExpoTokenGiven", Fn.condition_not(Fn.condition_equals(token, "")))
+        own: dict[str, list[Any]] = {
+            "upload-notification": grants.upload_notification(Fn.sub(connections)),
+            "webhook-delivery": grants.webhook_delivery(),
+            "reminder-dispatch": [
+                *grants.reminder_dispatch(Fn.sub(identity)),
+                where(given, allow(["secretsmanager:GetSecretValue"], [token])),
+            ],
+            "audit-archive": grants.audit_archive(self._hash_keys()),
+        }
+        for each in WORKERS:
+            role(self, each.name, [by_lambda(), by_tasks()], [*grants.every_worker(each), *own[each.name]])
+
+    def _hash_keys(self) -> str:
+        """The ARN of the secret. Its value is made by AWS and seen by nobody; who loses it loses every search in the archive."""
+        secret = secretsmanager.CfnSecret(
+            self,
+            "AuditHashKeys",
+            name=name_of("audit-hash-keys"),
+            description="Keys that hide personal data in the audit archive: the first one makes new hashes",
+            # 64 letters and digits are 48 bytes of Base64.
+            generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
+                secret_string_template="{}",  # noqa: S106  no secret: what the generated one is added to
+                generate_string_key="k1",
+                password_length=64,
+                exclude_characters=string.punctuation,
+            ),
+        )
+        secret.override_logical_id("AuditHashKeys")
+        secret.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
+        secret.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        export(self, "AuditHashKeysSecretArn", secret.ref)
+        return secret.ref
+
+    def _tasks(self) -> None:
+        """Starts tasks of Fargate: pulls the image, and writes what it prints."""
+        self._inputs.text(
+            "ImageRepository", "Repository of the image, in this account's registry", default="fleet-workers"
+        )
+        repository = Fn.sub("arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${ImageRepository}")
+        groups = grants.log_group("/ecs/${ProjectName}-*-${Stage}")
+        role(
+            self,
+            "task-execution",
+            [by_tasks()],
+            [
+                allow(["ecr:GetAuthorizationToken"], ["*"]),  # a registry's token is not one repository's
+                allow(
+                    ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]
+                ),
+                allow(["logs:CreateLogStream", "logs:PutLogEvents"], [groups]),
+            ],
+        )

@@ -1,0 +1,59 @@
+"""The stack `services`: each worker as a Fargate service, where its door says so."""
+
+from aws_cdk import BootstraplessSynthesizer, Stack
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import name_of, tag_everything
+from infra.outputs import export
+from infra.resources.compute.environment import variables
+from infra.resources.compute.service import Place, Service
+from infra.resources.compute.table import WORKERS
+from infra.settings import STAGES
+from infra.stacks.inputs import Inputs
+from infra.stacks.workers import asked, chosen
+
+
+class ServicesStack(Stack):
+    """Needs `messaging` and `access` of the same project and stage."""
+
+    def __init__(self, scope: Construct) -> None:
+        """Declare everything."""
+        super().__init__(
+            scope,
+            "services",
+            description="Fargate services of the worker fleet",
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
+        asked(inputs)
+        place = self._place(inputs)
+        for each in WORKERS:
+            on = chosen(inputs, each, "fargate")
+            Service(self, each, place, on=on, environment=variables(each), retention=inputs.look_up("LogRetentionDays"))
+        tag_everything(self)
+
+    def _place(self, inputs: Inputs) -> Place:
+        cluster = ecs.CfnCluster(
+            self,
+            "Cluster",
+            cluster_name=name_of("workers"),
+            # The number of running tasks, which scaling divides by, is one of its metrics.
+            cluster_settings=[ecs.CfnCluster.ClusterSettingsProperty(name="containerInsights", value="enabled")],
+        )
+        cluster.override_logical_id("Cluster")
+        export(self, "ClusterName", cluster.ref)
+        return Place(
+            cluster=cluster.ref,
+            image=inputs.text("Image", "The image, by digest, in a registry of this account"),
+            subnets=inputs.names("Subnets", "Where tasks run: private ones with a way out"),
+            security_groups=inputs.names("SecurityGroups", "Of the tasks: nothing comes in, HTTPS goes out"),
+            public_address=inputs.word(
+                "PublicAddress", "ENABLED only in subnets whose way out is an internet gateway", ("DISABLED", "ENABLED")
+            ),
+            fewest=inputs.text("FewestTasks", "Of each service", default="1", pattern="[1-9][0-9]*"),
+            most=inputs.text("MostTasks", "Of each service", default="10", pattern="[1-9][0-9]*"),
+        )

@@ -1,0 +1,74 @@
+"""The stack `workers`: each worker as a Lambda function, where its door says so."""
+
+from typing import Final
+
+from aws_cdk import BootstraplessSynthesizer, CfnCondition, Fn, Stack
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import STAGE, tag_everything
+from infra.resources.compute.environment import variables
+from infra.resources.compute.function import Function
+from infra.resources.compute.table import AUDIT_WINDOW, WORKERS, WorkerSettings
+from infra.settings import STAGES
+from infra.stacks.inputs import Inputs, where
+
+DOORS: Final = ("lambda", "fargate", "both", "none")
+RUNTIMES: Final = ("python3.13", "python3.14", "python3.12", "python3.11")
+
+
+class WorkersStack(Stack):
+    """Needs `messaging` and `access` of the same project and stage."""
+
+    def __init__(self, scope: Construct) -> None:
+        """Declare everything."""
+        super().__init__(
+            scope,
+            "workers",
+            description="Lambda functions of the worker fleet",
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
+        code = lambda_.CfnFunction.CodeProperty(
+            s3_bucket=inputs.text("LambdaDeploymentBucket", "Bucket of the zip that `make bundle` builds"),
+            s3_key=inputs.text("LambdaCodeKey", "Its key there; another zip, another key", most=48),
+        )
+        runtime = inputs.word("LambdaRuntime", "The Python that the zip was built for", RUNTIMES)
+        asked(inputs)
+        kept = [name for name, row in STAGES.items() if row.reserved_concurrency]
+        reserved = inputs.condition(
+            "Reserved", Fn.condition_or(*[Fn.condition_equals(Fn.ref(STAGE), name) for name in kept])
+        )
+        retention, window = inputs.look_up("LogRetentionDays"), inputs.look_up(AUDIT_WINDOW)
+        for each in WORKERS:
+            Function(
+                self,
+                each,
+                on=chosen(inputs, each, "lambda"),
+                code=code,
+                runtime=runtime,
+                environment=variables(each),
+                reserved=where(reserved, each.concurrency),
+                retention=retention,
+                windows={"audit": window},
+            )
+        tag_everything(self)
+
+
+def asked(inputs: Inputs) -> None:
+    """What variables of workers are made of; an empty one counts as unset."""
+    inputs.text("WsApiEndpoint", "Browsers' WebSocket API, host/stage without a scheme", default="", most=120)
+    inputs.text("EmailSender", "Reminders by e-mail come from this address, verified with SES", default="", most=60)
+    inputs.text("ExpoTokenSecretArn", "Secret with Expo's access token, where it asks for one", default="", most=120)
+
+
+def chosen(inputs: Inputs, settings: WorkerSettings, door: str) -> CfnCondition:
+    """Holds where the worker's parameter says this door, or both."""
+    word = inputs.word(f"{settings.stem}Door", f"What runs {settings.name}; both while it moves", DOORS)
+    return inputs.condition(
+        f"{settings.stem}On{door.capitalize()}",
+        Fn.condition_or(*[Fn.condition_equals(word, one) for one in (door, "both")]),
+    )

@@ -1,0 +1,102 @@
+"""What becomes of the stacks `access` and `workers` on the emulator: twice the same, a new version, the way back, and the end.
+
+That the functions do their work is shown by tests/e2e, whose Lambda door is deployed by these very files.
+"""
+
+import io
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fleet.dev.deploy import deploy, session, stand, template
+from fleet.dev.emulators.ministack import Endpoint
+from workers import roster
+
+pytestmark = [pytest.mark.slow, pytest.mark.lambda_door]
+
+
+@pytest.fixture
+def project(emulator: Endpoint) -> Iterator[str]:
+    """A project of its own with the stacks that `workers` needs, and two zips to run."""
+    name = f"w{uuid.uuid4().hex[:8]}"
+    deploy(emulator, project=name)
+    stand(emulator, f"{name}-access-dev", template("access").read_text(), ProjectName=name)
+    s3 = client(emulator, "s3")
+    s3.create_bucket(Bucket=f"{name}-code")
+    for key in ("one.zip", "two.zip"):
+        s3.put_object(Bucket=f"{name}-code", Key=key, Body=zipped(key))
+    yield name
+    client(emulator, "cloudformation").delete_stack(StackName=f"{name}-access-dev")
+
+
+def zipped(text: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("said.txt", text)
+    return file.getvalue()
+
+
+def client(emulator: Endpoint, service: str) -> Any:
+    # One of many service names, which the stubs know only as literals.
+    return session(emulator).client(service, endpoint_url=emulator.url_of(service))  # type: ignore[call-overload]
+
+
+def standing(emulator: Endpoint, project: str) -> Callable[..., dict[str, tuple[str, list[str]]]]:
+    """Deploys `workers`, and answers of each function its alias's version and the mappings on that alias."""
+
+    def up(**given: str) -> dict[str, tuple[str, list[str]]]:
+        text = template("workers").read_text()
+        told = {"ProjectName": project, "LambdaDeploymentBucket": f"{project}-code", "LambdaCodeKey": "one.zip"} | given
+        stand(emulator, f"{project}-workers-dev", text, **told)
+        lambda_ = client(emulator, "lambda")
+        names = [each["FunctionName"] for each in lambda_.list_functions()["Functions"]]
+        found = {}
+        for name in (name for name in names if name.startswith(project)):
+            alias = lambda_.get_alias(FunctionName=name, Name="live")
+            mappings = lambda_.list_event_source_mappings()["EventSourceMappings"]
+            mine = [each["UUID"] for each in mappings if each["FunctionArn"] == alias["AliasArn"]]
+            found[name] = (alias["FunctionVersion"], sorted(mine))
+        return found
+
+    return up
+
+
+def test_the_stack_stands_twice_changes_its_version_with_its_code_and_leaves_nothing(
+    emulator: Endpoint, project: str
+) -> None:
+    up, lambda_ = standing(emulator, project), client(emulator, "lambda")
+    first = up()
+    assert {name: len(mappings) for name, (_, mappings) in first.items()} == {
+        f"{project}-{worker}-dev": len(roster.app(worker).queues) for worker in roster.WORKERS
+    }
+    assert up() == first
+
+    second = up(LambdaCodeKey="two.zip")
+    assert {version for version, _ in second.values()} == {"2"}
+    assert {name: mappings for name, (_, mappings) in second.items()} == {
+        name: mappings for name, (_, mappings) in first.items()
+    }, "messages go on through the same mappings"
+
+    name = f"{project}-audit-archive-dev"
+    lambda_.update_alias(FunctionName=name, Name="live", FunctionVersion="1")  # the way back: no deployment
+    codes = {
+        version: lambda_.get_function(FunctionName=name, Qualifier=version)["Configuration"]["CodeSha256"]
+        for version in ("1", "2")
+    }
+    assert codes["1"] != codes["2"]
+
+    without = up(LambdaCodeKey="two.zip", AuditArchiveDoor="fargate")
+    assert set(without) == set(second) - {name}
+
+    cloudformation = client(emulator, "cloudformation")
+    cloudformation.delete_stack(StackName=f"{project}-workers-dev")
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=f"{project}-workers-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    left = [each["FunctionName"] for each in lambda_.list_functions()["Functions"]]
+    assert not [each for each in left if each.startswith(project)]
+    groups = client(emulator, "logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{project}")["logGroups"]
+    assert groups == []

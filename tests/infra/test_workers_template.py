@@ -1,0 +1,165 @@
+"""What the template of the Lambda functions promises, read from the committed file."""
+
+import importlib
+import inspect
+import json
+import re
+from typing import Any
+
+import pytest
+
+from infra.resources.compute.table import WORKERS, WorkerSettings
+from infra.resources.queues import VISIBILITY_PER_HANDLER
+from infra.settings import STAGES
+from shared.settings import Settings
+from tests.infra.template import INFRA, messaging, stack
+from workers import roster
+
+EACH = pytest.mark.parametrize("worker", WORKERS, ids=lambda each: each.name)
+
+
+def mappings(worker: WorkerSettings, stage: str = "dev") -> dict[str, dict[str, Any]]:
+    """The worker's event source mappings by logical queue name."""
+    template = stack("workers", stage)
+    found = {
+        mapping["Properties"]["EventSourceArn"]: mapping["Properties"]
+        for mapping in template.resources("AWS::Lambda::EventSourceMapping").values()
+        if mapping["Properties"]["FunctionName"] == f"{worker.stem}Alias"
+    }
+    outputs = messaging(stage).outputs()
+    return {
+        queue: found[f"fleet-messaging-{stage}-{stem}QueueArn"]
+        for queue in roster.app(worker.name).queues
+        if (stem := "".join(word.capitalize() for word in queue.split("-"))) and f"{stem}QueueArn" in outputs
+    }
+
+
+def test_the_table_has_the_workers_of_the_roster_with_their_queues_and_handlers() -> None:
+    assert {each.name: each.handler for each in WORKERS} == {
+        name: f"{module}.lambda_handler" for name, module in roster.WORKERS.items()
+    }
+    for each in WORKERS:
+        assert tuple(source.queue for source in each.sources) == roster.app(each.name).queues
+        assert all(source.reason for source in each.sources)
+
+
+@EACH
+def test_a_function_is_small_traced_and_for_arm(worker: WorkerSettings) -> None:
+    function = stack("workers").properties(f"{worker.stem}Function")
+    assert function["FunctionName"] == f"fleet-{worker.name}-dev"
+    assert (function["Architectures"], function["MemorySize"]) == (["arm64"], 512)
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert function["Role"] == f"fleet-access-dev-{worker.stem}RoleArn"
+    assert function["Code"] == {"S3Bucket": "LambdaDeploymentBucket", "S3Key": "LambdaCodeKey"}
+    assert function["LoggingConfig"]["LogGroup"] == f"{worker.stem}Log"
+    log = stack("workers", "prod").properties(f"{worker.stem}Log")
+    assert log["LogGroupName"] == f"/aws/lambda/fleet-{worker.name}-prod"
+    assert log["RetentionInDays"] == str(STAGES["prod"].log_retention)
+
+
+@EACH
+def test_each_queue_is_read_by_the_alias_with_partial_reports_within_limits(worker: WorkerSettings) -> None:
+    for stage in STAGES:
+        found = mappings(worker, stage)
+        assert set(found) == set(roster.app(worker.name).queues)
+        for mapping in found.values():
+            assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            assert 2 <= mapping["ScalingConfig"]["MaximumConcurrency"] <= 1_000
+            window = int(mapping["MaximumBatchingWindowInSeconds"])
+            assert mapping["BatchSize"] <= 10 or 1 <= window <= 300
+    alias = stack("workers").properties(f"{worker.stem}Alias")
+    assert (alias["Name"], alias["FunctionVersion"]) == ("live", f"{worker.stem}Version.Version")
+    assert len(mappings(worker)) == len(worker.sources)
+
+
+@EACH
+def test_a_queue_hides_its_messages_for_six_times_the_timeout_and_the_window(worker: WorkerSettings) -> None:
+    timeout = stack("workers").properties(f"{worker.stem}Function")["Timeout"]
+    for source in worker.sources:
+        visibility = messaging().properties(f"{source.stem}Queue")["VisibilityTimeout"]
+        assert visibility >= VISIBILITY_PER_HANDLER * timeout
+        window = mappings(worker, "prod")[source.queue]["MaximumBatchingWindowInSeconds"]
+        assert visibility > timeout + int(window)
+
+
+@EACH
+def test_production_reserves_as_much_concurrency_as_its_mappings_may_use(worker: WorkerSettings) -> None:
+    name = f"{worker.stem}Function"
+    for stage, row in STAGES.items():
+        function = stack("workers", stage).properties(name)
+        used = sum(each["ScalingConfig"]["MaximumConcurrency"] for each in mappings(worker, stage).values())
+        assert function.get("ReservedConcurrentExecutions") == (used if row.reserved_concurrency else None)
+    assert STAGES["prod"].reserved_concurrency
+
+
+@EACH
+def test_another_code_or_parameter_makes_another_version_and_keeps_the_one_before(worker: WorkerSettings) -> None:
+    template = stack("workers")
+    said = template.properties(f"{worker.stem}Version")["Description"]
+    assert template.properties(f"{worker.stem}Function")["Description"] == said, "else nothing new would be published"
+    changed: dict[str, str] = {"LambdaCodeKey": "other", "LambdaRuntime": "python3.12"}
+    changed |= dict.fromkeys(worker.asked.values(), "other")
+    for name, value in changed.items():
+        assert stack("workers", **{name: value}).properties(f"{worker.stem}Version")["Description"] != said
+    longest = sum(template.text["Parameters"][each].get("MaxLength", 12) + 1 for each in changed) + 12
+    assert longest <= 256, "CloudFormation takes no longer description"
+    assert template.text["Resources"][f"{worker.stem}Version"]["UpdateReplacePolicy"] == "Retain"
+
+
+@EACH
+def test_all_that_a_worker_has_to_be_told_is_told(worker: WorkerSettings) -> None:
+    told = stack("workers").properties(f"{worker.stem}Function")["Environment"]["Variables"]
+    module = importlib.import_module(roster.WORKERS[worker.name])
+    [model] = [
+        each
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, Settings) and each.__module__ == module.__name__
+    ]
+    wanted = {name.upper() for name, field in model.model_fields.items() if field.is_required()}
+    wanted |= {
+        f"{queue.upper().replace('-', '_')}_{kind}_URL"
+        for queue in roster.app(worker.name).queues
+        for kind in ("QUEUE", "DLQ")
+    }
+    assert wanted - {name.removesuffix("_SECRET_ARN") for name in told} == set()
+    assert not {name.removesuffix("_SECRET_ARN") for name in told if name.endswith("_SECRET_ARN")} & set(told)
+    assert (told["SETTINGS_PATH"], told["AWS_SDK_UA_APP_ID"]) == (f"/fleet/dev/{worker.name}", worker.name)
+    assert len(told) <= 14
+    exported = {*messaging().outputs(), *stack("access").outputs()}
+    for value in told.values():
+        assert not value.startswith("fleet-") or value.rpartition("-")[2] in exported
+
+
+@EACH
+def test_a_worker_runs_behind_the_door_that_its_parameter_names(worker: WorkerSettings) -> None:
+    functions = {"lambda": True, "fargate": False, "both": True, "none": False}
+    for word, is_function in functions.items():
+        given = {f"{worker.stem}Door": word}
+        lambdas = stack("workers", **given)
+        mine = [name for name in lambdas.text["Resources"] if name.startswith(worker.stem)]
+        mine += [f"{source.stem}Mapping" for source in worker.sources]
+        assert {lambdas.holds(lambdas.text["Resources"][name]["Condition"]) for name in mine} == {is_function}
+        services = stack("services", **given)
+        is_service = word in {"fargate", "both"}
+        assert (f"{worker.stem}Service" in services.resources("AWS::ECS::Service")) is is_service
+        assert len(services.resources("AWS::ECS::TaskDefinition")) == int(is_service)
+
+
+@pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
+def test_one_parameter_file_serves_the_stacks_that_run_workers(stage: str) -> None:
+    rows = json.loads((INFRA / "parameters" / f"workers-{stage}.json").read_text())
+    given = {row["ParameterKey"]: row["ParameterValue"] for row in rows}
+    known: dict[str, Any] = {}
+    for name in ("access", "workers", "services"):
+        known |= stack(name).text["Parameters"]
+    wanted = {
+        key
+        for name in ("access", "workers")
+        for key, one in stack(name).text["Parameters"].items()
+        if "Default" not in one
+    }
+    assert wanted <= given.keys() <= known.keys()
+    assert given["Stage"] == stage
+    for name, value in given.items():
+        assert value in known[name].get("AllowedValues", [value])
+        assert re.fullmatch(known[name].get("AllowedPattern", ".*"), value)
