@@ -118,7 +118,7 @@ def reader() -> list[Statement]:
     """Looks at dead letters and verifies the archive; a letter that was looked at is back at once, and unchanged."""
     return [
         allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
-        allow(["sqs:GetQueueAttributes"], queue("*")),
+        allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queue("*")),
         allow(["sqs:ListDeadLetterSourceQueues"], _letters()),
         allow(["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"], _letters()),
         # Whether anything in the account names a queue as the place of its dead letters: these know no resources.
@@ -151,6 +151,7 @@ def operator() -> list[Statement]:
     return [
         *reader(),
         allow(["sqs:DeleteMessage"], _letters()),
+        allow(["sqs:SendMessage"], queue("*-dlq")),  # what was put away comes back there
         allow(["sqs:SendMessage"], queue(*(source.queue for worker in WORKERS for source in worker.sources))),
         # SQS itself moves them: `fleet dlq plan --via aws`.
         allow(["sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"], _letters()),

@@ -1,0 +1,154 @@
+"""Roles permit the calls that were recorded of their stories, and nothing else; `calls.json` is the record."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.resources.compute.table import WORKERS, camel
+from tests.infra.recorded import PLACE, SENDER_DOMAIN, Call, faults, statements
+from tests.infra.template import ACCOUNT, Template, stack
+
+RECORD = Path(__file__).with_name("calls.json")
+QUEUES = {each.name: [source.queue for source in each.sources] for each in WORKERS}
+PEOPLE = ("producer", "fleet-operator", "reader")
+
+
+def access(**parameters: str) -> Template:
+    given = {"EmailIdentity": SENDER_DOMAIN, "WebSocketApi": "api/live", "ExpoTokenSecretArn": "ExpoTokenSecretArn"}
+    return stack("access", **(given | parameters))
+
+
+def recorded() -> dict[str, set[Call]]:
+    text: dict[str, dict[str, list[str]]] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return {
+        who: {(action, resource) for action, resources in actions.items() for resource in resources}
+        for who, actions in text.items()
+    }
+
+
+ELSEWHERE = """lambda:ListEventSourceMappings lambda:ListFunctionEventInvokeConfigs lambda:ListFunctions pipes:DescribePipe
+    pipes:ListPipes scheduler:GetSchedule scheduler:ListSchedules sns:GetSubscriptionAttributes""".split()
+"""Who else may name a queue as the place of its dead letters: the emulator of the stories has none of these."""
+MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
+"""SQS's own redrive, which the emulator lacks; tests/fleet/dead_letters does it on the tests' own server."""
+
+
+def beside(who: str) -> set[Call]:
+    """What no story on the emulator asks for in somebody's name, and why the role permits it all the same."""
+    if who in QUEUES:
+        return _beside(who)
+    if who == "producer":
+        return set()
+    found = {(action, "*") for action in ELSEWHERE}
+    # Rows and digests of an archive that somebody verifies: tests/workers/audit_archive.
+    found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
+    found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))
+    if who == "fleet-operator":
+        letters = (f"arn:aws:sqs:{PLACE}:fleet-{name}-dev" for name in ("uploads-dlq", "events-undelivered"))
+        found |= {(action, letter) for letter in letters for action in MOVES}
+        # An event that a rule could not deliver is sent to its queue and leaves this one: tests/fleet/dead_letters.
+        found.add(("sqs:DeleteMessage", f"arn:aws:sqs:{PLACE}:fleet-events-undelivered-dev"))
+    return found
+
+
+def _beside(worker: str) -> set[Call]:
+    log = f"arn:aws:logs:{PLACE}:log-group:/aws/lambda/fleet-{worker}-dev:*"
+    ledger = f"arn:aws:dynamodb:{PLACE}:table/fleet-ledger-dev"
+    found = {
+        # Lambda's own, under the function's role.
+        ("logs:CreateLogStream", log),
+        ("logs:PutLogEvents", log),
+        ("xray:PutTraceSegments", "*"),  # X-Ray knows no resources
+        ("xray:PutTelemetryRecords", "*"),
+        *(("sqs:GetQueueAttributes", f"arn:aws:sqs:{PLACE}:fleet-{queue}-dev") for queue in QUEUES[worker]),
+        # A failed message is hidden and its run counted, a replayed one noted: tests/behaviours, tests/shared/road.
+        *(("sqs:ChangeMessageVisibility", f"arn:aws:sqs:{PLACE}:fleet-{queue}-dev") for queue in QUEUES[worker]),
+        ("dynamodb:GetItem", ledger),
+        ("dynamodb:PutItem", ledger),
+        ("dynamodb:UpdateItem", ledger),
+    }
+    if worker == "upload-notification":  # browsers' posts go to a stand-in, for the emulator has no such connections
+        found.add(("execute-api:ManageConnections", f"arn:aws:execute-api:{PLACE}:api/live/POST/@connections/*"))
+    return found
+
+
+def needed(who: str) -> set[Call]:
+    return recorded()[who] | beside(who)
+
+
+@pytest.mark.parametrize("who", [*QUEUES, *PEOPLE])
+def test_a_role_permits_what_was_called_and_nothing_that_was_not(who: str) -> None:
+    assert faults(statements(access(), f"{camel(who)}Role"), needed(who)) == []
+
+
+@pytest.mark.parametrize("who", [*QUEUES, *PEOPLE])
+def test_a_grant_more_or_less_is_a_fault(who: str) -> None:
+    permitted = statements(access(), f"{camel(who)}Role")
+    assert permitted
+    for number in range(len(permitted)):
+        assert faults(permitted[:number] + permitted[number + 1 :], needed(who)), permitted[number]
+        for key, value in (("Action", "sqs:*"), ("Action", "sqs:PurgeQueue"), ("Resource", "*")):
+            wider: list[dict[str, Any]] = copy.deepcopy(permitted)
+            if value not in wider[number][key]:
+                wider[number][key].append(value)
+                assert faults(wider, needed(who)), (permitted[number], value)
+
+
+def test_there_is_one_role_for_each_worker_and_none_that_nobody_takes_on() -> None:
+    names = {role["Properties"]["RoleName"] for role in access().resources("AWS::IAM::Role").values()}
+    assert names == {f"fleet-{name}-dev" for name in (*QUEUES, *PEOPLE, "task-execution")}
+
+
+def test_workers_are_taken_on_by_lambda_and_by_this_accounts_tasks_alone() -> None:
+    for worker in QUEUES:
+        by_lambda, by_tasks = access().properties(f"{camel(worker)}Role")["AssumeRolePolicyDocument"]["Statement"]
+        assert by_lambda["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert by_tasks["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+        assert by_tasks["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+
+
+def test_people_are_who_the_deployment_names_else_whom_the_account_permits() -> None:
+    for who in PEOPLE:
+        role, key = f"{camel(who)}Role", f"{camel(who)}Principals"
+        [anybody] = access().properties(role)["AssumeRolePolicyDocument"]["Statement"]
+        assert anybody["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+        named = access(**{key: "arn:aws:iam::1:role/x"})
+        [somebody] = named.properties(role)["AssumeRolePolicyDocument"]["Statement"]
+        assert somebody["Principal"] == {"AWS": "arn:aws:iam::1:role/x"}
+
+
+def test_the_webhook_worker_and_the_operator_are_who_may_send_deliveries() -> None:
+    default = stack("messaging").text["Parameters"]["DeliverySenders"]["Default"]
+    for name in ("webhook-delivery", "fleet-operator"):
+        assert f"role/*{name}*" in default
+        assert name in access().properties(f"{camel(name)}Role")["RoleName"]
+
+
+def test_without_a_token_for_expo_its_secret_is_nobodys() -> None:
+    without = statements(access(ExpoTokenSecretArn=""), "ReminderDispatchRole")
+    assert not [each for each in without if "secretsmanager:GetSecretValue" in each["Action"]]
+
+
+def test_the_key_of_the_archive_is_made_by_aws_and_outlives_its_stack() -> None:
+    secret = access().text["Resources"]["AuditHashKeys"]
+    assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    made = secret["Properties"]["GenerateSecretString"]
+    assert (made["GenerateStringKey"], made["PasswordLength"] % 4, made["PasswordLength"] >= 44) == ("k1", 0, True)
+    assert json.loads(made["SecretStringTemplate"]) == {}
+    assert not set("!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~") - set(made["ExcludeCharacters"])
+
+
+def test_tasks_are_started_with_one_repository_and_their_own_logs() -> None:
+    token, image, log = statements(access(), "TaskExecutionRole")
+    assert (token["Action"], token["Resource"]) == (["ecr:GetAuthorizationToken"], ["*"])
+    assert image["Resource"] == [f"arn:aws:ecr:{PLACE}:repository/fleet-workers"]
+    assert image["Action"] == ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    assert log["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    services = stack("services", **{f"{worker.stem}Door": "fargate" for worker in WORKERS})
+    for group in services.resources("AWS::Logs::LogGroup").values():
+        name = group["Properties"]["LogGroupName"]
+        assert name.startswith("/ecs/fleet-")
+        assert log["Resource"] == [f"arn:aws:logs:{PLACE}:log-group:/ecs/fleet-*-dev:*"]
