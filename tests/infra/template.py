@@ -99,18 +99,17 @@ class Template:
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return NOTHING
-        return self.parameters[name] if name in self.parameters else PSEUDO.get(name, name)
+        return self.parameters.get(name, PSEUDO.get(name, name))
 
 
 def messaging(stage: str = "dev", **parameters: str) -> Template:
-    defaults = {name: parameter["Default"] for name, parameter in raw()["Parameters"].items()}
-    return Template(raw(), defaults | {"Stage": stage} | parameters)
+    return stack("messaging", stage, **parameters)
 
 
 def stack(name: str, stage: str = "dev", **parameters: str) -> Template:
-    """A committed template by the name of its stack; parameters without a default read as their own names."""
+    """The committed template of a stack under its defaults and these parameters; one without a default reads as its own name."""
     text = raw(INFRA / "templates" / f"{name}.json")
-    defaults = {key: str(parameter.get("Default", key)) for key, parameter in text["Parameters"].items()}
+    defaults = {key: parameter.get("Default", key) for key, parameter in text["Parameters"].items()}
     return Template(text, defaults | {"Stage": stage} | parameters)
 
 
