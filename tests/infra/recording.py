@@ -17,7 +17,7 @@ from tests.infra.recorded import Call, calls
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = Path(__file__).with_name("calls.json")
 STORIES = [f"tests/e2e/test_{name}.py" for name in ("audit", "dead_letters", "reminders", "uploads", "webhooks")]
-WANTED = "container or upload_ends_as_a_webhook or tick_delivered_three or digest_makes or email or malformed"
+WANTED = "container or upload_ends_as_a_webhook or digest_makes or email or malformed"
 
 
 def of_workers(home: Path) -> dict[str, set[Call]]:
