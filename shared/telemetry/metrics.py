@@ -33,6 +33,7 @@ class Instruments(NamedTuple):
     duration: metrics.Histogram
     dwell: metrics.Histogram
     consumed: metrics.ObservableCounter
+    last_success: metrics.ObservableGauge
     sent: metrics.Counter
     leases_lost: metrics.Counter
     breakers: metrics.UpDownCounter
@@ -44,13 +45,16 @@ class Instruments(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """The ends of one kind: how many there were, and how many of this second's were measured."""
+    """The ends of one kind: how many there were, how many of this second's were measured, and when (epoch, to the second) the last
+    second with any began.
+    """
 
     about: Mapping[str, str]
     dwell: Mapping[bool, Mapping[str, str | bool]]
     count: int = 0
     second: int = 0
     measured: int = 0
+    last: float = 0.0
 
 
 _tallies: dict[tuple[str, str, str], Tally] = {}
@@ -95,7 +99,7 @@ def processed(
         tally = _tallies[worker, queue, outcome] = Tally(about, dwell)
     tally.count += 1
     if (second := int(time.monotonic())) != tally.second:
-        tally.second, tally.measured = second, 0
+        tally.second, tally.measured, tally.last = second, 0, time.time()
     if tally.measured < _most:
         tally.measured += 1
         instruments = _instruments()
@@ -151,6 +155,14 @@ def _consumed(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation
     return [metrics.Observation(tally.count, tally.about) for tally in [*_tallies.values()]]
 
 
+def _last_success(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+    return [
+        metrics.Observation(tally.last, {names.WORKER: worker, names.DESTINATION: queue})
+        for (worker, queue, outcome), tally in [*_tallies.items()]
+        if outcome == "done"
+    ]
+
+
 @cache
 def _instruments() -> Instruments:
     meter = metrics.get_meter("sqs-worker-fleet")
@@ -158,6 +170,7 @@ def _instruments() -> Instruments:
         duration=meter.create_histogram(names.PROCESS_DURATION, unit="s", explicit_bucket_boundaries_advisory=BUCKETS),
         dwell=meter.create_histogram(names.DWELL, unit="s", explicit_bucket_boundaries_advisory=DWELL_BUCKETS),
         consumed=meter.create_observable_counter(names.CONSUMED, callbacks=[_consumed], unit="{message}"),
+        last_success=meter.create_observable_gauge(names.LAST_SUCCESS, callbacks=[_last_success], unit="s"),
         sent=meter.create_counter(names.SENT, unit="{message}"),
         leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
         breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),

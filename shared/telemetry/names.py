@@ -15,6 +15,7 @@ CONSUMED = "messaging.client.consumed.messages"
 SENT = "messaging.client.sent.messages"
 
 DWELL = "fleet.message.dwell"
+LAST_SUCCESS = "fleet.last_success_epoch"
 IS_FIRST = "fleet.first_receipt"
 SETTLED = "fleet.settled"
 OUTCOME = "fleet.outcome"

@@ -1,6 +1,7 @@
 """What is counted, in whose names, and that no id ever becomes a dimension."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def about(operation: str, **more: str) -> tuple[tuple[str, str], ...]:
             }.items()
         )
     )
+
+
+def test_when_the_last_success_was_is_told_in_epoch_seconds(measured: dict[str, Any]) -> None:
+    [[about, last]] = points(measured, "fleet.last_success_epoch").items()
+    assert about == (("fleet.worker", "sample"), ("messaging.destination.name", "uploads"))
+    assert time.time() - 300 < last <= time.time()
 
 
 def test_every_end_of_a_message_is_counted_by_worker_and_outcome(measured: dict[str, Any]) -> None:
@@ -108,6 +115,7 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "fleet.leases.lost",
         "fleet.dependencies.down",
         "fleet.message.dwell",
+        "fleet.last_success_epoch",
         "fleet.deletes.failed",
         "fleet.messages.unreadable",
         "fleet.claims",

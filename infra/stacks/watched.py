@@ -1,0 +1,43 @@
+"""What both stacks of alarms are told at their deployment."""
+
+from collections.abc import Sequence
+
+from aws_cdk import BootstraplessSynthesizer, CfnParameter, Stack
+from constructs import Construct
+
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import PROJECT, STAGE
+from infra.settings import STAGES
+from infra.watch.alarm import DOCUMENTS
+from infra.watch.subjects import Number
+
+
+class WatchedStack(Stack):
+    """A template that is deployed as it stands, for a project and a stage."""
+
+    def __init__(self, scope: Construct, name: str, description: str, numbers: Sequence[Number] = ()) -> None:
+        """Declare project and stage and, where there are `numbers`, these and where the documentation can be read."""
+        super().__init__(
+            scope,
+            name,
+            description=description,
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        self._named(CfnParameter(self, PROJECT, default="fleet", description="Names begin with it, as in messaging"))
+        self._named(CfnParameter(self, STAGE, default="dev", description="Names end with it", allowed_values=[*STAGES]))
+        if numbers:
+            self._named(
+                CfnParameter(
+                    self, DOCUMENTS, default="docs", description="Where the folder docs can be read; alarms lead there"
+                )
+            )
+        for number in numbers:
+            self._named(
+                CfnParameter(self, number.name, type="Number", default=number.default, description=number.description)
+            )
+
+    @staticmethod
+    def _named(parameter: CfnParameter) -> None:
+        parameter.override_logical_id(parameter.node.id)

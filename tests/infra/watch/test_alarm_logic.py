@@ -1,0 +1,130 @@
+"""Each alarm over synthetic series: silent on the calm side of its threshold, silent a period too early, calling from there on."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.watch.cloudwatch import Key, Samples, Series, calls, key, key_of
+from tests.infra.watch.watched import NAMESPACE, alarms
+
+SIMPLE = {name: alarm for name, alarm in alarms().items() if "Metrics" not in alarm}
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    # fault: threshold, whether it calls at the threshold itself, periods, seconds of each
+    "not-empty": (1, True, 1, 60),
+    "deep": (1000, False, 10, 60),
+    "old": (300, False, 5, 60),
+    "slow": (2000, False, 5, 60),
+    "stale": (1, True, 10, 60),
+    "failing": (5, False, 5, 60),
+    "dependency-down": (0, False, 1, 60),
+    "asks-for-you": (0, False, 1, 60),
+    "throttled": (0, False, 1, 60),
+    "breaking": (5, False, 1, 300),
+    "long": (3000, False, 2, 300),
+    "losing": (0, False, 1, 60),
+}
+EXCEPTIONS: dict[str, tuple[Any, ...]] = {
+    "webhook-deliveries-old": (1800, False, 5, 60),
+    "audit-old": (1800, False, 5, 60),
+    "webhook-deliveries-slow": (16_000, False, 5, 60),
+    "webhook-delivery-long": (20_000, False, 2, 300),
+    **{f"{name}-rule-failing": (0, False, 1, 60) for name in ("tick", "digest", "tenant-events")},
+    **{f"{name}-audit-pipe-failing": (1, True, 3, 60) for name in ("sessions", "reminders", "webhooks")},
+    # Letters of a source that keeps messages for seven days may have seven left, those of the others more than can be watched.
+    **{
+        f"{name}-dlq-expiring": (1, True, 144, 3600)
+        for name in ("webhook-events", "webhook-deliveries", "uploads", "audit")
+    },
+    **{
+        f"{name}-expiring": (1, True, 168, 3600)
+        for name in ("reminder-ticks-dlq", "reminders-dlq", "events-undelivered")
+    },
+}
+
+
+def numbers(name: str) -> tuple[Any, ...]:
+    return EXCEPTIONS.get(name) or next(found for fault, found in NUMBERS.items() if name.endswith(f"-{fault}"))
+
+
+def test_every_alarm_has_the_numbers_that_are_promised() -> None:
+    for name, alarm in alarms().items():
+        [seconds] = {alarm.get("Period")} - {None} or {
+            each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each
+        }
+        calls_at_once = alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert (alarm["Threshold"], calls_at_once, alarm["EvaluationPeriods"], seconds) == numbers(name), name
+
+
+def test_an_alarm_on_one_metric_calls_above_its_threshold_and_not_a_period_too_early() -> None:
+    assert len(SIMPLE) > 50
+    for name, alarm in SIMPLE.items():
+        threshold, calls_at, periods, _ = numbers(name)
+        calm, over = (threshold - 1, threshold) if calls_at else (threshold, threshold + 1)
+
+        def after(*values: float, alarm: dict[str, Any] = alarm) -> bool:
+            return calls(alarm, {key_of(alarm): [[value] for value in values]})
+
+        assert not after(*[calm] * periods), name
+        assert after(*[over] * periods), name
+        assert not after(*[over] * (periods - 1), calm), name
+        assert not calls(alarm, {key_of(alarm): [[]] * periods}), f"{name}: missing data calls nobody"
+
+
+def processed(queue: str, outcome: str) -> Key:
+    return key(NAMESPACE, "ProcessDuration", {"Queue": queue, "Outcome": outcome})
+
+
+def waiting(queue: str) -> Key:
+    return key("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"fleet-{queue}-prod"})
+
+
+@pytest.mark.parametrize(
+    "queue", ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "audit"]
+)
+def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(queue: str) -> None:
+    alarm = alarms()[f"{queue}-stale"]
+    some: Series = [[1.0]] * 10
+    none: Series = [[]] * 10
+    assert calls(alarm, {waiting(queue): some, processed(queue, "done"): none})
+    assert calls(alarm, {waiting(queue): some, processed(queue, "retry"): some}), "what only comes back is no success"
+    assert not calls(alarm, {waiting(queue): [[0.0]] * 10, processed(queue, "done"): none}), "nothing waits"
+    assert not calls(alarm, {waiting(queue): some, processed(queue, "done"): [*none[1:], [12.5]]}), "one was done"
+    assert not calls(alarm, {waiting(queue): [*some[1:], [0.0]], processed(queue, "done"): none}), "nine minutes only"
+
+
+@pytest.mark.parametrize(
+    "queue", ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "audit"]
+)
+def test_a_queue_fails_above_five_percent_of_twenty_messages_or_more(queue: str) -> None:
+    alarm = alarms()[f"{queue}-failing"]
+
+    def after(*minutes: Samples) -> bool:
+        return calls(alarm, {key(NAMESPACE, "FailedPercent", {"Queue": queue}): [*minutes]})
+
+    at, above, few = [0.0] * 19 + [100.0], [0.0] * 18 + [100.0] * 2, [100.0] * 19
+    assert not after(*[at] * 5)
+    assert after(*[above] * 5)
+    assert not after(*[above] * 4, at)
+    assert not after(*[few] * 5), "nineteen messages make no rate"
+    assert after(*[[100.0] * 20] * 5)
+    assert not after(*[[]] * 5)
+
+
+def test_a_rule_of_the_fleets_bus_is_seen_under_either_name_of_it() -> None:
+    for metric, fault in (("FailedInvocations", "failing"), ("InvocationsFailedToBeSentToDlq", "losing")):
+        alarm = alarms()[f"tenant-events-rule-{fault}"]
+        named = {"RuleName": "fleet-tenant-events-prod"}
+        for dimensions in (named, named | {"EventBusName": "fleet-events-prod"}):
+            assert calls(alarm, {key("AWS/Events", metric, dimensions): [[1.0]]})
+            assert not calls(alarm, {key("AWS/Events", metric, dimensions): [[0.0]]})
+        assert not calls(alarm, {})
+
+
+def test_a_table_is_throttled_by_a_read_or_a_write_of_its_own_or_of_its_index() -> None:
+    for table, indexed in (("sessions", False), ("reminders", True), ("webhooks", True), ("ledger", False)):
+        alarm = alarms()[f"{table}-table-throttled"]
+        own = {"TableName": f"fleet-{table}-prod"}
+        for dimensions in (own, *([own | {"GlobalSecondaryIndexName": "GSI1"}] * indexed)):
+            for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+                assert calls(alarm, {key("AWS/DynamoDB", metric, dimensions): [[1.0]]}), (table, metric)
+                assert not calls(alarm, {key("AWS/DynamoDB", metric, dimensions): [[0.0]]})
