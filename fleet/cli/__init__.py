@@ -22,6 +22,8 @@ COMMANDS = {
     "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
     "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "doctor": Entry("fleet.cli.doctor:doctor", "Check endpoint, credentials and every resource; say what to do."),
+    "planner": Entry("fleet.cli.planner:planner", "Say what a traffic needs and costs, behind both doors."),
+    "deploy": Entry("fleet.cli.deploy:deploy", "Say what a deployment would make, and its fixed cost."),
     "archive": Entry("fleet.cli.archive:archive", "Verify the audit archive, or write its next digest."),
     "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
     "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),

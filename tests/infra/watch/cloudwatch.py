@@ -88,7 +88,8 @@ def calls(alarm: Mapping[str, Any], data: Mapping[Key, Series]) -> bool:
     periods, wanted = alarm["EvaluationPeriods"], alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
     assert alarm["TreatMissingData"] == "notBreaching"
     over = OPERATORS[alarm["ComparisonOperator"]]
-    return [value is not None and over(value, alarm["Threshold"]) for value in values[-periods:]].count(True) >= wanted
+    found = [value is not None and over(value, alarm["Threshold"]) for value in values[-periods:]]
+    return bool(sum(found) >= wanted)
 
 
 def _watched(alarm: Mapping[str, Any], data: Mapping[Key, Series]) -> list[float | None]:

@@ -36,9 +36,9 @@ def given_to(name: str, project: str) -> dict[str, str]:
 def test_they_deploy_in_their_order_twice_and_go_without_a_trace(emulator: Endpoint) -> None:
     project = f"w{uuid.uuid4().hex[:8]}"
     opened = session(emulator)
-    formation, watch, logs = (
-        opened.client(name, endpoint_url=emulator.url) for name in ("cloudformation", "cloudwatch", "logs")
-    )
+    formation = opened.client("cloudformation", endpoint_url=emulator.url)
+    watch = opened.client("cloudwatch", endpoint_url=emulator.url)
+    logs = opened.client("logs", endpoint_url=emulator.url)
     for worker in ("upload-notification", "webhook-delivery", "reminder-dispatch", "audit-archive"):
         logs.create_log_group(logGroupName=f"/aws/lambda/{project}-{worker}-dev")
 

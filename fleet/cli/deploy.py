@@ -1,0 +1,102 @@
+"""`fleet deploy`: what a deployment would make, before it is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from fleet.cli.command import Command, Misconfigured
+from fleet.cli.given import Strict
+
+if TYPE_CHECKING:
+    from fleet.planner.stacks import Made
+
+PRICES = Path(__file__).resolve().parents[1] / "planner" / "prices.json"
+FIRST = ("messaging", "access", "config", "workers", "alarms", "queue-alarms", "service-alarms", "dashboards", "care")
+"""The order in which stacks are deployed; one that is not named here comes last."""
+VERSION = 1
+
+
+class Group(Strict, click.Group):
+    """Commands about a deployment; none of them makes one."""
+
+
+@click.group(cls=Group, short_help="Say what a deployment would make, and its fixed cost.")
+def deploy() -> None:
+    """Say what a deployment would make; it is made with `aws cloudformation deploy` (docs/deploy.md)."""
+
+
+@deploy.command(
+    cls=Command, short_help="What each stack of a stage would make, and what it costs while nothing happens."
+)
+@click.argument("stage")
+@click.option(
+    "--infra",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("infra"),
+    show_default=True,
+    help="The folder with templates/ and parameters/.",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter, over the stage's file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def plan(stage: str, *, infra: Path, settings: tuple[str, ...], as_json: bool) -> None:
+    """Print what each stack of STAGE would make and its fixed cost a month, from the committed templates. Asks nothing of AWS."""
+    from fleet.planner.stacks import UnknownCondition, made
+
+    given = _parameters(infra / "parameters" / f"{stage}.json") | dict(map(_setting, settings))
+    prices = orjson.loads(PRICES.read_bytes())
+    templates = sorted((infra / "templates").glob("*.json"), key=lambda path: _place(path.stem))
+    try:
+        every = [made(path.stem, orjson.loads(path.read_bytes()), given, prices) for path in templates]
+    except UnknownCondition as error:
+        raise Misconfigured(str(error)) from error
+    if as_json:
+        document = {
+            "version": VERSION,
+            "stage": stage,
+            "prices": prices["date"],
+            "stacks": [asdict(each) for each in every],
+        }
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(every, given, stage, prices)
+
+
+def _parameters(path: Path) -> dict[str, str]:
+    try:
+        rows = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise Misconfigured(
+            f"{path}: {error.strerror}; run it in the repository, with a STAGE that has a file there"
+        ) from error
+    return {row["ParameterKey"]: row["ParameterValue"] for row in rows}
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise Misconfigured(f"--set {text}: write NAME=VALUE")
+    return name, value
+
+
+def _place(stack: str) -> tuple[int, str]:
+    return (FIRST.index(stack) if stack in FIRST else len(FIRST)), stack
+
+
+def _show(every: list[Made], given: dict[str, str], stage: str, prices: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("stack", "makes", "$ a month", box=box.SIMPLE_HEAD)
+    for each in every:
+        name = f"{given.get('ProjectName', 'fleet')}-{each.stack}-{stage}"
+        kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in each.resources.items())
+        table.add_row(name, kinds, f"{each.monthly:,.2f}")
+    Console(highlight=False).print(table)
+    click.echo(f"fixed cost: {sum(each.monthly for each in every):,.2f} $ a month at least, whatever comes")
+    click.echo(f"prices of {prices['region']}, {prices['date']}; what traffic costs: fleet planner", err=True)

@@ -1,0 +1,119 @@
+"""`fleet planner`: what a traffic needs and costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from fleet.cli.command import Command, Misconfigured
+
+if TYPE_CHECKING:
+    from fleet.planner.plan import Plan
+    from fleet.planner.work import Work
+
+HERE = Path(__file__).resolve().parents[1] / "planner"
+BENCHMARK = Path("docs") / "performance" / "runs.json"
+VERSION = 1
+
+
+@click.command(cls=Command, short_help="Say what a traffic needs and costs, behind both doors.")
+@click.option("--uploads", metavar="RATE", help="Files that are uploaded, such as 1e6/day.")
+@click.option("--webhooks", metavar="RATE", help="Attempts to deliver a webhook.")
+@click.option("--reminders", metavar="RATE", help="Reminders that become due.")
+@click.option("--changes", metavar="RATE", help="Changed rows to archive; without it, those that the others make.")
+@click.option(
+    "--file", "file", type=click.Path(dir_okay=False, path_type=Path), help="A file of lines `uploads: 1e6/day` (YAML)."
+)
+@click.option(
+    "--benchmark",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=BENCHMARK,
+    show_default=True,
+    help="What `make bench` wrote: the work of a message is read there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str | None) -> None:
+    """Say what a traffic needs and costs, behind both doors: rates of the queues, concurrency, capacity units, money a month.
+
+    A RATE is a number per second, minute, hour, day or month. An option wins over the file. Asks nothing of AWS.
+    """
+    from fleet.planner.plan import plan
+    from fleet.planner.traffic import UnknownTraffic, per_second, read
+    from fleet.planner.work import NoBenchmark
+    from fleet.planner.work import read as read_work
+
+    try:
+        written = read(_text(file)) if file else {}
+        said = written | {name: value for name, value in given.items() if value is not None}
+        rates = {name: per_second(name, value) for name, value in said.items()}
+        work = read_work(_text(benchmark))
+    except (UnknownTraffic, NoBenchmark) as error:
+        raise Misconfigured(str(error)) from error
+    if not any(rates.values()):
+        raise Misconfigured("no traffic: give --uploads, --webhooks, --reminders or --changes, or a --file with them")
+    prices, roads = (orjson.loads((HERE / name).read_bytes()) for name in ("prices.json", "roads.json"))
+    made = plan(rates, work=work, roads=roads, prices=prices)
+    if as_json:
+        click.echo(orjson.dumps(_document(made, prices), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(made, work, prices)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{path}: {error.strerror}; --benchmark names a file that `make bench` wrote") from error
+
+
+def _document(made: Plan, prices: dict[str, Any]) -> dict[str, Any]:
+    first = made.first_limit
+    return {
+        "version": VERSION,
+        "prices": {"date": prices["date"], "region": prices["region"], "currency": prices["currency"]},
+        "needs": [asdict(need) for need in made.needs],
+        "costs": made.costs,
+        "first_limit": {**asdict(first), "reached_at": first.reached_at},
+    }
+
+
+def _show(made: Plan, work: Work, prices: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    queues = Table("queue", "messages/s", box=box.SIMPLE_HEAD)
+    needs = Table(
+        "worker", "for", "invocations at once", "tasks", "write units/s", "read units/s", "Lambda $", "Fargate $", "cheaper",
+        box=box.SIMPLE_HEAD,
+    )  # fmt: skip
+    for need in made.needs:
+        for queue, rate in need.queues.items():
+            queues.add_row(queue, f"{rate:,.2f}")
+        cheaper = "Fargate" if need.fargate_cost < need.lambda_cost else "Lambda"
+        needs.add_row(
+            need.worker, f"{need.kind}, {need.rate:,.2f}/s", str(need.concurrency), str(need.tasks),
+            f"{need.write_units:,.1f}", f"{need.read_units:,.1f}", f"{need.lambda_cost:,.2f}", f"{need.fargate_cost:,.2f}", cheaper,
+        )  # fmt: skip
+    bill = Table("a month, without compute", "$", box=box.SIMPLE_HEAD)
+    for service, money in made.costs.items():
+        bill.add_row(service, f"{money:,.2f}")
+    console = Console(highlight=False, soft_wrap=True)
+    for table in (queues, needs, bill):
+        console.print(table)
+    whole = sum(made.costs.values())
+    by_door = [sum(getattr(need, f"{door}_cost") for need in made.needs) for door in ("lambda", "fargate")]
+    click.echo(f"all of it: {whole + by_door[0]:,.2f} $ a month on Lambda, {whole + by_door[1]:,.2f} $ on Fargate")
+    first = made.first_limit
+    click.echo(
+        f"first limit: {first.name}, {first.used:,.0f} of {first.allowed:,.0f}; reached at {first.reached_at:,.1f} times this traffic"
+    )
+    click.echo(
+        f"work of a message: {work.cpu * 1e6:.0f} us of CPU and {work.requests:.2f} calls to SQS, measured {work.date}; "
+        f"prices of {prices['region']}, {prices['date']}",
+        err=True,
+    )
