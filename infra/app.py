@@ -32,12 +32,15 @@ def app(outdir: str | None = None) -> "App":
     from infra.messaging import MessagingStack  # noqa: PLC0415  as above
     from infra.stacks.access import AccessStack  # noqa: PLC0415  as above
     from infra.stacks.alarms import AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack  # noqa: PLC0415  as above
+    from infra.stacks.care import CareStack  # noqa: PLC0415  as above
     from infra.stacks.dashboards import DashboardsStack  # noqa: PLC0415  as above
     from infra.stacks.services import ServicesStack  # noqa: PLC0415  as above
     from infra.stacks.workers import WorkersStack  # noqa: PLC0415  as above
 
     made = App(outdir=outdir, analytics_reporting=False, tree_metadata=False)
-    for stack in (MessagingStack, AccessStack, WorkersStack, ServicesStack, AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack, DashboardsStack):
+    for stack in (MessagingStack, AccessStack, WorkersStack, ServicesStack, AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack):
+        stack(made)
+    for stack in (DashboardsStack, CareStack):
         stack(made)
     return made
 

@@ -15,7 +15,7 @@ from fleet.cli.given import Strict
 if TYPE_CHECKING:
     from fleet.planner.stacks import Made
 
-PRICES = Path(__file__).resolve().parents[1] / "planner" / "prices.json"
+PRICES = Path(__file__).resolve().parents[2] / "planner" / "prices.json"
 FIRST = ("messaging", "access", "config", "workers", "alarms", "queue-alarms", "service-alarms", "dashboards", "care")
 """The order in which stacks are deployed; one that is not named here comes last."""
 VERSION = 1

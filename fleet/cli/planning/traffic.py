@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleet.planner.plan import Plan
     from fleet.planner.work import Work
 
-HERE = Path(__file__).resolve().parents[1] / "planner"
+HERE = Path(__file__).resolve().parents[2] / "planner"
 BENCHMARK = Path("docs") / "performance" / "runs.json"
 VERSION = 1
 
