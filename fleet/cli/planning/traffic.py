@@ -88,17 +88,26 @@ def _show(made: Plan, work: Work, prices: dict[str, Any]) -> None:
 
     queues = Table("queue", "messages/s", box=box.SIMPLE_HEAD)
     needs = Table(
-        "worker", "for", "invocations at once", "tasks", "write units/s", "read units/s", "Lambda $", "Fargate $", "cheaper",
+        "for",
+        "at once",
+        "tasks",
+        "writes/s",
+        "reads/s",
+        "Lambda $",
+        "Fargate $",
+        "cheaper",
         box=box.SIMPLE_HEAD,
-    )  # fmt: skip
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for need in made.needs:
         for queue, rate in need.queues.items():
             queues.add_row(queue, f"{rate:,.2f}")
         cheaper = "Fargate" if need.fargate_cost < need.lambda_cost else "Lambda"
+        numbers = (need.write_units, need.read_units, need.lambda_cost, need.fargate_cost)
         needs.add_row(
-            need.worker, f"{need.kind}, {need.rate:,.2f}/s", str(need.concurrency), str(need.tasks),
-            f"{need.write_units:,.1f}", f"{need.read_units:,.1f}", f"{need.lambda_cost:,.2f}", f"{need.fargate_cost:,.2f}", cheaper,
-        )  # fmt: skip
+            need.kind, str(need.concurrency), str(need.tasks), *[f"{number:,.1f}" for number in numbers], cheaper
+        )
     bill = Table("a month, without compute", "$", box=box.SIMPLE_HEAD)
     for service, money in made.costs.items():
         bill.add_row(service, f"{money:,.2f}")
