@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
-DAILY := -n 3 --dist worksteal -m "not localstack and not slow and not long"
+DAILY := -n 4 --dist worksteal -m "not localstack and not slow and not long"
 SLOW := -n 3 --dist worksteal -m "slow and not localstack and not long"
 # Python 3.11 refuses a trace function to one of two threads that begin at once; another thread of its pool does the work then.
 TRACED := -W "ignore:Exception ignored in thread started by:pytest.PytestUnraisableExceptionWarning"
