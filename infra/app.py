@@ -38,18 +38,10 @@ def app(outdir: str | None = None) -> "App":
     from infra.stacks.workers import WorkersStack  # noqa: PLC0415  as above
 
     made = App(outdir=outdir, analytics_reporting=False, tree_metadata=False)
-    for stack in (
-        MessagingStack,
-        AccessStack,
-        WorkersStack,
-        ServicesStack,
-        AlarmsStack,
-        QueueAlarmsStack,
-        ServiceAlarmsStack,
-    ):
+    for stack in (MessagingStack, AccessStack, WorkersStack, ServicesStack):
         stack(made)
-    for stack in (DashboardsStack, CareStack):
-        stack(made)
+    for watching in (AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack, DashboardsStack, CareStack):
+        watching(made)
     return made
 
 

@@ -119,18 +119,22 @@ def test_every_event_and_every_field_of_a_filter_is_one_that_the_code_logs() -> 
 
 @cache
 def logged() -> dict[str, set[str]]:
-    """Each event that is logged, and the fields of its line that its module names, besides those of every line."""
+    """Each event that is logged, and the fields of its line that its folder names, besides those of every line."""
     found: dict[str, set[str]] = {}
-    for folder in ("shared", "workers"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text())
-            named = _named(tree)
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
-                    own = {each.arg for each in node.keywords if each.arg}
-                    spread = named if any(each.arg is None for each in node.keywords) else set()
-                    for event in _words(node.args[0]) if node.args else ():
-                        found.setdefault(event, {"timestamp", "level", "event"}).update(own | spread | ABOUT)
+    trees = {
+        path: ast.parse(path.read_text()) for folder in ("shared", "workers") for path in (ROOT / folder).rglob("*.py")
+    }
+    by_folder: dict[Path, set[str]] = {}
+    for path, tree in trees.items():
+        by_folder.setdefault(path.parent, set()).update(_named(tree))
+    for path, tree in trees.items():
+        named = by_folder[path.parent]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+                own = {each.arg for each in node.keywords if each.arg}
+                spread = named if any(each.arg is None for each in node.keywords) else set()
+                for event in _words(node.args[0]) if node.args else ():
+                    found.setdefault(event, {"timestamp", "level", "event"}).update(own | spread | ABOUT)
     return found
 
 

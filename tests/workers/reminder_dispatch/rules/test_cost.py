@@ -43,13 +43,14 @@ COSTLY_ONCE = (
 
 
 def cost(series: Series, after: datetime) -> float:
-    began = time.process_time()
+    began = time.thread_time()
     with suppress(BadRule):
         following(series, after)
-    return time.process_time() - began
+    return time.thread_time() - began
 
 
 def test_rules_that_took_walking_seconds_cost_milliseconds() -> None:
+    cost(Series(rule="FREQ=DAILY", start=START, zone="Europe/Berlin"), AFTER)  # what is read once: the zone's own data
     spent = {rule: cost(Series(rule=rule, start=START, zone="Europe/Berlin"), AFTER) for rule in COSTLY_ONCE}
     assert {rule: seconds for rule, seconds in spent.items() if seconds > MOST} == {}
 
