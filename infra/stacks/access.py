@@ -71,15 +71,31 @@ class AccessStack(Stack):
         given = inputs.condition("ExpoTokenGiven", Fn.condition_not(Fn.condition_equals(token, "")))
         own: dict[str, list[Any]] = {
             "upload-notification": grants.upload_notification(Fn.sub(connections)),
-            "webhook-delivery": grants.webhook_delivery(),
+            "webhook-delivery": [
+                *grants.webhook_delivery(),
+                self._with_key("WebhookSecretsKeyArn", "Key that opens endpoints' signing secrets", "kms:Decrypt"),
+            ],
             "reminder-dispatch": [
                 *grants.reminder_dispatch(Fn.sub(identity)),
                 where(given, allow(["secretsmanager:GetSecretValue"], [token])),
             ],
-            "audit-archive": grants.audit_archive(self._hash_keys()),
+            "audit-archive": [
+                *grants.audit_archive(self._hash_keys()),
+                self._with_key(
+                    "AuditSigningKeyArn", "Key that signs digests of the archive", "kms:GetPublicKey", "kms:Sign"
+                ),
+            ],
         }
         for each in WORKERS:
             role(self, each.name, [by_lambda(), by_tasks()], [*grants.every_worker(each), *own[each.name]])
+
+    def _with_key(self, parameter: str, what: str, *actions: str) -> Any:
+        """A statement on a key of KMS, where the parameter names one."""
+        key = self._inputs.text(parameter, f"{what}, where there is one: an ARN in KMS", default="")
+        given = self._inputs.condition(
+            parameter.replace("Arn", "Given"), Fn.condition_not(Fn.condition_equals(key, ""))
+        )
+        return where(given, allow([*actions], [key]))
 
     def _hash_keys(self) -> str:
         """The ARN of the secret. Its value is made by AWS and seen by nobody; who loses it loses every search in the archive."""

@@ -87,6 +87,10 @@ def _of_table(operation: str, body: dict[str, Any]) -> Iterator[Call]:
             for kind, entry in item.items():
                 yield from _of_table(WRITES[kind], entry)
         return
+    if "RequestItems" in body:
+        for name in body["RequestItems"]:
+            yield f"dynamodb:{operation}", f"arn:aws:dynamodb:{PLACE}:table/{_usual(name)}"
+        return
     arn = f"arn:aws:dynamodb:{PLACE}:table/{_usual(body['TableName'])}"
     yield f"dynamodb:{operation}", f"{arn}/index/{body['IndexName']}" if "IndexName" in body else arn
 
@@ -100,12 +104,19 @@ def _of_bucket(said: dict[str, Any]) -> Iterator[Call]:
         for each in re.findall("<Key>([^<]+)</Key>", said["body"]):
             yield "s3:DeleteObject", f"{arn}/{_kind(each)}"
     elif key:
-        yield OBJECTS[said["method"]], f"{arn}/{_kind(key)}"
+        yield _of_object(said), f"{arn}/{_kind(key)}"
         if said["status"] == 404:  # without it S3 answers 403 for what is not there
             yield "s3:ListBucket", arn
     else:
         assert said["method"] == "GET"
         yield "s3:ListBucket", arn
+
+
+def _of_object(said: dict[str, Any]) -> str:
+    action = OBJECTS[said["method"]]
+    if "versionId" in said["query"]:  # a version has actions of its own
+        action += "Version"
+    return f"{action}Tagging" if "tagging" in said["query"] else action
 
 
 def _kind(key: str) -> str:

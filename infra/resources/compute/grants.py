@@ -21,6 +21,11 @@ def table(*names: str, index: str = "") -> list[str]:
     return [Fn.join("", [arn, "/index/", index]) for arn in arns] if index else arns
 
 
+def streams(*names: str) -> list[str]:
+    """ARNs of the streams of tables, whenever they were switched on."""
+    return [Fn.join("", [arn, "/stream/*"]) for arn in table(*names)]
+
+
 def objects(bucket: str, *prefixes: str) -> list[str]:
     """ARNs of the objects below prefixes of a bucket."""
     return [Fn.join("/", [bucket_arn_of(bucket), f"{prefix}*"]) for prefix in prefixes]
@@ -65,10 +70,18 @@ def _settings(worker: str) -> str:
     return Fn.sub(f"arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{path}")
 
 
+_KINDS = ("", "Tagging", "Version", "VersionTagging")
+"""A version of an object has actions of its own."""
+
+
 def upload_notification(connections: str) -> list[Statement]:
     """A session's row, a post to its browser, an event. `connections`: the ARN of what may be posted to."""
     return [
         allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table("sessions")),
+        # Looks at what was uploaded, and marks what a malware scan found; without ListBucket a missing object is a forbidden one.
+        allow([f"s3:GetObject{kind}" for kind in _KINDS], objects("uploads", "session-uploads/")),
+        allow([f"s3:PutObject{kind}" for kind in _KINDS if "Tagging" in kind], objects("uploads", "session-uploads/")),
+        allow(["s3:ListBucket"], [bucket_arn_of("uploads")]),
         allow(["events:PutEvents"], bus()),
         allow(["execute-api:ManageConnections"], [connections]),
     ]
@@ -86,7 +99,10 @@ def webhook_delivery() -> list[Statement]:
 def reminder_dispatch(identity: str) -> list[Statement]:
     """Reminders by the minute they are due, jobs for its own queues, e-mail from one address, an event for a webhook."""
     return [
-        allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table("reminders")),
+        allow(
+            ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            table("reminders"),
+        ),
         allow(["dynamodb:Query"], table("reminders", index="GSI1")),
         allow(["sqs:SendMessage"], queue("reminder-ticks", "reminders")),
         allow(["events:PutEvents"], bus()),
@@ -101,6 +117,8 @@ def audit_archive(hash_keys: str) -> list[Statement]:
         allow(["s3:PutObject"], objects("audit", "table=", "digests/", "pending/")),
         allow(["s3:DeleteObject"], objects("audit", "pending/")),
         allow(["s3:ListBucket"], [bucket_arn_of("audit")]),
+        # A pipe that gave up leaves a pointer into its stream: the worker reads the record back.
+        allow(["dynamodb:GetRecords", "dynamodb:GetShardIterator"], streams("sessions", "reminders", "webhooks")),
         allow(["secretsmanager:GetSecretValue"], [hash_keys]),
     ]
 
