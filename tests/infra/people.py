@@ -21,8 +21,12 @@ from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
 from shared.road.failure.verdict import dead
 from tests.fakes import delivery
+from tests.workers.webhook_delivery.fakes import job
+from workers.webhook_delivery.rules import Claimed, Exhausted, Reply, Result
+from workers.webhook_delivery.store import items
 
 PROJECT = "people"
+CUSTOMER = ("--url", "https://hooks.shop.example/", "--event-type", "*")
 
 
 class Stage:
@@ -97,8 +101,45 @@ def operate(stage: Stage) -> None:
     stage.bury("audit", 2)
     run("dlq", "archive", "audit", *sure)
     run("dlq", "restore", "audit", *sure)
+    webhooks_again(stage)
+    for command in ("sweep", "recompute"):
+        run("reminders", command)
     run("pause", "webhook-delivery", "--no-wait")
     run("resume", "webhook-delivery", "--no-wait")
+
+
+def webhooks_again(stage: Stage) -> None:
+    """What failed at a customer's endpoint is looked at, sent again, and its payload forgotten."""
+    table, dynamodb = stage.names["WEBHOOKS_TABLE_NAME"], stage.client("dynamodb")
+    stage.fleet("producer", "webhooks", "endpoint", "add", *CUSTOMER, "--id", "ep-1", "--tenant", "acme")
+    failed, now = job(endpoint_id="ep-1", tenant_id="acme"), datetime.now(UTC)
+    claimed = items.claim(failed, Claimed(until=0), now=now)["Item"]
+    dynamodb.put_item(TableName=table, Item={**claimed, "status": {"S": "FAILED"}, "httpStatus": {"N": "500"}})
+    state = items.state(failed, Result(Reply(500), Exhausted(), now, now))["Item"]
+    dynamodb.put_item(TableName=table, Item=state)
+    at = ("--endpoint", "ep-1", "--tenant", "acme")
+    for words in (
+        ("deliveries", *at),
+        ("show", "msg_1", *at),
+        ("resend", "msg_1", *at),
+        ("recover", *at, "--since", "1h", "--yes"),
+        ("expunge", "msg_1", "--tenant", "acme", "--yes"),
+    ):
+        stage.fleet("fleet-operator", "webhooks", *words)
+
+
+def register(stage: Stage) -> None:
+    """The life of an endpoint, by whoever registers customers."""
+    for words in (
+        ("add", *CUSTOMER, "--id", "main"),
+        ("list",),
+        ("show", "main"),
+        ("rotate", "main"),
+        ("disable", "main", "--reason", "a story"),
+        ("enable", "main"),
+        ("remove", "main", "--yes"),
+    ):
+        stage.fleet("producer", "webhooks", "endpoint", *words, "--tenant", "shop")
 
 
 def produce(stage: Stage) -> None:
@@ -113,3 +154,4 @@ def produce(stage: Stage) -> None:
         assert stage.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
     finally:
         del os.environ["AWS_SDK_UA_APP_ID"]
+    register(stage)

@@ -48,6 +48,8 @@ def beside(who: str) -> set[Call]:
     found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))
     if who == "fleet-operator":
+        # Reminders that newer zone data moves are rewritten: tests/workers/reminder_dispatch.
+        found.add(("dynamodb:UpdateItem", f"arn:aws:dynamodb:{PLACE}:table/fleet-reminders-dev"))
         letters = (f"arn:aws:sqs:{PLACE}:fleet-{name}-dev" for name in ("uploads-dlq", "events-undelivered"))
         found |= {(action, letter) for letter in letters for action in MOVES}
         # An event that a rule could not deliver is sent to its queue and leaves this one: tests/fleet/dead_letters.

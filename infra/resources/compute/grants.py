@@ -127,6 +127,9 @@ def producer() -> list[Statement]:
     """What the rest of a product does: rows as docs/data-model.md describes them, files, events."""
     return [
         allow(["dynamodb:PutItem"], table("sessions", "reminders", "webhooks")),
+        # Registers, rotates and removes endpoints: `fleet webhooks endpoint`, which finds the stage by its outputs.
+        allow(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
+        allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
         allow(["s3:PutObject"], objects("uploads", "session-uploads/")),
         allow(["events:PutEvents"], bus()),
     ]
@@ -176,6 +179,11 @@ def operator() -> list[Statement]:
         allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("dlq-archive", "dead-letters/")),
         allow(["s3:GetBucketObjectLockConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive")]),
         allow(["dynamodb:GetItem", "dynamodb:PutItem"], table("ledger")),
+        # Webhooks that are sent again, by delivery or by endpoint and time; reminders that no tick finds.
+        allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
+        allow(["dynamodb:Query"], table("webhooks", index="GSI1")),
+        allow(["dynamodb:Scan"], table("reminders", index="GSI1")),
+        allow(["dynamodb:UpdateItem"], table("reminders")),
     ]
 
 
