@@ -75,7 +75,11 @@ def compare_with_dateutil(seed: int, *, seconds: float) -> bool:
         expected = []
     except TooLong:
         return False
-    assert early(walls(read_rule(text), start, since)) == expected, (text, start, since)
+    try:
+        found = early(walls(read_rule(text), start, since))
+    except BadRule:  # looked for in vain for a thousand days: BYSETPOS=4 of one day a month, say
+        found = []
+    assert found == expected, (text, start, since)
     return True
 
 
