@@ -10,8 +10,6 @@ from fleet.dev.emulators.ministack import Endpoint
 from tests.e2e.outside import Outside
 from tests.kept import kept
 
-DAILY = "test_an_upload_ends_as_a_webhook_with_its_session"
-
 
 @pytest_asyncio.fixture(
     scope="session", loop_scope="session", params=["container", pytest.param("lambda", marks=pytest.mark.lambda_door)]
@@ -25,9 +23,9 @@ async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[Outside]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Behind Lambda's door one story runs daily, from S3 over two workers to a customer; the others, whose sandboxes start for
-    seconds each, are `slow`. What the doors promise is tested daily at both, in tests/behaviours.
+    """Lambda's door, deployed as on AWS, is `slow`: its sandboxes start for seconds each. What the doors promise is tested daily
+    at both, in tests/behaviours.
     """
     for item in items:
-        if item.get_closest_marker("lambda_door") and DAILY not in item.name:
+        if item.get_closest_marker("lambda_door"):
             item.add_marker(pytest.mark.slow)

@@ -32,7 +32,15 @@ from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.shapes import Origin
 from fleet.dead_letters.model.view import View
-from fleet.dead_letters.queues.catalog import Catalog, NotDeadLetters, OtherPlace, QueueInfo, service, side_by_side
+from fleet.dead_letters.queues.catalog import (
+    Catalog,
+    NoSuchQueue,
+    NotDeadLetters,
+    OtherPlace,
+    QueueInfo,
+    service,
+    side_by_side,
+)
 from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.queues.topics import Topics, routed
@@ -200,7 +208,7 @@ def _fed(catalog: Catalog) -> list[QueueInfo]:
     def judged(info: QueueInfo) -> QueueInfo | Exception:
         try:
             return info if info.fed_by else catalog.dead_letter_queue(info.url)
-        except (NotDeadLetters, OtherPlace) as error:
+        except (NoSuchQueue, NotDeadLetters, OtherPlace) as error:  # deleted while others were asked, or never one
             return error
 
     found: list[QueueInfo] = []

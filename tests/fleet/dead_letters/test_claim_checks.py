@@ -11,6 +11,8 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "the bucket is open again")
 POINTER = Pointer("payloads", "claims/sha256-0123", 2_000_000)
 MARKED: dict[str, Any] = {MARK: {"DataType": "Number", "StringValue": str(POINTER.size)}}

@@ -10,6 +10,8 @@ from tests.fleet.dead_letters.schemas import valid
 from tests.fleet.dead_letters.test_taking import orders
 from tests.sqs_server.running import SqsServer
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "because")
 
 

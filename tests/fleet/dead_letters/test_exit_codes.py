@@ -14,6 +14,8 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.test_without_yes import TREE
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 WHY = ("--reason", "because")
 ACT = ("--yes", *WHY)
 WORDS: Mapping[str, tuple[str, ...]] = {

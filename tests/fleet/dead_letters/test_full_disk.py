@@ -15,6 +15,8 @@ from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.journal import JournalLost, folded, journal_path
 from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "because")
 
 

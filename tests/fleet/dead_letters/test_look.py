@@ -7,12 +7,15 @@ import resource
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from fleet.cli.dlq.look import _fed
+from fleet.dead_letters.queues.catalog import NoSuchQueue, QueueInfo
 from shared.message.dead_letter import letter
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
@@ -21,6 +24,8 @@ from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import FLEET, Ground, Lines
 from tests.fleet.dead_letters.fakes import NOW
 from tests.fleet.dead_letters.schemas import valid
+
+STAYS = QueueInfo("orders-dlq", "http://q/orders-dlq", "arn:aws:sqs:eu-central-1:0:orders-dlq", 60.0, 0, 0)
 
 
 def test_ls_counts_what_is_there_and_says_when_the_oldest_disappears(twelve: Ground, cli: Lines) -> None:
@@ -34,6 +39,21 @@ def test_ls_without_a_name_finds_every_queue_that_another_redrives_to(twelve: Gr
     result = cli.json("ls", "--quick")
     assert twelve.name in {each["queue"] for each in result}
     assert twelve.source.rpartition("/")[2] not in {each["queue"] for each in result}
+
+
+def test_a_queue_that_goes_away_while_ls_looks_is_left_out_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    class Going:
+        """A catalog whose second queue is deleted before it is asked who feeds it."""
+
+        def dead_letter_queues(self) -> list[QueueInfo]:
+            return [replace(STAYS, fed_by=("queue orders",)), replace(STAYS, name="gone-dlq", url="http://q/gone-dlq")]
+
+        def dead_letter_queue(self, given: str) -> QueueInfo:
+            raise NoSuchQueue(given, "eu-central-1")
+
+    found = _fed(Going())  # type: ignore[arg-type]  # what is asked of a catalog
+    assert [each.name for each in found] == ["orders-dlq"]
+    assert "left out: there is no queue http://q/gone-dlq in eu-central-1" in capsys.readouterr().err
 
 
 def test_groups_keep_worker_and_error_together_and_never_hide_an_unknown_reason(twelve: Ground, cli: Lines) -> None:

@@ -7,6 +7,8 @@ from tests.fleet.dead_letters import letters
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.sqs_server.running import sqs_server
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "the endpoint is back")
 
 

@@ -12,6 +12,8 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 WHY = ("--reason", "tidying up")
 
 

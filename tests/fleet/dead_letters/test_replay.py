@@ -213,7 +213,7 @@ def test_a_twin_that_came_before_the_replay_did_not_come_back_however_few_letter
 
 def test_a_canary_that_nobody_handles_has_no_verdict(ground: Ground, cli: Lines) -> None:
     ground.park({"a": 1}, {"a": 2})
-    cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "1", "-o", cli.plan())
+    cli("dlq", "plan", ground.name, "--canary", "1", "--watch", "2", "-o", cli.plan())
     [result] = cli.json("replay", cli.plan(), *ACT, exits=4)
     assert (result["sent"], result["remaining"], result["steps"][0]["verdict"]) == (1, 1, "none")
     ground.aws.bodies(ground.source)

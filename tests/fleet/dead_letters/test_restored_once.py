@@ -14,6 +14,8 @@ from tests.fleet.dead_letters.fakes import DLQ, SOURCE
 from tests.fleet.dead_letters.schemas import valid
 from tests.fleet.dead_letters.test_restore import ACT, Bench, bench, three
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 __all__ = ["bench"]
 
 

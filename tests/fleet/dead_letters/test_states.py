@@ -16,6 +16,8 @@ from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.schemas import valid
 from tests.fleet.dead_letters.worker import Worker
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "the endpoint is back")
 
 

@@ -21,6 +21,8 @@ from tests.fleet.dead_letters.schemas import valid
 from tests.sqs_server.running import SqsServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 ACT = ("--yes", "--reason", "because")
 
 

@@ -11,6 +11,8 @@ from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import Ground, Lines, cli, ground
 from tests.sqs_server.running import sqs_server
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 __all__ = ["cli", "ground"]
 
 

@@ -12,6 +12,8 @@ from fleet.dead_letters.replay.inventory import Inventory
 from tests.fleet.dead_letters.conftest import Lines
 from tests.sqs_server.running import SqsServer, sqs_server
 
+pytestmark = pytest.mark.slow  # the whole command on the emulator, some seconds a story
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SqsServer]:
