@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin
 ENVIRONMENT := $(PYTHON) -m fleet.dev.environments
 DAILY := -n 4 --dist worksteal -m "not localstack and not slow and not long"
-SLOW := -n 3 --dist worksteal -m "slow and not localstack and not long"
+SLOW := -n 4 --dist worksteal -m "slow and not localstack and not long"
 # Python 3.11 refuses a trace function to one of two threads that begin at once; another thread of its pool does the work then.
 TRACED := -W "ignore:Exception ignored in thread started by:pytest.PytestUnraisableExceptionWarning"
 ARGS ?=
@@ -37,7 +37,7 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## unit, contract and end-to-end tests on the embedded emulator: a little over three minutes on two cores
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator: less than three minutes on two cores
 	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
