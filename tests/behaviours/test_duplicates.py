@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import uuid
 from typing import Any
 
 import boto3
@@ -43,7 +44,7 @@ class Table:
 @pytest.fixture
 def table(stage: Stage, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Table:
     """A ledger in the emulator, found by both doors."""
-    url, name = aws.endpoint.url_of("dynamodb"), f"ledger-{id(stage)}"
+    url, name = aws.endpoint.url_of("dynamodb"), f"ledger-{uuid.uuid4().hex}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws.endpoint.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws.endpoint.secret_access_key)
