@@ -162,7 +162,7 @@ class Gathered:
     async def _try(self, held: Sequence[Delivery]) -> list[Refused]:
         shortest = self._leases.settle(held)
         try:
-            refused = await self._call(held, within=min(LONGEST_TRY, max(SHORTEST_PAUSE, shortest / 3)))
+            refused = await self._call(held, within=max(SHORTEST_PAUSE, shortest / 3))
         except Exception as error:
             refused = [Refused(each, code_of(error), lost=False) for each in held]
         finally:

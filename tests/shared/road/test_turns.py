@@ -55,6 +55,23 @@ def test_behind_a_failed_message_the_rest_of_its_group_goes_back_and_other_group
     virtual(story())
 
 
+def test_nothing_of_a_group_overtakes_a_message_that_went_back_to_its_queue() -> None:
+    async def story() -> None:
+        faults = [ConnectionError() for _ in range(8)]  # more than its runs in hand
+
+        async def work(body: str) -> None:
+            if body == "a1" and faults:
+                raise faults.pop()
+
+        rig = Rig(work, order=Fifo())
+        rig.queue.put("a0", "a1", "a2", "a3", group="a")
+        await rig.runs_for(3_600)
+        assert faults == []
+        assert rig.ended == ["a0", "a1", "a2", "a3"]
+
+    virtual(story())
+
+
 def test_a_fifo_message_starts_after_the_delete_of_the_one_before_it() -> None:
     async def story() -> None:
         rig = Rig(at_once, order=Fifo())
