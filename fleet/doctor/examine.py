@@ -12,6 +12,7 @@ from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check, Trouble, ask, fault
 from shared.clients import Clients, variable
+from shared.configuration.stored import told
 from shared.settings import SettingsError, read_settings
 from workers import roster
 from workers.reminder_dispatch.schedule import zones
@@ -37,7 +38,11 @@ NAMES = (
 
 
 async def examine(environment: Mapping[str, str], clients: Clients) -> list[Check]:
-    """Look at everything that `environment` names. Where nothing answers at all, the rest is not asked."""
+    """Look at everything that `environment`, and what is stored for it, names. Where nothing answers at all, the rest is not asked."""
+    try:
+        environment = await told(environment)
+    except SettingsError as error:
+        return [Check("environment", "fault", str(error), "correct this parameter or secret, or who may read it")]
     missing = [name for name in NAMES if not environment.get(name)]
     checks = [
         _variables(missing),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -89,6 +90,17 @@ async def test_what_is_missing_is_named_and_the_rest_is_still_looked_at(
     assert "WebSocket API" in found
     assert "notification of uploads" in found
     assert "queue audit" not in found
+
+
+async def test_a_secret_that_is_named_is_read_as_a_worker_reads_it(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    environment = whole(aws, port)
+    kept: Any = aws.session.client("secretsmanager", endpoint_url=aws.endpoint.url_of("secretsmanager"))
+    made = kept.create_secret(Name=f"doctor-{uuid.uuid4().hex}", SecretString=environment.pop("AUDIT_HASH_KEYS"))
+    async with stand_ins(port):
+        assert faults(await examined(environment | {"AUDIT_HASH_KEYS_SECRET_ARN": made["ARN"]}, monkeypatch)) == {}
+    [unread] = await examined(environment | {"AUDIT_HASH_KEYS_SECRET_ARN": "no-such-secret"}, monkeypatch)
+    assert unread.found == "AUDIT_HASH_KEYS_SECRET_ARN: the secret cannot be read (ResourceNotFoundException)"
 
 
 async def test_nothing_more_is_asked_where_nothing_answers(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
