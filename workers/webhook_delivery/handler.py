@@ -177,9 +177,8 @@ async def _attempt(
         # The POST is done, and the table does not take its result: it waits in a message, and is not made again.
         await _wait_for_the_table(park(job, found, result, endpoint), error, ports)
         return None
-    if (
-        not is_ours
-    ):  # we were away for longer than the lease, and somebody else makes the attempt: his result will stand
+    if not is_ours:
+        # We were away for longer than the lease, and somebody else makes the attempt: his result will stand.
         return Held(until=finished.timestamp() + 1.0)
     made = _made(job, result)
     await live(job, endpoint, verdict, ports)
