@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from infra.resources.compute import table
 from infra.resources.queues import DAY, DLQ_RETENTION, QUEUES
 
 HOUR: Final = 3600
@@ -67,11 +68,8 @@ class WatchedWorker:
         return SLOW_DURATION if self.name == "webhook-delivery" else LAMBDA_DURATION
 
 
-WORKERS: Final = (
-    WatchedWorker("upload-notification", ("uploads",)),
-    WatchedWorker("webhook-delivery", ("webhook-events", "webhook-deliveries")),
-    WatchedWorker("reminder-dispatch", ("reminder-ticks", "reminders")),
-    WatchedWorker("audit-archive", ("audit",)),
+WORKERS: Final = tuple(
+    WatchedWorker(each.name, tuple(source.queue for source in each.sources)) for each in table.WORKERS
 )
 
 AGES: Final = {"webhook-deliveries": SLOW_AGE, "audit": AUDIT_AGE}
