@@ -22,8 +22,9 @@ COMMANDS = {
     "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
     "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "doctor": Entry("fleet.cli.doctor:doctor", "Check endpoint, credentials and every resource; say what to do."),
-    "planner": Entry("fleet.cli.planning.traffic:planner", "Say what a traffic needs and costs, behind both doors."),
-    "deploy": Entry("fleet.cli.planning.deploy:deploy", "Say what a deployment would make, and its fixed cost."),
+    "planner": Entry("fleet.cli.deployment.traffic:planner", "Say what a traffic needs and costs, behind both doors."),
+    "deploy": Entry("fleet.cli.deployment.deploy:deploy", "Say what a deployment would make, and its fixed cost."),
+    "release": Entry("fleet.cli.deployment.release:release", "Say which version of each worker runs; go back to one."),
     "archive": Entry("fleet.cli.archive:archive", "Verify the audit archive, or write its next digest."),
     "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
     "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),
@@ -78,7 +79,7 @@ def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) 
 @click.group(
     cls=Lazily,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq` and `webhooks` also "
+    epilog="Exit codes: 0 done, 1 it failed or something was found, 2 wrong usage or configuration; of `fleet dlq`, `webhooks` and `release` also "
     "3 nothing matched, 4 partly done, 5 refused by a rule of safety, 130 interrupted.",
 )
 @click.version_option(package_name="sqs-worker-fleet", prog_name="fleet")

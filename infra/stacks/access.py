@@ -11,7 +11,7 @@ from infra.fingerprint import METADATA_KEY, fingerprint
 from infra.naming import name_of, tag_everything
 from infra.outputs import export
 from infra.resources.compute import grants
-from infra.resources.compute.roles import by_lambda, by_principals, by_tasks, role
+from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
 from infra.resources.compute.table import WORKERS, camel
 from infra.resources.statements import allow
 from infra.stacks.inputs import Inputs, where
@@ -33,6 +33,7 @@ class AccessStack(Stack):
         self._inputs = Inputs(self)
         self._workers()
         self._tasks()
+        role(self, "release", [by_releases()], grants.release())
         for name, statements in (
             ("producer", grants.producer()),
             # The messaging stack's parameter DeliverySenders knows an operator by this name.

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.fingerprint import METADATA_KEY, fingerprint
 from infra.naming import STAGE, tag_everything
+from infra.resources.compute.canary import Canary
 from infra.resources.compute.environment import variables
 from infra.resources.compute.function import Function
 from infra.resources.compute.table import AUDIT_WINDOW, WORKERS, WorkerSettings
@@ -15,6 +16,8 @@ from infra.settings import STAGES
 from infra.stacks.inputs import Inputs, where
 
 DOORS: Final = ("lambda", "fargate", "both", "none")
+CANARY: Final = "A new version takes a tenth of the traffic for 5 minutes first; needs the stacks of alarms"
+SWITCHED_OFF: Final = ("false", "true")
 RUNTIMES: Final = ("python3.13", "python3.14", "python3.12", "python3.11")
 
 
@@ -43,11 +46,13 @@ class WorkersStack(Stack):
             "Reserved", Fn.condition_or(*[Fn.condition_equals(Fn.ref(STAGE), name) for name in kept])
         )
         retention, window = inputs.look_up("LogRetentionDays"), inputs.look_up(AUDIT_WINDOW)
+        shifts = Fn.condition_equals(inputs.word("CanaryRelease", CANARY, SWITCHED_OFF), "true")
         for each in WORKERS:
-            Function(
+            on = chosen(inputs, each, "lambda")
+            function = Function(
                 self,
                 each,
-                on=chosen(inputs, each, "lambda"),
+                on=on,
                 code=code,
                 runtime=runtime,
                 environment=variables(each),
@@ -55,6 +60,10 @@ class WorkersStack(Stack):
                 retention=retention,
                 windows={"audit": window},
             )
+            # A condition is an expression; the CDK's stubs lack one of its members.
+            both = Fn.condition_and(on, shifts)  # type: ignore[arg-type]
+            shifted = inputs.condition(f"{each.stem}Shifts", both)
+            Canary(self, each, alias=function.alias, on=shifted)
         tag_everything(self)
 
 

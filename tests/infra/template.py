@@ -57,7 +57,11 @@ class Template:
             return expression
         if len(expression) == 1:
             (function, argument), *_ = expression.items()
-            if function == "Ref" or function.startswith("Fn::"):
+            if (
+                function == "Ref"
+                or function.startswith("Fn::")
+                or (function == "Condition" and isinstance(argument, str))
+            ):
                 return self._call(function, argument)
         return {key: seen for key, item in expression.items() if (seen := self.value(item)) is not NOTHING}
 
@@ -78,7 +82,7 @@ class Template:
                 answer = self.value(argument[1] if self.holds(argument[0]) else argument[2])
             case "Fn::ImportValue":
                 answer = self.value(argument)
-            case "Condition" | "Fn::Equals" | "Fn::Or" | "Fn::Not":
+            case "Condition" | "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not":
                 answer = self._decision(function, argument)
             case _:
                 raise AssertionError(f"{function} is not known to work on every emulator")
@@ -89,6 +93,8 @@ class Template:
             case "Fn::Equals":
                 left, right = self.value(argument)
                 return bool(left == right)
+            case "Fn::And":
+                return all(self.value(argument))
             case "Fn::Or":
                 return any(self.value(argument))
             case "Fn::Not":

@@ -52,6 +52,15 @@ def beside(who: str) -> set[Call]:
         found.add(("dynamodb:UpdateItem", f"arn:aws:dynamodb:{PLACE}:table/fleet-reminders-dev"))
         letters = (f"arn:aws:sqs:{PLACE}:fleet-{name}-dev" for name in ("uploads-dlq", "events-undelivered"))
         found |= {(action, letter) for letter in letters for action in MOVES}
+        # A version goes back: tests/fleet/release, with functions of the emulator.
+        place = f"arn:aws:lambda:{PLACE}:function:fleet"
+        names = [f"{place}-{worker}-dev{end}" for worker in QUEUES for end in ("", ":live")]
+        asked = ("lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias")
+        found |= {(action, name) for action in asked for name in names}
+        groups = [f"arn:aws:codedeploy:{PLACE}:deploymentgroup:fleet-{each}-dev/fleet-{each}-dev" for each in QUEUES]
+        found |= {
+            (f"codedeploy:{action}", group) for action in ("ListDeployments", "StopDeployment") for group in groups
+        }
         # An event that a rule could not deliver is sent to its queue and leaves this one: tests/fleet/dead_letters.
         found.add(("sqs:DeleteMessage", f"arn:aws:sqs:{PLACE}:fleet-events-undelivered-dev"))
     return found
@@ -118,7 +127,7 @@ def test_a_grant_more_or_less_is_a_fault(who: str) -> None:
 
 def test_there_is_one_role_for_each_worker_and_none_that_nobody_takes_on() -> None:
     names = {role["Properties"]["RoleName"] for role in access().resources("AWS::IAM::Role").values()}
-    assert names == {f"fleet-{name}-dev" for name in (*QUEUES, *PEOPLE, "task-execution")}
+    assert names == {f"fleet-{name}-dev" for name in (*QUEUES, *PEOPLE, "task-execution", "release")}
 
 
 def test_workers_are_taken_on_by_lambda_and_by_this_accounts_tasks_alone() -> None:
@@ -158,6 +167,16 @@ def test_the_key_of_the_archive_is_made_by_aws_and_outlives_its_stack() -> None:
     assert (made["GenerateStringKey"], made["PasswordLength"] % 4, made["PasswordLength"] >= 44) == ("k1", 0, True)
     assert json.loads(made["SecretStringTemplate"]) == {}
     assert not set("!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~") - set(made["ExcludeCharacters"])
+
+
+def test_a_canary_may_move_the_workers_aliases_and_nothing_else() -> None:
+    alarms, aliases = statements(access(), "ReleaseRole")
+    assert (alarms["Action"], alarms["Resource"]) == (["cloudwatch:DescribeAlarms"], ["*"])
+    assert aliases["Action"] == ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"]
+    named = {each.rpartition(":function:")[2].removesuffix(":*") for each in aliases["Resource"]}
+    assert named == {f"fleet-{worker}-dev" for worker in QUEUES}
+    [trusted] = access().properties("ReleaseRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "codedeploy.amazonaws.com"}
 
 
 def test_tasks_are_started_with_one_repository_and_their_own_logs() -> None:

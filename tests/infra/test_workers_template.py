@@ -136,7 +136,7 @@ def test_a_worker_runs_behind_the_door_that_its_parameter_names(worker: WorkerSe
     for word, is_function in functions.items():
         given = {f"{worker.stem}Door": word}
         lambdas = stack("workers", **given)
-        mine = [name for name in lambdas.text["Resources"] if name.startswith(worker.stem)]
+        mine = [f"{worker.stem}{kind}" for kind in ("Log", "Function", "Version", "Alias")]
         mine += [f"{source.stem}Mapping" for source in worker.sources]
         assert {lambdas.holds(lambdas.text["Resources"][name]["Condition"]) for name in mine} == {is_function}
         services = stack("services", **given)
@@ -163,3 +163,45 @@ def test_one_parameter_file_serves_the_stacks_that_run_workers(stage: str) -> No
     for name, value in given.items():
         assert value in known[name].get("AllowedValues", [value])
         assert re.fullmatch(known[name].get("AllowedPattern", ".*"), value)
+
+
+@EACH
+def test_a_new_version_takes_a_tenth_first_and_goes_back_when_its_alarms_call(worker: WorkerSettings) -> None:
+    template = stack("workers", "prod", CanaryRelease="true")
+    alias = template.value(template.text["Resources"][f"{worker.stem}Alias"])
+    assert alias["UpdatePolicy"] == {
+        "CodeDeployLambdaAliasUpdate": {
+            "ApplicationName": f"{worker.stem}Application",
+            "DeploymentGroupName": f"{worker.stem}DeploymentGroup",
+        }
+    }
+    group = template.properties(f"{worker.stem}DeploymentGroup")
+    assert group["DeploymentGroupName"] == f"fleet-{worker.name}-prod"  # `fleet release rollback` finds it by this name
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+    assert group["ServiceRoleArn"] == "fleet-access-prod-ReleaseRoleArn"
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    watching = {each["Name"] for each in group["AlarmConfiguration"]["Alarms"]}
+    assert len(watching) == 1 + 2 * len(worker.sources)
+    assert watching <= {
+        alarm["Properties"]["AlarmName"]
+        for name in ("queue-alarms", "service-alarms")
+        for alarm in stack(name, "prod").resources("AWS::CloudWatch::Alarm").values()
+    }
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"CanaryRelease": "true", **{f"{each.stem}Door": "fargate" for each in WORKERS}}]
+)
+def test_without_a_canary_an_alias_moves_at_once(given: dict[str, str]) -> None:
+    template = stack("workers", "dev", **given)
+    assert not template.resources("AWS::CodeDeploy::Application") | template.resources(
+        "AWS::CodeDeploy::DeploymentGroup"
+    )
+    for worker in WORKERS:
+        update = template.value(template.text["Resources"][f"{worker.stem}Alias"])["UpdatePolicy"]
+        assert "CodeDeployLambdaAliasUpdate" not in update
+
+
+def test_production_releases_with_a_canary() -> None:
+    given = json.loads((INFRA / "parameters" / "workers-prod.json").read_text(encoding="utf-8"))
+    assert {"ParameterKey": "CanaryRelease", "ParameterValue": "true"} in given

@@ -184,7 +184,35 @@ def operator() -> list[Statement]:
         allow(["dynamodb:Query"], table("webhooks", index="GSI1")),
         allow(["dynamodb:Scan"], table("reminders", index="GSI1")),
         allow(["dynamodb:UpdateItem"], table("reminders")),
+        # Which version runs, and the way back: `fleet release`.
+        allow(["lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"], functions()),
+        allow(["codedeploy:ListDeployments", "codedeploy:StopDeployment"], _deployment_groups()),
     ]
+
+
+def release() -> list[Statement]:
+    """What CodeDeploy does for a canary: it looks at alarms and moves an alias.
+
+    Less than AWS's own policy AWSCodeDeployRoleForLambdaLimited: no hooks and no bucket.
+    """
+    return [
+        allow(["cloudwatch:DescribeAlarms"], ["*"]),  # asked for a list of names, it wants all
+        allow(["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"], functions()),
+    ]
+
+
+def functions() -> list[str]:
+    """ARNs of the workers' functions; each with what it is qualified by."""
+    return [
+        Fn.sub(f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{_named(each.name)}{end}")
+        for each in WORKERS
+        for end in ("", ":*")
+    ]
+
+
+def _deployment_groups() -> list[str]:
+    place = "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup"
+    return [Fn.sub(f"{place}:{_named(each.name)}/{_named(each.name)}") for each in WORKERS]
 
 
 def _letters() -> list[str]:

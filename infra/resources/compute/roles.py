@@ -43,6 +43,11 @@ def by_tasks() -> Statement:
     }
 
 
+def by_releases() -> Statement:
+    """CodeDeploy takes the role on to move an alias."""
+    return _trust({"Service": "codedeploy.amazonaws.com"})
+
+
 def by_principals(arns: Any) -> Statement:
     """Who is named at the deployment."""
     return _trust({"AWS": arns})

@@ -26,6 +26,7 @@ OUTSIDE = {
     "limit",
     "pause",
     "planner",
+    "release",
     "reminders",
     "resume",
     "run",

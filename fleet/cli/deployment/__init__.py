@@ -1,0 +1,1 @@
+"""Deployments: what a traffic needs, what would be made, and what runs behind each alias."""

@@ -1,1 +1,0 @@
-"""Before anything is deployed: what a traffic needs, and what a deployment would make."""
