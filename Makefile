@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
 .PHONY: test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
-	templates-check cfn-lint bundle lock clean
+	templates-check cfn-lint bundle sbom audit lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
@@ -94,14 +94,23 @@ cfn-lint: setup-infra
 bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
 	@$(RUN)/python -m fleet.dev.bundle build/fleet-lambda.zip
 
+sbom: setup  ## list what the zip and the image hold, as CycloneDX: build/sbom.json
+	@$(ENVIRONMENT) .audit requirements/audit.txt
+	@mkdir -p build
+	@.audit/bin/cyclonedx-py requirements requirements/runtime.txt --output-reproducible --output-file build/sbom.json
+
+audit: setup  ## ask the package index for known faults of what is shipped
+	@$(ENVIRONMENT) .audit requirements/audit.txt
+	@.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt -r requirements/lambda.txt
+
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
-	@for lock in runtime lambda build dev bench bench-calls ministack localstack uv; do \
+	@for lock in runtime lambda build dev bench bench-calls ministack localstack audit uv; do \
 		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
 		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \
 	done
 
 clean:  ## remove everything that was built
-	rm -rf .venv .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+	rm -rf .venv .audit .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis

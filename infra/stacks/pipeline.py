@@ -1,0 +1,145 @@
+"""The stack `pipeline`: GitHub's workflow becomes a role of the stage's account, for one environment of one repository, without a key.
+
+https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws
+"""
+
+from typing import Any, Final
+
+from aws_cdk import BootstraplessSynthesizer, CfnDeletionPolicy, Fn, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.fingerprint import METADATA_KEY, fingerprint
+from infra.naming import name_of, tag_everything
+from infra.outputs import export
+from infra.resources.compute import grants
+from infra.resources.statements import allow, document
+from infra.stacks.inputs import Inputs
+
+GITHUB: Final = "token.actions.githubusercontent.com"
+NONE: Final = "NONE"
+STACKS: Final = (
+    "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/${ProjectName}-*-${Stage}/*"
+)
+OWN_ROLES: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProjectName}-*-${Stage}"
+
+
+class PipelineStack(Stack):
+    """Deployed by an administrator, once for each stage; everything after it comes from the workflow."""
+
+    def __init__(self, scope: Construct) -> None:
+        """Declare everything."""
+        super().__init__(
+            scope,
+            "pipeline",
+            description="What a workflow of GitHub deploys the worker fleet with",
+            synthesizer=BootstraplessSynthesizer(),
+            suppress_template_indentation=True,
+        )
+        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        inputs = Inputs(self)
+        inputs.text("Repository", "The repository at GitHub, OWNER/NAME", pattern="[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+        inputs.text("LambdaDeploymentBucket", "Bucket that the workflow puts the zip into")
+        provider = self._provider(inputs)
+        deployment = self._deployment_role()
+        deployer = iam.CfnRole(
+            self,
+            "DeployerRole",
+            role_name=name_of("deployer"),
+            assume_role_policy_document=document(_trusted(provider)),
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="calls", policy_document=document(*_deployer(deployment.attr_arn))
+                )
+            ],
+        )
+        deployer.override_logical_id("DeployerRole")
+        export(self, "DeployerRoleArn", deployer.attr_arn)
+        export(self, "DeploymentRoleArn", deployment.attr_arn)
+        tag_everything(self)
+
+    def _provider(self, inputs: Inputs) -> Any:
+        """An account has one provider for GitHub: the first stage makes it, the others are told of it."""
+        given = inputs.text("GitHubProviderArn", "The account's provider for GitHub, where it has one", default=NONE)
+        makes = inputs.condition("MakesProvider", Fn.condition_equals(given, NONE))
+        made = iam.CfnOIDCProvider(
+            self, "GitHubProvider", url=f"https://{GITHUB}", client_id_list=["sts.amazonaws.com"]
+        )
+        made.override_logical_id("GitHubProvider")
+        made.cfn_options.condition = makes
+        made.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN  # other repositories may have come to use it
+        made.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        export(self, "GitHubProviderArn", made.attr_arn, on=makes)
+        return Fn.condition_if(makes.logical_id, made.attr_arn, given)
+
+    def _deployment_role(self) -> iam.CfnRole:
+        """What CloudFormation acts as. Wide, for it makes what the stacks declare, and nobody but CloudFormation can take it on;
+        the roles that it may make and pass on are the stage's own.
+        """
+        made = iam.CfnRole(
+            self,
+            "DeploymentRole",
+            role_name=name_of("deployment"),
+            assume_role_policy_document=document(
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "cloudformation.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ),
+            managed_policy_arns=[Fn.sub("arn:${AWS::Partition}:iam::aws:policy/PowerUserAccess")],
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="roles-of-the-stage",
+                    policy_document=document(allow([f"iam:{each}" for each in ROLE_ACTIONS], [Fn.sub(OWN_ROLES)])),
+                )
+            ],
+        )
+        made.override_logical_id("DeploymentRole")
+        return made
+
+
+ROLE_ACTIONS: Final = (
+    "CreateRole",
+    "DeleteRole",
+    "DeleteRolePolicy",
+    "GetRole",
+    "GetRolePolicy",
+    "PassRole",
+    "PutRolePolicy",
+    "TagRole",
+    "UntagRole",
+    "UpdateAssumeRolePolicy",
+    "UpdateRole",
+)
+
+
+def _trusted(provider: Any) -> dict[str, Any]:
+    """A job of the repository in the environment that is called as the stage: its approval has been given by then."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {
+                f"{GITHUB}:aud": "sts.amazonaws.com",
+                f"{GITHUB}:sub": Fn.sub("repo:${Repository}:environment:${Stage}"),
+            }
+        },
+    }
+
+
+def _deployer(deployment: str) -> list[dict[str, Any]]:
+    """What `infra/deploy.sh` and the look at the end call."""
+    changes = ["CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet", "DescribeEvents", "DescribeStackEvents"]
+    changes += ["DescribeStacks", "ExecuteChangeSet", "GetTemplateSummary"]
+    return [
+        allow([f"cloudformation:{each}" for each in changes], [Fn.sub(STACKS)]),
+        allow(
+            ["cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate"], ["*"]
+        ),  # of a file: no stack yet
+        allow(["iam:PassRole"], [deployment])
+        | {"Condition": {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}},
+        allow(["s3:PutObject"], [Fn.sub("arn:${AWS::Partition}:s3:::${LambdaDeploymentBucket}/fleet-lambda-*")]),
+        *grants.reader(),
+    ]

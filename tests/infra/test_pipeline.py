@@ -1,0 +1,138 @@
+"""How a commit comes to a stage: the workflows, the script that deploys, and what GitHub may do in an account."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.cli.deployment.deploy import FIRST
+from tests.infra.template import ACCOUNT, INFRA, raw, stack
+
+GITHUB = INFRA.parent / ".github"
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((GITHUB / "workflows").glob("*.yml"))}
+
+
+def steps(workflow: str) -> list[dict[str, Any]]:
+    return [step for job in WORKFLOWS[workflow]["jobs"].values() for step in job.get("steps", [])]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_what_a_workflow_uses_is_pinned_by_its_hash_and_it_holds_no_key(workflow: str) -> None:
+    used = [step["uses"] for step in steps(workflow) if "uses" in step]
+    used += [job["uses"] for job in WORKFLOWS[workflow]["jobs"].values() if "uses" in job]
+    assert used
+    assert [each for each in used if not re.fullmatch(r"\./\S+|[\w./-]+@[0-9a-f]{40}", each)] == []
+    assert "secrets." not in (GITHUB / "workflows" / f"{workflow}.yml").read_text()
+
+
+def test_a_stage_comes_after_the_one_before_it_and_by_the_environment_that_approves_it() -> None:
+    jobs = WORKFLOWS["deploy"]["jobs"]
+    assert {name: job["needs"] for name, job in jobs.items() if "needs" in job} == {
+        "dev": ["build", "image"],
+        "staging": ["dev", "image"],
+        "prod": ["staging", "image"],
+    }
+    for stage in ("dev", "staging", "prod"):
+        assert jobs[stage]["with"]["stage"] == stage
+        assert "!failure()" in jobs[stage]["if"]
+    assert WORKFLOWS["deploy-stage"]["jobs"]["deploy"]["environment"] == "${{ inputs.stage }}"
+
+
+def test_nothing_is_built_that_was_not_looked_through_and_listed() -> None:
+    run = [step.get("run", step.get("uses", "")) for step in WORKFLOWS["deploy"]["jobs"]["build"]["steps"]]
+    order = [
+        next(number for number, text in enumerate(run) if word in text)
+        for word in ("audit", "sbom", "bundle", "attest")
+    ]
+    assert order == sorted(order)
+
+
+def deployed(tmp_path: Path, *words: str, **environment: str) -> tuple[int, list[list[str]], str]:
+    """What `infra/deploy.sh` calls the AWS command line with."""
+    stub, log = tmp_path / "aws", tmp_path / "calls"
+    stub.write_text(f'#!/bin/sh\nprintf "%s\\t" "$@" >> {log}\necho >> {log}\n')
+    stub.chmod(0o755)
+    done = subprocess.run(
+        [str(INFRA / "deploy.sh"), *words],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    calls = [line.rstrip("\t").split("\t") for line in log.read_text().splitlines()] if log.exists() else []
+    return done.returncode, calls, done.stderr
+
+
+def after(call: list[str], option: str) -> list[str]:
+    """The words behind an option, to the next one."""
+    rest = call[call.index(option) + 1 :]
+    return rest[: next((number for number, word in enumerate(rest) if word.startswith("--")), len(rest))]
+
+
+def test_each_stack_is_given_what_it_knows_in_the_order_that_the_plan_tells(tmp_path: Path) -> None:
+    code, calls, _ = deployed(tmp_path, "prod", "LambdaCodeKey=seven.zip")
+    names = [name for name in FIRST if name not in {"pipeline", "services"}]
+    assert (code, [after(call, "--stack-name") for call in calls]) == (0, [[f"fleet-{name}-prod"] for name in names])
+    for name, call in zip(names, calls, strict=True):
+        given = dict(each.split("=", 1) for each in after(call, "--parameter-overrides"))
+        known = raw(INFRA / "templates" / f"{name}.json")["Parameters"]
+        assert given.keys() <= known.keys()
+        assert given["Stage"] == "prod"
+        assert not [key for key, parameter in known.items() if "Default" not in parameter and key not in given]
+        assert given.get("LambdaCodeKey", "seven.zip") == "seven.zip"
+
+
+def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_named(tmp_path: Path) -> None:
+    _, calls, _ = deployed(
+        tmp_path, "dev", "AuditArchiveDoor=fargate", "Image=a@sha256:1", CLOUDFORMATION_ROLE_ARN="arn:role"
+    )
+    [services] = [call for call in calls if after(call, "--stack-name") == ["fleet-services-dev"]]
+    assert {"AuditArchiveDoor=fargate", "Image=a@sha256:1"} <= set(after(services, "--parameter-overrides"))
+    assert {tuple(after(call, "--role-arn")) for call in calls} == {("arn:role",)}
+
+
+@pytest.mark.parametrize("words", [(), ("nowhere",), ("dev", "LambdaCodeKey")])
+def test_what_cannot_be_right_is_said_before_anything_is_deployed(tmp_path: Path, words: tuple[str, ...]) -> None:
+    code, calls, said = deployed(tmp_path, *words)
+    assert (code, calls) == (2, [])
+    assert said
+
+
+def test_github_is_trusted_for_one_environment_of_one_repository() -> None:
+    role = stack("pipeline", "prod", Repository="acme/fleet").properties("DeployerRole")
+    [trusted] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trusted["Condition"]["StringEquals"] == {
+        "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+        "token.actions.githubusercontent.com:sub": "repo:acme/fleet:environment:prod",
+    }
+    told = stack("pipeline", GitHubProviderArn="arn:provider")
+    assert "GitHubProvider" not in told.resources("AWS::IAM::OIDCProvider")
+    assert told.properties("DeployerRole")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
+        "Federated": "arn:provider"
+    }
+
+
+def test_the_workflow_makes_nothing_itself_and_passes_one_role_to_cloudformation() -> None:
+    template = stack("pipeline")
+    [policy] = template.properties("DeployerRole")["Policies"]
+    made = [
+        each
+        for each in policy["PolicyDocument"]["Statement"]
+        if any(":Put" in one or ":Create" in one for one in each["Action"])
+    ]
+    assert {action for each in made for action in each["Action"] if not action.startswith("cloudformation:")} == {
+        "s3:PutObject"
+    }
+    [passes] = [each for each in policy["PolicyDocument"]["Statement"] if each["Action"] == ["iam:PassRole"]]
+    assert passes["Resource"] == ["DeploymentRole.Arn"]
+    assert passes["Condition"]["StringEquals"] == {"iam:PassedToService": "cloudformation.amazonaws.com"}
+    deployment = template.properties("DeploymentRole")
+    [roles] = deployment["Policies"][0]["PolicyDocument"]["Statement"]
+    assert roles["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/fleet-*-dev"]
+    assert not [action for action in roles["Action"] if "*" in action]
