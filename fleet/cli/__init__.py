@@ -95,7 +95,8 @@ def _show_completion(ctx: click.Context, _: click.Parameter, shell: str | None) 
 )
 @click.option("--stage", metavar="NAME", help="Find queues, tables and buckets by the outputs of this stage's stack.")
 @click.option("--project", default="fleet", show_default=True, help="With --stage: names begin with it.")
-def fleet(*, stage: str | None, project: str) -> None:
+@click.pass_context
+def fleet(ctx: click.Context, *, stage: str | None, project: str) -> None:
     """A fleet of SQS workers: reminders, webhooks, uploads and audit.
 
     Workers are configured by environment variables alone; `fleet dev` writes a complete set to .fleet/dev.env, and --stage
@@ -104,7 +105,7 @@ def fleet(*, stage: str | None, project: str) -> None:
     if stage is not None:
         from fleet.cli.stage import enter
 
-        enter(stage, project)
+        ctx.obj = enter(stage, project)
 
 
 def main() -> None:

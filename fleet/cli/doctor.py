@@ -22,6 +22,7 @@ from shared.clients import Clients
 
 if TYPE_CHECKING:
     from fleet.doctor.check import Check
+    from fleet.doctor.deployed import Stage
 
 COLOURS = {"ok": "green", "warning": "yellow", "fault": "bold red"}
 VERSION = 1
@@ -30,13 +31,15 @@ VERSION = 1
 @click.command(cls=Command, short_help="Check endpoint, credentials and every resource; say what to do.")
 @env_file_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor(*, as_json: bool) -> None:
+@click.pass_obj
+def doctor(stage: Stage | None, *, as_json: bool) -> None:
     """Check endpoint, credentials and every resource; say what to do.
 
     Reads the same variables as the workers, asks only questions that change nothing, and ends with 1 on any fault.
+    `fleet --stage NAME doctor` looks at a deployed stage: its stacks, functions, mappings, services, alarms and secrets as well.
     Permissions are those of the identity that runs it: run it with the role of a worker to check that role.
     """
-    checks = asyncio.run(_examine())
+    checks = asyncio.run(_examine(stage))
     faults = sum(check.state == "fault" for check in checks)
     if as_json:
         document = {"version": VERSION, "ok": not faults, "checks": [asdict(check) for check in checks]}
@@ -47,9 +50,9 @@ def doctor(*, as_json: bool) -> None:
     sys.exit(FAILED if faults else 0)
 
 
-async def _examine() -> list[Check]:
+async def _examine(stage: Stage | None) -> list[Check]:
     async with Clients(os.environ) as clients:
-        return await examine(os.environ, clients)
+        return await examine(os.environ, clients, stage)
 
 
 def table(checks: Sequence[Check]) -> Table:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from fleet.cli.command import Failed, report_faults
 
+if TYPE_CHECKING:
+    from fleet.doctor.deployed import Stage
 
-def enter(stage: str, project: str) -> None:
+
+def enter(stage: str, project: str) -> Stage:
     """Put the stage's names into this process's environment, over those that are there: one stage is never half another.
 
     Raises Failed where there is no such stack.
     """
     from fleet.dead_letters.queues.catalog import service
     from fleet.dead_letters.queues.stack import NoSuchStack, outputs
+    from fleet.doctor.deployed import Stage
 
     with report_faults():
         client = service("cloudformation")
@@ -25,3 +30,4 @@ def enter(stage: str, project: str) -> None:
             raise Failed(f"{error}: is it another --project, another region, or another account?") from error
         os.environ.update(found)
         click.echo(f"stage {stage}: {project}-messaging-{stage} in {client.meta.region_name}", err=True)
+    return Stage(project, stage)

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check, Trouble, ask, fault
+from fleet.doctor.deployed import Stage, deployed
 from shared.clients import Clients, variable
 from shared.configuration.stored import told
 from shared.settings import SettingsError, read_settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 EXPO = "https://exp.host/--/api/v2/push/send"
 
 QUEUES = tuple(dict.fromkeys(queue for name in roster.WORKERS for queue in roster.app(name).queues))
-NAMES = (
+OUTPUTS = (
     *(f"{variable(queue)}_{kind}_URL" for queue in QUEUES for kind in ("QUEUE", "DLQ")),
     *(shape.variable for shape in stores.TABLES),
     "EVENTS_UNDELIVERED_QUEUE_URL",
@@ -32,23 +33,25 @@ NAMES = (
     "UPLOAD_BUCKET_NAME",
     "AUDIT_BUCKET_NAME",
     "DLQ_ARCHIVE_BUCKET_NAME",
-    "WS_API_ENDPOINT",
-    "EMAIL_SENDER",
 )
+"""What the messaging stack names; what else workers are told, a deployed stage has told them itself."""
+NAMES = (*OUTPUTS, "WS_API_ENDPOINT", "EMAIL_SENDER")
 
 
-async def examine(environment: Mapping[str, str], clients: Clients) -> list[Check]:
-    """Look at everything that `environment`, and what is stored for it, names. Where nothing answers at all, the rest is not asked."""
+async def examine(environment: Mapping[str, str], clients: Clients, stage: Stage | None = None) -> list[Check]:
+    """Look at everything that `environment`, and what is stored for it, names; with `stage` at what its stacks made instead of at
+    workers that would run here. Where nothing answers at all, the rest is not asked.
+    """
     try:
         environment = await told(environment)
     except SettingsError as error:
         return [Check("environment", "fault", str(error), "correct this parameter or secret, or who may read it")]
-    missing = [name for name in NAMES if not environment.get(name)]
     checks = [
-        _variables(missing),
+        _variables(environment, OUTPUTS if stage else NAMES),
         Check("time zones", "ok", f"tzdata {zones.VERSION}"),
-        *await _workers(environment, clients),
     ]
+    if stage is None:
+        checks += await _workers(environment, clients)
     async with aiohttp.ClientSession() as http:
         if url := environment.get("AWS_ENDPOINT_URL"):
             checks.append(await beyond.check_reachable(http, "endpoint", url, variable="AWS_ENDPOINT_URL"))
@@ -57,17 +60,19 @@ async def examine(environment: Mapping[str, str], clients: Clients) -> list[Chec
         checks.append(identity := await _identity(clients))
         if identity.state == "fault":
             return checks
+        if stage is not None:
+            checks += await deployed(stage, clients)
         given = {name: value for name, value in environment.items() if value}
         for part in (_queues, _stores, _bus):
             checks += await part(given, clients)
         return checks + await _outside(given, clients, http)
 
 
-def _variables(missing: Sequence[str]) -> Check:
-    if missing:
+def _variables(environment: Mapping[str, str], names: Sequence[str]) -> Check:
+    if missing := [name for name in names if not environment.get(name)]:
         remedy = "set them from the outputs of the messaging stack, or use --env-file .fleet/dev.env"
         return Check("environment", "fault", f"missing: {', '.join(missing)}", remedy)
-    return Check("environment", "ok", f"{len(NAMES)} variables")
+    return Check("environment", "ok", f"{len(names)} variables")
 
 
 async def _workers(environment: Mapping[str, str], clients: Clients) -> list[Check]:

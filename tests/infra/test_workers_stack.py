@@ -3,6 +3,7 @@
 That the functions do their work is shown by tests/e2e, whose Lambda door is deployed by these very files.
 """
 
+import asyncio
 import io
 import uuid
 import zipfile
@@ -13,6 +14,9 @@ import pytest
 
 from fleet.dev.deploy import deploy, session, stand, template
 from fleet.dev.emulators.ministack import Endpoint
+from fleet.doctor.check import Check
+from fleet.doctor.deployed import Stage, deployed
+from shared.clients import Clients
 from workers import roster
 
 pytestmark = [pytest.mark.slow, pytest.mark.lambda_door]
@@ -64,6 +68,22 @@ def standing(emulator: Endpoint, project: str) -> Callable[..., dict[str, tuple[
     return up
 
 
+def looked_at(emulator: Endpoint, project: str) -> set[str]:
+    """Queues of the stage whose mapping the doctor finds well; of functions, of mappings and of the secret it finds no fault."""
+
+    async def look() -> list[Check]:
+        async with Clients(emulator.environment) as clients:
+            return await deployed(Stage(project, "dev"), clients)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)  # where boto looks
+        checks = asyncio.run(look())
+    watched = ("stack", "alarms", "who is called")  # the stacks of alarms are not deployed here
+    assert [check for check in checks if check.state == "fault" and not check.what.startswith(watched)] == []
+    return {check.what.removeprefix("mapping of ") for check in checks if check.what.startswith("mapping of ")}
+
+
 def test_the_stack_stands_twice_changes_its_version_with_its_code_and_leaves_nothing(
     emulator: Endpoint, project: str
 ) -> None:
@@ -73,6 +93,14 @@ def test_the_stack_stands_twice_changes_its_version_with_its_code_and_leaves_not
         f"{project}-{worker}-dev": len(roster.app(worker).queues) for worker in roster.WORKERS
     }
     assert up() == first
+    assert looked_at(emulator, project) == {
+        "uploads",
+        "webhook-events",
+        "webhook-deliveries",
+        "reminder-ticks",
+        "reminders",
+        "audit",
+    }
 
     second = up(LambdaCodeKey="two.zip")
     assert {version for version, _ in second.values()} == {"2"}

@@ -1,0 +1,187 @@
+"""A deployed stage: its stacks, and whether each worker runs, reads its queues, is watched, and finds its secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from fleet.doctor.check import Check, Trouble, ask, fault
+from fleet.release.alias import ALIAS
+from workers import roster
+
+if TYPE_CHECKING:
+    from shared.clients import Clients
+
+STACKS: Final = tuple("messaging access workers services alarms queue-alarms service-alarms dashboards care".split())
+OPTIONAL: Final = frozenset({"services", "dashboards", "care"})
+ONE_OF_MANY: Final = "ReportBatchItemFailures"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Names are `{project}-{resource}-{stage}`."""
+
+    project: str
+    stage: str
+
+    def name_of(self, resource: str) -> str:
+        """The physical name of a resource, or of a stack."""
+        return f"{self.project}-{resource}-{self.stage}"
+
+
+async def deployed(stage: Stage, clients: Clients) -> list[Check]:
+    """Look at everything that the stacks made and that messages need. Asks nothing that changes anything."""
+    stacks = {name: await _stack(stage, clients, name) for name in STACKS}
+    checks = [check for check, _ in stacks.values()]
+    outputs = {key: value for _, given in stacks.values() for key, value in given.items()}
+    for worker in roster.WORKERS:
+        checks += await _worker(stage, clients, worker, outputs)
+    return [*checks, await _alarms(stage, clients), await _topic(clients, outputs), await _secret(clients, outputs)]
+
+
+async def _stack(stage: Stage, clients: Clients, name: str) -> tuple[Check, dict[str, str]]:
+    """How a stack ended, and its outputs."""
+    what = f"stack {name}"
+    try:
+        answer: Any = await ask((await clients.open("cloudformation")).describe_stacks(StackName=stage.name_of(name)))
+    except Trouble as trouble:
+        if trouble.code != "ValidationError":  # CloudFormation's way to say: no such stack
+            return fault(what, trouble), {}
+        remedy = f"deploy it: infra/deploy.sh {stage.stage}"
+        return Check(what, "warning" if name in OPTIONAL else "fault", "not there", remedy), {}
+    [stack] = answer["Stacks"]
+    state, outputs = stack["StackStatus"], {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    if state in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        return Check(what, "ok", state), outputs
+    if state.endswith("_IN_PROGRESS"):
+        return Check(what, "warning", state, "look again when the deployment has ended"), outputs
+    return Check(what, "fault", state, "see its events in CloudFormation, and deploy it again"), outputs
+
+
+async def _worker(stage: Stage, clients: Clients, worker: str, outputs: dict[str, str]) -> list[Check]:
+    """What runs a worker: its function behind the alias, its service, or both while it moves."""
+    stem = "".join(word.capitalize() for word in worker.split("-"))
+    function, service = f"{stem}AliasArn" in outputs, outputs.get(f"{stem}ServiceName")
+    checks = []
+    if function:
+        checks += await _function(stage, clients, worker)
+    if service:
+        checks.append(await _service(clients, worker, outputs["ClusterName"], service))
+    if not checks:
+        remedy = f"deploy it: the parameter {stem}Door of the stacks workers and services says where"
+        checks.append(Check(f"worker {worker}", "fault", "runs nowhere: its messages wait", remedy))
+    return checks
+
+
+async def _function(stage: Stage, clients: Clients, worker: str) -> list[Check]:
+    what, client = f"function {worker}", await clients.open("lambda")
+    try:
+        found: Any = await ask(client.get_function_configuration(FunctionName=stage.name_of(worker), Qualifier=ALIAS))
+        mapped: Any = await ask(client.list_event_source_mappings(FunctionName=f"{stage.name_of(worker)}:{ALIAS}"))
+    except Trouble as trouble:
+        return [fault(what, trouble)]
+    said = f"version {found['Version']}, {found['Runtime']}"
+    if found.get("State", "Active") in {
+        "Active",
+        "Inactive",
+    }:  # one that nobody called for weeks is made again by a call
+        checks = [Check(what, "ok", said)]
+    else:
+        why = found.get("StateReason") or found["State"]
+        checks = [Check(what, "fault", f"{said}: {why}", f"fleet release rollback {stage.stage} {worker}")]
+    sources = {each["EventSourceArn"].rpartition(":")[2]: each for each in mapped["EventSourceMappings"]}
+    return [*checks, *(_mapping(queue, sources.get(stage.name_of(queue))) for queue in roster.app(worker).queues)]
+
+
+def _mapping(queue: str, mapping: Any) -> Check:
+    """A mapping that is not on the alias would run what no release put there: it is not found here."""
+    what = f"mapping of {queue}"
+    if mapping is None:
+        return Check(
+            what, "fault", f"no mapping to the alias `{ALIAS}`: messages wait", "deploy the stack workers again"
+        )
+    if ONE_OF_MANY not in (mapping.get("FunctionResponseTypes") or []):
+        return Check(
+            what, "fault", f"without {ONE_OF_MANY}: one failure fails its batch", "deploy the stack workers again"
+        )
+    if mapping["State"] in {"Enabled", "Creating", "Enabling", "Updating"}:
+        return Check(what, "ok", f"{mapping['State']}, batches of {mapping['BatchSize']}")
+    remedy = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled, unless somebody paused it"
+    return Check(what, "fault", f"{mapping['State']}: messages wait", remedy)
+
+
+async def _service(clients: Clients, worker: str, cluster: str, service: str) -> Check:
+    what = f"service {worker}"
+    try:
+        answer: Any = await ask((await clients.open("ecs")).describe_services(cluster=cluster, services=[service]))
+    except Trouble as trouble:
+        return fault(what, trouble)
+    for found in answer["services"]:
+        said = f"{found['runningCount']} of {found['desiredCount']} tasks run"
+        if found["runningCount"] or not found["desiredCount"]:
+            return Check(what, "ok", said)
+        return Check(what, "fault", said, "see the service's events in ECS, and the log of its tasks")
+    return Check(what, "fault", "not there", "deploy the stack services again")
+
+
+async def _alarms(stage: Stage, clients: Clients) -> Check:
+    """Alarms of the stage that call, or that somebody switched off."""
+    client = await clients.open("cloudwatch")
+    names: dict[str, tuple[str, bool]] = {}
+    token: dict[str, str] = {}
+    try:
+        while True:
+            page: Any = await ask(client.describe_alarms(AlarmNamePrefix=f"{stage.project}-", **token))
+            names |= {one["AlarmName"]: (one["StateValue"], one["ActionsEnabled"]) for one in page["MetricAlarms"]}
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+    except Trouble as trouble:
+        return fault("alarms", trouble)
+    ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
+    calling = sorted(name for name, (state, _) in ours.items() if state == "ALARM")
+    silent = sorted(name for name, (_, enabled) in ours.items() if not enabled)
+    if not ours:
+        return Check("alarms", "fault", "none: nobody hears of anything", f"deploy them: infra/deploy.sh {stage.stage}")
+    if silent:
+        return Check("alarms", "fault", f"switched off: {', '.join(silent)}", "aws cloudwatch enable-alarm-actions")
+    if calling:
+        return Check(
+            "alarms",
+            "warning",
+            f"{len(ours)}, in alarm: {', '.join(calling)}",
+            "each one's description says what to do",
+        )
+    return Check("alarms", "ok", f"{len(ours)}, none in alarm")
+
+
+async def _topic(clients: Clients, outputs: dict[str, str]) -> Check:
+    what, topic = "who is called", outputs.get("AlarmTopicArn")
+    if topic is None:
+        return Check(what, "fault", "no topic", "deploy the stack alarms")
+    try:
+        answer: Any = await ask((await clients.open("sns")).list_subscriptions_by_topic(TopicArn=topic))
+    except Trouble as trouble:
+        return fault(what, trouble)
+    states = [each["SubscriptionArn"] for each in answer["Subscriptions"]]
+    confirmed = [each for each in states if each.startswith("arn:")]
+    if confirmed:
+        return Check(what, "ok", f"{len(confirmed)} of {len(states)} have confirmed")
+    found = "nobody has confirmed" if states else "nobody"
+    return Check(
+        what, "warning", found, "give the stack alarms AlarmEmail, PagerUrl or a Slack channel (docs/deploy.md)"
+    )
+
+
+async def _secret(clients: Clients, outputs: dict[str, str]) -> Check:
+    what, secret = "archive's hash keys", outputs.get("AuditHashKeysSecretArn")
+    if secret is None:
+        return Check(what, "fault", "no secret", "deploy the stack access")
+    try:
+        found: Any = await ask((await clients.open("secretsmanager")).describe_secret(SecretId=secret))
+    except Trouble as trouble:
+        return fault(what, trouble)
+    if found.get("DeletedDate"):
+        remedy = f"aws secretsmanager restore-secret --secret-id {secret}: without it no search finds what is archived"
+        return Check(what, "fault", f"to be deleted at {found['DeletedDate']}", remedy)
+    return Check(what, "ok", found["Name"])

@@ -1,0 +1,192 @@
+"""What the doctor finds at a deployed stage, against AWS in memory."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fleet.doctor.check import Check
+from fleet.doctor.deployed import STACKS, Stage, deployed
+from workers import roster
+
+STAGE = Stage("fleet", "prod")
+STEMS = {worker: "".join(word.capitalize() for word in worker.split("-")) for worker in roster.WORKERS}
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "Operation")
+
+
+class Aws:
+    """A stage that lacks nothing; tests take something away. Each call is an attribute, as boto3 has it."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, str] = {f"{stem}AliasArn": "arn:alias" for stem in STEMS.values()}
+        self.outputs |= {"AlarmTopicArn": "arn:topic", "AuditHashKeysSecretArn": "arn:secret"}
+        self.stacks = dict.fromkeys(STACKS, "UPDATE_COMPLETE")
+        self.state: dict[str, Any] = {"State": "Active", "Version": "7", "Runtime": "python3.13"}
+        self.mapping: dict[str, Any] = {
+            "State": "Enabled",
+            "BatchSize": 10,
+            "UUID": "u-1",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        }
+        self.queues = {queue for worker in roster.WORKERS for queue in roster.app(worker).queues}
+        self.services: list[dict[str, int]] = []
+        self.alarms = [("fleet-uploads-failing-prod", "OK", True), ("fleet-uploads-failing-dev", "ALARM", False)]
+        self.subscriptions = ["arn:aws:sns:x"]
+        self.secret: dict[str, Any] = {"Name": "fleet-audit-hash-keys-prod"}
+
+    async def open(self, _: str) -> "Aws":
+        return self
+
+    def __getattr__(self, call: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+        answer = getattr(self, f"_{call}")
+
+        async def asked(**given: Any) -> dict[str, Any]:
+            found: dict[str, Any] = answer(**given)
+            return found
+
+        return asked
+
+    def _describe_stacks(self, *, StackName: str) -> dict[str, Any]:
+        name = StackName.removeprefix("fleet-").removesuffix("-prod")
+        if name not in self.stacks:
+            raise refused("ValidationError")
+        told = self.outputs if name == "workers" else {}
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in told.items()]
+        return {"Stacks": [{"StackStatus": self.stacks[name], "Outputs": outputs}]}
+
+    def _get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
+        assert (FunctionName.startswith("fleet-"), Qualifier) == (True, "live")
+        return self.state
+
+    def _list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:
+        worker = FunctionName.removeprefix("fleet-").removesuffix("-prod:live")
+        queues = set(roster.app(worker).queues) & self.queues
+        return {
+            "EventSourceMappings": [{"EventSourceArn": f"arn:x:fleet-{each}-prod", **self.mapping} for each in queues]
+        }
+
+    def _describe_services(self, *, cluster: str, services: list[str]) -> dict[str, Any]:
+        assert (cluster, services) == ("c", ["s"])
+        return {"services": self.services}
+
+    def _describe_alarms(self, *, AlarmNamePrefix: str, NextToken: str = "") -> dict[str, Any]:
+        assert AlarmNamePrefix == "fleet-"
+        made = [{"AlarmName": name, "StateValue": state, "ActionsEnabled": on} for name, state, on in self.alarms]
+        half = len(made) // 2
+        return {"MetricAlarms": made[half:]} if NextToken else {"MetricAlarms": made[:half], "NextToken": "2"}
+
+    def _list_subscriptions_by_topic(self, *, TopicArn: str) -> dict[str, Any]:
+        assert TopicArn == "arn:topic"
+        return {"Subscriptions": [{"SubscriptionArn": each} for each in self.subscriptions]}
+
+    def _describe_secret(self, *, SecretId: str) -> dict[str, Any]:
+        assert SecretId == "arn:secret"
+        return self.secret
+
+
+async def found(aws: Aws) -> dict[str, Check]:
+    """What is not well, by what was looked at."""
+    checks = await deployed(STAGE, aws)  # type: ignore[arg-type]  # what it asks of them
+    assert all(check.remedy for check in checks if check.state != "ok")
+    return {check.what: check for check in checks if check.state != "ok"}
+
+
+async def test_a_stage_that_lacks_nothing_is_well() -> None:
+    assert await found(Aws()) == {}
+
+
+async def test_a_stack_that_is_missing_or_came_back_half_way_is_named() -> None:
+    aws = Aws()
+    del aws.stacks["alarms"], aws.stacks["care"]
+    aws.stacks |= {"access": "UPDATE_ROLLBACK_COMPLETE", "dashboards": "UPDATE_IN_PROGRESS"}
+    checks = await found(aws)
+    assert {what: check.state for what, check in checks.items()} == {
+        "stack alarms": "fault",
+        "stack access": "fault",
+        "stack care": "warning",
+        "stack dashboards": "warning",
+    }
+    assert checks["stack alarms"].remedy == "deploy it: infra/deploy.sh prod"
+
+
+async def test_a_worker_that_runs_nowhere_and_one_without_tasks_are_faults() -> None:
+    aws = Aws()
+    del aws.outputs["AuditArchiveAliasArn"], aws.outputs["WebhookDeliveryAliasArn"]
+    aws.outputs |= {"WebhookDeliveryServiceName": "s", "ClusterName": "c"}
+    aws.services = [{"runningCount": 0, "desiredCount": 2}]
+    checks = await found(aws)
+    assert checks.keys() == {"worker audit-archive", "service webhook-delivery"}
+    assert checks["service webhook-delivery"].found == "0 of 2 tasks run"
+    for aws.services, wrong in (([{"runningCount": 1, "desiredCount": 2}], 1), ([], 2)):
+        assert len(await found(aws)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"State": "Disabled"}, "messages wait"),
+        ({"FunctionResponseTypes": []}, "one failure fails its batch"),
+    ],
+)
+async def test_a_mapping_that_is_off_or_fails_whole_batches_is_a_fault(change: dict[str, Any], says: str) -> None:
+    aws = Aws()
+    aws.mapping |= change
+    checks = await found(aws)
+    assert len(checks) == len(aws.queues)
+    assert all(says in check.found for check in checks.values())
+
+
+async def test_a_queue_that_no_mapping_of_the_alias_reads_is_a_fault() -> None:
+    aws = Aws()
+    aws.queues.discard("uploads")
+    [(what, check)] = (await found(aws)).items()
+    assert (what, check.state) == ("mapping of uploads", "fault")
+
+
+async def test_a_function_that_cannot_start_leads_to_the_way_back() -> None:
+    aws = Aws()
+    aws.state |= {"State": "Failed", "StateReason": "the role cannot be assumed"}
+    checks = await found(aws)
+    assert checks["function uploads".replace("uploads", "upload-notification")].remedy == (
+        "fleet release rollback prod upload-notification"
+    )
+
+
+async def test_alarms_are_those_of_the_stage() -> None:
+    aws = Aws()
+    aws.alarms = [("fleet-a-prod", "ALARM", True), ("fleet-b-prod", "OK", True), ("fleet-a-dev", "OK", False)]
+    assert (await found(aws))["alarms"] == Check(
+        "alarms", "warning", "2, in alarm: fleet-a-prod", "each one's description says what to do"
+    )
+    aws.alarms.append(("fleet-c-prod", "OK", False))
+    assert (await found(aws))["alarms"].found == "switched off: fleet-c-prod"
+    aws.alarms = []
+    assert (await found(aws))["alarms"].state == "fault"
+
+
+async def test_that_nobody_is_called_and_that_a_secret_will_go_are_said() -> None:
+    aws = Aws()
+    aws.subscriptions, aws.secret = ["PendingConfirmation"], {"Name": "x", "DeletedDate": "2026-12-01"}
+    checks = await found(aws)
+    assert {what: check.found for what, check in checks.items()} == {
+        "who is called": "nobody has confirmed",
+        "archive's hash keys": "to be deleted at 2026-12-01",
+    }
+    aws.outputs = {key: value for key, value in aws.outputs.items() if key.endswith("AliasArn")}
+    assert {"who is called", "archive's hash keys"} <= (await found(aws)).keys()
+
+
+async def test_what_may_not_be_asked_is_a_fault_and_the_rest_is_still_looked_at() -> None:
+    class Denied(Aws):
+        def _describe_alarms(self, **_: Any) -> dict[str, Any]:
+            raise refused("AccessDenied")
+
+        _list_subscriptions_by_topic = _describe_secret = _get_function_configuration = _describe_alarms
+
+    checks = await found(Denied())
+    assert len(checks) == len(roster.WORKERS) + 3
+    assert {check.found for check in checks.values()} == {"AccessDenied"}
