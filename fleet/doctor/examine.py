@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -65,7 +65,10 @@ async def examine(environment: Mapping[str, str], clients: Clients, stage: Stage
         given = {name: value for name, value in environment.items() if value}
         for part in (_queues, _stores, _bus):
             checks += await part(given, clients)
-        return checks + await _outside(given, clients, http)
+        if stage is not None:  # who looks is not the worker, nor where the worker is
+            return checks
+        broken = {check.what for check in checks if check.state == "fault"}
+        return checks + await _permissions(given, clients, broken) + await _outside(given, clients, http)
 
 
 def _variables(environment: Mapping[str, str], names: Sequence[str]) -> Check:
@@ -123,6 +126,17 @@ async def _stores(environment: Mapping[str, str], clients: Clients) -> list[Chec
     if bucket := environment.get("DLQ_ARCHIVE_BUCKET_NAME"):
         checks += await _archive(s3, bucket, environment)
     return checks
+
+
+async def _permissions(environment: Mapping[str, str], clients: Clients, broken: Collection[str]) -> list[Check]:
+    """Whether this identity may do what workers do, to what is there."""
+    sqs, dynamodb = await clients.open("sqs"), await clients.open("dynamodb")
+    urls = {name: environment.get(f"{variable(name)}_QUEUE_URL") for name in QUEUES if f"queue {name}" not in broken}
+    tables = {shape: environment.get(shape.variable) for shape in stores.TABLES if f"table {shape.name}" not in broken}
+    return [
+        *[await queues.permissions(sqs, name, url) for name, url in urls.items() if url],
+        *[await stores.permissions(dynamodb, shape, name) for shape, name in tables.items() if name],
+    ]
 
 
 async def _archive(s3: S3Client, bucket: str, environment: Mapping[str, str]) -> list[Check]:

@@ -30,12 +30,7 @@ async def queue(sqs: SQSClient, name: str, environment: Mapping[str, str]) -> li
         dead = await _attributes(sqs, environment[dead_variable])
     except Trouble as trouble:
         return [_own(name, own), fault(f"dead letters of {name}", trouble, variable=dead_variable)]
-    return [
-        _own(name, own),
-        _redrive(name, own, dead),
-        _dead(name, own, dead),
-        await _permissions(sqs, name, environment[url_variable]),
-    ]
+    return [_own(name, own), _redrive(name, own, dead), _dead(name, own, dead)]
 
 
 async def check_dead_letters(sqs: SQSClient, url: str) -> Check:
@@ -87,7 +82,8 @@ def _dead(name: str, own: Mapping[str, str], dead: Mapping[str, str]) -> Check:
     return Check(what, state, f"{letters} letters, kept {kept // 86_400} days", remedy)
 
 
-async def _permissions(sqs: SQSClient, name: str, url: str) -> Check:
+async def permissions(sqs: SQSClient, name: str, url: str) -> Check:
+    """Whether this identity may do with the queue's messages what its worker does; a handle that nobody has changes nothing."""
     what = f"permissions on {name}"
     extend = sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=NO_HANDLE, VisibilityTimeout=0)
     delete = sqs.delete_message(QueueUrl=url, ReceiptHandle=NO_HANDLE)

@@ -44,7 +44,7 @@ TABLES = (
 
 
 async def table(dynamodb: DynamoDBClient, shape: Shape, environment: Mapping[str, str]) -> list[Check]:
-    """One table, its stream and its time to live, and whether this identity may write there."""
+    """One table, its stream and its time to live."""
     what, name = f"table {shape.name}", environment[shape.variable]
     try:
         described: Any = (await ask(dynamodb.describe_table(TableName=name)))["Table"]
@@ -53,7 +53,7 @@ async def table(dynamodb: DynamoDBClient, shape: Shape, environment: Mapping[str
     checks = [_shape(what, shape, described), await _time_to_live(dynamodb, shape, name)]
     if shape.stream is not None:
         checks.append(_stream(shape, described, environment.get(shape.stream, "")))
-    return [*checks, await _check_writable(dynamodb, shape, name)]
+    return checks
 
 
 async def upload_bucket(s3: S3Client, name: str, queue_arn: str) -> list[Check]:
@@ -147,7 +147,7 @@ def _stream(shape: Shape, described: Mapping[str, Any], expected: str) -> Check:
     return Check(what, "ok", view)
 
 
-async def _check_writable(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
+async def permissions(dynamodb: DynamoDBClient, shape: Shape, name: str) -> Check:
     """An update whose condition never holds: refused for its condition where writing is permitted, and changes nothing."""
     what = f"permissions on {shape.name}"
     call = dynamodb.update_item(

@@ -77,8 +77,9 @@ def stage(home: Path, calls: Path) -> Iterator[Stage]:
 def read(stage: Stage, who: str = "reader") -> None:
     """What somebody does who only looks."""
     stage.bury("uploads", 2)
-    for words in ("dlq ls", "archive verify"):
-        stage.fleet(who, *words.split(), ends=1 if words == "archive verify" else 0)  # an archive without a digest
+    stage.fleet(who, "dlq", "ls")
+    for words in ("archive verify", "doctor"):
+        stage.fleet(who, *words.split(), ends=1)  # an archive without a digest, a stage without functions
     stage.client("sqs").send_message(QueueUrl=stage.names["EVENTS_UNDELIVERED_QUEUE_URL"], MessageBody="{}")
     stage.fleet(who, "dlq", "list", f"{PROJECT}-events-undelivered-dev")
     first = json.loads(stage.fleet(who, "dlq", "list", "uploads", "--json").splitlines()[0])

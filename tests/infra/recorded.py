@@ -19,6 +19,12 @@ MANY = {
 """Calls of SQS that are permitted by another action's name."""
 WRITES = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 OBJECTS = {"PUT": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
+BUCKETS = {
+    "object-lock": "s3:GetBucketObjectLockConfiguration",
+    "lifecycle": "s3:GetLifecycleConfiguration",
+    "notification": "s3:GetBucketNotification",
+}
+"""Questions about a bucket, by the word in their query."""
 
 Call = tuple[str, str]
 """Action and resource, in the names of the default parameters."""
@@ -43,7 +49,7 @@ def _needed(said: dict[str, Any]) -> Iterator[Call]:
             pass
         case "s3":
             yield from _of_bucket(said)
-        case "ses" | "cloudformation" | "sns":
+        case "ses" | "cloudformation" | "sns" | "monitoring":
             yield _of_form(service, parse_qs(said["body"]))
         case "dynamodb":
             yield from _of_table(operation, json.loads(said["body"]))
@@ -55,8 +61,8 @@ def _of_form(service: str, form: dict[str, list[str]]) -> Call:
     action = f"{service}:{form['Action'][0]}"
     if service == "cloudformation":
         return action, f"arn:aws:cloudformation:{PLACE}:stack/{_usual(form['StackName'][0])}/*"
-    if service == "sns":
-        return action, "*"
+    if service in {"sns", "monitoring"}:
+        return action.replace("monitoring", "cloudwatch"), "*"
     assert form["Source"][0].endswith(f"@{SENDER_DOMAIN}")
     return action, f"arn:aws:ses:{PLACE}:identity/{SENDER_DOMAIN}"
 
@@ -98,8 +104,9 @@ def _of_table(operation: str, body: dict[str, Any]) -> Iterator[Call]:
 def _of_bucket(said: dict[str, Any]) -> Iterator[Call]:
     bucket, _, key = unquote(said["path"]).lstrip("/").partition("/")
     arn = f"arn:aws:s3:::{_usual(bucket)}"
-    if "object-lock" in said["query"]:
-        yield "s3:GetBucketObjectLockConfiguration", arn
+    asked = next((action for word, action in BUCKETS.items() if word in said["query"]), None)
+    if asked:
+        yield asked, arn
     elif said["method"] == "POST" and "delete" in said["query"]:
         for each in re.findall("<Key>([^<]+)</Key>", said["body"]):
             yield "s3:DeleteObject", f"{arn}/{_kind(each)}"
@@ -108,7 +115,7 @@ def _of_bucket(said: dict[str, Any]) -> Iterator[Call]:
         if said["status"] == 404:  # without it S3 answers 403 for what is not there
             yield "s3:ListBucket", arn
     else:
-        assert said["method"] == "GET"
+        assert said["method"] in {"GET", "HEAD"}
         yield "s3:ListBucket", arn
 
 

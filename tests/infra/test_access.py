@@ -33,6 +33,8 @@ def recorded() -> dict[str, set[Call]]:
 ELSEWHERE = """lambda:ListEventSourceMappings lambda:ListFunctionEventInvokeConfigs lambda:ListFunctions pipes:DescribePipe
     pipes:ListPipes scheduler:GetSchedule scheduler:ListSchedules sns:GetSubscriptionAttributes""".split()
 """Who else may name a queue as the place of its dead letters: the emulator of the stories has none of these."""
+DEPLOYED = ("ecs:DescribeServices", "lambda:GetFunctionConfiguration", "sns:ListSubscriptionsByTopic")
+"""What the doctor asks of functions, services and the topic of alarms, which the stories' stage has not: tests/fleet/doctor."""
 MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
 """SQS's own redrive, which the emulator lacks; tests/fleet/dead_letters does it on the tests' own server."""
 
@@ -43,7 +45,10 @@ def beside(who: str) -> set[Call]:
         return _beside(who)
     if who == "producer":
         return set()
-    found = {(action, "*") for action in ELSEWHERE}
+    found = {(action, "*") for action in (*ELSEWHERE, *DEPLOYED)}
+    found.add(
+        ("secretsmanager:DescribeSecret", f"arn:aws:secretsmanager:{PLACE}:secret:fleet-audit-hash-keys-dev-aBcDeF")
+    )
     # Rows and digests of an archive that somebody verifies: tests/workers/audit_archive.
     found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))

@@ -136,9 +136,9 @@ def producer() -> list[Statement]:
 
 
 def reader() -> list[Statement]:
-    """Looks at dead letters and verifies the archive; a letter that was looked at is back at once, and unchanged."""
+    """Looks at dead letters and verifies the archive; a letter that was looked at is back at once, and unchanged. Is the doctor."""
     return [
-        allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
+        *doctor(),
         allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queue("*")),
         allow(["sqs:ListDeadLetterSourceQueues"], _letters()),
         allow(["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"], _letters()),
@@ -167,6 +167,39 @@ def reader() -> list[Statement]:
     ]
 
 
+def doctor() -> list[Statement]:
+    """What `fleet --stage NAME doctor` asks beside."""
+    return [
+        allow(["cloudformation:DescribeStacks"], [_stack("*")]),
+        allow(
+            ["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"],
+            table("ledger", "reminders", "sessions", "webhooks"),
+        ),
+        allow(["s3:GetBucketNotification", "s3:ListBucket"], [bucket_arn_of("uploads")]),
+        allow(["s3:GetLifecycleConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive")]),
+        # Of a function, a service, a topic and a secret how it is, not what is in it; the first three know few resources.
+        allow(
+            [
+                "cloudwatch:DescribeAlarms",
+                "ecs:DescribeServices",
+                "events:DescribeRule",
+                "events:ListRuleNamesByTarget",
+                "lambda:GetFunctionConfiguration",
+                "sns:ListSubscriptionsByTopic",
+            ],
+            ["*"],
+        ),
+        allow(["secretsmanager:DescribeSecret"], [_secret("audit-hash-keys")]),
+    ]
+
+
+def _secret(name: str) -> str:
+    """The ARN of a secret, whose end AWS chooses."""
+    return Fn.sub(
+        f"arn:${{AWS::Partition}}:secretsmanager:${{AWS::Region}}:${{AWS::AccountId}}:secret:{_named(name)}-*"
+    )
+
+
 def operator() -> list[Statement]:
     """A reader who also sends letters back, puts them away and brings them back, and gives orders to workers."""
     return [
@@ -177,7 +210,7 @@ def operator() -> list[Statement]:
         # SQS itself moves them: `fleet dlq plan --via aws`.
         allow(["sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"], _letters()),
         allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("dlq-archive", "dead-letters/")),
-        allow(["s3:GetBucketObjectLockConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive")]),
+        allow(["s3:GetBucketObjectLockConfiguration"], [bucket_arn_of("dlq-archive")]),
         allow(["dynamodb:GetItem", "dynamodb:PutItem"], table("ledger")),
         # Webhooks that are sent again, by delivery or by endpoint and time; reminders that no tick finds.
         allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
