@@ -27,13 +27,20 @@ class MessagingStack(Stack):
         )
         self.template_options.metadata = {METADATA_KEY: fingerprint()}
         stage = Stage(self)
-        queues = {settings.name: WorkerQueue(self, settings) for settings in QUEUES}
+        queues = {settings.name: WorkerQueue(self, stage, settings) for settings in QUEUES}
         # A delivery names a tenant's endpoint and holds what is signed with its secret.
         queues["webhook-deliveries"].take_only_from(stage.delivery_senders)
         upload_bucket(self, stage, queues["uploads"])
-        bus = Bus(self, queues["reminder-ticks"], queues["webhook-events"], queues["audit"], queues["uploads"])
+        bus = Bus(
+            self,
+            stage,
+            ticks=queues["reminder-ticks"],
+            tenant_events=queues["webhook-events"],
+            audit=queues["audit"],
+            uploads=queues["uploads"],
+        )
         audit_bucket(self, stage)
-        dead_letter_bucket(self)
+        dead_letter_bucket(self, stage)
         tables = {settings.name: table(self, settings, stage) for settings in TABLES}
         AuditPipes(
             self,

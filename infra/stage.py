@@ -1,14 +1,15 @@
 """The template's parameters, and the stage's row of settings as the template looks it up at deployment."""
 
-from typing import Final
+from typing import Any, Final
 
-from aws_cdk import CfnCondition, CfnMapping, CfnParameter, Fn, ICfnConditionExpression, IResolvable
+from aws_cdk import Aws, CfnCondition, CfnMapping, CfnParameter, Fn, ICfnConditionExpression, IResolvable, Token
 from constructs import Construct
 
 from infra.naming import PROJECT, STAGE
 from infra.settings import STAGES
 
 SWITCH: Final = ["true", "false"]
+NO_KEY: Final = "NONE"
 
 
 class Stage(Construct):
@@ -39,11 +40,15 @@ class Stage(Construct):
             "Who may send to webhook-deliveries, and so have a webhook signed: ARNs, wildcards within their parts",
             type="CommaDelimitedList",
         )
+        key = self._parameter(
+            "KeyArn", NO_KEY, "Key of the stack `keys` for tables, buckets and queues; NONE: AWS's own"
+        )
         self._row = CfnMapping(self, "Stages", mapping={name: row.as_mapping() for name, row in STAGES.items()})
         self._row.override_logical_id("Stages")
 
         self.piped = self._condition("Piped", Fn.condition_equals(pipes.value_as_string, "true"))
         self.audit_locked = self._condition("AuditLocked", Fn.condition_equals(lock.value_as_string, "true"))
+        self.keyless = self._condition("Keyless", Fn.condition_equals(key.value_as_string, NO_KEY))
         self.point_in_time_recovery = self._switch(
             "PointInTimeRecovery", [name for name, row in STAGES.items() if row.point_in_time_recovery]
         )
@@ -56,6 +61,15 @@ class Stage(Construct):
         self.upload_retention = self._look_up("UploadRetentionDays")
         self.log_retention = self._look_up("LogRetentionDays")
         self.audit_lock_mode = self._look_up("AuditLockMode")
+
+    def with_key(self, keyed: Any, plain: Any = Aws.NO_VALUE) -> Any:
+        """`keyed` where the stage has a key of its own, `plain` elsewhere."""
+        return Fn.condition_if(self.keyless.logical_id, plain, keyed)
+
+    @property
+    def key(self) -> str:
+        """The ARN of the stage's key, or nothing."""
+        return Token.as_string(self.with_key(Fn.ref("KeyArn")))
 
     def _parameter(
         self,

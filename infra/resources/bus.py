@@ -10,6 +10,7 @@ from infra.outputs import export
 from infra.resources.queues import EVENTS_UNDELIVERED
 from infra.resources.statements import allow_send
 from infra.resources.worker_queue import DeadLetterQueue, WorkerQueue, queue_policy
+from infra.stage import Stage
 
 HOUR = 3600
 
@@ -31,7 +32,14 @@ class Bus(Construct):
     """The fleet's bus, with its rules and the queue of what they could not deliver."""
 
     def __init__(
-        self, scope: Construct, ticks: WorkerQueue, tenant_events: WorkerQueue, audit: WorkerQueue, uploads: WorkerQueue
+        self,
+        scope: Construct,
+        stage: Stage,
+        *,
+        ticks: WorkerQueue,
+        tenant_events: WorkerQueue,
+        audit: WorkerQueue,
+        uploads: WorkerQueue,
     ) -> None:
         """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`, and to
         `uploads` what GuardDuty says of the uploads bucket.
@@ -42,7 +50,7 @@ class Bus(Construct):
         export(self, "EventBusName", bus.ref)
         export(self, "EventBusArn", bus.attr_arn)
 
-        self.undelivered = DeadLetterQueue(self, "EventsUndeliveredQueue", EVENTS_UNDELIVERED)
+        self.undelivered = DeadLetterQueue(self, stage, "EventsUndeliveredQueue", EVENTS_UNDELIVERED)
         export(self, "EventsUndeliveredQueueUrl", self.undelivered.queue.ref)
         export(self, "EventsUndeliveredQueueArn", self.undelivered.arn)
 

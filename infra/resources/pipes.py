@@ -40,6 +40,7 @@ class AuditPipes(Construct):
             "PipeLogs",
             log_group_name=name_of("audit", prefix="/aws/vendedlogs/pipes/"),
             retention_in_days=Token.as_number(stage.log_retention),
+            kms_key_id=stage.key,
         )
         made: list[CfnResource] = [role, log_group]
         for name, table in tables.items():

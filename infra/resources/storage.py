@@ -76,7 +76,9 @@ def table(scope: Construct, settings: TableSettings, stage: Stage) -> dynamodb.C
         stream_specification=dynamodb.CfnTable.StreamSpecificationProperty(stream_view_type="NEW_AND_OLD_IMAGES")
         if settings.streamed
         else None,
-        sse_specification=dynamodb.CfnTable.SSESpecificationProperty(sse_enabled=True),
+        sse_specification=dynamodb.CfnTable.SSESpecificationProperty(
+            sse_enabled=True, sse_type=stage.with_key("KMS").to_string(), kms_master_key_id=stage.key
+        ),
         point_in_time_recovery_specification=dynamodb.CfnTable.PointInTimeRecoverySpecificationProperty(
             point_in_time_recovery_enabled=stage.point_in_time_recovery
         ),
@@ -102,6 +104,7 @@ def upload_bucket(scope: Construct, stage: Stage, queue: WorkerQueue) -> s3.CfnB
     queue.accept("s3", bucket_arn_of("uploads"))
     bucket = _private_bucket(
         scope,
+        stage,
         "Upload",
         "uploads",
         versioning_configuration=s3.CfnBucket.VersioningConfigurationProperty(status=stage.upload_versioning),
@@ -157,6 +160,7 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
     }
     return _private_bucket(
         scope,
+        stage,
         "Audit",
         "audit",
         versioning_configuration=s3.CfnBucket.VersioningConfigurationProperty(status="Enabled"),
@@ -192,10 +196,11 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
     )
 
 
-def dead_letter_bucket(scope: Construct) -> s3.CfnBucket:
+def dead_letter_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
     """Where `fleet dlq archive` puts letters away: never locked or versioned, for what is removed must be gone."""
     return _private_bucket(
         scope,
+        stage,
         "DlqArchive",
         "dlq-archive",
         lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
@@ -209,7 +214,7 @@ def dead_letter_bucket(scope: Construct) -> s3.CfnBucket:
     )
 
 
-def _private_bucket(scope: Construct, stem: str, resource: str, **properties: Any) -> s3.CfnBucket:
+def _private_bucket(scope: Construct, stage: Stage, stem: str, resource: str, **properties: Any) -> s3.CfnBucket:
     """A bucket that only its owner reaches, only by TLS."""
     bucket = s3.CfnBucket(
         scope,
@@ -219,8 +224,9 @@ def _private_bucket(scope: Construct, stem: str, resource: str, **properties: An
             server_side_encryption_configuration=[
                 s3.CfnBucket.ServerSideEncryptionRuleProperty(
                     server_side_encryption_by_default=s3.CfnBucket.ServerSideEncryptionByDefaultProperty(
-                        sse_algorithm="AES256"
-                    )
+                        sse_algorithm=stage.with_key("aws:kms", "AES256").to_string(), kms_master_key_id=stage.key
+                    ),
+                    bucket_key_enabled=stage.with_key(True),  # one call of KMS for many objects
                 )
             ]
         ),

@@ -1,6 +1,6 @@
 """A source queue with its dead-letter queue: redrive, encryption, TLS, and who may send."""
 
-from aws_cdk import CfnDeletionPolicy, CfnResource
+from aws_cdk import Aws, CfnDeletionPolicy, CfnResource
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -8,6 +8,7 @@ from infra.naming import arn_of, name_of
 from infra.outputs import export
 from infra.resources.queues import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
 from infra.resources.statements import Statement, allow_send, deny_send, deny_without_tls, document
+from infra.stage import Stage
 
 
 def keep(resource: CfnResource) -> None:
@@ -19,7 +20,7 @@ def keep(resource: CfnResource) -> None:
 class DeadLetterQueue(Construct):
     """A queue that a person reads: kept for 14 days, and longer than its stack."""
 
-    def __init__(self, scope: Construct, stem: str, name: str, *, only_from: str | None = None) -> None:
+    def __init__(self, scope: Construct, stage: Stage, stem: str, name: str, *, only_from: str | None = None) -> None:
         """Declare the queue `name`; `only_from` names the one queue that may redrive into it."""
         super().__init__(scope, f"{stem}Letters")
         self.queue = sqs.CfnQueue(
@@ -28,7 +29,8 @@ class DeadLetterQueue(Construct):
             queue_name=name_of(name),
             visibility_timeout=DLQ_VISIBILITY,
             message_retention_period=DLQ_RETENTION,
-            sqs_managed_sse_enabled=True,
+            sqs_managed_sse_enabled=stage.with_key(Aws.NO_VALUE, True),
+            kms_master_key_id=stage.key,
             redrive_allow_policy={"redrivePermission": "byQueue", "sourceQueueArns": [arn_of("sqs", only_from)]}
             if only_from
             else None,
@@ -45,12 +47,12 @@ class DeadLetterQueue(Construct):
 class WorkerQueue(Construct):
     """One worker's queue and its dead-letter queue."""
 
-    def __init__(self, scope: Construct, settings: QueueSettings) -> None:
+    def __init__(self, scope: Construct, stage: Stage, settings: QueueSettings) -> None:
         """Declare both queues, their policies and their outputs."""
         stem = settings.logical_id
         super().__init__(scope, stem)
         self.stem = stem
-        self.letters = DeadLetterQueue(self, f"{stem}Dlq", f"{settings.name}-dlq", only_from=settings.name)
+        self.letters = DeadLetterQueue(self, stage, f"{stem}Dlq", f"{settings.name}-dlq", only_from=settings.name)
         self.queue = sqs.CfnQueue(
             self,
             "Queue",
@@ -58,7 +60,8 @@ class WorkerQueue(Construct):
             visibility_timeout=settings.visibility,
             message_retention_period=settings.retention,
             receive_message_wait_time_seconds=LONG_POLL,
-            sqs_managed_sse_enabled=True,
+            sqs_managed_sse_enabled=stage.with_key(Aws.NO_VALUE, True),
+            kms_master_key_id=stage.key,
             redrive_policy={"deadLetterTargetArn": self.letters.arn, "maxReceiveCount": MAX_RECEIVES},
         )
         self.queue.override_logical_id(f"{stem}Queue")

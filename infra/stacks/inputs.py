@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.naming import PROJECT, STAGE
 from infra.settings import STAGES
+from infra.stage import NO_KEY
 
 
 class Inputs(Construct):
@@ -51,6 +52,12 @@ class Inputs(Construct):
         parameter = CfnParameter(self, key, type="CommaDelimitedList", description=description, default=default)
         parameter.override_logical_id(key)
         return parameter.value_as_list
+
+    def key(self) -> IResolvable:
+        """The stage's own key, or nothing; the stack `keys` makes one."""
+        arn = self.text("KeyArn", "Key of the stack `keys`, for logs; NONE: CloudWatch's own", default=NO_KEY)
+        keyed = self.condition("Keyed", Fn.condition_not(Fn.condition_equals(arn, NO_KEY)))
+        return where(keyed, arn)
 
     def condition(self, key: str, expression: ICfnConditionExpression) -> CfnCondition:
         """A condition under this very name."""

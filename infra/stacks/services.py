@@ -1,6 +1,6 @@
 """The stack `services`: each worker as a Fargate service, where its door says so."""
 
-from aws_cdk import BootstraplessSynthesizer, Stack
+from aws_cdk import BootstraplessSynthesizer, Stack, Token
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
@@ -54,6 +54,7 @@ class ServicesStack(Stack):
             public_address=inputs.word(
                 "PublicAddress", "ENABLED only in subnets whose way out is an internet gateway", ("DISABLED", "ENABLED")
             ),
+            key=Token.as_string(inputs.key()),
             fewest=inputs.text("FewestTasks", "Of each service", default="1", pattern="[1-9][0-9]*"),
             most=inputs.text("MostTasks", "Of each service", default="10", pattern="[1-9][0-9]*"),
         )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aws_cdk import BootstraplessSynthesizer, CfnCondition, Fn, Stack
+from aws_cdk import BootstraplessSynthesizer, CfnCondition, Fn, Stack, Token
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -45,6 +45,7 @@ class WorkersStack(Stack):
         reserved = inputs.condition(
             "Reserved", Fn.condition_or(*[Fn.condition_equals(Fn.ref(STAGE), name) for name in kept])
         )
+        key = inputs.key()
         retention, window = inputs.look_up("LogRetentionDays"), inputs.look_up(AUDIT_WINDOW)
         shifts = Fn.condition_equals(inputs.word("CanaryRelease", CANARY, SWITCHED_OFF), "true")
         for each in WORKERS:
@@ -58,6 +59,7 @@ class WorkersStack(Stack):
                 environment=variables(each),
                 reserved=where(reserved, each.concurrency),
                 retention=retention,
+                key=Token.as_string(key),
                 windows={"audit": window},
             )
             # A condition is an expression; the CDK's stubs lack one of its members.

@@ -42,6 +42,7 @@ def test_the_parameters_are_these_and_all_have_defaults() -> None:
         "AuditObjectLock": "false",
         "DeliverySenders": "arn:*:iam::*:role/*webhook-delivery*,arn:*:iam::*:role/*fleet-operator*",
         "UploadOrigins": "*",
+        "KeyArn": "NONE",
     }
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from fleet.planner.stacks import Made
 
 PRICES = Path(__file__).resolve().parents[2] / "planner" / "prices.json"
-FIRST = tuple("pipeline messaging access workers services alarms queue-alarms service-alarms dashboards care".split())
+FIRST = tuple(
+    "pipeline keys messaging access workers services alarms queue-alarms service-alarms dashboards care".split()
+)
 """The order in which stacks are deployed, `infra/deploy.sh` has it too; one that is not named here comes last."""
 VERSION = 1
 

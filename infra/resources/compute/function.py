@@ -31,9 +31,10 @@ class Function(Construct):
         environment: dict[str, Any],
         reserved: IResolvable,
         retention: str,
+        key: str,
         windows: dict[str, str],
     ) -> None:
-        """`reserved`: concurrency kept for it; `retention` of its log in days; `windows` by queue, where a stage has its own."""
+        """`reserved`: concurrency kept for it; `retention` of its log in days, `key` its key; `windows` by queue, where a stage has its own."""
         super().__init__(scope, f"{settings.stem}Lambda")
         stem = settings.stem
         log_group = logs.CfnLogGroup(
@@ -41,6 +42,7 @@ class Function(Construct):
             f"{stem}Log",
             log_group_name=name_of(settings.name, prefix="/aws/lambda/"),
             retention_in_days=Token.as_number(retention),
+            kms_key_id=key,
         )
         said = _release(settings)
         function = lambda_.CfnFunction(

@@ -23,13 +23,14 @@ ALIVE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tasks run: cluster, image, network, and how many of them there may be."""
+    """Where tasks run: cluster, image, network, the key of their logs, and how many of them there may be."""
 
     cluster: str
     image: str
     subnets: list[str]
     security_groups: list[str]
     public_address: str
+    key: str
     fewest: str
     most: str
 
@@ -56,6 +57,7 @@ class Service(Construct):
             f"{stem}ContainerLog",
             log_group_name=name_of(settings.name, prefix="/ecs/"),
             retention_in_days=Token.as_number(retention),
+            kms_key_id=place.key,
         )
         task = self._task(place, environment, log_group)
         service = self._service(place, task)
