@@ -186,16 +186,16 @@ class Clients:
             raise SettingsError(f"set or mend these environment variables: {where}: no URL ({service})") from None
         check_answers(client)
         look = self._renewal().watch(client)
-        told: dict[str, Any] = {}
+        hooks: dict[str, Any] = {}
         if (service, attempts) != QUEUE:
             watch(client, service, self.breakers)
-            told = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
+            hooks = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
         is_traced = self._environment.get("TELEMETRY_DETAIL") == "full"
         if self._is_fast(service) and service == "s3":
-            client = FastObjects(client, look=look, **told)
+            client = FastObjects(client, look=look, **hooks)
         elif self._is_fast(service) and service in FAST:
             tell = tell_request_id if is_traced else None
-            client = FastClient(client, look=look, tell=tell, **told)
+            client = FastClient(client, look=look, tell=tell, **hooks)
         return TracedClient(client) if is_traced else client
 
     def _answered(self, service: str, call: str) -> None:

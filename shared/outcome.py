@@ -235,7 +235,7 @@ WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
 """Codes that speak of our configuration where they count as an outage at all."""
 
 
-def told(code: str) -> str:
+def describe_outage(code: str) -> str:
     """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down."""
     name = code.rpartition(".")[2]
     refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name in WRONG

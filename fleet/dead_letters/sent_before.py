@@ -11,7 +11,7 @@ from fleet.dead_letters.audit.story import KEPT, begun_plans, former_file
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.journal import JournalUnreadable, Progress, journal_path
 
-Told = Iterator[tuple[str, str]]
+Findings = Iterator[tuple[str, str]]
 
 
 def sent_before(
@@ -36,7 +36,7 @@ def sent_before(
             found |= {each: f"{_which(plan_id, lines)} is at work on it" for each in _named(lines, [*ids, *earlier])}
             continue
         found |= dict(_of(plan_id, lines, earlier, _once_sent)) if earlier else {}
-        found |= dict(_of(plan_id, lines, ids, _told)) if not _is_over(lines) else {}
+        found |= dict(_of(plan_id, lines, ids, _explain)) if not _is_over(lines) else {}
     return found
 
 
@@ -55,8 +55,8 @@ def _of(
     plan_id: str,
     lines: Sequence[Mapping[str, Any]],
     ids: Collection[str],
-    told: Callable[[Progress, Collection[str], str], Told],
-) -> Told:
+    explain: Callable[[Progress, Collection[str], str], Findings],
+) -> Findings:
     file = former_file(lines, plan_id) or ""
     which, named = _which(plan_id, lines), _named(lines, ids)
     path = journal_path(Path(file), plan_id) if file else None
@@ -68,10 +68,10 @@ def _of(
     except JournalUnreadable as error:
         yield from ((each, f"{which} may have sent it: {error}") for each in named)
         return
-    yield from ((each, f"{which} {why}") for each, why in told(progress, ids, file))
+    yield from ((each, f"{which} {why}") for each, why in explain(progress, ids, file))
 
 
-def _told(progress: Progress, ids: Collection[str], file: str) -> Told:
+def _explain(progress: Progress, ids: Collection[str], file: str) -> Findings:
     following = f"`fleet dlq resume {shlex.quote(file)}` goes on with it"
     for each in ids:
         if each in progress.uncertain:
@@ -80,7 +80,7 @@ def _told(progress: Progress, ids: Collection[str], file: str) -> Told:
             yield each, f"sent it already and did not come to delete it; {following}"
 
 
-def _once_sent(progress: Progress, ids: Collection[str], _: str) -> Told:
+def _once_sent(progress: Progress, ids: Collection[str], _: str) -> Findings:
     """A resume of that plan does not find them any more."""
     for each in ids:
         if each in progress.uncertain | progress.sent:

@@ -13,7 +13,7 @@ from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check, Trouble, ask, fault
 from fleet.doctor.deployed import Stage, deployed
 from shared.clients import Clients, variable
-from shared.configuration.stored import told
+from shared.configuration.stored import read_environment
 from shared.settings import SettingsError, read_settings
 from workers import roster
 from workers.reminder_dispatch.schedule import zones
@@ -43,7 +43,7 @@ async def examine(environment: Mapping[str, str], clients: Clients, stage: Stage
     workers that would run here. Where nothing answers at all, the rest is not asked.
     """
     try:
-        environment = await told(environment)
+        environment = await read_environment(environment)
     except SettingsError as error:
         return [Check("environment", "fault", str(error), "correct this parameter or secret, or who may read it")]
     checks = [

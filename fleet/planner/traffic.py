@@ -20,7 +20,7 @@ MOST: Final = 1e7
 
 
 class UnknownTraffic(ValueError):
-    """What was given is no traffic; the message names it and what would be one."""
+    """What was given does not describe traffic; the message names it and says what would."""
 
 
 def per_second(name: str, text: str) -> float:
@@ -28,11 +28,13 @@ def per_second(name: str, text: str) -> float:
     found = re.fullmatch(r"\s*([0-9.,_]+(?:[eE][+]?[0-9]+)?)\s*/\s*([a-z]+?)s?\s*", text)
     unit = found[2] if found else ""
     if found is None or unit not in SECONDS:
-        raise UnknownTraffic(f"{name}: {text} is no rate; write 1e6/day, or per {', '.join([*SECONDS][:-1])} or month")
+        raise UnknownTraffic(
+            f"{name}: {text} is not a rate; write 1e6/day, or per {', '.join([*SECONDS][:-1])} or month"
+        )
     try:
         number = float(found[1].replace(",", "").replace("_", ""))
     except ValueError:
-        raise UnknownTraffic(f"{name}: {found[1]} is no number") from None
+        raise UnknownTraffic(f"{name}: {found[1]} is not a number") from None
     rate = number / SECONDS[unit]
     if not math.isfinite(rate) or rate > MOST:
         raise UnknownTraffic(f"{name}: more than {MOST:,.0f} a second are not planned for")

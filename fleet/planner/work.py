@@ -44,7 +44,7 @@ def read(text: str) -> Work:
             idle_requests=float(idle["per_minute"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise NoBenchmark(f"this is no output of `make bench`: {type(error).__name__} {error}") from error
+        raise NoBenchmark(f"this is not the output of `make bench`: {type(error).__name__} {error}") from error
 
 
 def _runs(found: Mapping[str, Any], round_: str) -> list[Mapping[str, Any]]:

@@ -25,10 +25,10 @@ SECRET: Final = "_SECRET_ARN"  # noqa: S105  the end of a name
 _NAME = re.compile("[A-Z][A-Z0-9_]*")
 
 
-async def told(environment: Mapping[str, str]) -> Mapping[str, str]:
+async def read_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment with what is stored for it.
 
-    Raises SettingsError: a secret or the path cannot be read; a parameter is no name of a setting, or one of AWS's own
+    Raises SettingsError: a secret or the path cannot be read; a parameter does not name a setting, or names one of AWS's own
     clients, which read the process's environment alone; a variable is given both as a text and as a secret.
     """
     path = environment.get(PATH)
@@ -59,7 +59,7 @@ async def _parameters(client: Any, path: str) -> dict[str, str]:
         for each in answer["Parameters"]:
             name = each["Name"].rpartition("/")[2]
             if not _NAME.fullmatch(name) or name.startswith("AWS_"):
-                raise SettingsError(f"{PATH}: {each['Name']} is no setting of a worker's: delete or rename it")
+                raise SettingsError(f"{PATH}: {each['Name']} is not a setting of any worker: delete or rename it")
             found[name] = each["Value"]
         if not answer.get("NextToken"):
             return found

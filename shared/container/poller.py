@@ -76,7 +76,7 @@ class Poller:
     @property
     def missing(self) -> list[str]:
         """Of each dependency of its worker that is down, and of each kind of settlement that fails: what it is, and with what."""
-        return [*self._needs.told, *self._troubles.told]
+        return [*self._needs.reports, *self._troubles.reports]
 
     @property
     def is_stuck(self) -> bool:

@@ -16,7 +16,7 @@ import structlog
 
 from shared.app import App
 from shared.clients import Clients
-from shared.configuration.stored import told
+from shared.configuration.stored import read_environment
 from shared.consumer import Pace, join, open_stores
 from shared.container import controls, health
 from shared.container.exit_timer import ExitTimer
@@ -36,7 +36,7 @@ def main(app: App, environment: Mapping[str, str]) -> int:
     not let it settle or give back. A process that does not end by itself within DRAIN_SECONDS and one more is ended with code
     70. Raises SettingsError.
     """
-    environment = asyncio.run(told(environment))
+    environment = asyncio.run(read_environment(environment))
     timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
     asyncio.run(run(app, environment, leaves=timer.start))
     return 0

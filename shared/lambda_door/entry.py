@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from shared.app import App
 from shared.clients import Clients
 from shared.clock import lease_time
-from shared.configuration.stored import told
+from shared.configuration.stored import read_environment
 from shared.consumer import Consumer, join, open_stores
 from shared.lambda_door.invocation import report
 from shared.limits import Budget
@@ -98,7 +98,7 @@ class Sandbox:
         return found.staying
 
     async def _open(self) -> tuple[Consumer, ...]:
-        environment = await told(os.environ if self._environment is None else self._environment)
+        environment = await read_environment(os.environ if self._environment is None else self._environment)
         settings = read_settings(RuntimeSettings, environment)
         logging.configure(settings.log_level)
         tracing.configure(environment, service=self._app.name)

@@ -98,7 +98,7 @@ class S3Payloads:
             return await self._whole(answer["Body"])  # not of what `as` gives: that skips S3's checksum
 
     async def _whole(self, body: StreamingBody) -> bytes:
-        """Raises Unavailable where it breaks off, or is not what its checksum says: that is no fault of the message."""
+        """Raises Unavailable where it breaks off, or is not what its checksum says: that is not the message's fault."""
         try:
             content: bytes = await waited(body.read(), self._cut, READING)
         except Exception as error:

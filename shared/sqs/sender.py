@@ -58,7 +58,7 @@ class NotSent(Unavailable):
     def __init__(self, queue: str, codes: Sequence[str]) -> None:
         final = [code for code in codes if code.rpartition(".")[2] in OF_THE_MESSAGE]
         why, self.is_final = ", ".join(sorted(set(codes))), bool(final)
-        # With 400 it is no outage, and whoever sends it has failed.
+        # With 400 it is not an outage, and whoever sends it has failed.
         super().__init__(
             f"{len(codes)} messages were not accepted by {queue}: {why}",
             code=(final or codes)[0],

@@ -121,8 +121,8 @@ def _tell_answer(span: Span, answer: object) -> None:
     metadata = answer.get("ResponseMetadata") if isinstance(answer, dict) else None
     if not isinstance(metadata, dict):
         return
-    told = {REQUEST_ID: "RequestId", RETRIES: "RetryAttempts", STATUS: "HTTPStatusCode"}
-    span.set_attributes({name: metadata[given] for name, given in told.items() if metadata.get(given) is not None})
+    fields = {REQUEST_ID: "RequestId", RETRIES: "RetryAttempts", STATUS: "HTTPStatusCode"}
+    span.set_attributes({name: metadata[given] for name, given in fields.items() if metadata.get(given) is not None})
 
 
 def _tell_found(span: Span, operation: str, answer: Mapping[str, Any]) -> None:

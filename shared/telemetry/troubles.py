@@ -74,7 +74,7 @@ class Troubles:
         return sum(at <= since for at in self._cut.values())
 
     @property
-    def told(self) -> list[str]:
+    def reports(self) -> list[str]:
         """Of each kind of which nothing is carried out: the queue, the kind, and the codes; how many handlers do not end."""
         failing = [
             f"{self._queue}: no {kind} succeeds ({', '.join(period.codes)})"

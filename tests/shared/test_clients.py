@@ -176,7 +176,7 @@ async def test_a_queue_that_takes_no_messages_is_a_dependency_that_is_down_until
             with pytest.raises(ClientError):
                 await send([Message("b")])
             await queue.receive(limit=1, wait=0, visibility=30)
-        assert clients.breakers.told("sqs") == "sqs: refuses (AccessDenied)"
+        assert clients.breakers.describe("sqs") == "sqs: refuses (AccessDenied)"
         server.control.heal()
         await send([Message("c")])
         assert not clients.breakers.open

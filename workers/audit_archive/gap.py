@@ -48,7 +48,7 @@ class Refused:
 
 
 def decode_or_gap(delivery: Delivery) -> AuditEvent | Refused:
-    """Read one message. What is no stream record at all is nobody's gap. Raises as `decode` does."""
+    """Read one message. What is not a stream record at all leaves no gap. Raises as `decode` does."""
     try:
         return decode(delivery)
     except (Reject, ValidationError) as error:

@@ -233,12 +233,12 @@ def _urgency(attempt: Attempt) -> tuple[float, float]:
 
 def _by_gate(attempts: Sequence[Attempt], answers: Sequence[Answer]) -> Iterable[tuple[str, list[Answer]]]:
     """The answers of common requests, by breaker."""
-    told: dict[str, list[Answer]] = {}
+    by_gate: dict[str, list[Answer]] = {}
     names = [gate_of(attempt.content) for attempt in attempts for _ in attempt.recipients]
     for name, answer in zip(names, answers, strict=True):
         if answer is not KNOWN_DEAD:
-            told.setdefault(name, []).append(answer)
-    return told.items()
+            by_gate.setdefault(name, []).append(answer)
+    return by_gate.items()
 
 
 def _note(attempt: Attempt, token: str) -> Note:

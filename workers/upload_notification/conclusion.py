@@ -44,7 +44,7 @@ BROWSER: Final = "browser"
 
 
 class BrowserBusy(Contended):
-    """The browser's connection is full, or throttled. Its message waits, which is no failure of it."""
+    """The browser's connection is full, or throttled. Its message waits, which does not count as a failure."""
 
 
 class WebSocketForbidden(Unavailable):
@@ -63,13 +63,13 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
         if isinstance(found, Rejected) and found.reason == "threats_found":
             await ports.quarantine(upload)
     except Exception:
-        await ports.store.release(session, told=session.told, busy_since=session.busy_since)
+        await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
         raise
     match found:
         case Waits(why):
             return why
         case Absent(why):
-            await ports.store.release(session, told=session.told, busy_since=session.busy_since)
+            await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
             dropped(WORKER, why, session_id=session.session_id, upload_id=upload.id)
             return why
         case None | Complete() | Rejected():
@@ -152,24 +152,24 @@ async def _announce(upload: UploadFinished, session: Session, verdict: Verdict |
     """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
     tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
     """
-    told = session.told
+    informed = session.informed
     busy_since = session.busy_since
     try:
         # A 403 ends it here, before anybody was told. Any other trouble of one browser should not keep webhooks waiting.
-        trouble = None if BROWSER in told else await _trouble_of_browser(upload, session, ports)
+        trouble = None if BROWSER in informed else await _trouble_of_browser(upload, session, ports)
         if trouble is None:
-            told |= {BROWSER}
+            informed |= {BROWSER}
         elif isinstance(trouble, BrowserBusy):
             busy_since = busy_since or ports.now().timestamp()
-        if BUS not in told:
+        if BUS not in informed:
             await ports.put_event(announcement.entry(upload, session))
-            told |= {BUS}
+            informed |= {BUS}
         if trouble is not None:
             raise trouble  # noqa: TRY301  # it ends as what else fails here does
         await ports.store.announced(upload, verdict)
     except Exception:
         # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
-        await ports.store.release(session, told=told, busy_since=busy_since)
+        await ports.store.release(session, informed=informed, busy_since=busy_since)
         raise
 
 

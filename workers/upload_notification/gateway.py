@@ -70,7 +70,7 @@ def _is_throttled_untried(error: BaseException) -> bool:
 
 
 def _is_malformed(error: ClientError) -> bool:
-    """Whether the connection id is none: a 400 with another code speaks of the request, and is no answer about the connection."""
+    """Whether the connection id is none: a 400 with another code speaks of the request, and says nothing about the connection."""
     return _status(error) == 400 and error.response["Error"].get("Code") == "BadRequestException"
 
 

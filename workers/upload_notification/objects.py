@@ -70,5 +70,5 @@ async def _read(body: Any) -> bytes:
             while len(parts) < HEAD and (part := await body.read(HEAD - len(parts))):
                 parts += part
             return bytes(parts)
-    except Exception as error:  # whichever library breaks off, it is no fault of the message
+    except Exception as error:  # whichever library breaks off, it is not the message's fault
         raise Unavailable("S3 did not send the head of an object", code=type(error).__name__) from error

@@ -39,7 +39,7 @@ class SessionStore(Protocol):
         somebody else has concluded its session.
         """
 
-    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
+    async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         """Give the lease of an unfinished announcement back, if it is still the one that `session` shows, and remember who was told and
         since when (epoch seconds) the browser takes nothing.
         """
@@ -60,7 +60,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """What the session holds is no connection id: 400."""
+    """What the session holds is not a connection id: 400."""
 
 
 @dataclass(frozen=True, slots=True)

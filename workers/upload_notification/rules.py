@@ -48,7 +48,7 @@ class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
-    upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `told` who of bus and browser
+    upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `informed` who of bus and browser
     heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
     latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is
     what the session allows, `content_type` and `reason` (why it is REJECTED) what was found, `scans` the results of malware scans.
@@ -67,7 +67,7 @@ class Session:
     uploaded_at: str = ""
     announced: str = ""
     announce_until: float = 0
-    told: frozenset[str] = frozenset()
+    informed: frozenset[str] = frozenset()
     busy_since: float | None = None
     others: tuple[File, ...] = ()
     gate: Gate | None = None

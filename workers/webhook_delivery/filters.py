@@ -69,7 +69,7 @@ class Content:
 
 
 def channels_of(detail: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """None where they are no list of texts, or too many."""
+    """None where they are not a list of texts, or too many."""
     given = detail.get(CHANNELS, [])
     most = MOST_CHANNELS // 2
     if not isinstance(given, list) or len(given) > most or not all(isinstance(each, str) for each in given):

@@ -79,7 +79,7 @@ async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:
         return
     for each in endpoint.life.owed:
         await ports.put_event(BusEntry(SOURCE, each.kind, each.detail))
-    await ports.store.told(endpoint)
+    await ports.store.forget_owed(endpoint)
 
 
 def about(job: DeliveryJob) -> dict[str, str]:

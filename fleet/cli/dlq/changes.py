@@ -148,8 +148,8 @@ def withheld(tools: Desk, plan: Plan, *, twice: bool) -> dict[str, str]:
     found = _sent_of(tools, plan, audit_records(tools, about=plan.place.queue))
     if bucket := tools.settings.dlq_archive_bucket_name:
         known = _letters_by_name(plan)
-        told = copied(Archive(service("s3"), bucket=bucket), plan.place.arn, known)
-        found |= {known[name]: why for name, why in told.items()}
+        gone = copied(Archive(service("s3"), bucket=bucket), plan.place.arn, known)
+        found |= {known[name]: why for name, why in gone.items()}
     return _allowed(plan, found)
 
 

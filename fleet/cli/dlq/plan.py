@@ -139,7 +139,7 @@ def check_destination(given: str) -> None:
     is_arn = given.startswith("arn:") or (given.count(":") >= ARN_COLONS and "/" not in given)
     if is_arn and not _DESTINATION.fullmatch(given):
         raise click.BadParameter(
-            f"{redaction.printable(given)} is no destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE, or "
+            f"{redaction.printable(given)} is not a destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE, or "
             "arn:aws:lambda:REGION:ACCOUNT:function:NAME",
             param_hint="--to",
         )

@@ -195,4 +195,4 @@ def _stands(each: Label, left: float, doubles: int) -> str:
 
 def _tell_foreign(info: QueueInfo, found: Sequence[Foreign]) -> None:
     for each in found:
-        say(f"left as it is: {each.key} is no part of the archive of {info.name}: {each.why}")
+        say(f"left as it is: {each.key} is not part of the archive of {info.name}: {each.why}")

@@ -23,7 +23,7 @@ def elsewhere(given: str, *, arn: str, own: Collection[str]) -> str:
     if given.startswith("arn:"):
         _, _, _, its_region, its_account, its_name, *_ = f"{given}:::::".split(":")
         pairs = [("region", its_region or region, region), ("account", its_account or account, account)]
-        return _told([*pairs, ("queue", its_name, name)])
+        return _describe([*pairs, ("queue", its_name, name)])
     if not given.startswith(("http://", "https://")):
         return ""
     url = urlsplit(given)
@@ -31,10 +31,10 @@ def elsewhere(given: str, *, arn: str, own: Collection[str]) -> str:
     pairs = [("account", its_account, account), ("queue", its_name, name)]
     found = _AWS.fullmatch(url.hostname or "")
     if found is not None and any(_AWS.fullmatch(urlsplit(each).hostname or "") for each in own):
-        return _told([("region", found["after"] or found["before"] or "us-east-1", region), *pairs])
+        return _describe([("region", found["after"] or found["before"] or "us-east-1", region), *pairs])
     ends = {_end(urlsplit(each)): each for each in own}
     host = _end(url) if _end(url) not in ends else ""
-    return _told([("endpoint", host, " or ".join(ends) if host else ""), *pairs])
+    return _describe([("endpoint", host, " or ".join(ends) if host else ""), *pairs])
 
 
 def _end(url: SplitResult) -> str:
@@ -44,5 +44,5 @@ def _end(url: SplitResult) -> str:
     return f"{'127.0.0.1' if _HERE.fullmatch(host) else host}:{port}"
 
 
-def _told(pairs: Collection[tuple[str, str, str]]) -> str:
+def _describe(pairs: Collection[tuple[str, str, str]]) -> str:
     return "; ".join(f"{what} {its or 'none'} in it, {here} here" for what, its, here in pairs if its != here)

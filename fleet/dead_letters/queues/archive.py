@@ -35,7 +35,7 @@ _OURS = re.compile(r"[^/]+/[0-9]{6,}\.jsonl")
 class Label:
     """What is written on an archived batch. Times in epoch seconds; past `expires_at` nobody wants it any more. `queue_arn` is ""
     on batches that were written before it was kept. `uncertain`: ids that may be back in the queue; `claim`: whose restore wrote
-    that. `copy`: whether a mended copy of an edited letter was sent, "" where this is no edit.
+    that. `copy`: whether a mended copy of an edited letter was sent, "" where this is not an edit.
     """
 
     archive_id: str

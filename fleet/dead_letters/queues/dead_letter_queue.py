@@ -171,7 +171,7 @@ def from_message(message: Mapping[str, Any]) -> DeadLetter:
 
 
 def _fault(message: Mapping[str, Any]) -> str:
-    """Why this entry is no letter, or ""."""
+    """Why this entry is not a letter, or ""."""
     for name in ("MessageId", "ReceiptHandle", "Body"):
         if not isinstance(message.get(name), str):
             return f"the message came without {name}"

@@ -84,7 +84,7 @@ def reached(desk: Desk, info: QueueInfo, destination: str) -> dict[str, str]:
     except ClientError as error:
         if is_outage(error):
             raise
-        raise PlanRefused(f"the destination {destination} is no queue that SQS knows ({code_of(error)})") from error
+        raise PlanRefused(f"the destination {destination} is not a queue that SQS knows ({code_of(error)})") from error
     if target.arn != destination:
         raise PlanRefused(f"the destination {destination} is not {target.arn}, which is the queue of that name here")
     if target.arn == info.arn:

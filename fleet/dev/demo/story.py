@@ -1,4 +1,4 @@
-"""What the demo does: sessions, browsers, uploads, endpoints, reminders, ticks, and one message that is no use to anybody."""
+"""What the demo does: sessions, browsers, uploads, endpoints, reminders, ticks, and one message that nobody can use."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.outcome import FORBIDDEN, told
+from shared.outcome import FORBIDDEN, describe_outage
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -135,7 +135,7 @@ class Breakers:
             self.open[dependency], breaker.probes = self._clock(), 0
             self._schedule(breaker)
             metrics.breaker(dependency=dependency, is_open=True)
-            log.error("dependency_down", dependency=dependency, error_type=code, told=told(code))
+            log.error("dependency_down", dependency=dependency, error_type=code, told=describe_outage(code))
 
     def cut(self, dependency: str, *, after: float, call: str = "") -> None:
         """A call was cancelled that had waited for so many seconds: a handler's time limit may be shorter than a client's tries."""
@@ -157,9 +157,9 @@ class Breakers:
             log.warning("dependency_back", dependency=dependency, after_s=seconds)
             self._wake()
 
-    def told(self, dependency: str) -> str:
+    def describe(self, dependency: str) -> str:
         """Of one that is down: its name, and what its last failure says of it."""
-        return f"{dependency}: {told(self._breakers[dependency].streak.code)}"
+        return f"{dependency}: {describe_outage(self._breakers[dependency].streak.code)}"
 
     def leave(self) -> None:
         """From now on nothing waits in hand: the process is about to end."""
@@ -242,9 +242,9 @@ class Needs:
         return [name for name in self.opened if name in self._needed]
 
     @property
-    def told(self) -> list[str]:
+    def reports(self) -> list[str]:
         """Of each of these: its name, and whether it refuses us or is down, with the code of its last failure."""
-        return [self._breakers.told(name) for name in self.down]
+        return [self._breakers.describe(name) for name in self.down]
 
     def meets(self, met: Met) -> None:
         """A run of this worker met failures of these."""

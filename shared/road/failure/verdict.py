@@ -21,8 +21,8 @@ from shared.outcome import (
     checked_seconds,
     checked_text,
     code_of,
+    describe_outage,
     is_outage,
-    told,
 )
 from shared.worker import Worker
 
@@ -53,7 +53,7 @@ def judge(
     if failed and not is_final:
         why = explain(error)
         if down or not isinstance(error, Unavailable):
-            why += f": {', '.join(f'{name} {told(code)}' for name, code in sorted(failed.items()))}"
+            why += f": {', '.join(f'{name} {describe_outage(code)}' for name, code in sorted(failed.items()))}"
         return Stalled(why, unless_kept=dead(error, worker=worker.name) if is_last else None)
     if is_final or is_last:
         return dead(error, worker=worker.name)

@@ -102,7 +102,7 @@ def without_reason(words: tuple[str, ...]) -> tuple[str, ...]:
         pytest.param(3, {"show", "edit"}, instead("ID", "GONE"), {}, id="no letter of this id"),
         pytest.param(3, {"import", "restore"}, same, {}, id="none of these is there"),
         pytest.param(5, QUEUES, instead("QUEUE", "LIVE"), {}, id="a live queue"),
-        pytest.param(5, PLANS, lambda words: ("BODY", *words[1:]), {}, id="a file that is no plan"),
+        pytest.param(5, PLANS, lambda words: ("BODY", *words[1:]), {}, id="a file that is not a plan"),
         pytest.param(5, {"edit"}, same, {"DLQ_EDIT_ENABLED": "false"}, id="editing is off"),
         pytest.param(
             5, MUTATIONS | PLANS | {"plan"}, same, {"XDG_STATE_HOME": "/proc/nowhere"}, id="a home that takes nothing"

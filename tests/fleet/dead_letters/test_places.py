@@ -108,4 +108,6 @@ def test_a_destination_that_is_not_there_stops_its_letters_alone(
 @pytest.mark.parametrize("given", ["arn:", "a:b:c:d:e:f", "arn:aws:s3:::bucket", "arn:aws:sqs:us-east-1:1:orders"])
 def test_what_is_no_destination_is_refused_before_anything_is_read(given: str, cli: Lines) -> None:
     told = cli("dlq", "plan", "no-such-queue", "--to", given, "-o", cli.plan(), exits=2)
-    assert "is no destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE" in " ".join(told.stderr.split())
+    assert "is not a destination: write a queue's name, arn:aws:sqs:REGION:ACCOUNT:QUEUE" in " ".join(
+        told.stderr.split()
+    )

@@ -16,7 +16,7 @@ from tests.fleet.dead_letters.worker import Worker
 
 ACT = ("--yes", "--reason", "the endpoint is back")
 
-# Through the shim as well: what AWS renews on every move is no ground to tell letters by.
+# Through the shim as well: what AWS renews on every move is nothing to tell letters apart by.
 both_identities = pytest.mark.parametrize("renew", [False, True], ids=["plain", "renewed identities"])
 
 

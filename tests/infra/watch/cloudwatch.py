@@ -79,7 +79,7 @@ def statistic(name: str, samples: Samples) -> float | None:
         case _ if name.startswith("p"):
             return sorted(samples)[math.ceil(float(name[1:]) / 100 * len(samples)) - 1]
         case _:
-            raise AssertionError(f"{name} is no statistic")
+            raise AssertionError(f"{name} is not a statistic")
 
 
 def calls(alarm: Mapping[str, Any], data: Mapping[Key, Series]) -> bool:

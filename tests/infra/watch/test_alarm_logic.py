@@ -86,7 +86,9 @@ def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(qu
     some: Series = [[1.0]] * 10
     none: Series = [[]] * 10
     assert calls(alarm, {waiting(queue): some, processed(queue, "done"): none})
-    assert calls(alarm, {waiting(queue): some, processed(queue, "retry"): some}), "what only comes back is no success"
+    assert calls(alarm, {waiting(queue): some, processed(queue, "retry"): some}), (
+        "what only comes back is not a success"
+    )
     assert not calls(alarm, {waiting(queue): [[0.0]] * 10, processed(queue, "done"): none}), "nothing waits"
     assert not calls(alarm, {waiting(queue): some, processed(queue, "done"): [*none[1:], [12.5]]}), "one was done"
     assert not calls(alarm, {waiting(queue): [*some[1:], [0.0]], processed(queue, "done"): none}), "nine minutes only"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.app import App
-from shared.configuration.stored import told
+from shared.configuration.stored import read_environment
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
 from shared.settings import SettingsError
@@ -48,40 +48,40 @@ async def test_parameters_stand_for_variables_and_the_environment_wins(store: An
     store("LOG_LEVEL", "debug")
     store("EMAIL_SENDER", "a@example.com")
     store("deeper/LOG_LEVEL", "error")
-    found = await told({"SETTINGS_PATH": f"{path}/", "LOG_LEVEL": "warning", "EMAIL_SENDER": ""})
+    found = await read_environment({"SETTINGS_PATH": f"{path}/", "LOG_LEVEL": "warning", "EMAIL_SENDER": ""})
     assert (found["LOG_LEVEL"], found["EMAIL_SENDER"], found["NUMBER_11"]) == ("warning", "a@example.com", "11")
 
 
 async def test_a_secret_stands_for_its_variable(secret: Any, path: str) -> None:
-    found = await told({"EXPO_ACCESS_TOKEN_SECRET_ARN": secret("token"), "AUDIT_HASH_KEYS_SECRET_ARN": ""})
+    found = await read_environment({"EXPO_ACCESS_TOKEN_SECRET_ARN": secret("token"), "AUDIT_HASH_KEYS_SECRET_ARN": ""})
     assert found["EXPO_ACCESS_TOKEN"] == "token"
     assert "AUDIT_HASH_KEYS" not in found
 
 
 async def test_where_nothing_is_stored_nothing_is_asked() -> None:
     given = {"LOG_LEVEL": "info", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    assert await told(given) is given
+    assert await read_environment(given) is given
 
 
 @pytest.mark.parametrize("name", ["lower", "AWS_ENDPOINT_URL", "WITH-DASH"])
 async def test_a_parameter_that_is_no_setting_is_named(store: Any, path: str, name: str) -> None:
     store(name, "x")
-    with pytest.raises(SettingsError, match=f"SETTINGS_PATH: {path}/{name} is no setting"):
-        await told({"SETTINGS_PATH": path})
+    with pytest.raises(SettingsError, match=f"SETTINGS_PATH: {path}/{name} is not a setting"):
+        await read_environment({"SETTINGS_PATH": path})
 
 
 async def test_a_secret_that_cannot_be_read_is_named_with_the_reason(path: str, secret: Any, aws: Aws) -> None:
     with pytest.raises(SettingsError, match=r"TOKEN_SECRET_ARN: .* \(ResourceNotFoundException\)"):
-        await told({"TOKEN_SECRET_ARN": f"{aws.project}-none"})
+        await read_environment({"TOKEN_SECRET_ARN": f"{aws.project}-none"})
 
 
 async def test_a_text_and_a_secret_for_one_variable_are_refused(store: Any, path: str, secret: Any) -> None:
     with pytest.raises(SettingsError, match="set one of the two: TOKEN or TOKEN_SECRET_ARN") as refused:
-        await told({"TOKEN": "hidden", "TOKEN_SECRET_ARN": "any"})
+        await read_environment({"TOKEN": "hidden", "TOKEN_SECRET_ARN": "any"})
     assert "hidden" not in str(refused.value)
     store("TOKEN", "hidden")
     with pytest.raises(SettingsError, match="a secret does not belong in SETTINGS_PATH: TOKEN"):
-        await told({"SETTINGS_PATH": path, "TOKEN_SECRET_ARN": secret("x")})
+        await read_environment({"SETTINGS_PATH": path, "TOKEN_SECRET_ARN": secret("x")})
 
 
 class Asked(Exception):

@@ -1,4 +1,4 @@
-"""Personal data in every form that people write it in: none of it is archived in clear, and what is no such thing stays."""
+"""Personal data in every form that people write it in: none of it is archived in clear, and what is not personal stays."""
 
 import base64
 import json

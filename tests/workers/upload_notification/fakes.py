@@ -126,13 +126,13 @@ class FakeSessions:
             _without(found, *ANNOUNCEMENT)
             found |= {"announcedSequencer": upload.order, **_judged(verdict)}
 
-    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
+    async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         await self._called()
         found = self.rows.get(session.session_id, {})
         held = (session.upload_key, session.order, session.announce_until)
         if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
             del found["announceUntil"]
-            found |= {"announcedTo": "+".join(sorted(told))} if told else {}
+            found |= {"announcedTo": "+".join(sorted(informed))} if informed else {}
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
@@ -162,7 +162,7 @@ def session(found: Row) -> Session:
         uploaded_at=found.get("uploadedAt", ""),
         announced=found.get("announcedSequencer", ""),
         announce_until=found.get("announceUntil", 0),
-        told=frozenset(found.get("announcedTo", "").split("+")) - {""},
+        informed=frozenset(found.get("announcedTo", "").split("+")) - {""},
         busy_since=found.get("busySince"),
         others=tuple(_file(each) for each in found.get("otherFiles", ())),
         gate=_gate(found),

@@ -148,21 +148,21 @@ async def test_a_lease_is_given_back_only_by_its_holder(table: Table) -> None:
     await table.put(held)
 
     await table.store.release(
-        session(uploaded(finished(), announced=False, lease=29)), told=frozenset(), busy_since=None
+        session(uploaded(finished(), announced=False, lease=29)), informed=frozenset(), busy_since=None
     )
     assert await table.get("s1") == held
-    await table.store.release(session(held), told=frozenset(), busy_since=None)
+    await table.store.release(session(held), informed=frozenset(), busy_since=None)
     assert await table.get("s1") == uploaded(finished(), announced=False)
 
 
 async def test_an_unfinished_announcement_remembers_who_was_told_until_it_is_finished(table: Table) -> None:
     held = uploaded(finished(), announced=False, lease=30)
     await table.put(held)
-    await table.store.release(session(held), told=frozenset({"bus", "browser"}), busy_since=NOON.timestamp() + 0.7)
+    await table.store.release(session(held), informed=frozenset({"bus", "browser"}), busy_since=NOON.timestamp() + 0.7)
 
     answer = await table.store.write(TakeOver(finished()), now=NOON)
     assert isinstance(answer, Accepted)
-    assert sorted(answer.session.told) == ["browser", "bus"]
+    assert sorted(answer.session.informed) == ["browser", "bus"]
     assert answer.session.busy_since == NOON.timestamp()
     await table.store.announced(finished(), None)
     assert await table.get("s1") == uploaded(finished())

@@ -155,7 +155,7 @@ class FakeStore:
         self.endpoints[key] = replace(current, life=change.after, enabled=current.enabled and not change.disable)
         return True
 
-    async def told(self, endpoint: Endpoint) -> None:
+    async def forget_owed(self, endpoint: Endpoint) -> None:
         key = (endpoint.tenant_id, endpoint.endpoint_id)
         current = self.endpoints.get(key)
         if current is not None and current.life.owed == endpoint.life.owed:

@@ -56,7 +56,7 @@ async def test_warned_at_each_step_then_disabled_and_posted_no_more() -> None:
 @pytest.mark.parametrize("which", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in range(3))])
 async def test_each_is_told_once_and_in_order_whichever_step_was_a_process_s_last(which: int) -> None:
     calls = (await failing()).calls
-    told_at = [place for place, name in enumerate(calls, start=1) if name == "told"]
+    told_at = [place for place, name in enumerate(calls, start=1) if name == "forget_owed"]
     assert len(told_at) == 4, "the last step and the end are told together"
     for crash_after in range(told_at[which] - 4, told_at[which] + 1):
         world = await failing(crash_after)
@@ -128,8 +128,8 @@ async def test_the_table_notes_it_once_and_enabling_begins_anew(dynamodb: InDyna
     enabled = await dynamodb.store.endpoint("tenant-1", "endpoint-1")
     assert enabled is not None
     assert (enabled.life, enabled.enabled) == (Life(owed=owed), True), "what is owed is told all the same"
-    await dynamodb.store.told(replace(enabled, life=Life(owed=(*owed, *owed))))
-    await dynamodb.store.told(enabled)
+    await dynamodb.store.forget_owed(replace(enabled, life=Life(owed=(*owed, *owed))))
+    await dynamodb.store.forget_owed(enabled)
     last = await dynamodb.store.endpoint("tenant-1", "endpoint-1")
     assert last is not None
     assert last.life == Life()

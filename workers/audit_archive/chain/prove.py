@@ -56,7 +56,7 @@ def _since(leaves: Leaves, number: int) -> dict[str, Any]:
 
 
 async def _leaves(source: Source, event_id: str, table: str | None) -> Leaves:
-    """Digest by digest; where a tree begins anew, what came before is no part of it."""
+    """Digest by digest; where a tree begins anew, what came before does not belong to it."""
     needle = b'"event_id":' + orjson.dumps(event_id)
     leaves = Leaves({}, [], [])
     tree = Tree()

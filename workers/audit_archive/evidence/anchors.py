@@ -90,7 +90,7 @@ class InParameter:
 
 
 def read_head(text: str) -> Head | None:
-    """The head in `NUMBER:HASH`, None where it is no such text."""
+    """The head in `NUMBER:HASH`, None where it is another text."""
     found = _SHORT.fullmatch(text)
     return Head(int(found[1]), found[2]) if found else None
 

@@ -59,7 +59,7 @@ _THINGS = frozenset(
     repository workflow job task step step1 action command operation channel device model product display folder bus
     """.split()
 )
-"""What has a name and is no person: `bucketName` stays, `reporterName` does not."""
+"""What has a name and is not a person: `bucketName` stays, `reporterName` does not."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _PAIRS = re.compile(r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=([^&;,\s\"'<>]+)")

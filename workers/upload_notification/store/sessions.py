@@ -35,8 +35,8 @@ class DynamoDbSessions:
     async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
         await self._update(announced(upload, verdict))
 
-    async def release(self, session: Session, *, told: frozenset[str], busy_since: float | None) -> None:
-        known: dict[str, Value] = {"announcedTo": "+".join(sorted(told))} if told else {}
+    async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
+        known: dict[str, Value] = {"announcedTo": "+".join(sorted(informed))} if informed else {}
         if busy_since is not None:
             known["busySince"] = int(busy_since)
         sets = ", ".join(f"{name} = :{name}" for name in known)
@@ -106,7 +106,7 @@ def _session(item: Image) -> Session:
         uploaded_at=_text(item, "uploadedAt"),
         announced=_text(item, "announcedSequencer"),
         announce_until=_number(item, "announceUntil") or 0,
-        told=frozenset(_text(item, "announcedTo").split("+")) - {""},
+        informed=frozenset(_text(item, "announcedTo").split("+")) - {""},
         busy_since=_number(item, "busySince"),
         others=tuple(_file(each["M"]) for each in item.get("otherFiles", {}).get("L", ())),
         gate=_gate(item),

@@ -75,7 +75,7 @@ async def _status(incoming: Incoming, answer: Answer) -> bytes:
 
 
 async def _headers(incoming: Incoming) -> dict[bytes, list[bytes]]:
-    """Values by name in lower case. A line that is no header is passed over."""
+    """Values by name in lower case. A line that is not a header is passed over."""
     found: dict[bytes, list[bytes]] = {}
     room = LARGEST_HEAD
     while True:

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def write(self, request: bytes) -> None:
-        """Begin a request; whatever came before it is no answer to it."""
+        """Begin a request; whatever came before it does not answer it."""
         assert self._transport is not None
         self._in_use, self._heard = True, False
         self._acked = _acked(self._transport)

@@ -52,7 +52,7 @@ class DataKeys(Protocol):
 
 
 class KmsKeys:
-    """Under a key of KMS, by its id, ARN or alias. Raises botocore's errors: an outage of KMS is no fault of a secret.
+    """Under a key of KMS, by its id, ARN or alias. Raises botocore's errors: an outage of KMS is not the fault of a secret.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
     """

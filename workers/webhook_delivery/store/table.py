@@ -137,7 +137,7 @@ class DynamoDbStore:
         self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
         return await self._holds(self._client.update_item(TableName=self._table, **write))
 
-    async def told(self, endpoint: Endpoint) -> None:
+    async def forget_owed(self, endpoint: Endpoint) -> None:
         """Forget what an endpoint owed."""
         self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
         await self._holds(self._client.update_item(TableName=self._table, **endpoint_items.telling(endpoint)))

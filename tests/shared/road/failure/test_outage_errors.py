@@ -73,11 +73,11 @@ def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -
             met.message = f"m-{number}"
             breakers.failed("dynamodb", code=code)
             needs.meets(met)
-    assert needs.told == [said]
+    assert needs.reports == [said]
     [line] = [each for each in lines if each["event"] == "dependency_down"]
     assert said == f"dynamodb: {line['told']}"
     breakers.succeeded("dynamodb")
-    assert needs.told == []
+    assert needs.reports == []
 
 
 def test_reads_that_succeed_do_not_hide_that_writes_are_refused() -> None:
