@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,24 +19,57 @@ from shared.message.identity import ATTRIBUTE
 from tests.aws import Aws
 from tests.lambda_events import lambda_event
 from tests.waiting import until
+from workers import roster
 
-PAGE = Path(__file__).parents[2] / "docs" / "add-a-worker.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "add-a-worker.md"
 BLOCK = re.compile(r"```python\n# (workers/loyalty_points/\w+\.py)\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    """The example's files, imported as a package beside the real workers."""
-    written = dict(BLOCK.findall(PAGE.read_text()))
-    assert len(written) == 3
-    for name, code in written.items():
+def written(tmp_path: Path) -> Path:
+    """The page's files in a folder that has nothing else."""
+    for name, code in BLOCK.findall(PAGE.read_text()):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code)
-    monkeypatch.setattr(workers, "__path__", [*workers.__path__, str(tmp_path / "workers")])
+    return tmp_path / "workers" / "loyalty_points"
+
+
+@pytest.fixture
+def app(written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """The example's files, imported as a package beside the real workers."""
+    assert len(list(written.iterdir())) == 4, "three files and what makes them a package"
+    monkeypatch.setattr(workers, "__path__", [*workers.__path__, str(written.parent)])
     yield importlib.import_module("workers.loyalty_points.app").APP
     for name in [name for name in sys.modules if name.startswith("workers.loyalty_points")]:
         del sys.modules[name]
+
+
+def test_the_pages_files_pass_the_houses_lint(written: Path) -> None:
+    ruff = [
+        str(Path(sys.executable).with_name("ruff")),
+        "check",
+        "--no-cache",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+    ]
+    found = subprocess.run([*ruff, str(written)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_page_names_every_file_that_names_all_workers() -> None:
+    """A place that lists the workers is one that a newcomer has to know of."""
+    names = [(name, name.replace("-", "_")) for name in roster.WORKERS]
+    page = PAGE.read_text()
+    listing = [
+        path
+        for pattern in ("*.yml", "workers/*.py", "infra/**/*.py", "kubernetes/**/kustomization.yaml", "fleet/**/*.py")
+        for path in ROOT.glob(pattern)
+        if all(any(form in path.read_text() for form in forms) for forms in names)
+    ]
+    assert len(listing) > 4
+    assert [path for path in listing if f"`{path.relative_to(ROOT)}`" not in page] == []
 
 
 class Shop:

@@ -24,6 +24,19 @@ def test_a_template_can_be_deployed_from_a_file(path: Path) -> None:
     assert len(path.read_bytes()) < 51_200
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_there_is_room_for_a_fifth_worker_with_a_queue_and_a_table(path: Path) -> None:
+    """As much as the upload worker, its queue and its table take."""
+    template = raw(path)
+    taken = [
+        f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))},\n"
+        for part in ("Parameters", "Conditions", "Resources", "Outputs")
+        for name, value in template.get(part, {}).items()
+        if name.startswith(("UploadNotification", "Uploads", "Sessions", "FleetUpload"))
+    ]
+    assert len(path.read_bytes()) + sum(map(len, taken)) < 51_200
+
+
 def test_the_hash_changes_with_a_source_and_not_with_its_line_ends(tmp_path: Path) -> None:
     source = tmp_path / "app.py"
     source.write_bytes(b"one\ntwo\n")

@@ -23,7 +23,7 @@ def variables(settings: WorkerSettings) -> dict[str, str]:
     }
     return {
         **queues,
-        **{name: taken("messaging", key) for name, key in settings.told.items()},
+        **{name: taken("messaging", key) for name, key in settings.variables.items()},
         **{name: taken("access", key) for name, key in settings.kept.items()},
         **{name: Fn.ref(parameter) for name, parameter in settings.asked.items()},
         "LEDGER_TABLE_NAME": taken("messaging", "LedgerTableName"),

@@ -77,14 +77,14 @@ class Service(Construct):
         export(self, f"{stem}ServiceName", service.attr_name, on=on)
 
     def _task(self, place: Place, environment: dict[str, Any], log_group: logs.CfnLogGroup) -> ecs.CfnTaskDefinition:
-        told = environment | {"DRAIN_SECONDS": str(DRAIN)}
+        variables = environment | {"DRAIN_SECONDS": str(DRAIN)}
         container = ecs.CfnTaskDefinition.ContainerDefinitionProperty(
             name="worker",
             image=place.image,
             command=["fleet", "run", self._settings.name],
             environment=[
                 ecs.CfnTaskDefinition.KeyValuePairProperty(name=name, value=value)
-                for name, value in sorted(told.items())
+                for name, value in sorted(variables.items())
             ],
             essential=True,
             user="10001",

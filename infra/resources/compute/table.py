@@ -1,4 +1,4 @@
-"""Every worker of the fleet in one table: how it reads its queues behind each door, what it is told, and why."""
+"""Every worker of the fleet in one table: how it reads its queues behind each door, which variables it is given, and why."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,7 +31,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """One worker. `timeout`: seconds of one invocation. Its variables come from outputs of `messaging` (`told`) and of `access`
+    """One worker. `timeout`: seconds of one invocation. Its variables come from outputs of `messaging` (`variables`) and of `access`
     (`kept`), and from parameters of the deployment (`asked`), where an empty one counts as unset. `backlog`: messages that wait for each task of
     Fargate before another is started.
     """
@@ -41,7 +41,7 @@ class WorkerSettings:
     sources: tuple[Source, ...]
     timeout: int
     backlog: int
-    told: dict[str, str]
+    variables: dict[str, str]
     kept: dict[str, str] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ WORKERS: Final[tuple[WorkerSettings, ...]] = (
         (Source("uploads", 10, 0, 20, "a browser waits; each message is two writes and a post"),),
         timeout=30,
         backlog=200,
-        told={
+        variables={
             "SESSIONS_TABLE_NAME": "SessionsTableName",
             "UPLOAD_BUCKET_NAME": "UploadBucketName",
             "EVENT_BUS_NAME": "EventBusName",
@@ -94,7 +94,7 @@ WORKERS: Final[tuple[WorkerSettings, ...]] = (
         ),
         timeout=30,
         backlog=500,
-        told={"WEBHOOKS_TABLE_NAME": "WebhooksTableName", "EVENT_BUS_NAME": "EventBusName"},
+        variables={"WEBHOOKS_TABLE_NAME": "WebhooksTableName", "EVENT_BUS_NAME": "EventBusName"},
     ),
     WorkerSettings(
         "reminder-dispatch",
@@ -107,7 +107,7 @@ WORKERS: Final[tuple[WorkerSettings, ...]] = (
         ),
         timeout=30,
         backlog=1_000,
-        told={"REMINDERS_TABLE_NAME": "RemindersTableName", "EVENT_BUS_NAME": "EventBusName"},
+        variables={"REMINDERS_TABLE_NAME": "RemindersTableName", "EVENT_BUS_NAME": "EventBusName"},
         asked={"EMAIL_SENDER": "EmailSender", "EXPO_ACCESS_TOKEN_SECRET_ARN": "ExpoTokenSecretArn"},
     ),
     WorkerSettings(
@@ -116,7 +116,7 @@ WORKERS: Final[tuple[WorkerSettings, ...]] = (
         (Source("audit", 500, 60, 2, "each invocation writes one object: the larger, the fewer and the cheaper"),),
         timeout=150,
         backlog=5_000,
-        told={"AUDIT_BUCKET_NAME": "AuditBucketName"},
+        variables={"AUDIT_BUCKET_NAME": "AuditBucketName"},
         kept={"AUDIT_HASH_KEYS_SECRET_ARN": "AuditHashKeysSecretArn"},
     ),
 )
