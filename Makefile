@@ -79,7 +79,7 @@ fmt: setup  ## let ruff repair and format
 types: setup  ## mypy, strict
 	@$(RUN)/mypy
 
-types-infra: setup-infra
+types-infra: setup-infra  ## mypy over the CDK app
 	@$(RUN)/mypy --python-executable .infra/bin/python infra
 
 templates: setup-infra  ## synthesize infra/templates from the CDK app (needs Node)
@@ -88,7 +88,7 @@ templates: setup-infra  ## synthesize infra/templates from the CDK app (needs No
 templates-check: setup-infra  ## say when infra/templates is not what the CDK app says
 	@.infra/bin/python -m infra.app --check
 
-cfn-lint: setup-infra
+cfn-lint: setup-infra  ## lint the committed templates
 	@.infra/bin/cfn-lint infra/templates/*.json
 
 bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip

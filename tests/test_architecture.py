@@ -95,6 +95,14 @@ def test_imports_go_the_way_that_the_architecture_page_says() -> None:
     assert guilty == []
 
 
+def test_a_folder_that_no_line_orders_may_neither_import_nor_be_imported() -> None:
+    [ranks] = [ranks for folder, ranks in orders() if folder == "fleet"]
+    assert may_import("fleet.cli.run", "fleet.dead_letters.settings", "fleet", ranks)
+    assert not may_import("fleet.dead_letters.replay.run", "fleet.console.view", "fleet", ranks)
+    assert not may_import("fleet.console.view", "fleet.cli.command", "fleet", ranks)
+    assert may_import("fleet.cli.run", "click", "", {"fleet": 2, "workers": 1, "shared": 0})
+
+
 def test_every_folder_of_shared_has_its_place_in_the_order() -> None:
     [ranks] = [ranks for folder, ranks in orders() if folder == "shared"]
     folders = {path.name for path in (ROOT / "shared").iterdir() if path.is_dir() and path.name != "__pycache__"}
@@ -224,7 +232,7 @@ def may_import(module: str, name: str, folder: str, ranks: dict[str, int]) -> bo
         return True
     mine, others = ranks.get(here, ranks.get("*")), ranks.get(there, ranks.get("*"))
     if mine is None or others is None:
-        return True
+        return not folder  # at the top whatever else there is stands in a distribution of its own
     return mine > others or (mine == others == ranks.get("*"))
 
 
