@@ -92,6 +92,7 @@ class Together(Generic[Event]):
     def __post_init__(self) -> None:
         _check("Together.count", self.count, "1 or more", holds=self.count >= 1)
         _check("Together.bytes", self.bytes, "1 or more", holds=self.bytes >= 1)
+        _check("Together.seconds", self.seconds, "0 or more seconds", holds=self.seconds >= 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ async def handle(_event: object) -> None:
     [
         (lambda: together(count=0), "Together.count is 0", "1 or more"),
         (lambda: together(bytes=0), "Together.bytes is 0", "1 or more"),
+        (lambda: together(seconds=float("nan")), "Together.seconds is nan", "0 or more"),
         (lambda: FairShares(0), "FairShares.at_once is 0", "order=None means no limit"),
         (lambda: Limits(concurrency=0), "Limits.concurrency is 0", "1 or more"),
         (lambda: Limits(max_attempts=0), "Limits.max_attempts is 0", "1 or more"),
