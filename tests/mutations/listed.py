@@ -37,6 +37,11 @@ JOIN = of(
     ("hide=leases.hide,", "hide=lambda _delivery, _seconds: asyncio.sleep(0),", f"{POLLER} {TURNS}"),
     ("ledger=stores.ledger,", "", "tests/shared/test_consumer.py"),
     ("payloads=stores.payloads,", "", "tests/shared/test_consumer.py"),
+    ("needs=needs,\n        budget", "budget", PARTLY),
+    ("        budget=budget,\n        holds", "        holds", "tests/behaviours/test_bytes.py"),
+    ("holds=leases.holds,", "", "tests/shared/test_consumer.py"),
+    ("finished=deletes.remember,", "", DELETES),
+    ("finished=deletes.remember,\n        troubles=troubles,", "finished=deletes.remember,", TROUBLES),
     ("now=clocks.wall,", "", "tests/shared/test_consumer.py"),
     ("dice=clocks.dice,\n        now", "now", "tests/shared/test_consumer.py"),
     (

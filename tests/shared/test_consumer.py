@@ -86,6 +86,23 @@ def test_a_body_in_s3_is_fetched_from_the_workers_bodies() -> None:
     virtual(story())
 
 
+def test_nothing_runs_whose_lease_is_over() -> None:
+    async def story() -> None:
+        seen: list[str] = []
+
+        async def handle(event: Delivery) -> None:
+            seen.append(event.body)
+
+        consumer = join(make_worker(handle), Stores(FakeQueue(clock)), clocks=Clocks(monotonic=clock, lease=clock))
+        received = delivery("a")
+        consumer.leases.take(received, until=clock() + 60)
+        await asyncio.sleep(61)
+        assert not await consumer.pipeline.travel(received)
+        assert seen == []
+
+    virtual(story())
+
+
 def test_a_letter_bears_the_time_of_the_joined_wall_clock() -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
