@@ -188,6 +188,12 @@ def test_importing_reads_no_environment_and_opens_nothing() -> None:
     assert guilty == []
 
 
+def test_the_page_to_read_first_is_a_plain_class_over_ten_names() -> None:
+    page = source(ROOT / "shared" / "road" / "pipeline.py")
+    assert len([name for name in page.written if not name.startswith("__future__")]) <= 10
+    assert "object.__setattr__" not in page.text
+
+
 def test_a_file_is_one_thought_long() -> None:
     long = [
         (source.module, source.lines) for source in sources(*SHIPPED, "infra", "tests") if source.lines > LONGEST_FILE

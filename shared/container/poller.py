@@ -248,7 +248,7 @@ class Poller:
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
 
-    async def _travel_together(self, deliveries: Sequence[Delivery]) -> bool:
+    async def _travel_together(self, deliveries: list[Delivery]) -> bool:
         async with self._batches:
             answers = await self._pipeline.travel_together(deliveries)
         for delivery, leaves in zip(deliveries, answers, strict=True):

@@ -191,7 +191,7 @@ async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery], *, unt
 
 
 async def _batch_slot(
-    consumer: Consumer, batches: deque[Sequence[Delivery]], leaving: set[Delivery], *, until: float
+    consumer: Consumer, batches: deque[list[Delivery]], leaving: set[Delivery], *, until: float
 ) -> None:
     while batches and consumer.clocks.lease() < until:
         batch = batches.popleft()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from shared.message.delivery import Delivery
@@ -31,9 +31,9 @@ class Filling:
         return taken
 
 
-def cut(deliveries: Iterable[Delivery], limits: Together[Any]) -> list[Sequence[Delivery]]:
+def cut(deliveries: Iterable[Delivery], limits: Together[Any]) -> list[list[Delivery]]:
     """Cut messages that are all here at once into batches."""
     filling = Filling(limits)
-    batches: list[Sequence[Delivery]] = [filling.take() for each in deliveries if filling.add(each)]
+    batches = [filling.take() for each in deliveries if filling.add(each)]
     rest = filling.take()
     return [*batches, rest] if rest else batches

@@ -6,7 +6,6 @@ buried has reached the dead-letter queue before this page says yes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 from shared.message.delivery import Delivery
@@ -29,7 +28,7 @@ class Pipeline:
         with message_log.one(self._worker, delivery) as record:
             return await self._settle(delivery, await self._attempts.outcome(delivery), record)
 
-    async def travel_together(self, deliveries: Sequence[Delivery]) -> list[bool]:
+    async def travel_together(self, deliveries: list[Delivery]) -> list[bool]:
         """Take a batch to its end: each message gets an answer of its own, in order."""
         with message_log.batch(self._worker, deliveries) as batch:
             outcomes = await self._attempts.outcomes(deliveries)
