@@ -76,6 +76,12 @@ def report_faults() -> Iterator[None]:
         raise Misconfigured(_no_region()) from error
     except BotoCoreError as error:
         raise Failed(f"AWS cannot be asked: {error}") from error
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint: "):  # so botocore calls an address that is no URL
+            raise
+        raise Misconfigured(
+            "an endpoint is not a URL, such as http://127.0.0.1:4566: look at AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE"
+        ) from error
 
 
 def _no_region() -> str:

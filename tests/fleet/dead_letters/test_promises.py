@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import orjson
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
@@ -177,6 +178,14 @@ def test_a_missing_region_is_told_with_where_it_was_looked_for_and_how_to_name_a
         report_faults(),
     ):
         raise NoRegionError
+
+
+def test_an_endpoint_that_is_no_url_is_told_with_the_variables_to_look_at_and_without_its_value() -> None:
+    with pytest.raises(Misconfigured, match="AWS_ENDPOINT_URL") as told, report_faults():
+        boto3.client("sqs", region_name="eu-west-1", endpoint_url="no-url")
+    assert "no-url" not in str(told.value)
+    with pytest.raises(ValueError, match="a bug"), report_faults():
+        raise ValueError("a bug")
 
 
 RUN = Progress(runs=1, began_at=5.0, last_at=9.0)
