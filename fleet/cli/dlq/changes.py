@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
         own = journal_path(Path(former), plan.plan_id) if former else "its journal"
         raise Refused(
             f"nothing was sent: this plan was begun{f' as {former}' if former else ' under another name'}, and its journal is "
-            f"not beside {file}. Move {own} to {path} and go on with `fleet dlq resume {file}`, or make a new plan"
+            f"not beside {file}. Move {own} to {path} and go on with `fleet dlq resume {shlex.quote(str(file))}`, or make a new plan"
         )
     return Progress()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import time
 import uuid
@@ -175,7 +176,9 @@ def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> No
         answer(f"{len(made.letters)} letters of {made.place.queue} planned in {output}")
         for arn in made.destinations:
             answer(f"  to {arn}")
-        answer(f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {output}")
+        answer(
+            f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {shlex.quote(str(output))}"
+        )
         if made.via == "aws":
             click.echo(f"  by SQS's own redrive: {move_task.LIMITS}")
     for each, why in drafted.refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -76,7 +77,7 @@ def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
             _refuse_stopped(file, plan, progress)
             if is_done(plan, progress):
                 raise Refused("this plan was carried out: make a new one for what came since")
-            raise Refused(f"this plan was begun: go on with `fleet dlq resume {file}`")
+            raise Refused(f"this plan was begun: go on with `fleet dlq resume {shlex.quote(str(file))}`")
         _filled(entry, plan)
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
@@ -100,7 +101,7 @@ def resume(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
         plan = read_plan(file)
         _filled(entry, plan)
         if not (progress := progress_of(file, plan, tools)).runs:
-            raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {file}`")
+            raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {shlex.quote(str(file))}`")
         _refuse_stopped(file, plan, progress)
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
@@ -210,7 +211,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         except (OwnPolicy, ClientError, *UNANSWERED) as error:
             if not journal.progress.sent | journal.progress.uncertain:
                 raise
-            cut = f"stopped: {error}; go on with `fleet dlq resume {file}`"
+            cut = f"stopped: {error}; go on with `fleet dlq resume {shlex.quote(str(file))}`"
         finally:
             try:
                 journal.end(how)

@@ -76,6 +76,15 @@ def test_a_plan_that_was_not_begun_and_one_at_work_name_what_can_be_done(ground:
     assert cancel_path(file, plan_id).exists()
 
 
+def test_advice_about_a_file_can_be_pasted_into_a_shell(ground: Ground, cli: Lines) -> None:
+    ground.park({"order": 1})
+    file = f"{cli.plan()} of Ada's"
+    told = cli("dlq", "plan", ground.name, "-o", file).stdout
+    assert shlex.split(told.rpartition("look at it with: ")[2]) == ["fleet", "dlq", "replay", file]
+    told = cli("dlq", "resume", file, *ACT, exits=5).stderr
+    assert shlex.split(told.split("`")[1]) == ["fleet", "dlq", "replay", file]
+
+
 def test_a_replay_that_was_killed_before_it_was_begun_is_begun(ground: Ground, cli: Lines) -> None:
     file, plan_id, _ = planned(ground, cli)
     with journals.opened(file, plan_id, now=time.time):
