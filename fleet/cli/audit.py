@@ -131,7 +131,7 @@ def _renewed(settings: ReplaySettings, place: Path, why: str, *, yes: bool) -> N
 @json_option
 @env_file_option
 def show(*, plan: str, file: Path | None, as_json: bool) -> None:
-    """What was done with PLAN: a plan file, a plan id, an archive id, or how one begins.
+    """What was done with PLAN: a plan file, the id of a plan, an archive, an edit or a purge, or how one begins.
 
     Ends with 3 where the log does not know it, and with 1 where the log is not as it was written.
     """

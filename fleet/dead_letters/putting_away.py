@@ -139,7 +139,9 @@ async def mend(
         if unsent.refused:
             with suppress(ClientError, BotoCoreError):  # else it stays written that it may have been sent
                 await stored.label_anew(letters, replaced=False, copy="")
-            raise NotAccepted("the mended copy was not accepted; the original is still in the dead-letter queue")
+            raise NotAccepted(
+                f"the mended copy was not accepted ({unsent.why}); the original is still in the dead-letter queue"
+            )
         with suppress(ClientError, BotoCoreError):
             await stored.label_anew(letters, copy="sent")
 

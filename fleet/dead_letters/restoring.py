@@ -56,7 +56,7 @@ class Look:
 class Restored:
     """Ids by what happened. `done`: back in the queue; `perhaps_twice`: the same after a look that did not see all letters;
     `earlier`: sent by a restore that did not come to its end, found in the queue, and no longer archived; `there`: never gone from it, and no longer archived; `doubles`: copies of a letter that is back already, no longer archived;
-    `failed`: not accepted, and archived as before; `uncertain`: they may be back, and stay archived until that is asked for.
+    `failed`: not accepted (`why`), and archived as before; `uncertain`: they may be back, and stay archived until that is asked for.
     `replaced` were left out, for a changed copy of them was sent; `foreign` does not belong to the queue's archive; `stuck` are
     keys that could not be taken out of the archive.
     """
@@ -67,6 +67,7 @@ class Restored:
     there: list[str] = field(default_factory=list)
     doubles: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    why: str = ""
     uncertain: list[str] = field(default_factory=list)
     replaced: int = 0
     foreign: list[Foreign] = field(default_factory=list)
@@ -153,6 +154,7 @@ class Restoring:
         self.pending |= {original(each, self.arn) for each in letters if each.id in unsent.uncertain}
         (self.back.perhaps_twice if seen.unseen else self.back.done).extend(each.id for each in done)
         self.back.failed += sorted(unsent.refused)
+        self.back.why = unsent.why or self.back.why
         self.back.uncertain += sorted(unsure | unsent.uncertain)
 
     def _due(self, batch: Batch, seen: Look) -> tuple[list[DeadLetter], set[str]]:
@@ -189,7 +191,7 @@ class Restoring:
             if each.group not in self.blocked:
                 one = await self.post(self.arn, [returned(each, self.arn)])
             self.blocked |= {each.group} if one.refused or one.uncertain else set()
-            result = Unsent(result.refused | one.refused, result.uncertain | one.uncertain)
+            result = Unsent(result.refused | one.refused, result.uncertain | one.uncertain, one.why or result.why)
         return result
 
     async def _settled(self, batch: Batch, left: Sequence[DeadLetter], unsure: set[str]) -> None:

@@ -131,6 +131,11 @@ LETTER_BY_LETTER = [
     *of(
         "fleet/dead_letters/queues/topics.py",
         ("        if self.silent:", "        if False:", f"{TOLD}::test_a_silent_sns_is_waited_for_once"),
+        (
+            'FORBIDDEN | {"AuthorizationError"}',
+            "FORBIDDEN",
+            f"{TOLD}::test_a_topic_that_may_not_be_asked_about_is_told_with_the_action_that_was_denied",
+        ),
     ),
 ]
 # What only SQS can write wins, and a contradiction goes nowhere by itself.

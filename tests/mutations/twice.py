@@ -12,6 +12,8 @@ WAYS_BACK = f"{LETTERS}/test_restored_once.py::test_a_letter_keeps_its_first_id_
 BOX, TAKING, RENEWED = (f"{LETTERS}/test_{name}.py" for name in ("box", "taking", "audit_renewed"))
 BOTH = f"{BOX}::test_an_entry_that_an_answer_calls_both_sent_and_failed_may_have_been_sent_and_is_not_sent_again"
 NAMELESS = f"{BOX}::test_only_a_refusal_that_names_its_error_is_one_of_any_other_answer_nobody_can_say_what_was_sent"
+DENIED = f"{BOX}::test_a_denied_send_names_its_action_and_the_kind_of_policy_and_nothing_else_of_what_was_said"
+UNREAD = f"{LETTERS}/queues/test_side_by_side.py::test_a_queue_that_may_not_be_described_is_named_and_hides_no_other"
 AGAIN = f"{TAKING}::test_a_deletion_that_an_answer_does_not_name_is_asked_for_again_and_counted_as_it_is"
 MEANWHILE = f"{RENEWED}::test_what_another_command_appends_meanwhile_is_in_the_new_log"
 GIVEN = "tests/fleet/cli/test_given.py::test_so_are_options_before_the_command_and_names_of_queues"
@@ -49,8 +51,15 @@ SENT_ONCE = [
         ("code.isdigit() or ", "", NAMELESS),
         ('.get("HTTPStatusCode", 0)) >= 500', '.get("HTTPStatusCode", 0)) > 503', NAMELESS),
         ("and not posted.uncertain and", "and", NAMELESS),
+        ("_denied(error) if code in FORBIDDEN else code", "code", DENIED),
+        ("policy[0]", "policy.string", DENIED),
     ),
-    *of("fleet/dead_letters/queues/removal.py", ("DELETES = 2", "DELETES = 1", AGAIN)),
+    *of(
+        "fleet/dead_letters/queues/removal.py",
+        ("DELETES = 2", "DELETES = 1", AGAIN),
+        ("result.why = str(error)", "pass", f"{TAKING}::test_a_deletion_that_is_denied_says_so"),
+    ),
+    *of("fleet/dead_letters/queues/catalog.py", ("if code_of(error) not in FORBIDDEN:", "if True:", UNREAD)),
     *of(
         "fleet/dead_letters/audit/renewal.py",
         ("with log.held() if path.exists() else nullcontext():", "if True:", MEANWHILE),

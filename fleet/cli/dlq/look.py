@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError
 
 from fleet.cli.dlq import tables
 from fleet.cli.dlq.filters import PRINT, filter_options
@@ -36,6 +37,7 @@ from fleet.dead_letters.queues.catalog import (
     Catalog,
     NoSuchQueue,
     NotDeadLetters,
+    OddAttributes,
     OtherPlace,
     QueueInfo,
     service,
@@ -60,9 +62,16 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
     """
     tools = desk()
     infos = side_by_side(tools.catalog.dead_letter_queue, queues) if queues else _fed(tools.catalog)
-    lines, complete = [], True
+    lines, complete = [], not tools.catalog.unread
     for info in infos:
-        line, whole = _queue(tools, info, quick=quick)
+        try:
+            line, whole = _queue(tools, info, quick=quick)
+        except (ClientError, OwnPolicy, NoSuchQueue, OddAttributes) as error:
+            if len(infos) == 1:
+                raise
+            say(f"left out: {info.name} could not be read: {error}")
+            complete = False
+            continue
         lines.append(line)
         complete = complete and whole
     if as_json:
@@ -170,7 +179,8 @@ def looked_through(
         say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
     if found.refused:
         until = datetime.fromtimestamp(tools.now() + hidden_for(info), UTC).isoformat(timespec="seconds")
-        say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest")
+        said = f" ({found.refusal})" if found.refusal else ""
+        say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest{said}")
     for name, why in found.faults.items():
         say(f"left: {name}: {why}")
     if unverified := sum(each.unverified_mark for each in found.views):
@@ -212,7 +222,10 @@ def _fed(catalog: Catalog) -> list[QueueInfo]:
             return error
 
     found: list[QueueInfo] = []
-    for each in side_by_side(judged, catalog.dead_letter_queues()):
+    queues = catalog.dead_letter_queues()
+    for unread in catalog.unread:
+        say(f"left out: {unread}")
+    for each in side_by_side(judged, queues):
         if isinstance(each, QueueInfo):
             found.append(each)
         else:

@@ -197,7 +197,7 @@ def _print_taken(what: str, taken: Taken, found: Inventory, *, as_json: bool, **
         for name in taken.gone:
             say(f"{name} was no longer there")
         if taken.uncertain:
-            say(f"SQS no longer answered: whether {len(taken.uncertain)} letters were deleted is not known")
+            say(f"whether {len(taken.uncertain)} letters were deleted is not known: {taken.why}")
     sys.exit(PARTLY if _is_partly(taken, found) else 0)
 
 

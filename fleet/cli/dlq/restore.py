@@ -144,6 +144,8 @@ def _print_restored(info: QueueInfo, back: Restored, *, as_json: bool) -> None:
         say(f"{each} is back: an earlier restore that did not come to its end sent it. It is no longer archived")
     for each in back.doubles:
         say(f"{each} is back already: a further copy of it is no longer archived")
+    if back.failed:
+        say(f"{len(back.failed)} letters were not accepted and stay archived: {back.why}")
     if back.uncertain:
         say(f"{len(back.uncertain)} letters may be back already and stay archived: look, then use --uncertain")
     if back.perhaps_twice:

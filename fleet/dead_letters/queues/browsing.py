@@ -29,7 +29,7 @@ STALE = 3
 @dataclass(slots=True)
 class Sweep(Generic[Kept]):
     """What was found. `held` are receipts without payload, still hidden unless they were given back; `refused`, how many SQS did
-    not give back when asked, and which stay hidden to the end of their lease. `faults`: why a message could not be read, by id.
+    not give back when asked, and which stay hidden to the end of their lease, and `refusal` why, where it said. `faults`: why a message could not be read, by id.
     """
 
     found: dict[str, Kept] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class Sweep(Generic[Kept]):
     expected: int = 0
     seen: int = 0
     refused: int = 0
+    refusal: str = ""
     faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,9 +106,10 @@ async def give_back(box: Box, result: Sweep[Kept], *, but: Collection[str] = ())
             return
         try:
             refused = await box.show(letters)
-        except ClientError:
-            refused = {letter.id for letter in letters}
-        except BotoCoreError:
+        except ClientError as error:
+            refused, result.refusal = {letter.id for letter in letters}, str(error)
+        except BotoCoreError as error:
+            result.refusal = str(error)
             break
         letters = [letter for letter in letters if letter.id in refused]
         if letters and tried < ASKED_BACK:

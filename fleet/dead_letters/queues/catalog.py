@@ -14,6 +14,7 @@ from fleet.dead_letters.model.plan.plan import Place
 from fleet.dead_letters.model.shapes import Origin, arn_name
 from fleet.dead_letters.queues.feeders import feeders, redrive_policy
 from shared.aws.answers.check import check_answers
+from shared.outcome import FORBIDDEN, code_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -95,12 +96,13 @@ def services() -> Callable[[str], Any]:
 
 
 class Catalog:
-    """The queues of one account and region."""
+    """The queues of one account and region. `unread`: those of a list that AWS refuses to describe, and its words."""
 
     def __init__(self, client: SQSClient, environment: Mapping[str, str]) -> None:
         self._client = client
         self._environment = environment
         self._known_sources: dict[str, list[str]] = {}
+        self.unread: list[str] = []
 
     @property
     def region(self) -> str:
@@ -259,6 +261,11 @@ class Catalog:
         try:
             return self.queue(url)
         except NoSuchQueue:  # deleted since it was listed
+            return None
+        except ClientError as error:
+            if code_of(error) not in FORBIDDEN:
+                raise
+            self.unread.append(f"{arn_name(url)} may not be read: {error}")
             return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -41,11 +41,12 @@ class Box(Protocol):
 @dataclass(frozen=True, slots=True)
 class Unsent:
     """Ids of which it is not known that they were accepted. `refused`: also when tried again, nobody has them; `uncertain`: the
-    answer was lost, and they may have been sent.
+    answer was lost, and they may have been sent. `why`: what the last refusal is called.
     """
 
     refused: frozenset[str] = frozenset()
     uncertain: frozenset[str] = frozenset()
+    why: str = field(default="", compare=False)
 
 
 class Post(Protocol):

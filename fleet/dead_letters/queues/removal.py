@@ -27,13 +27,14 @@ First = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 @dataclass(slots=True)
 class Taken:
     """Ids by what happened: taken; gone or changed before we came; still there; `uncertain`: the answer to their deletion was
-    lost, also when it was asked for again.
+    lost, also when it was asked for again, and `why` says how.
     """
 
     done: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
+    why: str = ""
 
     def counts(self) -> dict[str, int]:
         ids = {"taken": self.done, "gone": self.gone, "remaining": self.left, "uncertain": self.uncertain}
@@ -109,6 +110,7 @@ async def _take_batch(box: Box, batch: Sequence[DeadLetter], first: First | None
         if not is_outage(error):
             raise
         result.uncertain += sorted(left)
+        result.why = str(error)
     else:
         result.left += sorted(left)
     result.done += [each.id for each in batch if each.id not in left]

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from fleet.dead_letters.model.letter import UNREADABLE
 from fleet.dead_letters.model.shapes import Standing, arn_name, is_reachable
 from fleet.dead_letters.model.view import View
+from shared.outcome import FORBIDDEN, code_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,13 @@ class Topics:
     """SNS, as far as dead letters ask; an identity that may not ask knows of no subscription.
 
     `silent` is the error of an SNS that could not be reached: it is asked no further, for whoever writes letters chooses
-    how many topics they name, and each would be waited for.
+    how many topics they name, and each would be waited for. `denied`: topics that may not be asked about, and which action that was.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.silent = ""
+        self.denied: dict[str, str] = {}
 
     def behind(self, topic: str, queue_arn: str) -> tuple[Subscription, ...]:
         """The subscriptions of `topic` whose redrive policy names this dead-letter queue; none where SNS does not tell."""
@@ -43,7 +45,10 @@ class Topics:
             return tuple(self._behind(topic, queue_arn))
         except BotoCoreError as error:
             self.silent = type(error).__name__
-        except (ClientError, ResponseParserError, *UNREADABLE):
+        except ClientError as error:
+            if (code := code_of(error)) in FORBIDDEN | {"AuthorizationError"}:
+                self.denied[topic] = f"{code} at {error.operation_name}"
+        except (ResponseParserError, *UNREADABLE):
             pass
         return ()
 
@@ -62,13 +67,14 @@ def routed(views: Sequence[View], topics: Topics, *, queue_arn: str) -> list[Vie
     """The same letters; those of a topic with their destination where SNS knows it. Each topic is asked for once."""
     names = {each.standing.topic for each in views if each.standing.topic}
     found = {topic: topics.behind(topic, queue_arn) for topic in sorted(names)}
-    return [_routed(each, found, silent=topics.silent) if each.standing.topic else each for each in views]
+    return [_routed(each, found, topics) if each.standing.topic else each for each in views]
 
 
-def _routed(each: View, found: Mapping[str, Sequence[Subscription]], *, silent: str) -> View:
-    judged = towards(each.standing, found[each.standing.topic])
-    if silent and not judged.destination:
-        judged = replace(judged, why_not=f"SNS could not be asked ({silent}): {judged.why_not}")
+def _routed(each: View, found: Mapping[str, Sequence[Subscription]], topics: Topics) -> View:
+    topic = each.standing.topic
+    judged, unasked = towards(each.standing, found[topic]), topics.denied.get(topic) or topics.silent
+    if unasked and not judged.destination:
+        judged = replace(judged, why_not=f"SNS could not be asked ({unasked}): {judged.why_not}")
     return replace(each, standing=judged)
 
 

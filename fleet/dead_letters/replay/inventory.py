@@ -45,7 +45,7 @@ MOST_ASKED_FOR = 1_000
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """What a look through a queue found. `views` match the filters, closest to expiry first; `refused`: letters that SQS did not
-    give back; `faults`: why a message could not be read, by id.
+    give back, and `refusal` why, where it said; `faults`: why a message could not be read, by id.
     """
 
     views: tuple[View, ...]
@@ -53,6 +53,7 @@ class Inventory:
     expected: int
     complete: bool
     refused: int = 0
+    refusal: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -111,7 +112,9 @@ class Desk:
             opened.box, keep, visibility=hidden_for(opened.info), last_look=self.settings.dlq_last_look_seconds
         )
         views = selected(found.found.values(), filters)
-        return Inventory(tuple(views), found.seen, found.expected, found.complete, found.refused, found.faults)
+        return Inventory(
+            tuple(views), found.seen, found.expected, found.complete, found.refused, found.refusal, found.faults
+        )
 
     async def post(self, opened: Open, destinations: Mapping[str, str]) -> SqsPost:
         """Sends to these ARNs, whose queues have these URLs; one attempt, for what is sent again has to be counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.queues.dead_letter_queue import Unsent
-from shared.outcome import THROTTLED, code_of, is_outage
+from shared.outcome import FORBIDDEN, THROTTLED, code_of, is_outage
 from shared.sqs.batches import BATCH, NOT_NAMED, MalformedAnswer, refused_entries
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST_CALL = 1_048_576  # bytes of all messages of one batch call
 TRIES = 5
+_POLICY = re.compile(r"no [a-z -]{1,40} policy allows|explicit deny in an? [a-z -]{1,40} policy")
 UNANSWERED = (BotoCoreError, MalformedAnswer, OSError)
 """Errors of a call of which nobody can say whether it was carried out."""
 
@@ -71,12 +73,13 @@ class SqsPost:
 
     async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Unsent:
         """Send, and try again what was refused; a FIFO queue also where the answer was lost, for it knows what comes twice."""
-        left, dead, unsure = [*parcels], set[str](), set[str]()
+        left, dead, unsure, why = [*parcels], set[str](), set[str](), ""
         for attempt in range(TRIES):
             if attempt:
                 await self._sleep(0.1 * 2 ** (attempt - 1))
             posted = await self.once(destination, left)
             again = posted.refused.keys() - posted.final
+            why = next(iter(posted.refused.values()), why)
             dead |= {left[place].id for place in posted.final}
             unsure -= posted.accepted(left)
             unsure |= {left[place].id for place in posted.uncertain}
@@ -85,7 +88,7 @@ class SqsPost:
             left = [left[place] for place in sorted(again)]
             if not left or ":lambda:" in destination:
                 break
-        return Unsent(frozenset(dead.union(each.id for each in left) - unsure), frozenset(unsure))
+        return Unsent(frozenset(dead.union(each.id for each in left) - unsure), frozenset(unsure), why)
 
     async def once(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
         """One try of each."""
@@ -144,7 +147,13 @@ def _refused(error: ClientError, places: range) -> Posted:
         return Posted(dict.fromkeys(places, code))
     if code.isdigit() or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
         return Posted(uncertain=frozenset(places))
-    return Posted(dict.fromkeys(places, code), final=frozenset(places))
+    return Posted(dict.fromkeys(places, _denied(error) if code in FORBIDDEN else code), final=frozenset(places))
+
+
+def _denied(error: ClientError) -> str:
+    """Which action was denied, and by which kind of policy where AWS says so; no other word of its text."""
+    policy = _POLICY.search(str(error.response["Error"].get("Message")))
+    return f"{code_of(error)} at {error.operation_name}" + (f" ({policy[0]})" if policy else "")
 
 
 def _unanswered(error: Exception, places: range) -> Posted:

@@ -114,6 +114,29 @@ async def test_only_a_refusal_that_names_its_error_is_one_of_any_other_answer_no
         assert len(sqs.calls) == (3 if status == 400 else 1), code
 
 
+@pytest.mark.parametrize(
+    ("said", "policy"),
+    [
+        (
+            "u may not perform: sqs:SendMessage because no identity-based policy allows the",
+            "no identity-based policy allows",
+        ),
+        ("order 42 with an explicit deny in a resource-based policy", "explicit deny in a resource-based policy"),
+        ("order 42", ""),
+    ],
+)
+async def test_a_denied_send_names_its_action_and_the_kind_of_policy_and_nothing_else_of_what_was_said(
+    said: str, policy: str
+) -> None:
+    class Denies(Sqs):
+        async def send_message_batch(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": said}}, "SendMessageBatch")
+
+    why = "AccessDenied at SendMessageBatch" + (f" ({policy})" if policy else "")
+    assert (await post(Denies()).once(SOURCE, parcels(1))).refused == {0: why}
+    assert (await post(Denies())(SOURCE, parcels(1))).why == why
+
+
 async def test_what_keeps_failing_is_given_up_after_a_few_tries() -> None:
     sqs = Sqs(lambda _body, _call: {"SenderFault": False, "Code": "InternalError"})
     assert await post(sqs)(SOURCE, parcels(2)) == Unsent(frozenset({"m-0", "m-1"}))

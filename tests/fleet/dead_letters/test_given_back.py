@@ -86,6 +86,7 @@ async def test_a_wish_that_is_denied_or_gets_no_answer_is_counted_and_what_was_s
     sqs = Sqs([message("a"), message("b")], *[answer] * ASKED_BACK)
     found = await browse(box(sqs), lambda each: each.id, visibility=30)
     assert (len(sqs.asked), found.refused, sorted(found.found)) == (asked, 2, ["a", "b"])
+    assert ("AccessDenied" if answer is denied else "timeout") in found.refusal
 
 
 async def test_a_letter_whose_lease_is_gone_is_not_asked_again() -> None:
@@ -105,6 +106,17 @@ def test_a_look_says_how_many_stay_hidden_and_until_when(
     told = lossy("dlq", *look, "orders-dlq", exits=4)
     assert told.stdout
     assert "3 letters were not given back by SQS: they stay hidden until 20" in told.stderr
+
+
+def test_a_queue_that_may_not_be_received_from_hides_no_other(lossy_server: SqsServer, lossy: Lines) -> None:
+    for name in ("orders", "parcels"):
+        _, dead = lossy_server.make_pair(name)
+        lossy_server.sqs.send_message(QueueUrl=dead, MessageBody="{}")
+    lossy_server.control.fault("denied", "ReceiveMessage", queues=("orders-dlq",))
+    seen = lossy.json("ls", exits=4)
+    assert [each["queue"] for each in seen] == ["parcels-dlq"]
+    assert "left out: orders-dlq could not be read: An error occurred (AccessDenied" in lossy.last.stderr
+    lossy("dlq", "ls", "orders-dlq", exits=1)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ def test_a_queue_that_goes_away_while_ls_looks_is_left_out_by_name(capsys: pytes
     class Going:
         """A catalog whose second queue is deleted before it is asked who feeds it."""
 
+        unread: tuple[str, ...] = ()
+
         def dead_letter_queues(self) -> list[QueueInfo]:
             return [replace(STAYS, fed_by=("queue orders",)), replace(STAYS, name="gone-dlq", url="http://q/gone-dlq")]
 

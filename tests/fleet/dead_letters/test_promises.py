@@ -22,13 +22,13 @@ from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.plan.draft import draft
 from fleet.dead_letters.model.plan.outgoing import Parcel
 from fleet.dead_letters.model.plan.plan import PlanRefused
-from fleet.dead_letters.model.shapes import Origin
+from fleet.dead_letters.model.shapes import Origin, Standing
 from fleet.dead_letters.model.view import View, view
 from fleet.dead_letters.queues.archive import Batch, Label
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.queues.dead_letter_queue import Unsent
 from fleet.dead_letters.queues.stack import NoSuchStack, outputs
-from fleet.dead_letters.queues.topics import Topics
+from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Open, Sights, Watched
 from fleet.dead_letters.replay.journal import Progress
 from fleet.dead_letters.replay.report import status
@@ -143,6 +143,28 @@ def test_a_silent_sns_is_waited_for_once() -> None:
     topics = Topics(sns)
     assert [topics.behind(f"{SOURCE}-{number}", DLQ) for number in range(3)] == [(), (), ()]
     assert (sns.asked, topics.silent) == (1, "EndpointConnectionError")
+
+
+class DenyingSns:
+    """Somebody else's topic cannot be asked about; of the own one, nobody subscribed."""
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, *, TopicArn: str) -> list[Any]:
+        if TopicArn == "own":
+            return [{"Subscriptions": []}]
+        raise refusal("AuthorizationError" if TopicArn == "theirs" else "NotFound", "ListSubscriptionsByTopic")
+
+
+def test_a_topic_that_may_not_be_asked_about_is_told_with_the_action_that_was_denied() -> None:
+    topics = Topics(DenyingSns())
+    assert [topics.behind(each, DLQ) for each in ("theirs", "gone", "own")] == [(), (), ()]
+    assert topics.denied == {"theirs": "AuthorizationError at ListSubscriptionsByTopic"}
+    judged = Standing("sns", replayable=True, topic="theirs", why_not="give --to")
+    seen = view(letter(), retention=3600, origin=Origin(), now=1_800_000_000.0)
+    [told] = routed([replace(seen, standing=judged)], topics, queue_arn=DLQ)
+    assert told.standing.why_not == "SNS could not be asked (AuthorizationError at ListSubscriptionsByTopic): give --to"
 
 
 @dataclass

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fleet.dead_letters.model.letter import DeadLetter, sha256
 from fleet.dead_letters.putting_away import new_archive_id
@@ -49,6 +50,21 @@ def test_letters_whose_deletion_got_no_answer_are_uncertain_and_come_back_once(
     assert (back["restored"], back["there"]) == ((10, 0) if after else (0, 10))
     bodies = [each["body"] for each in lossy_server.control.messages("orders-dlq")]
     assert sorted(json.loads(each)["n"] for each in bodies) == [*range(12)]
+
+
+def test_what_may_not_be_sent_or_deleted_says_which_action_was_denied(lossy_server: SqsServer, lossy: Lines) -> None:
+    orders(lossy_server, 2)
+    server = lossy_server.control
+    fault = server.fault("denied", "DeleteMessageBatch")
+    lossy("dlq", "purge", "orders-dlq", "--confirm", "orders-dlq", *ACT, exits=4)
+    assert "whether 2 letters were deleted is not known: An error occurred (AccessDenied" in lossy.last.stderr
+    server.heal(fault)
+    server.advance(60)
+    lossy("dlq", "archive", "orders-dlq", *ACT)
+    server.fault("denied", "SendMessageBatch")
+    lossy("dlq", "restore", "orders-dlq", *ACT, exits=4)
+    assert "2 letters were not accepted and stay archived: AccessDenied" in lossy.last.stderr
+    assert "at SendMessageBatch" in lossy.last.stderr
 
 
 def test_a_replay_whose_deletes_got_no_answer_says_how_far_it_came_and_what_goes_on(
@@ -217,6 +233,19 @@ async def test_a_deletion_that_an_answer_does_not_name_is_asked_for_again_and_co
     taken = await take(Silent(given), digests, last_look=0)
     assert (len(taken.done), taken.left, taken.uncertain, given.dead) == (12, [], [], {})
     assert asked == [10, 10, 2]
+
+
+async def test_a_deletion_that_is_denied_says_so() -> None:
+    given, digests = world(2)
+
+    class Denies(FakeBox):
+        async def delete(self, letters: Sequence[DeadLetter]) -> set[str]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteMessageBatch")
+
+    taken = await take(Denies(given), digests, last_look=0)
+    assert (taken.done, len(taken.uncertain), len(given.dead)) == ([], 2, 2)
+    assert "AccessDenied" in taken.why
+    assert "DeleteMessageBatch" in taken.why
 
 
 def test_archive_and_purge_of_a_queue_that_was_not_seen_whole_are_partly_done(ground: Ground, cli: Lines) -> None:

@@ -3,6 +3,8 @@
 from threading import Barrier
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from fleet.dead_letters.queues.catalog import AT_ONCE, Catalog
 
 
@@ -31,3 +33,18 @@ def test_sixteen_queues_are_asked_side_by_side_and_told_in_their_order() -> None
     sqs: Any = Sqs(3 * AT_ONCE)
     found = Catalog(sqs, {}).dead_letter_queues()
     assert [each.url for each in found] == sqs.urls
+
+
+def test_a_queue_that_may_not_be_described_is_named_and_hides_no_other() -> None:
+    class Denies(Sqs):
+        def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+            found = super().get_queue_attributes(QueueUrl=QueueUrl, AttributeNames=AttributeNames)
+            if QueueUrl.endswith("q001-dlq"):
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetQueueAttributes")
+            return found
+
+    sqs: Any = Denies(AT_ONCE)
+    catalog = Catalog(sqs, {})
+    assert [each.url for each in catalog.dead_letter_queues()] == [sqs.urls[0], *sqs.urls[2:]]
+    [unread] = catalog.unread
+    assert unread.startswith("q001-dlq may not be read: An error occurred (AccessDenied)")
