@@ -70,7 +70,10 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
         own = "the worker's own"
         click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
         if not wait:
-            click.echo(f"running containers follow within {LOOKS_EVERY:.0f} s", err=True)
+            click.echo(
+                f"not waited for: a container that takes orders follows within {LOOKS_EVERY:.0f} s, and this does not say whether any does",
+                err=True,
+            )
             return
         named = await named_followers(worker, controls, say=lambda words: click.echo(words, err=True))
     if not named:

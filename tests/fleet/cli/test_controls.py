@@ -43,6 +43,8 @@ def test_a_limit_stays_through_a_pause(environment: dict[str, str]) -> None:
         "audit-archive: running, concurrency 2, rate 5.0",
         "audit-archive: running, concurrency the worker's own, rate the worker's own",
     ]
+    told = fleet(environment, "limit", "audit-archive", "--no-wait").stderr
+    assert "this does not say whether any does" in told
 
 
 def test_a_worker_that_nobody_knows_ends_with_2(environment: dict[str, str]) -> None:
