@@ -16,6 +16,10 @@ log = structlog.get_logger()
 
 LASTS = 3
 """Calls of one kind in a row of which nothing was carried out, at which that is more than a hiccup."""
+QUIET, QUIET_BURIALS = 60.0, 3_600.0
+"""Seconds without another failure after which a kind of call counts as mended, though nobody has shown it: no call of it may come for
+days. What cannot be buried is hidden for up to an hour.
+"""
 OVERDUE = 10.0
 """Seconds after its cut at which a handler is said not to end."""
 
@@ -23,6 +27,7 @@ OVERDUE = 10.0
 @dataclass(slots=True)
 class _Period:
     codes: tuple[str, ...]
+    failed_at: float
     in_vain: int = 0
 
 
@@ -36,13 +41,14 @@ class Troubles:
 
     def failed(self, kind: str, codes: Iterable[str], *, whole: bool = True) -> bool:
         """Something of a call was refused, `whole`: all of it. True where that is news: the first time, or another code."""
-        found = tuple(sorted({*codes}))
-        period = self._periods.get(kind)
+        found, now = tuple(sorted({*codes})), asyncio.get_running_loop().time()
+        period = self._lasting.get(kind)
         is_news = period is None or not {*found} <= {*period.codes}
         if period is None:
-            period = self._periods[kind] = _Period(found)
+            period = self._periods[kind] = _Period(found, now)
         elif is_news:
             period.codes = tuple(sorted({*period.codes, *found}))
+        period.failed_at = now
         period.in_vain = period.in_vain + 1 if whole else 0
         return is_news
 
@@ -74,11 +80,19 @@ class Troubles:
         return sum(at <= since for at in self._cut.values())
 
     @property
+    def _lasting(self) -> dict[str, _Period]:
+        now = asyncio.get_running_loop().time()
+        quiet = {"bury": QUIET_BURIALS}
+        return {
+            kind: period for kind, period in self._periods.items() if now - period.failed_at < quiet.get(kind, QUIET)
+        }
+
+    @property
     def reports(self) -> list[str]:
         """Of each kind of which nothing is carried out: the queue, the kind, and the codes; how many handlers do not end."""
         failing = [
             f"{self._queue}: no {kind} succeeds ({', '.join(period.codes)})"
-            for kind, period in self._periods.items()
+            for kind, period in self._lasting.items()
             if period.in_vain >= LASTS
         ]
         return [

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from shared.consumer import Pace
 from shared.outcome import Reject
-from shared.telemetry.troubles import OVERDUE
+from shared.telemetry.troubles import LASTS, OVERDUE, QUIET, QUIET_BURIALS, Troubles
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig
 from tests.virtual_time import virtual
@@ -110,5 +110,21 @@ def test_a_handler_that_ends_when_it_is_cut_is_no_trouble() -> None:
         await rig.runs_for(5 + OVERDUE + 2)
         assert rig.poller.missing == []
         await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R9")
+@pytest.mark.parametrize(("kind", "lasts"), [("extend", QUIET), ("bury", QUIET_BURIALS)])
+def test_a_kind_of_settlement_that_nobody_tries_any_more_keeps_nobody_unready(kind: str, lasts: float) -> None:
+    async def story() -> None:
+        troubles = Troubles("uploads")
+        for call in range(LASTS):
+            assert troubles.failed(kind, ["NonExistentQueue"]) == (call == 0)
+        await asyncio.sleep(lasts - 1)
+        assert troubles.told == [f"uploads: no {kind} succeeds (NonExistentQueue)"]
+        await asyncio.sleep(2)
+        assert troubles.told == []
+        assert troubles.failed(kind, ["NonExistentQueue"]), "a new period is news"
 
     virtual(story())
