@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import select
+import stat
 import sys
 import time
 import traceback
@@ -37,6 +40,9 @@ ABOUT: ContextVar[Mapping[str, Any]] = ContextVar("fleet_log_fields", default={}
 DEEPEST = 20
 """Frames kept of each error in a chain of causes."""
 LONGEST_CHAIN = 5
+
+PATIENCE = 0.5
+"""Seconds for which a line waits for a reader that has fallen behind; while one stands still, none waits."""
 
 
 def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
@@ -77,23 +83,63 @@ def _second(second: int) -> str:
 class Lines:
     """Writes lines, for structlog: the factory and the logger in one. A line that the stream cannot take (its reader has
     gone, the disk is full) is lost, and the work goes on. No lock: the stream has its own, and a line is one write.
+
+    So is a line for which a pipe has no room within PATIENCE: the loop would stand still, with its health checks and leases, until
+    somebody reads. The next line that is written says how many were lost.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._write = stream.write
         self._flush = stream.flush
+        self._pipe = _pipe_of(stream)
+        self._lost = 0
+        self._torn = b""
 
     def __call__(self, *_names: object) -> Self:
         return self
 
     def msg(self, line: bytes) -> None:
         try:
-            self._write(line + b"\n")
-            self._flush()
+            if self._pipe is not None:
+                self._send(self._pipe, line + b"\n")
+            else:
+                self._write(line + b"\n")
+                self._flush()
         except (OSError, ValueError):
             pass
 
     debug = info = warning = error = critical = msg
+
+    def _send(self, pipe: select.poll, line: bytes) -> None:
+        if not pipe.poll(0 if self._lost else PATIENCE * 1_000):
+            self._lost += 1
+            return
+        line, self._lost, self._torn = self._torn + self._loss() + line, 0, b""
+        for start in range(0, len(line), select.PIPE_BUF):  # a pipe with room has room for so much
+            if start and not pipe.poll(PATIENCE * 1_000):
+                self._lost, self._torn = 1, b"\n"
+                return
+            self._write(line[start : start + select.PIPE_BUF])
+            self._flush()
+
+    def _loss(self) -> bytes:
+        if not self._lost:
+            return b""
+        told: MutableMapping[str, Any] = {"event": "log_lines_lost", "count": self._lost}
+        return render(None, "", add_level_and_time(None, "warning", told)) + b"\n"
+
+
+def _pipe_of(stream: BinaryIO) -> select.poll | None:
+    """What says whether a pipe or a socket has room; None for a stream of another kind."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return None
+    pipe = select.poll()
+    pipe.register(stream.fileno(), select.POLLOUT)
+    return pipe
 
 
 def hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,11 +1,15 @@
 """Log lines: JSON, one each, and nothing in them that a log must not hold."""
 
+import fcntl
 import io
+import os
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pytest
@@ -160,3 +164,60 @@ def test_no_value_breaks_a_log_line(value: object) -> None:
     line = logging.render(None, "info", logging.hide(None, "info", {"event": "seen", "value": value}))
     assert b"\n" not in line
     assert orjson.loads(line)["event"] == "seen"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as reader, os.fdopen(writing, "wb") as writer:
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 16_384)
+        yield reader, writer
+
+
+def test_a_pipe_that_nobody_reads_holds_up_one_line_only_and_what_is_lost_is_counted(
+    pipe: tuple[BinaryIO, BinaryIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    monkeypatch.setattr(logging, "PATIENCE", 0.02)
+    lines = logging.Lines(writer)
+    began = time.monotonic()
+    for number in range(1_000):
+        lines.msg(b'{"number":%d,"text":"%s"}' % (number, b"x" * 100))
+    assert time.monotonic() - began < 1.0
+    kept = reader.read(16_384).splitlines()
+    lines.msg(b'{"number":"last"}')
+    told, last = map(orjson.loads, reader.read(16_384).splitlines())
+    assert (told["event"], told["level"], told["count"]) == ("log_lines_lost", "warning", 1_000 - len(kept))
+    assert [orjson.loads(line)["number"] for line in kept] == [*range(len(kept))]
+    assert last == {"number": "last"}
+
+
+def test_a_long_line_that_a_pipe_takes_in_part_tears_no_other(
+    pipe: tuple[BinaryIO, BinaryIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    monkeypatch.setattr(logging, "PATIENCE", 0.02)
+    lines = logging.Lines(writer)
+    lines.msg(b'{"text":"%s"}' % (b"x" * 100_000))
+    assert len(reader.read(100_000)) == 16_384
+    lines.msg(b'{"number":"next"}')
+    rest, told, following = reader.read(16_384).split(b"\n")[:3]
+    assert rest == b""
+    assert orjson.loads(told)["count"] == 1
+    assert orjson.loads(following) == {"number": "next"}
+
+
+def test_a_line_waits_for_a_reader_that_is_only_slow(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    reader, writer = pipe
+    long = b'{"text":"%s"}' % (b"x" * 100_000)
+    taken: list[bytes] = []
+
+    def read() -> None:
+        while sum(map(len, taken)) <= len(long):
+            taken.append(reader.read(4_096))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    logging.Lines(writer).msg(long)
+    thread.join(10)
+    assert b"".join(taken) == long + b"\n"
