@@ -150,7 +150,7 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
 async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
     ended, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:  # all of them at once: a slot that gets free now must not start another record
-        task.cancel()
+        task.cancel("the invocation ends")
     if late:
         await asyncio.wait(late, timeout=CANCEL_SECONDS)
     for error in [task.exception() for task in ended if not task.cancelled()]:

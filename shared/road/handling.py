@@ -86,14 +86,17 @@ class Handling:
 
     async def _run_event(self, delivery: Delivery, event: Any) -> Run:
         try:
-            if self._once is not None:
-                await KeyedWork(self.worker, self._ports, delivery, event, self._answer_in_time).do()
-            else:
-                with Deadline(self._deadlines):
-                    _checked(await self._handle(event))
+            await self._do(delivery, event)
         except BaseException as error:
-            return failed(error)
+            return await failed(error)
         return Done()
+
+    async def _do(self, delivery: Delivery, event: Any) -> None:
+        if self._once is not None:
+            await KeyedWork(self.worker, self._ports, delivery, event, self._answer_in_time).do()
+        else:
+            with Deadline(self._deadlines):
+                _checked(await self._handle(event))
 
     async def _run_fetched(self, payloads: Payloads, delivery: Delivery) -> Run:
         """The body is in S3. Fetching it is part of the work and of its timeout; failing to fetch it is a failure of the work."""
@@ -106,9 +109,10 @@ class Handling:
                     event = self.worker.decode(whole)
                 except Exception as error:
                     return self._unread(error, whole)
-                return await self._run_event(whole, event)
-        except BaseException as error:
-            return failed(error)
+                await self._do(whole, event)
+        except BaseException as error:  # outside of the limit, which makes a TimeoutError of its own cancellation
+            return await failed(error)
+        return Done()
 
     async def _fetch_bodies(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
         """Fetch the bodies of a batch that lie in S3: each whole, or the failure."""
@@ -118,7 +122,7 @@ class Handling:
                 async with asyncio.timeout(self.worker.limits.timeout):
                     return await payloads.unpack(delivery)
             except BaseException as error:
-                return failed(error)
+                return await failed(error)
 
         pointers = [each for each in deliveries if is_pointer(each.attributes)]
         return dict(zip(pointers, await asyncio.gather(*map(fetch, pointers)), strict=True))
@@ -134,12 +138,12 @@ class Handling:
             async with asyncio.timeout_at(ends):
                 results = await self._handle(list(events.values()))
         except BaseException as error:
-            results = [error] * len(events)
+            results = [(await failed(error)).error] * len(events)
         finally:
             cut.cancel()
             troubles.ended(run)
         pairs = zip(events, _one_each(results, len(events)), strict=True)
-        return {each: Done() if error is None else failed(error) for each, error in pairs}
+        return {each: Done() if error is None else Failed(error) for each, error in pairs}
 
     async def _answer_in_time(self, event: Any) -> object:
         with Deadline(self._deadlines):
@@ -150,16 +154,26 @@ class Handling:
             return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
         if self.worker.decode_errors == "permanent":
             return unreadable(error, worker=self.worker.name)
-        return failed(error)
+        return Failed(error)
 
 
-def failed(error: BaseException) -> Failed:
-    """The end of a run that raised. Raises the error again where we are being cut (a lost lease, the end of a drain): a
-    handler's own CancelledError is its failure.
+async def failed(error: BaseException) -> Failed:
+    """The end of a run that raised. Raises asyncio.CancelledError where we are being cut (a lost lease, the end of a drain): whoever
+    cuts says why. A handler's own CancelledError, and its cancellation of its own task, are its failure.
     """
     task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    if task is None or not task.cancelling():
+        return Failed(error)
+    if not isinstance(error, asyncio.CancelledError):
+        try:
+            await asyncio.sleep(0)  # where it has not arrived yet, it does here and not in the midst of what follows
+        except asyncio.CancelledError as late:
+            if late.args:
+                raise
+    elif error.args:
         raise error
+    while task.uncancel():
+        pass
     return Failed(error)
 
 

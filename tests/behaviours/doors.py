@@ -70,7 +70,7 @@ class ContainerDoor:
         """End as kill -9 would: nothing is settled."""
         while ours := asyncio.all_tasks() - self._before - {asyncio.current_task()} if self._before else set():
             for task in ours:  # again and again: what is cancelled begins to give back, by clients that close below
-                task.cancel()
+                task.cancel("killed")
             await asyncio.gather(*ours, return_exceptions=True)
         self._running.clear()
         await self._stack.aclose()

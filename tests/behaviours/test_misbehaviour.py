@@ -37,6 +37,25 @@ async def test_whatever_a_handler_raises_fails_only_its_own_message(
 
 
 @pytest.mark.guarantee("B24")
+async def test_a_handler_that_cancels_its_own_task_fails_only_its_own_message(stage: Stage, door: Door) -> None:
+    async def cancel_this(delivery: Delivery) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if stage.started.count(delivery.body) == 1:
+            task.cancel()
+        await asyncio.sleep(0.01)
+
+    stage.queues()
+    stage.work["odd"] = cancel_this
+    stage.send("odd", "well", "well too")
+    await door.opens(stage.worker(concurrency=1))
+    await stage.seen("extend")
+    stage.control.advance(10)
+    await stage.empty()
+    assert Counter(stage.ended) == Counter(["odd", "well", "well too"])
+
+
+@pytest.mark.guarantee("B24")
 async def test_a_handler_that_returns_what_it_should_raise_fails_only_its_own_message(stage: Stage, door: Door) -> None:
     stage.queues()
     calls: list[str] = []

@@ -15,6 +15,9 @@ PARTLY = "tests/shared/road/failure/test_partial_outages.py"
 TROUBLES = "tests/shared/container/test_troubles.py"
 DELETES = "tests/shared/settlement/test_deletes.py"
 SILENCE = "tests/shared/settlement/test_silence.py"
+CANCELLED = "tests/shared/container/test_cancelled.py"
+LINES = "tests/shared/telemetry/test_logging.py"
+BROKEN = "tests/shared/sqs/test_broken_bodies.py"
 BYTES = "tests/shared/test_limits.py"
 TURNS = f"{ROAD}/test_turns.py"
 PIPELINE = f"{ROAD}/test_pipeline.py"
@@ -92,7 +95,7 @@ INTAKE = of(
 )
 LIMITS = of(
     "shared/limits.py",
-    ("got = min(most, self.free)", "got = most", "tests/shared/container/test_slots.py"),
+    ("got = min(most, self.free)", "got = most", "tests/shared/container/test_far_queue.py"),
     ("self._taken -= count", "pass", POLLER),
     ("self._tokens = min(self._most, self._tokens +", "self._tokens = max(self._most, self._tokens +", TURNS),
     ("while self._read and self.room < size:", "while False:", BYTES),
@@ -116,7 +119,7 @@ LAMBDA = of(
     ("        if leaves:\n            leaving.add(delivery)", "        leaving.add(delivery)", INVOCATION),
     ("delivery.attempt >= known.attempt", "True", "tests/behaviours/test_lambda_order.py"),
     ("min(worker.limits.concurrency, len(ready))", "len(ready)", INVOCATION),
-    ("task.cancel()", "pass", INVOCATION),
+    ('task.cancel("the invocation ends")', "pass", INVOCATION),
 )
 THE_ROAD = [
     *of(
@@ -158,10 +161,12 @@ THE_ROAD = [
         ("self._cut and self._task.uncancel() <= self._cancels", "self._cut", f"{ROAD}/test_deadlines.py"),
         ("if isinstance(answer, OBJECTIONS):", "if False:", f"{ROAD}/test_decode_errors.py"),
         (
-            "with Deadline(self._deadlines):\n                    _checked(await self._handle(event))\n",
-            "_checked(await self._handle(event))\n",
+            "with Deadline(self._deadlines):\n                _checked(await self._handle(event))\n\n    async def _run_fetched",
+            "_checked(await self._handle(event))\n\n    async def _run_fetched",
             PIPELINE,
         ),
+        ("elif error.args:", "else:", CANCELLED),
+        ("if late.args:", "if True:", CANCELLED),
     ),
     *of(
         "shared/road/once.py",
@@ -242,6 +247,24 @@ DEAD_LETTERS = [
     ),
     *of("fleet/dead_letters/replay/mover.py", ("self.withheld.get(each.id) or ", "", COPIES)),
 ]
+TOLD = [
+    *of(
+        "shared/telemetry/troubles.py",
+        ("if now - period.failed_at < quiet.get(kind, QUIET)", "", TROUBLES),
+        ('quiet = {"bury": QUIET_BURIALS}', "quiet: dict[str, float] = {}", TROUBLES),
+    ),
+    *of(
+        "shared/telemetry/logging.py",
+        ("if start and not pipe.poll(PATIENCE * 1_000):", "if False:", LINES),
+        ("0 if self._lost else PATIENCE * 1_000", "PATIENCE * 1_000", LINES),
+        ("self._torn + self._loss() + line", "self._torn + line", LINES),
+    ),
+    *of(
+        "shared/clients.py",
+        ('came=partial(self.breakers.succeeded, "s3", call=READING),', "", BROKEN),
+        ('failed=lambda code: self.breakers.failed("s3", code=code, call=READING),', "", BROKEN),
+    ),
+]
 SHARED_CALLS = of(
     "shared/sqs/gathering.py",
     ("entries > self._left[0] or size > self._left[1]", "entries > self._left[0]", SENDS),
@@ -269,6 +292,6 @@ SHARED_READS = of(
 )
 MUTATIONS: tuple[Mutation, ...] = (
     *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS,
-    *SHARED_CALLS, *SENDER, *SHARED_READS,
+    *SHARED_CALLS, *SENDER, *SHARED_READS, *TOLD,
     *ORDERED, *TOLD_AND_SENT, *SENT_ONCE,
 )  # fmt: skip

@@ -78,7 +78,7 @@ class Rig:
         """End it as kill -9 would: no drain, nothing settled."""
         assert self._task is not None
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+            task.cancel("killed")
             with suppress(asyncio.CancelledError):
                 await task
 

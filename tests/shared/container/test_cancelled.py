@@ -1,16 +1,18 @@
 """What is cancelled ends, and nothing goes on without it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from shared.limits import Throttle
+from shared.message.identity import ATTRIBUTE as FAILURE
 from shared.road.failure.breakers import OPENS_AT, Breakers
-from shared.worker import Fifo
+from shared.worker import BatchResult, Fifo
 from tests.fakes import delivery
+from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import clock, virtual
 
@@ -75,26 +77,75 @@ def test_a_cancellation_that_meets_a_change_is_not_lost(waiting: Callable[[], Wa
     virtual(story())
 
 
+def cancel_this() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def waits() -> None:
+    cancel_this()
+    await asyncio.sleep(0.1)
+
+
+async def raises() -> None:
+    cancel_this()
+    raise ValueError
+
+
+async def insists() -> None:
+    for _ in range(3):
+        with suppress(asyncio.CancelledError):
+            await waits()
+    await waits()
+
+
 @pytest.mark.parametrize("order", [None, Fifo()])
-def test_a_handler_that_cancels_its_own_task_fails_its_message_and_holds_up_nobody(order: Fifo | None) -> None:
+@pytest.mark.parametrize("end", [waits, raises, insists])
+def test_a_handler_that_cancels_its_own_task_fails_its_message_and_holds_up_nobody(
+    order: Fifo | None, end: Callable[[], Awaitable[None]]
+) -> None:
     async def story() -> None:
         wild = ["first"]
 
         async def work(body: str) -> None:
             if body == "a" and wild:
                 wild.pop()
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
+                await end()
             await asyncio.sleep(0.1)
 
         rig = Rig(work, order=order)
         rig.queue.put("a", "b", group="g")
-        with capture_logs() as lines:
-            await rig.runs_for(200)
+        await rig.runs_for(10)
         assert sorted(rig.ended) == ["a", "b"]
         assert rig.ended == ["a", "b"] or order is None
-        assert [line["log_level"] for line in lines if line["event"] == "handler_cancelled_itself"] == ["error"]
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("end", [waits, raises, insists])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_handler_that_cancels_its_own_task_at_each_run_has_so_many_runs_as_one_that_fails(
+    end: Callable[[], Awaitable[None]], *, together: bool
+) -> None:
+    async def story() -> None:
+        runs: list[str] = []
+
+        async def work(body: str) -> None:
+            runs.append(body)
+            await end()
+
+        async def batch(bodies: Sequence[str]) -> BatchResult:
+            await work(*bodies)
+            return [None]
+
+        rig = Rig(None if together else work, batch=batch if together else None, ledger=FakeLedger())
+        rig.queue.put("a")
+        await rig.runs_for(100_000)
+        assert runs == ["a"] * 5
+        [letter] = rig.queue.letters
+        assert ("ValueError" if end is raises else "CancelledError") in str(letter.attributes[FAILURE].text)
         await rig.drains()
 
     virtual(story())

@@ -21,7 +21,7 @@ def test_a_release_that_hangs_costs_the_drain_less_than_a_second() -> None:
         stand.ledger.before["release"] = [hangs]
         task = asyncio.create_task(stand.road().travel(message()))
         await asyncio.sleep(1)
-        task.cancel()
+        task.cancel("cut")
         cut_at = clock()
         await asyncio.wait({task})
         assert task.cancelled()
@@ -143,7 +143,7 @@ def test_work_that_is_cut_while_it_is_written_down_is_still_written_down() -> No
         road = stand.road()
         task = asyncio.create_task(road.travel(message()))
         await asyncio.sleep(1)
-        task.cancel()
+        task.cancel("cut")
         await asyncio.wait({task})
         assert task.cancelled()
         assert await road.travel(message(attempt=2))

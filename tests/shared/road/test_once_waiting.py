@@ -80,7 +80,7 @@ def test_a_duplicate_that_waits_can_be_cut() -> None:
         await stand.ledger.claim("sample#k", owner="dead", now=clock(), lease=60, fingerprint="f")
         task = asyncio.create_task(stand.road(duplicates="wait").travel(message()))
         await asyncio.sleep(1)
-        task.cancel()
+        task.cancel("cut")
         await asyncio.wait({task})
         assert task.cancelled()
         assert stand.ledger.rows["sample#k"].owner == "dead"

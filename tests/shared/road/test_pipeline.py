@@ -156,7 +156,7 @@ async def test_a_road_that_is_cut_from_outside_settles_nothing() -> None:
 
     task = asyncio.create_task(pipeline(ends, hang).travel(delivery('{"word": "a"}')))
     await started.wait()
-    task.cancel()
+    task.cancel("cut")
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (ends.hidden, ends.letters) == ([], [])

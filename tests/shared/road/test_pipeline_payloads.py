@@ -178,7 +178,7 @@ async def test_a_lost_lease_cuts_the_fetch_and_settles_nothing(*, batch: bool) -
     journey: Any = road.pipeline.travel_together([found]) if batch else road.pipeline.travel(found)
     travelling = asyncio.ensure_future(journey)
     await asyncio.sleep(0.01)
-    travelling.cancel()
+    travelling.cancel("cut")
     with pytest.raises(asyncio.CancelledError):
         await travelling
     assert (road.hidden, road.letters, road.handled) == ([], [], [])
