@@ -122,6 +122,9 @@ class Intake:
 
     async def _poll_once(self) -> None:
         limit = await self._room()
+        if len(self._polls) > self._appetite:  # the backlog ended while this one waited for room
+            self._slots.give(limit)
+            return
         asked_at = self._clock()
         try:
             deliveries = await self._receive(limit)
