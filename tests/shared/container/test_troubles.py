@@ -122,9 +122,9 @@ def test_a_kind_of_settlement_that_nobody_tries_any_more_keeps_nobody_unready(ki
         for call in range(LASTS):
             assert troubles.failed(kind, ["NonExistentQueue"]) == (call == 0)
         await asyncio.sleep(lasts - 1)
-        assert troubles.told == [f"uploads: no {kind} succeeds (NonExistentQueue)"]
+        assert troubles.reports == [f"uploads: no {kind} succeeds (NonExistentQueue)"]
         await asyncio.sleep(2)
-        assert troubles.told == []
+        assert troubles.reports == []
         assert troubles.failed(kind, ["NonExistentQueue"]), "a new period is news"
 
     virtual(story())
