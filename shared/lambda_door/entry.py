@@ -67,8 +67,8 @@ class Sandbox:
         self._stack = AsyncExitStack()
 
     def invoke(self, event: Mapping[str, Any], *, remaining: float) -> dict[str, list[dict[str, str]]]:
-        """The ids of the records that must stay in the queue. Raises TypeError where the event is not from SQS, and
-        EveryRecordFailed where that is asked for.
+        """The ids of the records that must stay in the queue. Raises TypeError where the event is not from SQS, TimeoutError
+        where clients and workers could not be opened in time, and EveryRecordFailed where that is asked for.
         """
         records = event.get("Records")
         if not isinstance(records, list):
@@ -88,7 +88,7 @@ class Sandbox:
 
     async def _report(self, records: Sequence[Any], *, deadline: float) -> tuple[str, ...]:
         if not self._consumers:
-            self._consumers = await self._open()
+            self._consumers = await self._open_in_time(deadline)
         found = await report(records, self._consumers, deadline=deadline)
         spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - lease_time()
         for flush in (tracing.flush, metrics.flush):  # a collector that does not answer must not cost the report
@@ -96,6 +96,14 @@ class Sandbox:
         if self._raises and records and not found.left:
             raise EveryRecordFailed(self._app.name, len(records))
         return found.staying
+
+    async def _open_in_time(self, deadline: float) -> tuple[Consumer, ...]:
+        """Raises TimeoutError: all messages stay then, and the next invocation tries again in the same sandbox."""
+        try:
+            async with asyncio.timeout(max(0.0, deadline - lease_time())):
+                return await self._open()
+        except TimeoutError as error:
+            raise TimeoutError(f"{self._app.name} could not be opened in the time of this invocation") from error
 
     async def _open(self) -> tuple[Consumer, ...]:
         environment = await read_environment(os.environ if self._environment is None else self._environment)

@@ -18,8 +18,10 @@ from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-RELEASING = 5.0
-"""Seconds of an invocation, at most, for hiding what failed: what is not hidden then comes back with the queue's own timeout."""
+RELEASING = 15.0
+"""Seconds of an invocation, at most, for hiding what failed, where SQS is silent: time for a second try after the longest first one.
+What is not hidden then comes back with the queue's own timeout.
+"""
 CANCEL_SECONDS = 0.2
 """Seconds that a handler has to end when it is cut at the deadline."""
 
@@ -139,6 +141,8 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             left = min(RELEASING, max(0.01, deadline - clock()))
             await _until(left, [asyncio.ensure_future(leases.released())])
+            if unsure := leases.releasing:
+                log.warning("hide_unconfirmed", queue=consumer.worker.queue, count=unsure)
     leases.drop(*ready, *share.behind)
     # What was finished had done its work when it was cut.
     staying = [each for each in ready if each not in leaving and not consumer.deletes.was_finished(each)]

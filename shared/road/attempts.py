@@ -86,9 +86,6 @@ class Attempts:
             outcomes |= found
         for each in suspects:
             outcomes[each] = await self._outcome_alone(each, together=True)
-        for each, outcome in outcomes.items():
-            if isinstance(outcome, Done):
-                self._finished(each)  # before anything is waited for: a lease that is lost now cuts this task
         if undone := [each for each, outcome in outcomes.items() if not isinstance(outcome, Done)]:
             await asyncio.gather(*(self._recount(each, outcomes[each], numbers[each]) for each in undone))
         return outcomes
@@ -140,9 +137,9 @@ class Attempts:
             else:
                 outcome = await self._carry_through(delivery, number)
             if isinstance(outcome, Done):
-                await self._runs.forget(
-                    delivery
-                )  # the next suspect may end the process before this one's delete is sent
+                self._finished(delivery)
+                # The next suspect may end the process before this one's delete is sent.
+                await self._runs.forget(delivery)
             return outcome
 
     async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
@@ -177,7 +174,11 @@ class Attempts:
         except asyncio.CancelledError as cut:
             await self._recount_cut(deliveries, cut)
             raise
-        return {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
+        outcomes = {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
+        for each, outcome in outcomes.items():
+            if isinstance(outcome, Done):
+                self._finished(each)  # before anything is waited for: what cuts this task then must not have it run again
+        return outcomes
 
     async def _recount_cut(self, deliveries: Sequence[Delivery], cut: asyncio.CancelledError) -> None:
         """A run that was cut does not count, but for one that took longer than its worker allows."""

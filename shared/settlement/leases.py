@@ -107,6 +107,11 @@ class Leases:
         return len(self._leases)
 
     @property
+    def releasing(self) -> int:
+        """Messages that are to be seen again, and of which SQS has not said so yet."""
+        return sum(lease.releases_at is not None for lease in self._leases.values())
+
+    @property
     def given_up(self) -> int:
         """Messages so far whose lease ended before their release was carried out."""
         return self._releases.given_up

@@ -22,6 +22,7 @@ BYTES = "tests/shared/test_limits.py"
 TURNS = f"{ROAD}/test_turns.py"
 PIPELINE = f"{ROAD}/test_pipeline.py"
 INVOCATION = "tests/shared/lambda_door/test_invocation.py"
+NEIGHBOURS = "tests/shared/lambda_door/test_neighbours.py"
 CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
 MARKS = "tests/fleet/dead_letters/test_marks.py"
@@ -121,6 +122,7 @@ LAMBDA = of(
     ("delivery.attempt >= known.attempt", "True", "tests/behaviours/test_lambda_order.py"),
     ("min(worker.limits.concurrency, len(ready))", "len(ready)", INVOCATION),
     ('task.cancel("the invocation ends")', "pass", INVOCATION),
+    ("RELEASING = 15.0", "RELEASING = 5.0", NEIGHBOURS),
 )
 THE_ROAD = [
     *of(
@@ -153,6 +155,7 @@ THE_ROAD = [
         ("(kind.is_long and kind.beside)", "False", PARTLY),
         ("self.streak.is_long or kind.is_long", "self.streak.is_long", PARTLY),
         ("if kind.at > since}", "}", PARTLY),
+        ("if attempt > OFTEN:", "if False:", f"{ROAD}/failure/test_breakers.py"),
     ),
     *of("shared/road/failure/verdict.py", ("run=run or attempt", "run=run or 1", PARTLY)),
     *of("shared/road/ledger.py", ("self._refused(code)", "pass", PARTLY)),

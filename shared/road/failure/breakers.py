@@ -35,6 +35,10 @@ MOST_TRIES = 5
 """Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
 """Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
+OFTEN, LONGEST_LATE = 50, 14_400.0
+"""From so many receipts on a message is hidden longer with each, though the outage looks young to a process that began after it; up to
+so many seconds: a hundred receipts last for three days.
+"""
 LONGEST_ALONE = 3_600.0
 """Seconds for which one is hidden that alone is refused: a hundred receipts last for days."""
 
@@ -206,6 +210,8 @@ class Breakers:
         ages = [now - opened_at for name, opened_at in self.open.items() if name in needed]
         if ages:
             longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages) / 4))
+            if attempt > OFTEN:
+                longest = min(LONGEST_LATE, LONGEST_HIDING * 2.0 ** min((attempt - OFTEN) / 10, 10.0))
         else:
             longest = min(LONGEST_ALONE, SHORTEST_HIDING * 2.0 ** min(attempt - 1, 10))
         return longest * (0.5 + self._dice() / 2)

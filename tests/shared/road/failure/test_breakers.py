@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from shared.outcome import Stalled
 from shared.road.failure.breakers import (
     LONGEST_HIDING,
+    LONGEST_LATE,
     LONGEST_PROBE,
     MOST_TRIES,
     OPENS_AT,
@@ -225,6 +226,17 @@ def test_where_nothing_may_wait_a_message_is_hidden_the_longer_the_older_the_out
         assert breakers.hiding(["s3"], attempt=1) == LONGEST_HIDING
 
     virtual(story())
+
+
+@pytest.mark.guarantee("R1")
+def test_a_hundred_receipts_last_for_three_days_though_each_process_that_is_asked_has_just_begun() -> None:
+    breakers = Breakers(waits=False, clock=lambda: 0.0, dice=lambda: 0.5)
+    for _ in range(OPENS_AT):
+        breakers.failed("s3", code="AccessDenied")
+    seconds = [breakers.hiding(["s3"], attempt=attempt) for attempt in range(1, 100)]
+    assert seconds[0] < SHORTEST_HIDING
+    assert sum(seconds) > 2.5 * 86_400
+    assert max(seconds) <= LONGEST_LATE
 
 
 def test_a_message_that_stalls_says_what_does_not_answer() -> None:
