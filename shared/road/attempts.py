@@ -177,7 +177,9 @@ class Attempts:
         outcomes = {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
         for each, outcome in outcomes.items():
             if isinstance(outcome, Done):
-                self._finished(each)  # before anything is waited for: what cuts this task then must not have it run again
+                self._finished(
+                    each
+                )  # before anything is waited for: what cuts this task then must not have it run again
         return outcomes
 
     async def _recount_cut(self, deliveries: Sequence[Delivery], cut: asyncio.CancelledError) -> None:
