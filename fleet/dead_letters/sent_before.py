@@ -74,7 +74,9 @@ def _of(
 def _explain(progress: Progress, ids: Collection[str], file: str) -> Findings:
     following = f"`fleet dlq resume {shlex.quote(file)}` goes on with it"
     for each in ids:
-        if each in progress.uncertain:
+        if each in progress.sending:
+            yield each, f"may have sent it, for it was killed before it could say so; {following}"
+        elif each in progress.uncertain:
             yield each, f"may have sent it, for the answer was lost; {following}"
         elif each in progress.sent and each not in progress.deleted:
             yield each, f"sent it already and did not come to delete it; {following}"
@@ -83,8 +85,8 @@ def _explain(progress: Progress, ids: Collection[str], file: str) -> Findings:
 def _once_sent(progress: Progress, ids: Collection[str], _: str) -> Findings:
     """A resume of that plan does not find them any more."""
     for each in ids:
-        if each in progress.uncertain | progress.sent:
-            maybe = "may have sent" if each in progress.uncertain else "sent"
+        if each in progress.unsure | progress.sent:
+            maybe = "may have sent" if each in progress.unsure else "sent"
             yield each, f"{maybe} it as {each}, before it was restored from the archive"
 
 

@@ -9,6 +9,11 @@ SIDE_BY_SIDE = f"{SENT}::test_the_later_one_of_two_plans_that_begin_at_once_sees
 NAMES = f"{SENT}::test_the_ids_of_a_restored_letter_are_believed_where_only_a_restore_could_write_them"
 JOURNALS = f"{SENT}::test_a_journal_tells_what_was_sent_and_not_deleted_and_of_restored_letters_what_was_ever_sent"
 WAYS_BACK = f"{LETTERS}/test_restored_once.py::test_a_letter_keeps_its_first_id_and_its_source_on_every_way_back"
+CRASHES, SENDS = (f"{LETTERS}/test_{name}.py" for name in ("crashes", "sends"))
+MAY_HAVE_BEEN = f"{CRASHES}::test_wherever_it_is_killed_its_journal_knows_each_letter_that_was_sent_as_one_that_may_have_been"
+EACH_CALL = f"{CRASHES}::test_killed_at_every_single_call_it_loses_nothing_and_does_nothing_twice"
+LEASED = f"{SENDS}::test_a_letter_that_was_refused_until_its_lease_ended_was_not_sent_and_is_not_called_uncertain"
+COUNTED_ONCE = f"{SENDS}::test_a_letter_that_may_have_been_sent_and_is_gone_is_counted_once"
 BOX, TAKING, RENEWED = (f"{LETTERS}/test_{name}.py" for name in ("box", "taking", "audit_renewed"))
 BOTH = f"{BOX}::test_an_entry_that_an_answer_calls_both_sent_and_failed_may_have_been_sent_and_is_not_sent_again"
 NAMELESS = f"{BOX}::test_only_a_refusal_that_names_its_error_is_one_of_any_other_answer_nobody_can_say_what_was_sent"
@@ -31,10 +36,11 @@ SENT_ONCE = [
         ("if each in progress.uncertain:", "if False:", JOURNALS),
         (" and each not in progress.deleted", "", JOURNALS),
         (
-            "in progress.uncertain | progress.sent:",
-            "in progress.uncertain | progress.sent - progress.deleted:",
+            "in progress.unsure | progress.sent:",
+            "in progress.unsure | progress.sent - progress.deleted:",
             JOURNALS,
         ),
+        ("if each in progress.sending:", "if False:", JOURNALS),
     ),
     *of("fleet/dead_letters/audit/story.py", ("records[: own[-1]] if own else", "", SIDE_BY_SIDE)),
     *of(
@@ -45,6 +51,17 @@ SENT_ONCE = [
         ("if of == queue and first and not", "if first and not", NAMES),
     ),
     *of("fleet/dead_letters/restoring.py", ('written["earlier"] = later[-MOST_NAMES:]', "pass", WAYS_BACK)),
+    *of(
+        "fleet/dead_letters/replay/sending.py",
+        ('self.journal.note("sending", sorted(waiting), step=step.number)', "pass", MAY_HAVE_BEEN),
+        ('self.journal.note("failed", refused, step', 'self.journal.note("failed", [], step', LEASED),
+    ),
+    *of(
+        "fleet/dead_letters/replay/journal.py",
+        ("self.uncertain, self.sending = self.unsure, set()", "self.sending = set()", EACH_CALL),
+        ("        self.sending.difference_update(ids)\n", "", MAY_HAVE_BEEN),
+    ),
+    *of("fleet/dead_letters/replay/report.py", ("progress.unsure) - progress.settled", "progress.unsure)", COUNTED_ONCE)),
     *of(
         "fleet/dead_letters/replay/post.py",
         (" or str(place) in taken", "", BOTH),

@@ -209,7 +209,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
                 _by_fleet(tools, plan, journal, reach=reach, kept=kept, cancelled=cancelled)
             how = "cancelled" if cancelled() else "ended"
         except (OwnPolicy, ClientError, *UNANSWERED) as error:
-            if not journal.progress.sent | journal.progress.uncertain:
+            if not journal.progress.sent | journal.progress.unsure:
                 raise
             cut = f"stopped: {error}; go on with `fleet dlq resume {shlex.quote(str(file))}`"
         finally:

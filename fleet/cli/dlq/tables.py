@@ -142,6 +142,10 @@ def tell_left(result: Mapping[str, Any]) -> None:
         )
     if result["uncertain"]:
         _say("uncertain: the answer to their send was lost, and they are still here; `resume` sends them once more")
+    if result["sent_twice"]:
+        _say(
+            f"{result['sent_twice']} were sent once more, for nobody could say whether they had been: there may be two of each, under one key"
+        )
     for each in result["faults"][:FAULTS]:
         _say(f"left: {each['id']}: {redaction.printable(each['why'])}")
     if any(each["canary"] and each["verdict"] == "none" for each in result["steps"]):

@@ -15,7 +15,7 @@ import orjson
 
 from fleet.dead_letters.whole_lines import append
 
-State = Literal["sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "replaced"]
+State = Literal["sending", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "replaced"]
 LATEST = 253_402_300_800
 """Epoch seconds that no clock shows: the year 10000."""
 Verdict = Literal["good", "bad", "none"]
@@ -25,12 +25,13 @@ End = Literal["ended", "cancelled", "interrupted"]
 @dataclass(slots=True)
 class Progress:
     """Letters by what happened to them. `failed` may be tried again; a sent letter is never sent again. `uncertain`: the answer
-    to their send was lost; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
+    to their send was lost, or its run was cut; `sending`: a send began, and nothing is known of it yet; `twice`: sent again after that, so that there may be two of them under one key. `faults`: why a
     letter was left, by id. `vanished`: of the deleted ones those that a later run did not find any more, whoever deleted them. `replaced`: canaries of which nothing was sent, so that others took their place. `announced`: the number of the
     newest run that was to begin. `end`: how the newest run ended; None where it did not, or was killed. `plan_id`: whose journal this is, "" where it does not say. Times in epoch seconds. `task`,
     `earlier`, `moved`: the status of SQS's own redrive, where that does the work, when the one before it was started, and what it says it moved.
     """
 
+    sending: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
@@ -58,12 +59,17 @@ class Progress:
         """Those that no runner needs to send."""
         return self.sent | self.gone | self.skipped
 
+    @property
+    def unsure(self) -> set[str]:
+        """Those that may have arrived, of a plan that nobody is at work on."""
+        return self.uncertain | self.sending
+
     def take(self, line: dict[str, Any]) -> None:
         self.last_at = float(line.get("at", self.last_at))
         match line:
             case {
                 "state": (
-                    "sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned" | "replaced"
+                    "sending" | "sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned" | "replaced"
                 ) as state,
                 "ids": list(ids),
             }:
@@ -76,15 +82,22 @@ class Progress:
                 self.runs += 1
                 self.plan_id = str(line.get("plan_id", self.plan_id))
                 self.began_at, self.end = self.last_at, None
+                self._cut()
             case {"task": str(status), "moved": int(moved)}:
                 self.task, self.moved = status, moved
                 self.earlier = int(line.get("earlier", self.earlier))
             case {"end": ("ended" | "cancelled" | "interrupted") as end}:
                 self.end = end
+                self._cut()
             case _:
                 pass
 
+    def _cut(self) -> None:
+        """A run is over: nobody comes back to say what became of a send that it had begun."""
+        self.uncertain, self.sending = self.unsure, set()
+
     def _note(self, state: State, ids: list[str], line: dict[str, Any]) -> None:
+        self.sending.difference_update(ids)
         getattr(self, state).update(ids)
         if state in ("sent", "deleted", "gone", "skipped"):  # why an earlier run left it says no more
             for each in ids:

@@ -1,7 +1,8 @@
 """A replay at work: meets each planned letter again, sends it, and only then deletes it; READ THIS BEFORE CHANGING IT.
 
-Send before delete, always, and nothing is forgotten: the journal is on the disk before the next step is taken. A crash
-between send and journal sends a letter twice under one idempotency key; no crash loses one.
+Send before delete, always, and nothing is forgotten: the journal is on the disk before the next step is taken, and names
+what is sent before it is. A crash between the two leaves a batch `uncertain`: `resume` sends it once more under the same
+idempotency key, a later plan leaves it. No crash loses a letter.
 """
 
 from __future__ import annotations

@@ -11,13 +11,16 @@ from fleet.dead_letters.model.view import instant
 from fleet.dead_letters.replay.journal import Progress
 
 
-def report(plan: Plan, progress: Progress) -> dict[str, Any]:
-    """The counts (schema dlq-replay, version 1): planned = sent + failed + gone + skipped + uncertain + remaining."""
+def report(plan: Plan, progress: Progress, *, running: bool = False) -> dict[str, Any]:
+    """The counts (schema dlq-replay, version 1): planned = sent + failed + gone + skipped + uncertain + remaining. What a runner is
+    about to send remains; without one, it may have been sent.
+    """
     planned = len(plan.letters)
     if progress.task:
         return _by_aws(plan, progress)
-    failed = progress.failed - progress.settled - progress.uncertain
-    ended = (progress.sent, failed, progress.gone, progress.skipped, progress.uncertain)
+    uncertain = (progress.uncertain if running else progress.unsure) - progress.settled
+    failed = progress.failed - progress.settled - uncertain
+    ended = (progress.sent, failed, progress.gone, progress.skipped, uncertain)
     return {
         "version": 1,
         "plan_id": plan.plan_id,
@@ -27,7 +30,7 @@ def report(plan: Plan, progress: Progress) -> dict[str, Any]:
         "failed": len(failed),
         "gone": len(progress.gone),
         "skipped": len(progress.skipped),
-        "uncertain": len(progress.uncertain),
+        "uncertain": len(uncertain),
         "returned": len(progress.returned),
         "remaining": planned - sum(map(len, ended)),
         "sent_twice": len(progress.twice),
@@ -59,7 +62,7 @@ def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict
         following |= dict.fromkeys(("cancelled", "unfinished"), following["stopped"])
     since = {"not begun": plan.created_at, "running": progress.began_at}.get(state, progress.last_at)
     return {
-        **report(plan, progress),
+        **report(plan, progress, running=running),
         "running": running,
         "cancelled": state == "cancelled" or progress.end == "cancelled",
         "state": state,

@@ -61,8 +61,8 @@ class Sending:
         return self.lost_in_a_row >= MOST_LOST
 
     async def move(self, destination: str, batch: Sequence[Planned], hand: Hand, step: Step) -> list[Planned]:
-        """Send, write down what was accepted, and then try again what was refused, while the lease lasts. Answers those that
-        it did not last for.
+        """Write down what is to be sent, send it, write down what was accepted, and then try again what was refused, while the
+        lease lasts. Answers those that it did not last for.
         """
         left = [each for planned in batch for each in await self._parcels(hand.found[planned.id], planned, step)]
         waiting, count = {each.id for each in left}, len(left)
@@ -72,6 +72,8 @@ class Sending:
                 await self.sleep(0.1 * 2 ** (attempt - 1))
             if self.clock() > hand.until:
                 break
+            if not attempt:  # a kill from here on, and every later plan knows that these may have been sent
+                self.journal.note("sending", sorted(waiting), step=step.number)
             posted = await self.post(destination, left)
             again = posted.refused.keys() - posted.final
             unsure -= posted.accepted(left)
@@ -87,6 +89,8 @@ class Sending:
             if not left:
                 break
         late = {each.id for each in left} - unsure - dead if self.clock() > hand.until else set[str]()
+        refused = sorted(late & self.journal.progress.sending)
+        self.journal.note("failed", refused, step=step.number, why={each: codes.get(each, "") for each in refused})
         self._note_unsent(waiting - late, unsure, codes, hand, step)
         self.lost_in_a_row = self.lost_in_a_row + 1 if len(waiting) == count > 0 and not dead | late else 0
         return [each for each in batch if each.id in late]

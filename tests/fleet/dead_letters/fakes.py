@@ -101,8 +101,8 @@ class World:
             fuse.burn()
             self.journal += line
 
-        if self.journal and not self.journal.endswith(b"\n"):
-            self.journal += b'\n{"run":2}\n'
+        if self.journal:
+            self.journal += b'{"run":2}\n' if self.journal.endswith(b"\n") else b'\n{"run":2}\n'
         return Journal(write, now=lambda: self.now, progress=folded(self.journal))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from fleet.dead_letters.model.plan.plan import Plan, Step
 from fleet.dead_letters.replay.canary import Seen
+from fleet.dead_letters.replay.journal import folded
 from fleet.dead_letters.replay.mover import Replay
 from fleet.dead_letters.replay.report import is_done, report
 from tests.fleet.dead_letters.fakes import FakeBox, FakePost, Fuse, Killed, World
@@ -84,6 +85,23 @@ async def test_killed_at_every_single_call_it_loses_nothing_and_does_nothing_twi
         await resumed_after(given, plan, [point])
         assert max(given.sends.values()) <= 2
         account(given, plan)
+        twice = {name for name, times in given.sends.items() if times > 1}
+        assert twice <= given.reopened(Fuse()).progress.twice
+
+
+async def test_wherever_it_is_killed_its_journal_knows_each_letter_that_was_sent_as_one_that_may_have_been() -> None:
+    plan = world(35).plan(canary=(1,))
+    points = await attempt(world(35), plan, kill_at=0)
+    for point in range(1, points + 1):
+        given = world(35)
+        with pytest.raises(Killed):
+            await attempt(given, plan, kill_at=point)
+        progress = folded(given.journal)
+        assert given.sends.keys() <= progress.sent | progress.unsure
+        assert len(progress.unsure) <= 10
+        result = report(plan, progress)
+        assert result["planned"] == sum(result[name] for name in ("sent", "uncertain", "remaining"))
+        assert report(plan, progress, running=True)["uncertain"] == 0
 
 
 async def test_a_letter_that_the_journal_calls_sent_is_never_sent_again() -> None:

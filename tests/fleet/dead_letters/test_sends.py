@@ -3,7 +3,7 @@ counted as such.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,14 @@ class Says(FakePost):
         return Posted(refused, final, lost)
 
 
-async def run(world: World, plan: Plan, post: FakePost, *, expand: Expand | None = None) -> dict[str, Any]:
+async def run(
+    world: World,
+    plan: Plan,
+    post: FakePost,
+    *,
+    expand: Expand | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     async def unwatched(_: object) -> Seen:
         return Seen("good")
 
@@ -67,6 +74,7 @@ async def run(world: World, plan: Plan, post: FakePost, *, expand: Expand | None
         watch=unwatched,
         last_look=0,
         expand=expand,
+        cancelled=cancelled,
         clock=lambda: world.now,
         sleep=world.sleep,
     )
@@ -82,7 +90,8 @@ async def test_what_was_accepted_is_on_the_disk_before_what_was_refused_is_sent_
     post = Says(given, answers=[{"m-3": "InternalError"}])
     result = await run(given, given.plan(), post)
     assert (result["sent"], result["deleted"]) == (10, 10)
-    [line] = [orjson.loads(each) for each in post.journals[1].splitlines()]
+    [begun], [_, line] = ([orjson.loads(each) for each in journal.splitlines()] for journal in post.journals[:2])
+    assert (begun["state"], len(begun["ids"])) == ("sending", 10)
     assert (line["state"], len(line["ids"]), "m-3" in line["ids"]) == ("sent", 9, False)
 
 
@@ -99,6 +108,15 @@ async def test_a_lost_answer_is_counted_not_sent_again_by_this_run_and_once_more
     assert sorted(given.sends.values()) == [1] * 15 + [2] * 10
 
 
+async def test_a_letter_that_may_have_been_sent_and_is_gone_is_counted_once() -> None:
+    given = world(2)
+    plan = given.plan()
+    await run(given, plan, Says(given, answers=[{"m-0": "lost"}]))
+    given.dead.clear()
+    result = await run(given, plan, FakePost(given))
+    assert (result["sent"], result["gone"], result["uncertain"], result["remaining"]) == (1, 1, 0, 0)
+
+
 async def test_a_replay_none_of_whose_answers_arrives_stops_after_three_calls() -> None:
     given = world(100)
     post = Says(given, answers=[dict.fromkeys(given.dead, "lost") for _ in range(10)])
@@ -112,6 +130,13 @@ async def test_a_letter_is_not_tried_again_once_its_lease_has_ended() -> None:
     result = await run(given, given.plan(), post)
     assert (result["sent"], result["deleted"], post.unleased) == (20, 20, 0)
     assert {*given.sends.values()} == {1}
+
+
+async def test_a_letter_that_was_refused_until_its_lease_ended_was_not_sent_and_is_not_called_uncertain() -> None:
+    given = world(1)
+    post = Says(given, answers=[{"m-0": "InternalError"}], seconds=60.0)
+    result = await run(given, given.plan(), post, cancelled=lambda: bool(post.journals))
+    assert (result["uncertain"], result["failed"], given.sends) == (0, 1, {})
 
 
 @pytest.mark.parametrize("answer", ["Invalid", "InternalError"])

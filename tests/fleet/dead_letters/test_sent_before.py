@@ -147,9 +147,12 @@ def test_a_journal_tells_what_was_sent_and_not_deleted_and_of_restored_letters_w
         journal.note("sent", ["m-1", "m-2"], step=1)
         journal.note("deleted", ["m-1"], step=1)
         journal.note("uncertain", ["m-3"], step=1)
-    ids = [f"m-{number}" for number in range(1, 5)]
-    assert [*sent_before(lines, ids)] == ["m-2", "m-3"]
-    assert [*sent_before(lines, [], earlier=ids)] == ["m-1", "m-2", "m-3"]
+        journal.note("sending", ["m-4"], step=1)
+    ids = [f"m-{number}" for number in range(1, 6)]
+    found = sent_before(lines, ids)
+    assert [*found] == ["m-2", "m-3", "m-4"]
+    assert "may have sent it, for it was killed before it could say so" in found["m-4"]
+    assert [*sent_before(lines, [], earlier=ids)] == ["m-1", "m-2", "m-3", "m-4"]
     ended = [*lines, line("done", sent=2, deleted=2)]
     assert [*sent_before(ended, ids, earlier=["m-1"])] == ["m-1"]
 
