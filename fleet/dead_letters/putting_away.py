@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.dead_letters.model.letter import DeadLetter
-from fleet.dead_letters.model.plan.outgoing import parcel
+from fleet.dead_letters.model.plan.outgoing import Unsendable, parcel
 from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.archive import Archive, Foreign, Label
 from fleet.dead_letters.queues.browsing import browse
@@ -128,9 +128,12 @@ async def mend(
     """
 
     async def first(letters: Sequence[DeadLetter]) -> None:
-        await stored.put(letters)
         shape = each.standing.shape
-        parcels = [parcel(one, shape=shape, plan_id=edit_id, mended=body, seal_key=seal_key) for one in letters]
+        try:
+            parcels = [parcel(one, shape=shape, plan_id=edit_id, mended=body, seal_key=seal_key) for one in letters]
+        except Unsendable as error:
+            raise NotAccepted(f"nothing was sent or archived: {error}") from error
+        await stored.put(letters)
         unsent = await post(to, parcels)
         if unsent.uncertain:
             raise NotKnown(

@@ -13,6 +13,11 @@ CRASHES, SENDS = (f"{LETTERS}/test_{name}.py" for name in ("crashes", "sends"))
 MAY_HAVE_BEEN = f"{CRASHES}::test_wherever_it_is_killed_its_journal_knows_each_letter_that_was_sent_as_one_that_may_have_been"
 EACH_CALL = f"{CRASHES}::test_killed_at_every_single_call_it_loses_nothing_and_does_nothing_twice"
 LEASED = f"{SENDS}::test_a_letter_that_was_refused_until_its_lease_ended_was_not_sent_and_is_not_called_uncertain"
+BEHIND, STANDARD = (
+    f"{SENDS}::test_behind_a_withheld_letter_of_a_fifo_group_nothing_is_sent",
+    f"{SENDS}::test_in_a_standard_queue_a_refused_letter_stops_no_other_of_its_group",
+)
+NO_ROOM = f"{LETTERS}/test_content.py::test_a_mended_letter_without_room_for_its_key_is_not_sent"
 COUNTED_ONCE = f"{SENDS}::test_a_letter_that_may_have_been_sent_and_is_gone_is_counted_once"
 BOX, TAKING, RENEWED = (f"{LETTERS}/test_{name}.py" for name in ("box", "taking", "audit_renewed"))
 BOTH = f"{BOX}::test_an_entry_that_an_answer_calls_both_sent_and_failed_may_have_been_sent_and_is_not_sent_again"
@@ -54,7 +59,13 @@ SENT_ONCE = [
     *of(
         "fleet/dead_letters/replay/sending.py",
         ('self.journal.note("sending", sorted(waiting), step=step.number)', "pass", MAY_HAVE_BEEN),
+        ('if any(arn.endswith(".fifo")', 'if True or any(arn.endswith(".fifo")', STANDARD),
         ('self.journal.note("failed", refused, step', 'self.journal.note("failed", [], step', LEASED),
+    ),
+    *of("fleet/dead_letters/replay/mover.py", ("if each.id in self.withheld})", "if False})", BEHIND)),
+    *of(
+        "fleet/dead_letters/model/plan/outgoing.py",
+        ("if mended is not None and idempotency_key(body, attributes) != letter.key:", "if False:", NO_ROOM),
     ),
     *of(
         "fleet/dead_letters/replay/journal.py",

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 ARN_COLONS = 5
 """So many colons are in an ARN at least, and none in a queue's name."""
+SHOWN = 20
 _DESTINATION = re.compile(
     r"arn:aws[a-z-]*:(sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?"
     r"|lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?)"
@@ -183,6 +184,11 @@ def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> No
             click.echo(f"  by SQS's own redrive: {move_task.LIMITS}")
     for each, why in drafted.refused:
         say(f"left out: {each.id} ({each.standing.shape}): {redaction.printable(why)}")
+    if drafted.unmarked and not made.keep and made.via != "aws":
+        say(
+            f"{len(drafted.unmarked)} letters have no room for the replay's mark and go without: `times_replayed` does not count, and "
+            f"should they die again they are known by their key alone: {', '.join(drafted.unmarked[:SHOWN])}"
+        )
     if made.late:
         say(f"warning: {made.late} letters disappear before their turn comes: raise --rate")
 

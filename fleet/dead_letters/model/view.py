@@ -27,7 +27,7 @@ VERSION = 1
 class View:
     """A letter judged. `message` is the gist of its reason; times in epoch seconds; `letter` is None once its payload was dropped to
     save memory. `unverified_mark`: it says that it was replayed, and that counts for nothing. `earlier`: the ids that it had before it was
-    archived and restored.
+    archived and restored. `markable`: what a replay sends of it has room for the replay's mark.
     """
 
     id: str
@@ -46,6 +46,7 @@ class View:
     plan_id: str = ""
     times_replayed: int = 0
     unverified_mark: bool = False
+    markable: bool = True
     moved_by_sqs: bool = False
     sequence: str = ""
     earlier: tuple[str, ...] = ()
@@ -116,6 +117,7 @@ def _judged(letter: DeadLetter, *, retention: float, origin: Origin, now: float)
         plan_id=str(lineage.get("plan_id") or ""),
         times_replayed=times if isinstance(times, int) else 0,
         unverified_mark=has_unverified_mark(letter),
+        markable=judged.unreadable or outgoing.has_room(letter, shape=judged.shape),
         moved_by_sqs=bool(letter.moved_from),
         sequence=letter.sequence,
         earlier=names_of(letter, origin.queue_arn)[:-1],

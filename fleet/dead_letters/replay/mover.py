@@ -128,6 +128,7 @@ class Replay:
         size, began = self._in_hand(), self.clock()
         visibility, met = await self._meet(left, size, hidden_before=strangers)
         strangers |= {name: met.held.pop(name) for name in [*met.held] if name not in met.found}
+        self.sending.block({each.group for each in strangers.values() if each.id in self.withheld})
         letters = [left.pop(name) for name in [*left] if name in met.found]
         hand = Hand(met.found, began + visibility - LEASE_MARGIN)
         try:

@@ -105,7 +105,7 @@ class Sending:
             fault = ("skipped", f"it cannot be read ({type(error).__name__})")
         except (ClientError, BotoCoreError, NotKept) as error:
             fault = ("failed", str(error) if isinstance(error, NotKept) else code_of(error))
-            self.blocked |= {letter.group} - {""}
+            self.block({letter.group})
         else:
             return made
         state, why = fault
@@ -143,4 +143,9 @@ class Sending:
         failed = sorted({*ids} - {*unsure})
         self.journal.note("failed", failed, step=step.number, why={each: codes.get(each, "") for each in failed})
         self.journal.note("uncertain", sorted({*ids} & {*unsure}), step=step.number)
-        self.blocked |= {hand.found[each].group for each in ids} - {""}
+        self.block({hand.found[each].group for each in ids})
+
+    def block(self, groups: Collection[str]) -> None:
+        """Send nothing more of these groups of a FIFO queue. On a standard queue a group says whose turn it is, and nothing of order."""
+        if any(arn.endswith(".fifo") for arn in (self.plan.place.arn, *self.plan.destinations)):
+            self.blocked |= {*groups} - {""}

@@ -9,7 +9,7 @@ from fleet.dead_letters.body_check import NotMended, check, logical
 from fleet.dead_letters.model import record, redaction
 from fleet.dead_letters.model.letter import RESTORED
 from fleet.dead_letters.model.plan.mark import LENGTH, verified
-from fleet.dead_letters.model.plan.outgoing import copy, parcel
+from fleet.dead_letters.model.plan.outgoing import Unsendable, copy, has_room, parcel
 from shared.message.dead_letter import done_mark, letter, replay_mark
 from shared.message.delivery import LARGEST_MESSAGE, Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
@@ -65,6 +65,20 @@ def test_a_displaced_attribute_is_put_back_and_no_room_means_no_lineage() -> Non
     assert made.attributes == ten
     full = fakes.letter("x" * (LARGEST_MESSAGE - 10))
     assert REPLAY not in parcel(full, shape="sqs", plan_id="p").attributes
+
+
+def test_a_mended_letter_without_room_for_its_key_is_not_sent() -> None:
+    """Its work would be done under another key, and once more where it had been done."""
+    ten = {f"n-{number}": "x" for number in range(10)}
+    with pytest.raises(Unsendable, match="its mended body would have another"):
+        parcel(fakes.letter('{"n": 1}', attributes=ten), shape="sqs", plan_id="p", mended='{"n": 2}')
+    keyed = {**ten, "n-9": "x"}
+    del keyed["n-0"]
+    keyed["idempotency-key"] = "order-7"
+    made = parcel(fakes.letter('{"n": 1}', attributes=keyed), shape="sqs", plan_id="p", mended='{"n": 2}')
+    assert (made.body, REPLAY in made.attributes) == ('{"n": 2}', False)
+    assert not has_room(fakes.letter(attributes=ten), shape="sqs")
+    assert has_room(fakes.letter(attributes={ATTRIBUTE: envelope()}), shape="sqs")
 
 
 def test_a_stranger_named_fleet_replay_stays_on_a_letter_that_is_buried() -> None:

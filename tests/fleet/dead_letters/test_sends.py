@@ -3,7 +3,7 @@ counted as such.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,7 @@ async def run(
     *,
     expand: Expand | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    withheld: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     async def unwatched(_: object) -> Seen:
         return Seen("good")
@@ -75,6 +76,7 @@ async def run(
         last_look=0,
         expand=expand,
         cancelled=cancelled,
+        withheld=withheld or {},
         clock=lambda: world.now,
         sleep=world.sleep,
     )
@@ -151,6 +153,20 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_refused(answe
     for group in range(4):
         places = [int(each.id[2:]) for each in given.source if each.group == f"g-{group}"]
         assert (len(places), places) == (10, sorted(places))
+
+
+async def test_behind_a_withheld_letter_of_a_fifo_group_nothing_is_sent() -> None:
+    given = world(12, groups=3)
+    result = await run(given, given.plan(FIFO), FakePost(given), withheld={"m-1": "another plan may have sent it"})
+    assert (result["sent"], result["failed"], result["remaining"]) == (8, 1, 3)
+    assert {each.group for each in given.source} == {"g-0", "g-2"}
+
+
+async def test_in_a_standard_queue_a_refused_letter_stops_no_other_of_its_group() -> None:
+    given = world(40, groups=4)
+    post = Says(given, answers=[{"m-5": "Invalid"}])
+    result = await run(given, given.plan(), post, withheld={"m-6": "another plan may have sent it"})
+    assert (result["sent"], result["failed"], result["remaining"]) == (38, 2, 0)
 
 
 async def test_a_fifo_queue_is_asked_again_after_a_lost_answer_for_it_knows_the_message() -> None:

@@ -13,10 +13,11 @@ from fleet.dead_letters.model.view import View
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`refused` are (view, why not) pairs."""
+    """`refused` are (view, why not) pairs; `unmarked`: ids of planned letters that are sent without the replay's mark."""
 
     planned: tuple[Planned, ...]
     refused: tuple[tuple[View, str], ...]
+    unmarked: tuple[str, ...] = ()
 
     def refusals(self) -> list[dict[str, Any]]:
         return [{"id": each.id, "shape": each.standing.shape, "why_not": why} for each, why in self.refused]
@@ -26,6 +27,7 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
     """In the order given. `to` is an ARN that takes all of them; `mended` are new bodies by id."""
     planned: list[Planned] = []
     refused: list[tuple[View, str]] = []
+    unmarked: list[str] = []
     for each in views:
         judged = each.standing
         destination = to or judged.destination
@@ -34,6 +36,7 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
             refused.append((each, judged.why_not or "its destination is not known: name it with --to"))
             continue
         body = (mended or {}).get(each.id)
+        unmarked += [] if each.markable else [each.id]
         planned.append(
             Planned(
                 id=each.id,
@@ -46,4 +49,4 @@ def draft(views: Iterable[View], *, to: str = "", mended: Mapping[str, str] | No
                 earlier=each.earlier,
             )
         )
-    return Draft(tuple(planned), tuple(refused))
+    return Draft(tuple(planned), tuple(refused), tuple(unmarked))

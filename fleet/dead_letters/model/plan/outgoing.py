@@ -14,10 +14,12 @@ from fleet.dead_letters.model.letter import RESTORED, UNREADABLE, DeadLetter, li
 from fleet.dead_letters.model.plan.mark import seal
 from fleet.dead_letters.model.shapes import ERROR_ATTRIBUTES, Shape
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute
-from shared.message.identity import ATTRIBUTE, REPLAY
+from shared.message.identity import ATTRIBUTE, REPLAY, idempotency_key
 from shared.message.pointer import without_marks
 
 VERSION = 1
+PLAN_ID_SIZED = "0" * 32
+"""As long as the id of a plan, where the size of what would be sent is all that is asked for."""
 _DATA_TYPE = re.compile(r"(String|Number|Binary)(\..{1,249})?")
 _PARKED_BY_AWS = frozenset({"eventbridge-rule", "scheduler", "lambda-async", "sns"})
 
@@ -49,7 +51,8 @@ def parcel(
     the key of plans, without which nobody believes the mark.
 
     `fleet-replay` tells which letter this was and carries its idempotency key; a message without room for it goes
-    without, and is recognised by the key that its content gives. Raises what is in UNREADABLE.
+    without, and is recognised by the key that its content gives. Raises what is in UNREADABLE, and Unsendable where
+    a mended body without the mark would be other work.
     """
     attributes = original_attributes(letter, shape)
     if mended is not None:
@@ -61,7 +64,16 @@ def parcel(
     sized = Parcel(letter.id, body, marked, letter.group, f"{plan_id}-{letter.id}"[:128])
     if len(marked) <= MOST_ATTRIBUTES and sized.size <= LARGEST_MESSAGE:
         return sized
+    if mended is not None and idempotency_key(body, attributes) != letter.key:
+        raise Unsendable(
+            "it has no room for the mark that carries its idempotency key, and its mended body would have another"
+        )
     return Parcel(sized.id, body, attributes, sized.group, sized.deduplication)
+
+
+def has_room(letter: DeadLetter, *, shape: Shape) -> bool:
+    """Whether what a replay sends of this letter has room for the mark. Raises what is in UNREADABLE."""
+    return REPLAY in parcel(letter, shape=shape, plan_id=PLAN_ID_SIZED).attributes
 
 
 def fault(letter: DeadLetter, *, shape: Shape) -> str:
