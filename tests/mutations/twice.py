@@ -10,7 +10,9 @@ NAMES = f"{SENT}::test_the_ids_of_a_restored_letter_are_believed_where_only_a_re
 JOURNALS = f"{SENT}::test_a_journal_tells_what_was_sent_and_not_deleted_and_of_restored_letters_what_was_ever_sent"
 WAYS_BACK = f"{LETTERS}/test_restored_once.py::test_a_letter_keeps_its_first_id_and_its_source_on_every_way_back"
 CRASHES, SENDS = (f"{LETTERS}/test_{name}.py" for name in ("crashes", "sends"))
-MAY_HAVE_BEEN = f"{CRASHES}::test_wherever_it_is_killed_its_journal_knows_each_letter_that_was_sent_as_one_that_may_have_been"
+MAY_HAVE_BEEN = (
+    f"{CRASHES}::test_wherever_it_is_killed_its_journal_knows_each_letter_that_was_sent_as_one_that_may_have_been"
+)
 EACH_CALL = f"{CRASHES}::test_killed_at_every_single_call_it_loses_nothing_and_does_nothing_twice"
 LEASED = f"{SENDS}::test_a_letter_that_was_refused_until_its_lease_ended_was_not_sent_and_is_not_called_uncertain"
 BEHIND, STANDARD = (
@@ -72,7 +74,9 @@ SENT_ONCE = [
         ("self.uncertain, self.sending = self.unsure, set()", "self.sending = set()", EACH_CALL),
         ("        self.sending.difference_update(ids)\n", "", MAY_HAVE_BEEN),
     ),
-    *of("fleet/dead_letters/replay/report.py", ("progress.unsure) - progress.settled", "progress.unsure)", COUNTED_ONCE)),
+    *of(
+        "fleet/dead_letters/replay/report.py", ("progress.unsure) - progress.settled", "progress.unsure)", COUNTED_ONCE)
+    ),
     *of(
         "fleet/dead_letters/replay/post.py",
         (" or str(place) in taken", "", BOTH),

@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 
 from fleet.dead_letters.whole_lines import append
 
 State = Literal["sending", "sent", "deleted", "failed", "gone", "skipped", "uncertain", "returned", "replaced"]
+STATES = frozenset(get_args(State))
 LATEST = 253_402_300_800
 """Epoch seconds that no clock shows: the year 10000."""
 Verdict = Literal["good", "bad", "none"]
@@ -67,12 +68,7 @@ class Progress:
     def take(self, line: dict[str, Any]) -> None:
         self.last_at = float(line.get("at", self.last_at))
         match line:
-            case {
-                "state": (
-                    "sending" | "sent" | "deleted" | "failed" | "gone" | "skipped" | "uncertain" | "returned" | "replaced"
-                ) as state,
-                "ids": list(ids),
-            }:
+            case {"state": str(state), "ids": list(ids)} if state in STATES:
                 self._note(state, ids, line)
             case {"verdict": verdict, "step": int(step)}:
                 self.verdicts[step] = verdict
@@ -96,7 +92,7 @@ class Progress:
         """A run is over: nobody comes back to say what became of a send that it had begun."""
         self.uncertain, self.sending = self.unsure, set()
 
-    def _note(self, state: State, ids: list[str], line: dict[str, Any]) -> None:
+    def _note(self, state: str, ids: list[str], line: dict[str, Any]) -> None:
         self.sending.difference_update(ids)
         getattr(self, state).update(ids)
         if state in ("sent", "deleted", "gone", "skipped"):  # why an earlier run left it says no more
@@ -169,7 +165,14 @@ class Journal:
 
 def read(path: Path) -> Progress:
     """What the journal at `path` says; nothing where there is none. Raises JournalUnreadable."""
-    return folded(path.read_bytes(), name=str(path)) if path.exists() else Progress()
+    return folded(_content(path), name=str(path))
+
+
+def _content(path: Path) -> bytes:
+    """Nothing where there is none. Raises JournalUnreadable where it is no plain file: a device has no end."""
+    if path.exists() and not path.is_file():
+        raise JournalUnreadable(f"{path} is not a plain file, and a journal is one")
+    return path.read_bytes() if path.exists() else b""
 
 
 def folded(content: bytes, *, name: str = "the journal") -> Progress:
@@ -258,7 +261,7 @@ def opened(plan_file: Path, plan_id: str, *, now: Callable[[], float]) -> Iterat
             raise PlanBusy("another runner holds this plan") from error
         cancel_path(plan_file, plan_id).unlink(missing_ok=True)  # it was meant for a run that is over
         path = journal_path(plan_file, plan_id)
-        content = path.read_bytes() if path.exists() else b""
+        content = _content(path)
         progress = folded(content, name=str(path))
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.dead_letters.replay.journal import JournalUnreadable, folded, journal_path
+from fleet.dead_letters.replay.journal import JournalUnreadable, folded, journal_path, opened, read
 from tests.fleet.dead_letters.conftest import Ground, Lines
 
 RUN = b'{"at":1.0,"run":1,"who":"a","reason":"b"}\n'
@@ -42,6 +42,16 @@ def test_an_unreadable_line_in_the_middle_is_not_passed_over(lost: bytes) -> Non
 @pytest.mark.parametrize("then", [b"", b"\n", b"\n" + RUN + SENT])
 def test_a_line_that_a_kill_cut_counts_as_not_written(size: int, then: bytes) -> None:
     assert folded(RUN + SENT[:size] + then).sent == ({"m-1"} if SENT in then else set())
+
+
+def test_a_journal_that_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
+    """A device has no end, and takes whatever is written."""
+    journal = journal_path(tmp_path / "p", "plan-1")
+    journal.symlink_to("/dev/null")
+    with pytest.raises(JournalUnreadable, match="not a plain file"):
+        read(journal)
+    with pytest.raises(JournalUnreadable, match="not a plain file"), opened(tmp_path / "p", "plan-1", now=float):
+        pass
 
 
 def test_status_replay_and_resume_end_with_one_line_that_names_file_and_line(ground: Ground, cli: Lines) -> None:

@@ -54,6 +54,14 @@ class Says(FakePost):
         return Posted(refused, final, lost)
 
 
+class Yielding(FakeBox):
+    """Another replay has its turn between any two calls."""
+
+    async def receive(self, *, visibility: int, wait: int) -> list[DeadLetter]:
+        await asyncio.sleep(0)
+        return await super().receive(visibility=visibility, wait=wait)
+
+
 async def run(
     world: World,
     plan: Plan,
@@ -153,6 +161,30 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_refused(answe
     for group in range(4):
         places = [int(each.id[2:]) for each in given.source if each.group == f"g-{group}"]
         assert (len(places), places) == (10, sorted(places))
+
+
+async def test_two_operators_who_know_nothing_of_each_other_send_each_letter_once() -> None:
+    """Each has a plan over all of them, a journal and a log of their own: what keeps them apart are the leases of SQS."""
+    given, other = world(60), World()
+    plans = [given.plan(), given.plan()]
+
+    class Slow(FakePost):
+        async def __call__(self, destination: str, parcels: Sequence[Parcel]) -> Posted:
+            await asyncio.sleep(0)
+            return await super().__call__(destination, parcels)
+
+    async def good(_: object) -> Seen:
+        return Seen("good")
+
+    async def replay(plan: Plan, home: World) -> dict[str, Any]:
+        journal = home.reopened(Fuse())
+        await Replay(plan=plan, box=Yielding(given), post=Slow(given), journal=journal, watch=good, last_look=0).run()
+        return report(plan, journal.progress)
+
+    results = await asyncio.gather(replay(plans[0], given), replay(plans[1], other))
+    assert (sum(each["sent"] for each in results), {*given.sends.values()}, given.dead) == (60, {1}, {})
+    assert min(each["sent"] for each in results) > 0
+    assert [each["sent"] + each["gone"] + each["remaining"] for each in results] == [60, 60]
 
 
 async def test_behind_a_withheld_letter_of_a_fifo_group_nothing_is_sent() -> None:
