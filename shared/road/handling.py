@@ -57,7 +57,11 @@ class Handling:
             event = self.worker.decode(delivery)
         except Exception as error:
             return self._unread(error, delivery)
-        return await self._run_event(delivery, event)
+        try:
+            await self._do(delivery, event)
+        except BaseException as error:
+            return await failed(error)
+        return Done()
 
     async def run_together(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
         """Run the work on each message of a batch, inside one timeout for all; it begins when there is room for its bodies."""
@@ -83,13 +87,6 @@ class Handling:
                 case end:
                     ended[delivery] = end
         return ended | await self._run_events(events, ends=ends)
-
-    async def _run_event(self, delivery: Delivery, event: Any) -> Run:
-        try:
-            await self._do(delivery, event)
-        except BaseException as error:
-            return await failed(error)
-        return Done()
 
     async def _do(self, delivery: Delivery, event: Any) -> None:
         if self._once is not None:
