@@ -171,15 +171,18 @@ class Outside:
         every = await self._received_at(f"{server.WEBHOOKS}/received")
         return [each for each in every if each["endpoint"] == path]
 
-    def delivery_row(self, tenant: str, event_id: str, endpoint_id: str) -> dict[str, Any]:
-        """Of an `order.placed` of the shop's."""
+    def last_attempt(self, tenant: str, event_id: str, endpoint_id: str) -> dict[str, Any]:
+        """Its row, of an `order.placed` of the shop's."""
         identity = json.dumps([tenant, "shop", "order.placed", event_id], separators=(",", ":"))
         webhook_id = f"msg_{hashlib.sha256(identity.encode()).hexdigest()}"
-        key = {"PK": {"S": f"DELIVERY#{webhook_id}#{tenant}#{endpoint_id}"}, "SK": {"S": "DELIVERY"}}
-        found = self.client("dynamodb").get_item(
-            TableName=self.name("WEBHOOKS_TABLE_NAME"), Key=key, ConsistentRead=True
+        found = self.client("dynamodb").query(
+            TableName=self.name("WEBHOOKS_TABLE_NAME"),
+            KeyConditionExpression="PK = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"DELIVERY#{webhook_id}#{tenant}#{endpoint_id}"}},
+            ConsistentRead=True,
+            ScanIndexForward=False,
         )
-        return plain(found.get("Item", {}))
+        return plain(found["Items"][0]) if found["Items"] else {}
 
     # Reminders
 

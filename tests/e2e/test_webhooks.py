@@ -48,7 +48,7 @@ async def test_an_endpoint_that_fails_twice_is_tried_again_with_the_same_id_and_
     assert [each["fault"] for each in tries] == [None, None, None]
     assert len({each["webhook_id"] for each in tries}) == 1
     await fleet.until(
-        lambda: fleet.delivery_row(tenant, event_id, endpoint_id).get("status") == "DELIVERED", "the delivery's record"
+        lambda: fleet.last_attempt(tenant, event_id, endpoint_id).get("status") == "DELIVERED", "the attempt's record"
     )
 
 
@@ -74,7 +74,7 @@ async def test_what_fails_to_the_end_is_recorded_and_put_on_the_bus_and_is_not_a
     [sent] = await delivered(fleet, f"/ok/{tenant}/operations")
     assert (sent["payload"]["data"]["endpointId"], sent["payload"]["data"]["attempts"]) == (endpoint_id, 4)
     assert len(await fleet.received(f"/ok/{tenant}/wrong")) == 4
-    assert fleet.delivery_row(tenant, event_id, endpoint_id)["status"] == "EXHAUSTED"
+    assert fleet.last_attempt(tenant, event_id, endpoint_id)["outcome"] == "EXHAUSTED"
 
 
 async def test_an_event_that_comes_three_times_is_delivered_once(fleet: Outside) -> None:

@@ -114,10 +114,10 @@ def webhooks_again(stage: Stage) -> None:
     table, dynamodb = stage.names["WEBHOOKS_TABLE_NAME"], stage.client("dynamodb")
     stage.fleet("producer", "webhooks", "endpoint", "add", *CUSTOMER, "--id", "ep-1", "--tenant", "acme")
     failed, now = job(endpoint_id="ep-1", tenant_id="acme"), datetime.now(UTC)
-    claimed = items.claim(failed, Claimed(until=0), now=now)["Item"]
-    dynamodb.put_item(TableName=table, Item={**claimed, "status": {"S": "FAILED"}, "httpStatus": {"N": "500"}})
-    state = items.state(failed, Result(Reply(500), Exhausted(), now, now))["Item"]
-    dynamodb.put_item(TableName=table, Item=state)
+    claimed = Claimed(until=0)
+    dynamodb.put_item(TableName=table, **items.claim(failed, claimed, now=now))
+    result = items.result(failed, claimed, Result(Reply(500), Exhausted(), now, now))
+    dynamodb.update_item(TableName=table, **result)
     at = ("--endpoint", "ep-1", "--tenant", "acme")
     for words in (
         ("deliveries", *at),

@@ -4,6 +4,7 @@ from tests.mutations.looks import TOLD_AND_SENT
 from tests.mutations.mutation import Mutation, of
 from tests.mutations.orders import ORDERED
 from tests.mutations.twice import SENT_ONCE
+from tests.mutations.webhooks import WEBHOOKS
 
 ROAD = "tests/shared/road"
 POLLER = "tests/shared/container/test_poller.py"
@@ -30,7 +31,6 @@ COPIES = "tests/fleet/dead_letters/test_copies.py"
 JOURNAL = "tests/fleet/dead_letters/test_journal_age.py"
 OTHER_PLACES = "tests/fleet/dead_letters/test_other_places.py"
 SENDS = "tests/shared/sqs/test_gathered_sends.py"
-READS = "tests/workers/webhook_delivery/test_shared_reads.py"
 
 
 JOIN = of(
@@ -285,17 +285,8 @@ SENDER = of(
     ("place - start: refused[place]", "place: refused[place]", SENDS),
     ("left = [left[place] for place in refused]", "left = left if refused else []", SENDS),
 )
-SHARED_READS = of(
-    "workers/webhook_delivery/store/shared_reads.py",
-    ("if endpoint is None or why_not(endpoint):", "if endpoint is None:", READS),
-    ("if endpoint is None or why_not(endpoint):", "if False:", READS),
-    ("task = self._next.get(key)", "task = self._next.get(key) or self._running.get(key)", READS),
-    ("timeout=PATIENCE", "timeout=None", READS),
-    ("asyncio.shield(task)", "task", READS),
-    ("task = self._running[key] = self._next.pop(key)", "task = self._running[key] = self._next[key]", READS),
-)
 MUTATIONS: tuple[Mutation, ...] = (
     *JOIN, *POLLING, *INTAKE, *LIMITS, *CLOCK, *LAMBDA, *THE_ROAD, *SETTLEMENT, *DEAD_LETTERS,
-    *SHARED_CALLS, *SENDER, *SHARED_READS, *TOLD,
-    *ORDERED, *TOLD_AND_SENT, *SENT_ONCE,
+    *SHARED_CALLS, *SENDER, *TOLD,
+    *ORDERED, *TOLD_AND_SENT, *SENT_ONCE, *WEBHOOKS,
 )  # fmt: skip

@@ -63,7 +63,8 @@ class Made(Wire):
 class DeliveryJob(Wire):
     """One attempt to be made at one endpoint, not before `not_before`; a retry or a hop is a new message with this body.
     It is `waiting_since` then because its endpoint can take no more. With `made` it was made, and only its result is to be written.
-    `resent` says who had it sent again, "" for the schedule; `ended`: its delivery was exhausted before, and that was told.
+    `resent` says who had it sent again, "" for the schedule; `ended`: its delivery was exhausted before, and that was told. `nonce`
+    is the message's own: of two for one attempt, what follows from it is done by the one that made it.
     """
 
     event_id: str = Field(alias="eventId", pattern=EVENT_ID)
@@ -79,6 +80,7 @@ class DeliveryJob(Wire):
     made: Made | None = None
     resent: str = Field(default="", max_length=64)
     ended: bool = False
+    nonce: str = Field(default="", max_length=64)
 
     def body(self) -> str:
         """As a message carries it."""
@@ -88,11 +90,10 @@ class DeliveryJob(Wire):
         """What must not change under one identity; a job without a fingerprint goes by its whole payload."""
         return self.fingerprint or hashlib.sha256(self.payload.encode()).hexdigest()
 
-    def next(self, at: datetime) -> DeliveryJob:
+    def next(self, at: datetime, *, nonce: str) -> DeliveryJob:
         """The job of the attempt after this one: the same payload, byte for byte."""
-        return self.model_copy(
-            update={"attempt": self.attempt + 1, "not_before": at, "waiting_since": None, "made": None, "resent": ""}
-        )
+        new = {"attempt": self.attempt + 1, "not_before": at, "waiting_since": None, "made": None, "resent": ""}
+        return self.model_copy(update=new | {"nonce": nonce})
 
 
 def published(delivery: Delivery) -> Published:
@@ -179,7 +180,7 @@ def _body(carried: DeliveryJob | Published) -> str:
 
 def _unsaid(carried: DeliveryJob | Published) -> set[str]:
     """What says nothing: most jobs are the schedule's."""
-    return {name for name in ("resent", "ended") if not getattr(carried, name, True)}
+    return {name for name in ("resent", "ended", "nonce") if not getattr(carried, name, True)}
 
 
 def _sendable(text: str) -> str:

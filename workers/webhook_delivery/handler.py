@@ -6,15 +6,16 @@ The order of writes, and what a crash after each costs. A job leaves its queue o
     POST                    crash: as above, and the endpoint gets the event twice, with the same webhook-id. Nobody can
                             know whether it had it; every other step is free of doubles
     record the result       the table does not take it: the job with its result is parked in a new message, until it does.
-                            crash: the job comes back, finds FAILED and not `settled`, and does what follows. The result,
-                            the delivery's state and a 410's end of the endpoint are one transaction
+                            crash: the job comes back, finds FAILED and made by itself (its nonce), and does what follows.
+                            The result and a 410's end of the endpoint are one transaction
     note the endpoint's life  most attempts write nothing there; what its row owes the bus is told by whoever reads it next
     what follows            the next attempt is sent as a new message, or `webhook.exhausted` put on the bus (unless it was,
                             for this endpoint, within the hour).
-                            crash: it is done again; the second message finds the attempt made, the event has the same id
-    settle                  the attempt says that what follows was done, so that a duplicate of the job starts no second
-                            chain of retries
-    (the job is deleted)    crash: the job comes back and finds DELIVERED, or FAILED and settled: done
+                            crash: it is done again; the second message has another nonce, finds the attempt made by the
+                            first and is done: no second chain of retries goes on. The event has the same id
+    settle                  only of a last attempt: it says that its end was told
+    (the job is deleted)    crash: the job comes back and finds DELIVERED, or FAILED and settled: done. Of a failure that has a
+                            next attempt it sends that again, as above
 
 A customer's failure is a recorded attempt and a new message: it never raises, so a message's receive count, and the
 dead-letter queue, speak only of faults of our own.
@@ -88,6 +89,8 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
     match found:
         case None | Succeeded() | Failed(settled=True):
             return
+        case Failed(made_by=other) if other != job.nonce:
+            return  # another message made it, and sees to what follows
         case Reused():
             metrics.claim(worker=WORKER, outcome="reused")
             raise KeyReused("the webhook-id was used before with another payload")
@@ -96,12 +99,11 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
             now = ports.now()
             await ports.send([message(job, now, least=look_again(until - now.timestamp(), lease))])
         case Failed(next_at=datetime() as next_at):
-            await ports.send([message(job.next(next_at), ports.now())])
-            await ports.store.settle(job)
+            await ports.send([message(job.next(next_at, nonce=ports.nonce()), ports.now())])
         case Failed() as last:
             await give_up(job, last, ports)
-        case other:
-            assert_never(other)
+        case never:
+            assert_never(never)
 
 
 async def _hop(job: DeliveryJob, ports: Ports) -> None:
@@ -243,7 +245,7 @@ async def _wait_for_the_table(job: DeliveryJob, error: Exception, ports: Ports) 
 def _made(job: DeliveryJob, result: Result) -> Attempt:
     """A result that is written, reported."""
     reply, verdict = result.reply, result.verdict
-    made = recorded(verdict, reply)
+    made = recorded(verdict, reply, made_by=job.nonce)
     log.info(
         "webhook_delivered" if isinstance(made, Succeeded) else "webhook_attempt_failed",
         **about(job),

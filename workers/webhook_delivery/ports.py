@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+from uuid import uuid4
 
 from shared import BusEntry, Send
 from workers.webhook_delivery.egress.bulkhead import Bulkhead
@@ -37,7 +38,7 @@ class Post(Protocol):
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Joined in app.py. `put_event` raises where the bus did not take the event; `dice` is uniform in [0, 1);
-    `disable_after` in seconds.
+    `disable_after` in seconds; `nonce` answers another text each time.
     """
 
     store: Store
@@ -48,3 +49,4 @@ class Ports:
     now: Callable[[], datetime]
     dice: Callable[[], float]
     disable_after: float = DISABLE_AFTER
+    nonce: Callable[[], str] = field(default=lambda: uuid4().hex[:12])

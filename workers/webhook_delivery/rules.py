@@ -168,12 +168,15 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt was made before and failed. `next_at` None: there is no next one. `settled`: what follows was done."""
+    """The attempt was made before and failed. `next_at` None: there is no next one. `settled`: what follows was done. `made_by`: the
+    nonce of the message that made it, and has to see to that.
+    """
 
     status: int
     error: str | None
     next_at: datetime | None
     settled: bool
+    made_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +243,17 @@ def has_expired(schedule: Schedule, first: datetime, *, now: datetime) -> bool:
     return schedule.expires_after is not None and (now - first).total_seconds() > schedule.expires_after
 
 
-def recorded(verdict: Verdict, reply: Reply) -> Succeeded | Failed:
+def recorded(verdict: Verdict, reply: Reply, *, made_by: str = "") -> Succeeded | Failed:
     """An attempt as it stands once its verdict is written. Delivered and Gone leave nothing to do."""
     match verdict:
         case Delivered():
             return Succeeded()
         case Again(at=at):
-            return Failed(reply.status, reply.error, next_at=at, settled=False)
+            return Failed(reply.status, reply.error, next_at=at, settled=False, made_by=made_by)
         case Exhausted():
-            return Failed(reply.status, reply.error, next_at=None, settled=False)
+            return Failed(reply.status, reply.error, next_at=None, settled=False, made_by=made_by)
         case Gone():
-            return Failed(reply.status, reply.error, next_at=None, settled=True)
+            return Failed(reply.status, reply.error, next_at=None, settled=True, made_by=made_by)
         case never:
             assert_never(never)
 

@@ -31,17 +31,19 @@ class Moment(click.ParamType[datetime]):
 
 _id = click.argument("webhook_id", metavar="ID")
 _endpoint = click.option("--endpoint", "endpoint_id", required=True, help="The endpoint's id.")
-_since = click.option("--since", type=Moment(), help="Attempts begun from then on; a day ago unless given.")
-_until = click.option("--until", type=Moment(), help="Attempts begun up to then; now unless given.")
+_since = click.option("--since", type=Moment(), help="Deliveries begun from then on; a day ago unless given.")
+_until = click.option("--until", type=Moment(), help="Deliveries begun up to then; now unless given.")
 
 
-@click.command(cls=WebhooksCommand, short_help="An endpoint's attempts, the oldest first.")
+@click.command(cls=WebhooksCommand, short_help="An endpoint's attempts, the oldest delivery first.")
 @_endpoint
 @_since
 @_until
 @shared
 def deliveries(*, tenant: str, endpoint_id: str, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """A line for each attempt at the endpoint. Ends with 3 where there was none."""
+    """A line for each attempt of the deliveries that began in that time, and for what ended older ones without success. Ends with 3
+    where there was none.
+    """
 
     async def work(webhooks: Webhooks) -> int:
         count = 0
@@ -106,7 +108,9 @@ def resend(*, tenant: str, webhook_id: str, endpoint_id: str, as_json: bool) -> 
 
 @click.command(cls=WebhooksCommand, short_help="Send again all that failed at an endpoint since a moment.")
 @_endpoint
-@click.option("--since", type=Moment(), required=True, help="Deliveries with an attempt begun from then on.")
+@click.option(
+    "--since", type=Moment(), required=True, help="Deliveries whose first or last attempt began from then on."
+)
 @_until
 @click.option("--event-type", "event_types", multiple=True, default=("*",), help="Only these; as of an endpoint.")
 @click.option("--rate", type=Finite(0.01, 1000), default=10.0, show_default=True, help="Deliveries a second.")

@@ -129,11 +129,10 @@ def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None
     lines("deliveries", *at, exits=3)
     given = job(endpoint_id="ep-1", tenant_id="acme")
     now = datetime.now(UTC)
-    claimed = items.claim(given, Claimed(until=0), now=now)["Item"]
-    ended = {"status": {"S": "FAILED"}, "httpStatus": {"N": "500"}, "response": {"S": "no\x1b[2J"}}
-    aws.dynamodb.put_item(TableName=table, Item={**claimed, **ended})
-    result = Result(Reply(500), Exhausted(), now, now)
-    aws.dynamodb.put_item(TableName=table, Item=items.state(given, result)["Item"])
+    claimed = Claimed(until=0)
+    aws.dynamodb.put_item(TableName=table, **items.claim(given, claimed, now=now))
+    result = Result(Reply(500, body="no\x1b[2J"), Exhausted(), now, now)
+    aws.dynamodb.update_item(TableName=table, **items.result(given, claimed, result))
     [seen] = lines("deliveries", *at, "--json").stdout.splitlines()
     assert (json.loads(seen)["webhook_id"], json.loads(seen)["http_status"]) == ("msg_1", 500)
     shown = lines("show", "msg_1", *at)

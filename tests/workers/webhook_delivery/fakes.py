@@ -94,6 +94,7 @@ class FakeStore:
         self.event_types: dict[Key, tuple[str, ...]] = {}
         self.attempts: dict[tuple[Place, int], Attempt] = {}
         self.fingerprints: dict[tuple[Place, int], str] = {}
+        self.written: dict[tuple[Place, int], tuple[Claimed, Result]] = {}
         self.deliveries: dict[Place, Delivery] = {}
         self.announced: dict[Key, tuple[str, float]] = {}
         self.records: list[tuple[int, int, str | None]] = []
@@ -133,9 +134,13 @@ class FakeStore:
 
     async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
         reply, verdict = result.reply, result.verdict
-        if self.attempts.get(_attempt(job)) != Held(until=claimed.until):
+        found = self.attempts.get(_attempt(job))
+        if self.written.get(_attempt(job)) == (claimed, result) and not (isinstance(found, Failed) and found.settled):
+            return True
+        if found != Held(until=claimed.until):
             return False
-        self.attempts[_attempt(job)] = recorded(verdict, reply)
+        self.attempts[_attempt(job)] = recorded(verdict, reply, made_by=job.nonce)
+        self.written[_attempt(job)] = (claimed, result)
         self.records.append((job.attempt, reply.status, reply.error))
         status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(verdict)]
         self.deliveries[_place(job)] = Delivery(status, job.attempt, reply.status)

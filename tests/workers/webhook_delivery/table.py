@@ -6,6 +6,7 @@ from typing import Any
 from tests.workers.webhook_delivery.fakes import Delivery
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import Endpoint
+from workers.webhook_delivery.store import delivered
 from workers.webhook_delivery.store.table import DynamoDbStore
 
 
@@ -19,10 +20,14 @@ class InDynamoDb:
         await self.client.put_item(TableName=self.name, Item=row(new, *event_types))
 
     async def delivery(self, job: DeliveryJob) -> Delivery | None:
-        item = await self.item(job, "DELIVERY")
-        if not item:
+        rows = (await self.client.query(TableName=self.name, **delivered.rows_of(job)))["Items"]
+        if not rows:
             return None
-        return Delivery(item["status"]["S"], int(item["attempts"]["N"]), int(item["lastStatus"]["N"]))
+        found = delivered.delivery(rows)
+        ended = [each for each in found.attempts if each.status != "SENDING"]
+        if not ended:
+            return Delivery(found.state, 0, 0) if found.state != "PENDING" else None
+        return Delivery(found.state, ended[-1].number, ended[-1].http_status)
 
     async def item(self, job: DeliveryJob, sort_key: str) -> dict[str, Any]:
         key = {"PK": {"S": f"DELIVERY#{job.event_id}#{job.tenant_id}#{job.endpoint_id}"}, "SK": {"S": sort_key}}

@@ -156,6 +156,24 @@ async def test_410_by_a_worker_whose_claim_has_passed_on_changes_nothing(table: 
     assert await table.store.endpoint("tenant-1", "endpoint-1") == endpoint()
 
 
+async def test_a_result_whose_answer_was_lost_is_written_again_until_it_is_settled(table: Table) -> None:
+    claim = await claimed(table.store)
+    assert await record(table.store, claim, Exhausted(), Reply(500))
+    assert await record(table.store, claim, Exhausted(), Reply(500))
+    await table.store.settle(job())
+    assert not await record(table.store, claim, Exhausted(), Reply(500))
+
+
+async def test_an_attempt_knows_the_message_that_made_it(table: Table) -> None:
+    await claimed(table.store)
+    made = job(nonce="second")
+    claim = await table.store.claim(made, now=NOON + timedelta(seconds=LEASE), lease=LEASE)
+    assert isinstance(claim, Claimed)
+    result = Result(Reply(500), Again(at=DUE), NOON, LATER)
+    assert await table.store.record(made, claim, result, endpoint=endpoint())
+    assert await table.store.attempt(job()) == Failed(500, None, DUE, settled=False, made_by="second")
+
+
 async def test_a_failed_attempt_can_be_settled_and_others_cannot(table: Table) -> None:
     await table.store.settle(job())
     assert await table.store.attempt(job()) is None

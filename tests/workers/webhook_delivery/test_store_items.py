@@ -32,9 +32,8 @@ async def test_an_attempt_under_way_is_spelled_as_documented(dynamodb: InDynamoD
     assert await dynamodb.item(job(3), "ATTEMPT#0003") == {
         "PK": {"S": "DELIVERY#msg_1#tenant-1#endpoint-1"},
         "SK": {"S": "ATTEMPT#0003"},
-        "GSI1PK": {"S": "ENDPOINT#tenant-1#endpoint-1"},
-        "GSI1SK": {"S": "ATTEMPT#2026-11-21T12:00:00.000000Z"},
         "entity": {"S": "attempt"},
+        "eventType": {"S": "upload.completed"},
         "status": {"S": "SENDING"},
         "fingerprint": {"S": job().identified()},
         "startedAt": {"S": "2026-11-21T12:00:00.000000Z"},
@@ -43,12 +42,15 @@ async def test_an_attempt_under_way_is_spelled_as_documented(dynamodb: InDynamoD
     }
 
 
-async def test_a_failed_attempt_and_its_delivery_are_spelled_as_documented(dynamodb: InDynamoDb) -> None:
+async def test_a_failed_attempt_is_spelled_as_documented(dynamodb: InDynamoDb) -> None:
     await record(dynamodb.store, await claimed(dynamodb.store), Again(at=DUE), Reply(503, body="busy"))
     attempt = await dynamodb.item(job(), "ATTEMPT#0001")
     kept_until = {"N": str(int(LATER.timestamp()) + MONTH)}
-    assert {name: attempt[name] for name in attempt.keys() - {"PK", "SK", "GSI1PK", "GSI1SK", "claimedUntil"}} == {
+    assert {name: attempt[name] for name in attempt.keys() - {"PK", "SK", "claimedUntil"}} == {
+        "GSI1PK": {"S": "ENDPOINT#tenant-1#endpoint-1"},
+        "GSI1SK": {"S": "ATTEMPT#2026-11-21T12:00:00.000000Z"},
         "entity": {"S": "attempt"},
+        "eventType": {"S": "upload.completed"},
         "status": {"S": "FAILED"},
         "fingerprint": {"S": job().identified()},
         "httpStatus": {"N": "503"},
@@ -57,24 +59,10 @@ async def test_a_failed_attempt_and_its_delivery_are_spelled_as_documented(dynam
         "durationMs": {"N": "1000"},
         "response": {"S": "busy"},
         "nextAt": {"S": "2026-11-21T12:00:05.000250Z"},
-        "settled": {"BOOL": False},
         "TTL": kept_until,
         "webhookPayload": {"S": job().payload},
     }
-    assert await dynamodb.item(job(), "DELIVERY") == {
-        "PK": {"S": "DELIVERY#msg_1#tenant-1#endpoint-1"},
-        "SK": {"S": "DELIVERY"},
-        "entity": {"S": "delivery"},
-        "status": {"S": "PENDING"},
-        "tenantId": {"S": "tenant-1"},
-        "endpointId": {"S": "endpoint-1"},
-        "eventId": {"S": "msg_1"},
-        "eventType": {"S": "upload.completed"},
-        "attempts": {"N": "1"},
-        "lastStatus": {"N": "503"},
-        "updatedAt": {"S": "2026-11-21T12:00:01.000000Z"},
-        "TTL": kept_until,
-    }
+    assert await dynamodb.item(job(), "DELIVERY") == {}, "what its attempts say is not written twice"
 
 
 async def test_an_error_class_is_kept_and_an_empty_answer_is_not(dynamodb: InDynamoDb) -> None:
@@ -85,22 +73,6 @@ async def test_an_error_class_is_kept_and_an_empty_answer_is_not(dynamodb: InDyn
     assert attempt.keys().isdisjoint({"response", "nextAt"})
 
 
-async def test_a_cancelled_delivery_is_spelled_like_any_other(dynamodb: InDynamoDb) -> None:
-    await dynamodb.store.cancel(job(), now=LATER)
-    cancelled = await dynamodb.item(job(), "DELIVERY")
-    await record(dynamodb.store, await claimed(dynamodb.store), Delivered(), Reply(200))
-    delivered = await dynamodb.item(job(), "DELIVERY")
-    changed = {name for name in delivered if delivered[name] != cancelled.get(name)}
-    more = {
-        "GSI1PK",
-        "GSI1SK",
-        "fingerprint",
-        "webhookPayload",
-    }  # as a first attempt has them: it can be found, and sent again
-    assert cancelled.keys() - delivered.keys() == more
-    assert changed == {"status", "attempts", "lastStatus"}
-
-
 async def test_a_disabled_endpoint_says_why_and_keeps_everything_else(dynamodb: InDynamoDb) -> None:
     await dynamodb.add(endpoint(), "upload.*")
     await record(dynamodb.store, await claimed(dynamodb.store), Gone(), Reply(410))
@@ -108,19 +80,6 @@ async def test_a_disabled_endpoint_says_why_and_keeps_everything_else(dynamodb: 
     found = await dynamodb.client.get_item(TableName=dynamodb.name, Key=key)
     assert [each["M"]["kind"]["S"] for each in found["Item"].pop("owed")["L"]] == ["webhook.disabled"]
     assert found["Item"] == row(endpoint(enabled=False), "upload.*") | {"disabledReason": {"S": "410 Gone"}}
-
-
-async def test_an_endpoint_s_attempts_are_found_in_the_order_of_time(dynamodb: InDynamoDb) -> None:
-    await dynamodb.add(endpoint())
-    for attempt, seconds in ((1, 0.5), (2, 7.25), (3, 320.0)):
-        await claimed(dynamodb.store, attempt, seconds=seconds)
-    found = await dynamodb.client.query(
-        TableName=dynamodb.name,
-        IndexName="GSI1",
-        KeyConditionExpression="GSI1PK = :endpoint AND begins_with(GSI1SK, :attempt)",
-        ExpressionAttributeValues={":endpoint": {"S": "ENDPOINT#tenant-1#endpoint-1"}, ":attempt": {"S": "ATTEMPT#"}},
-    )
-    assert [item["SK"]["S"] for item in found["Items"]] == ["ATTEMPT#0001", "ATTEMPT#0002", "ATTEMPT#0003"]
 
 
 async def test_more_endpoints_than_fit_on_one_page_are_all_found(dynamodb: InDynamoDb) -> None:
@@ -189,42 +148,72 @@ class Refusal:
     status_code: int
 
 
-def cancelling(dynamodb: InDynamoDb, *codes: str, times: int) -> list[int]:
-    """Let the next transactions be cancelled with these reasons, by botocore's own event hook; counts the calls."""
+def failing(dynamodb: InDynamoDb, operation: str, error: dict[str, Any], *, times: int) -> list[int]:
+    """Let the next calls of this operation fail, by botocore's own event hook; counts the calls."""
     calls: list[int] = []
 
-    async def cancel(**_event: Any) -> tuple[Refusal, dict[str, Any]] | None:
+    async def fail(**_event: Any) -> tuple[Refusal, dict[str, Any]] | None:
         calls.append(1)
-        if len(calls) > times:
-            return None
-        reasons = [{"Code": code} for code in codes]
-        return Refusal(400), {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+        return (Refusal(400), error) if len(calls) <= times else None
 
-    dynamodb.client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+    dynamodb.client.meta.events.register(f"before-call.dynamodb.{operation}", fail)
     return calls
 
 
-@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-async def test_a_result_that_met_a_passing_conflict_is_written_all_the_same(dynamodb: InDynamoDb, code: str) -> None:
+def cancelling(*codes: str) -> tuple[str, dict[str, Any]]:
+    """How a transaction, as of a 410, is cancelled for these reasons."""
+    reasons = [{"Code": code} for code in codes]
+    return "TransactWriteItems", {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+
+
+def refusing(code: str) -> tuple[str, dict[str, Any]]:
+    """How the update of any other result is."""
+    return "UpdateItem", {"Error": {"Code": code}}
+
+
+WRITES = [
+    (Delivered(), refusing("TransactionConflictException")),
+    (Delivered(), refusing("ThrottlingException")),
+    (Delivered(), refusing("ProvisionedThroughputExceededException")),
+    (Gone(), cancelling("None", "TransactionConflict")),
+    (Gone(), cancelling("ThrottlingError", "None")),
+    (Gone(), cancelling("ProvisionedThroughputExceeded", "None")),
+]
+
+
+@pytest.mark.parametrize(("verdict", "failure"), WRITES)
+async def test_a_result_that_met_a_passing_conflict_is_written_all_the_same(
+    dynamodb: InDynamoDb, verdict: Any, failure: tuple[str, dict[str, Any]]
+) -> None:
+    await dynamodb.add(endpoint())
     claim = await claimed(dynamodb.store)
-    calls = cancelling(dynamodb, "None", code, times=2)
-    assert await record(dynamodb.store, claim, Delivered(), Reply(200))
+    calls = failing(dynamodb, *failure, times=2)
+    assert await record(dynamodb.store, claim, verdict, Reply(200))
     assert len(calls) == 3
 
 
-async def test_a_conflict_that_does_not_pass_is_raised(dynamodb: InDynamoDb) -> None:
+@pytest.mark.parametrize(("verdict", "failure"), [WRITES[0], WRITES[3]])
+async def test_a_conflict_that_does_not_pass_is_raised(
+    dynamodb: InDynamoDb, verdict: Any, failure: tuple[str, dict[str, Any]]
+) -> None:
     claim = await claimed(dynamodb.store)
-    calls = cancelling(dynamodb, "TransactionConflict", "None", times=100)
+    calls = failing(dynamodb, *failure, times=100)
     with pytest.raises(ClientError):
-        await record(dynamodb.store, claim, Delivered(), Reply(200))
+        await record(dynamodb.store, claim, verdict, Reply(200))
     assert len(calls) == 5
 
 
-async def test_a_fault_of_our_own_in_a_write_is_raised_at_once(dynamodb: InDynamoDb) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "failure"),
+    [(Delivered(), refusing("ValidationException")), (Gone(), cancelling("None", "ValidationError"))],
+)
+async def test_a_fault_of_our_own_in_a_write_is_raised_at_once(
+    dynamodb: InDynamoDb, verdict: Any, failure: tuple[str, dict[str, Any]]
+) -> None:
     claim = await claimed(dynamodb.store)
-    calls = cancelling(dynamodb, "None", "ValidationError", times=100)
+    calls = failing(dynamodb, *failure, times=100)
     with pytest.raises(ClientError):
-        await record(dynamodb.store, claim, Delivered(), Reply(200))
+        await record(dynamodb.store, claim, verdict, Reply(200))
     assert len(calls) == 1
 
 

@@ -44,6 +44,7 @@ class World:
         self.post = FakePost(self.clock)
         self._queue: list[tuple[float, int, str, int]] = []
         self._numbers = itertools.count()
+        self._nonces = map("n-{}".format, itertools.count(1))
 
     async def send(self, messages: Any) -> None:
         for message in messages:
@@ -65,6 +66,7 @@ class World:
                 put_event=self._mortal("put_event", self.bus),
                 now=self.clock,
                 dice=self.dice,
+                nonce=lambda: next(self._nonces),
             ),
             schedule=self.schedule,
             lease=LEASE,

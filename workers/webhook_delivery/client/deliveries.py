@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -54,10 +54,16 @@ class Deliveries:
     async def list(
         self, tenant_id: str, endpoint_id: str, *, since: datetime, until: datetime | None = None
     ) -> AsyncIterator[Attempted]:
-        """The endpoint's attempts begun from `since` to `until`, the oldest first."""
+        """The attempts of the endpoint's deliveries that began from `since` to `until`, the oldest delivery first; also attempts in that
+        time that ended an older one without success, or were asked for by hand. One under way at its first attempt is not seen yet.
+        """
+        told: set[tuple[str, int]] = set()
         async for row in self.rows(tenant_id, endpoint_id, since=since, until=until):
             if delivered.is_attempt(row):
-                yield delivered.attempted(row)
+                for each in await self._begun(tenant_id, endpoint_id, delivered.attempted(row)):
+                    if (each.webhook_id, each.number) not in told:
+                        told.add((each.webhook_id, each.number))
+                        yield each
 
     async def show(self, tenant_id: str, webhook_id: str, endpoint_id: str) -> Delivery:
         """Raises NoSuchDelivery. Its payload is read from wherever it is kept."""
@@ -113,6 +119,13 @@ class Deliveries:
         asked = delivered.attempts_of(_named(tenant_id, "msg_0", endpoint_id), since=since, until=until)
         async for row in self._pages(asked):
             yield row
+
+    async def _begun(self, tenant_id: str, endpoint_id: str, found: Attempted) -> Sequence[Attempted]:
+        """An attempt, and those that followed where it was a delivery's first one."""
+        if found.number > 1 or found.status == "DELIVERED":
+            return [found]
+        rows = delivered.rows_of(_named(tenant_id, found.webhook_id, endpoint_id))
+        return delivered.delivery([each async for each in self._pages(rows)]).attempts
 
     async def _pages(self, asked: Write) -> AsyncIterator[Item]:
         start: Write = {}

@@ -23,7 +23,7 @@ RATE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which deliveries: those of one endpoint with an attempt begun from `since` to `until` that ended without success. Everything here
+    """Which deliveries: those of one endpoint that ended without success, whose first or last attempt began from `since` to `until`. Everything here
     is part of the order's name.
     """
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.store.items import attempt_key, endpoint_name
 from workers.webhook_delivery.store.payloads import beside
-from workers.webhook_delivery.store.typed import Item, Write, iso, string, text_of
+from workers.webhook_delivery.store.typed import Item, Write, iso, number_of, string, text_of
 
 State = Literal["DELIVERED", "PENDING", "EXHAUSTED", "CANCELLED"]
 LAST: Final = "~"
@@ -59,7 +59,9 @@ def rows_of(job: DeliveryJob) -> Write:
 
 
 def attempts_of(job: DeliveryJob, *, since: datetime, until: datetime | None) -> Write:
-    """A Query of the index for an endpoint's attempts (and deliveries that were cancelled before any) begun from `since` to `until`."""
+    """A Query of the index for an endpoint's deliveries: by their first attempt, by one that ended them without success or was asked
+    for by hand, begun from `since` to `until`, or by when they were cancelled.
+    """
     end = f"ATTEMPT#{iso(until)}" if until else f"ATTEMPT#{LAST}"
     return {
         "IndexName": "GSI1",
@@ -90,21 +92,31 @@ def attempted(row: Item) -> Attempted:
 
 
 def delivery(rows: Sequence[Item]) -> Delivery:
-    """Of one delivery's rows, at least one. Before its first attempt has a result it is pending."""
-    state: Item = next((row for row in rows if text_of(row, "SK") == "DELIVERY"), {})
+    """Of one delivery's rows, at least one."""
     attempts = sorted((attempted(row) for row in rows if is_attempt(row)), key=lambda each: each.number)
-    fingerprint = next((text for row in rows if (text := text_of(row, "fingerprint"))), "")
-    known: dict[str, State] = {"DELIVERED": "DELIVERED", "EXHAUSTED": "EXHAUSTED", "CANCELLED": "CANCELLED"}
-    # Of two attempts by hand at the same time the earlier one may write the state last.
-    last = attempts[-1].status if attempts else ""
     return Delivery(
         webhook_id=webhook_id_of(rows[0]),
-        event_type=text_of(state, "eventType"),
-        state="DELIVERED" if last == "DELIVERED" else known.get(text_of(state, "status"), "PENDING"),
+        event_type=next((text for row in rows if (text := text_of(row, "eventType"))), ""),
+        state=_state(rows),
         attempts=tuple(attempts),
-        fingerprint=fingerprint,
+        fingerprint=next((text for row in rows if (text := text_of(row, "fingerprint"))), ""),
         payload=beside([*rows]),
     )
+
+
+def _state(rows: Sequence[Item]) -> State:
+    """What the last attempt says that has a result, unless the delivery was cancelled behind it. Before there is one it is pending."""
+    ended = [row for row in rows if is_attempt(row) and text_of(row, "status") != "SENDING"]
+    last: Item = max(ended, key=lambda row: attempted(row).number, default={})
+    number = attempted(last).number if last else 0
+    other: Item = next((row for row in rows if text_of(row, "SK") == "DELIVERY"), {})
+    if text_of(other, "status") == "CANCELLED" and number <= (number_of(other, "attempts") or 0):
+        return "CANCELLED"
+    if not last or "nextAt" in last:
+        return "PENDING"
+    if text_of(last, "status") == "DELIVERED":
+        return "DELIVERED"
+    return "CANCELLED" if text_of(last, "outcome") == "CANCELLED" else "EXHAUSTED"
 
 
 def is_attempt(row: Item) -> bool:

@@ -59,6 +59,7 @@ def attempt(item: Item) -> Attempt:
                 error=text_of(item, "error") or None,
                 next_at=datetime.fromisoformat(item["nextAt"]["S"]) if "nextAt" in item else None,
                 settled=flag_of(item, "settled"),
+                made_by=text_of(item, "madeBy"),
             )
 
 
@@ -74,7 +75,6 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool 
     return {
         "Item": {
             **attempt_key(job),
-            **_indexed(job, now),
             "entity": string("attempt"),
             "status": string("SENDING"),
             "fingerprint": string(job.identified()),
@@ -82,7 +82,7 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool 
             "claimedUntil": number(claimed.until),
             "TTL": kept_until(now),
             **_kept_beside(job, job.attempt),
-            **({"resent": string(job.resent)} if job.resent else {}),
+            **_named(job),
         },
         "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now"
         " AND fingerprint = :fingerprint)",
@@ -96,18 +96,26 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool 
 
 
 def result(job: DeliveryJob, claimed: Claimed, made: Result) -> Write:
-    """An update that holds while the claim is ours: a later claim always ends later, so its end tells them apart."""
+    """An update that holds while the claim is ours: a later claim always ends later, so its end tells them apart. It holds again
+    after its answer was lost, until what follows was done.
+
+    A delivery stands in the index by its first attempt, and by one that ends it without success or that somebody asked for.
+    """
     reply, verdict = made.reply, made.verdict
     milliseconds = max(0, round((made.finished - made.started).total_seconds() * 1000))
-    values = {
+    values: dict[str, Any] = {
         ":status": string("DELIVERED" if isinstance(verdict, Delivered) else "FAILED"),
         ":httpStatus": number(reply.status),
         ":finishedAt": string(iso(made.finished)),
         ":durationMs": number(milliseconds),
-        # A delivered or refused-for-good attempt has no sequel; a failed one has: a message or an event to be sent.
-        ":settled": {"BOOL": isinstance(verdict, Delivered | Gone)},
         ":TTL": kept_until(made.finished),
     }
+    if isinstance(verdict, Gone):  # as one that was delivered it has no sequel; a failed one has: a message or an event
+        values[":settled"] = {"BOOL": True}
+    if isinstance(verdict, Exhausted | Gone):
+        values[":outcome"] = string("EXHAUSTED" if isinstance(verdict, Exhausted) else "CANCELLED")
+    if job.attempt == 1 or job.resent or isinstance(verdict, Exhausted | Gone):
+        values |= {f":{name}": value for name, value in _indexed(job, made.started).items()}
     if reply.error is not None:
         values[":error"] = string(reply.error)
     if reply.body is not None:
@@ -117,39 +125,24 @@ def result(job: DeliveryJob, claimed: Claimed, made: Result) -> Write:
     return {
         "Key": attempt_key(job),
         "UpdateExpression": "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values),
-        "ConditionExpression": "#status = :sending AND claimedUntil = :claimedUntil",
+        "ConditionExpression": "claimedUntil = :claimedUntil AND (#status = :sending OR"
+        " (#status = :status AND #finishedAt = :finishedAt AND attribute_not_exists(settled)))",
         "ExpressionAttributeNames": {f"#{name[1:]}": name[1:] for name in values},
         "ExpressionAttributeValues": {**values, ":sending": string("SENDING"), ":claimedUntil": number(claimed.until)},
     }
 
 
-def state(job: DeliveryJob, made: Result) -> Write:
-    """A put of the delivery as the attempt leaves it."""
-    status = {Delivered: "DELIVERED", Again: "PENDING", Exhausted: "EXHAUSTED", Gone: "CANCELLED"}[type(made.verdict)]
-    return {
-        "Item": {
-            **delivery_key(job),
-            **_delivery_fields(job, status, made.finished),
-            "attempts": number(job.attempt),
-            "lastStatus": number(made.reply.status),
-        }
-    }
-
-
 def cancellation(job: DeliveryJob, *, now: datetime) -> Write:
-    """An update that ends a delivery, and holds where it has not ended already."""
-    fields = {**_delivery_fields(job, "CANCELLED", now), "attempts": number(job.attempt - 1), "lastStatus": number(0)}
-    if job.attempt == 1:  # there is no attempt whose row could be found by its endpoint, or sent again
-        fields |= {**_indexed(job, now), "fingerprint": string(job.identified()), **_kept_beside(job, 1)}
-    kept = {"attempts", "lastStatus"}  # an earlier attempt knows them better
-    sets = [f"#{name} = if_not_exists(#{name}, :{name})" if name in kept else f"#{name} = :{name}" for name in fields]
+    """A put that ends a delivery before this attempt; it holds where nobody has ended it before this one, or a later one."""
+    fields = {**_delivery_fields(job, "CANCELLED", now), "attempts": number(job.attempt - 1), **_indexed(job, now)}
+    if job.attempt == 1:  # there is no attempt that could be sent again
+        fields |= {"fingerprint": string(job.identified()), **_kept_beside(job, 1)}
     return {
-        "Key": delivery_key(job),
-        "UpdateExpression": "SET " + ", ".join(sets),
-        "ConditionExpression": "attribute_not_exists(PK) OR #status = :pending",
-        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
-        "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()}
-        | {":pending": string("PENDING")},
+        "Item": {**delivery_key(job), **fields},
+        # PENDING: as rows of this key were once written behind each attempt.
+        "ConditionExpression": "attribute_not_exists(PK) OR #status = :pending OR attempts < :attempts",
+        "ExpressionAttributeNames": _STATUS,
+        "ExpressionAttributeValues": {":pending": string("PENDING"), ":attempts": number(job.attempt - 1)},
     }
 
 
@@ -202,6 +195,11 @@ def placeholder(job: DeliveryJob, *, now: datetime) -> Write:
 
 def _indexed(job: DeliveryJob, now: datetime) -> Item:
     return {"GSI1PK": string(f"ENDPOINT#{endpoint_name(job)}"), "GSI1SK": string(f"ATTEMPT#{iso(now)}")}
+
+
+def _named(job: DeliveryJob) -> Item:
+    names = {"eventType": job.event_type, "resent": job.resent, "madeBy": job.nonce}
+    return {name: string(text) for name, text in names.items() if text}
 
 
 def _kept_beside(job: DeliveryJob, attempt: int) -> Item:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -25,7 +25,7 @@ from workers.webhook_delivery.rules import (
     Reused,
 )
 from workers.webhook_delivery.signing import Seals, SecretError
-from workers.webhook_delivery.store import endpoint_items, items
+from workers.webhook_delivery.store import delivered, endpoint_items, items
 from workers.webhook_delivery.store.shared_reads import RecentEndpoints, SharedReads
 from workers.webhook_delivery.store.typed import Item, Write
 
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 NO_SEALS: Final = Seals(None)
+Asked = TypeVar("Asked")
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _PASSING: Final = frozenset(
     {
         "TransactionConflict",
+        "TransactionConflictException",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
         "ThrottlingException",
@@ -105,18 +107,18 @@ class DynamoDbStore:
         return Reused() if items.is_reused(item, job) else items.attempt(item)
 
     async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
-        """Write the attempt's result, the delivery's state and, on 410, the endpoint's end, all or nothing.
+        """Write the attempt's result and, on 410, the endpoint's end, all or nothing.
 
         False: the claim has passed to somebody else, and nothing was written.
         """
-        writes = [{"Update": items.result(job, claimed, result)}, {"Put": items.state(job, result)}]
-        if isinstance(result.verdict, Gone) and not await self._together(
-            [*writes, {"Update": endpoint_items.disabling(endpoint, _gone(job))}]
+        write = items.result(job, claimed, result)
+        if isinstance(result.verdict, Gone) and not await self._written(
+            self._together, [{"Update": write}, {"Update": endpoint_items.disabling(endpoint, _gone(job))}]
         ):
             self._endpoints.forget(endpoint.tenant_id, endpoint.endpoint_id)
             return True
         # Disabled, deleted or given another URL meanwhile: a 410 no longer speaks of the endpoint, only of this delivery.
-        return not await self._together(writes)
+        return not await self._written(self._alone, write)
 
     async def announce(self, job: DeliveryJob, *, now: datetime, seconds: float) -> bool:
         """Take it on to tell of the endpoint's exhausted deliveries for so long; False where another delivery did."""
@@ -129,7 +131,10 @@ class DynamoDbStore:
 
     async def cancel(self, job: DeliveryJob, *, now: datetime) -> bool:
         """End a delivery whose endpoint is gone; False where it had ended already, and stays as it ended."""
-        return await self._holds(self._client.update_item(TableName=self._table, **items.cancellation(job, now=now)))
+        rows = await self._client.query(TableName=self._table, **delivered.rows_of(job), ScanIndexForward=False)
+        if rows["Items"] and delivered.delivery(rows["Items"]).state != "PENDING":
+            return False
+        return await self._holds(self._client.put_item(TableName=self._table, **items.cancellation(job, now=now)))
 
     async def live(self, endpoint: Endpoint, change: Change) -> bool:
         """Write what an attempt says of its endpoint's life; False where somebody else has written meanwhile."""
@@ -153,15 +158,12 @@ class DynamoDbStore:
             return False
         return True
 
-    async def _together(self, writes: Sequence[Write]) -> list[str]:
-        """Carry out all writes or none: no codes where they were, else one code for each.
+    async def _written(self, write: Callable[[Asked], Awaitable[list[str]]], asked: Asked) -> list[str]:
+        """No codes where it was written, else one for each part of it.
 
         What passes (a conflict with another transaction, a throttle, a table that does not answer) is tried again here,
         for a second or two: whoever asks sets the limit, and parks the result then.
         """
-        entries: list[Any] = [
-            {kind: {"TableName": self._table, **request}} for write in writes for kind, request in write.items()
-        ]
         async for trial in AsyncRetrying(
             stop=stop_after_attempt(5),
             wait=wait_random_exponential(multiplier=0.05, max=0.5),
@@ -169,13 +171,25 @@ class DynamoDbStore:
             reraise=True,
         ):
             with trial:
-                try:
-                    await self._client.transact_write_items(TransactItems=entries)
-                except self._client.exceptions.TransactionCanceledException as error:
-                    codes = _codes(error)
-                    if _CONDITION_FAILED in codes:
-                        return codes
-                    raise
+                return await write(asked)
+        raise AssertionError("the last try has raised")
+
+    async def _alone(self, update: Write) -> list[str]:
+        is_held = await self._holds(self._client.update_item(TableName=self._table, **update))
+        return [] if is_held else [_CONDITION_FAILED]
+
+    async def _together(self, writes: Sequence[Write]) -> list[str]:
+        """All of them or none."""
+        entries: list[Any] = [
+            {kind: {"TableName": self._table, **request}} for write in writes for kind, request in write.items()
+        ]
+        try:
+            await self._client.transact_write_items(TransactItems=entries)
+        except self._client.exceptions.TransactionCanceledException as error:
+            codes = _codes(error)
+            if _CONDITION_FAILED in codes:
+                return codes
+            raise
         return []
 
 
