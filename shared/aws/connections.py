@@ -33,6 +33,10 @@ SWITCHED = 101
 """The one status below 200 after which no other answer comes."""
 
 
+class Unread(aiohttp.ClientError):
+    """A success whose body is longer than was asked for, or of no known length: nothing of it is kept."""
+
+
 class Answer(NamedTuple):
     """An answer's status, its head and its body. One that is not usual was read by aiohttp."""
 
@@ -71,16 +75,17 @@ class Connections:
         self._places = asyncio.Semaphore(target.most)
         self._closed = False
 
-    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
-        """Send a whole request and read its answer, which has no body where the request asks for its head alone.
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False, most: int | None = None) -> Answer:
+        """Send a whole request and read its answer, which has no body where the request asks for its head alone. `most`: bytes of a
+        success's body.
 
-        Raises NotConnected, or aiohttp's error for what happened to the connection.
+        Raises NotConnected, Unread, or aiohttp's error for what happened to the connection.
         """
         async with self._places:
             connection = self._take_idle() or await self._connect()
             reusable = False
             try:
-                answer = await connection.exchange(request, is_bodiless=is_bodiless)
+                answer = await connection.exchange(request, is_bodiless=is_bodiless, most=most)
                 reusable = not connection.closing
             finally:
                 if reusable and not self._closed:
@@ -132,15 +137,16 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._need = 0
         self._is_bodiless = False
+        self._most: int | None = None
         self._form: re.Pattern[bytes] | None = None
         self.used_at = 0.0
         self.closing = False
 
-    async def exchange(self, request: bytes, *, is_bodiless: bool = False) -> Answer:
+    async def exchange(self, request: bytes, *, is_bodiless: bool = False, most: int | None = None) -> Answer:
         if self._transport is None:
             raise aiohttp.ServerDisconnectedError
         self._answer = self._loop.create_future()
-        self._buffer, self._need, self._is_bodiless = b"", 0, is_bodiless
+        self._buffer, self._need, self._is_bodiless, self._most = b"", 0, is_bodiless, most
         self.used_at = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
@@ -149,7 +155,9 @@ class Connection(asyncio.Protocol):
             answer = await self._answer
         finally:
             self._answer = None
-        return answer if isinstance(answer, Answer) else Answer(*await _read_on(answer), is_usual=False)
+        if isinstance(answer, Answer):
+            return answer
+        return Answer(*await _read_on(answer, is_limited=most is not None), is_usual=False)
 
     def close(self) -> None:
         self.closing = True
@@ -180,6 +188,9 @@ class Connection(asyncio.Protocol):
         length = int(found[1]) if found is not None else self._length(end)
         if length is None or len(self._buffer) > end + 4 + length:
             self._hand_over()
+            return
+        if self._most is not None and length > self._most and self._buffer[9:10] == b"2":
+            self._fail(Unread())
             return
         self._need = end + 4 + length
         if len(self._buffer) < self._need:
@@ -252,14 +263,17 @@ def _take_over(
     return handler
 
 
-async def _read_on(handler: ResponseHandler) -> tuple[int, bytes, bytes]:
-    """Status, head and body. Raises the error of aiohttp's that says why it cannot be read either."""
+async def _read_on(handler: ResponseHandler, *, is_limited: bool = False) -> tuple[int, bytes, bytes]:
+    """Status, head and body. Raises Unread where the body of a success is limited, or the error of aiohttp's that says why it cannot be read either."""
     try:
         message, payload = await handler.read()
         while message.code < 200 and message.code != SWITCHED:  # informational: the answer is still to come
             message, payload = await handler.read()
     except HttpProcessingError as error:
         raise aiohttp.ClientError(f"{error.code}, {error.message}") from error
+    if is_limited and message.code < 300:
+        handler.close()
+        raise Unread
     lines = [b"HTTP/1.1 %d" % message.code, *(name + b": " + value for name, value in message.raw_headers)]
     return message.code, b"\r\n".join(lines), await payload.read()
 

@@ -205,13 +205,13 @@ def warn_aside(service: str, reason: str) -> None:
     log.warning("aws_calls_stepped_aside", service=service, reason=reason)
 
 
-def as_botocore(url: str, status: int, head: bytes, content: bytes) -> AioAWSResponse:
-    """An answer as aiobotocore holds it."""
+def as_botocore(url: str, status: int, head: bytes, content: bytes, *, raw: object = None) -> AioAWSResponse:
+    """An answer as aiobotocore holds it; `raw` is what a body that is a stream is read from."""
     headers = HTTPHeaders()
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    held: Any = AioAWSResponse(url, status, headers, None)
+    held: Any = AioAWSResponse(url, status, headers, raw)
     held._content = content  # noqa: SLF001
     return held  # type: ignore[no-any-return]  # of the type that is made above
 

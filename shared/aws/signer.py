@@ -71,10 +71,17 @@ class Signer:
         return f"\n\n{before}", between, f"{''.join(after)}\n{listed}\n", listed
 
     def sign(
-        self, body: bytes, keys: Keys, *, now: float, segment: str = "", digest: str | None = None
+        self,
+        body: bytes,
+        keys: Keys,
+        *,
+        now: float,
+        segment: str = "",
+        digest: str | None = None,
+        query: str = "",
     ) -> dict[str, str]:
         """The headers that this request needs besides those it was made with; `now` in epoch seconds, `segment` what
-        follows the path, percent-encoded once, `digest` the body's SHA-256 in hex where that is known.
+        follows the path, percent-encoded once, `digest` the body's SHA-256 in hex where that is known, `query` one parameter, encoded.
         """
         if (second := int(now)) != self._second:
             self._second, self._stamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
@@ -82,6 +89,8 @@ class Signer:
         before, between, after, listed = self._templates[bool(keys.token)]
         token = " ".join(keys.token.split()) if keys.token else ""
         path = f"{self._start}{segment if self._once else quote(segment, safe='~')}" if segment else self._start
+        if query:
+            before = f"\n{query}{before[1:]}"
         canonical = f"{path}{before}{stamp}{between}{token}{after}{digest or sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self._scope}"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
