@@ -86,6 +86,8 @@ CALLS = (
           "Content": {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t" * 200}}}}}),
     Call("S3 PutObject, 10 kB with its SHA-256", "s3", "put_object",
          {"Bucket": "ledgers", "Key": "a/b", "Body": BYTES, "ChecksumSHA256": b64encode(sha256(BYTES).digest()).decode()}),
+    Call("S3 GetObject, 4 KiB by their range, without reading its body", "s3", "get_object",
+         {"Bucket": "ledgers", "Key": "a/b", "Range": "bytes=0-4095"}),
 )  # fmt: skip
 
 
@@ -106,7 +108,7 @@ class Fixed(asyncio.Protocol):
                 return
             self._buffer = self._buffer[end + 4 + length :]
             target = head.partition(b"\r\nx-amz-target:")[2].partition(b"\r\n")[0].strip()
-            self._transport.write(STORED if head.startswith(b"put ") else _PREPARED[target])
+            self._transport.write(OBJECTS.get(head[:4]) or _PREPARED[target])
 
 
 def _prepared(answer: Any) -> bytes:
@@ -118,6 +120,8 @@ def _prepared(answer: Any) -> bytes:
 
 
 STORED = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nx-amz-request-id: r\r\nContent-Length: 0\r\n\r\n'
+READ = b'HTTP/1.1 206 Partial Content\r\nETag: "e"\r\nx-amz-request-id: r\r\nContent-Length: 4096\r\n\r\n' + b"x" * 4096
+OBJECTS = {b"put ": STORED, b"get ": READ}
 _PREPARED = {name.lower().encode(): _prepared(answer) for name, answer in ANSWERS.items()}
 
 
