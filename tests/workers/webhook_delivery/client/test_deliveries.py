@@ -117,6 +117,27 @@ async def test_a_resend_inside_a_schedule_replaces_the_attempt_that_was_to_come(
     assert (shown.state, [each.http_status for each in shown.attempts]) == ("DELIVERED", [500, 200])
 
 
+async def test_a_delivery_is_listed_with_all_its_attempts_by_its_first_and_by_what_ended_it_badly(
+    ground: Ground,
+) -> None:
+    for event_id, replies in {"msg_a": (500, 200), "msg_b": (500, 500)}.items():
+        ground.clock.at = NOON
+        for attempt, status in enumerate(replies, 1):
+            await ground.deliver(job(attempt, event_id=event_id), Reply(status))
+            ground.clock.move(3600)
+
+    async def since(minutes: int) -> list[tuple[str, int, int]]:
+        at = NOON + timedelta(minutes=minutes)
+        found = [each async for each in ground.deliveries.list("tenant-1", "endpoint-1", since=at)]
+        return [(each.webhook_id, each.number, each.http_status) for each in found]
+
+    whole = [("msg_a", 1, 500), ("msg_a", 2, 200), ("msg_b", 1, 500), ("msg_b", 2, 500)]
+    assert sorted(await since(0)) == whole
+    assert await since(30) == [("msg_b", 2, 500)]
+    wanted = Wanted("tenant-1", "endpoint-1", NOON + timedelta(minutes=30), ground.clock())
+    assert (await recover(wanted, ground.deliveries, act=False, now=ground.clock())).sent == 1
+
+
 async def test_the_end_of_a_delivery_is_told_once_also_when_it_is_sent_again(ground: Ground) -> None:
     for attempt in (1, 2):
         await ground.deliver(job(attempt), Reply(500))
