@@ -1,7 +1,7 @@
 """A burst that waits in a worker's queues, consumed by its pollers: how many SQS calls a message takes, its receive and delete too."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ from shared import Worker
 from shared.consumer import Pace, join, open_stores
 from shared.container.poller import Poller
 from tests.bench.units.counting import CountingClients
-from tests.bench.units.stories import BURST, Found, Ground, Story, published, uploaded, waiting_session
+from tests.bench.units.stories import BURST, Ground, published, uploaded, waiting_session
 from tests.waiting import until
 from tests.workers.upload_notification.scripted_server import Reply, ScriptedServer
 from tests.workers.webhook_delivery.egress.servers import answering, response, serving
@@ -18,6 +18,7 @@ from tests.workers.webhook_delivery.table import row as endpoint_row
 from workers.upload_notification.app import open_workers as open_uploads
 from workers.webhook_delivery.app import open_workers as open_webhooks
 
+Found = dict[str, float]
 CALLS = ("ReceiveMessage", "DeleteMessageBatch", "SendMessageBatch", "SendMessage", "ChangeMessageVisibilityBatch")
 
 
@@ -44,7 +45,7 @@ async def polled(clients: CountingClients, workers: Sequence[Worker[Any]]) -> As
 
 def of_sqs(clients: CountingClients) -> Found:
     """A long poll of an empty queue is what waiting costs, not a message."""
-    found = clients.tally.per_message(BURST)
+    found = clients.tally.of(BURST).per_message()
     return {"sqs": round(sum(found.get(name, 0) for name in CALLS), 3)}
 
 
@@ -75,7 +76,7 @@ async def webhooks(on: Ground) -> Found:
     return found
 
 
-BURSTS: dict[str, Story] = {
+BURSTS: dict[str, Callable[[Ground], Coroutine[Any, Any, Found]]] = {
     f"burst of {BURST} uploads": uploads,
     f"burst of {BURST} webhooks": webhooks,
 }

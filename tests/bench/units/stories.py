@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.aws import Aws
 from tests.bench.units.counting import CountingClients
+from tests.bench.units.tally import Tally
 from tests.fakes import delivery
 from tests.workers.reminder_dispatch.expo_server import ExpoServer
 from tests.workers.reminder_dispatch.fakes import daily, due, row
@@ -29,7 +30,6 @@ from workers.webhook_delivery.app import open_workers as open_webhooks
 
 EVENTS = Path(__file__).parents[2] / "events"
 BURST = 80
-Found = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Ground:
     environment: dict[str, str]
 
 
-Story = Callable[[Ground], Coroutine[Any, Any, Found]]
+Story = Callable[[Ground], Coroutine[Any, Any, Tally]]
 
 
 def ground(aws: Aws) -> Ground:
@@ -86,7 +86,7 @@ def waiting_session(on: Ground, **more: Any) -> str:
     return session_id
 
 
-async def upload(on: Ground, *, is_gated: bool) -> Found:
+async def upload(on: Ground, *, is_gated: bool) -> Tally:
     types: Any = {"allowedTypes": {"L": [{"S": "image/png"}]}} if is_gated else {}
     session_id, bucket = waiting_session(on, **types), on.environment["UPLOAD_BUCKET_NAME"]
     async with (
@@ -100,7 +100,7 @@ async def upload(on: Ground, *, is_gated: bool) -> Found:
         answer = on.aws.s3.put_object(Bucket=bucket, Key=record["key"], Body=content)
         clients.tally.clear()
         await handle(worker, body.replace(record["eTag"], answer["ETag"].strip('"')))
-    return clients.tally.per_message(1)
+    return clients.tally.of(1)
 
 
 def published(number: int) -> str:
@@ -110,7 +110,7 @@ def published(number: int) -> str:
     return json.dumps(event)
 
 
-async def webhook(on: Ground, *, count: int = 1, statuses: tuple[int, ...] = (200,)) -> Found:
+async def webhook(on: Ground, *, count: int = 1, statuses: tuple[int, ...] = (200,)) -> Tally:
     """Fanned out to one endpoint and posted; as many attempts as there are statuses. Five at the same time are as many as an
     endpoint has places at first.
     """
@@ -126,7 +126,7 @@ async def webhook(on: Ground, *, count: int = 1, statuses: tuple[int, ...] = (20
             await handle(events, *(published(number) for number in range(count)))
             for _ in statuses:
                 await handle(deliveries, *await taken(on, url, count))
-    return clients.tally.per_message(count)
+    return clients.tally.of(count)
 
 
 async def taken(on: Ground, url: str, count: int) -> list[str]:
@@ -137,16 +137,16 @@ async def taken(on: Ground, url: str, count: int) -> list[str]:
     return bodies
 
 
-async def fan_out(on: Ground) -> Found:
+async def fan_out(on: Ground) -> Tally:
     subscribed = endpoint_row(endpoint(), "upload.*")
     on.aws.dynamodb.put_item(TableName=on.environment["WEBHOOKS_TABLE_NAME"], Item=subscribed)
     async with CountingClients(on.environment) as clients, open_webhooks(on.environment, clients) as (events, _):
         clients.tally.clear()
         await handle(events, *(published(number) for number in range(BURST)))
-    return clients.tally.per_message(BURST)
+    return clients.tally.of(BURST)
 
 
-async def reminders(on: Ground, *, is_series: bool) -> Found:
+async def reminders(on: Ground, *, is_series: bool) -> Tally:
     """Ten in a batch, by push."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
     async with ExpoServer().serving() as url, CountingClients(on.environment) as clients:
@@ -159,17 +159,17 @@ async def reminders(on: Ground, *, is_series: bool) -> Found:
             clients.tally.clear()
             handled: Any = worker.do
             assert await handled.handle([due(each, at) for each in ids]) == [None] * len(ids)
-    return clients.tally.per_message(len(ids))
+    return clients.tally.of(len(ids))
 
 
-async def audit_rows(on: Ground) -> Found:
+async def audit_rows(on: Ground) -> Tally:
     bodies = [path.read_text() for path in sorted(EVENTS.glob("stream-*.json"))]
     async with CountingClients(on.environment) as clients, open_audit(on.environment, clients) as (worker,):
         events = [worker.decode(delivery(body, queue="audit")) for body in bodies]
         clients.tally.clear()
         handled: Any = worker.do
         assert await handled.handle(events) == [None] * len(events)
-    return clients.tally.per_message(len(events))
+    return clients.tally.of(len(events))
 
 
 AUDIT_ROW = "audit row"

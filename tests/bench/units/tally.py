@@ -1,7 +1,7 @@
 """The sum of what a worker asked of AWS: filled by clients that count (counting.py), or by a server that does."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.bench.units.sizes import Item, index_units, item_bytes, read_units, requests, write_units
@@ -16,7 +16,7 @@ def is_streamed(table: str) -> bool:
 class Tally:
     """`calls` by operation. `base`, `index` and `reads` in DynamoDB's units; `changes`, rows of the stream, each of which the audit
     worker archives. `sqs` in requests as they are billed, `deleted` messages; `sent` and `received` in bytes. `where` says which table and operation
-    took which units.
+    took which units, of so many `messages`.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -29,6 +29,7 @@ class Tally:
     deleted: int = 0
     sent: int = 0
     received: int = 0
+    messages: int = 1
     streamed: Callable[[str], bool] = is_streamed
 
     def clear(self) -> None:
@@ -63,7 +64,17 @@ class Tally:
         parts = [sum(sizes)] if together or not sizes else sizes
         self.reads += price * sum(read_units(each, consistent=consistent) for each in parts)
 
-    def per_message(self, count: int) -> dict[str, float]:
+    def of(self, messages: int) -> "Tally":
+        """The same, of so many messages."""
+        self.messages = messages
+        return self
+
+    def places(self) -> Iterator[str]:
+        """Where a message's write units go, a line for each table, operation and kind."""
+        for (table, operation, kind), units in sorted(self.where.items()):
+            yield f"{table}, {operation}: {units / self.messages:g} {kind}"
+
+    def per_message(self) -> dict[str, float]:
         """All that is not 0."""
         units = {
             "base": self.base,
@@ -74,7 +85,7 @@ class Tally:
             "sent": self.sent,
             "received": self.received,
         }
-        return {name: round(each / count, 3) for name, each in {**self.calls, **units}.items() if each}
+        return {name: round(each / self.messages, 3) for name, each in {**self.calls, **units}.items() if each}
 
     def _add(self, table: str, operation: str, kind: str, units: int) -> None:
         if units:

@@ -15,7 +15,7 @@ async def test_a_message_costs_no_more_than_before(aws: Aws, monkeypatch: pytest
     on = ground(aws)
     for variable, value in on.environment.items():
         monkeypatch.setenv(variable, value)
-    assert risen(await STORIES[name](on), most()[name]) == []
+    assert risen((await STORIES[name](on)).per_message(), most()[name]) == []
 
 
 @pytest.mark.slow
@@ -56,7 +56,13 @@ def test_a_transaction_costs_twice_a_refusal_costs_its_table_and_the_ledger_has_
     tally.wrote("rows", "TransactWriteItems", {}, row, price=2)
     tally.refused("rows", "PutItem", row)
     tally.wrote("ledger", "PutItem", {}, row)
-    assert tally.per_message(1) == {"base": 4, "changes": 1}
+    assert tally.per_message() == {"base": 4, "changes": 1}
+    assert [*tally.of(2).places()] == [
+        "ledger, PutItem: 0.5 base",
+        "rows, PutItem: 0.5 base",
+        "rows, TransactWriteItems: 1 base",
+        "rows, TransactWriteItems: 0.5 changes",
+    ]
 
 
 def test_a_large_batch_to_sqs_is_several_requests() -> None:
