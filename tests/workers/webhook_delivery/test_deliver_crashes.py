@@ -111,3 +111,29 @@ async def test_whatever_crashes_come_together_nothing_is_lost(replies: list[Repl
     assert [attempt for attempt, _, _ in world.store.records] == list(range(1, delivery.attempts + 1))
     assert len(world.post.posted) - delivery.attempts == world.crashes.count("post")
     assert len({detail["id"] for _, detail in world.bus.events}) == (delivery.status == "EXHAUSTED")
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    st.lists(st.sampled_from([Reply(200), Reply(500), Reply(503, retry_after="60")]), min_size=1),
+    st.sets(st.integers(1, 40), max_size=3),
+    st.integers(2, 4),
+)
+async def test_copies_of_a_job_make_each_attempt_once_whatever_crashes(
+    replies: list[Reply], crash_after: set[int], copies: int
+) -> None:
+    world = World(schedule=SHORT, crash_after=crash_after)
+    world.store.add(endpoint())
+    world.post.replies = replies
+    for _ in range(copies):
+        world.put(job().body())
+    await world.run()
+    delivery = world.store.delivery(job())
+    assert delivery is not None
+    assert delivery.status in {"DELIVERED", "EXHAUSTED"}
+    assert [attempt for attempt, _, _ in world.store.records] == list(range(1, delivery.attempts + 1))
+    assert len(world.post.posted) - delivery.attempts == world.crashes.count("post")
+    third = [each for each in world.sent if '"attempt":3' in each.body]
+    assert len({each.body for each in third}) <= 1 + len(world.crashes), (
+        "a copy of the first attempt goes no further than the second"
+    )
