@@ -5,9 +5,14 @@ from tests.mutations.mutation import of
 ATTEMPTS = "tests/workers/webhook_delivery/test_store.py"
 READS = "tests/workers/webhook_delivery/test_shared_reads.py"
 CHAINS = "tests/workers/webhook_delivery/test_deliver.py"
+CRASHES = "tests/workers/webhook_delivery/test_deliver_crashes.py"
 
 WEBHOOKS = (
-    *of("workers/webhook_delivery/handler.py", ("if other != job.nonce:", "if False:", CHAINS)),
+    *of(
+        "workers/webhook_delivery/handler.py",
+        ('if other not in {"", job.nonce}:', "if False:", CHAINS),
+        ('{"", job.nonce}', "{job.nonce}", CRASHES),
+    ),
     *of("workers/webhook_delivery/store/items.py", (" AND attribute_not_exists(settled)", "", ATTEMPTS)),
     *of(
         "workers/webhook_delivery/store/shared_reads.py",

@@ -89,8 +89,8 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
     match found:
         case None | Succeeded() | Failed(settled=True):
             return
-        case Failed(made_by=other) if other != job.nonce:
-            return  # another message made it, and sees to what follows
+        case Failed(made_by=other) if other not in {"", job.nonce}:
+            return  # another message made it, and sees to what follows; a row of an older version does not say who
         case Reused():
             metrics.claim(worker=WORKER, outcome="reused")
             raise KeyReused("the webhook-id was used before with another payload")

@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.workers.webhook_delivery.fakes import Delivery, endpoint, job
+from tests.fakes import delivery
+from tests.workers.webhook_delivery.fakes import NOON, Delivery, endpoint, job
 from tests.workers.webhook_delivery.world import World
-from workers.webhook_delivery.rules import Reply, Schedule
+from workers.webhook_delivery.event import delivery_job
+from workers.webhook_delivery.rules import Again, Claimed, Reply, Result, Schedule
 
 SHORT = Schedule((0, 5, 2000))
 
@@ -137,3 +139,16 @@ async def test_copies_of_a_job_make_each_attempt_once_whatever_crashes(
     assert len({each.body for each in third}) <= 1 + len(world.crashes), (
         "a copy of the first attempt goes no further than the second"
     )
+
+
+async def test_what_follows_from_an_attempt_of_an_older_version_is_done_by_whoever_finds_it() -> None:
+    """Its row does not say which message made it."""
+    world = World()
+    world.store.add(endpoint())
+    world.post.replies = [Reply(500)]
+    claim = await world.store.claim(job(2), now=NOON, lease=35)
+    assert isinstance(claim, Claimed)
+    failed = Result(Reply(500), Again(at=NOON), NOON, NOON)
+    assert await world.store.record(job(2), claim, failed, endpoint=endpoint())
+    await world.deliver(job(2, nonce="n-9"))
+    assert [delivery_job(delivery(each.body)).attempt for each in world.sent] == [3]

@@ -150,6 +150,7 @@ class Deliveries:
             firstAttemptAt=now,
             notBefore=now,
             resent=by,
+            nonce=by,  # with its number it is nobody else's, and the same where an order is given again
             ended=found.state == "EXHAUSTED",
         )
 
