@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from urllib.parse import quote
 
 from tests.sqs_server.errors import SqsError
 from tests.sqs_server.wire import header
@@ -56,7 +57,12 @@ def check_signature(head: bytes, lower: bytes, body: bytes, secrets: Mapping[str
     method, path, _ = head.partition(b"\r\n")[0].decode().split(" ")
     path, _, query = path.partition("?")
     lines = [f"{name}:{header(head, lower, name.encode()).decode()}\n" for name in names.split(";")]
-    digest = hashlib.sha256(body).hexdigest()
+    # S3 signs the path as it is sent, and the digest that it says; all others encode the path once more.
+    digest = (service == "s3" and header(head, lower, b"x-amz-content-sha256").decode()) or hashlib.sha256(
+        body
+    ).hexdigest()
+    if path != "/" and service != "s3":
+        path = quote(path, safe="/~")
     canonical = f"{method}\n{path}\n{query}\n{''.join(lines)}\n{names}\n{digest}"
     stamp = header(head, lower, b"x-amz-date").decode()
     scope = f"{day}/{region}/{service}/aws4_request"

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 Item = dict[str, dict[str, Any]]
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),+-]|[#:]?\w+)")
+_read = lru_cache(maxsize=1_000)(_TOKEN.findall)
 
 
 class Expression:
     """A reader of one expression over one item; `names` and `values` are the placeholders of the request."""
 
     def __init__(self, text: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        self._tokens = _TOKEN.findall(text)
+        self._tokens = _read(text)
         self._at = 0
         self._item = item
         self._names = names
@@ -77,8 +79,21 @@ class Expression:
             name = self._next()
             assert self._next() == ")"
             return (self._names.get(name, name) in self._item) == (token == "attribute_exists")
-        left, sign, right = self._operand(), self._next(), self._operand()
-        return _compared(left, sign, right)
+        if token == "begins_with":
+            self._next(), self._next()
+            whole, _, begin, _ = self._operand(), self._next(), self._operand(), self._next()
+            return whole is not None and str(whole["S"]).startswith(begin["S"])
+        left, sign = self._operand(), self._next()
+        if sign == "IN":
+            return left in self._list()
+        return _compared(left, sign, self._operand())
+
+    def _list(self) -> list[Any]:
+        assert self._next() == "("
+        found = [self._operand()]
+        while self._next() == ",":
+            found.append(self._operand())
+        return found
 
     def _operand(self) -> Any:
         token = self._next()

@@ -1,0 +1,36 @@
+"""`python -m tests.aws_server`: serves until its standard input closes, that is, as long as its parent lives."""
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import sys
+
+from tests.aws_server.service import Service
+from tests.sqs_server.wire import Connection
+
+
+async def serve(latency: float) -> None:
+    """Say on standard output, in one line of JSON, where it listens; end when standard input ends."""
+    loop = asyncio.get_running_loop()
+    service = Service(latency)
+    connections: set[Connection] = set()
+    server = await loop.create_server(lambda: Connection(service.serve, connections), "127.0.0.1", 0, backlog=1_000)
+    gc.disable()  # what is kept holds no cycles
+    sys.stdout.write(json.dumps({"port": server.sockets[0].getsockname()[1]}) + "\n")
+    sys.stdout.flush()
+    ended = asyncio.Event()
+    own = sys.stdin.fileno()
+    loop.add_reader(own, lambda: None if os.read(own, 1_024) else ended.set())
+    await ended.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.aws_server", description=__doc__)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    asyncio.run(serve(parser.parse_args().latency))
+
+
+if __name__ == "__main__":
+    main()
