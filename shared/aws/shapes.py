@@ -34,6 +34,8 @@ def reader(shape: Shape) -> Turn:
 class _Writers:
     def __init__(self) -> None:
         self._made: dict[str, Turn] = {}
+        self._plain: dict[str, dict[str, type]] = {}
+        """Of structures of which no member is required: those that are written as they are, and their types."""
 
     def of(self, shape: Any) -> Turn:
         name = f"{shape.name} {shape.type_name} {shape.metadata.get('min')}"
@@ -48,13 +50,15 @@ class _Writers:
             case "structure" if not (shape.is_document_type or shape.is_tagged_union):
                 members = _members(shape)
                 plain = {name: kind for name, member in members.items() if (kind := _kind(member)) is not None}
-                turns = {name: self.of(member) for name, member in members.items() if name not in plain}
                 required = frozenset(shape.required_members)
+                self._plain[shape.name] = {} if required else plain  # known before what it holds, which may be itself
+                turns = {name: self.of(member) for name, member in members.items() if name not in plain}
                 return _structure_writer(plain, turns, required) if turns else _flat_writer(plain, required)
             case "list":
                 return _list_writer(self.of(shape.member), least)
             case "map":
-                return _map_writer(self.of(shape.key), self.of(shape.value))
+                write_value = self.of(shape.value)
+                return _map_writer(self.of(shape.key), write_value, self._plain.get(shape.value.name, {}))
             case "string":
                 return _typed(str, least)
             case "timestamp" if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
@@ -113,11 +117,21 @@ def _list_writer(write_one: Turn, least: int) -> Turn:
     return write
 
 
-def _map_writer(write_key: Turn, write_value: Turn) -> Turn:
+def _map_writer(write_key: Turn, write_value: Turn, plain: dict[str, type]) -> Turn:
+    """`plain`: where its values are structures, members that are written as they are: of DynamoDB's attributes nearly all."""
+
     def write(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Odd
-        return {write_key(key): write_value(each) for key, each in value.items()}
+        turned = {}
+        for key, each in value.items():
+            if type(each) is dict and len(each) == 1:
+                [(name, inner)] = each.items()
+                if type(inner) is plain.get(name):
+                    turned[write_key(key)] = each
+                    continue
+            turned[write_key(key)] = write_value(each)
+        return turned
 
     return write
 
@@ -169,7 +183,9 @@ class _Readers:
                 read_one = self.of(shape.member)
                 return _list_reader(read_one, *self._plain.get(shape.member.name, (frozenset(), "")))
             case "map":
-                return _map_reader(self.of(shape.value))
+                read_value = self.of(shape.value)
+                plain, a_map = self._plain.get(shape.value.name, (frozenset[str](), ""))
+                return _map_reader(read_value, plain - {a_map})
             case "string" | "integer" | "long" | "boolean" | "double" | "float":
                 return None
             case "blob":
@@ -238,14 +254,20 @@ def _list_reader(read_one: Turn | None, plain: frozenset[str], a_map: str) -> Tu
 _EMPTY: dict[str, Any] = {}
 
 
-def _map_reader(read_value: Turn | None) -> Turn:
+def _map_reader(read_value: Turn | None, plain: frozenset[str]) -> Turn:
+    """`plain`: where its values are structures, members that are taken as they come."""
     if read_value is None:
         return _as_map
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Odd
-        return {key: read_value(each) for key, each in value.items()}
+        return {
+            key: each
+            if type(each) is dict and plain.issuperset(each) and None not in each.values()
+            else read_value(each)
+            for key, each in value.items()
+        }
 
     return read
 

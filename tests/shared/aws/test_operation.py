@@ -19,6 +19,8 @@ from hypothesis import strategies as some
 from shared.aws.answers.expected import REQUIRED
 from shared.aws.fast_client import has_its_checksum
 from shared.aws.operation import FAST, NO_SEGMENTS, Operation
+from shared.aws.shapes import reader, writer
+from tests.bench.files import Calls
 
 CALLS = [(service, action) for service, actions in FAST.items() for action in actions.values()]
 LEAST = 3
@@ -196,3 +198,13 @@ def test_what_is_left_out_of_an_answer_is_left_out_each_time() -> None:
     content = b'{"Successful":[{"Id":"0","New":1}],"Failed":null}'
     delete = operation("sqs", "DeleteMessageBatch")
     assert [delete.answer(content), delete.answer(content)] == [{"Successful": [{"Id": "0"}]}] * 2
+
+
+def test_attributes_that_are_written_as_they_are_cost_no_call_each() -> None:
+    shapes = model("dynamodb", "PutItem")
+    write, read = writer(shapes.input_shape), reader(shapes.output_shape)
+    item = {f"name{number}": {"S": "a"} for number in range(100)}
+    with Calls() as found:
+        assert write({"TableName": "orders", "Item": item})["Item"] == item
+        assert read({"Attributes": item})["Attributes"] == item
+    assert sum(found.values()) < 130  # one for each name that is written
