@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
-
-from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from shared.message.delivery import LARGEST_MESSAGE, MOST_ATTRIBUTES, Attribute, to_sqs
 from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 LARGEST_CALL = LARGEST_MESSAGE
 """Bytes of all bodies and attributes of one SendMessageBatch call: SQS sets the same limit to one message."""
+
+TRIES = 5
+"""Calls for a message that is refused again and again."""
+PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds before the second call, at most, and before any: twice as long from one to the next, with full jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,10 @@ class SqsSender:
         url: str,
         payloads: Payloads | None = None,
         refused: Callable[[str], None] = lambda _code: None,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
+        self._dice = dice
         self._refused = refused
         self._name = name
         self._url = url
@@ -125,24 +132,17 @@ class SqsSender:
         return entries
 
     async def _send(self, entries: Sequence[_Entry]) -> None:
-        left, codes = entries, list[str]()
-        try:
-            async for attempt in AsyncRetrying(
-                stop=stop_after_attempt(5),
-                wait=wait_random_exponential(multiplier=0.1, max=2),
-                retry=retry_if_exception_type(_SomeRefused),
-            ):
-                with attempt:
-                    refused = await self._ask(left)
-                    left = [left[place] for place in refused]
-                    codes = list(refused.values())
-                    if left:
-                        raise _SomeRefused
-        except RetryError as error:
-            failure = NotSent(self._name, codes)
-            if not failure.is_final:
-                self._refused(code_of(failure))
-            raise failure from error
+        left, refused = entries, dict[int, str]()
+        for tried in range(TRIES):
+            if tried:
+                await asyncio.sleep(self._dice() * min(LONGEST_PAUSE, PAUSE * 2 ** (tried - 1)))
+            if not (refused := await self._ask(left)):
+                return
+            left = [left[place] for place in refused]
+        failure = NotSent(self._name, [*refused.values()])
+        if not failure.is_final:
+            self._refused(code_of(failure))
+        raise failure
 
     async def _ask(self, entries: Sequence[_Entry]) -> dict[int, str]:
         """The places of those that were refused, each with its code."""
@@ -167,10 +167,6 @@ class SqsSender:
 def _is_of_what_was_asked(error: Exception) -> bool:
     """Whether a call was refused for its content, which may be one message's: nothing of it was sent."""
     return 400 <= (status_of(error) or 0) < 500 and not is_outage(error)
-
-
-class _SomeRefused(Exception):
-    """Entries of a send batch that the answer does not name as accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import random
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Malformed, Posted, TooLarge
 
@@ -32,41 +33,39 @@ def endpoint_url(given: str) -> str:
 
 
 class ApiGateway:
-    """Posts to connections; between two tries it waits up to `pause`, then twice that, in seconds."""
+    """Posts to connections; between two tries it waits up to `pause`, then up to twice that, in seconds."""
 
-    def __init__(self, client: ApiGatewayManagementApiClient, *, pause: float = 0.5) -> None:
+    def __init__(
+        self,
+        client: ApiGatewayManagementApiClient,
+        *,
+        pause: float = 0.5,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
         self._client = client
         self._pause = pause
+        self._dice = dice
 
     async def post(self, connection_id: str, data: bytes) -> Answer:
         """Post once, and again only where throttled. Raises botocore's errors for what says nothing of the connection."""
-        tries = AsyncRetrying(
-            retry=retry_if_exception(_is_throttled_untried),
-            stop=stop_after_attempt(TRIES),
-            wait=wait_random_exponential(multiplier=self._pause, max=4 * self._pause),
-            reraise=True,
-        )
-        try:
-            await tries(self._post, connection_id, data)
-        except ClientError as error:
-            answer = Malformed() if _is_malformed(error) else ANSWERS.get(_status(error))
-            if answer is None:
-                raise
-            return answer
-        return Posted()
-
-    # tenacity awaits only what it can see to be a coroutine function; a client's methods are made at run time.
-    async def _post(self, connection_id: str, data: bytes) -> None:
-        await self._client.post_to_connection(ConnectionId=connection_id, Data=data)
+        for tried in range(1, TRIES + 1):
+            try:
+                await self._client.post_to_connection(ConnectionId=connection_id, Data=data)
+            except ClientError as error:
+                if tried < TRIES and _is_throttled_untried(error):
+                    await asyncio.sleep(self._dice() * self._pause * 2 ** (tried - 1))
+                    continue
+                answer = Malformed() if _is_malformed(error) else ANSWERS.get(_status(error))
+                if answer is None:
+                    raise
+                return answer
+            return Posted()
+        raise AssertionError("unreachable")
 
 
-def _is_throttled_untried(error: BaseException) -> bool:
+def _is_throttled_untried(error: ClientError) -> bool:
     """A 429 that names its error was tried again by botocore already; a bare one is left to us."""
-    return (
-        isinstance(error, ClientError)
-        and _status(error) == 429
-        and not error.response["ResponseMetadata"].get("RetryAttempts")
-    )
+    return _status(error) == 429 and not error.response["ResponseMetadata"].get("RetryAttempts")
 
 
 def _is_malformed(error: ClientError) -> bool:
