@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,14 @@ class DynamoDbSessions:
         )
 
     async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
-        await self._update(announced(upload, verdict))
+        await self._note(announced(upload, verdict))
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         known: dict[str, Value] = {"announcedTo": "+".join(sorted(informed))} if informed else {}
         if busy_since is not None:
             known["busySince"] = int(busy_since)
         sets = ", ".join(f"{name} = :{name}" for name in known)
-        await self._update(
+        await self._note(
             Update(
                 session.session_id,
                 change=(f"SET {sets} " if sets else "") + "REMOVE announceUntil",
@@ -68,27 +69,37 @@ class DynamoDbSessions:
         return answer.session.connection_id if answer.session else ""
 
     async def _update(self, update: Update) -> Accepted | Refused:
-        key = {"sessionId": {"S": update.session_id}}
-        names: Any = {"ExpressionAttributeNames": update.names} if update.names else {}  # an empty map is an error
         try:
-            written = await self._client.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression=update.change,
-                ConditionExpression=update.condition,
-                ExpressionAttributeValues={name: typed(value) for name, value in update.values.items()},
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **names,
-            )
+            written = await self._write(update, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             # A missing row has no item to return, and DynamoDB Local returns none at all: only a read tells.
-            item: Any = refusal.response.get("Item") or await self._read(key)
+            item: Any = refusal.response.get("Item") or await self._read(_key(update.session_id))
             return Refused(_session(item) if item else None)
         return Accepted(_session(written["Attributes"]))
 
+    async def _note(self, update: Update) -> None:
+        """An update of which nobody asks what it found: no row is sent back, or read again."""
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            await self._write(update)
+
+    async def _write(self, update: Update, **returned: Any) -> Any:
+        names: Any = {"ExpressionAttributeNames": update.names} if update.names else {}  # an empty map is an error
+        return await self._client.update_item(
+            TableName=self._table,
+            Key=_key(update.session_id),
+            UpdateExpression=update.change,
+            ConditionExpression=update.condition,
+            ExpressionAttributeValues={name: typed(value) for name, value in update.values.items()},
+            **names,
+            **returned,
+        )
+
     async def _read(self, key: Any) -> Any:
         return (await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)).get("Item")
+
+
+def _key(session_id: str) -> Image:
+    return {"sessionId": {"S": session_id}}
 
 
 def _session(item: Image) -> Session:
