@@ -46,7 +46,7 @@ class Service:
         asyncio.get_running_loop().call_later(self._latency, connection.reply, answer)
 
     def _answer(self, method: str, path: str, head: bytes, lower: bytes, body: bytes) -> bytes:
-        if path.startswith(("/hook/", "/push")):
+        if path.startswith(("/hook/", "/push", "/v1/")):
             return self._beside(path, lower, body)
         check_signature(head, lower, body, KEYS)
         target = header(head, lower, b"x-amz-target")
@@ -88,7 +88,10 @@ class Service:
         return response(206 if asked else 200, part, b'ETag: "e"\r\n')
 
     def _beside(self, path: str, lower: bytes, body: bytes) -> bytes:
-        """A customer's endpoint, or Expo, which answers each notification with a ticket."""
+        """A customer's endpoint, a collector of telemetry, or Expo, which answers each notification with a ticket."""
+        if path.startswith("/v1/"):
+            self.calls["telemetry"] += 1
+            return response(200, b"", b"Content-Type: application/x-protobuf\r\n")
         if path.startswith("/hook/"):
             self.calls["hook"] += 1
             return response(200, b"ok", PLAIN)

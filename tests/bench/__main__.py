@@ -14,6 +14,8 @@ from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
 from tests.bench.report import FIRST, PICTURES, figures, first, put
+from tests.bench.whole import play as whole
+from tests.bench.whole.aims import aims
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, CERTIFICATE, SECRET, sqs_server
 
@@ -43,7 +45,7 @@ def lambda_doors() -> list[dict[str, Any]]:
 def others(*, quick: bool) -> dict[str, Any]:
     """Everything beside the rounds."""
     found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors(),
-                             "aws_calls": aws_calls.take(quick=quick)}  # fmt: skip
+                             "aws_calls": aws_calls.take(quick=quick), "whole": whole.take(quick=quick, say=say)}  # fmt: skip
     with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]
@@ -103,7 +105,8 @@ def main() -> None:
     if not given.rounds:
         raw["extras"] = others(quick=given.quick)
     if given.quick:
-        sys.stdout.write(f"{figures(rows_of(raw), raw['extras'], about)}\n")
+        aimed = "\n".join(aims(rows_of(raw), raw["extras"]))
+        sys.stdout.write(f"{figures(rows_of(raw), raw['extras'], about)}\n{aimed}\n")
         return
     keep(raw)
     say(f"written: {PAGE.relative_to(ROOT)}, {TABLES.relative_to(ROOT)}")
@@ -114,15 +117,15 @@ def keep(new: dict[str, Any]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     place = FOLDER / "runs.json"
     old = json.loads(place.read_text()) if place.exists() else {"rounds": {}, "extras": {}}
-    whole = {"about": new["about"], **{part: {**old[part], **new[part]} for part in ("rounds", "extras")}}
-    place.write_text(json.dumps(whole, indent=1) + "\n")
-    found = rows_of(whole)
+    kept = {"about": new["about"], **{part: {**old[part], **new[part]} for part in ("rounds", "extras")}}
+    place.write_text(json.dumps(kept, indent=1) + "\n")
+    found = rows_of(kept)
     for each in ROUNDS:
         if each.name in PICTURES and found.get(each.name):
             (FOLDER / f"{each.name}.svg").write_text(picture(each.title, found[each.name]))
-    put(TABLES, figures(found, whole["extras"], whole["about"]))
+    put(TABLES, figures(found, kept["extras"], kept["about"]))
     if found.get(FIRST):
-        put(PAGE, first(found, whole["about"]))
+        put(PAGE, first(found, kept["extras"], kept["about"]))
 
 
 def rows_of(raw: dict[str, Any]) -> dict[str, list[Row]]:

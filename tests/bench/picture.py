@@ -19,7 +19,7 @@ def picture(title: str, rows: Sequence[Row]) -> str:
              '<text x="12" y="44" fill="#57606a">messages per second of CPU, median; the line is least to most</text>']  # fmt: skip
     for place, row in enumerate(rows):
         top = 60 + place * (BAR + GAP)
-        color = LIMIT if row.contestant == "raw_aiohttp" else OURS if row.contestant.startswith("fleet") else PEERS
+        color = LIMIT if row.contestant.startswith("raw_") else OURS if row.contestant.startswith("fleet") else PEERS
         width = row.per_cpu_second * scale
         low, high = LABEL + 1e6 / row.most * scale, LABEL + 1e6 / row.least * scale
         middle = top + BAR / 2

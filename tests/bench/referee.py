@@ -19,7 +19,7 @@ from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".bench" / "bin" / "python"
-OURS = frozenset({"fleet", "fleet_again", "fleet_aioboto3", "raw_aiohttp"})
+OURS = frozenset({"fleet", "fleet_again", "fleet_aioboto3", "raw_aiohttp", "raw_lean"})
 """Contestants that run in the project's own environment."""
 LONGEST = 180.0
 """Seconds after which a run is given up."""

@@ -9,6 +9,7 @@ from typing import Any
 from tests.bench.goals import goals
 from tests.bench.plan import CONTESTANTS, ROUNDS, Row
 from tests.bench.tables import tables
+from tests.bench.whole.aims import aims
 
 FIRST = "production"
 PICTURES = frozenset({FIRST, "recorded"})
@@ -23,12 +24,19 @@ def figures(rows: Mapping[str, Sequence[Row]], extras: Mapping[str, Any], about:
     return "\n\n".join([*parts, goals(rows, extras), *tables(extras)])
 
 
-def first(rows: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
-    """The picture and the table of the first page, with their date."""
+def first(rows: Mapping[str, Sequence[Row]], extras: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The picture and the tables of the first page, with their date."""
     [shown] = [each for each in ROUNDS if each.name == FIRST]
     picture = f"![{shown.title}](performance/{shown.name}.svg)"
     return "\n".join(
-        [picture, "", *_lines(rows[shown.name]), "", f"Medians of {about['date']}. {about['note']}".strip()]
+        [
+            picture,
+            "",
+            *_lines(rows[shown.name]),
+            "",
+            f"Medians of {about['date']}. {about['note']}".strip(),
+            *aims(rows, extras),
+        ]
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.bench import aws_calls
 from tests.bench.plan import CONTESTANTS
+from tests.bench.whole.aims import summed
 
 DOORS = {"fleet": "this runtime's Lambda door", "powertools": "Powertools BatchProcessor, synchronous"}
 
@@ -43,7 +44,25 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
         parts.append(_table("Deleted before its handler had ended, by the server's ledger", ("contestant", "messages"),
             [(CONTESTANTS[each["contestant"]], "no valid run" if each["early_deletes"] is None
               else f"{each['early_deletes']} of {each['messages']}") for each in found]))  # fmt: skip
-    return parts
+    return [*parts, *_whole(extras)]
+
+
+def _whole(extras: Mapping[str, Any]) -> list[str]:
+    rows = [(each.concern, each.contestant, f"{each.cpu_us:.0f}", f"{each.least:.0f} to {each.most:.0f}",
+             f"{each.per_second:,.0f}", f"{each.calls:.2f}", f"{each.sqs:.2f}", f"{each.runs}")
+            for each in summed(extras.get("whole", {}).get("costs", ()))]  # fmt: skip
+    heads = (
+        "message",
+        "process",
+        "CPU us, median",
+        "least to most",
+        "messages per second",
+        "AWS calls",
+        "SQS calls",
+        "runs",
+    )
+    title = "A message's whole work: the worker's process and a handler by hand, production setting, 5 ms a call"
+    return [_table(title, heads, rows)] if rows else []
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

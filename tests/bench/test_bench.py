@@ -46,7 +46,7 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
     text = figures(found, {}, {"messages": 100, "repetitions": 1, "date": "2026-11-21", "note": ""})
     assert "| production | at most 1.7 times the CPU of the raw loop | 1.50 | yes |" in text
     assert "16 pollers, batched deletes | 2.0 | **no** |" in text
-    page = first(found, {"date": "2026-11-21", "note": ""})
+    page = first(found, {}, {"date": "2026-11-21", "note": ""})
     assert page.startswith("![production setting, 400 B, no-op handler](performance/production.svg)\n\n| contestant |")
     assert page.endswith("\n\nMedians of 2026-11-21.")
     assert picture("a title", found["production"]).count("<rect") == 4

@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ from shared.aws.signer import Signer
 from tests.bench.work import Work
 
 POLLERS = 16
+Handle = Callable[[str], Awaitable[None]]
 
 
 class Raw:
@@ -39,29 +41,29 @@ class Raw:
 
 
 def consume(work: Work) -> None:
-    asyncio.run(_consume(work))
+    asyncio.run(consumed(work, work.handle_async))
 
 
-async def _consume(work: Work) -> None:
+async def consumed(work: Work, handle: Handle) -> None:
     bundle = os.environ.get("AWS_CA_BUNDLE")
     connector = aiohttp.TCPConnector(limit=100, ssl=ssl.create_default_context(cafile=bundle) if bundle else True)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         raw = Raw(session, work.task.endpoint)
         async with asyncio.TaskGroup() as group:
             for _ in range(POLLERS):
-                group.create_task(_poll(work, raw, group))
+                group.create_task(_poll(work, raw, group, handle))
 
 
-async def _poll(work: Work, raw: Raw, group: asyncio.TaskGroup) -> None:
+async def _poll(work: Work, raw: Raw, group: asyncio.TaskGroup, handle: Handle) -> None:
     url = work.task.url
     asked = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "MessageAttributeNames": ["All"], "MessageSystemAttributeNames": ["All"]}  # fmt: skip
     while True:
         messages = (await raw.call("ReceiveMessage", asked)).get("Messages", [])
         if work.task.wait:
-            await asyncio.gather(*(work.handle_async(message["Body"]) for message in messages))
+            await asyncio.gather(*(handle(message["Body"]) for message in messages))
         else:
             for message in messages:
-                await work.handle_async(message["Body"])
+                await handle(message["Body"])
         entries = [{"Id": str(place), "ReceiptHandle": each["ReceiptHandle"]} for place, each in enumerate(messages)]
         if entries:
             group.create_task(raw.call("DeleteMessageBatch", {"QueueUrl": url, "Entries": entries}))
