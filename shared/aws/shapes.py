@@ -57,8 +57,9 @@ class _Writers:
             case "list":
                 return _list_writer(self.of(shape.member), least)
             case "map":
-                write_value = self.of(shape.value)
-                return _map_writer(self.of(shape.key), write_value, self._plain.get(shape.value.name, {}))
+                write = _map_writer(self.of(shape.key), self.of(shape.value))
+                kept = self._plain.get(shape.value.name) if _kind(shape.key) is str else None
+                return _attributes_writer(write, kept) if kept else write
             case "string":
                 return _typed(str, least)
             case "timestamp" if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
@@ -117,21 +118,26 @@ def _list_writer(write_one: Turn, least: int) -> Turn:
     return write
 
 
-def _map_writer(write_key: Turn, write_value: Turn, plain: dict[str, type]) -> Turn:
-    """`plain`: where its values are structures, members that are written as they are: of DynamoDB's attributes nearly all."""
-
+def _map_writer(write_key: Turn, write_value: Turn) -> Turn:
     def write(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Odd
-        turned = {}
-        for key, each in value.items():
-            if type(each) is dict and len(each) == 1:
-                [(name, inner)] = each.items()
-                if type(inner) is plain.get(name):
-                    turned[write_key(key)] = each
-                    continue
-            turned[write_key(key)] = write_value(each)
-        return turned
+        return {write_key(key): write_value(each) for key, each in value.items()}
+
+    return write
+
+
+def _attributes_writer(write_any: Turn, plain: dict[str, type]) -> Turn:
+    """Of a map of structures, which is written as it is where each has one member only that is among `plain`: as rows nearly always."""
+
+    def write(value: Any) -> Any:
+        for key, each in value.items() if type(value) is dict else [(None, None)]:
+            if type(key) is not str or type(each) is not dict or len(each) != 1:
+                return write_any(value)
+            [(name, inner)] = each.items()
+            if type(inner) is not plain.get(name):
+                return write_any(value)
+        return value
 
     return write
 

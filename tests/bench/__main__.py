@@ -4,7 +4,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -42,10 +42,26 @@ def lambda_doors() -> list[dict[str, Any]]:
     return found
 
 
-def others(*, quick: bool) -> dict[str, Any]:
-    """Everything beside the rounds."""
-    found: dict[str, Any] = {"imports": extras.imports(repetitions=2 if quick else 7), "lambda": lambda_doors(),
-                             "aws_calls": aws_calls.take(quick=quick), "whole": whole.take(quick=quick, say=say)}  # fmt: skip
+def others(given: argparse.Namespace) -> dict[str, Any]:
+    """Everything beside the rounds, or what is named of it."""
+    quick = given.quick
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "imports": lambda: {"imports": extras.imports(repetitions=2 if quick else 7)},
+        "lambda": lambda: {"lambda": lambda_doors()},
+        "aws_calls": lambda: {"aws_calls": aws_calls.take(quick=quick)},
+        "whole": lambda: {"whole": whole.take(quick=quick, repetitions=given.repetitions, say=say)},
+        "queues": lambda: queues(quick=quick),
+        "memory": lambda: memory((2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)),
+    }
+    found: dict[str, Any] = {}
+    for name in given.extras or parts:
+        found |= parts[name]()
+    return found
+
+
+def queues(*, quick: bool) -> dict[str, Any]:
+    """What is measured at queues, on one server."""
+    found: dict[str, Any] = {}
     with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
         names = ("fleet", "aioboto3_good")
         found["quiet"] = [extras.quiet(server, name, seconds=3 if quick else 10) for name in names]
@@ -53,10 +69,12 @@ def others(*, quick: bool) -> dict[str, Any]:
         found["slots"] = [*scaling.slots(server, (1, 16, 256) if quick else (1, 2, 4, 8, 16, 32, 64, 128, 256), say)]
         found["processes"] = scaling.processes(server, count=5_000 if quick else 8_000, say=say)
         found["proofs"] = [*scaling.proofs(server, count=100 if quick else 300, say=say)]
-    counts = (2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)
-    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
-        found["memory"] = [*scaling.memory(server, counts, say)]
     return found
+
+
+def memory(counts: tuple[int, ...]) -> dict[str, Any]:
+    with sqs_server(prefix=("taskset", "-c", cores()[0])) as server:
+        return {"memory": [*scaling.memory(server, counts, say)]}
 
 
 def versions() -> dict[str, str]:
@@ -89,6 +107,12 @@ def main() -> None:
         choices=[each.name for each in ROUNDS],
         help="only these, or none of them and only the rest; what is not measured stays as it was",
     )
+    parser.add_argument(
+        "--extras",
+        nargs="+",
+        choices=["imports", "lambda", "aws_calls", "whole", "queues", "memory"],
+        help="of what is beside the rounds only this, also with --rounds",
+    )
     parser.add_argument("--note", default="", help="one sentence for the page: what else the machine did, say")
     given = parser.parse_args()
     if not PEERS.exists():
@@ -102,8 +126,8 @@ def main() -> None:
         raw["rounds"][name] = found
         if not given.quick:
             keep(raw)
-    if not given.rounds:
-        raw["extras"] = others(quick=given.quick)
+    if given.extras or not given.rounds:
+        raw["extras"] = others(given)
     if given.quick:
         aimed = "\n".join(aims(rows_of(raw), raw["extras"]))
         sys.stdout.write(f"{figures(rows_of(raw), raw['extras'], about)}\n{aimed}\n")

@@ -101,20 +101,16 @@ class ByHand:
         headers = {"webhook-id": detail["id"], "webhook-timestamp": at, "webhook-signature": f"v1,{sign}"}
         async with self.session.post(endpoint["url"]["S"], data=data, headers=headers) as response:
             await response.read()
-        delivery = {**attempt, "SK": {"S": "DELIVERY"}, "lastStatus": {"N": str(response.status)}}
-        update = {
-            "TableName": table,
-            "Key": attempt,
-            "UpdateExpression": "SET #status = :done, httpStatus = :code",
-            "ConditionExpression": "#status = :sending",
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {
+        await self.dynamodb.update_item(
+            TableName=table,
+            Key=attempt,
+            UpdateExpression="SET #status = :done, httpStatus = :code",
+            ConditionExpression="#status = :sending",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={
                 ":done": {"S": "DELIVERED"}, ":sending": {"S": "SENDING"}, ":code": {"N": str(response.status)},
             },
-        }  # fmt: skip
-        await self.dynamodb.transact_write_items(
-            TransactItems=[{"Update": update}, {"Put": {"TableName": table, "Item": delivery}}]
-        )
+        )  # fmt: skip
 
     async def reminders(self, bodies: list[Any]) -> None:
         rows = await asyncio.gather(*(self._claim(body) for body in bodies))

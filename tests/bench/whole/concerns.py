@@ -72,7 +72,7 @@ CONCERNS = (
             lambda server: sum(server.values(SESSIONS, "announcedSequencer").values())),
     Concern("webhook delivered", "webhook-delivery", "webhook-events", WEBHOOKS, ("PK", "SK"),
             ("webhook-events", "webhook-deliveries"), webhooks,
-            lambda server: server.values(WEBHOOKS, "lastStatus").get("200", 0)),
+            lambda server: server.calls["hook"]),
     Concern("reminder sent", "reminder-dispatch", "reminders", REMINDERS, ("PK", "SK"), ("reminders", "reminder-ticks"),
             reminders, lambda server: server.values(REMINDERS, "status").get("SENT", 0)),
 )  # fmt: skip

@@ -93,10 +93,10 @@ def waits(*, seconds: float) -> dict[str, Any]:
     return {"messages": len(found), "per_second": sent, "median_ms": cut[49], "p99_ms": cut[98]}
 
 
-def take(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def take(*, quick: bool, repetitions: int, say: Callable[[str], None]) -> dict[str, Any]:
     """All runs, interleaved: CPU of each concern beside the peer's, then one core's throughput, then the browser's wait."""
     found: dict[str, Any] = {"costs": [], "invalid": []}
-    for each in _runs(count=600 if quick else 2_000, repetitions=1 if quick else 5, say=say, faults=found["invalid"]):
+    for each in _runs(count=600 if quick else 2_000, repetitions=repetitions, say=say, faults=found["invalid"]):
         found["costs"].append(asdict(each))
     try:
         found["waits"] = waits(seconds=3 if quick else 15)
