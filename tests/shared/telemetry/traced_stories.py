@@ -194,7 +194,7 @@ async def a_message_is_cut() -> object:
     task = asyncio.create_task(travelled(carrying(), handle))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    task.cancel()
+    task.cancel("the lease is lost")
     await asyncio.wait({task})
     return task.cancelled()
 
