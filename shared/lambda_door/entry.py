@@ -6,18 +6,20 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from shared.app import App
 from shared.clients import Clients
 from shared.clock import lease_time
 from shared.configuration.stored import read_environment
-from shared.consumer import Consumer, join, open_stores
+from shared.consumer import Consumer, Stores, join, open_stores
 from shared.lambda_door.invocation import report
 from shared.limits import Budget
 from shared.road.failure.breakers import Breakers
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
+from shared.worker import Worker
 
 DEADLINE_MARGIN = 0.75
 """Seconds before Lambda's timeout at which work is cut, to report it: a timeout would redeliver the whole batch."""
@@ -63,6 +65,7 @@ class Sandbox:
         self._environment = environment
         self._runner: asyncio.Runner | None = None
         self._consumers: tuple[Consumer, ...] = ()
+        self._join: Callable[[], tuple[Consumer, ...]] = tuple
         self._raises = False
         self._stack = AsyncExitStack()
 
@@ -90,6 +93,8 @@ class Sandbox:
         if not self._consumers:
             self._consumers = await self._open_in_time(deadline)
         found = await report(records, self._consumers, deadline=deadline)
+        if found.goes_on:  # it keeps its place in the budget, and its turn, among those of its own invocation
+            self._consumers = self._join()
         spare = deadline + DEADLINE_MARGIN - REPORTED_BEFORE - lease_time()
         for flush in (tracing.flush, metrics.flush):  # a collector that does not answer must not cost the report
             flush(seconds=min(0.2, max(0.0, spare / 2)))
@@ -114,8 +119,13 @@ class Sandbox:
         async with AsyncExitStack() as stack:
             clients = await stack.enter_async_context(Clients(environment, breakers=Breakers(waits=False)))
             workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
-            budget = Budget(settings.body_budget_bytes)
-            consumers = [join(each, await open_stores(each, clients), budget=budget) for each in workers]
+            joined = [(each, await open_stores(each, clients)) for each in workers]
+            self._join = partial(_join, joined, room=settings.body_budget_bytes)
             self._raises = settings.lambda_raise_when_all_failed
             self._stack = stack.pop_all()  # kept open only when everything could be opened
-        return tuple(consumers)
+        return self._join()
+
+
+def _join(workers: Sequence[tuple[Worker[Any], Stores]], *, room: int) -> tuple[Consumer, ...]:
+    budget = Budget(room)
+    return tuple(join(worker, stores, budget=budget) for worker, stores in workers)

@@ -66,10 +66,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`staying` are the ids for batchItemFailures, each once; `left` is how many messages may leave the queue."""
+    """`staying` are the ids for batchItemFailures, each once; `left` is how many messages may leave the queue; `goes_on`: a handler
+    did not end when it was cut, and holds what it holds until it does.
+    """
 
     staying: tuple[str, ...]
     left: int
+    goes_on: bool = False
 
 
 async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadline: float) -> Report:
@@ -77,8 +80,9 @@ async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadl
     shares = [Share(each) for each in consumers]
     unreadable = _share_out(records, shares)
     answers = await asyncio.gather(*(_travel(share, deadline=deadline) for share in shares))
-    staying = [*unreadable, *(each.message_id for stays, _ in answers for each in stays)]
-    return Report(tuple(dict.fromkeys(staying)), sum(left for _, left in answers))
+    staying = [*unreadable, *(each.message_id for stays, _, _ in answers for each in stays)]
+    goes_on = any(share_goes_on for _, _, share_goes_on in answers)
+    return Report(tuple(dict.fromkeys(staying)), sum(left for _, left, _ in answers), goes_on)
 
 
 def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
@@ -127,17 +131,19 @@ def _named(record: Any) -> list[str]:
     return [message_id] if isinstance(message_id, str) and message_id else []
 
 
-async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int]:
-    """Those that may not leave (failed, behind a failure, cut at the deadline, never started), and how many may."""
+async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int, bool]:
+    """Those that may not leave (failed, behind a failure, cut at the deadline, never started), how many may, and whether something
+    goes on.
+    """
     consumer, ready, leaving = share.consumer, list(share.ready.values()), set[Delivery]()
     clock, leases = consumer.clocks.lease, consumer.leases
     leases.take(*ready, *share.behind, until=deadline)
-    left = deadline - clock()
+    left, goes_on = deadline - clock(), False
     if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
         journeys = _journeys(consumer, ready, leaving, until=deadline)
         if share.behind:
             journeys.append(leases.give_back(share.behind))
-        await _until(left, [asyncio.ensure_future(each) for each in journeys])
+        goes_on = await _until(left, [asyncio.ensure_future(each) for each in journeys])
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             left = min(RELEASING, max(0.01, deadline - clock()))
             await _until(left, [asyncio.ensure_future(leases.released())])
@@ -148,10 +154,13 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
     staying = [each for each in ready if each not in leaving and not consumer.deletes.was_finished(each)]
     if staying and clock() >= deadline:
         log.warning("cut_at_deadline", queue=consumer.worker.queue, count=len(staying))
-    return staying + share.behind, len(ready) - len(staying)
+    if goes_on:
+        log.warning("work_outlives_invocation", queue=consumer.worker.queue)
+    return staying + share.behind, len(ready) - len(staying), goes_on
 
 
-async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> bool:
+    """Cut what has not ended then; whether some of it goes on all the same."""
     ended, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:  # all of them at once: a slot that gets free now must not start another record
         task.cancel("the invocation ends")
@@ -160,6 +169,7 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> None:
     for error in [task.exception() for task in ended if not task.cancelled()]:
         if error is not None:
             log.error("road_broken", exc_info=error)
+    return not all(task.done() for task in late)
 
 
 def _journeys(

@@ -1,5 +1,6 @@
 """The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, shared calls, and dead letters."""
 
+from tests.mutations.lambda_door import LAMBDA
 from tests.mutations.looks import TOLD_AND_SENT
 from tests.mutations.mutation import Mutation, of
 from tests.mutations.orders import ORDERED
@@ -23,7 +24,6 @@ BYTES = "tests/shared/test_limits.py"
 TURNS = f"{ROAD}/test_turns.py"
 PIPELINE = f"{ROAD}/test_pipeline.py"
 INVOCATION = "tests/shared/lambda_door/test_invocation.py"
-NEIGHBOURS = "tests/shared/lambda_door/test_neighbours.py"
 CUTTING = f"{ROAD}/test_batches.py"
 ONCE = f"{ROAD}/test_once.py"
 MARKS = "tests/fleet/dead_letters/test_marks.py"
@@ -112,17 +112,6 @@ LIMITS = of(
 CLOCK = of(
     "shared/clock.py",
     ("time.CLOCK_BOOTTIME)", "time.CLOCK_MONOTONIC)", "tests/shared/test_clock.py"),
-)
-LAMBDA = of(
-    "shared/lambda_door/invocation.py",
-    ("leases.take(*ready, *share.behind, until=deadline)", "pass", INVOCATION),
-    ("turns.end(delivery, stays=not leaves)", "turns.end(delivery, stays=False)", INVOCATION),
-    ("await consumer.leases.give_back(behind)", "pass", INVOCATION),
-    ("        if leaves:\n            leaving.add(delivery)", "        leaving.add(delivery)", INVOCATION),
-    ("delivery.attempt >= known.attempt", "True", "tests/behaviours/test_lambda_order.py"),
-    ("min(worker.limits.concurrency, len(ready))", "len(ready)", INVOCATION),
-    ('task.cancel("the invocation ends")', "pass", INVOCATION),
-    ("RELEASING = 15.0", "RELEASING = 5.0", NEIGHBOURS),
 )
 THE_ROAD = [
     *of(
