@@ -22,6 +22,9 @@ REPLAY = "fleet-replay"
 KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
 """Message attributes in which a producer may state the key itself."""
 
+CREATED = "ObjectCreated"
+"""What the names of S3's events of new objects begin with."""
+
 LONGEST_KEY = 512
 """Characters of an idempotency key."""
 
@@ -39,7 +42,8 @@ def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str 
     2. the identity that the source gave: `stream:{eventID}` of a stream record,
        `event:{source}:{detail-type}:{tenantId}:{detail.id or id}` of a bus event, without the third part where the
        detail names no tenant (a colon inside of a part is `%3A`, a percent sign `%25`),
-       `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record;
+       `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record, with `:{ObjectRemoved, ...}`
+       behind it where it made no object: a version is removed under the id it was made under;
     3. `body:{the first 32 hex digits of the body's SHA-256}`.
     """
     written = (json_object(attributes.get(name)).get("idempotency_key") for name in (REPLAY, ATTRIBUTE))
@@ -117,8 +121,10 @@ def _source_identity(body: str) -> str:
             whose = (tenant,) if isinstance(tenant, str) else ()
             parts = (source, kind, *whose, own if isinstance(own, str) and own else bus_id)
             return "event:" + ":".join(each.replace("%", "%25").replace(":", "%3A") for each in parts)
-        case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}}]}:
+        case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}} as record]}:
             mark = thing.get("versionId") or thing.get("sequencer")
-            return f"s3:{bucket}/{thing.get('key')}@{mark}" if mark else ""
+            happened = str(record.get("eventName") or CREATED).removeprefix("s3:").partition(":")[0]
+            other = "" if happened == CREATED else f":{happened}"
+            return f"s3:{bucket}/{thing.get('key')}@{mark}{other}" if mark else ""
         case _:
             return ""

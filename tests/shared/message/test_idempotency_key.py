@@ -55,6 +55,20 @@ def test_the_source_s_own_identity_is_the_key(body: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("ObjectCreated:Put", "s3:b/a+b.png@v1"),
+        ("s3:ObjectCreated:Copy", "s3:b/a+b.png@v1"),
+        ("ObjectRemoved:Delete", "s3:b/a+b.png@v1:ObjectRemoved"),
+        ("ObjectTagging:Put", "s3:b/a+b.png@v1:ObjectTagging"),
+    ],
+)
+def test_what_happens_to_a_version_later_is_not_its_creation(name: str, key: str) -> None:
+    [record] = orjson.loads(s3(OBJECT))["Records"]
+    assert idempotency_key(text({"Records": [record | {"eventName": name}]}), {}) == key
+
+
+@pytest.mark.parametrize(
     "body",
     ["", "not json", "[]", "{}", s3(), s3(OBJECT, OBJECT), s3({"key": "k"}), text(STREAM | {"dynamodb": 5}), bus(id=5)],
 )
