@@ -34,7 +34,13 @@ for stack in messaging access workers services alarms queue-alarms service-alarm
     mapfile -t told < <(parameters "templates/$stack.json" "$file" "$@")
     project=$(printf '%s\n' "${told[@]}" | sed -n 's/^ProjectName=//p')
     echo "$project-$stack-$stage" >&2
+    large=()
+    if [ "$(wc -c < "templates/$stack.json")" -ge 51200 ]; then  # CloudFormation takes it only from a bucket: the zip's
+        bucket=$(parameters templates/workers.json "parameters/workers-$stage.json" "$@" | sed -n 's/^LambdaDeploymentBucket=//p')
+        large=(--s3-bucket "$bucket" --s3-prefix fleet-lambda-templates)
+    fi
     aws cloudformation deploy --stack-name "$project-$stack-$stage" --template-file "templates/$stack.json" \
         --parameter-overrides "${told[@]}" --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
+        ${large[@]+"${large[@]}"} \
         ${CLOUDFORMATION_ROLE_ARN:+--role-arn "$CLOUDFORMATION_ROLE_ARN"}
 done

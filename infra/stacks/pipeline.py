@@ -140,6 +140,10 @@ def _deployer(deployment: str) -> list[dict[str, Any]]:
         ),  # of a file: no stack yet
         allow(["iam:PassRole"], [deployment])
         | {"Condition": {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}},
-        allow(["s3:PutObject"], [Fn.sub("arn:${AWS::Partition}:s3:::${LambdaDeploymentBucket}/fleet-lambda-*")]),
+        # The zips, and templates that are too large to be deployed from a file.
+        allow(
+            ["s3:GetObject", "s3:PutObject"],
+            [Fn.sub("arn:${AWS::Partition}:s3:::${LambdaDeploymentBucket}/fleet-lambda-*")],
+        ),
         *grants.reader(),
     ]

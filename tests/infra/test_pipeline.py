@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,13 @@ def test_nothing_is_built_that_was_not_looked_through_and_listed() -> None:
     assert order == sorted(order)
 
 
-def deployed(tmp_path: Path, *words: str, **environment: str) -> tuple[int, list[list[str]], str]:
+def deployed(tmp_path: Path, *words: str, infra: Path = INFRA, **environment: str) -> tuple[int, list[list[str]], str]:
     """What `infra/deploy.sh` calls the AWS command line with."""
     stub, log = tmp_path / "aws", tmp_path / "calls"
     stub.write_text(f'#!/bin/sh\nprintf "%s\\t" "$@" >> {log}\necho >> {log}\n')
     stub.chmod(0o755)
     done = subprocess.run(
-        [str(INFRA / "deploy.sh"), *words],
+        [str(infra / "deploy.sh"), *words],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **environment},
         check=False,
         capture_output=True,
@@ -96,6 +97,16 @@ def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_na
     assert {tuple(after(call, "--role-arn")) for call in calls} == {("arn:role",)}
 
 
+def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_zip(tmp_path: Path) -> None:
+    infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
+    large = infra / "templates" / "messaging.json"
+    large.write_text(large.read_text() + " " * (51_200 - large.stat().st_size))
+    _, calls, _ = deployed(tmp_path, "prod", "LambdaDeploymentBucket=acme-code", infra=infra)
+    through = {after(call, "--stack-name")[0]: after(call, "--s3-bucket") for call in calls if "--s3-bucket" in call}
+    assert through == {"fleet-messaging-prod": ["acme-code"]}
+    assert after(calls[0], "--s3-prefix") == ["fleet-lambda-templates"]  # the workflow's role may write there
+
+
 @pytest.mark.parametrize("words", [(), ("nowhere",), ("dev", "LambdaCodeKey")])
 def test_what_cannot_be_right_is_said_before_anything_is_deployed(tmp_path: Path, words: tuple[str, ...]) -> None:
     code, calls, said = deployed(tmp_path, *words)
@@ -127,7 +138,8 @@ def test_the_workflow_makes_nothing_itself_and_passes_one_role_to_cloudformation
         if any(":Put" in one or ":Create" in one for one in each["Action"])
     ]
     assert {action for each in made for action in each["Action"] if not action.startswith("cloudformation:")} == {
-        "s3:PutObject"
+        "s3:GetObject",
+        "s3:PutObject",
     }
     [passes] = [each for each in policy["PolicyDocument"]["Statement"] if each["Action"] == ["iam:PassRole"]]
     assert passes["Resource"] == ["DeploymentRole.Arn"]
