@@ -137,6 +137,7 @@ THE_ROAD = [
         ("keep=KEPT_SECONDS", "keep=0.0", "tests/shared/test_consumer.py"),
         ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
         ("self._ports.finished(delivery)", "pass", DELETES),
+        ("outcome.backoff or self._worker.backoff", "self._worker.backoff", PIPELINE),
         ('self._ports.troubles.failed("bury", [code_of(error)])', "False", TROUBLES),
     ),
     *of(
@@ -175,6 +176,7 @@ SETTLEMENT = [
         ("self._tell_refused(passing, whole=len(passing) == len(chunk))", "pass", TROUBLES),
         ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
         ("lease.lost = True", "pass", LEASES),
+        ("lease.ends = asked_at +", "lease.ends = self._clock() +", LEASES),
         ("lease.extending\n            or ", "", SILENCE),
         ("lease.extending = False", "pass", f"{LEASES} {SILENCE}"),
         ("asyncio.timeout(max(0.1, shortest / 3))", "asyncio.timeout(None)", SILENCE),

@@ -96,6 +96,19 @@ def test_a_flood_leaves_half_of_the_bytes_to_the_other_queues_of_the_process() -
     virtual(story())
 
 
+def test_after_an_empty_answer_the_next_messages_are_taken_to_be_as_large_as_the_last() -> None:
+    async def story() -> None:
+        rig = Rig(taking(1_000), concurrency=50, pace=Pace(wait=1), budget=Budget(100_000))
+        rig.queue.put("x" * 25_000)
+        await rig.runs_for(10)
+        rig.queue.put(*("x" * 25_000 for _ in range(20)))
+        await rig.runs_for(5)
+        assert len(rig.started) <= 4, "each beyond these stands above the budget"
+        await rig.drains()
+
+    virtual(story())
+
+
 def test_no_more_than_a_thousand_messages_wait_for_their_share() -> None:
     async def story() -> None:
         rig = Rig(taking(1_000), order=FairShares(1), concurrency=2, pace=Pace(visibility=60))

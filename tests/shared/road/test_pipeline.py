@@ -84,6 +84,13 @@ async def test_a_passing_error_hides_the_message_with_backoff_by_receive_count()
     assert ends.hidden == [4.0, 8.0, 16.0]
 
 
+async def test_an_error_whose_class_has_a_backoff_of_its_own_hides_the_message_by_that() -> None:
+    ends = Ends()
+    road = pipeline(ends, raising(ConnectionError()), backoffs={ConnectionError: Backoff(base=60.0, factor=2.0)})
+    assert not await road.travel(delivery('{"word": "a"}', attempt=2))
+    assert ends.hidden == [60.0]
+
+
 async def test_later_hides_the_message_for_as_long_as_the_handler_says() -> None:
     ends = Ends()
     assert not await pipeline(ends, raising(Later("endpoint asked for patience", after=120))).travel(

@@ -1,12 +1,16 @@
 """Leases are kept while there is work, and what is lost is neither finished nor deleted."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from shared.consumer import Pace
+from shared.message.delivery import Delivery
+from shared.sqs.batches import Refused
+from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, taking
-from tests.virtual_time import virtual
+from tests.virtual_time import clock, virtual
 
 
 def test_extensions_of_many_messages_are_asked_for_ten_at_a_time() -> None:
@@ -106,6 +110,28 @@ def test_a_lease_is_not_kept_beyond_the_twelve_hours_of_sqs() -> None:
         await rig.runs_for(43_300)
         assert max(extended) + 600 < 43_200
         assert rig.ended == []
+
+    virtual(story())
+
+
+def test_an_extension_that_is_answered_late_holds_from_the_moment_it_was_asked_for() -> None:
+    """When SQS began to count is not known: it may have been at once."""
+
+    class Late(FakeQueue):
+        async def extend(self, deliveries: Sequence[Delivery], *, seconds: float) -> list[Refused]:
+            if self.count("extend"):
+                await asyncio.Event().wait()
+            refused = await super().extend(deliveries, seconds=seconds)
+            await asyncio.sleep(5)
+            return refused
+
+    async def story() -> None:
+        rig = Rig(taking(200), queue=Late(clock), pace=Pace(visibility=60))
+        [stored] = rig.queue.put("a")
+        await rig.runs_for(41)
+        hidden_until = stored.hidden_until
+        await rig.runs_for(hidden_until - clock() - 0.01)
+        assert rig.running.total() == 0, "it runs on although another may have it in a moment"
 
     virtual(story())
 

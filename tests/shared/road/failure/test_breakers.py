@@ -156,6 +156,26 @@ def test_a_run_that_met_an_outage_is_not_one_of_the_runs_after_which_a_message_i
     virtual(story())
 
 
+def test_what_fails_by_itself_when_the_outage_is_over_has_failed() -> None:
+    """The run in hand that met the outage is no excuse for the next one."""
+
+    async def calls_and_fails(dependency: Dependency, body: str) -> None:
+        await dependency()
+        raise ValueError(body)
+
+    async def story() -> None:
+        rig, dependency = rig_of(calls_and_fails, max_attempts=1)
+        dependency.is_down = True
+        rig.queue.put("a")
+        await rig.runs_for(0.5)
+        dependency.is_down = False
+        await rig.runs_for(LONGEST_PROBE)
+        assert (len(rig.queue.letters), len(dependency.calls)) == (1, 2)
+        await rig.drains()
+
+    virtual(story())
+
+
 @pytest.mark.parametrize("made", [partial(rig_of, calling), batching_rig])
 def test_at_its_last_receipt_a_message_waits_in_hand_for_what_is_down_and_only_one_that_cannot_is_buried(
     made: Callable[..., tuple[Rig, Dependency]],
