@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -79,7 +80,8 @@ async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadl
     """Take every record to its end, or to `deadline` (on the consumers' clock); what is unfinished then stays."""
     shares = [Share(each) for each in consumers]
     unreadable = _share_out(records, shares)
-    answers = await asyncio.gather(*(_travel(share, deadline=deadline) for share in shares))
+    busy = [_travel(share, deadline=deadline) for share in shares if share.ready or share.behind]
+    answers = [await busy[0]] if len(busy) == 1 else await asyncio.gather(*busy)
     staying = [*unreadable, *(each.message_id for stays, _, _ in answers for each in stays)]
     goes_on = any(share_goes_on for _, _, share_goes_on in answers)
     return Report(tuple(dict.fromkeys(staying)), sum(left for _, left, _ in answers), goes_on)
@@ -138,12 +140,12 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
     consumer, ready, leaving = share.consumer, list(share.ready.values()), set[Delivery]()
     clock, leases = consumer.clocks.lease, consumer.leases
     leases.take(*ready, *share.behind, until=deadline)
-    left, goes_on = deadline - clock(), False
-    if left > 0 and (ready or share.behind):  # else nothing is begun that could not be ended
+    goes_on = False
+    if deadline > clock():  # else nothing is begun that could not be ended
         journeys = _journeys(consumer, ready, leaving, until=deadline)
-        if share.behind:
-            journeys.append(leases.give_back(share.behind))
-        goes_on = await _until(left, [asyncio.ensure_future(each) for each in journeys])
+        behind = [leases.give_back(share.behind)] if share.behind else []
+        slots = await _begun(chain(journeys, behind))
+        goes_on = await _until(deadline - clock(), slots)
         if len(leaving) < len(ready):  # what stays is to be hidden for its backoff
             left = min(RELEASING, max(0.01, deadline - clock()))
             await _until(left, [asyncio.ensure_future(leases.released())])
@@ -161,7 +163,9 @@ async def _travel(share: Share, *, deadline: float) -> tuple[list[Delivery], int
 
 async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> bool:
     """Cut what has not ended then; whether some of it goes on all the same."""
-    ended, late = await asyncio.wait(tasks, timeout=seconds)
+    ended, late = set(tasks), {each for each in tasks if not each.done()}
+    if late:
+        ended, late = await asyncio.wait(tasks, timeout=max(0.0, seconds))
     for task in late:  # all of them at once: a slot that gets free now must not start another record
         task.cancel("the invocation ends")
     if late:
@@ -172,21 +176,32 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> bool:
     return not all(task.done() for task in late)
 
 
+async def _begun(journeys: Iterator[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
+    """The first goes alone until it waits for something. Where no handler waits it takes every record, without a task for each."""
+    first = asyncio.ensure_future(next(journeys))
+    await asyncio.sleep(0)
+    return [first, *map(asyncio.ensure_future, journeys)]
+
+
 def _journeys(
     consumer: Consumer, ready: Sequence[Delivery], leaving: set[Delivery], *, until: float
-) -> list[Coroutine[Any, Any, None]]:
-    """As many as the worker may have at once; each takes what is next until nothing is, and adds to `leaving`."""
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """As many as the worker may have at once, while any record waits; each takes what is next until nothing is, and adds to
+    `leaving`.
+    """
     worker = consumer.worker
     if isinstance(worker.do, Together):
         batches = deque(cut(ready, worker.do))
-        return [
-            _batch_slot(consumer, batches, leaving, until=until)
-            for _ in range(min(worker.limits.concurrency, len(batches)))
-        ]
+        for _ in range(min(worker.limits.concurrency, len(batches))):
+            if batches:
+                yield _batch_slot(consumer, batches, leaving, until=until)
+        return
     turns = Turns(consumer.order)
     for each in ready:
         turns.arrive(each)
-    return [_slot(consumer, turns, leaving, until=until) for _ in range(min(worker.limits.concurrency, len(ready)))]
+    for _ in range(min(worker.limits.concurrency, len(ready))):
+        if turns.waiting:
+            yield _slot(consumer, turns, leaving, until=until)
 
 
 async def _slot(consumer: Consumer, turns: Turns, leaving: set[Delivery], *, until: float) -> None:

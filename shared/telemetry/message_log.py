@@ -34,7 +34,7 @@ class Record:
         worker: str,
         delivery: Delivery,
         *,
-        span: AbstractContextManager[Span] | None = None,
+        span: AbstractContextManager[Span | None] | None = None,
         seconds: float = 0.0,
     ) -> None:
         self._worker = worker

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel
@@ -17,18 +16,19 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shared.message.delivery import Attribute, Delivery
 from shared.telemetry import names
 from shared.telemetry.flush import Flush
+from shared.telemetry.x_ray import made_by_x_ray
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
 _W3C = TraceContextTextMapPropagator()  # by name: OTEL_PROPAGATORS must not change what our messages carry
-_ROOT = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE)
-_PARENT = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
 _flush = Flush()
 _UNKEPT = TraceFlags(TraceFlags.DEFAULT)
 _UNKEPT_RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 _kept: dict[str, Any] = {}
+
+_UNTRACED = nullcontext(None)
 
 SAMPLED = 0.01
 """The share of traces that are kept of those that begin here."""
@@ -72,12 +72,12 @@ def flush(*, seconds: float = 0.2) -> None:
 def creation_context(delivery: Delivery) -> SpanContext | None:
     """Who made this message: W3C `traceparent` first, X-Ray's AWSTraceHeader where there is none."""
     if not delivery.attributes:
-        return _from_x_ray(delivery.trace_header) if delivery.trace_header else None
+        return made_by_x_ray(delivery.trace_header) if delivery.trace_header else None
     carrier = {name: text for name in ("traceparent", "tracestate") if (text := delivery.text(name))}
     found = trace.get_current_span(_W3C.extract(carrier)).get_span_context() if carrier else None
     if found is not None and found.is_valid:
         return found
-    return _from_x_ray(delivery.trace_header) if delivery.trace_header else None
+    return made_by_x_ray(delivery.trace_header) if delivery.trace_header else None
 
 
 def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
@@ -99,9 +99,13 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
     span.end(ended)
 
 
-def processing(delivery: Delivery) -> AbstractContextManager[Span]:
-    """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both."""
+def processing(delivery: Delivery) -> AbstractContextManager[Span | None]:
+    """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both. Where nothing is traced
+    and the message carries no context, the current span stays what it is.
+    """
     made_by, provider = creation_context(delivery), trace.get_tracer_provider()
+    if made_by is None and isinstance(provider, trace.ProxyTracerProvider):
+        return _UNTRACED
     if (unkept := _unkept(provider, made_by)) is not None:
         return _Current(unkept)
     queue = delivery.queue
@@ -193,24 +197,6 @@ def span_id() -> str:
     """16 hex digits of the current span, or ""."""
     context = _current()
     return trace.format_span_id(context.span_id) if context.is_valid else ""
-
-
-def _from_x_ray(header: str) -> SpanContext | None:
-    """https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader, in any order."""
-    fields = dict(part.strip().partition("=")[::2] for part in header.split(";"))
-    root, parent = _ROOT.fullmatch(fields.get("Root", "")), _PARENT.fullmatch(fields.get("Parent", ""))
-    if root is None:
-        return None
-    # Without a decision (no Sampled, or `?`) it is ours to make; only 0 says that nobody wants to see this trace.
-    unwanted = fields.get("Sampled") == "0"
-    context = SpanContext(
-        trace_id=int(root[1] + root[2], 16),
-        # A header without a parent (a service made it, no segment did) still names the trace.
-        span_id=int(parent[0] if parent else root[2][:16], 16),
-        is_remote=True,
-        trace_flags=TraceFlags(TraceFlags.DEFAULT if unwanted else TraceFlags.SAMPLED),
-    )
-    return context if context.is_valid else None
 
 
 def _links(deliveries: Iterable[Delivery]) -> list[Link]:

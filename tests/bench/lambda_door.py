@@ -1,9 +1,11 @@
 """CPU of a Lambda entry for each record: ours and Powertools' BatchProcessor, over the same event of ten.
 
-Run in the peers' environment with `powertools`, in the project's own with `fleet`.
+Run in the peers' environment with `powertools`, in the project's own with `fleet`. Reading the body with pydantic is the
+application's; `own_us_per_record` is without it.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -80,6 +82,7 @@ def powertools() -> Callable[[dict[str, Any]], Any]:
 
 
 def main() -> None:
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     handler = {"fleet": fleet, "powertools": powertools}[sys.argv[1]]()
     given = event()
     answer = handler(given)
@@ -89,9 +92,15 @@ def main() -> None:
     for _ in range(ROUNDS):
         answer = handler(given)
     seconds = time.process_time() - started
+    reading = time.process_time()
+    for _ in range(ROUNDS):
+        for each in given["Records"]:
+            nonce_of("job", each["body"])
+    own = (seconds - (time.process_time() - reading)) / ROUNDS / 10 * 1e6
     if answer != {"batchItemFailures": []}:
         raise SystemExit(f"not all records were handled: {answer}")
-    print(json.dumps({"contestant": sys.argv[1], "us_per_record": seconds / ROUNDS / 10 * 1e6}))  # noqa: T201  # read by the bench
+    told = {"contestant": sys.argv[1], "us_per_record": seconds / ROUNDS / 10 * 1e6, "own_us_per_record": own}
+    print(json.dumps(told))  # noqa: T201  # read by the bench
 
 
 if __name__ == "__main__":

@@ -39,12 +39,13 @@ class Returning(FakeQueue):
 class Case:
     """One worker behind the door; `started` lists bodies, `groups` counts what runs of each group."""
 
-    def __init__(self, work: Work | None = None, **options: Any) -> None:
+    def __init__(self, work: Work | None = None, *, waits: bool = True, **options: Any) -> None:
         self.queue = Returning()
         self.started: list[str] = []
         self.running = 0
         self.most_running = 0
         self._work = work
+        self._waits = waits
         worker = make_worker(self._handle, **{"decode": lambda each: each.body, **options})
         self.consumer = join(
             worker,
@@ -60,7 +61,8 @@ class Case:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            await asyncio.sleep(0)
+            if self._waits:
+                await asyncio.sleep(0)
             if self._work is not None:
                 await self._work(body)
         finally:
@@ -257,3 +259,27 @@ def test_a_handler_that_is_cut_at_the_deadline_is_told_so() -> None:
         assert sorted(cut) == ["a", "b"]
 
     virtual(story())
+
+
+async def test_records_whose_handler_never_waits_share_one_task() -> None:
+    tasks: list[int] = []
+
+    async def count(_body: str) -> None:
+        tasks.append(len(asyncio.all_tasks()))
+
+    before = len(asyncio.all_tasks())
+    case = Case(count, waits=False, concurrency=10)
+    assert await case.reports([record(f"b{number}") for number in range(10)]) == Report((), 10)
+    assert set(tasks) == {before + 1}
+
+
+async def test_where_the_first_handler_to_wait_is_in_the_middle_the_others_run_beside_it() -> None:
+    met = asyncio.Barrier(3)
+
+    async def meet(body: str) -> None:
+        if body in {"b3", "b4", "b5"}:
+            await met.wait()
+
+    case = Case(meet, waits=False, concurrency=3)
+    assert await case.reports([record(f"b{number}") for number in range(8)]) == Report((), 8)
+    assert case.most_running == 3
