@@ -21,6 +21,14 @@ log = structlog.get_logger()
 
 BURIAL_PAUSES = (0.5, 2.0)
 """Seconds before the second and third try of a burial, before jitter; then the message is hidden, and judged again when it returns."""
+SHORT_BURIAL, LONGEST_BURIAL = 2.0, 10.0
+"""Seconds for one try while burials are known to fail, so that healthy messages get the slot; more with each receipt, for a queue that
+answers late has taken the letter.
+"""
+
+
+class Unanswered(TimeoutError):
+    """A dead-letter queue that is known to fail did not answer."""
 
 
 class Endings:
@@ -58,23 +66,26 @@ class Endings:
         """Send a message to the dead-letter queue, with its reason; returns when it has arrived there."""
         with tracing.settling(delivery.queue, how="bury", error_type=failure.error_type):
             dead = await self._letter(delivery, failure)
-            failed = await self._try_to_bury(dead)
+            failed = await self._try_to_bury(dead, attempt=delivery.attempt)
             for pause in BURIAL_PAUSES:
-                if failed is None:
-                    return
+                if failed is None or isinstance(failed, Unanswered):
+                    break
                 await asyncio.sleep(pause * (0.5 + self._ports.dice()))
-                failed = await self._try_to_bury(dead)
+                failed = await self._try_to_bury(dead, attempt=delivery.attempt)
             if failed is not None:
                 raise failed
 
-    async def _try_to_bury(self, dead: Letter) -> Exception | None:
+    async def _try_to_bury(self, dead: Letter, *, attempt: int) -> Exception | None:
         """Why it is not there, or None."""
+        within = min(LONGEST_BURIAL, SHORT_BURIAL * attempt) if self._ports.troubles.lasts("bury") else None
+        limit = asyncio.timeout(within)
         try:
-            await self._ports.bury(dead)
+            async with limit:
+                await self._ports.bury(dead)
         except Exception as error:
             if self._ports.troubles.failed("bury", [code_of(error)]):
                 log.warning("burial_refused", queue=self._worker.queue, error_type=code_of(error))
-            return error
+            return Unanswered() if limit.expired() else error
         self._ports.troubles.succeeded("bury")
         return None
 

@@ -57,6 +57,10 @@ class Troubles:
         if self._periods.pop(kind, None) is not None:
             log.info("settlement_back", kind=kind, queue=self._queue)
 
+    def lasts(self, kind: str) -> bool:
+        """Whether calls of this kind fail now: one has, and none has succeeded since."""
+        return kind in self._lasting
+
     def cut(self, run: object, task: asyncio.Task[object]) -> None:
         """A run of a handler was cut at its time limit; where it does not end, one line says so."""
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ SLOW_GROUPS = "tests/shared/container/test_slow_groups.py"
 FAULTS = "tests/shared/container/test_intake_faults.py"
 BATCHES = "tests/shared/container/test_poller_batches.py"
 LEASES = "tests/shared/settlement/test_leases.py"
+BURIALS = "tests/shared/road/failure/test_burials.py"
 PARTLY = "tests/shared/road/failure/test_partial_outages.py"
 TROUBLES = "tests/shared/container/test_troubles.py"
 DELETES = "tests/shared/settlement/test_deletes.py"
@@ -139,6 +140,9 @@ THE_ROAD = [
         ("self._ports.finished(delivery)", "pass", DELETES),
         ("outcome.backoff or self._worker.backoff", "self._worker.backoff", PIPELINE),
         ('self._ports.troubles.failed("bury", [code_of(error)])', "False", TROUBLES),
+        ('if self._ports.troubles.lasts("bury") else None', "if False else None", BURIALS),
+        ("SHORT_BURIAL * attempt", "SHORT_BURIAL", BURIALS),
+        ("return Unanswered() if limit.expired() else error", "return error", BURIALS),
     ),
     *of(
         "shared/road/failure/breakers.py",
