@@ -42,6 +42,16 @@ class Slots:
         self._tell()
         return got
 
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a place, and hold it during this block."""
+        while not self.reserve(1):
+            await self.some_free()
+        try:
+            yield
+        finally:
+            self.give(1)
+
     def give(self, count: int) -> None:
         """Free `count` places."""
         was_full = self._taken >= self._count

@@ -51,7 +51,9 @@ def resume(worker: str, *, wait: bool) -> None:
 
 @click.command(cls=Command, short_help="Change a running worker's concurrency or rate.")
 @_worker
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Messages at once, per container and queue.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), help="Messages or batches at once, per container and queue."
+)
 @click.option("--rate", type=Finite(0.1), help="Messages started per second, per container and queue.")
 @_wait
 @env_file_option

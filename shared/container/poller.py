@@ -45,7 +45,7 @@ class Poller:
         self._throttle = Throttle(self._worker.limits.rate, clock=self._clock)
         self._turns = Turns(self._worker.order)
         self._gather = Gather(self._worker.do, self._start_batch) if isinstance(self._worker.do, Together) else None
-        self._batches = asyncio.Semaphore(self._concurrency)
+        self._batches = Slots(self._concurrency)
         self._running: dict[asyncio.Task[bool], Sequence[Delivery]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -90,11 +90,10 @@ class Poller:
         return self._intake.has_polled
 
     def adjust(self, *, concurrency: int | None, rate: float | None) -> None:
-        """Change the limits of a running worker; None means the worker's own. Concurrency 0 means pause: what runs is
-        finished, nothing is received.
-        """
+        """Change a running worker's limits; None means its own. Concurrency 0 means pause: what runs is finished, nothing received."""
         self._concurrency = self._worker.limits.concurrency if concurrency is None else concurrency
         self._slots.resize(self._in_hand(self._concurrency))
+        self._batches.resize(max(1, self._concurrency))  # in a pause, those in hand are finished
         self._throttle.change(self._worker.limits.rate if rate is None else rate)
         self._start_turns()
 
@@ -250,7 +249,7 @@ class Poller:
         chore.add_done_callback(self._chores.discard)
 
     async def _travel_together(self, deliveries: list[Delivery]) -> bool:
-        async with self._batches:
+        async with self._batches.one():
             answers = await self._pipeline.travel_together(deliveries)
         for delivery, leaves in zip(deliveries, answers, strict=True):
             if leaves:

@@ -164,6 +164,37 @@ def test_no_more_batches_run_at_once_than_the_concurrency_says() -> None:
     virtual(story())
 
 
+@pytest.mark.guarantee("B1")
+@pytest.mark.parametrize(("own", "ordered", "expected"), [(3, 1, 1), (1, 3, 3), (3, 0, 3)])
+def test_as_many_batches_run_at_once_as_an_order_says_and_a_pause_ends_those_in_hand(
+    own: int, ordered: int, expected: int
+) -> None:
+    async def story() -> None:
+        running, most = [0], [0]
+
+        async def slow(bodies: Sequence[str]) -> BatchResult:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+            await asyncio.sleep(10)
+            running[0] -= 1
+            return [None] * len(bodies)
+
+        rig = Rig(batch=slow, limits=together(count=5, seconds=1), concurrency=own)
+        if ordered:
+            await rig.runs_for(1)
+            rig.poller.adjust(concurrency=ordered, rate=None)
+        for number in range(7):
+            rig.queue.put(f"b{number}", f"c{number}")
+            await rig.runs_for(1.5)
+        if not ordered:
+            rig.poller.adjust(concurrency=0, rate=None)
+        await rig.runs_for(120)
+        assert (most[0], rig.leases.kept) == (expected, 0)
+        await rig.drains()
+
+    virtual(story())
+
+
 @pytest.mark.guarantee("B24")
 @pytest.mark.parametrize("wrong", ["raises", "answers too little"])
 def test_an_event_that_makes_a_batch_handler_fail_is_buried_and_its_neighbours_are_not(wrong: str) -> None:
