@@ -189,6 +189,19 @@ WHAT_CAME_BACK = [
 # A plan has one state and one next command; a wish to stop it is for its runner; files are private, and silence ends.
 STATE_AND_ADVICE = [
     *of(
+        "fleet/cli/dlq/tables.py",
+        (
+            "console.print(fitted(table, console.width))",
+            "console.print(table)",
+            f"{SHOWN}::test_a_narrow_terminal_gets_a_line_for_each_cell",
+        ),
+        (
+            "+ GAP for column, longest in widths) <= width:",
+            "for column, longest in widths) <= 10**9:",
+            f"{SHOWN}::test_what_is_copied_from_a_table_is_never_broken_however_narrow_the_terminal",
+        ),
+    ),
+    *of(
         "fleet/cli/dlq/replay.py",
         ("if journals.is_held(file):", "if True:", f"{ORDERS}::test_a_cancel_without_a_runner_stops_no_later_run"),
     ),

@@ -121,8 +121,17 @@ SAID_YES = [
         ('yes nothing is sent.\n    """\n    if not yes:', 'yes nothing is sent.\n    """\n    if False:', NO_YES),
         ("if not yes:\n        plan = read_plan(file)", "if False:\n        plan = read_plan(file)", NO_YES),
         (
-            "if not (progress := progress_of(file, plan, tools)).runs:",
-            "progress = progress_of(file, plan, tools)\n        if False:",
+            "may(file, plan, progress := progress_of(file, plan, tools))",
+            "progress = progress_of(file, plan, tools)",
+            NO_YES,
+        ),
+        ("        _at_work(file, plan)\n        say", "        say", NO_YES),
+    ),
+    *of(
+        "fleet/cli/dlq/changes.py",
+        (
+            "if not progress.runs:\n        raise",
+            "if False:\n        raise",
             f"{ORDERS}::test_a_plan_that_was_never_begun_is_not_resumed",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Before a plan is carried out: whose journal lies beside it, who holds it, which bodies it changes, what is kept first."""
+"""Before a plan is carried out: whose journal lies beside it, whether it may go on, who holds it, which bodies it changes, what is kept first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.cli.dlq.frame import Refused, audit_records, say, until_done
 from fleet.cli.dlq.put_away import opened_archive
+from fleet.cli.dlq.tables import STOPPED
 from fleet.dead_letters import putting_away
 from fleet.dead_letters.audit.story import before_own, former_file, furthest
 from fleet.dead_letters.model import redaction
@@ -26,7 +27,7 @@ from fleet.dead_letters.queues.catalog import QueueInfo, service
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
-from fleet.dead_letters.replay.report import report
+from fleet.dead_letters.replay.report import is_done, is_stopped, report
 from fleet.dead_letters.sent_before import sent_before
 from shared.outcome import code_of
 
@@ -84,6 +85,30 @@ def plan_held(tools: Desk, file: Path, plan: Plan) -> Iterator[Journal]:
         progress_of(file, plan, tools)  # nobody began it meanwhile elsewhere
         with journals.opened(file, plan.plan_id, now=time.time) as journal:
             yield journal
+
+
+def to_begin(file: Path, plan: Plan, progress: Progress) -> None:
+    """Raises Refused where `replay` would do nothing with this plan, dry run or not."""
+    if not progress.runs:
+        return
+    _refuse_stopped(file, plan, progress)
+    if is_done(plan, progress):
+        raise Refused("this plan was carried out: make a new one for what came since")
+    raise Refused(f"this plan was begun: go on with `fleet dlq resume {shlex.quote(str(file))}`")
+
+
+def to_go_on(file: Path, plan: Plan, progress: Progress) -> None:
+    """Raises Refused where `resume` would do nothing with this plan, dry run or not."""
+    if not progress.runs:
+        raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {shlex.quote(str(file))}`")
+    _refuse_stopped(file, plan, progress)
+
+
+def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
+    if is_stopped(plan, progress):
+        why = f"SQS's own redrive ended as {progress.task}" if progress.task else STOPPED
+        anew = shlex.join(["fleet", "dlq", "plan", plan.place.queue, "-o", str(file)])
+        raise Refused(f"{why}: this plan sends nothing any more; plan the rest with `{anew}`")
 
 
 def check_changes(tools: Desk, plan: Plan) -> None:

@@ -20,6 +20,8 @@ from fleet.cli.dlq.changes import (
     progress_of,
     show_changes,
     taken_meanwhile,
+    to_begin,
+    to_go_on,
     twice_option,
     withheld,
 )
@@ -38,7 +40,7 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
-from fleet.cli.dlq.tables import STOPPED, print_report, progress_line, tell_left
+from fleet.cli.dlq.tables import print_report, progress_line, tell_left
 from fleet.cli.plan_file import read_plan
 from fleet.dead_letters.audit.story import BEGUN_FROM, KEPT
 from fleet.dead_letters.model import redaction
@@ -52,7 +54,7 @@ from fleet.dead_letters.replay import report as reporting
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path
 from fleet.dead_letters.replay.post import UNANSWERED
-from fleet.dead_letters.replay.report import is_done, is_stopped
+from fleet.dead_letters.replay.report import is_done
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -68,16 +70,12 @@ def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
     Without --yes nothing is sent: the plan, its destinations and its place are checked, and counts are printed.
     """
     if not yes:
-        _dry(file, twice=twice, as_json=as_json)
+        _dry(file, to_begin, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
         plan = read_plan(file)
-        if (progress := progress_of(file, plan, tools)).runs:
-            _refuse_stopped(file, plan, progress)
-            if is_done(plan, progress):
-                raise Refused("this plan was carried out: make a new one for what came since")
-            raise Refused(f"this plan was begun: go on with `fleet dlq resume {shlex.quote(str(file))}`")
+        to_begin(file, plan, progress_of(file, plan, tools))
         _filled(entry, plan)
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
@@ -94,15 +92,13 @@ def resume(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
     Without --yes nothing is sent.
     """
     if not yes:
-        _dry(file, twice=twice, as_json=as_json)
+        _dry(file, to_go_on, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "resume", queue="", reason=why) as entry:
         plan = read_plan(file)
         _filled(entry, plan)
-        if not (progress := progress_of(file, plan, tools)).runs:
-            raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {shlex.quote(str(file))}`")
-        _refuse_stopped(file, plan, progress)
+        to_go_on(file, plan, progress_of(file, plan, tools))
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
     _finish(plan, result, entry, as_json=as_json)
 
@@ -115,6 +111,7 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
     """Tell the runner of this plan to stop. What it has sent stays sent."""
     if not yes:
         plan = read_plan(file)
+        _at_work(file, plan)
         say("would stop the runner of this plan; act with --yes --reason ...")
         if as_json:
             print_json({**_status(file, plan), "dry_run": True})
@@ -124,13 +121,12 @@ def cancel(*, file: Path, yes: bool, reason: str | None, as_json: bool, no_input
         plan = read_plan(file)
         _filled(entry, plan)
         entry.ids = []
-        if journals.is_held(file):
-            begin(tools, "cancel", entry, reason=why)
-            cancel_path(file, plan.plan_id).touch()
-        else:  # a file left behind would stop the next run of this plan
-            task = _task_under_way(file, plan)
-            begin(tools, "cancel", entry, reason=why)
+        task = _at_work(file, plan)
+        begin(tools, "cancel", entry, reason=why)
+        if task:
             move_task.stop(connect(), task)
+        else:
+            cancel_path(file, plan.plan_id).touch()
     say(
         "the runner was asked to stop: within two seconds it sends no more; then it deletes or gives back what it has in hand"
     )
@@ -150,8 +146,10 @@ def status(*, file: Path, as_json: bool, no_input: bool) -> None:
         print_report(result)
 
 
-def _task_under_way(file: Path, plan: Plan) -> dict[str, Any]:
-    """SQS's own redrive, which goes on without a runner. Raises Refused."""
+def _at_work(file: Path, plan: Plan) -> dict[str, Any] | None:
+    """SQS's own redrive, which goes on without a runner; None: a runner. Raises Refused where a file left behind would stop the next run."""
+    if journals.is_held(file):
+        return None
     if plan.via == "aws" and progress_of(file, plan).task in ("STARTING", "RUNNING"):
         task = move_task.newest(connect(), plan)
         if task.get("Status") == "RUNNING":
@@ -159,15 +157,9 @@ def _task_under_way(file: Path, plan: Plan) -> dict[str, Any]:
     raise Refused("nobody is at work on this plan: there is nothing to stop")
 
 
-def _refuse_stopped(file: Path, plan: Plan, progress: Progress) -> None:
-    if is_stopped(plan, progress):
-        why = f"SQS's own redrive ended as {progress.task}" if progress.task else STOPPED
-        raise Refused(f"{why}: this plan sends nothing any more; plan the rest with `fleet dlq plan -o {file}`")
-
-
-def _dry(file: Path, *, twice: bool, as_json: bool) -> None:
+def _dry(file: Path, may: Callable[[Path, Plan, Progress], None], *, twice: bool, as_json: bool) -> None:
     tools, plan = desk(), read_plan(file)
-    progress = progress_of(file, plan, tools)
+    may(file, plan, progress := progress_of(file, plan, tools))
     reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}
     result["destinations"] = list(plan.destinations)

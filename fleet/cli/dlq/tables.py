@@ -25,6 +25,11 @@ FAULTS = 20
 LONGEST_CELL = 300
 """Characters, more than any ARN has; `--json` prints all."""
 WIDE = 180  # columns where nobody's terminal limits them
+FOLDED = ("queue", "worker", "error", "message", "disappears in", "replayable", "goes to")
+"""Columns of what may be long; the others are ids, times and counts, which nobody can copy or read in pieces."""
+LEGIBLE = 10
+"""Characters of a folded column below which nobody reads it."""
+GAP = 3  # between two columns
 PAGE = 500
 """Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
 
@@ -34,15 +39,32 @@ def show(table: Table) -> None:
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     width = None if sys.stdout.isatty() else WIDE
     if plain:
-        Console(color_system=None, force_terminal=False, highlight=False, width=width).print(table)
+        console = Console(color_system=None, force_terminal=False, highlight=False, width=width)
     else:
-        Console(highlight=False, width=width).print(table)
+        console = Console(highlight=False, width=width)
+    console.print(fitted(table, console.width))
+
+
+def fitted(made: Table, width: int) -> Table:
+    """The table, or where its columns would be too narrow to be read a line for each cell."""
+    widths = [(column, max(len(str(cell)) for cell in [column.header, *column.cells])) for column in made.columns]
+    if sum((longest if column.no_wrap else min(longest, LEGIBLE)) + GAP for column, longest in widths) <= width:
+        return made
+    lines = Table(box=None, show_header=False, pad_edge=False)
+    lines.add_column(no_wrap=True)
+    lines.add_column(overflow="fold")
+    for row in zip(*(column.cells for column in made.columns), strict=True):
+        for column, cell in zip(made.columns, row, strict=True):
+            if str(cell):
+                lines.add_row(column.header, cell)
+        lines.add_row()
+    return lines
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        made.add_column(name, overflow="fold", no_wrap=name in ("id", "fingerprint"))
+        made.add_column(name, overflow="fold", no_wrap=name not in FOLDED)
     for row in rows:
         made.add_row(*(each if isinstance(each, Text) else Text(_cell(each)) for each in row))
     return made

@@ -263,13 +263,13 @@ def test_resume_sends_nothing_of_a_plan_that_was_never_replayed_nor_without_yes_
     cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
     assert "never begun" in cli("dlq", "resume", cli.plan(), *ACT, exits=5).stderr
     cli("dlq", "resume", cli.plan(), "--yes", exits=2)
-    cli("dlq", "resume", cli.plan())
+    cli("dlq", "resume", cli.plan(), exits=5)
     assert (twelve.counts(), twelve.counts(twelve.source)) == ((12, 0), (0, 0))
 
 
 def test_cancel_without_a_runner_is_refused_and_stops_no_later_run(twelve: Ground, cli: Lines) -> None:
     cli("dlq", "plan", twelve.name, "--error", "ConnectTimeout", "-o", cli.plan())
-    cli("dlq", "cancel", cli.plan())
+    cli("dlq", "cancel", cli.plan(), exits=5)
     cli("dlq", "cancel", cli.plan(), *ACT, exits=5)
     [result] = cli.json("replay", cli.plan(), *ACT)
     assert (result["sent"], result["cancelled"]) == (7, False)

@@ -1,5 +1,6 @@
 """docs/runbook.md, carried out: every command of every page, and every line it promises."""
 
+import json
 import os
 import re
 import shlex
@@ -97,11 +98,24 @@ def own_names(text: str, ground: Ground, cli: Lines, bucket: str) -> str:
     return text
 
 
+def in_stage(stage: str, *, project: str) -> list[tuple[str, str]]:
+    """Names of the alarms that a deployed stage has, each with that of its queue."""
+    alarms = json.loads((Path(__file__).parents[3] / "infra" / "templates" / "alarms.json").read_text())
+    found = [each["Properties"] for each in alarms["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    pairs = [(each["AlarmName"], value["Value"]) for each in found for value in each.get("Dimensions", ())]
+    return [
+        tuple(text["Fn::Sub"].replace("${ProjectName}", project).replace("${Stage}", stage) for text in pair)
+        for pair in pairs
+        if all(isinstance(text, dict) and isinstance(text.get("Fn::Sub"), str) for text in pair)
+    ]
+
+
 @pytest.mark.parametrize("incident", INCIDENTS)
 def test_an_incident_begins_from_its_alarm_which_names_the_queue_of_its_first_command(incident: str) -> None:
     [alarm] = re.findall(r"```text\n(ALARM: .*?)```", PAGES[incident], re.DOTALL)
-    [queue] = re.findall(r"QueueName = ([a-z-]+)", alarm)
-    assert queue in commands(incident)[0][0].split()
+    [(name, queue)] = re.findall(r'ALARM: "([a-z-]+)".*QueueName = ([a-z-]+)', alarm, re.DOTALL)
+    assert (name, queue) in in_stage("prod", project="fleet")
+    assert "webhooks-dlq" in commands(incident)[0][0].split()
     assert PAGES[incident].index("```text") < PAGES[incident].index("```console")
 
 

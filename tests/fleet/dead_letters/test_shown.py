@@ -1,15 +1,17 @@
 """What is shown without --reveal comes from an allow list, and nothing foreign speaks to a terminal."""
 
 import json
+from io import StringIO
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from fleet.cli.dlq.frame import say
-from fleet.cli.dlq.tables import LONGEST_CELL, queues
+from fleet.cli.dlq.tables import LONGEST_CELL, WIDE, fitted, letters, queues, show, table
 from fleet.dead_letters.model import redaction
 from shared.message.delivery import Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
@@ -124,3 +126,27 @@ def test_no_letter_fills_the_screen_with_what_somebody_wrote_on_it() -> None:
     long = {"queue": "q" * 5_000, "visible": 1, "in_flight": 0, "groups": 1, "oldest_sent_at": "", "expires_in_s": 1.0}
     [cell, *_] = queues([long]).columns[0].cells
     assert (len(str(cell)), str(cell)[-4:]) == (LONGEST_CELL, "q...")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, WIDE])
+def test_what_is_copied_from_a_table_is_never_broken_however_narrow_the_terminal(width: int) -> None:
+    told: dict[str, Any] = {
+        "id": "d" * 36,
+        "shape": "sqs",
+        "worker": "reminder-dispatch",
+        "error_type": "ValidationError",
+    }
+    told |= {"message": "dueAt: missing", "failed_at": "2026-11-27T13:11:18", "why_not": None, "note": None}
+    shown = Console(file=StringIO(), width=width)
+    shown.print(fitted(letters([{**told, "expires_in_s": 9e5, "destination": f"arn:{'a' * 60}"}] * 2), shown.width))
+    lines = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert sum("d" * 36 in line for line in lines) == sum(told["failed_at"] in line for line in lines) == 2
+    assert len(lines) < 30
+
+
+def test_a_narrow_terminal_gets_a_line_for_each_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fleet.cli.dlq.tables.WIDE", 24)
+    show(table(("id", "shape"), [("d" * 15, "sqs")]))
+    assert capsys.readouterr().out.split() == ["id", "d" * 15, "shape", "sqs"]

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,19 @@ def test_advice_about_a_file_can_be_pasted_into_a_shell(ground: Ground, cli: Lin
     assert shlex.split(told.split("`")[1]) == ["fleet", "dlq", "replay", file]
 
 
+def test_a_dry_run_refuses_what_would_be_refused(ground: Ground, cli: Lines) -> None:
+    file, plan_id, _ = planned(ground, cli)
+    for act in (), ACT:
+        assert "never begun" in cli("dlq", "resume", cli.plan(), *act, exits=5).stderr
+        assert "nobody is at work" in cli("dlq", "cancel", cli.plan(), *act, exits=5).stderr
+    written(file, plan_id, lambda journal: journal.end("interrupted"))
+    for act in (), ACT:
+        assert f"fleet dlq resume {cli.plan()}" in cli("dlq", "replay", cli.plan(), *act, exits=5).stderr
+    assert "would send 3 letters" in cli("dlq", "resume", cli.plan()).stdout
+    cli("dlq", "resume", cli.plan(), *ACT)
+    assert "was carried out" in cli("dlq", "replay", cli.plan(), exits=5).stderr
+
+
 def test_a_replay_that_was_killed_before_it_was_begun_is_begun(ground: Ground, cli: Lines) -> None:
     file, plan_id, _ = planned(ground, cli)
     with journals.opened(file, plan_id, now=time.time):
@@ -107,10 +121,12 @@ def test_after_a_bad_canary_the_advice_leads_on_and_not_in_a_circle(ground: Grou
 
     written(file, plan_id, came_back)
     assert cli.json("status", cli.plan())[0]["state"] == "stopped"
-    for command in ("resume", "replay"):
-        assert f"fleet dlq plan -o {cli.plan()}" in cli("dlq", command, cli.plan(), *ACT, exits=5).stderr
+    anew = ["dlq", "plan", ground.name, "-o", cli.plan()]
+    for command, act in product(("resume", "replay"), (ACT, ())):
+        told = cli("dlq", command, cli.plan(), *act, exits=5).stderr.split("`")[1]
+        assert shlex.split(told) == ["fleet", *anew]
     cli(*next_command(cli))
-    cli("dlq", "plan", ground.name, "-o", cli.plan())
+    cli(*anew)
     [result] = cli.json("replay", cli.plan(), *ACT)
     assert (result["sent"], result["state"]) == (3, "done")
 
