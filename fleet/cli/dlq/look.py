@@ -194,7 +194,7 @@ def unseen(info: QueueInfo, found: Inventory) -> str:
     """Why a look did not see all letters."""
     most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
     if found.expected <= most:
-        behind = ", or they are behind the first ten letters of a group, which is what SQS hands out: replay or archive these"
+        behind = ", or they are behind the first letters of their group (ten at most), which is what SQS hands out: replay or archive these"
         return f"somebody else holds the others{behind if info.fifo else ''}"
     return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
 

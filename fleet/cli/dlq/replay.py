@@ -281,5 +281,5 @@ def _finish(plan: Plan, result: dict[str, Any], entry: Record, *, as_json: bool)
     if result["sent"] != result["deleted"] + result["vanished"] and not plan.keep:
         say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
         ended = False
-    tell_left(result)
+    tell_left(result, fifo=plan.place.queue.endswith(".fifo"))
     sys.exit(0 if ended and entry.outcome == "done" else PARTLY)

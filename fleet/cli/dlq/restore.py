@@ -129,7 +129,9 @@ async def _present(tools: Desk, opened: Open) -> Look:
         )
     name = partial(original, arn=info.arn)
     found = await browse(opened.box, name, visibility=hidden_for(info), last_look=last_look)
-    behind = ", or behind the first ten letters of a group, which is what SQS hands out" if info.fifo else ""
+    behind = (
+        ", or behind the first letters of their group (ten at most), which is what SQS hands out" if info.fifo else ""
+    )
     missing = f"{found.expected - found.seen} letters of {info.name} are in other hands{behind}"
     unseen = "" if found.complete else missing
     return Look(frozenset(found.found), frozenset(found.found.values()), unseen)

@@ -156,7 +156,7 @@ def print_report(result: dict[str, Any]) -> None:
         click.echo(redaction.one_line(f"  next: {result['next']}"))
 
 
-def tell_left(result: Mapping[str, Any]) -> None:
+def tell_left(result: Mapping[str, Any], *, fifo: bool = False) -> None:
     """On stderr: what of a replay is not as it was planned, and what to do about it."""
     if result["vanished"]:
         _say(
@@ -173,7 +173,8 @@ def tell_left(result: Mapping[str, Any]) -> None:
     if any(each["canary"] and each["verdict"] == "none" for each in result["steps"]):
         _say("a canary has no verdict yet, and nothing follows it before: `resume` watches again")
     elif result["state"] == "unfinished" and result["remaining"]:
-        _say("what remains may be in other hands, such as a killed runner's, for a minute")
+        behind = "stand behind a letter of its group that was left, or " if fifo else ""
+        _say(f"what remains may {behind}be in other hands, such as a killed runner's, for a minute")
 
 
 def _say(words: str) -> None:
