@@ -18,6 +18,7 @@ ACCOUNT = f"{ORDERS}::test_letters_stay_in_their_account_unless_a_setting_names_
 NUMBERS = f"{ORDERS}::test_a_number_out_of_its_range_is_wrong_usage"
 MISSED = f"{HOME}::test_a_log_that_is_not_there_is_not_as_it_was_written"
 ONE_HOME = f"{HOME}::test_without_a_setting_it_is_in_the_users_state_directory_whichever_directory_a_command_runs_in"
+UNLOCKED = f"{LETTERS}/test_restore.py::test_letters_come_back_from_a_bucket_that_was_locked_after_they_were_put_there"
 BEHIND = f"{LETTERS}/test_fifo.py::test_letters_behind_one_that_was_refused_are_said_to_stand_behind_it"
 _FULL_DEVICE = 'if isinstance(error, PartlyKept) and record.outcome != "begun":'
 
@@ -128,6 +129,7 @@ SAID_YES = [
         ),
         ("        _at_work(file, plan)\n        say", "        say", NO_YES),
     ),
+    *of("fleet/cli/dlq/put_away.py", ("if not fetches and place.is_locked", "if place.is_locked", UNLOCKED)),
     *of("fleet/cli/dlq/replay.py", ('fifo=plan.place.queue.endswith(".fifo")', "fifo=False", BEHIND)),
     *of(
         "fleet/cli/dlq/changes.py",

@@ -125,13 +125,13 @@ def purge(
     _print_taken("purged", taken, found, as_json=as_json, purge_id=entry.plan_id)
 
 
-def opened_archive(tools: Desk, bucket: str) -> Archive:
-    """The archive's bucket. Raises UsageError where none is named, Refused where it would never forget."""
+def opened_archive(tools: Desk, bucket: str, *, fetches: bool = False) -> Archive:
+    """The archive's bucket. Raises UsageError where none is named, Refused where it would never forget, but for who only fetches."""
     name = bucket or tools.settings.dlq_archive_bucket_name
     if not name:
         raise click.UsageError("name the archive's bucket with --bucket, or set DLQ_ARCHIVE_BUCKET_NAME")
     place = Archive(service("s3"), bucket=name)
-    if place.is_locked():
+    if not fetches and place.is_locked():
         raise Refused(f"{name} has an object lock and would never forget a letter: choose another bucket")
     return place
 

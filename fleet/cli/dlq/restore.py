@@ -68,11 +68,11 @@ def restore(
     tools = desk()
     if not yes:
         info = tools.catalog.dead_letter_queue(queue)
-        _list_archives(opened_archive(tools, bucket), info, archive_id, now=tools.now(), as_json=as_json)
+        _list_archives(opened_archive(tools, bucket, fetches=True), info, archive_id, now=tools.now(), as_json=as_json)
     with audited(tools, "restore", queue=queue, reason=why) as entry:
         info = tools.catalog.dead_letter_queue(queue)
         entry.queue, entry.plan_id = info.name, archive_id
-        place, back = opened_archive(tools, bucket), Restored()
+        place, back = opened_archive(tools, bucket, fetches=True), Restored()
         try:
             with held(tools.settings.state_directory, info.arn):
                 _brought_back(tools, info, place, back, entry, reason=why, archive_id=archive_id, again=uncertain)

@@ -259,3 +259,18 @@ def test_the_command_counts_what_is_uncertain_and_ends_with_4(lossy_server: SqsS
     [back] = lossy.json("restore", "orders-dlq", "--uncertain", *ACT)
     assert (here, 3 <= back["restored"] <= 5) == (7, True)
     assert len(lossy_server.control.messages("orders-dlq")) == 7 + back["restored"]
+
+
+def test_letters_come_back_from_a_bucket_that_was_locked_after_they_were_put_there(
+    lossy_server: SqsServer, lossy: Lines, aws: Aws
+) -> None:
+    _, dead = lossy_server.make_pair("orders")
+    bucket = lossy.environment["DLQ_ARCHIVE_BUCKET_NAME"]
+    lossy_server.sqs.send_message(QueueUrl=dead, MessageBody="{}")
+    lossy("dlq", "archive", "orders-dlq", *ACT)
+    aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    assert "1 letters; bring them back" in lossy("dlq", "restore", "orders-dlq").stderr
+    [back] = lossy.json("restore", "orders-dlq", *ACT)
+    assert back["restored"] == 1
+    assert "has an object lock" in lossy("dlq", "archive", "orders-dlq", *ACT, exits=5).stderr
