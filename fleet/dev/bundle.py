@@ -49,19 +49,19 @@ _RECORDS = {
 def bundle(target: Path, *, platform: str | None = None, python: str | None = None) -> Path:
     """Write the zip to `target` and answer its path.
 
-    Without `platform` (uv's name of one) and `python` (`3.13`) it is built for this machine's, and byte code is
-    compiled into it: an import from source costs a cold start a second.
+    Without `platform` (uv's name of one) and `python` (`3.13`) it is built for this machine's. Byte code, which knows no platform, is
+    compiled into it where this Python is the one it is built for: an import from source costs a cold start a second.
 
     Raises:
         EnvironmentBroken: the requirements could not be installed.
     """
-    here = platform is None and python is None
-    requirements = _requirements(platform, python, compiled=here)
+    compiled = python in {None, f"{sys.version_info.major}.{sys.version_info.minor}"}
+    requirements = _requirements(platform, python, compiled=compiled)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(unfinished, "w") as archive:
         sources = Path(scratch)
-        _copy_sources(sources, compiled=here)
+        _copy_sources(sources, compiled=compiled)
         for staging in (sources, requirements):
             for path in _wanted(staging):
                 entry = zipfile.ZipInfo(path.relative_to(staging).as_posix(), _EPOCH)
