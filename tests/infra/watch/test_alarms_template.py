@@ -81,6 +81,15 @@ def test_each_section_of_the_page_is_one_that_an_alarm_leads_to() -> None:
     }
 
 
+def test_each_event_that_the_page_tells_what_to_do_about_is_one_that_is_logged() -> None:
+    table = (DOCS / "alarms.md").read_text().partition("| event | what to do |")[2].partition("\n\n")[0]
+    events = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    root = DOCS.parent
+    code = "".join(path.read_text() for wing in ("shared", "workers") for path in (root / wing).rglob("*.py"))
+    assert len(events) > 10
+    assert {name for name in events if f'"{name}"' not in code} == set()
+
+
 def test_all_alarms_call_one_topic_when_they_begin_and_when_they_end() -> None:
     topic = "arn:aws:sns:eu-central-1:111122223333:fleet-alarms-prod"
     for name, alarm in alarms().items():
