@@ -122,6 +122,8 @@ THE_ROAD = [
         ("if stays and self._is_fifo else []", "if stays else []", f"{TURNS} {INVOCATION}"),
         ("self.waiting.move_to_end(group)", "pass", f"{TURNS} {INVOCATION}"),
         ("queue.pop(0)", "queue.pop()", TURNS),
+        ("self.waiting.clear()", "pass", f"{ROAD}/test_turns_alone.py"),
+        ("if not self._running[group]:", "if False:", f"{ROAD}/test_turns_alone.py"),
     ),
     *of(
         "shared/road/batches.py",
