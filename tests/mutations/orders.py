@@ -25,6 +25,14 @@ _FULL_DEVICE = 'if isinstance(error, PartlyKept) and record.outcome != "begun":'
 # An action that cannot be recorded does not happen: its beginning is on the disk before it, its end after it.
 RECORDED_FIRST = [
     *of(
+        "fleet/dead_letters/queues/archive.py",
+        (
+            "is_outage(error) and code_of(error) not in bears",
+            "is_outage(error)",
+            "tests/fleet/dead_letters/test_denied_objects.py",
+        ),
+    ),
+    *of(
         "fleet/cli/dlq/put_away.py",
         ('begin(tools, "purge", entry, reason=reason)', "pass", UNRECORDED),
         ('begin(tools, "archive", entry, reason=why)', "pass", UNRECORDED),

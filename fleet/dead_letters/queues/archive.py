@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from fleet.dead_letters.model import record
 from fleet.dead_letters.model.letter import UNREADABLE, DeadLetter
 from fleet.dead_letters.model.shapes import arn_name
-from shared.outcome import code_of, is_outage
+from shared.outcome import FORBIDDEN, code_of, is_outage
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -137,31 +137,33 @@ class Archive:
 
     def found(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch | Foreign]:
         """All that is archived of a queue, or in one of its archives, one batch in memory at a time; also what is there and
-        does not belong there.
+        does not belong there, or may not be read by whoever asks: one such object does not keep the others.
         """
         for home in (_home(queue_arn), f"{PREFIX}/{arn_name(queue_arn)}/"):
-            yield from self._below(home, f"{archive_id}/" if archive_id else "", queue_arn)
+            yield from self._below(home, f"{archive_id}/" if archive_id else "", queue_arn, bears=FORBIDDEN)
 
     def edits(self, queue_arn: str) -> Iterator[Batch | Foreign]:
-        """The originals of edited letters."""
+        """The originals of edited letters; one that may not be read may tell of a copy that was sent, so that nothing goes on without it."""
         return self._below(_home(queue_arn), EDIT, queue_arn)
 
-    def _below(self, home: str, begin: str, queue_arn: str) -> Iterator[Batch | Foreign]:
+    def _below(
+        self, home: str, begin: str, queue_arn: str, *, bears: Collection[str] = ()
+    ) -> Iterator[Batch | Foreign]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{home}{begin}")
         for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
-            yield self._judged(key, home, queue_arn)
+            yield self._judged(key, home, queue_arn, bears)
 
     def batches(self, queue_arn: str, *, archive_id: str = "") -> Iterator[Batch]:
         """The same without what does not belong there."""
         return (each for each in self.found(queue_arn, archive_id=archive_id) if isinstance(each, Batch))
 
-    def _judged(self, key: str, home: str, queue_arn: str) -> Batch | Foreign:
+    def _judged(self, key: str, home: str, queue_arn: str, bears: Collection[str]) -> Batch | Foreign:
         if not _OURS.fullmatch(key.removeprefix(home)):
             return Foreign(key, "its name is not that of an archived batch")
         try:
             batch = self._read(key)
         except ClientError as error:
-            if is_outage(error):
+            if is_outage(error) and code_of(error) not in bears:
                 raise
             return Foreign(key, f"it cannot be fetched ({code_of(error)})")
         except Damaged as error:
