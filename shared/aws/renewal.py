@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,8 @@ class Renewal:
         self._every = every
         self._seen = self._marks()
         self._looked_at = 0.0
-        self._read_at = self._tried_at = float("-inf")
+        self._read_at = self._tried_at = self._sought_at = float("-inf")
+        self._first: Any = None
         self._has_failed = False
         self._trying: asyncio.Task[None] | None = None
 
@@ -49,21 +49,35 @@ class Renewal:
         """Have this client's calls use new keys: those in a file that changed, and others once the old are refused. What
         is returned is for calls that botocore does not make: to be asked before they are signed.
         """
-        credentials = client._get_credentials()  # noqa: SLF001  # the object that all signers of a session share
-        if _has_an_end(credentials):  # else each call tries it, and waits for a role that does not answer
-            credentials._advisory_refresh_timeout = credentials._mandatory_refresh_timeout = LAST  # noqa: SLF001
+        signer = client._request_signer  # noqa: SLF001  # it has the object that all signers of a session share, or None
+        _refresh_late(signer._credentials)  # noqa: SLF001
         service = client.meta.service_model.service_id.hyphenize()
 
         async def look(**_event: Any) -> None:
-            await self.look(credentials)
+            if signer._credentials is None:  # noqa: SLF001
+                signer._credentials = await self._first_keys()  # noqa: SLF001
+            else:
+                await self.look(signer._credentials)  # noqa: SLF001
 
         async def after(parsed: Any, **_event: Any) -> None:
             if parsed.get("Error", {}).get("Code") in REFUSED:
-                await self.renew(credentials)
+                await self.renew(signer._credentials)  # noqa: SLF001
 
         client.meta.events.register(f"before-call.{service}", look)
         client.meta.events.register(f"after-call.{service}", after)
-        return partial(self.look, credentials)
+        return look
+
+    async def _first_keys(self) -> Any:
+        """The keys of a process that had none when it started: one object for all of its clients. None while there are none."""
+        now = asyncio.get_running_loop().time()
+        if self._first is None and now >= self._sought_at + self._every:
+            self._sought_at = now
+            await self._try(self._seek, None)
+        return self._first
+
+    async def _seek(self, _none: None) -> None:
+        self._first = await self._resolve()
+        _refresh_late(self._first)
 
     async def look(self, credentials: Any) -> None:
         """Read the keys again where a file of theirs is another than it was."""
@@ -111,6 +125,12 @@ class Renewal:
 
     def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_mark(file) for file in self._files)
+
+
+def _refresh_late(credentials: Any) -> None:
+    """Have botocore itself refresh them only shortly before their end: sooner, each call would try it, and wait for a role that does not answer."""
+    if _has_an_end(credentials):
+        credentials._advisory_refresh_timeout = credentials._mandatory_refresh_timeout = LAST  # noqa: SLF001
 
 
 def _has_an_end(credentials: Any) -> bool:

@@ -10,7 +10,7 @@ import aioboto3
 import pytest
 from aiobotocore.credentials import AioAssumeRoleWithWebIdentityCredentialFetcher as WebIdentity
 from aiobotocore.credentials import AioRefreshableCredentials
-from botocore.exceptions import ClientError, CredentialRetrievalError
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 from structlog.testing import capture_logs
 
 from shared.aws.fast_client import FastClient
@@ -81,6 +81,27 @@ async def test_while_their_file_is_half_written_the_old_keys_are_used(
         write(file, "SECOND")
         server.control.options(secrets={"SECOND": "second"})
         await client.receive_message(QueueUrl=url)
+
+
+@pytest.mark.parametrize("calls", ["fast", "aioboto3"])
+async def test_keys_that_come_after_the_start_are_found_by_all_clients(
+    server: SqsServer, file: Path, calls: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    url = server.make("orders")
+    server.control.options(secrets=BOTH)
+    async with Clients({**os.environ, "AWS_CALLS": calls}, look_every=0.0) as clients:
+        opened: list[Any] = [
+            await clients.open("sqs", endpoint_url=server.endpoint_url, attempts=each) for each in (1, 2)
+        ]
+        for client in opened:
+            with pytest.raises(NoCredentialsError):
+                await client.receive_message(QueueUrl=url)
+        for keys in ("FIRST", "SECOND"):
+            write(file, keys)
+            server.control.options(secrets={keys: keys.lower()})
+            for client in opened:
+                await client.receive_message(QueueUrl=url)
 
 
 class Role:
