@@ -58,6 +58,7 @@ class Clients:
         self._payloads: S3Payloads | None = None
         self._renewed: Renewal | None = None
         self.breakers = breakers or Breakers()
+        self.last_run = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Clocks:
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What AWS is to one worker: its queue, the ledger of its keys, and the bodies in S3 (None: it has none), and
-    whether what its process depends on is there.
+    whether what its process depends on is there. `last_run` is the process's, as `breakers` are.
 
     `resource_name` is the queue's own name, with which the ARN of a Lambda event source ends.
     """
@@ -75,6 +76,7 @@ class Stores:
     payloads: Payloads | None = None
     breakers: Breakers = field(default_factory=Breakers)
     resource_name: str = ""
+    last_run: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,8 @@ class Consumer:
 async def open_stores(worker: Worker[Any], clients: Clients) -> Stores:
     """Open what AWS is to this worker. Raises SettingsError."""
     queue = await clients.queue_for(worker)
-    return Stores(
-        queue, await clients.ledger_for(worker), await clients.payloads(), clients.breakers, queue.resource_name
-    )
+    ledger, payloads = await clients.ledger_for(worker), await clients.payloads()
+    return Stores(queue, ledger, payloads, clients.breakers, queue.resource_name, clients.last_run)
 
 
 def lay_road(worker: Worker[Any], ports: Ports) -> Pipeline:
@@ -139,6 +140,7 @@ def join(
         budget=budget,
         holds=leases.holds,
         finished=deletes.remember,
+        last_run=stores.last_run,
         troubles=troubles,
         dice=clocks.dice,
         now=clocks.wall,

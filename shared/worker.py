@@ -14,7 +14,7 @@ Event = TypeVar("Event")
 BatchResult = Sequence[Exception | None]
 """One entry for each event, in order: None is done, an exception is judged as if a handler had raised it."""
 
-TAKEN = frozenset({"audit", "control", "replay", "runs"})
+TAKEN = frozenset({"audit", "control", "ended", "last", "replay", "runs"})
 """First parts of keys in the ledger's table that do not belong to a worker."""
 
 

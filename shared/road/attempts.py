@@ -37,7 +37,7 @@ class Attempts:
         self._finished = ports.finished
         self._runs = Runs(ports.ledger, now=ports.now)
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
-        self._alone = asyncio.Lock()
+        self._last_run = ports.last_run
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """The outcome of one message."""
@@ -72,7 +72,9 @@ class Attempts:
         suspects = [each for each in again if await self._is_suspect(each, numbers[each])]
         await asyncio.gather(*map(self._runs.forget, suspects))  # they have not begun yet
         outcomes: dict[Delivery, Outcome] = {
-            each: dead for each, number in numbers.items() if (dead := self._spent(each, number)) is not None
+            each: dead
+            for each, number in numbers.items()
+            if each not in suspects and (dead := self._spent(each, number)) is not None
         }
         # The last run of a message is its own: one event that makes the handler raise must not bury those beside it.
         last = [
@@ -124,23 +126,34 @@ class Attempts:
 
     async def _is_suspect(self, delivery: Delivery, number: int) -> bool:
         """Whether this is the last run of a message none of whose runs ended: it, or one beside it, ends the process each time."""
-        return 1 < number == self.worker.limits.max_attempts and not await self._runs.has_ended(delivery)
+        return 1 < self.worker.limits.max_attempts <= number and not await self._runs.has_ended(delivery)
 
     async def _outcome_alone(self, delivery: Delivery, *, together: bool = False) -> Outcome:
-        """The last run of a suspect, while no other suspect runs: so the one that ends the process is the only one to be spent."""
-        async with self._alone:
+        """The last run of a suspect, while no other suspect of this process runs: so the one that ends the process is the only one to be
+        spent. Only a last run that began here is one: a process that another message ended meanwhile spends nobody's.
+        """
+        async with self._last_run:
             number = await self._runs.begin(delivery)
-            if (dead := self._spent(delivery, number)) is not None:
-                return dead
-            if together:
-                outcome = (await self._run_together([delivery], {delivery: number}))[delivery]
-            else:
-                outcome = await self._carry_through(delivery, number)
+            if await self._runs.begin_last(delivery) > 1:
+                return spent(number, self.worker)
+            try:
+                outcome = await self._run_alone(delivery, number, together=together)
+            except asyncio.CancelledError as cut:
+                if LIMIT not in cut.args:
+                    await self._runs.forget_last(delivery)
+                raise
             if isinstance(outcome, Done):
                 self._finished(delivery)
                 # The next suspect may end the process before this one's delete is sent.
-                await self._runs.forget(delivery)
+                await asyncio.gather(self._runs.forget(delivery), self._runs.forget_last(delivery))
+            elif not isinstance(outcome, Dead):
+                await self._runs.forget_last(delivery)
             return outcome
+
+    async def _run_alone(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
+        if together:
+            return (await self._run_together([delivery], {delivery: number}))[delivery]
+        return await self._carry_through(delivery, number)
 
     async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
         """Run, and while a dependency is down, run again."""

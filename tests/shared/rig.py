@@ -37,6 +37,7 @@ class Rig:
         ledger: Ledger | None = None,
         breakers: Breakers | None = None,
         budget: Budget | None = None,
+        last_run: asyncio.Lock | None = None,
         **options: Any,
     ) -> None:
         self.queue = queue or FakeQueue(clock, fifo=options.get("order") == Fifo())
@@ -50,7 +51,12 @@ class Rig:
         self.worker = make_worker(
             self._handle, handle_batch=batch, batch=limits, **{"decode": body_of, "timeout": 3_600.0, **options}
         )
-        stores = Stores(self.queue, ledger, breakers=breakers or Breakers(clock=clock, dice=dice))
+        stores = Stores(
+            self.queue,
+            ledger,
+            breakers=breakers or Breakers(clock=clock, dice=dice),
+            last_run=last_run or asyncio.Lock(),
+        )
         clocks = Clocks(monotonic=clock, lease=clock, wall=clock, dice=dice)
         self.consumer = join(self.worker, stores, pace=self.pace, clocks=clocks, budget=budget or Budget())
         self.leases, self.deletes = self.consumer.leases, self.consumer.deletes

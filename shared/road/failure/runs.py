@@ -63,6 +63,14 @@ class Runs:
         """Whether that was noted; where the ledger cannot be asked, no message is suspected."""
         return await self._count(delivery, by=0, of="ended") != 0
 
+    async def begin_last(self, delivery: Delivery) -> int:
+        """A message's last run begins, by itself. Returns how many such have begun, this one with them; UNKNOWN as of `begin`."""
+        return await self._count(delivery, by=1, of="last") or UNKNOWN
+
+    async def forget_last(self, delivery: Delivery) -> None:
+        """Its last run came to an end, or was cut."""
+        await self._count(delivery, by=-1, of="last")
+
     async def _count(self, delivery: Delivery, *, by: int, of: str = "runs") -> int | None:
         if self._ledger is None:
             return None
