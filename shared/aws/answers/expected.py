@@ -22,6 +22,8 @@ REQUIRED: dict[str, dict[str, type]] = {
     "PutEvents": {"Entries": list, "FailedEntryCount": int},
 }
 """Members that stand in every answer of these, whatever was found. (A Query with Select=COUNT has no Items: none is made.)"""
+NEVER_NULL = {"GetItem": "Item"}
+"""A member that these leave out where there is nothing: a null for it is no answer of theirs."""
 ROOTS = {
     ("s3", "ListObjectsV2"): "ListBucketResult",
     ("s3", "DeleteObjects"): "DeleteResult",
@@ -49,6 +51,7 @@ class Expected:
             each.serialization.get("name", own) for own, each in members.items() if "location" not in each.serialization
         )
         self._required = REQUIRED.get(name, {}) if is_json else {}
+        self._never_null = NEVER_NULL.get(name, "") if is_json else ""
         root = ROOTS.get((service.service_name, name))
         self._roots = {root, self._shape.name} if root else set()  # LocalStack writes the name of the model's shape
         self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
@@ -78,6 +81,8 @@ class Expected:
         if not isinstance(found, dict):
             return False
         if found and self._known and self._known.isdisjoint(found):
+            return False
+        if self._never_null in found and found[self._never_null] is None:
             return False
         return all(isinstance(found.get(name), kind) for name, kind in self._required.items())
 

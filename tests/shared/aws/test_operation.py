@@ -127,7 +127,7 @@ async def parsed(service: str, action: str, content: bytes) -> Any:
 
 
 ODD_ANSWERS = [
-    b'{"Item": null}', b'{"Item": {"a": {"S": null}}}', b'{"Item": {"a": null}}', b'{"Else": 1}', b'{"Item": {"a": {"B": "eA=="}}}',
+    b'{"Item": {"a": {"S": null}}}', b'{"Item": {"a": null}}', b'{"Else": 1}', b'{"Item": {"a": {"B": "eA=="}}}',
     b'{"Item": {"a": {"NULL": true}, "s": {"SS": ["b", "a"]}, "bs": {"BS": ["eA==", ""]}, "m": {"M": {"l": {"L": [{"B": ""}]}}}}}',
     b'{"Item": {"n": {"N": "1.50"}, "new": {"Q": 1}}}', b"{}", b'{"Item": {}}',
 ]  # fmt: skip
@@ -140,7 +140,8 @@ async def test_an_odd_answer_is_read_as_botocore_reads_it_or_left_to_it(content:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"[]", b"null", b'{"Item": []}', b'{"Item": {"a": {"B": 7}}}', b'{"Item": {']
+    "content",
+    [b"", b"<html>", b"[]", b"null", b'{"Item": null}', b'{"Item": []}', b'{"Item": {"a": {"B": 7}}}', b'{"Item": {'],
 )
 def test_an_answer_of_another_shape_is_not_read(content: bytes) -> None:
     assert operation("dynamodb", "GetItem").answer(content) is None

@@ -177,3 +177,16 @@ async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
     await store.entomb(tokens[3], why="DeviceNotRegistered", at=NOON, forget_at=2)
     assert set(await store.dead([*tokens, "ExpoPushToken[3]"])) == {tokens[3], tokens[240], "ExpoPushToken[3]"}
     assert await store.dead([]) == set()
+
+
+async def test_a_row_is_taken_for_missing_only_where_two_answers_say_so() -> None:
+    answers: list[Any] = [{}, {"Item": {"title": {"S": "Stretch"}}}]
+
+    class EmptiedOnce:
+        """A table whose first answer was emptied on its way."""
+
+        async def get_item(self, **_asked: Any) -> Any:
+            return answers.pop(0)
+
+    client: Any = EmptiedOnce()
+    assert await DynamoReminders(client, table="reminders").load(due().key) == {"title": "Stretch"}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 
@@ -26,6 +26,7 @@ from workers.webhook_delivery.rules import (
     Succeeded,
     Verdict,
 )
+from workers.webhook_delivery.store.table import DynamoDbStore
 
 LEASE = 35.0
 LATER = NOON + timedelta(seconds=1)
@@ -227,3 +228,21 @@ async def test_one_delivery_tells_of_an_endpoint_and_the_others_do_not_until_its
     assert await told("msg_1", 2), "it may have died before it told"
     assert not await told("msg_2", 61)
     assert await told("msg_2", 62)
+
+
+class EmptiedOnce:
+    """A table whose first answer was emptied on its way; `item` is what it holds."""
+
+    def __init__(self, item: Any) -> None:
+        self.answers = [{}, {"Item": item}]
+
+    async def get_item(self, **_asked: Any) -> Any:
+        return self.answers.pop(0)
+
+
+async def test_an_endpoint_is_taken_for_missing_only_where_two_answers_say_so() -> None:
+    item = {"url": {"S": "https://hooks.example/"}, "secret": {"S": SECRET}, "enabled": {"BOOL": True}}
+    store = DynamoDbStore(cast("Any", EmptiedOnce(item)), table="webhooks")
+    found = await store.endpoint("acme", "ep-1")
+    assert found is not None
+    assert found.url == "https://hooks.example/"

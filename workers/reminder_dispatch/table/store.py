@@ -171,10 +171,13 @@ class DynamoReminders:
         await self._client.put_item(TableName=self._table, Item=typed({"PK": key.pk, "SK": key.sk, **about}))
 
     async def load(self, key: Key) -> Row | None:
-        found = await self._client.get_item(
-            TableName=self._table, Key=typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
-        )
-        return untyped(found["Item"]) if "Item" in found else None
+        for _ in range(2):  # a missing row ends its reminder, and an answer that was emptied on its way looks like one
+            found = await self._client.get_item(
+                TableName=self._table, Key=typed({"PK": key.pk, "SK": key.sk}), ConsistentRead=True
+            )
+            if "Item" in found:
+                return untyped(found["Item"])
+        return None
 
     async def move(self, key: Key, move: Move) -> bool:
         names = {"#pk": "PK"}

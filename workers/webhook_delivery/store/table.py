@@ -80,7 +80,9 @@ class DynamoDbStore:
         return await self._endpoints(tenant_id, endpoint_id)
 
     async def _endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
-        item = await self._get(endpoint_items.endpoint_key(tenant_id, endpoint_id))
+        key = endpoint_items.endpoint_key(tenant_id, endpoint_id)
+        # Deliveries to a missing endpoint end for good, and an answer that was emptied on its way looks like a missing one.
+        item = await self._get(key) or await self._get(key)
         if item is None:
             return None
         found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())

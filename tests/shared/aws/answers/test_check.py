@@ -25,7 +25,7 @@ DIGEST = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="  # of b"abc"
 
 Call = Callable[[Any], Any]
 CALLS: dict[str, tuple[str, Call, bytes, list[bytes]]] = {
-    "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key=KEY), ITEM, [b'{"Item": 7}', b'{"Item": {"a": "x"}}']),
+    "get": ("dynamodb", lambda to: to.get_item(TableName="t", Key=KEY), ITEM, [b'{"Item": 7}', b'{"Item": {"a": "x"}}', b'{"Item": null}']),
     "put": ("dynamodb", lambda to: to.put_item(TableName="t", Item=KEY), b"{}", []),
     "query": ("dynamodb", lambda to: to.query(TableName="t"), ITEMS, [b"{}", b'{"Items": null, "Count": 0}', b'{"Count": 0}', b'{"Items": []}']),
     "scan": ("dynamodb", lambda to: to.scan(TableName="t"), ITEMS, [b"{}", b'{"Items": {}, "Count": 0}']),
