@@ -173,7 +173,18 @@ THROTTLED = frozenset(
         "ReplicatedWriteConflictException",
     }
 )
-FORBIDDEN = frozenset(
+KEYS_REFUSED = frozenset(
+    {
+        "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSecurity",
+        "InvalidSignatureException", "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
+    }
+)  # fmt: skip
+"""Codes by which a service says that it does not know these keys, or no longer: whatever was asked, and until there are others."""
+KEYS_MISSING = frozenset({"CredentialRetrievalError", "NoCredentialsError", "PartialCredentialsError"})
+"""What botocore says where it finds no keys to sign with."""
+LONGEST_WITHOUT_KEYS = 1.0
+"""Seconds between two tries, at most, where it is the keys that are refused: new ones are then used within three of their existing."""
+FORBIDDEN = KEYS_REFUSED | frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
@@ -183,14 +194,10 @@ FORBIDDEN = frozenset(
         "NotAuthorizedForDetailTypeException",
         "InvalidAccountIdException",
         "AuthFailure",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "NotSignedUp",
         "OptInRequired",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "InvalidAccessKeyId",
         "MissingAuthenticationToken",
         "RequestExpired",
         "RequestTimeTooSkewed",
@@ -233,6 +240,11 @@ ON_ITEMS = frozenset(
 
 WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
 """Codes that speak of our configuration where they count as an outage at all."""
+
+
+def are_keys(code: str) -> bool:
+    """Whether a failure with this code is one of our keys."""
+    return code.rpartition(".")[2] in KEYS_REFUSED | KEYS_MISSING
 
 
 def describe_outage(code: str) -> str:

@@ -11,15 +11,12 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.outcome import KEYS_REFUSED
+
 log = structlog.get_logger()
 
-REFUSED = frozenset(
-    {
-        "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException",
-        "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
-    }
-)  # fmt: skip
-"""Codes by which a service says that it does not know these keys, or no longer."""
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+"""What a role's keys are answered whose sessions were revoked, and what a permission is that is missing."""
 
 AHEAD = 900.0
 """Seconds before their stated end at which new keys are asked for, beside the calls: a role that does not answer holds none up."""
@@ -60,8 +57,11 @@ class Renewal:
                 await self.look(signer._credentials)  # noqa: SLF001
 
         async def after(parsed: Any, **_event: Any) -> None:
-            if parsed.get("Error", {}).get("Code") in REFUSED:
+            code = parsed.get("Error", {}).get("Code")
+            if code in KEYS_REFUSED:
                 await self.renew(signer._credentials)  # noqa: SLF001
+            elif code in DENIED:
+                self._renew_beside(signer._credentials, _anew)
 
         client.meta.events.register(f"before-call.{service}", look)
         client.meta.events.register(f"after-call.{service}", after)
@@ -88,10 +88,16 @@ class Renewal:
         if credentials is not None and (marks := self._marks()) != self._seen:
             self._seen = marks
             await self._try(self._resolve_anew, credentials)
+        if _has_an_end(credentials) and credentials.refresh_needed(AHEAD):
+            self._renew_beside(credentials, _ahead)
+
+    def _renew_beside(self, credentials: Any, read: Callable[[Any], Awaitable[None]]) -> None:
+        """Beside the calls, and not again for a while: keys that are good elsewhere go on signing."""
+        now = asyncio.get_running_loop().time()
         is_free = self._trying is None or self._trying.done()
-        if is_free and now >= self._tried_at + AGAIN and _has_an_end(credentials) and credentials.refresh_needed(AHEAD):
+        if is_free and now >= self._tried_at + AGAIN and _has_an_end(credentials):
             self._tried_at = now
-            self._trying = asyncio.create_task(self._try(_ahead, credentials))
+            self._trying = asyncio.create_task(self._try(read, credentials))
 
     def close(self) -> None:
         """Ask for no keys any more."""
@@ -142,6 +148,12 @@ async def _ahead(credentials: Any) -> None:
     """New keys, while the old ones are good: who signs meanwhile does not wait. Raises what the refreshing raises."""
     async with credentials._refresh_lock:  # noqa: SLF001
         await credentials._protected_refresh(is_mandatory=True)  # noqa: SLF001
+
+
+async def _anew(credentials: Any) -> None:
+    """Keys of a new session. Raises what the refreshing raises."""
+    _forget(getattr(credentials._refresh_using, "__self__", None))  # noqa: SLF001
+    await _ahead(credentials)
 
 
 async def _refresh(credentials: Any) -> None:

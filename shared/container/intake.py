@@ -10,7 +10,7 @@ import structlog
 from shared.consumer import Consumer
 from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
-from shared.outcome import code_of
+from shared.outcome import LONGEST_WITHOUT_KEYS, are_keys, code_of
 from shared.road.handling import Deadline, Deadlines
 from shared.sqs.batches import BATCH
 
@@ -229,7 +229,8 @@ class Intake:
         self._failures += 1
         self.failure = code_of(error)
         self._active_at = self._clock()
-        longest = max(FIRST_PAUSE, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
+        most = LONGEST_WITHOUT_KEYS if are_keys(self.failure) else LONGEST_PAUSE
+        longest = max(FIRST_PAUSE, min(most, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10)) - waited)
         seconds = longest * (0.5 + self._dice() / 2)
         tell = log.warning if self._failures == 1 else log.debug  # one warning for a fault that lasts
         tell("poll_failed", queue=self._queue.name, error_type=self.failure, pause_s=round(seconds, 2))

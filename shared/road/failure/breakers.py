@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.outcome import FORBIDDEN, describe_outage
+from shared.outcome import FORBIDDEN, LONGEST_WITHOUT_KEYS, are_keys, describe_outage
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
@@ -133,7 +133,8 @@ class Breakers:
         if (met := met_in_run.get()) is not None:
             met[dependency] = code
         breaker = self._breakers.setdefault(dependency, _Breaker())
-        source = met.message if met is not None and met.message and code in FORBIDDEN else object()
+        is_permission = code in FORBIDDEN and not are_keys(code)  # keys are refused whatever is asked
+        source = met.message if met is not None and met.message and is_permission else object()
         is_long = breaker.fail(call, source, code=code, at=self._clock())
         if is_long and dependency not in self.open:
             self.open[dependency], breaker.probes = self._clock(), 0
@@ -217,7 +218,8 @@ class Breakers:
         return longest * (0.5 + self._dice() / 2)
 
     def _schedule(self, breaker: _Breaker) -> None:
-        pause = min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** min(breaker.probes, 10))
+        most = LONGEST_WITHOUT_KEYS if are_keys(breaker.streak.code) else LONGEST_PROBE
+        pause = min(most, FIRST_PROBE * 2.0 ** min(breaker.probes, 10))
         breaker.probes += 1
         breaker.probe_at = self._clock() + pause * (0.75 + self._dice() / 4)
 

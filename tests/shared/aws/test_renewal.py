@@ -143,6 +143,37 @@ async def test_a_token_revoked_before_its_end_is_replaced_after_one_refused_call
         await client.receive_message(QueueUrl=url)
 
 
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_refused_permission_has_a_roles_keys_replaced_beside_the_calls_for_its_sessions_may_be_revoked(
+    server: SqsServer, road: str
+) -> None:
+    url, role = server.make("orders"), Role()
+    server.control.options(secrets=BOTH)
+    credentials = AioRefreshableCredentials.create_from_metadata(await role.keys(), role.keys, method="test")
+    session: Any = aioboto3.Session(region_name=REGION)
+    session._session._credentials = credentials
+    renewal = Renewal(session._session.get_credentials, files=(), every=0.0)
+    async with session.client("sqs", endpoint_url=server.endpoint_url) as plain:
+        look = renewal.watch(plain)
+        client: Any = plain if road == "plain" else FastClient(plain, look=look)
+        for _ in range(2):
+            await client.receive_message(QueueUrl=url)
+        server.control.fault("denied", access_key="FIRST")
+        role.key = "SECOND"
+        with pytest.raises(ClientError):
+            await client.receive_message(QueueUrl=url)
+        async with asyncio.timeout(30):
+            while (await credentials.get_frozen_credentials()).access_key != "SECOND":
+                await asyncio.sleep(0)
+        role.key = "THIRD"
+        server.control.fault("denied", access_key="SECOND")
+        with pytest.raises(ClientError):
+            await client.receive_message(QueueUrl=url)
+        await asyncio.sleep(0)
+        assert (await credentials.get_frozen_credentials()).access_key == "SECOND", "not again for a while"
+    renewal.close()
+
+
 class Waning(Role):
     """Its first keys end in eight minutes, of which botocore alone would make calls wait for new ones; then it may be silent."""
 

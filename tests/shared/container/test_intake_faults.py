@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from shared.consumer import Pace
 from shared.container.intake import FIRST_PAUSE, LONGEST_PAUSE
+from shared.outcome import LONGEST_WITHOUT_KEYS
 from shared.message.delivery import Delivery
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, at_once
@@ -68,6 +69,20 @@ def test_the_end_of_a_fault_is_seen_though_the_queue_is_empty_before_a_long_poll
         rig.queue.fail_receive = lambda: None
         await rig.runs_for(LONGEST_PAUSE)
         assert is_failing(rig) is False
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_while_the_keys_are_refused_polls_do_not_grow_rare_so_that_new_ones_are_used_at_once() -> None:
+    async def story() -> None:
+        rig = Rig(at_once)
+        await rig.runs_for(1)
+        rig.queue.fail_receive = denied
+        await rig.runs_for(600)
+        asked = rig.queue.count("receive")
+        await rig.runs_for(10 * LONGEST_WITHOUT_KEYS)
+        assert rig.queue.count("receive") - asked >= 9
         await rig.drains()
 
     virtual(story())
