@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from shared.consumer import Pace
 from shared.container.intake import FIRST_PAUSE, LONGEST_PAUSE
-from shared.outcome import LONGEST_WITHOUT_KEYS
 from shared.message.delivery import Delivery
+from shared.outcome import LONGEST_WITHOUT_KEYS
 from tests.fakes import FakeQueue
 from tests.shared.rig import Rig, at_once
 from tests.virtual_time import clock, virtual
