@@ -95,7 +95,8 @@ class Stand:
     ran: list[str] = field(default_factory=list)
     ran_at: list[float] = field(default_factory=list)
 
-    def road(self, *, timeout: float = 10.0, **options: Any) -> Pipeline:
+    def road(self, *, timeout: float = 10.0, ahead: float = 0.0, **options: Any) -> Pipeline:
+        """`ahead`: by how many seconds its process's clock is fast."""
         worker: Worker[dict[str, str]] = make_worker(
             name="sample",
             queue="uploads",
@@ -107,7 +108,14 @@ class Stand:
             **options,
         )
         return lay_road(
-            worker, Ports(hide=self._hide, bury=self._bury, ledger=self.ledger, dice=lambda: 0.5, now=clock)
+            worker,
+            Ports(
+                hide=self._hide,
+                bury=self._bury,
+                ledger=self.ledger,
+                dice=lambda: 0.5,
+                now=lambda: clock() + ahead,
+            ),
         )
 
     @property
