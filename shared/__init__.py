@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.message.parsing import parsed
     from shared.message.s3_events import S3Change, S3Changes, padded_sequencer, s3_changes
     from shared.message.verbatim import json_members, sorted_json
-    from shared.outcome import Contended, Later, Reject, Unavailable
+    from shared.outcome import Contended, Later, Reject, Unavailable, code_of
     from shared.road.once import KeyReused
     from shared.settings import Settings, SettingsError, read_settings
     from shared.sqs.sender import Message, NotSent, Send
@@ -69,6 +69,7 @@ __all__ = [
     "Wire",
     "Worker",
     "bus_event",
+    "code_of",
     "document",
     "json_members",
     "make_lambda_handler",
@@ -100,6 +101,7 @@ _HOMES = {
     "StreamRecord": "shared.message.envelope",
     "Wire": "shared.message.envelope",
     "bus_event": "shared.message.envelope",
+    "code_of": "shared.outcome",
     "document": "shared.message.envelope",
     "padded_sequencer": "shared.message.s3_events",
     "s3_changes": "shared.message.s3_events",

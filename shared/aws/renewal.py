@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.outcome import KEYS_REFUSED
+from shared.outcome import KEYS_REFUSED, code_of
 
 log = structlog.get_logger()
 
@@ -118,7 +118,7 @@ class Renewal:
             await read(credentials)
         except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError, LookupError) as error:
             if not self._has_failed:
-                log.warning("keys_not_renewed", error_type=type(error).__name__)
+                log.warning("keys_not_renewed", error_type=code_of(error))
             self._has_failed = True
         else:
             self._has_failed = False

@@ -22,7 +22,8 @@ from shared.container import controls, health
 from shared.container.exit_timer import ExitTimer
 from shared.container.poller import Poller
 from shared.limits import Budget
-from shared.settings import RuntimeSettings, read_settings
+from shared.outcome import code_of
+from shared.settings import RuntimeSettings, SettingsError, read_settings
 from shared.telemetry import logging, metrics, tracing
 
 log = structlog.get_logger()
@@ -34,12 +35,25 @@ FLUSH_SECONDS = 0.4
 def main(app: App, environment: Mapping[str, str]) -> int:
     """Run a container's process to its end. Returns its exit code: 0 when it has drained; a warning `drained` counts what SQS did
     not let it settle or give back. A process that does not end by itself within DRAIN_SECONDS and one more is ended with code
-    70. Raises SettingsError.
+    70, one that an error ends returns 1. Raises SettingsError.
     """
     environment = asyncio.run(read_environment(environment))
     timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
-    asyncio.run(run(app, environment, leaves=timer.start))
+    try:
+        asyncio.run(run(app, environment, leaves=timer.start))
+    except SettingsError:
+        raise
+    except Exception as error:
+        log.exception("worker_failed", worker=app.name, error_type=code_of(first := _first(error)), exc_info=first)
+        return 1
     return 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """An error of one task, out of the group of all."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def run(

@@ -100,5 +100,5 @@ class Endings:
                 async with asyncio.timeout(self._worker.limits.timeout):
                     return write(stored=await self._ports.payloads.check_in(delivery.body, delivery.attributes))
             except Exception as error:  # a letter with a short reason is better than none
-                log.warning("payload_not_stored", queue=delivery.queue, error_type=type(error).__name__)
+                log.warning("payload_not_stored", queue=delivery.queue, error_type=code_of(error))
         return dead

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 
 from shared.message.delivery import Delivery
 from shared.message.identity import digest, ledger_key, payload
-from shared.outcome import Contended, Reject
+from shared.outcome import Contended, Reject, code_of
 from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
 from shared.road.ports import Ports
 from shared.telemetry import metrics
@@ -161,7 +161,7 @@ class KeyedWork:
             raise
         except Exception as error:  # other copies are kept off until the claim's lease ends, and may run after it
             metrics.claim(worker=self._worker, outcome="unrecorded")
-            log.warning("completion_not_recorded", worker=self._worker, error_type=type(error).__name__)
+            log.warning("completion_not_recorded", worker=self._worker, error_type=code_of(error))
             return
         if not ours:  # this process stood still for longer than its lease: the work was, or is being, done twice
             metrics.claim(worker=self._worker, outcome="lost")
@@ -179,7 +179,7 @@ class KeyedWork:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._ledger.release(key, owner=self._owner)
         except Exception as error:
-            log.warning("claim_not_released", worker=self._worker, error_type=type(error).__name__)
+            log.warning("claim_not_released", worker=self._worker, error_type=code_of(error))
 
     def _store(self, result: object) -> str:
         try:

@@ -9,7 +9,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from shared import Delivery, KeyReused, Later, Reject, StreamRecord
+from shared import Delivery, KeyReused, Later, Reject, StreamRecord, code_of
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged, RowsPointedTo
 from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span
 from workers.audit_archive.rules import Row, fingerprint, identity
@@ -164,6 +164,6 @@ async def _lengthen(digests: Digests, *, asked: bool) -> Exception | None:
         async with asyncio.timeout(DIGEST_SECONDS):
             await digests.lengthen(asked=asked)
     except Exception as error:  # noqa: BLE001  # whatever it is, the rows are archived and their messages may leave
-        log.warning("audit_digest_failed", error_type=type(error).__name__)
+        log.warning("audit_digest_failed", error_type=code_of(error))
         return error
     return None

@@ -1,6 +1,9 @@
 """The command line: what it says, how it ends, and that help costs nothing."""
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from importlib import import_module
@@ -80,6 +83,53 @@ def test_a_worker_without_its_variables_ends_with_2_and_their_names(worker: str)
     assert "set or mend these environment variables: " in result.stderr
     assert "_NAME: Field required" in result.stderr or "_URL: Field required" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+WORKER = {
+    "PATH": os.environ["PATH"],
+    "AWS_ACCESS_KEY_ID": "a",
+    "AWS_SECRET_ACCESS_KEY": "b",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "HEALTH_PORT": "0",
+}
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_leave_before_it_has_started_leaves_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # Secrets Manager does not answer
+        port = silent.getsockname()[1]
+        environment = {**WORKER, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AUDIT_HASH_KEYS_SECRET_ARN": "keys"}
+        process = subprocess.Popen([sys.executable, "-m", "fleet.cli", "run", "audit-archive"], env=environment)
+        try:
+            silent.settimeout(60)
+            asked, _ = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            # As the first process of a container it would not hear of a signal without a handler.
+            assert process.wait(5) == 0
+            asked.close()
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_to_fail_without_its_queue_says_so_in_one_line_and_ends_with_1() -> None:
+    url = "http://127.0.0.1:1/000000000000/uploads"
+    environment = {
+        **WORKER,
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "STARTUP": "fail",
+        "UPLOADS_QUEUE_URL": url,
+        "UPLOADS_DLQ_URL": f"{url}-dlq",
+        "SESSIONS_TABLE_NAME": "sessions",
+        "UPLOAD_BUCKET_NAME": "uploads",
+        "EVENT_BUS_NAME": "bus",
+        "WS_API_ENDPOINT": "http://127.0.0.1:1",
+    }
+    command = [sys.executable, "-m", "fleet.cli", "run", "upload-notification"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (result.returncode, "Traceback" in result.stderr + result.stdout) == (1, False)
+    last = json.loads((result.stdout + result.stderr).splitlines()[-1])
+    assert (last["event"], last["error_type"]) == ("worker_failed", "EndpointConnectionError")
 
 
 def test_settings_that_cannot_be_are_told_without_a_traceback() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
 from shared.message.delivery import Attribute
@@ -39,6 +40,23 @@ def test_a_release_that_fails_does_not_hide_why_the_handler_failed() -> None:
         stand.ledger.before["release"] = [refused]
         assert not await stand.road().travel(message())
         assert stand.hidden == [77]
+
+    virtual(story())
+
+
+def test_a_claim_that_is_not_released_is_told_with_the_code_of_aws() -> None:
+    async def denied() -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteItem")
+
+    async def story() -> None:
+        async def handle(_event: dict[str, str]) -> None:
+            raise ValueError
+
+        stand = Stand(handle)
+        stand.ledger.before["release"] = [denied]
+        with capture_logs() as lines:
+            await stand.road().travel(message())
+        assert [each["error_type"] for each in lines if each["event"] == "claim_not_released"] == ["AccessDenied"]
 
     virtual(story())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared import code_of
 from workers.reminder_dispatch.channels.channel import Answer, Note, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
 
@@ -42,5 +43,5 @@ async def push_to_living(
     )
     for fault in noted:
         if isinstance(fault, BaseException):  # the next reminder is told by Expo again
-            log.warning("dead_token_not_noted", error_type=type(fault).__name__)
+            log.warning("dead_token_not_noted", error_type=code_of(fault))
     return answers

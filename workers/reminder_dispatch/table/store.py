@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import code_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
@@ -159,7 +160,7 @@ class DynamoReminders:
                     RequestItems={self._table: {"Keys": asked, "ProjectionExpression": "PK, SK"}}
                 )
             except (ClientError, BotoCoreError) as error:  # the push goes out, and Expo says it again
-                log.warning("dead_tokens_not_read", error_type=type(error).__name__)
+                log.warning("dead_tokens_not_read", error_type=code_of(error))
                 return found
             for item in answer.get("Responses", {}).get(self._table, []):
                 found.update(names[Key(item["PK"]["S"], item["SK"]["S"])])
