@@ -61,7 +61,7 @@ class Renewal:
             if code in KEYS_REFUSED:
                 await self.renew(signer._credentials)  # noqa: SLF001
             elif code in DENIED:
-                self._renew_beside(signer._credentials, _anew)
+                self._renew_beside(signer._credentials, _anew)  # noqa: SLF001
 
         client.meta.events.register(f"before-call.{service}", look)
         client.meta.events.register(f"after-call.{service}", after)
