@@ -31,6 +31,7 @@ COMMANDS = {
     "reminders": Entry(
         "fleet.cli.reminders.group:reminders", "Reminders in their table: find and mend what stands wrong."
     ),
+    "sessions": Entry("fleet.cli.sessions:sessions", "Upload sessions: open, form, show, watch, close."),
     "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhooks: endpoints, deliveries, resend, recover, expunge."),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
     "resume": Entry("fleet.cli.controls:resume", "End a pause."),

@@ -39,7 +39,7 @@ async def test_a_file_put_into_the_bucket_turns_its_session_uploaded_and_tells_i
         row = await fleet.until(
             lambda: (found := fleet.session_row(session_id)).get("announcedSequencer") and found, "the session's row"
         )
-    assert set(message) == {"type", "sessionId", "key", "size", "etag", "status", "occurredAt"}
+    assert set(message) == {"type", "version", "sessionId", "key", "size", "etag", "sequencer", "status", "occurredAt"}
     assert (message["type"], message["sessionId"], message["key"]) == ("upload.completed", session_id, key)
     assert (message["size"], message["status"]) == (4000, "UPLOADED")
     assert (row["status"], row["uploadKey"], row["size"], row["etag"]) == ("UPLOADED", key, "4000", message["etag"])

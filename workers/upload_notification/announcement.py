@@ -16,6 +16,9 @@ COMPLETED = "upload.completed"
 REJECTED = "upload.rejected"
 SOURCE = "fleet.uploads"
 
+VERSION = 1
+"""Of the browser's message: a field more does not change it, a field less, or of another meaning, does."""
+
 LARGEST_MESSAGE = 131_072
 """Bytes of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 LARGEST_POINTER = 1024
@@ -24,23 +27,14 @@ LARGEST_POINTER = 1024
 
 def message(upload: UploadFinished, session: Session) -> bytes:
     """The browser's message; a pointer where it would be longer than a connection takes."""
-    fields = {
-        "type": _type(session),
-        "sessionId": upload.session_id,
-        "key": upload.key,
-        "size": upload.size,
-        "etag": upload.etag,
-        "status": session.status,
-        "occurredAt": _time(upload, session),
-        **_found(session),
-    }
-    data = orjson.dumps(fields)
+    data = orjson.dumps({"type": _type(session), "version": VERSION, **_told(upload, session)})
     return data if len(data) <= LARGEST_MESSAGE else pointer(upload, session)
 
 
 def pointer(upload: UploadFinished, session: Session) -> bytes:
     """At most 1 KB: the browser reads the rest from its session."""
-    fields = {"type": _type(session), "status": session.status, "occurredAt": _time(upload, session)}
+    fields = {"type": _type(session), "version": VERSION, "status": session.status}
+    fields |= {"occurredAt": _time(upload, session), "sequencer": upload.order}
     data = orjson.dumps({**fields, "sessionId": upload.session_id})
     # Only an absurd session id is that long, and a browser knows its own.
     return data if len(data) <= LARGEST_POINTER else orjson.dumps(fields)
@@ -55,12 +49,6 @@ def _type(session: Session) -> str:
     return REJECTED if session.status == rules.REJECTED else COMPLETED
 
 
-def _found(session: Session) -> Mapping[str, str]:
-    """What the content gate found, where it has looked."""
-    found = {"contentType": session.content_type, "reason": session.reason}
-    return {name: value for name, value in found.items() if value}
-
-
 def _time(upload: UploadFinished, session: Session) -> str:
     """As the row has it: the roads differ in precision, and what is told twice must be told alike."""
     return session.uploaded_at or instant(upload.occurred_at)
@@ -68,15 +56,20 @@ def _time(upload: UploadFinished, session: Session) -> str:
 
 def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
     """The detail of the bus event; its `id` is the same however often the upload is announced."""
+    fields = {"id": upload.id, "bucket": upload.bucket, **_told(upload, session)}
+    return {**fields, "tenantId": session.tenant_id} if session.tenant_id else fields
+
+
+def _told(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
+    """What browser and bus are told alike. `versionId`, `contentType` and `reason` only where there is one."""
     fields = {
-        "id": upload.id,
         "sessionId": upload.session_id,
         "key": upload.key,
-        "bucket": upload.bucket,
         "size": upload.size,
         "etag": upload.etag,
+        "sequencer": upload.order,
         "status": session.status,
         "occurredAt": _time(upload, session),
-        **_found(session),
     }
-    return {**fields, "tenantId": session.tenant_id} if session.tenant_id else fields
+    found = {"versionId": upload.version, "contentType": session.content_type, "reason": session.reason}
+    return fields | {name: value for name, value in found.items() if value}

@@ -14,10 +14,12 @@ SESSION = session(uploaded(UPLOAD))
 def test_the_browser_is_sent_exactly_these_fields() -> None:
     assert orjson.loads(message(UPLOAD, SESSION)) == {
         "type": "upload.completed",
+        "version": 1,
         "sessionId": "s1",
         "key": "session-uploads/s1/a b+ü.jpg",
         "size": 7,
         "etag": "e-tag",
+        "sequencer": UPLOAD.order,
         "status": "UPLOADED",
         "occurredAt": "2026-11-21T12:00:00.000Z",
     }
@@ -32,6 +34,7 @@ def test_the_bus_is_told_the_bucket_and_the_tenant_too() -> None:
         "bucket": "fleet-uploads-dev",
         "size": 7,
         "etag": "e-tag",
+        "sequencer": UPLOAD.order,
         "status": "UPLOADED",
         "occurredAt": "2026-11-21T12:00:00.000Z",
     }
@@ -53,10 +56,18 @@ def test_a_message_that_no_connection_takes_becomes_a_pointer() -> None:
 def test_a_pointer_says_which_session_to_look_at() -> None:
     assert orjson.loads(pointer(UPLOAD, SESSION)) == {
         "type": "upload.completed",
+        "version": 1,
         "sessionId": "s1",
+        "sequencer": UPLOAD.order,
         "status": "UPLOADED",
         "occurredAt": "2026-11-21T12:00:00.000Z",
     }
+
+
+def test_of_a_bucket_with_versions_both_are_told_which_one() -> None:
+    versioned = finished(version="v7")
+    told = orjson.loads(message(versioned, SESSION))
+    assert told["versionId"] == detail(versioned, SESSION)["versionId"] == "v7"
 
 
 def test_a_pointer_is_short_whatever_the_session_is_called() -> None:

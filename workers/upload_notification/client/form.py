@@ -1,0 +1,62 @@
+"""The form with which a browser posts one file to S3, and nothing that the session would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from workers.upload_notification.client.opening import LARGEST_OBJECT, WrongField
+from workers.upload_notification.event import PREFIX, Ignored, session_of
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+LONGEST_KEY: Final = 1024
+"""Bytes of an object's key in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A presigned POST: send `fields` and then the file, as multipart/form-data, to `url`, before `expires_at` (epoch seconds). Whoever
+    has it may upload: its repr does not tell the fields.
+    """
+
+    url: str
+    fields: Mapping[str, str] = field(repr=False)
+    key: str
+    expires_at: int
+
+
+async def form(
+    client: S3Client, bucket: str, document: Mapping[str, Any], name: str, *, content_type: str, seconds: int, at: float
+) -> Form:
+    """Of the session that `document` shows: S3 itself refuses another key, a size out of its range, and a type that it does not name.
+
+    What the browser says of the type is checked here; what the file is, the content gate finds out. Raises WrongField.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+    """
+    key = f"{PREFIX}{document['sessionId']}/{name}"
+    if isinstance(session_of(key), Ignored) or len(key.encode()) > LONGEST_KEY or not name.isprintable():
+        raise WrongField(
+            "name",
+            "a file's name: printable, not '.' or '..', no '/' at its end, 1,024 bytes with the session's prefix",
+        )
+    fields: dict[str, str] = {}
+    conditions: list[Any] = [
+        ["content-length-range", document.get("minBytes", 1), document.get("maxBytes", LARGEST_OBJECT)]
+    ]
+    if content_type:
+        if not _names(document.get("allowedTypes", ()), content_type):
+            raise WrongField("contentType", "one of the session's allowedTypes")
+        fields["Content-Type"] = content_type
+        conditions.append({"Content-Type": content_type})
+    post: Any = await client.generate_presigned_post(
+        bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=seconds
+    )
+    return Form(url=post["url"], fields=post["fields"], key=key, expires_at=int(at) + seconds)
+
+
+def _names(allowed: Any, content_type: str) -> bool:
+    stem, _, _ = content_type.partition("/")
+    return not allowed or content_type in allowed or f"{stem}/*" in allowed

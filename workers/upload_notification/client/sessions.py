@@ -1,0 +1,183 @@
+"""Upload sessions of a producer: opened, shown, connected, closed; each change one conditional write."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from workers.upload_notification import rules
+from workers.upload_notification.client.form import Form, form
+from workers.upload_notification.client.opening import Opening, WrongField, hashed
+from workers.upload_notification.client.state import State, state_of
+from workers.upload_notification.store.updates import LIVE, one_of, typed
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_s3 import S3Client
+
+CLOSED: Final = "closed"
+"""The `reason` of a session that its producer has closed."""
+
+
+class NoSuchSession(LookupError):
+    """There is no session of this id, or the secret is another's: whoever asks is not told which."""
+
+
+class Refused(Exception):
+    """A rule forbids it; the text says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session. Its secret is told this once: only its hash is kept, and no repr tells it."""
+
+    session_id: str
+    secret: str = field(repr=False)
+    expires_at: int
+
+
+class Sessions:
+    """Over aiobotocore clients of DynamoDB and S3, whose errors it raises. `now`: the time, with its zone."""
+
+    def __init__(
+        self,
+        dynamodb: DynamoDBClient,
+        *,
+        table: str,
+        now: Callable[[], datetime],
+        bucket: str = "",
+        s3: Callable[[], Awaitable[S3Client]] | None = None,
+    ) -> None:
+        self._client = dynamodb
+        self._table = table
+        self._now = now
+        self._bucket = bucket
+        self._s3 = s3
+
+    async def open(self, opening: Opening) -> Opened:
+        """Raises WrongField, or Refused where there is another session of this id. The same opening once more is the same session."""
+        row = opening.row(self._now())
+        expires = int(row["expiresAt"]["N"])
+        if not await self._put(row):
+            found = await self._row(opening.session_id)
+            if found.get("secretHash") != row["secretHash"]:
+                raise Refused(f"there is a session {opening.session_id}: leave the id out, and one is made")
+            expires = state_of(found, at=self._now().timestamp()).expires_at
+        return Opened(opening.session_id, opening.secret, expires)
+
+    async def show(self, session_id: str, *, secret: str | None = None) -> State:
+        """Raises NoSuchSession, also where `secret` is given and not the session's own."""
+        return state_of(await self._row(session_id, secret=secret), at=self._now().timestamp())
+
+    async def form(
+        self, session_id: str, name: str, *, content_type: str = "", seconds: int = 900, secret: str | None = None
+    ) -> Form:
+        """A presigned POST for one file of the session, good until it expires. Raises NoSuchSession, WrongField, or Refused where it takes no file any more."""
+        if self._s3 is None:
+            raise WrongField("UPLOAD_BUCKET_NAME", "set it: a form is for one bucket")
+        at = self._now().timestamp()
+        shown = state_of(await self._row(session_id, secret=secret), at=at)
+        if shown.is_final:
+            raise Refused(f"the session is {shown.status}: open another")
+        if not 1 <= seconds <= 604_800:
+            raise WrongField("seconds", "1 to 604,800, a week")
+        left = min(seconds, shown.expires_at - int(at)) if shown.expires_at else seconds
+        return await form(
+            await self._s3(), self._bucket, shown.document, name, content_type=content_type, seconds=left, at=at
+        )
+
+    async def token(self, session_id: str, *, secret: str) -> str:
+        """A token with which one WebSocket connection may be made; it takes the place of one that nobody used. Raises NoSuchSession or Refused."""
+        token = secrets.token_urlsafe(32)
+        if not await self._update(
+            session_id,
+            "SET connectHash = :token",
+            f"secretHash = :secret AND {LIVE}",
+            {":token": hashed(token), ":secret": hashed(secret), ":now": int(self._now().timestamp())},
+        ):
+            await self._row(session_id, secret=secret)
+            raise Refused("the session's time is over: open another")
+        return token
+
+    async def admit(self, session_id: str, token: str) -> bool:
+        """Whether `token` is the session's; it admits once."""
+        now = int(self._now().timestamp())
+        return await self._update(
+            session_id,
+            "REMOVE connectHash",
+            f"connectHash = :token AND {LIVE}",
+            {":token": hashed(token), ":now": now},
+        )
+
+    async def connect(self, session_id: str, connection_id: str) -> bool:
+        """Have this connection told of the session's uploads, in the place of one before; False where there is no such session any more."""
+        now = int(self._now().timestamp())
+        values = {":id": connection_id, ":now": now}
+        return await self._update(session_id, "SET wsConnectionId = :id", LIVE, values)
+
+    async def disconnect(self, session_id: str, connection_id: str) -> bool:
+        """Forget exactly this connection; False where the session has another by now, or none."""
+        return await self._update(session_id, "REMOVE wsConnectionId", "wsConnectionId = :id", {":id": connection_id})
+
+    async def close(self, session_id: str) -> State:
+        """It takes no file any more; a final session stays as it is. Raises NoSuchSession."""
+        opened, states = one_of(rules.OPEN)
+        values = {":expired": rules.EXPIRED, ":reason": CLOSED, **states}
+        await self._update(
+            session_id, "SET #status = :expired, reason = :reason", f"attribute_exists(sessionId) AND {opened}", values
+        )
+        return await self.show(session_id)
+
+    async def watch(self, session_id: str, *, pause: Callable[[], Awaitable[None]]) -> AsyncIterator[State]:
+        """The session's states, each once, until a final one; `pause` is waited for between two looks. Raises NoSuchSession."""
+        before: State | None = None
+        while True:
+            shown = await self.show(session_id)
+            if shown != before:
+                yield shown
+            if shown.is_final:
+                return
+            before = shown
+            await pause()
+
+    async def _row(self, session_id: str, *, secret: str | None = None) -> dict[str, Any]:
+        found = await self._client.get_item(
+            TableName=self._table, Key={"sessionId": {"S": session_id}}, ConsistentRead=True
+        )
+        row: dict[str, Any] = found.get("Item", {})
+        is_theirs = secret is None or secrets.compare_digest(row.get("secretHash", {}).get("S", ""), hashed(secret))
+        if not row or not is_theirs:
+            raise NoSuchSession(session_id)
+        return row
+
+    async def _put(self, row: dict[str, Any]) -> bool:
+        return await self._holds(
+            self._client.put_item(
+                TableName=self._table, Item=row, ConditionExpression="attribute_not_exists(sessionId)"
+            )
+        )
+
+    async def _update(self, session_id: str, change: str, condition: str, values: dict[str, Any]) -> bool:
+        names: Any = (
+            {"ExpressionAttributeNames": {"#status": "status"}} if "#status" in change else {}
+        )  # an empty map is an error
+        return await self._holds(
+            self._client.update_item(
+                TableName=self._table,
+                Key={"sessionId": {"S": session_id}},
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={name: typed(value) for name, value in values.items()},
+                **names,
+            )
+        )
+
+    async def _holds(self, write: Awaitable[Any]) -> bool:
+        try:
+            await write
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True

@@ -1,0 +1,59 @@
+"""What a session's row tells whoever may read it: never a secret, a connection or another's lease."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workers.upload_notification import rules
+
+FINAL: Final = (rules.COMPLETE, rules.REJECTED, rules.EXPIRED)
+
+_TOLD: Final = (
+    "sessionId", "tenantId", "status", "reason", "createdAt", "allowedTypes", "uploadKey", "etag", "versionId",
+    "contentType", "sequencer", "uploadedAt",
+)  # fmt: skip
+_NUMBERS: Final = ("expiresAt", "maxBytes", "minBytes", "size")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A session as its row shows it; `document` by the row's own names, with `status` EXPIRED once its time is over."""
+
+    session_id: str
+    status: str
+    expires_at: int
+    document: Mapping[str, Any]
+    is_connected: bool
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+
+def state_of(item: Mapping[str, Any], *, at: float) -> State:
+    """`at`: now, in epoch seconds. What a row holds in another type than it should is left out."""
+    plain = {name: value for name in _TOLD if (value := _plain(item.get(name, {}))) not in (None, "")}
+    numbers = {name: _whole(item[name]["N"]) for name in _NUMBERS if "N" in item.get(name, {})}
+    expires = int(numbers.get("expiresAt", 0))
+    status = str(plain.get("status", ""))
+    if expires and expires <= at and status in rules.OPEN:
+        status = rules.EXPIRED
+    return State(
+        session_id=str(plain.get("sessionId", "")),
+        status=status,
+        expires_at=expires,
+        document={**plain, **numbers, "status": status},
+        is_connected="wsConnectionId" in item,
+    )
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    if "L" in value:
+        return [each.get("S", "") for each in value["L"]]
+    return sorted(value["SS"]) if "SS" in value else value.get("S")
+
+
+def _whole(number: str) -> int:
+    return int(float(number))
