@@ -143,6 +143,18 @@ def register(stage: Stage) -> None:
         stage.fleet("producer", "webhooks", "endpoint", *words, "--tenant", "shop")
 
 
+def upload(stage: Stage) -> None:
+    """The life of a session, by whoever opens them for browsers; the form's keys are the producer's own."""
+    for words in (
+        ("open", "--id", "mine"),
+        ("form", "mine", "a.png"),
+        ("show", "mine"),
+        ("close", "mine"),
+        ("watch", "mine"),
+    ):
+        stage.fleet("producer", "sessions", *words)
+
+
 def produce(stage: Stage) -> None:
     """Rows, files and events, as docs/data-model.md describes them."""
     os.environ["AWS_SDK_UA_APP_ID"] = "producer"
@@ -156,3 +168,4 @@ def produce(stage: Stage) -> None:
     finally:
         del os.environ["AWS_SDK_UA_APP_ID"]
     register(stage)
+    upload(stage)

@@ -127,6 +127,8 @@ def producer() -> list[Statement]:
     """What the rest of a product does: rows as docs/data-model.md describes them, files, events."""
     return [
         allow(["dynamodb:PutItem"], table("sessions", "reminders", "webhooks")),
+        # Opens and closes upload sessions: `fleet sessions`.
+        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table("sessions")),
         # Registers, rotates and removes endpoints: `fleet webhooks endpoint`, which finds the stage by its outputs.
         allow(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
         allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
