@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shared.bus import BusEntry, EventBus, NotPut
     from shared.clients import Clients
     from shared.lambda_door.entry import make_lambda_handler
+    from shared.lambda_door.function import make_function
     from shared.message.delivery import Attribute, Delivery
     from shared.message.envelope import (
         BusEvent,
@@ -72,6 +73,7 @@ __all__ = [
     "code_of",
     "document",
     "json_members",
+    "make_function",
     "make_lambda_handler",
     "padded_sequencer",
     "parsed",
@@ -90,6 +92,7 @@ _HOMES = {
     "EventBus": "shared.bus",
     "NotPut": "shared.bus",
     "Clients": "shared.clients",
+    "make_function": "shared.lambda_door.function",
     "make_lambda_handler": "shared.lambda_door.entry",
     "Attribute": "shared.message.delivery",
     "Delivery": "shared.message.delivery",

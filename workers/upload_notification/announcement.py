@@ -40,6 +40,22 @@ def pointer(upload: UploadFinished, session: Session) -> bytes:
     return data if len(data) <= LARGEST_POINTER else orjson.dumps(fields)
 
 
+def again(row: Mapping[str, Any]) -> bytes:
+    """The message of the row's file once more, from the row alone, its values as plain ones: what a browser that was away has missed."""
+    fields = {
+        "type": REJECTED if row["status"] == rules.REJECTED else COMPLETED,
+        "version": VERSION,
+        "sessionId": row["sessionId"],
+        "key": row["uploadKey"],
+        "size": row["size"],
+        "etag": row["etag"],
+        "sequencer": row["sequencer"],
+        "status": row["status"],
+        "occurredAt": row["uploadedAt"],
+    }
+    return orjson.dumps(fields | {name: row[name] for name in ("versionId", "contentType", "reason") if row.get(name)})
+
+
 def entry(upload: UploadFinished, session: Session) -> BusEntry:
     """The bus event, of the time at which the upload happened."""
     return BusEntry(SOURCE, _type(session), orjson.dumps(detail(upload, session)).decode(), time=upload.occurred_at)

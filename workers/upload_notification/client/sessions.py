@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import SettingsError
 from workers.upload_notification import rules
 from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
@@ -75,9 +76,9 @@ class Sessions:
     async def form(
         self, session_id: str, name: str, *, content_type: str = "", seconds: int = 900, secret: str | None = None
     ) -> Form:
-        """A presigned POST for one file of the session, good until it expires. Raises NoSuchSession, WrongField, or Refused where it takes no file any more."""
+        """A presigned POST for one file of the session, good until it expires. Raises NoSuchSession, WrongField, SettingsError without a bucket, or Refused where it takes no file any more."""
         if self._s3 is None:
-            raise WrongField("UPLOAD_BUCKET_NAME", "set it: a form is for one bucket")
+            raise SettingsError("set or mend these environment variables: UPLOAD_BUCKET_NAME: Field required")
         at = self._now().timestamp()
         shown = state_of(await self._row(session_id, secret=secret), at=at)
         if shown.is_final:

@@ -26,6 +26,8 @@ class State:
     expires_at: int
     document: Mapping[str, Any]
     is_connected: bool
+    is_told: bool
+    """Whether browser and bus were told of its current file."""
 
     @property
     def is_final(self) -> bool:
@@ -46,6 +48,7 @@ def state_of(item: Mapping[str, Any], *, at: float) -> State:
         expires_at=expires,
         document={**plain, **numbers, "status": status},
         is_connected="wsConnectionId" in item,
+        is_told=bool(plain.get("sequencer")) and item.get("announcedSequencer", {}).get("S") == plain["sequencer"],
     )
 
 
