@@ -10,14 +10,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
-from botocore.exceptions import ClientError
 from pydantic import Field, SecretStr
 
+from fleet.dev.stand_ins.edge import Edge
 from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.pages import closed_to_other_pages
 from fleet.dev.stand_ins.remembered import LARGEST_BODY
@@ -27,9 +25,7 @@ from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from shared.clients import Clients
 from shared.settings import Settings, read_settings
 from shared.telemetry import logging
-
-if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb import DynamoDBClient
+from workers.upload_notification.client import open_sessions
 
 log = structlog.get_logger()
 
@@ -66,9 +62,10 @@ async def run(environment: Mapping[str, str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(Clients(environment))
-        dynamodb, streams = await clients.open("dynamodb"), await clients.open("dynamodbstreams")
+        streams = await clients.open("dynamodbstreams")
         pipes = [StreamPipe(table, streams, await clients.sender("audit")) for table in settings.tables]
-        url = await stack.enter_async_context(serving(settings, pipes=pipes, dynamodb=dynamodb))
+        edge = Edge(await stack.enter_async_context(open_sessions(environment)))
+        url = await stack.enter_async_context(serving(settings, pipes=pipes, edge=edge))
         log.info("stand_ins_ready", url=url)
         await stop.wait()
         log.info("stand_ins_stopping")
@@ -76,15 +73,13 @@ async def run(environment: Mapping[str, str]) -> int:
 
 
 @asynccontextmanager
-async def serving(
-    settings: StandInSettings, *, pipes: Sequence[StreamPipe], dynamodb: DynamoDBClient
-) -> AsyncIterator[str]:
+async def serving(settings: StandInSettings, *, pipes: Sequence[StreamPipe], edge: Edge) -> AsyncIterator[str]:
     """Run every stand-in inside the block; yields the server's base URL."""
     token = settings.expo_access_token
     together = application(
         ExpoServer(token.get_secret_value() if token else None),
         WebhookReceiver(settings.stand_ins_webhook_secret.get_secret_value()),
-        WebSocketGateway(partial(note_connection, dynamodb, settings.sessions_table_name)),
+        WebSocketGateway(edge),
     )
     runner = web.AppRunner(together, access_log=None, shutdown_timeout=1.0)
     pumps = [asyncio.create_task(pipe.run()) for pipe in pipes]
@@ -115,23 +110,6 @@ def application(expo: ExpoServer, webhooks: WebhookReceiver, gateway: WebSocketG
     together.add_subapp(WEBHOOKS, webhooks.application())
     together.add_subapp(GATEWAY, gateway.application())
     return together
-
-
-async def note_connection(dynamodb: DynamoDBClient, table: str, session_id: str, connection_id: str) -> bool:
-    """Write the connection on its session, as a $connect route does; False where there is no such session."""
-    try:
-        await dynamodb.update_item(
-            TableName=table,
-            Key={"sessionId": {"S": session_id}},
-            UpdateExpression="SET wsConnectionId = :connection",
-            ConditionExpression="attribute_exists(sessionId)",
-            ExpressionAttributeValues={":connection": {"S": connection_id}},
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
 
 
 async def _well(_: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -23,10 +24,15 @@ IDLE_SECONDS = 600.0
 """API Gateway closes a connection after ten idle minutes; pings keep an honest browser's open."""
 
 
-class Connect(Protocol):
-    """The $connect route: notes the connection on the session, or answers False and the browser is refused."""
+class Routes(Protocol):
+    """What is behind the API: `connect` lets a browser in or answers False, `says` answers what it says with a text, "" for none; `add_to` adds
+    what is called by HTTP.
+    """
 
-    async def __call__(self, session_id: str, connection_id: str) -> bool: ...
+    async def connect(self, query: Mapping[str, str], connection_id: str) -> bool: ...
+    async def disconnect(self, session_id: str, connection_id: str) -> None: ...
+    async def says(self, session_id: str, connection_id: str, text: str) -> str: ...
+    def add_to(self, application: web.Application) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,12 @@ class Connection:
 
 @dataclass(slots=True)
 class WebSocketGateway:
-    """GET /ws?sessionId=... upgrades; POST, GET and DELETE /@connections/{id} are the management API.
+    """GET /ws?sessionId=...&token=... upgrades; POST, GET and DELETE /@connections/{id} are the management API.
 
-    A stage prefix before `@connections` is accepted, as on AWS. There is no $disconnect route: a session keeps the id of
-    a closed connection until a post to it is answered with 410, which is also what a lost $disconnect looks like.
+    A stage prefix before `@connections` is accepted, as on AWS.
     """
 
-    connect: Connect
+    routes: Routes
     open: dict[str, Connection] = field(default_factory=dict)
 
     def application(self) -> web.Application:
@@ -54,6 +59,7 @@ class WebSocketGateway:
             application.router.add_post(prefix + "/@connections/{id}", self._post)
             application.router.add_get(prefix + "/@connections/{id}", self._get)
             application.router.add_delete(prefix + "/@connections/{id}", self._delete)
+        self.routes.add_to(application)
         application.on_shutdown.append(self._close_all)
         return application
 
@@ -62,19 +68,23 @@ class WebSocketGateway:
         if len(self.open) >= MOST_BROWSERS:
             return web.json_response({"message": "Limit Exceeded"}, status=429)
         session_id = request.query.get("sessionId", "")
-        if not session_id or not await self.connect(session_id, connection_id):
+        if not session_id or not await self.routes.connect(request.query, connection_id):
             return web.json_response({"message": "Forbidden"}, status=403)
         socket = web.WebSocketResponse(heartbeat=IDLE_SECONDS / 2, max_msg_size=LARGEST_MESSAGE)
         await socket.prepare(request)
         self.open[connection_id] = Connection(socket, datetime.now(UTC), request.remote or "")
         log.info("browser_connected", session_id=session_id)
         try:
-            # Browsers have nothing to say here; reading answers their pings and notices their end.
-            async for message in socket:
+            async for message in socket:  # which also answers its pings and notices its end
                 if message.type is WSMsgType.ERROR:
                     break
+                if message.type is WSMsgType.TEXT and (
+                    said := await self.routes.says(session_id, connection_id, message.data)
+                ):
+                    await socket.send_str(said)
         finally:
-            self.open.pop(connection_id, None)
+            if self.open.pop(connection_id, None):
+                await self.routes.disconnect(session_id, connection_id)
         return socket
 
     async def _post(self, request: web.Request) -> web.Response:

@@ -27,14 +27,12 @@ from fleet.doctor.examine import examine
 from fleet.doctor.lifecycle import lifecycle
 from shared.clients import Clients
 from tests.aws import Aws
+from tests.fleet.dev.stand_ins.test_limits import Anybody
 
 
 @asynccontextmanager
 async def stand_ins(port: int) -> AsyncIterator[None]:
-    async def refuse(session_id: str, connection_id: str) -> bool:
-        return False
-
-    runner = web.AppRunner(application(ExpoServer(), WebhookReceiver("whsec_eA=="), WebSocketGateway(refuse)))
+    runner = web.AppRunner(application(ExpoServer(), WebhookReceiver("whsec_eA=="), WebSocketGateway(Anybody())))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:

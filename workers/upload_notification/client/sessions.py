@@ -53,7 +53,7 @@ class Sessions:
         s3: Callable[[], Awaitable[S3Client]] | None = None,
     ) -> None:
         self._client = dynamodb
-        self._table = table
+        self.table = table
         self._now = now
         self._bucket = bucket
         self._s3 = s3
@@ -146,7 +146,7 @@ class Sessions:
 
     async def _row(self, session_id: str, *, secret: str | None = None) -> dict[str, Any]:
         found = await self._client.get_item(
-            TableName=self._table, Key={"sessionId": {"S": session_id}}, ConsistentRead=True
+            TableName=self.table, Key={"sessionId": {"S": session_id}}, ConsistentRead=True
         )
         row: dict[str, Any] = found.get("Item", {})
         is_theirs = secret is None or secrets.compare_digest(row.get("secretHash", {}).get("S", ""), hashed(secret))
@@ -156,9 +156,7 @@ class Sessions:
 
     async def _put(self, row: dict[str, Any]) -> bool:
         return await self._holds(
-            self._client.put_item(
-                TableName=self._table, Item=row, ConditionExpression="attribute_not_exists(sessionId)"
-            )
+            self._client.put_item(TableName=self.table, Item=row, ConditionExpression="attribute_not_exists(sessionId)")
         )
 
     async def _update(self, session_id: str, change: str, condition: str, values: dict[str, Any]) -> bool:
@@ -167,7 +165,7 @@ class Sessions:
         )  # an empty map is an error
         return await self._holds(
             self._client.update_item(
-                TableName=self._table,
+                TableName=self.table,
                 Key={"sessionId": {"S": session_id}},
                 UpdateExpression=change,
                 ConditionExpression=condition,

@@ -26,6 +26,7 @@ class State:
     expires_at: int
     document: Mapping[str, Any]
     is_connected: bool
+    has_secret: bool
     is_told: bool
     """Whether browser and bus were told of its current file."""
 
@@ -48,6 +49,7 @@ def state_of(item: Mapping[str, Any], *, at: float) -> State:
         expires_at=expires,
         document={**plain, **numbers, "status": status},
         is_connected="wsConnectionId" in item,
+        has_secret="secretHash" in item,
         is_told=bool(plain.get("sequencer")) and item.get("announcedSequencer", {}).get("S") == plain["sequencer"],
     )
 

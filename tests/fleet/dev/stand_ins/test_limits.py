@@ -6,7 +6,7 @@ import hmac
 import io
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import pytest
@@ -23,15 +23,27 @@ KEY = b"a secret of thirty-two bytes, no"
 SEND = "/expo/--/api/v2/push/send"
 
 
-async def known(session_id: str, connection_id: str) -> bool:
-    return True
+class Anybody:
+    """Every browser is let in, and says nothing."""
+
+    async def connect(self, query: Mapping[str, str], connection_id: str) -> bool:
+        return True
+
+    async def disconnect(self, session_id: str, connection_id: str) -> None:
+        """Nobody remembers it."""
+
+    async def says(self, session_id: str, connection_id: str, text: str) -> str:
+        return ""
+
+    def add_to(self, application: web.Application) -> None:
+        """No HTTP calls."""
 
 
 class Served:
     """All stand-ins on a port of their own, and a client."""
 
     def __init__(self) -> None:
-        self.expo, self.gateway = ExpoServer(), WebSocketGateway(known)
+        self.expo, self.gateway = ExpoServer(), WebSocketGateway(Anybody())
         self.webhooks = WebhookReceiver("whsec_" + base64.b64encode(KEY).decode(), slow_seconds=60)
         self.client = aiohttp.ClientSession()
         self.url = ""

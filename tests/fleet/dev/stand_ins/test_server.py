@@ -3,8 +3,7 @@
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aioboto3
@@ -14,10 +13,9 @@ from aiohttp import web
 from botocore.exceptions import ClientError
 
 from fleet.dev.stand_ins.expo_server import ExpoServer
-from fleet.dev.stand_ins.server import application, note_connection
+from fleet.dev.stand_ins.server import application
 from fleet.dev.stand_ins.webhook_receiver import TOLERANCE, WebhookReceiver, signature_fault
 from fleet.dev.stand_ins.websocket_gateway import LARGEST_MESSAGE, WebSocketGateway
-from tests.aws import Aws
 from tests.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, no").decode()
@@ -30,11 +28,20 @@ class Sessions:
     def __init__(self) -> None:
         self.connections: dict[str, str] = {}
 
-    async def connect(self, session_id: str, connection_id: str) -> bool:
-        if session_id != "known":
+    async def connect(self, query: Mapping[str, str], connection_id: str) -> bool:
+        if query["sessionId"] != "known":
             return False
-        self.connections[session_id] = connection_id
+        self.connections["known"] = connection_id
         return True
+
+    async def disconnect(self, session_id: str, connection_id: str) -> None:
+        assert self.connections.pop(session_id) == connection_id
+
+    async def says(self, session_id: str, connection_id: str, text: str) -> str:
+        return f"{session_id} said {text}" if text else ""
+
+    def add_to(self, application: web.Application) -> None:
+        """It has none."""
 
 
 class Served:
@@ -59,7 +66,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     sessions = Sessions()
-    gateway = WebSocketGateway(sessions.connect)
+    gateway = WebSocketGateway(sessions)
     together = application(ExpoServer(), WebhookReceiver(SECRET, now=lambda: NOW, slow_seconds=0.01), gateway)
     runner = web.AppRunner(together, shutdown_timeout=0.1)
     await runner.setup()
@@ -257,15 +264,3 @@ async def test_posts_that_api_gateway_would_refuse_are_refused(served: Served) -
                 with pytest.raises(ClientError) as refused:
                     await management.post_to_connection(ConnectionId=connection, Data=data)
                 assert refused.value.response["Error"]["Code"] == code
-
-
-async def test_the_connection_is_noted_on_a_session_that_exists(aws: Aws) -> None:
-    table = aws.names["SESSIONS_TABLE_NAME"]
-    session = f"s{time.time_ns()}"
-    aws.dynamodb.put_item(TableName=table, Item={"sessionId": {"S": session}})
-    async with aws.open("dynamodb") as dynamodb:
-        assert await note_connection(dynamodb, table, session, "abc=")
-        assert not await note_connection(dynamodb, table, "no-such-session", "abc=")
-    item = aws.dynamodb.get_item(TableName=table, Key={"sessionId": {"S": session}})["Item"]
-    assert item["wsConnectionId"] == {"S": "abc="}
-    assert "Item" not in aws.dynamodb.get_item(TableName=table, Key={"sessionId": {"S": "no-such-session"}})
