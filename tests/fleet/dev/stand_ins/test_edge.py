@@ -63,7 +63,8 @@ async def test_a_browser_opens_a_session_connects_once_asks_and_leaves(browser: 
         state = await browser.sessions.show(session)
         return None if state.is_connected else state
 
-    await until(alone)
+    left: State = await until(alone)
+    assert not left.is_connected
     status, state = await browser.call("GET", f"/sessions/{session}", secret=opened["secret"])
     assert (status, state["status"]) == (200, "AWAITING_SCAN")
     assert (await browser.call("GET", f"/sessions/{session}", secret="guessed"))[0] == 404
