@@ -21,7 +21,7 @@ from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 from workers.webhook_delivery.signing import SecretsKey, open_seals
 from workers.webhook_delivery.store.kept import open_kept
-from workers.webhook_delivery.store.shared_reads import FRESH, SharedReads
+from workers.webhook_delivery.store.shared_reads import FRESH, SharedReads, recent_pages
 from workers.webhook_delivery.store.table import DynamoDbStore
 
 HANDLER_SECONDS: Final = 30.0
@@ -84,7 +84,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             dice=random.random,
             disable_after=settings.webhook_disable_after_seconds,
         )
-        subscriptions = SharedReads(store.subscriptions)
+        subscriptions = recent_pages(SharedReads(store.subscriptions), fresh=FRESH)
         spread = partial(fan_out, subscriptions=subscriptions, keep=kept.keep, send=send, schedule=schedule, now=_now)
 
         async def attempt_or_go_on(job: DeliveryJob | Published) -> None:

@@ -34,6 +34,7 @@ import structlog
 from shared import KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
+from workers.webhook_delivery.egress.bulkhead import Key
 from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
@@ -130,20 +131,32 @@ async def _make(
         expired = _answer("expired")
         return await _attempt(job, endpoint, expired, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     key = (job.tenant_id, job.endpoint_id, endpoint.url)
-    if wait := ports.bulkhead.enter(key, now=entered.timestamp()):
+    wait, why = _enter(key, endpoint, ports, at=entered)
+    if wait:
         since = job.waiting_since or entered
         if entered - since < LONGEST_WAITING:
             waiting = job.model_copy(update={"waiting_since": since})
             await ports.send([message(waiting, entered, least=math.ceil(wait))])
             log.info("webhook_waits", **about(job), attempt=job.attempt, seconds=wait)
             return None
-        return await _attempt(
-            job, endpoint, _answer("endpoint_down"), ports=ports, schedule=schedule, lease=lease, park_at=park_at
-        )
+        return await _attempt(job, endpoint, _answer(why), ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     try:
         return await _attempt(job, endpoint, _post, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     finally:
         ports.bulkhead.leave(key, began=entered.timestamp())
+
+
+def _enter(key: Key, endpoint: Endpoint, ports: Ports, *, at: datetime) -> tuple[float, str]:
+    """0 where the delivery has a place, and may take it now; else the seconds after which it may ask again, and the error of one
+    that has asked for too long.
+    """
+    now = at.timestamp()
+    if wait := ports.bulkhead.enter(key, now=now):
+        return wait, "endpoint_down"
+    if endpoint.rate is not None and (wait := ports.bulkhead.pace(key, rate=endpoint.rate, now=now)):
+        ports.bulkhead.leave(key, began=now)
+        return wait, "rate_limited"
+    return 0.0, ""
 
 
 async def _attempt(

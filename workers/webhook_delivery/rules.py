@@ -58,7 +58,7 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where to post, and the secrets to sign with, the current one first. Its repr tells no URL (they carry tokens).
-    `fault` names what in its row cannot be read.
+    `fault` names what in its row cannot be read, `rate` is in requests a second.
     """
 
     tenant_id: str
@@ -72,6 +72,7 @@ class Endpoint:
     retries: tuple[float, ...] | None = None
     at_most_once: bool = False
     expires_after: float | None = None
+    rate: float | None = None
 
     def terms(self, schedule: Schedule) -> Schedule:
         """The schedule of its deliveries: what it says itself over the worker's."""
@@ -213,7 +214,15 @@ def look_again(left: float, lease: float) -> int:
 
 
 NEVER_BEGUN = frozenset(
-    {"dns_error", "connection_refused", "address_refused", "url_refused", "secret_invalid", "endpoint_down"}
+    {
+        "dns_error",
+        "connection_refused",
+        "address_refused",
+        "url_refused",
+        "secret_invalid",
+        "endpoint_down",
+        "rate_limited",
+    }
 )
 """Errors before the first byte of a request."""
 NO_MORE = frozenset({"expired", "maybe_delivered"})

@@ -1,4 +1,4 @@
-"""`fleet webhooks endpoint`: register, look, rotate, disable, enable, remove, try out."""
+"""`fleet webhooks endpoint`: register, look, change, rotate, disable, enable, remove, try out."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import click
 
 from fleet.cli.command import FAILED, Finite
-from fleet.cli.webhooks.frame import NOTHING, WebhooksCommand, print_json, say, shared, tell, with_client
+from fleet.cli.webhooks.frame import (
+    NOTHING,
+    WebhooksCommand,
+    print_json,
+    say,
+    shared,
+    tell,
+    with_client,
+)
+from fleet.cli.webhooks.terms import CLEARED, TYPES, URL, given_of, terms
 from workers.webhook_delivery.client import Added, Kind, Registered, Registration, Webhooks
-
-
-def _delays(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
-    if given is None or given.strip() == "-":
-        return None if given is None else ()
-    try:
-        return tuple(float(each) for each in given.split(","))
-    except ValueError as error:
-        raise click.BadParameter("seconds, separated by commas") from error
-
 
 _kind = click.option(
     "--kind",
@@ -30,16 +29,20 @@ _kind = click.option(
 _id = click.argument("endpoint_id", metavar="ID")
 
 
+def _text(path: Path) -> str:
+    if text := path.read_text().strip():
+        return text
+    raise click.BadParameter("the file is empty", param_hint="--secret-file")
+
+
 @click.group(short_help="A tenant's endpoints.")
 def endpoint() -> None:
     """A tenant's endpoints: where its webhooks go, signed with which keys."""
 
 
 @endpoint.command("add", cls=WebhooksCommand, short_help="Register an endpoint and print its secret, once.")
-@click.option("--url", required=True, help="https, called byte for byte.")
-@click.option(
-    "--event-type", "event_types", multiple=True, required=True, help="Exact, 'upload.*' or '*'; may be repeated."
-)
+@click.option("--url", required=True, help=URL)
+@click.option("--event-type", "event_types", multiple=True, required=True, help=TYPES)
 @click.option("--id", "endpoint_id", help="Its id; else one is made.")
 @click.option(
     "--secret-file",
@@ -47,13 +50,7 @@ def endpoint() -> None:
     help="A file that holds its secret; else one is made.",
 )
 @_kind
-@click.option("--channel", "channels", multiple=True, help="Only events of one of these; may be repeated.")
-@click.option("--pattern", default=None, help="Only events that fit: EventBridge's form, equality on detail.")
-@click.option("--header", "headers", multiple=True, help="'Name: value', sent along; may be repeated.")
-@click.option("--payload-limit", type=int, default=0, help="Bytes; larger events are counted and not sent.")
-@click.option("--retries", callback=_delays, metavar="S,S", help="Seconds before each retry; '-' for none.")
-@click.option("--at-most-once", is_flag=True, help="Try again only what provably never began.")
-@click.option("--expires-after", type=Finite(1, 2_592_000), help="Seconds; no attempt begins later.")
+@terms
 @shared
 def add(
     *,
@@ -63,28 +60,16 @@ def add(
     endpoint_id: str | None,
     secret_file: Path | None,
     kind: Kind | None,
-    channels: tuple[str, ...],
-    pattern: str | None,
-    headers: tuple[str, ...],
-    payload_limit: int,
-    retries: tuple[float, ...] | None,
-    at_most_once: bool,
-    expires_after: float | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Register an endpoint. The secret is printed this once: give it to whoever receives.
 
     Ends with 2 for a field that cannot be so, with 5 where the id is taken.
     """
-    given: dict[str, Any] = {"endpoint_id": endpoint_id} if endpoint_id else {}
-    if secret_file is not None:
-        given["secret"] = secret_file.read_text().strip()
-    if kind is not None:
-        given["kind"] = kind
-    pairs = tuple((name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in headers))
-    given |= {"channels": channels, "pattern": pattern or "", "headers": pairs, "payload_limit": payload_limit}
-    given |= {"retries": retries, "at_most_once": at_most_once, "expires_after": expires_after}
-    wanted = Registration(tenant, url, event_types, **given)
+    named: dict[str, Any] = {"endpoint_id": endpoint_id, "kind": kind, "secret": secret_file and _text(secret_file)}
+    wanted_terms = given_of(given) | {name: value for name, value in named.items() if value}
+    wanted = Registration(tenant, url, event_types, **wanted_terms)
     _print_added(with_client(lambda webhooks: webhooks.endpoints.add(wanted)), as_json=as_json)
 
 
@@ -113,16 +98,31 @@ def list_(*, tenant: str, as_json: bool) -> None:
 @shared
 def show(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
     """Everything of one endpoint but its secrets. Ends with 3 where there is none of this id."""
-    found = with_client(lambda webhooks: webhooks.endpoints.show(tenant, endpoint_id))
-    if as_json:
-        print_json(_document(found))
-        return
-    for name, value in _document(found).items():
-        if name == "keys":
-            for key in found.keys:
-                tell(f"key            {key.kind} until {key.expires_at or 'it is rotated'}")
-        elif name != "version":
-            tell(f"{name:<14} {' '.join(value) if isinstance(value, list) else value}".rstrip())
+    _print(with_client(lambda webhooks: webhooks.endpoints.show(tenant, endpoint_id)), as_json=as_json)
+
+
+@endpoint.command("change", cls=WebhooksCommand, short_help="Change what is named; the rest stays.")
+@_id
+@click.option("--url", help=f"{URL} With another one it counts as healthy again.")
+@click.option("--event-type", "event_types", multiple=True, help=f"{TYPES} All that it shall have.")
+@terms
+@click.option("--clear", multiple=True, type=click.Choice([*CLEARED]), help="Have none of its own; may be repeated.")
+@shared
+def change(*, tenant: str, endpoint_id: str, clear: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Change some of an endpoint's terms and print it. What is given takes the place of all that it had of its kind. Holds after 5
+    seconds in every process; keys are changed by `rotate`.
+
+    Ends with 2 for a field that cannot be so or where nothing is to be changed, with 3 where there is no such endpoint, with 5 where
+    somebody else changed the same meanwhile.
+    """
+    named = given_of(given)
+    cleared = {name.replace("-", "_"): CLEARED[name] for name in clear}
+    if both := sorted(named.keys() & cleared.keys()):
+        raise click.UsageError(f"--clear {both[0].replace('_', '-')} and a value for it: give one of them")
+    if not named and not cleared:
+        raise click.UsageError("nothing is to be changed: give an option such as --url, or --clear")
+    changed = named | cleared
+    _print(with_client(lambda webhooks: webhooks.endpoints.change(tenant, endpoint_id, **changed)), as_json=as_json)
 
 
 @endpoint.command("rotate", cls=WebhooksCommand, short_help="Give it a new secret; the old one signs for a while.")
@@ -153,7 +153,7 @@ def disable(*, tenant: str, endpoint_id: str, reason: str, as_json: bool) -> Non
 @_id
 @shared
 def enable(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
-    """What was cancelled meanwhile does not come by itself. Ends with 3 where there is no such endpoint."""
+    """Holds after 5 seconds in every process. What was cancelled meanwhile does not come by itself. Ends with 3 where there is no such endpoint."""
     with_client(lambda webhooks: webhooks.endpoints.enable(tenant, endpoint_id))
     _done(endpoint_id, "enabled", as_json=as_json)
 
@@ -208,6 +208,19 @@ def _print_added(added: Added, *, as_json: bool) -> None:
             tell(f"public   {added.public_key}")
 
 
+def _print(found: Registered, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(found))
+        return
+    for name, value in _document(found).items():
+        if name == "keys":
+            for key in found.keys:
+                tell(f"key            {key.kind} until {key.expires_at or 'it is rotated'}")
+        elif name != "version":
+            shown = " ".join(map(str, value)) if isinstance(value, list) else value
+            tell(f"{name:<14} {'-' if shown is None else shown}".rstrip())
+
+
 def _done(endpoint_id: str, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"version": 1, "endpoint_id": endpoint_id, what: True})
@@ -233,6 +246,10 @@ def _document(found: Registered) -> dict[str, Any]:
         "pattern": found.pattern,
         "header_names": [*found.header_names],
         "payload_limit": found.payload_limit,
+        "retries": None if found.retries is None else [*found.retries],
+        "at_most_once": found.at_most_once,
+        "expires_after": found.expires_after,
+        "rate": found.rate,
         "failing_since": found.failing_since,
         "created_at": found.created_at,
         "keys": [

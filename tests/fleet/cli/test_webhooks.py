@@ -96,6 +96,29 @@ def test_the_life_of_an_endpoint(lines: Lines, tmp_path: Path) -> None:
     lines("endpoint", "list", exits=3)
 
 
+def test_terms_are_changed_one_by_one_and_cleared(lines: Lines) -> None:
+    add = ("endpoint", "add", "--url", "https://one.example/", "--event-type", "order.*", "--id", "ep-1")
+    lines(*add, "--rate", "5", "--retries", "1,2", "--header", "X-Key: 1", "--at-most-once")
+    change = ("endpoint", "change", "ep-1")
+    shown = lines(*change, "--url", "https://two.example/", "--event-type", "a", "--event-type", "b", "--rate", "2.5")
+    assert "url            https://two.example/" in shown.stdout
+    changed = json.loads(lines(*change, "--clear", "retries", "--no-at-most-once", "--json").stdout)
+    assert (changed["event_types"], changed["rate"], changed["retries"]) == (["a", "b"], 2.5, None)
+    assert (changed["at_most_once"], changed["header_names"]) == (False, ["X-Key"])
+    assert json.loads(lines(*change, "--retries", "-", "--json").stdout)["retries"] == []
+    assert "nothing is to be changed" in lines(*change, exits=2).stderr
+    assert "give one of them" in lines(*change, "--clear", "rate", "--rate", "1", exits=2).stderr
+    assert "url: " in lines(*change, "--url", "ftp://one.example/", exits=2).stderr
+    lines("endpoint", "change", "ep-9", "--rate", "1", exits=3)
+
+
+def test_an_empty_secret_is_not_taken_for_none(lines: Lines, tmp_path: Path) -> None:
+    empty = tmp_path / "secret"
+    empty.write_text("\n")
+    words = ("--url", "https://one.example/", "--event-type", "*", "--secret-file", str(empty))
+    assert "the file is empty" in lines("endpoint", "add", *words, exits=2).stderr
+
+
 def test_a_wrong_field_ends_with_2_and_nothing_of_that_name_with_3(lines: Lines) -> None:
     wrong = lines("endpoint", "add", "--url", "ftp://example.com/s3cret", "--event-type", "*", exits=2)
     assert wrong.stderr == "Error: url: scheme is not https\n"

@@ -84,3 +84,24 @@ async def test_an_endpoint_that_recovers_gets_everything_and_no_attempt_is_charg
     assert {each.status for each in world.store.deliveries.values()} == {"DELIVERED"}
     assert len(world.post.posted) == 100 + OPENS_AFTER + 2
     assert world.clock() - NOON < timedelta(hours=1)
+
+
+async def test_an_endpoint_with_a_rate_gets_no_more_and_what_waits_is_charged_no_attempt(world: World) -> None:
+    world.store.add(endpoint(rate=2.0))
+    world.store.add(endpoint("endpoint-2"))
+    for number in range(40):
+        world.put(job(event_id=f"msg_{number}").body())
+        world.put(job(event_id=f"msg_{number}", endpoint_id="endpoint-2").body())
+    await world.run()
+    assert {(each.status, each.attempts) for each in world.store.deliveries.values()} == {("DELIVERED", 1)}
+    paced = world.post.posted[40 + 2 :]  # the other's forty and one second's worth go out at once
+    assert len(paced) == 38
+    assert 38 / 2 <= (paced[-1].at - NOON).total_seconds() <= 38
+
+
+async def test_who_has_waited_a_day_for_its_endpoints_rate_is_charged_an_attempt_that_says_so(world: World) -> None:
+    world.store.add(endpoint(rate=0.001))
+    await world.deliver(job())
+    await world.deliver(job(event_id="msg_2", waiting_since=NOON - LONGEST_WAITING))
+    assert world.store.records[-1] == (1, 0, "rate_limited")
+    assert len(world.post.posted) == 1

@@ -8,8 +8,16 @@ import pytest
 
 from tests.virtual_time import clock, virtual
 from tests.workers.webhook_delivery.fakes import endpoint
-from workers.webhook_delivery.rules import Endpoint
-from workers.webhook_delivery.store.shared_reads import FRESH, MOST, PATIENCE, RecentEndpoints, SharedReads
+from workers.webhook_delivery.rules import Endpoint, Page, Subscription
+from workers.webhook_delivery.store.shared_reads import (
+    FRESH,
+    MOST,
+    MOST_SUBSCRIPTIONS,
+    PATIENCE,
+    SharedReads,
+    recent_endpoints,
+    recent_pages,
+)
 
 SECONDS = 0.02
 """Of a read."""
@@ -18,7 +26,7 @@ SECONDS = 0.02
 class Table:
     """Its reads take 20 ms, or for ever; what they find is decided when they begin."""
 
-    def __init__(self, *found: Endpoint | Exception | None) -> None:
+    def __init__(self, *found: Endpoint | Page | Exception | None) -> None:
         self.found = list(found)
         self.began: list[float] = []
         self.hangs = 0
@@ -47,7 +55,7 @@ async def at_times(ask: Any, *times: float) -> list[Any]:
 
 def asked(table: Table, *times: float, fresh: float = FRESH) -> list[Any]:
     async def story() -> list[Any]:
-        return await at_times(RecentEndpoints(table.read, fresh=fresh), *times)
+        return await at_times(recent_endpoints(table.read, fresh=fresh), *times)
 
     return virtual(story())
 
@@ -73,7 +81,7 @@ def test_a_read_that_fails_is_remembered_by_nobody() -> None:
 
 def test_an_endpoint_that_is_forgotten_is_read_again() -> None:
     async def story() -> list[Any]:
-        recent = RecentEndpoints(Table(OLD, NEW).read, fresh=FRESH)
+        recent = recent_endpoints(Table(OLD, NEW).read, fresh=FRESH)
         first = await recent("tenant-1", "endpoint-1")
         recent.forget("tenant-1", "endpoint-1")
         return [first, await recent("tenant-1", "endpoint-1")]
@@ -91,7 +99,7 @@ def test_as_many_are_remembered_as_may_be() -> None:
     table = Table(OLD)
 
     async def story() -> None:
-        recent = RecentEndpoints(table.read, fresh=1_000_000)
+        recent = recent_endpoints(table.read, fresh=1_000_000)
         for number in [*range(MOST + 1), MOST, 0]:
             await recent("tenant-1", f"{number}")
 
@@ -147,3 +155,34 @@ def test_who_is_cancelled_leaves_the_others_their_answer() -> None:
     [first, second] = virtual(story())
     assert isinstance(first, asyncio.CancelledError)
     assert second == OLD
+
+
+NOBODY, SOME = Page(()), Page((Subscription("ep-1", ("*",), enabled=True),))
+
+
+@pytest.mark.parametrize("first", [NOBODY, SOME])
+def test_who_gets_a_tenants_events_is_read_once_in_five_seconds_also_where_nobody_does(first: Page) -> None:
+    table = Table(first, SOME)
+
+    async def story() -> list[Any]:
+        return await at_times(recent_pages(table.read, fresh=FRESH), 0, 1, FRESH - 0.001, FRESH + 1)
+
+    assert virtual(story()) == [first, first, first, SOME]
+    assert len(table.began) == 2
+
+
+def test_pages_are_remembered_by_what_they_hold() -> None:
+    """Of a few tenants with many endpoints as of many with none."""
+    full = Page(SOME.subscriptions * 499)
+
+    async def reads(found: Page, tenants: int) -> int:
+        table = Table(found)
+        recent = recent_pages(table.read, fresh=1_000_000)
+        for number in [*range(tenants), tenants - 1, 0]:
+            await recent(f"tenant-{number}", "")
+        return len(table.began)
+
+    for found, held in ((full, MOST_SUBSCRIPTIONS // 500), (NOBODY, MOST_SUBSCRIPTIONS)):
+        assert virtual(reads(found, held)) == held
+        assert virtual(reads(found, held + 1)) == held + 2
+    assert virtual(reads(Page(SOME.subscriptions * 30_000), 2)) == 3, "the last one is kept, however large"

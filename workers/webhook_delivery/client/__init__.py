@@ -9,7 +9,8 @@ from workers.webhook_delivery.client.deliveries import Deliveries, NoSuchDeliver
 from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Refused
 from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
 from workers.webhook_delivery.client.recovery import Recovered, Wanted, recover
-from workers.webhook_delivery.client.registration import Registration, WrongField
+from workers.webhook_delivery.client.registration import Registration
+from workers.webhook_delivery.client.terms import Terms, WrongField
 from workers.webhook_delivery.client.trial import Trial
 from workers.webhook_delivery.store.delivered import Attempted, Delivery
 from workers.webhook_delivery.store.registered import Key, Kind, Registered
@@ -30,6 +31,7 @@ __all__ = [
     "Refused",
     "Registered",
     "Registration",
+    "Terms",
     "Trial",
     "Wanted",
     "Webhooks",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from shared import Send, json_members
 from workers.webhook_delivery.client.endpoints import Endpoints, Refused
-from workers.webhook_delivery.client.registration import WrongField, id_fault, name_fault
+from workers.webhook_delivery.client.registration import id_fault, name_fault
+from workers.webhook_delivery.client.terms import WrongField
 from workers.webhook_delivery.event import EVENT_ID, DeliveryJob
 from workers.webhook_delivery.fan_out import message
 from workers.webhook_delivery.store import delivered, items

@@ -1,13 +1,14 @@
-"""Endpoints of a tenant: added, listed, rotated, disabled, enabled, removed; each change a conditional write."""
+"""Endpoints of a tenant: added, listed, changed, rotated, disabled, enabled, removed; each change a conditional write."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from workers.webhook_delivery.client.registration import Registration, WrongField
+from workers.webhook_delivery.client.registration import Registration
+from workers.webhook_delivery.client.terms import Terms, WrongField, attributes, check
 from workers.webhook_delivery.rules import Endpoint
 from workers.webhook_delivery.signing import MOST_SECRETS, PrivateKey, Seals, new_key, signing_key
 from workers.webhook_delivery.store import endpoint_items, registered
@@ -71,7 +72,7 @@ class Endpoints:
         self._seals = seals
 
     async def add(self, wanted: Registration) -> Added:
-        """Raises WrongField, or Refused where there is an endpoint of this id."""
+        """It gets the events that are fanned out from 5 s from now on, if not before. Raises WrongField, or Refused where there is one of this id."""
         wanted.check(allow_loopback=self._allow_loopback)
         secret = wanted.secret or new_key(wanted.kind)
         sealed = await self._seals.seal(secret, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id)
@@ -106,6 +107,19 @@ class Endpoints:
         found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=at)
         return await opened(found, self._seals)
 
+    async def change(self, tenant_id: str, endpoint_id: str, **terms: Unpack[Terms]) -> Registered:
+        """Change what is named, and leave the rest; the endpoint as it is then. It holds in each process 5 s from now at most, also
+        for deliveries that wait. With another URL it is healthy again, and stays disabled if it was.
+
+        Raises WrongField, NoSuchEndpoint, or Contested where somebody else has changed the same meanwhile.
+        """
+        check(terms, allow_loopback=self._allow_loopback)
+        item = await self._row(tenant_id, endpoint_id)
+        write = registered.changing(item, attributes(terms))
+        if write is not None and not await self._holds(self._client.update_item(TableName=self._table, **write)):
+            raise Contested(f"{endpoint_id} was changed or removed at the same time: nothing was changed")
+        return await self.show(tenant_id, endpoint_id)
+
     async def rotate(
         self, tenant_id: str, endpoint_id: str, *, grace: float = GRACE, kind: Kind | None = None
     ) -> Added:
@@ -136,7 +150,7 @@ class Endpoints:
         await self._update(registered.disabled(tenant_id, endpoint_id, reason), endpoint_id)
 
     async def enable(self, tenant_id: str, endpoint_id: str) -> None:
-        """It gets the events that are fanned out from now on, and none that was cancelled. Raises NoSuchEndpoint."""
+        """It gets the events that are fanned out from 5 s from now on, if not before, and none that was cancelled. Raises NoSuchEndpoint."""
         await self._update(registered.enabled(tenant_id, endpoint_id), endpoint_id)
 
     async def remove(self, tenant_id: str, endpoint_id: str) -> None:

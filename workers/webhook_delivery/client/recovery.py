@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from workers.webhook_delivery.client.deliveries import Deliveries
-from workers.webhook_delivery.client.registration import WrongField, types_fault
+from workers.webhook_delivery.client.terms import WrongField, types_fault
 from workers.webhook_delivery.rules import Subscription, wants
 from workers.webhook_delivery.store.delivered import Delivery, webhook_id_of
 from workers.webhook_delivery.store.payloads import KEEPS

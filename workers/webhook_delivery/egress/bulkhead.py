@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from workers.webhook_delivery.egress.rate import Bucket
 from workers.webhook_delivery.rules import Reply
 
 OPENS_AFTER: Final = 5
@@ -44,6 +45,7 @@ class Health:
     pauses: int = 0
     paused_until: float = 0.0
     line: float = 0.0
+    bucket: Bucket = field(default_factory=Bucket)
 
     def is_doubtful(self, now: float) -> bool:
         return self.is_slow or bool(self.failed or self.pauses) or bool(self.running and now - self.running[0] > SLOW)
@@ -69,6 +71,10 @@ class Bulkhead:
         health.running.append(now)
         self._busy[key] = health
         return 0.0
+
+    def pace(self, key: Key, *, rate: float, now: float) -> float:
+        """0: a request may begin at an endpoint that takes `rate` a second. Else the seconds after which it may ask again."""
+        return self._health(key).bucket.take(rate, now)
 
     def leave(self, key: Key, *, began: float) -> None:
         """Give the place back."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from workers.webhook_delivery.egress.rate import FASTEST, SLOWEST
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
 from workers.webhook_delivery.life import Change, Life, Owed
@@ -38,6 +39,10 @@ def retries_fault(delays: Sequence[float]) -> str | None:
         return f"at most {MOST_RETRIES} retries"
     right = all(0 <= each <= LONGEST_DELAY for each in delays)
     return None if right else f"each is 0 to {LONGEST_DELAY:.0f} seconds, two weeks, after the attempt before"
+
+
+def rate_fault(rate: float) -> str | None:
+    return None if SLOWEST <= rate <= FASTEST else f"{SLOWEST:g} to {FASTEST:g} requests a second"
 
 
 def endpoints_of(tenant_id: str, *, after: str) -> Write:
@@ -111,12 +116,13 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         url=text_of(item, "url"),
         secrets=(text_of(item, "secret"), *(each.text for each in old_secrets(item) if each.is_live(at))),
         enabled=flag_of(item, "enabled"),
-        fault=_fault(item, "enabled", "customHeaders", "retrySchedule", "atMostOnce", "expiresAfter"),
+        fault=_fault(item, "enabled", "customHeaders", "retrySchedule", "atMostOnce", "expiresAfter", "rateLimit"),
         headers=headers_of(item),
         life=_life(item),
         retries=tuple(numbers_of(item, "retrySchedule")) if "retrySchedule" in item else None,
         at_most_once=flag_of(item, "atMostOnce"),
         expires_after=number_of(item, "expiresAfter"),
+        rate=number_of(item, "rateLimit"),
     )
 
 
@@ -226,6 +232,7 @@ _READABLE: Final[Mapping[str, Callable[[Item], bool]]] = {
     ),
     "atMostOnce": lambda value: not value or "BOOL" in value,
     "expiresAfter": lambda value: not value or "N" in value,
+    "rateLimit": lambda value: not value or rate_fault(float(value.get("N", "nan"))) is None,
     "payloadLimit": lambda value: not value or "N" in value,
     "customHeaders": lambda value: (
         not value or ("M" in value and not headers_fault(headers_of({"customHeaders": value})))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from workers.webhook_delivery.signing import kind_of
 from workers.webhook_delivery.store.endpoint_items import endpoint_key, headers_of, old_secrets, subscription
-from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
+from workers.webhook_delivery.store.typed import (
+    Item,
+    Write,
+    flag_of,
+    iso,
+    number,
+    number_of,
+    numbers_of,
+    string,
+    text_of,
+)
 
 Kind = Literal["v1", "v1a"]
 _EXISTS: Final = "attribute_exists(PK)"
@@ -40,6 +51,10 @@ class Registered:
     header_names: tuple[str, ...] = ()
     payload_limit: int = 0
     failing_since: str = ""
+    retries: tuple[float, ...] | None = None
+    at_most_once: bool = False
+    expires_after: float | None = None
+    rate: float | None = None
 
 
 def registered(item: Item, *, at: float) -> Registered:
@@ -61,6 +76,10 @@ def registered(item: Item, *, at: float) -> Registered:
         header_names=tuple(name for name, _ in headers_of(item)),
         payload_limit=seen.payload_limit,
         failing_since=text_of(item, "failingSince"),
+        retries=numbers_of(item, "retrySchedule") if "retrySchedule" in item else None,
+        at_most_once=flag_of(item, "atMostOnce"),
+        expires_after=number_of(item, "expiresAfter"),
+        rate=number_of(item, "rateLimit"),
     )
 
 
@@ -100,6 +119,30 @@ def rotation(item: Item, secret: str, *, until: float, at: float) -> Write:
         "UpdateExpression": "SET secret = :new, previousSecrets = :old",
         "ConditionExpression": "secret = :current",
         "ExpressionAttributeValues": {":new": string(secret), ":old": {"L": kept}, ":current": string(current)},
+    }
+
+
+def changing(item: Item, wanted: Mapping[str, Any]) -> Write | None:
+    """An update of these attributes, None for one that is to go; it holds while each is as it was read. None where all are so already.
+    With another URL nothing of what was noted of its failures stays.
+    """
+    changed = {name: value for name, value in wanted.items() if value != item.get(name)}
+    if not changed:
+        return None
+    removes = [f"#{name}" for name, value in changed.items() if value is None]
+    removes += ["failingSince", "failedAt", "warned"] if "url" in changed else []
+    sets = [f"#{name} = :new_{name}" for name, value in changed.items() if value is not None]
+    conditions = [f"#{name} = :old_{name}" if name in item else f"attribute_not_exists(#{name})" for name in changed]
+    values = {f":new_{name}": value for name, value in changed.items() if value is not None}
+    values |= {f":old_{name}": item[name] for name in changed if name in item}
+    return {
+        "Key": _key(item),
+        "UpdateExpression": " ".join(
+            [*([f"SET {', '.join(sets)}"] if sets else []), *([f"REMOVE {', '.join(removes)}"] if removes else [])]
+        ),
+        "ConditionExpression": " AND ".join([_EXISTS, *conditions]),
+        "ExpressionAttributeNames": {f"#{name}": name for name in changed},
+        **({"ExpressionAttributeValues": values} if values else {}),
     }
 
 

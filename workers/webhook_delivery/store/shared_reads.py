@@ -7,12 +7,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from workers.webhook_delivery.rules import Endpoint, why_not
+from workers.webhook_delivery.rules import Endpoint, Page, why_not
 
 FRESH = 5.0
 """Seconds after which a change of an endpoint that was in use is known to all, at most."""
 MOST = 1_000
 """Endpoints that are remembered: those read last."""
+MOST_SUBSCRIPTIONS = 20_000
+"""Subscriptions that are remembered, and as many tenants that have none: about 10 MB."""
 PATIENCE = 0.1
 """Seconds for which somebody else's read is waited for: one that is silent holds nobody up for longer."""
 
@@ -20,36 +22,63 @@ Found = TypeVar("Found")
 Key = tuple[str, str]
 
 
-class RecentEndpoints:
-    """Endpoints that take deliveries, as they were read `fresh` seconds ago at most; 0 to read each time.
-
-    What is missing, disabled or unreadable is read again each time: nothing is cancelled that the table would deliver.
+class Recent(Generic[Found]):
+    """What was read `fresh` seconds ago at most, where it is one to keep; 0 to read each time. Of `most` in all, by `size`, those read
+    last are remembered.
     """
 
-    def __init__(self, read: Callable[[str, str], Awaitable[Endpoint | None]], *, fresh: float) -> None:
+    def __init__(
+        self,
+        read: Callable[[str, str], Awaitable[Found]],
+        *,
+        fresh: float,
+        most: int,
+        size: Callable[[Found], int] = lambda _: 1,
+        keeps: Callable[[Found], bool] = lambda _: True,
+    ) -> None:
         self._read = read
         self._fresh = fresh
-        self._found: OrderedDict[Key, tuple[float, Endpoint]] = OrderedDict()
+        self._most = most
+        self._size = size
+        self._keeps = keeps
+        self._found: OrderedDict[Key, tuple[float, Found]] = OrderedDict()
+        self._held = 0
 
-    async def __call__(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
-        """None where there is no such endpoint."""
-        key, now = (tenant_id, endpoint_id), asyncio.get_running_loop().time
-        at, found = self._found.get(key, (-self._fresh, None))
-        if now() - at < self._fresh:
-            return found
+    async def __call__(self, first: str, second: str = "") -> Found:
+        """Raises what the read raises."""
+        key, now = (first, second), asyncio.get_running_loop().time
+        known = self._found.get(key)
+        if known is not None and now() - known[0] < self._fresh:
+            return known[1]
         asked_at = now()
-        endpoint = await self._read(tenant_id, endpoint_id)
-        if endpoint is None or why_not(endpoint):
-            self.forget(tenant_id, endpoint_id)
+        found = await self._read(first, second)
+        if not self._keeps(found):
+            self.forget(first, second)
         elif self._fresh and asked_at >= self._found.get(key, (asked_at, None))[0]:
-            self._found[key] = asked_at, endpoint
-            self._found.move_to_end(key)
-            while len(self._found) > MOST:
-                self._found.popitem(last=False)
-        return endpoint
+            self.forget(first, second)
+            self._found[key] = asked_at, found
+            self._held += self._size(found)
+            while self._held > self._most and len(self._found) > 1:
+                self.forget(*next(iter(self._found)))
+        return found
 
-    def forget(self, tenant_id: str, endpoint_id: str) -> None:
-        self._found.pop((tenant_id, endpoint_id), None)
+    def forget(self, first: str, second: str = "") -> None:
+        if known := self._found.pop((first, second), None):
+            self._held -= self._size(known[1])
+
+
+def recent_endpoints(
+    read: Callable[[str, str], Awaitable[Endpoint | None]], *, fresh: float
+) -> Recent[Endpoint | None]:
+    """Endpoints that take deliveries. What is missing, disabled or unreadable is read again each time: nothing is cancelled that the
+    table would deliver.
+    """
+    return Recent(read, fresh=fresh, most=MOST, keeps=lambda found: found is not None and not why_not(found))
+
+
+def recent_pages(read: Callable[[str, str], Awaitable[Page]], *, fresh: float) -> Recent[Page]:
+    """Who gets a tenant's events, also where nobody does: an event costs no query then."""
+    return Recent(read, fresh=fresh, most=MOST_SUBSCRIPTIONS, size=lambda page: 1 + len(page.subscriptions))
 
 
 class SharedReads(Generic[Found]):

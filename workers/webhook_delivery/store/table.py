@@ -26,7 +26,7 @@ from workers.webhook_delivery.rules import (
 )
 from workers.webhook_delivery.signing import Seals, SecretError
 from workers.webhook_delivery.store import delivered, endpoint_items, items
-from workers.webhook_delivery.store.shared_reads import RecentEndpoints, SharedReads
+from workers.webhook_delivery.store.shared_reads import SharedReads, recent_endpoints
 from workers.webhook_delivery.store.typed import Item, Write
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class DynamoDbStore:
         self._table = table
         self._now = now
         self._seals = seals
-        self._endpoints = RecentEndpoints(SharedReads(self._endpoint), fresh=fresh)
+        self._endpoints = recent_endpoints(SharedReads(self._endpoint), fresh=fresh)
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
         """A page of a tenant's endpoints, enabled or not, behind the place `after`."""

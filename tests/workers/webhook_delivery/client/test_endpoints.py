@@ -1,12 +1,13 @@
 """A tenant's endpoints through the client, on the table that the worker reads."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.workers.webhook_delivery.fakes import Clock
 from tests.workers.webhook_delivery.table import InDynamoDb
-from workers.webhook_delivery.client import Endpoints, NoSuchEndpoint, Refused, Registration, WrongField
+from workers.webhook_delivery.client import Contested, Endpoints, NoSuchEndpoint, Refused, Registration, WrongField
 from workers.webhook_delivery.rules import Subscription
 from workers.webhook_delivery.store.table import DynamoDbStore
 
@@ -82,3 +83,86 @@ async def test_disabled_enabled_and_removed(dynamodb: InDynamoDb) -> None:
         with pytest.raises(NoSuchEndpoint):
             await call
     assert await store.endpoint("acme", "ep-1") is None, "nothing that was refused has made a row"
+
+
+async def test_what_is_named_is_changed_and_the_rest_stays(dynamodb: InDynamoDb) -> None:
+    endpoints, store = client(dynamodb, Clock())
+    secret = (await endpoints.add(replace(WANTED, headers=(("X-Key", "1"),), payload_limit=7, rate=5.0))).secret
+    shown = await endpoints.change(
+        "acme", "ep-1", url="https://new.acme.example/", event_types=("a", "b.*"), retries=(1209599.5, 60.0), rate=None
+    )
+    found = await store.endpoint("acme", "ep-1")
+    assert found is not None
+    assert (found.url, found.retries, found.rate) == ("https://new.acme.example/", (1209599.5, 60.0), None)
+    assert (found.secrets, found.headers, found.fault) == ((secret,), (("X-Key", "1"),), "")
+    assert (shown.url, shown.event_types, shown.payload_limit) == (found.url, ("a", "b.*"), 7)
+    cleared: dict[str, Any] = {"headers": (), "payload_limit": 0, "retries": None, "at_most_once": True}
+    shown = await endpoints.change("acme", "ep-1", **cleared)
+    assert (shown.header_names, shown.payload_limit, shown.retries, shown.at_most_once) == ((), 0, None, True)
+    assert await endpoints.change("acme", "ep-1") == shown, "nothing named, nothing changed"
+    with pytest.raises(WrongField, match=r"^rateLimit: "):
+        await endpoints.change("acme", "ep-1", rate=0.0)
+    with pytest.raises(WrongField, match=r"^url: "):
+        await endpoints.change("acme", "ep-1", url="https://10.0.0.1:22/", channels=("a",))
+    assert await endpoints.show("acme", "ep-1") == shown
+    with pytest.raises(NoSuchEndpoint):
+        await endpoints.change("acme", "ep-2", rate=1.0)
+
+
+async def test_of_two_who_change_one_term_at_once_one_is_told_and_of_two_terms_both_hold(dynamodb: InDynamoDb) -> None:
+    class Between(Endpoints):
+        """Somebody else changes the endpoint between this one's look and its write."""
+
+        other: dict[str, Any] = {}  # noqa: RUF012  # each test its own
+
+        async def _row(self, tenant_id: str, endpoint_id: str) -> Any:
+            row = await super()._row(tenant_id, endpoint_id)
+            other, self.other = self.other, {}
+            if other:
+                await endpoints.change(tenant_id, endpoint_id, **other)
+            return row
+
+    endpoints, _ = client(dynamodb, Clock())
+    await endpoints.add(WANTED)
+    slow = Between(dynamodb.client, table=dynamodb.name, now=Clock())
+    slow.other = {"rate": 3.0}
+    with pytest.raises(Contested):
+        await slow.change("acme", "ep-1", rate=9.0, payload_limit=5)
+    shown = await endpoints.show("acme", "ep-1")
+    assert (shown.rate, shown.payload_limit) == (3.0, 0), "all of a change or nothing"
+    slow.other = {"rate": 4.0}
+    assert (await slow.change("acme", "ep-1", payload_limit=5)).rate == 4.0
+
+
+async def test_another_url_is_another_life_and_no_way_round_a_disabling(dynamodb: InDynamoDb) -> None:
+    endpoints, _ = client(dynamodb, Clock())
+    await endpoints.add(WANTED)
+    await endpoints.disable("acme", "ep-1", reason="asked for it")
+    key = {"PK": {"S": "TENANT#acme"}, "SK": {"S": "ENDPOINT#ep-1"}}
+    await dynamodb.client.update_item(
+        TableName=dynamodb.name,
+        Key=key,
+        UpdateExpression="SET failingSince = :at, failedAt = :at, warned = :w",
+        ExpressionAttributeValues={":at": {"S": "2026-11-20T12:00:00.000000Z"}, ":w": {"N": "50"}},
+    )
+    assert (await endpoints.change("acme", "ep-1", rate=1.0)).failing_since
+    shown = await endpoints.change("acme", "ep-1", url="https://new.acme.example/")
+    assert (shown.failing_since, shown.enabled, shown.disabled_reason) == ("", False, "asked for it")
+
+
+async def test_a_row_that_cannot_be_read_is_mended_by_a_change(dynamodb: InDynamoDb) -> None:
+    endpoints, store = client(dynamodb, Clock())
+    await endpoints.add(WANTED)
+    for name, odd in (("eventTypes", {"S": "order.*"}), ("rateLimit", {"S": "5"})):
+        await dynamodb.client.update_item(
+            TableName=dynamodb.name,
+            Key={"PK": {"S": "TENANT#acme"}, "SK": {"S": "ENDPOINT#ep-1"}},
+            UpdateExpression="SET #n = :odd",
+            ExpressionAttributeNames={"#n": name},
+            ExpressionAttributeValues={":odd": odd},
+        )
+    found = await store.endpoint("acme", "ep-1")
+    assert found is not None
+    assert found.fault == "rateLimit"
+    shown = await endpoints.change("acme", "ep-1", event_types=("order.*",), rate=5.0)
+    assert (shown.fault, shown.rate) == ("", 5.0)

@@ -59,6 +59,8 @@ def test_what_the_worker_can_keep_to_is_taken() -> None:
         {"payload_limit": 20_000},
         {"retries": (), "at_most_once": True, "expires_after": 60.0},
         {"retries": (0.0, 5.0, 14 * 86_400.0)},
+        {"rate": 0.001},
+        {"rate": 1000.0},
     ):
         changed: dict[str, Any] = given
         replace(GOOD, **changed).check(allow_loopback=False)
@@ -95,6 +97,7 @@ def test_a_wrong_field_is_named_and_not_quoted() -> None:
         *(("retrySchedule", {"retries": each}) for each in ((-1.0,), (14 * 86_400.5,), (float("nan"),), (1.0,) * 100)),
         *(("expiresAfter", {"expires_after": each}) for each in (0.5, 2_592_001.0, float("nan"))),
         ("payloadLimit", {"payload_limit": 900_001}),
+        *(("rateLimit", {"rate": each}) for each in (0.0, -1.0, 1000.5, float("nan"), float("inf"))),
         *(("eventPattern", {"pattern": each}) for each in PATTERNS),
         *(("customHeaders", {"headers": ((name, "v"),)}) for name in HEADERS),
         *(
@@ -115,3 +118,9 @@ def test_no_repr_tells_the_url_or_the_secret() -> None:
     shown = repr(replace(GOOD, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     assert "key=1" not in shown
     assert "MfKQ" not in shown
+
+
+def test_a_number_is_written_with_all_its_digits_and_without_an_exponent() -> None:
+    row = replace(GOOD, retries=(1_209_599.0, 1_209_599.5), expires_after=2_591_999.0, rate=0.001).row()
+    assert row["retrySchedule"] == {"L": [{"N": "1209599"}, {"N": "1209599.5"}]}
+    assert (row["expiresAfter"], row["rateLimit"]) == ({"N": "2591999"}, {"N": "0.001"})
