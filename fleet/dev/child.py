@@ -96,3 +96,9 @@ def listening() -> socket.socket:
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)
     return listener
+
+
+def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """A process's whole environment: the caller's without any AWS setting of its own, and the fleet's."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**inherited, **environment}

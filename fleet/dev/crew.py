@@ -90,6 +90,10 @@ class Crew:
         """The process of each post, as of now."""
         return {name: each.pid for name, each in self._running.items()}
 
+    def log(self, name: str) -> Path:
+        """The file that a post's processes write their lines to."""
+        return next(each.log for each in self._posts if each.name == name)
+
     async def ready(self, *, seconds: float) -> None:
         """Return when every post has answered that it is ready; from then on each is kept filled. Raises CrewFailed."""
         waiting = list(self._posts)

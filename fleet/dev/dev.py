@@ -170,19 +170,17 @@ def _endpoint(plan: Plan, say: Say) -> Iterator[Endpoint]:
 
 def _stand_ins(environment: Mapping[str, str], logs: Path, listener: socket.socket) -> Post:
     url = f"http://{environment['STAND_INS_HOST']}:{environment['STAND_INS_PORT']}/readyz"
-    return Post("stand-ins", ("stand-ins",), _process(environment), logs / "stand-ins.log", url, listener)
+    return Post(
+        "stand-ins", ("stand-ins",), child.process_environment(environment), logs / "stand-ins.log", url, listener
+    )
 
 
 def _post(worker: str, environment: Mapping[str, str], logs: Path) -> Post:
     port = free_port()
-    own = _process({**environment, "HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(port), "AWS_SDK_UA_APP_ID": worker})
+    own = child.process_environment(
+        {**environment, "HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(port), "AWS_SDK_UA_APP_ID": worker}
+    )
     return Post(worker, ("run", worker), own, logs / f"{worker}.log", f"http://127.0.0.1:{port}/readyz")
-
-
-def _process(environment: Mapping[str, str]) -> dict[str, str]:
-    """A process's whole environment: the caller's without any AWS setting of its own, and the fleet's."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {**inherited, **environment}
 
 
 def _random() -> str:

@@ -54,8 +54,9 @@ async def test_the_story_comes_to_its_end_though_a_worker_is_killed_in_the_middl
     assert report["kill"]["worker"] == "audit-archive"
     assert report["kill"]["messages_in_hand"] >= 1
 
-    healthy, flaky, gone = report["webhooks"]
-    assert healthy["delivered"] == len(report["uploads"]) + 1  # one reminder goes by webhook
+    healthy, flaky, gone, down = report["webhooks"]
+    assert healthy["delivered"] == len(report["uploads"]) + 1 + 5  # one reminder goes by webhook, and five orders
+    assert (down["delivered"], down["answers"]) == (1, {"503": 5, "200": 1}), "one of five was sent again"
     assert flaky["delivered"] == len(report["uploads"])
     assert flaky["answers"]["500"] == 2 * flaky["delivered"]
     assert (gone["enabled"], gone["delivered"], set(gone["answers"])) == (False, 0, {"410"})

@@ -83,6 +83,10 @@ def files_under_fire(run: str) -> tuple[File, ...]:
     return tuple(File(f"{run}-kill-{number}", f"under fire {number}.bin", 5 * KIB) for number in range(1, 7))
 
 
+DOWN = Customer("down at first", "/down", ("order.placed",))
+"""Fails once for each webhook, has asked for no retries, and is registered when its orders are placed."""
+
+
 def customers() -> tuple[Customer, ...]:
     """One that is well and wants everything, one that fails twice for each webhook, one that is gone."""
     return (

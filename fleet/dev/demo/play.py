@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fleet.dev.demo import cast, report
 from fleet.dev.demo.board import Board, Effect
+from fleet.dev.demo.outage import Outage
 from fleet.dev.demo.story import Story, tools
 from fleet.dev.demo.watch import Watch
 from workers import roster
@@ -94,7 +95,7 @@ async def play(fleet: Fleet, direction: Direction, *, show: Callable[[Board], No
             seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
             uploads=[await _upload(watch, file) for file in files],
             browser_messages=story.browser_messages,
-            webhooks=[await _endpoint(watch, customer) for customer in cast.customers()],
+            webhooks=[await _endpoint(watch, customer) for customer in (*cast.customers(), cast.DOWN)],
             reminders=[await _reminder(watch, each) for each in reminders],
             audit=audit,
             dead_letters=watch.letters,
@@ -114,7 +115,11 @@ async def _play_waves(
     try:
         async with asyncio.timeout(_left(deadline)):
             await asyncio.gather(story.catch_up(), story.register(), story.open_sessions(first.files))
-            await asyncio.gather(story.upload(first.files), story.remind(first.reminders), story.send_nonsense())
+            outage = Outage(story, story.fleet.workers.log("webhook-delivery"))
+            outage.expect()
+            await asyncio.gather(
+                story.upload(first.files), story.remind(first.reminders), story.send_nonsense(), outage.play()
+            )
             await story.board.complete(but=ended)
             kill = await _second_wave(story, direction.kill, second)
             story.board.saw(ended.key)

@@ -22,6 +22,7 @@ from workers.reminder_dispatch.table.keys import minute_text
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_events import EventBridgeClient
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sqs import SQSClient
 
@@ -43,6 +44,7 @@ class Tools:
     dynamodb: DynamoDBClient
     s3: S3Client
     sqs: SQSClient
+    events: EventBridgeClient
     http: aiohttp.ClientSession
 
 
@@ -248,9 +250,11 @@ async def tools(fleet: Fleet) -> AsyncIterator[Tools]:
         dynamodb = session.client("dynamodb", endpoint_url=endpoint.url_of("dynamodb"))
         s3 = session.client("s3", endpoint_url=endpoint.url_of("s3"))
         sqs = session.client("sqs", endpoint_url=endpoint.url_of("sqs"))
+        events = session.client("events", endpoint_url=endpoint.url_of("events"))
         yield Tools(
             await stack.enter_async_context(dynamodb),
             await stack.enter_async_context(s3),
             await stack.enter_async_context(sqs),
+            await stack.enter_async_context(events),
             await stack.enter_async_context(aiohttp.ClientSession()),
         )

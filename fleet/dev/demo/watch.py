@@ -82,8 +82,8 @@ class Watch:
         self.webhooks = [each for each in found if each["endpoint"].endswith(f"/{self.story.run}")]
         for each in self.webhooks:
             data = (each["payload"] or {}).get("data", {})
-            subject = data.get("sessionId") or data.get("reminderId") or ""
-            customer = next(one for one in cast.customers() if each["endpoint"].startswith(one.path))
+            subject = data.get("sessionId") or data.get("reminderId") or data.get("run") or ""
+            customer = next(one for one in (*cast.customers(), cast.DOWN) if each["endpoint"].startswith(one.path))
             if each["status"] == 200 and each["fault"] is None:
                 self.story.board.saw(("webhooks", customer.name, subject), each["received_at"])
 

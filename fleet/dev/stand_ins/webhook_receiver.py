@@ -47,7 +47,7 @@ class Receipt:
 
 @dataclass(slots=True)
 class WebhookReceiver:
-    """POST /ok, /flaky (fails `failures` times for each webhook-id), /gone (410), /slow; GET /received tells what came.
+    """POST /ok, /flaky (fails `failures` times for each webhook-id), /down (503 once for each), /gone (410), /slow; GET /received tells what came.
 
     A path may go on after the first word, so that one receiver plays many customers: /ok/anna, /ok/bert. A request whose
     signature is wrong is answered 401 whatever the endpoint.
@@ -63,7 +63,7 @@ class WebhookReceiver:
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_get("/received", self._tell)
-        application.router.add_post("/{behaviour:ok|flaky|gone|slow}{rest:(/.*)?}", self._receive)
+        application.router.add_post("/{behaviour:ok|flaky|down|gone|slow}{rest:(/.*)?}", self._receive)
         return application
 
     async def _receive(self, request: web.Request) -> web.Response:
@@ -89,13 +89,19 @@ class WebhookReceiver:
             case "gone":
                 return 410
             case "flaky":
-                key = (_endpoint(request), request.headers.get("webhook-id", ""))
-                self.seen[key] += 1
-                if len(self.seen) > self.received.most:
-                    del self.seen[next(iter(self.seen))]
-                return 500 if self.seen[key] <= self.failures else 200
+                return 500 if self._times(request) <= self.failures else 200
+            case "down":
+                return 503 if self._times(request) <= 1 else 200
             case _:
                 return 200
+
+    def _times(self, request: web.Request) -> int:
+        """How often this webhook has come to this endpoint."""
+        key = (_endpoint(request), request.headers.get("webhook-id", ""))
+        self.seen[key] += 1
+        if len(self.seen) > self.received.most:
+            del self.seen[next(iter(self.seen))]
+        return self.seen[key]
 
     async def _tell(self, _: web.Request) -> web.Response:
         received = [receipt.document() for receipt in self.received]

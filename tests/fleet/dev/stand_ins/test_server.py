@@ -161,6 +161,11 @@ async def test_a_signed_webhook_is_taken_and_remembered(served: Served) -> None:
     assert receipt["payload"] == {"type": "upload.completed"}
 
 
+async def test_an_endpoint_that_was_down_takes_each_webhook_the_second_time(served: Served) -> None:
+    assert [await posted(served, "/webhooks/down", b"{}", signed(b"{}")) for _ in range(2)] == [503, 200]
+    assert await posted(served, "/webhooks/down", b"{}", signed(b"{}", webhook_id="evt_2")) == 503
+
+
 async def test_a_flaky_endpoint_fails_twice_for_each_webhook(served: Served) -> None:
     statuses = [await posted(served, "/webhooks/flaky", b"{}", signed(b"{}")) for _ in range(3)]
     assert statuses == [500, 500, 200]
