@@ -1,6 +1,7 @@
 """The server as a benchmark holds it: a process that dies with its parent, its address, its counts, and clients for it."""
 
 import json
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -12,7 +13,7 @@ from typing import Any
 import boto3
 
 from tests.sqs_server.account import REGION
-from tests.sqs_server.running import ACCESS_KEY, SECRET
+from tests.sqs_server.running import ACCESS_KEY, CERTIFICATE, SECRET
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class AwsServer:
 
     process: subprocess.Popen[str]
     port: int
+    is_tls: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.is_tls else 'http'}://127.0.0.1:{self.port}"
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
@@ -57,19 +59,28 @@ class AwsServer:
         """When the browser of each session was told, in epoch seconds."""
         return dict(self._ask("posted"))
 
+    @property
+    def hooked(self) -> dict[str, float]:
+        """When each webhook-id first came to an endpoint, in epoch seconds."""
+        return dict(self._ask("hooked"))
+
     def values(self, table: str, attribute: str) -> dict[str, int]:
         """How many rows have which value."""
         return dict(self._ask(f"values/{table}/{attribute}"))
 
     def _ask(self, what: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/-/{what}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}/-/{what}", timeout=30, context=_TRUSTING) as answer:
             return json.loads(answer.read())
 
 
+_TRUSTING = ssl.create_default_context(cafile=str(CERTIFICATE))
+
+
 @contextmanager
-def aws_server(*, latency: float = 0.0, prefix: tuple[str, ...] = ()) -> Iterator[AwsServer]:
+def aws_server(*, latency: float = 0.0, prefix: tuple[str, ...] = (), is_tls: bool = False) -> Iterator[AwsServer]:
     """A server on a free port, ended with the context, or with this process however that dies. `latency` in seconds."""
     command = [*prefix, sys.executable, "-m", "tests.aws_server", "--latency", str(latency)]
+    command += ["--tls", str(CERTIFICATE)] if is_tls else []
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -77,7 +88,7 @@ def aws_server(*, latency: float = 0.0, prefix: tuple[str, ...] = ()) -> Iterato
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(f"the AWS server did not start; it ended with {process.wait()}")
-        yield AwsServer(process, json.loads(line)["port"])
+        yield AwsServer(process, json.loads(line)["port"], is_tls=is_tls)
     finally:
         process.stdin.close()
         try:

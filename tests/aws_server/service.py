@@ -31,6 +31,8 @@ class Service:
         self._objects: dict[str, bytes] = {}
         self.calls: Counter[str] = Counter()
         self.posted: dict[str, float] = {}
+        self.hooked: dict[str, float] = {}
+        self._hooks: set[int] = set()
 
     def serve(self, connection: Connection, head: bytes, lower: bytes, body: bytes) -> None:
         """Carry the request out now, and answer it after the latency."""
@@ -39,6 +41,8 @@ class Service:
             connection.reply(self._control(path))
             return
         try:
+            if path.startswith("/hook/"):
+                self._meet(connection)
             answer = self._answer(method, path, head, lower, body)
         except SqsError:
             self.calls["refused signature"] += 1
@@ -47,7 +51,7 @@ class Service:
 
     def _answer(self, method: str, path: str, head: bytes, lower: bytes, body: bytes) -> bytes:
         if path.startswith(("/hook/", "/push", "/v1/")):
-            return self._beside(path, lower, body)
+            return self._beside(path, head, lower, body)
         check_signature(head, lower, body, KEYS)
         target = header(head, lower, b"x-amz-target")
         if target.startswith(DYNAMO):
@@ -59,6 +63,14 @@ class Service:
             self.posted[str(orjson.loads(body).get("sessionId"))] = time.time()
             return response(200, b"")
         return self._object(method, unquote(path.partition("?")[0]), head, lower, body)
+
+    def _meet(self, connection: Connection) -> None:
+        """Count an endpoint's connections, each once."""
+        name = id(connection)
+        if name not in self._hooks:
+            self.calls["hook connection"] += 1
+            self._hooks.add(name)
+            connection.on_gone = lambda: self._hooks.discard(name)
 
     def _dynamo(self, action: str, body: bytes) -> bytes:
         self.calls[action] += 1
@@ -87,13 +99,14 @@ class Service:
         part = self._objects[path][: int(asked) + 1 if asked else None]
         return response(206 if asked else 200, part, b'ETag: "e"\r\n')
 
-    def _beside(self, path: str, lower: bytes, body: bytes) -> bytes:
+    def _beside(self, path: str, head: bytes, lower: bytes, body: bytes) -> bytes:
         """A customer's endpoint, a collector of telemetry, or Expo, which answers each notification with a ticket."""
         if path.startswith("/v1/"):
             self.calls["telemetry"] += 1
             return response(200, b"", b"Content-Type: application/x-protobuf\r\n")
         if path.startswith("/hook/"):
             self.calls["hook"] += 1
+            self.hooked.setdefault(header(head, lower, b"webhook-id").decode(), time.time())
             return response(200, b"ok", PLAIN)
         notes = orjson.loads(gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in lower else body)
         count = sum(len(note["to"]) if isinstance(note["to"], list) else 1 for note in notes)
@@ -108,6 +121,7 @@ class Service:
         answers: dict[str, Callable[[], Any]] = {
             "calls": lambda: self.calls,
             "posted": lambda: self.posted,
+            "hooked": lambda: self.hooked,
             "values": lambda: Counter(self._tables.values(*rest)),
         }
         return response(200, orjson.dumps(answers[what]()), PLAIN)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.bench import aws_calls
 from tests.bench.plan import CONTESTANTS
+from tests.bench.webhooks import tables as webhooks
 from tests.bench.whole.aims import summed
 
 DOORS = {"fleet": "this runtime's Lambda door", "powertools": "Powertools BatchProcessor, synchronous"}
@@ -44,7 +45,12 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
         parts.append(_table("Deleted before its handler had ended, by the server's ledger", ("contestant", "messages"),
             [(CONTESTANTS[each["contestant"]], "no valid run" if each["early_deletes"] is None
               else f"{each['early_deletes']} of {each['messages']}") for each in found]))  # fmt: skip
-    return [*parts, *_whole(extras)]
+    beside = [*webhooks.lines(extras.get("webhooks", {}))]
+    return [
+        *parts,
+        *_whole(extras),
+        *([_table("Webhooks beside a bare POST", webhooks.HEADS, beside)] if beside else []),
+    ]
 
 
 def _whole(extras: Mapping[str, Any]) -> list[str]:

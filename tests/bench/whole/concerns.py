@@ -48,15 +48,16 @@ def uploads(_server: AwsServer, numbers: range) -> Prepared:
     return rows, [text.replace("/s1/", f"/s{number}/") for number in numbers]
 
 
-def webhooks(server: AwsServer, numbers: range) -> Prepared:
+def webhooks(server: AwsServer, numbers: range, *, tenants: int = TENANTS, at: str = "") -> Prepared:
+    """`at`: the endpoints' own server, else they are where AWS is."""
     event = json.loads((EVENTS / "bus-upload-completed.json").read_text())
     rows = [
-        endpoint_row(endpoint(tenant_id=f"tenant-{tenant}", url=f"{server.url}/hook/{tenant}"), "upload.*")
-        for tenant in range(TENANTS)
+        endpoint_row(endpoint(tenant_id=f"tenant-{tenant}", url=f"{at or server.url}/hook/{tenant}"), "upload.*")
+        for tenant in range(tenants)
     ]
     bodies = []
     for number in numbers:
-        event["detail"] |= {"id": f"event-{number}", "tenantId": f"tenant-{number % TENANTS}"}
+        event["detail"] |= {"id": f"event-{number}", "tenantId": f"tenant-{number % tenants}"}
         bodies.append(json.dumps(event | {"id": f"event-{number}"}))
     return rows if not numbers.start else [], bodies
 

@@ -39,9 +39,9 @@ def commands(concern: Concern) -> dict[str, tuple[str, ...]]:
 def cost(concern: Concern, contestant: str, *, count: int, root: Path = ROOT) -> Cost:
     """A fifth warms up. Raises Invalid."""
     with stage(concern, commands(concern)[contestant], root=root) as running:
-        _play(running, max(200, count // 5))
+        play(running, max(200, count // 5))
         before = running.counted()
-        cpu, wall = _play(running, count)
+        cpu, wall = play(running, count)
         made = running.counted() - before
     if made["refused signature"]:
         raise Invalid(f"{concern.name}: {made['refused signature']} signatures were wrong")
@@ -52,7 +52,9 @@ def cost(concern: Concern, contestant: str, *, count: int, root: Path = ROOT) ->
 
 
 _OF_SQS = frozenset({"ReceiveMessage", "DeleteMessageBatch", "SendMessageBatch", "ChangeMessageVisibilityBatch"})
-_NO_CALLS = frozenset({"entries", "tickets", "telemetry", "hook", "push", "refused signature", "BatchWriteItem"})
+_NO_CALLS = frozenset(
+    {"entries", "tickets", "telemetry", "hook", "hook connection", "push", "refused signature", "BatchWriteItem"}
+)
 
 
 def _sent(count: int) -> int:
@@ -60,7 +62,7 @@ def _sent(count: int) -> int:
     return -(-count // 10)
 
 
-def _play(running: Stage, count: int) -> tuple[float, float]:
+def play(running: Stage, count: int) -> tuple[float, float]:
     """CPU and wall seconds for so many messages that wait in the queue."""
     bodies = running.prepared(count)
     with running.stopped():
@@ -74,7 +76,7 @@ def waits(*, seconds: float) -> dict[str, Any]:
     """Milliseconds from a message's first receipt to its browser's message, 200 uploads a second. Raises Invalid."""
     [concern] = [each for each in CONCERNS if each.name == "upload"]
     with stage(concern, commands(concern)[OURS]) as running:
-        _play(running, 400)
+        play(running, 400)
         first = 400
         bodies = running.prepared(int(seconds * FREQUENT))
         running.sqs.control.keep_ledger(on=True)

@@ -33,7 +33,7 @@ class Stage:
     aws: AwsServer
     process: "subprocess.Popen[bytes]"
     urls: Mapping[str, str]
-    _next: int = 0
+    total: int = 0
 
     def cpu(self) -> float:
         """CPU seconds of the process, of all its threads, as the kernel's clock of this process tells."""
@@ -41,8 +41,8 @@ class Stage:
 
     def prepared(self, count: int) -> list[str]:
         """Rows are written; the bodies are to be sent."""
-        rows, bodies = self.concern.prepare(self.aws, range(self._next, self._next + count))
-        self._next += count
+        rows, bodies = self.concern.prepare(self.aws, range(self.total, self.total + count))
+        self.total += count
         self.aws.put(self.concern.table, rows)
         return bodies
 
@@ -72,11 +72,13 @@ class Stage:
                 raise Invalid(f"{self.concern.name}: the process ended with {self.process.returncode}")
             time.sleep(0.02)
             queues = self.sqs.control.stats()["queues"]
-            if not any(queues[name]["visible"] + queues[name]["in_flight"] for name in self.concern.queues):
+            if not any(
+                sum(queues[name][kind] for kind in ("visible", "in_flight", "delayed")) for name in self.concern.queues
+            ):
                 break
         done = self.concern.done(self.aws)
-        if done != self._next:
-            raise Invalid(f"{self.concern.name}: {done} of {self._next} messages were handled; {self.counted()}")
+        if done != self.total:
+            raise Invalid(f"{self.concern.name}: {done} of {self.total} messages were handled; {self.counted()}")
 
     def counted(self) -> Counter[str]:
         """AWS calls until now, SQS among them."""
@@ -87,8 +89,10 @@ class Stage:
 
 
 @contextmanager
-def stage(concern: Concern, command: Sequence[str], *, root: Path = ROOT) -> Iterator[Stage]:
-    """The servers on one core, the process of the checkout at `root` on the other; all end with the context."""
+def stage(
+    concern: Concern, command: Sequence[str], *, root: Path = ROOT, more: Mapping[str, str] | None = None
+) -> Iterator[Stage]:
+    """The servers on one core, the process of the checkout at `root` on the other; all end with the context. `more` of its environment."""
     core, own = cores()
     with (
         sqs_server(prefix=("taskset", "-c", core)) as sqs,
@@ -101,7 +105,7 @@ def stage(concern: Concern, command: Sequence[str], *, root: Path = ROOT) -> Ite
         sqs.control.fault("latency", seconds=LATENCY)
         aws.table(concern.table, *concern.keys)
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), "AWS_EC2_METADATA_DISABLED": "true",
-                     **sqs.environment, **environment(aws, sqs.endpoint_url, urls)}  # fmt: skip
+                     **sqs.environment, **environment(aws, sqs.endpoint_url, urls), **(more or {})}  # fmt: skip
         process = subprocess.Popen(
             ["taskset", "-c", own, sys.executable, "-m", *command],
             cwd=root, env=variables, stdout=subprocess.DEVNULL, stderr=errors,
