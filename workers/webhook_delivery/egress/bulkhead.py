@@ -87,7 +87,7 @@ class Bulkhead:
         """Note what came of a POST; `asked`: seconds for which the endpoint wants peace. True: its breaker has opened."""
         health = self._health(key)
         took = max(0.0, now - began)
-        health.seconds += (took - health.seconds) / 4
+        health.seconds += (took - health.seconds) / 4 if health.is_known else took - health.seconds
         health.is_known, health.is_slow = True, took > SLOW
         if asked > 0:
             health.paused_until = max(health.paused_until, now + min(asked, LONGEST_PAUSE))
@@ -120,7 +120,11 @@ class Bulkhead:
         return False
 
     def _wait(self, health: Health, now: float) -> float:
-        """One behind the other, as fast as the endpoint has lately answered: what waits comes back when there is room."""
+        """One behind the other, as fast as the endpoint has lately answered: what waits comes back when there is room. A burst at one
+        of which nothing is known yet comes back after a second: by then it has answered, or is doubtful.
+        """
+        if not health.is_known and not health.is_doubtful(now) and now >= health.paused_until:
+            return SLOW
         turn = max(now, health.paused_until, health.line)
         longest = max(health.seconds, now - health.running[0]) if health.running else health.seconds
         health.line = min(turn + longest / health.cap, now + LONGEST_PAUSE)

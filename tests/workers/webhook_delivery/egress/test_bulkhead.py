@@ -158,3 +158,23 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         posts.post(("acme", f"ep-{number}", "u"), at=0.0)
     assert len(posts.bulkhead._endpoints) <= 100
     posts.bulkhead.leave(ONE, began=0.0)
+
+
+def test_a_burst_at_an_unknown_endpoint_comes_back_as_soon_as_it_may_be_known() -> None:
+    """It was spread as if each answer took a second: the five hundredth delivery to an endpoint that answers at once came after a hundred."""
+    posts = Posts()
+    waits = [posts.bulkhead.enter(ONE, now=0.0) for _ in range(500)]
+    assert (waits[:FIRST_CAP], {*waits[FIRST_CAP:]}) == ([0.0] * FIRST_CAP, {SLOW})
+    for number in range(FIRST_CAP):
+        posts.bulkhead.answered(ONE, f"msg_{number}", GOOD, began=0.0, now=0.1, asked=0.0)
+        posts.bulkhead.leave(ONE, began=0.0)
+    again = [posts.bulkhead.enter(ONE, now=1.0) for _ in range(495)]
+    assert again.count(0.0) == 2 * FIRST_CAP, "one place more after each answer"
+    assert max(again) < 6, "as fast as it has answered, ten at once in a tenth of a second"
+
+
+def test_a_burst_at_an_unknown_endpoint_that_hangs_is_spread_once_it_is_doubtful() -> None:
+    posts = Posts()
+    assert posts.begin(FIRST_CAP, at=0.0) == FIRST_CAP
+    again = [posts.bulkhead.enter(ONE, now=10.0) for _ in range(50)]
+    assert max(again) > 60
