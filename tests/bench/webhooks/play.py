@@ -21,7 +21,9 @@ from workers.webhook_delivery.event import event_id
 
 [WEBHOOK] = [each for each in CONCERNS if each.name == "webhook delivered"]
 COMMAND = commands(WEBHOOK)[OURS]
-PER_SECOND, PACE = 200, 5
+PACE = 5
+RATES = (20.0, 200.0)
+"""Events a second: a quiet flow, and what the goal is for."""
 TRUSTED = {"SSL_CERT_FILE": str(CERTIFICATE)}
 """Whom Python's TLS trusts."""
 Say = Callable[[str], None]
@@ -51,12 +53,12 @@ def whole(*, is_tls: bool, count: int) -> float:
     return cpu / count * 1e6
 
 
-def waits(*, seconds: float) -> dict[str, float]:
-    """Milliseconds from the send of an event into the worker's queue to its request at the endpoint, 200 a second."""
+def waits(*, seconds: float, per_second: float) -> dict[str, float]:
+    """Milliseconds from the send of an event into the worker's queue to its request at the endpoint."""
     with stage(WEBHOOK, COMMAND) as running:
         play(running, 400)
         running.sqs.control.keep_ledger(on=True)
-        numbers, ids, rate = _paced(running, int(seconds * PER_SECOND), PER_SECOND)
+        numbers, ids, rate = _paced(running, int(seconds * per_second), per_second)
         sent = {each["message_id"]: each["at"] for each in running.sqs.control.ledger() if each["kind"] == "send"}
         hooked = running.aws.hooked
     found = [(hooked[_webhook_id(number)] - sent[each]) * 1e3 for number, each in zip(numbers, ids, strict=True)]
@@ -88,7 +90,7 @@ def take(*, quick: bool, repetitions: int, say: Say) -> dict[str, Any]:
         found[name] = bare(is_tls=is_tls, count=count, repetitions=repetitions)
         found[name]["whole"] = median(whole(is_tls=is_tls, count=count) for _ in range(repetitions))
         say(f"webhooks over {name}: {found[name]}")
-    found["waits"] = waits(seconds=3 if quick else 20)
+    found["waits"] = [waits(seconds=3 if quick else 20, per_second=each) for each in RATES]
     found["reuse"] = reuse(burst=500, seconds=5 if quick else 70, per_second=8)
     found["spread"] = [spread(each) for each in ((500, 1_000) if quick else (1_000, 5_000, 10_000))]
     for name in ("waits", "reuse", "spread"):
