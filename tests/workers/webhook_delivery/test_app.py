@@ -8,6 +8,7 @@ import pytest
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
 from tests.aws import Aws
+from tests.bench.units.counting import CountingClients
 from tests.fakes import delivery
 from tests.lambda_events import FakeContext
 from tests.waiting import until
@@ -110,6 +111,19 @@ async def test_an_event_becomes_a_signed_post_and_a_failure_a_second_one(aws: Aw
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
         assert int(second.headers["webhook-timestamp"]) >= int(first.headers["webhook-timestamp"]) + 1
         assert json.loads(first.body)["data"]["sessionId"] == "session-1"
+
+
+@pytest.mark.parametrize("wants", [None, "order.*"])
+async def test_events_that_nobody_takes_cost_one_read_in_five_seconds(
+    aws: Aws, environment: dict[str, str], wants: str | None
+) -> None:
+    if wants:
+        aws.dynamodb.put_item(TableName=environment["WEBHOOKS_TABLE_NAME"], Item=row(endpoint(), wants))
+    async with CountingClients(environment) as clients, open_workers(environment, clients) as (events, _):
+        for number in range(3):
+            await handle(events, EVENT.replace("event-1", f"event-{number}"))
+        calls = clients.tally.of(1).per_message()
+    assert {name: count for name, count in calls.items() if name[0].isupper()} == {"Query": 1}
 
 
 async def handle(worker: Any, body: str) -> None:
