@@ -34,7 +34,7 @@ import structlog
 from shared import KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
-from workers.webhook_delivery.egress.bulkhead import Key
+from workers.webhook_delivery.egress.bulkhead import key_of
 from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
 from workers.webhook_delivery.parked import LONGEST, is_of, park, unpark, waits_too_long
@@ -120,18 +120,19 @@ async def _make(
 ) -> Attempt | Reused | None:
     """Make the attempt if there is a place for it; the attempt as it is then known, None where there is nothing to follow."""
     endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)
+    if endpoint is not None and await ports.bulkhead.room(key_of(endpoint), now=ports.now().timestamp()):
+        endpoint = await ports.store.endpoint(job.tenant_id, job.endpoint_id)  # it may have changed meanwhile
     reason = why_not(endpoint)
     if endpoint is not None:
         await tell_owed(endpoint, ports)
     if endpoint is None or reason:
         await _cancel(job, reason, ports)
         return None
-    entered, schedule = ports.now(), endpoint.terms(schedule)
+    entered, schedule, key = ports.now(), endpoint.terms(schedule), key_of(endpoint)
     if has_expired(schedule, job.first_attempt_at, now=entered):
         expired = _answer("expired")
         return await _attempt(job, endpoint, expired, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
-    key = (job.tenant_id, job.endpoint_id, endpoint.url)
-    wait, why = _enter(key, endpoint, ports, at=entered)
+    wait, why = ports.bulkhead.admit(endpoint, now=entered.timestamp())
     if wait:
         since = job.waiting_since or entered
         if entered - since < LONGEST_WAITING:
@@ -144,19 +145,6 @@ async def _make(
         return await _attempt(job, endpoint, _post, ports=ports, schedule=schedule, lease=lease, park_at=park_at)
     finally:
         ports.bulkhead.leave(key, began=entered.timestamp())
-
-
-def _enter(key: Key, endpoint: Endpoint, ports: Ports, *, at: datetime) -> tuple[float, str]:
-    """0 where the delivery has a place, and may take it now; else the seconds after which it may ask again, and the error of one
-    that has asked for too long.
-    """
-    now = at.timestamp()
-    if wait := ports.bulkhead.enter(key, now=now):
-        return wait, "endpoint_down"
-    if endpoint.rate is not None and (wait := ports.bulkhead.pace(key, rate=endpoint.rate, now=now)):
-        ports.bulkhead.leave(key, began=now)
-        return wait, "rate_limited"
-    return 0.0, ""
 
 
 async def _attempt(
@@ -215,7 +203,7 @@ async def _post(job: DeliveryJob, endpoint: Endpoint, ports: Ports) -> Reply:
     now = ports.now()
     asked = seconds_asked(reply.retry_after, now=now) if reply.status in HINTED else None
     if ports.bulkhead.answered(
-        (job.tenant_id, job.endpoint_id, endpoint.url),
+        key_of(endpoint),
         job.event_id,
         reply,
         began=began.timestamp(),

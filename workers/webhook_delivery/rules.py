@@ -213,17 +213,8 @@ def look_again(left: float, lease: float) -> int:
     return max(1, math.ceil(min(left, lease - left)))
 
 
-NEVER_BEGUN = frozenset(
-    {
-        "dns_error",
-        "connection_refused",
-        "address_refused",
-        "url_refused",
-        "secret_invalid",
-        "endpoint_down",
-        "rate_limited",
-    }
-)
+NEVER_BEGUN = frozenset({"dns_error", "connection_refused", "address_refused", "url_refused", "secret_invalid",
+                         "endpoint_down", "rate_limited"})  # fmt: skip
 """Errors before the first byte of a request."""
 NO_MORE = frozenset({"expired", "maybe_delivered"})
 """Errors of attempts that were not made, and after which none is."""

@@ -1,16 +1,17 @@
 """Which endpoint may be posted to now: one that hangs or fails holds few of the places that all of them share.
 
-What one process has seen of its endpoints, in its memory; pure, times in seconds of any clock.
+What one process has seen of its endpoints, in its memory; times in seconds of any clock.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
 from workers.webhook_delivery.egress.rate import Bucket
-from workers.webhook_delivery.rules import Reply
+from workers.webhook_delivery.rules import Endpoint, Reply
 
 OPENS_AFTER: Final = 5
 """Different deliveries that failed in a row: one that always fails says nothing of its endpoint."""
@@ -26,6 +27,11 @@ MOST_ENDPOINTS: Final = 10_000
 
 Key = tuple[str, ...]
 """Names an endpoint; another URL is another endpoint."""
+
+
+def key_of(endpoint: Endpoint) -> Key:
+    return endpoint.tenant_id, endpoint.endpoint_id, endpoint.url
+
 
 _MISCONFIGURED: Final = frozenset({"url_refused", "address_refused", "secret_invalid"})
 
@@ -46,6 +52,7 @@ class Health:
     paused_until: float = 0.0
     line: float = 0.0
     bucket: Bucket = field(default_factory=Bucket)
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
     def is_doubtful(self, now: float) -> bool:
         return self.is_slow or bool(self.failed or self.pauses) or bool(self.running and now - self.running[0] > SLOW)
@@ -62,6 +69,28 @@ class Bulkhead:
         self._most_unproven = max(1, places * 4 // 5)
         self._endpoints: OrderedDict[Key, Health] = OrderedDict()
         self._busy: dict[Key, Health] = {}
+        self._waiting = 0
+
+    async def room(self, key: Key, *, now: float) -> bool:
+        """Wait here for a place at an endpoint that answers well, a second at most, where nobody else needs what that holds: a delayed
+        message comes back after a whole second, in which such an endpoint could have answered many times. True: it has waited.
+        """
+        health = self._health(key)
+        if not self._may_wait(health, now):
+            return False
+        turn = asyncio.get_running_loop().create_future()
+        health.waiting.append(turn)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(SLOW):
+                await turn
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+            if turn in health.waiting:
+                health.waiting.remove(turn)
+        return True
 
     def enter(self, key: Key, *, now: float) -> float:
         """0: the delivery has a place until `leave`. Else the seconds after which it may ask again."""
@@ -72,14 +101,24 @@ class Bulkhead:
         self._busy[key] = health
         return 0.0
 
-    def pace(self, key: Key, *, rate: float, now: float) -> float:
-        """0: a request may begin at an endpoint that takes `rate` a second. Else the seconds after which it may ask again."""
-        return self._health(key).bucket.take(rate, now)
+    def admit(self, endpoint: Endpoint, *, now: float) -> tuple[float, str]:
+        """0 where the delivery has a place, and its endpoint's rate allows it now; else the seconds after which it may ask again, and
+        the error of one that has asked for too long.
+        """
+        key = key_of(endpoint)
+        if wait := self.enter(key, now=now):
+            return wait, "endpoint_down"
+        if endpoint.rate is not None and (wait := self._health(key).bucket.take(endpoint.rate, now)):
+            self.leave(key, began=now)
+            return wait, "rate_limited"
+        return 0.0, ""
 
     def leave(self, key: Key, *, began: float) -> None:
         """Give the place back."""
         health = self._busy[key]
         health.running.remove(began)
+        if health.waiting:
+            health.waiting.popleft().set_result(None)
         if not health.running:
             del self._busy[key]
 
@@ -105,6 +144,12 @@ class Bulkhead:
         health.pauses = min(health.pauses + 1, 10)
         health.failed.clear()
         return True
+
+    def _may_wait(self, health: Health, now: float) -> bool:
+        if not health.is_known or health.is_doubtful(now) or now < health.paused_until:
+            return False
+        held = self._waiting + sum(len(each.running) for each in self._busy.values())
+        return held < self._most_unproven and (bool(health.waiting) or self._is_full(health, now))
 
     def _is_full(self, health: Health, now: float) -> bool:
         if now < health.paused_until or len(health.running) >= health.cap:

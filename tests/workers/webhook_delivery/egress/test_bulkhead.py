@@ -1,5 +1,8 @@
+import asyncio
+
 import pytest
 
+from tests.virtual_time import clock, virtual
 from workers.webhook_delivery.egress import bulkhead as module
 from workers.webhook_delivery.egress.bulkhead import (
     FIRST_CAP,
@@ -178,3 +181,67 @@ def test_a_burst_at_an_unknown_endpoint_that_hangs_is_spread_once_it_is_doubtful
     assert posts.begin(FIRST_CAP, at=0.0) == FIRST_CAP
     again = [posts.bulkhead.enter(ONE, now=10.0) for _ in range(50)]
     assert max(again) > 60
+
+
+def full(posts: Posts, count: int = FIRST_CAP + 1, *, at: float = 1.0) -> None:
+    """An endpoint that has answered well, and has as many deliveries as it may."""
+    posts.post(at=at - 0.5)
+    assert posts.begin(count, at=at) == count
+
+
+async def waited(posts: Posts, key: Key = ONE, *, now: float = 1.0) -> bool:
+    return await posts.bulkhead.room(key, now=now)
+
+
+def test_who_waits_for_a_place_at_a_good_endpoint_gets_it_when_one_is_given_back() -> None:
+    async def story() -> list[float]:
+        posts = Posts()
+        full(posts)
+        first, second = (asyncio.create_task(waited(posts)) for _ in range(2))
+        await asyncio.sleep(0.2)
+        posts.bulkhead.leave(ONE, began=1.0)
+        assert await first
+        times = [clock(), posts.bulkhead.enter(ONE, now=1.2)]
+        assert await second, "after a second at the latest"
+        return [*times, clock()]
+
+    found, place, last = virtual(story())
+    assert (round(last - found, 3), place) == (0.8, 0.0)
+
+
+def test_nobody_waits_here_for_an_endpoint_that_is_unknown_doubtful_or_has_room() -> None:
+    async def story() -> list[bool]:
+        unknown, hanging, free, paused = Posts(), Posts(), Posts(), Posts()
+        unknown.begin(FIRST_CAP, at=1.0)
+        full(hanging)
+        free.post(at=0.5)
+        full(paused)
+        paused.bulkhead.answered(ONE, "msg_x", Reply(503), began=1.0, now=1.0, asked=60.0)
+        return [
+            await waited(unknown),
+            await waited(hanging, now=1.0 + SLOW + 0.1),
+            await waited(free),
+            await waited(paused),
+        ]
+
+    assert virtual(story()) == [False] * 4
+
+
+def test_those_who_wait_leave_a_fifth_of_the_places_to_others_and_none_is_forgotten() -> None:
+    async def story() -> tuple[int, int]:
+        posts = Posts(places=10)
+        posts.post(at=0.5)
+        held = posts.begin(10, at=1.0)
+        waiting = [asyncio.create_task(waited(posts)) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        refused = sum(each.done() and not each.result() for each in waiting)
+        waiting[0].cancel()
+        await asyncio.sleep(2)
+        assert [each.cancelled() or each.done() for each in waiting] == [True] * 10
+        again = asyncio.create_task(waited(posts))
+        await asyncio.sleep(0.1)
+        assert not again.done(), "whoever was cancelled or came too late holds nothing"
+        await again
+        return held, refused
+
+    assert virtual(story()) == (5, 10 - (8 - 5))
