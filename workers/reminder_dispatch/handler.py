@@ -35,10 +35,13 @@ from workers.reminder_dispatch.rules import (
     detail_of,
     gate_of,
     judge,
+    may_be_withdrawn,
     postponed,
+    withdrawn_status,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
 from workers.reminder_dispatch.table.keys import Key, due_text
+from workers.reminder_dispatch.withdrawal import in_place_of, is_withdrawn
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
@@ -102,7 +105,7 @@ async def _prepare(event: ReminderDue, ports: Ports, *, until: datetime) -> Atte
                     return None
             case Attempt() as attempt:
                 await _go_on(event.reminder_id, attempt.follow, ports, at=at)
-                if not await _may_go_out(attempt, ports, until=until):
+                if not await _may_go_out(attempt, row, ports, until=until):
                     return None
                 if await ports.store.move(event.key, attempt.claim):
                     _count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
@@ -128,10 +131,13 @@ async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: 
     return True
 
 
-async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> bool:
-    """Whether a request may follow the claim; where its channel takes nothing at present, it is put off: nothing is claimed, and
-    no attempt counted. Raises Contended.
+async def _may_go_out(attempt: Attempt, row: Row, ports: Ports, *, until: datetime) -> bool:
+    """Whether a request may follow the claim: its producer still wants it, and its channel takes something at present. Else it is put
+    off: nothing is claimed, and no attempt counted. Raises Contended.
     """
+    if may_be_withdrawn(row) and await is_withdrawn(row, attempt.follow.next, store=ports.store, now=ports.now()):
+        _report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled")
+        return False
     if ports.now() >= until:
         raise Contended("its batch took too long before it", after=1.0)
     if (why := ports.gates.why_not(gate_of(attempt.content))) is None:
@@ -158,9 +164,12 @@ async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime
         if await ports.store.add(row):
             if row["status"] == "FAILED":
                 dropped(WORKER, row["reason"], reminder=reminder_id, due_at=row["dueAt"])
-        elif (found := await ports.store.load(row_key(row))) and found.get("tenantId") != row.get("tenantId"):
-            log.error("reminder_id_of_two_tenants", reminder=reminder_id, due_at=row["dueAt"])
-            dropped(WORKER, "occurrence_of_another_tenant", reminder=reminder_id, due_at=row["dueAt"])
+        elif found := await ports.store.load(row_key(row)):
+            if found.get("tenantId") != row.get("tenantId"):
+                log.error("reminder_id_of_two_tenants", reminder=reminder_id, due_at=row["dueAt"])
+                dropped(WORKER, "occurrence_of_another_tenant", reminder=reminder_id, due_at=row["dueAt"])
+            elif newer := in_place_of(found, row):
+                await ports.store.move(row_key(row), newer)
     if follow.due_at is not None and follow.due_at < at + SOON:
         # Also where the row was there before: who wrote it may have died before sending this.
         delay = max(0, ceil((follow.due_at - at).total_seconds()))

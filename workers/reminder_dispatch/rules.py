@@ -148,6 +148,22 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
     )
 
 
+def withdrawn(row: Row, *, now: datetime, why: str = "cancelled") -> Move:
+    """End an occurrence that its producer does not want any more. What was being sent when its worker died may have been accepted."""
+    return _close(row, withdrawn_status(row), why, now).move
+
+
+def withdrawn_status(row: Row) -> Status:
+    return "UNKNOWN" if row.get("status") == "SENDING" else "FAILED"
+
+
+def may_be_withdrawn(row: Row) -> bool:
+    """Whether only its reminder's head says if an occurrence still counts: the claim of a reminder that comes once, and was never
+    claimed before, finds out by its own condition.
+    """
+    return "revision" in row and bool(row.get("rule") or row.get("attempts"))
+
+
 def spoiled(row: Row, why: str, *, now: datetime) -> Move:
     """Take a row that can never be sent out of the due index, with the reason on it."""
     return _close(row, "FAILED", why, now).move
@@ -276,5 +292,8 @@ def _close(row: Row, status: Status, reason: str, now: datetime, follow: Follow 
 
 
 def _seen(row: Row) -> dict[str, Any]:
-    """What a row must still be for a decision about it to count: `attempts` tells one PENDING from the next."""
-    return {"status": row.get("status"), "attempts": row.get("attempts")}
+    """What a row must still be for a decision about it to count: `attempts` tells one PENDING from the next, `revision` what its
+    producer changed.
+    """
+    seen = {name: row[name] for name in ("revision",) if name in row}
+    return {"status": row.get("status"), "attempts": row.get("attempts"), **seen}

@@ -108,7 +108,7 @@ class Expo:
         answers: dict[int, Answer] = {}
         projects: dict[str, list[int]] = {}
         for number, note in enumerate(notes):
-            if (why := _unsendable(note)) is not None:
+            if (why := unsendable(note)) is not None:
                 answers[number] = Refused(why)
             else:
                 projects.setdefault(note.project, []).append(number)
@@ -162,7 +162,8 @@ class Expo:
         return _read(status, text, recipients=len(notes))
 
 
-def _unsendable(note: Note) -> str | None:
+def unsendable(note: Note) -> str | None:
+    """Why Expo would never take it; None where it may."""
     if not _TOKEN.fullmatch(note.token):
         return "no Expo push token"
     payload = {name: value for name, value in _message(note).items() if name != "to"}

@@ -75,7 +75,7 @@ def recompute(row: Row, *, now: datetime, forget_at: int) -> Moved | Odd | None:
         found.next.instant if found.next else None,
         tuple(each for each in rows if row_key(each) != here),
         Move(
-            expect={"status": "PENDING", "attempts": row.get("attempts")},
+            expect={"status": "PENDING", "attempts": row.get("attempts"), "revision": row.get("revision")},
             put={"status": "FAILED", "reason": reason, "TTL": forget_at},
             drop=("notBefore", *INDEX),
         ),

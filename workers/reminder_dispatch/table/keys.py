@@ -14,6 +14,9 @@ SHARDS = 16
 MARK = 16
 """Characters of a mark. Two of 6,366 in one minute and shard are the same once in 900,000,000,000 such minutes."""
 
+TENANT = "TENANT#"
+"""How the index keys of a reminder's head begin; those of what is due begin with DUE#."""
+
 MINUTE = timedelta(minutes=1)
 
 _DUE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -31,6 +34,11 @@ class Key:
 def key_of(reminder_id: str, due_at: datetime) -> Key:
     """The key of one occurrence."""
     return Key(f"REMINDER#{reminder_id}", f"AT#{due_text(due_at)}")
+
+
+def head_key(reminder_id: str) -> Key:
+    """Where it stands which revision of a reminder counts, and whether any does."""
+    return Key(f"REMINDER#{reminder_id}", "HEAD")
 
 
 def identity_of(key: Key) -> tuple[str, datetime]:
@@ -93,6 +101,11 @@ def index_keys(reminder_id: str, due_at: datetime) -> dict[str, str]:
         "GSI1PK": bucket(due_at, shard_of(reminder_id)),
         "GSI1SK": f"{due_text(due_at)}#{reminder_id}",
     }
+
+
+def tenant_index(tenant_id: str, reminder_id: str) -> dict[str, str]:
+    """The two index attributes under which a tenant's reminders are listed."""
+    return {"GSI1PK": f"{TENANT}{tenant_id}", "GSI1SK": f"REMINDER#{reminder_id}"}
 
 
 def token_key(token: str) -> Key:

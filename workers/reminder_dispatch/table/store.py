@@ -12,7 +12,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared import code_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
-from workers.reminder_dispatch.table.keys import MARK, Key, bucket, due_text, minute_text, read_minute, token_key
+from workers.reminder_dispatch.table.keys import (
+    MARK,
+    TENANT,
+    Key,
+    bucket,
+    due_text,
+    minute_text,
+    read_minute,
+    token_key,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -112,7 +121,14 @@ class DynamoReminders:
     async def waiting(self) -> AsyncIterator[Sequence[Row]]:
         start: dict[str, Any] = {}
         while True:
-            page = await self._client.scan(TableName=self._table, IndexName=INDEX_NAME, Limit=PAGE, **start)
+            page = await self._client.scan(
+                TableName=self._table,
+                IndexName=INDEX_NAME,
+                Limit=PAGE,
+                FilterExpression="NOT begins_with(GSI1PK, :tenant)",  # heads, which are listed and never due
+                ExpressionAttributeValues=typed({":tenant": TENANT}),
+                **start,
+            )
             if page["Items"]:
                 yield [untyped(item) for item in page["Items"]]
             if not page.get("LastEvaluatedKey"):

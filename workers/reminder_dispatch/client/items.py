@@ -1,0 +1,140 @@
+"""The items of a reminder as its producer writes them: its head, and the occurrences that come first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from workers.reminder_dispatch.client.reminder import Reminder, first_moments
+from workers.reminder_dispatch.rules import KEPT
+from workers.reminder_dispatch.schedule.occurrence import Row, read_series, successor
+from workers.reminder_dispatch.table.attributes import typed
+from workers.reminder_dispatch.table.keys import due_text, head_key, tenant_index
+
+_IS_NEW = {"ConditionExpression": "attribute_not_exists(PK)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What scheduling a reminder writes. `items` are entries of TransactItems: put them into a transaction of your own, with others,
+    and the reminder is there exactly if that commits; it is refused where the reminder is there already.
+
+    What is due at `due_at` (UTC) within two minutes is then queued by the next tick, up to a minute late.
+    """
+
+    reminder_id: str
+    due_at: tuple[datetime, ...]
+    items: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A reminder as it stands; `at` is what its producer gave, `is_active` false once it was cancelled."""
+
+    reminder_id: str
+    tenant_id: str
+    revision: int
+    is_active: bool
+    channel: str
+    at: str
+    time_zone: str
+    rule: str
+    fingerprint: str
+    created_at: str
+    updated_at: str
+
+
+def plan(reminder: Reminder, *, table: str, now: datetime) -> Plan:
+    """Raises WrongField."""
+    reminder.check()
+    rows = occurrences(reminder, reminder.reminder_id, revision=1, now=now)
+    head = head_row(reminder, reminder.reminder_id, rows, revision=1, created_at=due_text(now), now=now)
+    puts = tuple({"Put": {"TableName": table, "Item": typed(each), **_IS_NEW}} for each in (head, *rows))
+    return Plan(reminder.reminder_id, due_of(rows), puts)
+
+
+def replacement(rows: Sequence[Row], head: Row, *, table: str, was: Head) -> list[dict[str, Any]]:
+    """Entries of TransactItems that put a new revision in the place of the one before: the head if it is as it was, and an
+    occurrence where none of the same instant is being sent or was.
+    """
+    names = {"#r": "revision", "#s": "status"}
+    put_head = {
+        "TableName": table,
+        "Item": typed(head),
+        "ConditionExpression": "#r = :r",
+        "ExpressionAttributeNames": {"#r": "revision"},
+        "ExpressionAttributeValues": typed({":r": was.revision}),
+    }
+    return [
+        {"Put": put_head},
+        *(
+            {
+                "Put": {
+                    "TableName": table,
+                    "Item": typed(each),
+                    "ConditionExpression": "attribute_not_exists(PK) OR (#r < :r AND #s IN (:p, :f))",
+                    "ExpressionAttributeNames": names,
+                    "ExpressionAttributeValues": typed({":r": each["revision"], ":p": "PENDING", ":f": "FAILED"}),
+                }
+            }
+            for each in rows
+        ),
+    ]
+
+
+def occurrences(reminder: Reminder, reminder_id: str, *, revision: int, now: datetime) -> tuple[dict[str, Any], ...]:
+    """The rows of what comes first after `now`. Raises WrongField."""
+    row = reminder.row()
+    moments = first_moments(reminder, row, now=now)
+    series = read_series(row)
+    made = [successor({**row, "revision": revision}, reminder_id, series, moment) for moment in moments]
+    unread = set() if reminder.time_zone else {"localTime"}  # an instant was asked for, and no wall clock
+    return tuple({name: value for name, value in each.items() if name not in unread} for each in made)
+
+
+def head_row(
+    reminder: Reminder, reminder_id: str, rows: Sequence[Row], *, revision: int, created_at: str, now: datetime
+) -> dict[str, Any]:
+    """The head; that of a reminder which comes once goes with its last occurrence."""
+    key = head_key(reminder_id)
+    last = max(due_of(rows))
+    return {
+        "PK": key.pk,
+        "SK": key.sk,
+        "entity": "reminder",
+        "reminderId": reminder_id,
+        "tenantId": reminder.tenant_id,
+        "status": "ACTIVE",
+        "revision": revision,
+        "channel": reminder.channel,
+        "at": reminder.at.isoformat(),
+        "timeZone": reminder.time_zone,
+        "rule": reminder.rule,
+        "fingerprint": reminder.fingerprint,
+        "createdAt": created_at,
+        "updatedAt": due_text(now),
+        **tenant_index(reminder.tenant_id, reminder_id),
+        **({} if reminder.rule else {"TTL": int((last + KEPT).timestamp())}),
+    }
+
+
+def read_head(row: Row) -> Head:
+    return Head(
+        reminder_id=row["reminderId"],
+        tenant_id=row["tenantId"],
+        revision=int(row["revision"]),
+        is_active=row["status"] == "ACTIVE",
+        channel=row["channel"],
+        at=row["at"],
+        time_zone=row["timeZone"],
+        rule=row["rule"],
+        fingerprint=row["fingerprint"],
+        created_at=row["createdAt"],
+        updated_at=row["updatedAt"],
+    )
+
+
+def due_of(rows: Sequence[Row]) -> tuple[datetime, ...]:
+    return tuple(datetime.fromisoformat(each["dueAt"]).astimezone(UTC) for each in rows)

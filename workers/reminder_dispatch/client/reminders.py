@@ -1,0 +1,258 @@
+"""A tenant's reminders: scheduled, listed, shown, changed, cancelled; right also while one of them is just being sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+from shared import Message, Send
+from workers.reminder_dispatch.client.items import (
+    Head,
+    Plan,
+    due_of,
+    head_row,
+    occurrences,
+    plan,
+    read_head,
+    replacement,
+)
+from workers.reminder_dispatch.client.preview import Coming, preview
+from workers.reminder_dispatch.client.reminder import Reminder, WrongField
+from workers.reminder_dispatch.event import due_body
+from workers.reminder_dispatch.rules import KEPT, SOON, withdrawn
+from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
+from workers.reminder_dispatch.table.attributes import typed, untyped
+from workers.reminder_dispatch.table.keys import TENANT, due_text, head_key, key_of
+from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+TRIES: Final = 5
+"""Times a change is begun again where the reminder changes at the same time."""
+SHOWN: Final = 50
+"""Occurrences that are shown of one reminder, the newest."""
+
+
+class NoSuchReminder(LookupError):
+    """The tenant has no reminder of this id."""
+
+
+class Refused(Exception):
+    """A rule forbids it; the text says which, and what to do."""
+
+
+class Contested(Exception):
+    """The reminder changed at the same time, again and again; nothing was changed here: look, and do it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """`due_at`: when it comes first (UTC); two instants where both halves of an overlap were asked for. `is_new` is false where
+    the same call was made before.
+    """
+
+    reminder_id: str
+    due_at: tuple[datetime, ...]
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """`ended`: occurrences that are not sent any more; `in_flight`: those that were being sent just now, and may arrive once."""
+
+    reminder_id: str
+    ended: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What became of one occurrence, or that it waits."""
+
+    due_at: str
+    status: str
+    reason: str
+    attempts: int
+    sent_at: str
+    revision: int
+
+
+class ReminderClient:
+    """Over an aiobotocore client of DynamoDB, whose errors it raises. `send` takes due reminders; `now`: the time, with its zone."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str, send: Send, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._store = DynamoReminders(client, table=table)
+        self._table = table
+        self._send = send
+        self._now = now
+
+    def preview(self, wanted: Reminder, *, count: int = 10) -> tuple[Coming, ...]:
+        """When it would come. Asks nobody. Raises WrongField."""
+        return preview(wanted, now=self._now(), count=count)
+
+    def plan(self, wanted: Reminder) -> Plan:
+        """What to write in a transaction of your own. Raises WrongField."""
+        return plan(wanted, table=self._table, now=self._now())
+
+    async def schedule(self, wanted: Reminder) -> Scheduled:
+        """Raises WrongField, or Refused where there is another reminder of this key."""
+        made = self.plan(wanted)
+        if not await self._commit(made.items):
+            return await self._scheduled_before(wanted)
+        await self._queue_soon(made.reminder_id, made.due_at)
+        return Scheduled(made.reminder_id, made.due_at)
+
+    async def list(self, tenant_id: str) -> AsyncIterator[Head]:
+        """All of a tenant's reminders, also those that were cancelled, page by page, as the index has them (a moment old)."""
+        start: dict[str, Any] = {}
+        while True:
+            page = await self._client.query(
+                TableName=self._table,
+                IndexName=INDEX_NAME,
+                KeyConditionExpression="GSI1PK = :tenant",
+                ExpressionAttributeValues=typed({":tenant": f"{TENANT}{tenant_id}"}),
+                **start,
+            )
+            for item in page["Items"]:
+                yield read_head(untyped(item))
+            if not page.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def show(self, tenant_id: str, reminder_id: str) -> tuple[Head, tuple[Occurrence, ...]]:
+        """It, and its newest occurrences, the latest first. Raises NoSuchReminder."""
+        head = await self._head(tenant_id, reminder_id)
+        rows = await self._occurrences(reminder_id)
+        return head, tuple(_occurrence(row) for row in rows[:SHOWN])
+
+    async def reschedule(self, tenant_id: str, reminder_id: str, wanted: Reminder) -> Scheduled:
+        """Put `wanted` in the place of all that the reminder was, also of one that was cancelled; its key is not looked at. What
+        is being sent just now goes out as it was.
+
+        Raises WrongField, NoSuchReminder, Refused where the one occurrence that is asked for is being sent or was, Contested.
+        """
+        if wanted.tenant_id != tenant_id:
+            raise WrongField("tenantId", "a reminder stays its tenant's: schedule another")
+        wanted.check()
+        for _ in range(TRIES):
+            was, now = await self._head(tenant_id, reminder_id), self._now()
+            revision = was.revision + 1
+            if was.is_active and was.fingerprint == wanted.fingerprint:
+                await self._end(reminder_id, was.revision - 1, why="rescheduled")
+                waiting = [row for row in await self._occurrences(reminder_id) if row["status"] == "PENDING"]
+                return Scheduled(reminder_id, tuple(sorted(due_of(waiting))), is_new=False)
+            rows = await self._unsent(wanted, reminder_id, revision=revision, now=now)
+            head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
+            if await self._commit(replacement(rows, head, table=self._table, was=was)):
+                await self._end(reminder_id, was.revision, why="rescheduled")
+                await self._queue_soon(reminder_id, due_of(rows))
+                return Scheduled(reminder_id, due_of(rows))
+        raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
+
+    async def cancel(self, tenant_id: str, reminder_id: str) -> Cancelled:
+        """It comes no more. Again and again is once. Raises NoSuchReminder."""
+        for _ in range(TRIES):
+            head, now = await self._head(tenant_id, reminder_id), self._now()
+            gone = Move(
+                expect={"revision": head.revision, "tenantId": tenant_id},
+                put={"status": "CANCELLED", "updatedAt": due_text(now), "TTL": int((now + KEPT).timestamp())},
+            )
+            if not head.is_active or await self._store.move(head_key(reminder_id), gone):
+                ended, in_flight = await self._end(reminder_id, head.revision, why="cancelled")
+                return Cancelled(reminder_id, ended, in_flight)
+        raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
+
+    async def _scheduled_before(self, wanted: Reminder) -> Scheduled:
+        try:
+            head = await self._head(wanted.tenant_id, wanted.reminder_id)
+        except NoSuchReminder:
+            raise Contested("other writes met this one: nothing was written, do it again") from None
+        if not head.is_active:
+            raise Refused(f"{wanted.reminder_id} was cancelled: reschedule it, or take another key")
+        if head.fingerprint != wanted.fingerprint:
+            raise Refused(f"{wanted.reminder_id} is another reminder of this key: reschedule it, or take another key")
+        waiting = [row for row in await self._occurrences(wanted.reminder_id) if row["status"] == "PENDING"]
+        due = tuple(sorted(due_of(waiting)))
+        await self._queue_soon(wanted.reminder_id, due)  # whoever wrote it may have died before it
+        return Scheduled(wanted.reminder_id, due, is_new=False)
+
+    async def _unsent(
+        self, wanted: Reminder, reminder_id: str, *, revision: int, now: datetime
+    ) -> tuple[dict[str, Any], ...]:
+        """The first occurrences that are not being sent, and were not. Raises WrongField or Refused."""
+        kept = {row["SK"] for row in await self._occurrences(reminder_id) if row["status"] not in {"PENDING", "FAILED"}}
+        rows = occurrences(wanted, reminder_id, revision=revision, now=now)
+        while any(row["SK"] in kept for row in rows):
+            if not wanted.rule:
+                raise Refused(f"{reminder_id} is being sent at that instant, or was: another time")
+            rows = occurrences(wanted, reminder_id, revision=revision, now=due_of(rows)[0])
+        return rows
+
+    async def _end(self, reminder_id: str, revision: int, *, why: str) -> tuple[int, int]:
+        """End what waits of this revision and older ones, until nothing is found; how many ended, and how many were being sent. The head has
+        been written: what a dispatch adds after this look, it ends itself (withdrawal.py).
+        """
+        ended = 0
+        while True:
+            rows = [row for row in await self._occurrences(reminder_id) if row.get("revision", 0) <= revision]
+            waiting = [row for row in rows if row["status"] == "PENDING"]
+            if not waiting:
+                return ended, sum(row["status"] == "SENDING" for row in rows)
+            for row in waiting:
+                ended += await self._store.move(row_key(row), withdrawn(row, now=self._now(), why=why))
+
+    async def _head(self, tenant_id: str, reminder_id: str) -> Head:
+        row = await self._store.load(head_key(reminder_id))
+        if row is None or row.get("tenantId") != tenant_id:
+            raise NoSuchReminder(reminder_id)
+        return read_head(row)
+
+    async def _occurrences(self, reminder_id: str) -> Sequence[Row]:
+        """Its rows, the latest first: a page of them, in which what waits always is, because nothing stands behind it for long."""
+        pk = key_of(reminder_id, self._now()).pk
+        found = await self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk AND begins_with(SK, :at)",
+            ExpressionAttributeValues=typed({":pk": pk, ":at": "AT#"}),
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=2 * SHOWN,
+        )
+        return [untyped(item) for item in found["Items"]]
+
+    async def _commit(self, items: Sequence[Any]) -> bool:
+        try:
+            await self._client.transact_write_items(TransactItems=list(items))
+        except self._client.exceptions.TransactionCanceledException as error:
+            codes = {each.get("Code") for each in error.response.get("CancellationReasons", [])}
+            if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
+    async def _queue_soon(self, reminder_id: str, due_at: Sequence[datetime]) -> None:
+        """What the ticks may have left behind is queued here."""
+        now = self._now()
+        soon = [
+            Message(body=due_body(reminder_id, due), delay=max(0, ceil((due - now).total_seconds())))
+            for due in due_at
+            if due < now + SOON
+        ]
+        if soon:
+            await self._send(soon)
+
+
+def _occurrence(row: Row) -> Occurrence:
+    return Occurrence(
+        due_at=row["dueAt"],
+        status=row["status"],
+        reason=row.get("reason", ""),
+        attempts=int(row.get("attempts", 0)),
+        sent_at=row.get("sentAt", ""),
+        revision=int(row.get("revision", 0)),
+    )
