@@ -41,6 +41,73 @@ def test_what_older_zone_data_wrote_is_told_first_and_then_moved(aws: Aws) -> No
     assert (again.exit_code, json.loads(again.stdout)["counts"]["moved"]) == (1, 0)
 
 
+WANTED = ("--tenant", "acme", "--channel", "push", "--token", "ExponentPushToken[phone]", "--title", "Tea")
+DAILY = ("--at", "2026-01-01T09:00", "--zone", "Europe/Berlin", "--rule", "FREQ=DAILY")
+
+
+def test_a_reminder_is_scheduled_shown_changed_and_cancelled_by_hand(aws: Aws) -> None:
+    names = {"REMINDERS_TABLE_NAME": aws.table_like("reminders"), "REMINDERS_QUEUE_URL": aws.queue()}
+
+    def run(command: str, *options: str) -> Result:
+        return CliRunner().invoke(fleet, ["reminders", command, *options], env={**aws.environment, **names})
+
+    [made] = [json.loads(run("schedule", *WANTED, *DAILY, "--key", "k", "--json").stdout)]
+    assert made["is_new"]
+    again = run("schedule", *WANTED, *DAILY, "--key", "k")
+    assert again.stdout == f"{made['reminder_id']}  {made['due_at'][0]}  (was there)\n"
+    taken = run("schedule", *WANTED, *DAILY, "--key", "k", "--body", "Now")
+    assert (taken.exit_code, "reschedule it" in taken.stderr) == (5, True)
+    listed = json.loads(run("list", "--tenant", "acme", "--json").stdout)
+    assert (listed["reminder_id"], listed["rule"]) == (made["reminder_id"], "FREQ=DAILY")
+    changed = run("reschedule", made["reminder_id"], *WANTED, *DAILY[:1], "2026-01-01T10:00", *DAILY[2:])
+    assert changed.exit_code == 0
+    ended = run("cancel", made["reminder_id"], "--tenant", "acme")
+    assert ended.stdout == f"{made['reminder_id']} is cancelled: 1 occurrences ended\n"
+    shown = json.loads(run("show", made["reminder_id"], "--tenant", "acme", "--json").stdout)
+    assert (shown["is_active"], {each["reason"] for each in shown["occurrences"]}) == (
+        False,
+        {"cancelled", "rescheduled"},
+    )
+    missing = run("show", made["reminder_id"], "--tenant", "other")
+    assert (missing.exit_code, "has no reminder" in missing.stderr) == (3, True)
+    assert run("list", "--tenant", "other").exit_code == 3
+
+
+def test_a_preview_asks_nobody_and_a_wrong_field_is_named_with_its_fix() -> None:
+    def preview(*options: str) -> Result:
+        return CliRunner().invoke(fleet, ["reminders", "preview", *WANTED, *options])
+
+    shown = preview("--at", "2027-03-27T02:30", "--zone", "Europe/Berlin", "--rule", "FREQ=DAILY;COUNT=2")
+    assert shown.stdout == (
+        "2027-03-27T01:30:00Z  2027-03-27T02:30:00+01:00\n"
+        "2027-03-28T01:30:00Z  2027-03-28T03:30:00+02:00  gap: asked for 02:30:00\n"
+    )
+    wrong = preview(*DAILY[:2], "--zone", "Mars/Olympus")
+    assert (wrong.exit_code, wrong.stderr) == (
+        2,
+        "Error: timeZone: no zone of that name; an IANA name such as Europe/Berlin\n",
+    )
+    costly = preview(*DAILY[:4], "--rule", "FREQ=SECONDLY;INTERVAL=86399;BYHOUR=3")
+    assert (costly.exit_code, "rule: too costly" in costly.stderr) == (2, True)
+
+
+def test_what_waits_of_a_range_is_told_first_and_then_queued(aws: Aws) -> None:
+    table, queue = aws.table_like("reminders"), aws.queue()
+    now = datetime.now(UTC).replace(microsecond=0)
+    for name, hours in (("r1", 3), ("r2", 2), ("r3", 30)):
+        put(aws, table, row(name, now - timedelta(hours=hours)))
+
+    def catch_up(*options: str) -> Result:
+        names = {"REMINDERS_TABLE_NAME": table, "REMINDERS_QUEUE_URL": queue}
+        given = ["reminders", "catch-up", "--range", "190m", due_text(now), *options]
+        return CliRunner().invoke(fleet, given, env={**aws.environment, **names})
+
+    assert [line.split()[0] for line in catch_up("--dry-run").stdout.splitlines()] == ["REMINDER#r1", "REMINDER#r2"]
+    assert aws.bodies(queue) == []
+    assert json.loads(catch_up("--json").stdout)["counts"] == {"looked_at": 2, "queued": 2}
+    assert sorted(json.loads(body)["reminderId"] for body in aws.bodies(queue)) == ["r1", "r2"]
+
+
 def test_what_should_have_been_sent_is_told_first_and_then_queued(aws: Aws) -> None:
     table, queue = aws.table_like("reminders"), aws.queue()
     old = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)

@@ -14,7 +14,7 @@ from workers.reminder_dispatch.rules import KEPT, SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
 from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held
-from workers.reminder_dispatch.table.keys import identity_of
+from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, identity_of, minute_of
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
@@ -88,6 +88,42 @@ async def sweep(
         if act and messages:
             await queue(messages)
     return counts
+
+
+async def catch_up(
+    store: Reminders,
+    *,
+    first: datetime,
+    last: datetime,
+    queue: Send,
+    now: Callable[[], datetime],
+    act: bool,
+    tell: Callable[[Row], None],
+) -> Counter[str]:
+    """Queue each occurrence due from `first` until `last` (left out) that waits and that nothing holds back; without `act`, only tell.
+    Returns how many rows were `looked_at` and `queued`. Minutes go in order: what is due longest is queued first.
+    """
+    counts: Counter[str] = Counter(looked_at=0, queued=0)
+    minute = minute_of(first)
+    while minute < last:
+        for shard in range(SHARDS):
+            async for page in store.pages(minute, shard):
+                counts["looked_at"] += len(page)
+                due = [row for row in page if first <= _due(row, last) < last and not is_held(row, now())]
+                for row in due:
+                    tell(row)
+                counts["queued"] += len(due)
+                if act and due:
+                    await queue([Message(body=due_body(*identity_of(row_key(row)))) for row in due])
+        minute += MINUTE
+    return counts
+
+
+def _due(row: Row, otherwise: datetime) -> datetime:
+    try:
+        return identity_of(row_key(row))[1]
+    except ValueError:  # `sweep` names it
+        return otherwise
 
 
 async def _rewrite(row: Row, moved: Moved, *, store: Reminders, queue: Send, at: datetime) -> bool:
