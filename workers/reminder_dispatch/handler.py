@@ -18,25 +18,21 @@ from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
 from workers.reminder_dispatch.conclusion import conclude, wait_after, without
+from workers.reminder_dispatch.decision import Attempt, Close, Decision, Follow, Nothing, Taken, Wait
 from workers.reminder_dispatch.event import ReminderDue, due_body
 from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.rules import (
     SEND_WITHIN,
     SOON,
     WORKER,
-    Attempt,
-    Close,
-    Decision,
-    Follow,
-    Nothing,
-    Taken,
-    Wait,
     deadline_of,
     detail_of,
     gate_of,
+    held,
     judge,
     may_be_withdrawn,
     postponed,
+    quiet_end,
     withdrawn_status,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
@@ -133,17 +129,28 @@ async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: 
 
 async def _may_go_out(attempt: Attempt, row: Row, ports: Ports, *, until: datetime) -> bool:
     """Whether a request may follow the claim: its producer still wants it, and its channel takes something at present. Else it is put
-    off: nothing is claimed, and no attempt counted. Raises Contended.
+    off: nothing is claimed, and no attempt counted; quiet hours hold it until they end. Raises Contended.
     """
     if may_be_withdrawn(row) and await is_withdrawn(row, attempt.follow.next, store=ports.store, now=ports.now()):
         _report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled")
         return False
     if ports.now() >= until:
         raise Contended("its batch took too long before it", after=1.0)
+    if (quiet := quiet_end(attempt.content, ports.now())) is not None:
+        await _hold(attempt, quiet, ports)
+        return False
     if (why := ports.gates.why_not(gate_of(attempt.content))) is None:
         return True
     await _put_off(attempt, why, ports)
     return False
+
+
+async def _hold(attempt: Attempt, end: datetime, ports: Ports) -> None:
+    if await ports.store.move(attempt.event.key, held(attempt, until=end)):
+        _settled.add(1, {"status": "HELD", "channel": attempt.content.channel})
+    wait = (end - ports.now()).total_seconds()
+    if wait < SOON.total_seconds():  # the ticks may have left that minute behind
+        await _ask_again(attempt.event, wait, ports)
 
 
 async def _put_off(attempt: Attempt, why: str, ports: Ports) -> None:

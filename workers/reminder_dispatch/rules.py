@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from workers.reminder_dispatch.decision import (
+    SERIES_ENDS,
+    Attempt,
+    Close,
+    Decision,
+    Follow,
+    Nothing,
+    Taken,
+    Wait,
+)
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import (
     INDEX,
@@ -23,9 +33,10 @@ from workers.reminder_dispatch.schedule.occurrence import (
     skipped,
     successor,
 )
+from workers.reminder_dispatch.schedule.quiet import quiet_until
 from workers.reminder_dispatch.schedule.recurrence import following
 from workers.reminder_dispatch.schedule.rule_text import BadRule
-from workers.reminder_dispatch.table.keys import Key, due_text, event_id, key_of
+from workers.reminder_dispatch.table.keys import due_text, event_id, index_keys, key_of
 
 WORKER = "reminder-dispatch"
 
@@ -53,68 +64,6 @@ RESENDS = 1
 """Times an occurrence whose fate is unknown is sent again under `at_least_once`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """The message may go: the occurrence has ended (a repetition), or a tick will find it at its minute."""
-
-    why: str
-    is_repetition: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Too early, or before its next attempt; again in `seconds`."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Another worker is sending it, for at most `seconds` more."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """How the series goes on: rows to write where there are none yet, and the next occurrence among them."""
-
-    rows: tuple[Row, ...] = ()
-    next: Key | None = None
-    due_at: datetime | None = None
-
-
-SERIES_ENDS = Follow()
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The occurrence ends without being sent (again)."""
-
-    status: Status
-    reason: str
-    move: Move
-    follow: Follow = SERIES_ENDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """The occurrence is to be claimed by `claim` and then sent to `recipients` (tokens for push, one "" else).
-
-    `state` is the row's state once the claim is written.
-    """
-
-    event: ReminderDue
-    claim: Move
-    state: State
-    content: Content
-    recipients: tuple[str, ...]
-    follow: Follow
-
-
-Decision = Nothing | Wait | Taken | Close | Attempt
-
-
 def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decision:
     """What to do about an occurrence; `owner` signs the claim. Whatever is wrong with the row ends it with a reason."""
     try:
@@ -126,7 +75,7 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
         return _close(row, "FAILED", str(fault), now, _follow_if_readable(row, event, now))
     try:
         content = read_content(row)
-    except Malformed as fault:
+    except (Malformed, BadRule) as fault:
         return _close(row, "FAILED", str(fault), now, follow)
     recipients = _recipients(content, state)
     if (end := _end_unsent(content, state, recipients, late_by=now - event.due_at)) is not None:
@@ -180,6 +129,19 @@ def postponed(attempt: Attempt, why: str, *, until: int) -> Move:
     """Put an occurrence off that was not claimed, because its channel takes nothing; `until` in epoch seconds."""
     put = {"status": "PENDING", "unknowns": attempt.state.unknowns, "reason": why, "notBefore": until}
     return Move(expect=attempt.claim.expect, put=put, drop=LEASE)
+
+
+def held(attempt: Attempt, *, until: datetime) -> Move:
+    """Put an occurrence off until quiet hours end: it stands in the due index as if it were due then, where a tick finds it."""
+    move = postponed(attempt, "quiet hours", until=int(until.timestamp()))
+    return replace(move, put={**move.put, **index_keys(attempt.event.reminder_id, until)})
+
+
+def quiet_end(content: Content, now: datetime) -> datetime | None:
+    """When an occurrence may go out that its recipient's quiet hours hold now; None where nothing holds it."""
+    if content.quiet_hours is None or content.urgent or content.time_zone is None:
+        return None
+    return quiet_until(content.quiet_hours, content.time_zone, now)
 
 
 def gate_of(content: Content) -> str:
@@ -237,6 +199,8 @@ def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Tak
             if early > 0:
                 return Wait(early)
             left = state.not_before - now.timestamp()
+            if left > LONGEST_DELAY:  # held by quiet hours, and found by a tick at their end
+                return Nothing("held", is_repetition=True)
             return Wait(left) if left > 0 else None
         case other:
             assert_never(other)

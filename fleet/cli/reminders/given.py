@@ -61,6 +61,9 @@ _OPTIONS = (
         show_default=True,
         help="Whether a request without an answer is made once more.",
     ),
+    click.option("--quiet", "quiet_hours", default="", metavar="HH:MM-HH:MM", help="Held until their end, in --zone."),
+    click.option("--quiet-day", "quiet_days", multiple=True, help="MO to SU, on which they begin; else each day."),
+    click.option("--urgent", is_flag=True, help="Goes out in quiet hours, too."),
     click.option("--max-lateness", type=int, help="Seconds after which it is not sent any more."),
 )
 

@@ -15,7 +15,8 @@ from tests.workers.reminder_dispatch.fakes import NOON, due, row
 from tests.workers.reminder_dispatch.test_ses import answering, client_of
 from workers.reminder_dispatch.channels.bus import announce
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
-from workers.reminder_dispatch.rules import Attempt, detail_of, judge
+from workers.reminder_dispatch.decision import Attempt
+from workers.reminder_dispatch.rules import detail_of, judge
 
 
 def detail(tenant: str = "t-1") -> dict[str, Any]:

@@ -6,18 +6,8 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row
-from workers.reminder_dispatch.rules import (
-    LEASE_SECONDS,
-    Attempt,
-    Close,
-    Nothing,
-    Taken,
-    Wait,
-    detail_of,
-    end_of,
-    judge,
-    spoiled,
-)
+from workers.reminder_dispatch.decision import Attempt, Close, Nothing, Taken, Wait
+from workers.reminder_dispatch.rules import LEASE_SECONDS, detail_of, end_of, judge, spoiled
 from workers.reminder_dispatch.schedule.occurrence import plain
 from workers.reminder_dispatch.table.keys import Key, due_text, key_of
 

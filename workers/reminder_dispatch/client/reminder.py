@@ -39,6 +39,7 @@ _FIX: Final = {
     "onGap": "shift, skip or gap_end",
     "onOverlap": "first, second or both",
     "onUnknown": "at_least_once or at_most_once",
+    "quietHours": "such as 22:00-07:00, and days of MO, TU, WE, TH, FR, SA, SU",
     "maxLateness": "whole seconds, 0 or more",
 }
 
@@ -54,7 +55,8 @@ class WrongField(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
     """A reminder to be scheduled. `at` with an offset is an instant; without one it is the wall clock of `time_zone`, and of a
-    `rule` its start (DTSTART). `max_lateness` in seconds.
+    `rule` its start (DTSTART). `max_lateness` in seconds. `quiet_hours` such as 22:00-07:00, in `time_zone`; `quiet_days` on which they
+    begin, such as FR (all where none is named); what is `urgent` goes out nevertheless.
 
     The same `key` of a tenant is the same reminder, however often it is scheduled; without one each call makes another.
     Its repr tells no text and no address.
@@ -75,6 +77,9 @@ class Reminder:
     on_overlap: OnOverlap = "first"
     on_unknown: Literal["at_least_once", "at_most_once"] = "at_least_once"
     max_lateness: int | None = None
+    quiet_hours: str = ""
+    quiet_days: tuple[str, ...] = ()
+    urgent: bool = False
     key: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -101,8 +106,20 @@ class Reminder:
             "onOverlap": self.on_overlap,
             "onUnknown": self.on_unknown,
             "maxLateness": self.max_lateness,
+            "quietHours": self._quiet(),
+            "urgent": self.urgent,
         }
-        return {name: value for name, value in given.items() if value or value == 0 or name in {"title", "body"}}
+        return {
+            name: value
+            for name, value in given.items()
+            if value or name in {"title", "body"} or (name == "maxLateness" and value == 0)
+        }
+
+    def _quiet(self) -> dict[str, Any]:
+        if not self.quiet_hours:
+            return {}
+        begin, _, end = self.quiet_hours.partition("-")
+        return {"from": begin, "until": end, **({"days": list(self.quiet_days)} if self.quiet_days else {})}
 
     @property
     def fingerprint(self) -> str:
@@ -121,6 +138,8 @@ class Reminder:
             raise WrongField("timeZone", "missing; `at` without an offset needs an IANA name such as Europe/Berlin")
         if self.at.tzinfo is not None and (self.rule or self.time_zone):
             raise WrongField("at", "leave the offset out: with a rule or a time zone it is a wall-clock time")
+        if self.quiet_days and not self.quiet_hours:
+            raise WrongField("quietHours", "missing, and there are days for them")
         row = self.row()
         try:
             read_content(row)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
+from workers.reminder_dispatch.schedule.quiet import QuietHours
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
@@ -73,6 +74,9 @@ class Content(Wire):
     tenant_id: str | None = Field(default=None, alias="tenantId")
     on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
     max_lateness: int | None = Field(default=None, alias="maxLateness", ge=0)
+    quiet_hours: QuietHours | None = Field(default=None, alias="quietHours")
+    urgent: bool = False
+    time_zone: str | None = Field(default=None, alias="timeZone")
 
     @field_validator("data", mode="before")
     @classmethod
@@ -106,12 +110,18 @@ def read_state(row: Row) -> State:
 
 
 def read_content(row: Row) -> Content:
-    """Raises Malformed."""
+    """Raises Malformed or BadRule."""
     content = _read(Content, row)
     if content.channel == "email" and "@" not in (content.email or ""):
         raise Malformed("email: no address")
     if content.channel == "webhook" and not content.tenant_id:
         raise Malformed("tenantId: missing, and the event would reach nobody")
+    if content.quiet_hours is not None:
+        if content.time_zone is None:
+            raise Malformed("timeZone: missing, and quiet hours go by the recipient's clock")
+        read_zone(content.time_zone)
+        if content.quiet_hours.never_end:
+            raise Malformed("quietHours: they never end")
     return content
 
 

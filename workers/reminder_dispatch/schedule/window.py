@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
@@ -97,10 +97,27 @@ def sort(row: Row, minute: datetime, *, window: Window, now: datetime) -> Queue 
         if minute_of(due_at) != minute:
             return Spoil("GSI1PK: not the minute of the due time")
         return Leave()
+    if minute_of(due_at) != minute and (until := _put_off_to(row, minute)) is not None:
+        return (
+            Queue(reminder_id, due_at, max(0, ceil((until - now).total_seconds())))
+            if until <= window.horizon
+            else Leave()
+        )
     if is_held(row, now):
         return Leave()
     delay = max(0, ceil((due_at - now).total_seconds()))
     return Queue(reminder_id, due_at, delay)
+
+
+def _put_off_to(row: Row, minute: datetime) -> datetime | None:
+    """When an occurrence is to be sent that stands under this minute because quiet hours end in it; None for any other."""
+    if row.get("status") != "PENDING":
+        return None
+    try:
+        until = datetime.fromtimestamp(int(row.get("notBefore", 0)), UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None  # the dispatch will say so on the row
+    return until if minute_of(until) == minute else None
 
 
 def is_held(row: Row, now: datetime) -> bool:

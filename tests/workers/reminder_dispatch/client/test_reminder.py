@@ -51,6 +51,9 @@ WANTED = Reminder(
         ({"channel": "fax"}, "channel", "push, email or webhook"),
         ({"on_gap": "never"}, "onGap", "shift, skip or gap_end"),
         ({"max_lateness": -1}, "maxLateness", "0 or more"),
+        ({"quiet_hours": "22-7"}, "quietHours", "such as 22:00-07:00"),
+        ({"quiet_hours": "22:00-07:00", "quiet_days": ("FRI",)}, "quietHours", "days of MO"),
+        ({"quiet_days": ("FR",)}, "quietHours", "missing"),
         ({"tenant_id": ""}, "tenantId", "1 to 256"),
         ({"key": "a\nb"}, "key", "printable"),
     ],
@@ -74,6 +77,19 @@ def test_every_attribute_key_and_shard_is_as_the_worker_reads_it() -> None:
     assert series is not None
     assert series.start == WANTED.at
     assert (head["revision"], row["revision"], head["SK"]) == (1, 1, "HEAD")
+
+
+def test_quiet_hours_are_written_as_the_worker_reads_them() -> None:
+    made = plan(replace(WANTED, quiet_hours="22:00-07:00", quiet_days=("FR", "SA"), urgent=True), table="t", now=NOON)
+    row = untyped(made.items[1]["Put"]["Item"])
+    quiet = read_content(row).quiet_hours
+    assert quiet is not None
+    assert (f"{quiet.begin:%H:%M}", f"{quiet.end:%H:%M}", quiet.days, row["urgent"]) == (
+        "22:00",
+        "07:00",
+        ("FR", "SA"),
+        True,
+    )
 
 
 def test_an_instant_needs_no_zone_and_both_halves_of_an_overlap_are_two_rows() -> None:
