@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from math import ceil
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from shared import Delivery, ScheduleTick, Wire, document, schedule_tick
-from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due
+from shared import Delivery, Message, ScheduleTick, Wire, document, schedule_tick
+from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due, share_of
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]
 
@@ -40,9 +42,19 @@ def decode_due(delivery: Delivery) -> ReminderDue:
     return ReminderDue.model_validate(document(delivery.body))
 
 
+def occurrence(reminder_id: str, due_at: datetime) -> ReminderDue:
+    return ReminderDue.model_construct(reminder_id=reminder_id, due_at=due_at)
+
+
 def due_body(reminder_id: str, due_at: datetime) -> str:
     """The message that asks for one occurrence to be sent."""
     return orjson.dumps({"reminderId": reminder_id, "dueAt": due_text(due_at)}).decode()
+
+
+def due_message(event: ReminderDue, row: Mapping[str, Any], *, delay: float = 0) -> Message:
+    """The message that asks for an occurrence to be sent after `delay` seconds (rounded up), in its tenant's share of the queue."""
+    share = share_of(row.get("tenantId"), row.get("priority"))
+    return Message(body=due_body(event.reminder_id, event.due_at), delay=max(0, ceil(delay)), group=share)
 
 
 def tick_body(tick: ScheduleTick) -> str:

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 from opentelemetry.metrics import get_meter
 
-from shared import BatchResult, Contended, Message
+from shared import BatchResult, Contended
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
 from workers.reminder_dispatch.conclusion import conclude, wait_after, without
 from workers.reminder_dispatch.decision import Attempt, Close, Decision, Follow, Nothing, Taken, Wait
-from workers.reminder_dispatch.event import ReminderDue, due_body
+from workers.reminder_dispatch.event import ReminderDue, due_message, occurrence
 from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.rules import (
     SEND_WITHIN,
@@ -33,6 +33,7 @@ from workers.reminder_dispatch.rules import (
     may_be_withdrawn,
     postponed,
     quiet_end,
+    shared_by,
     withdrawn_status,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
@@ -92,7 +93,7 @@ async def _prepare(event: ReminderDue, ports: Ports, *, until: datetime) -> Atte
         at = ports.now()
         match await _judged(event, row, ports, at=at):
             case Nothing() | Wait() as held:
-                await _leave(event, held, ports)
+                await _leave(event, row, held, ports)
                 return None
             case Taken(seconds):
                 raise Contended("another worker is sending it", after=seconds)
@@ -150,7 +151,7 @@ async def _hold(attempt: Attempt, end: datetime, ports: Ports) -> None:
         _settled.add(1, {"status": "HELD", "channel": attempt.content.channel})
     wait = (end - ports.now()).total_seconds()
     if wait < SOON.total_seconds():  # the ticks may have left that minute behind
-        await _ask_again(attempt.event, wait, ports)
+        await _ask_again(attempt.event, wait, shared_by(attempt), ports)
 
 
 async def _put_off(attempt: Attempt, why: str, ports: Ports) -> None:
@@ -158,12 +159,12 @@ async def _put_off(attempt: Attempt, why: str, ports: Ports) -> None:
     until = int(ports.now().timestamp()) + wait
     if await ports.store.move(attempt.event.key, postponed(attempt, why, until=until)):
         _settled.add(1, {"status": "PENDING", "channel": attempt.content.channel})
-    await _ask_again(attempt.event, wait, ports)
+    await _ask_again(attempt.event, wait, shared_by(attempt), ports)
 
 
-async def _ask_again(event: ReminderDue, seconds: float, ports: Ports) -> None:
+async def _ask_again(event: ReminderDue, seconds: float, row: Row, ports: Ports) -> None:
     """A new message, because the receive count of this one means faults of ours, not of a channel or a clock."""
-    await ports.queue([Message(body=due_body(event.reminder_id, event.due_at), delay=ceil(seconds))])
+    await ports.queue([due_message(event, row, delay=seconds)])
 
 
 async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime) -> None:
@@ -179,8 +180,8 @@ async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime
                 await ports.store.move(row_key(row), newer)
     if follow.due_at is not None and follow.due_at < at + SOON:
         # Also where the row was there before: who wrote it may have died before sending this.
-        delay = max(0, ceil((follow.due_at - at).total_seconds()))
-        await ports.queue([Message(body=due_body(reminder_id, follow.due_at), delay=delay)])
+        delay = (follow.due_at - at).total_seconds()
+        await ports.queue([due_message(occurrence(reminder_id, follow.due_at), follow.rows[-1], delay=delay)])
 
 
 async def _push(attempts: Sequence[Attempt], ports: Ports, *, until: datetime) -> Sequence[BaseException | None]:
@@ -223,7 +224,7 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
         return
     _report(attempt.event, attempt.content.channel, end.status, end.reason)
     if end.retry_in is not None:
-        await _ask_again(attempt.event, end.retry_in, ports)
+        await _ask_again(attempt.event, end.retry_in, shared_by(attempt), ports)
 
 
 async def _forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
@@ -241,10 +242,11 @@ def _fault(end: object) -> Exception | None:
     return end if isinstance(end, Exception) else None
 
 
-def _urgency(attempt: Attempt) -> tuple[float, float]:
-    """What must be sent first goes first; then what is due longest."""
+def _urgency(attempt: Attempt) -> tuple[bool, float, float]:
+    """What is of high priority goes first, then what must be sent first, then what is due longest."""
     deadline = deadline_of(attempt)
-    return inf if deadline is None else deadline, attempt.event.due_at.timestamp()
+    is_normal = attempt.content.priority == "normal"
+    return is_normal, inf if deadline is None else deadline, attempt.event.due_at.timestamp()
 
 
 def _by_gate(attempts: Sequence[Attempt], answers: Sequence[Answer]) -> Iterable[tuple[str, list[Answer]]]:
@@ -281,10 +283,10 @@ def _report(event: ReminderDue, channel: Any, status: Status, reason: str) -> No
         _drop(event, reason.partition(":")[0])
 
 
-async def _leave(event: ReminderDue, held: Nothing | Wait, ports: Ports) -> None:
+async def _leave(event: ReminderDue, row: Row, held: Nothing | Wait, ports: Ports) -> None:
     match held:
         case Wait(seconds):
-            await _ask_again(event, seconds, ports)
+            await _ask_again(event, seconds, row, ports)
         case Nothing(why, is_repetition):
             if is_repetition:
                 metrics.claim(worker=WORKER, outcome="absorbed")

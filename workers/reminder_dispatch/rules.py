@@ -60,6 +60,9 @@ SOON = timedelta(minutes=2)
 LONGEST_DELAY = 900
 """Seconds by which SQS can delay a message."""
 
+MISSED_AFTER = timedelta(seconds=60)
+"""How late an occurrence is that counts as missed under `skip`, as Quartz has it."""
+
 RESENDS = 1
 """Times an occurrence whose fate is unknown is sent again under `at_least_once`."""
 
@@ -78,6 +81,8 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
     except (Malformed, BadRule) as fault:
         return _close(row, "FAILED", str(fault), now, follow)
     recipients = _recipients(content, state)
+    if _is_missed(content, state, event.due_at, now):
+        return _close(row, "FAILED", "misfire", now, follow)
     if (end := _end_unsent(content, state, recipients, late_by=now - event.due_at)) is not None:
         return _close(row, *end, now, follow)
     claimed = {
@@ -151,6 +156,11 @@ def gate_of(content: Content) -> str:
     )
 
 
+def shared_by(attempt: Attempt) -> Row:
+    """What of a row says whose share of the queue its messages are."""
+    return {"tenantId": attempt.content.tenant_id, "priority": attempt.content.priority}
+
+
 def deadline_of(attempt: Attempt) -> float | None:
     """When an occurrence must have been sent, in epoch seconds; None where late is better than never."""
     content = attempt.content
@@ -221,6 +231,13 @@ def _end_unsent(
     return "FAILED", "late" if late else "tokens: none left"
 
 
+def _is_missed(content: Content, state: State, due_at: datetime, now: datetime) -> bool:
+    """Whether an occurrence is left out because nobody looked at it in time; quiet hours do not make it late."""
+    if content.misfire != "skip" or state.attempts or state.status != "PENDING":
+        return False
+    return now - (quiet_end(content, due_at) or due_at) > MISSED_AFTER
+
+
 def _recipients(content: Content, state: State) -> tuple[str, ...]:
     if content.channel != "push":
         return ("",)
@@ -232,7 +249,7 @@ def _follow(row: Row, event: ReminderDue, now: datetime) -> Follow:
     series = read_series(row)
     if series is None:
         return SERIES_ENDS
-    found = following(series, event.due_at)
+    found = following(series, _missed_until(row, event.due_at, now))
     forget_at = ended(now)["TTL"]
     rows = [skipped(row, event.reminder_id, series, moment, forget_at=forget_at) for moment in found.skipped]
     if found.next is None:
@@ -240,6 +257,21 @@ def _follow(row: Row, event: ReminderDue, now: datetime) -> Follow:
     rows.append(successor(row, event.reminder_id, series, found.next))
     due = found.next.instant
     return Follow(rows=tuple(rows), next=key_of(event.reminder_id, due), due_at=due)
+
+
+def _missed_until(row: Row, due_at: datetime, now: datetime) -> datetime:
+    """After which instant the series goes on: the policy may leave out what has passed meanwhile. Only at the first look at an
+    occurrence, because that writes the next one.
+    """
+    if row.get("attempts") or "notBefore" in row:
+        return due_at
+    match row.get("misfire"):
+        case "fire_once":
+            return max(due_at, now)
+        case "skip":
+            return max(due_at, now - MISSED_AFTER)
+        case _:
+            return due_at
 
 
 def _follow_if_readable(row: Row, event: ReminderDue, now: datetime) -> Follow:

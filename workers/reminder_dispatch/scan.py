@@ -12,7 +12,7 @@ import structlog
 
 from shared import BatchResult, Message, ScheduleTick, Send
 from shared.telemetry.drops import dropped
-from workers.reminder_dispatch.event import due_body, tick_body
+from workers.reminder_dispatch.event import due_message, occurrence, tick_body
 from workers.reminder_dispatch.rules import WORKER, spoiled
 from workers.reminder_dispatch.schedule.occurrence import row_key
 from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of
@@ -99,7 +99,7 @@ async def _shard(place: Place, *, window: Window, at: datetime, store: Reminders
             match sort(row, place.minute, window=window, now=at):
                 case Queue(reminder_id, due_at, delay):
                     if (mark := mark_of(reminder_id, due_at)) not in place.queued:
-                        due.append(Message(body=due_body(reminder_id, due_at), delay=delay))
+                        due.append(due_message(occurrence(reminder_id, due_at), row, delay=delay))
                         marks.append(mark)
                 case Spoil(why):
                     bad.append((row, why))

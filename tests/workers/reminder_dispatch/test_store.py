@@ -19,7 +19,7 @@ from workers.reminder_dispatch.table.keys import MINUTE, Key, shard_of
 from workers.reminder_dispatch.table.store import DynamoReminders, Reminders
 
 OCCURRENCE = json.loads((Path(__file__).parents[2] / "events" / "reminder-occurrence.json").read_text())
-OF_A_TICK = {"PK", "SK", "status", "claimedUntil", "notBefore"}
+OF_A_TICK = {"PK", "SK", "status", "claimedUntil", "notBefore", "tenantId", "priority"}
 
 
 @pytest.fixture(params=["fake", "dynamodb"])

@@ -40,6 +40,8 @@ _FIX: Final = {
     "onOverlap": "first, second or both",
     "onUnknown": "at_least_once or at_most_once",
     "quietHours": "such as 22:00-07:00, and days of MO, TU, WE, TH, FR, SA, SU",
+    "priority": "normal or high",
+    "misfire": "fire_all, fire_once or skip",
     "maxLateness": "whole seconds, 0 or more",
 }
 
@@ -77,6 +79,8 @@ class Reminder:
     on_overlap: OnOverlap = "first"
     on_unknown: Literal["at_least_once", "at_most_once"] = "at_least_once"
     max_lateness: int | None = None
+    priority: Literal["normal", "high"] = "normal"
+    misfire: Literal["fire_all", "fire_once", "skip"] = "fire_all"
     quiet_hours: str = ""
     quiet_days: tuple[str, ...] = ()
     urgent: bool = False
@@ -106,6 +110,8 @@ class Reminder:
             "onOverlap": self.on_overlap,
             "onUnknown": self.on_unknown,
             "maxLateness": self.max_lateness,
+            "priority": self.priority if self.priority != "normal" else "",
+            "misfire": self.misfire if self.misfire != "fire_all" else "",
             "quietHours": self._quiet(),
             "urgent": self.urgent,
         }

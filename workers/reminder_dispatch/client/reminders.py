@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from shared import Message, Send
+from shared import Send
 from workers.reminder_dispatch.client.items import (
     Head,
     Plan,
@@ -21,7 +20,7 @@ from workers.reminder_dispatch.client.items import (
 )
 from workers.reminder_dispatch.client.preview import Coming, preview
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField
-from workers.reminder_dispatch.event import due_body
+from workers.reminder_dispatch.event import due_message, occurrence
 from workers.reminder_dispatch.rules import KEPT, SOON, withdrawn
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.table.attributes import typed, untyped
@@ -104,7 +103,7 @@ class ReminderClient:
         made = self.plan(wanted)
         if not await self._commit(made.items):
             return await self._scheduled_before(wanted)
-        await self._queue_soon(made.reminder_id, made.due_at)
+        await self._queue_soon(made.reminder_id, made.due_at, wanted.row())
         return Scheduled(made.reminder_id, made.due_at)
 
     async def list(self, tenant_id: str) -> AsyncIterator[Head]:
@@ -150,7 +149,7 @@ class ReminderClient:
             head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
             if await self._commit(replacement(rows, head, table=self._table, was=was)):
                 await self._end(reminder_id, was.revision, why="rescheduled")
-                await self._queue_soon(reminder_id, due_of(rows))
+                await self._queue_soon(reminder_id, due_of(rows), wanted.row())
                 return Scheduled(reminder_id, due_of(rows))
         raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
 
@@ -178,7 +177,7 @@ class ReminderClient:
             raise Refused(f"{wanted.reminder_id} is another reminder of this key: reschedule it, or take another key")
         waiting = [row for row in await self._occurrences(wanted.reminder_id) if row["status"] == "PENDING"]
         due = tuple(sorted(due_of(waiting)))
-        await self._queue_soon(wanted.reminder_id, due)  # whoever wrote it may have died before it
+        await self._queue_soon(wanted.reminder_id, due, wanted.row())  # whoever wrote it may have died before it
         return Scheduled(wanted.reminder_id, due, is_new=False)
 
     async def _unsent(
@@ -235,11 +234,11 @@ class ReminderClient:
             raise
         return True
 
-    async def _queue_soon(self, reminder_id: str, due_at: Sequence[datetime]) -> None:
+    async def _queue_soon(self, reminder_id: str, due_at: Sequence[datetime], wanted: Row) -> None:
         """What the ticks may have left behind is queued here."""
         now = self._now()
         soon = [
-            Message(body=due_body(reminder_id, due), delay=max(0, ceil((due - now).total_seconds())))
+            due_message(occurrence(reminder_id, due), wanted, delay=(due - now).total_seconds())
             for due in due_at
             if due < now + SOON
         ]

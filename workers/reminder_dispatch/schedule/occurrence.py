@@ -74,6 +74,8 @@ class Content(Wire):
     tenant_id: str | None = Field(default=None, alias="tenantId")
     on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
     max_lateness: int | None = Field(default=None, alias="maxLateness", ge=0)
+    priority: Literal["normal", "high"] = "normal"
+    misfire: Literal["fire_all", "fire_once", "skip"] = "fire_all"
     quiet_hours: QuietHours | None = Field(default=None, alias="quietHours")
     urgent: bool = False
     time_zone: str | None = Field(default=None, alias="timeZone")

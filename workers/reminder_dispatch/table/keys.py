@@ -108,6 +108,15 @@ def tenant_index(tenant_id: str, reminder_id: str) -> dict[str, str]:
     return {"GSI1PK": f"{TENANT}{tenant_id}", "GSI1SK": f"REMINDER#{reminder_id}"}
 
 
+def share_of(tenant_id: Any, priority: Any) -> str | None:
+    """The group of a fair queue (MessageGroupId) that an occurrence's messages belong to: its tenant's, and of what is of high priority
+    another one; None where it names no tenant, and is nobody's share.
+    """
+    if not isinstance(tenant_id, str) or not tenant_id:
+        return None
+    return hashlib.sha256(tenant_id.encode()).hexdigest()[:32] + ("-high" if priority == "high" else "")
+
+
 def token_key(token: str) -> Key:
     """Where it is noted that a push token is dead; both ways to write one are one token."""
     return Key(f"TOKEN#{token.partition('[')[2].rstrip(']') or token}", "DEAD")

@@ -35,7 +35,15 @@ PAGE = 500
 log = structlog.get_logger()
 
 _CURSOR = Key("TICK", "CURSOR")
-_SEEN_BY_A_TICK = {"#p": "PK", "#k": "SK", "#s": "status", "#c": "claimedUntil", "#n": "notBefore"}
+_SEEN_BY_A_TICK = {
+    "#p": "PK",
+    "#k": "SK",
+    "#s": "status",
+    "#c": "claimedUntil",
+    "#n": "notBefore",
+    "#t": "tenantId",
+    "#h": "priority",
+}
 
 
 class Reminders(Protocol):
@@ -48,7 +56,7 @@ class Reminders(Protocol):
         """Move the cursor forward; a cursor that is further already stays."""
 
     def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
-        """Keys, status, claimedUntil and notBefore of what the due index holds under one minute and shard."""
+        """Keys, status, claimedUntil, notBefore, tenantId and priority of what the due index holds under one minute and shard."""
 
     def waiting(self) -> AsyncIterator[Sequence[Row]]:
         """Whole rows of all that the due index holds, whenever they are due; as the index sees them, in no order."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from math import ceil
 from typing import TYPE_CHECKING
 
-from shared import Message, Send
-from workers.reminder_dispatch.event import due_body
+from shared import Send
+from workers.reminder_dispatch.event import due_message, occurrence
 from workers.reminder_dispatch.rules import KEPT, SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
@@ -82,7 +81,7 @@ async def sweep(
                 tell(row, str(error))
                 continue
             if due_at < at - overdue and not is_held(row, at):
-                messages.append(Message(body=due_body(reminder_id, due_at)))
+                messages.append(due_message(occurrence(reminder_id, due_at), row))
                 tell(row, "queued" if act else "overdue")
         counts["queued"] += len(messages)
         if act and messages:
@@ -114,7 +113,7 @@ async def catch_up(
                     tell(row)
                 counts["queued"] += len(due)
                 if act and due:
-                    await queue([Message(body=due_body(*identity_of(row_key(row)))) for row in due])
+                    await queue([due_message(occurrence(*identity_of(row_key(row))), row) for row in due])
         minute += MINUTE
     return counts
 
@@ -132,6 +131,6 @@ async def _rewrite(row: Row, moved: Moved, *, store: Reminders, queue: Send, at:
     if not await store.move(row_key(row), moved.end):
         return False
     if moved.due_at is not None and moved.due_at < at + SOON:
-        delay = max(0, ceil((moved.due_at - at).total_seconds()))
-        await queue([Message(body=due_body(moved.reminder_id, moved.due_at), delay=delay)])
+        delay = (moved.due_at - at).total_seconds()
+        await queue([due_message(occurrence(moved.reminder_id, moved.due_at), row, delay=delay)])
     return True

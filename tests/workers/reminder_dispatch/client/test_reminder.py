@@ -51,6 +51,7 @@ WANTED = Reminder(
         ({"channel": "fax"}, "channel", "push, email or webhook"),
         ({"on_gap": "never"}, "onGap", "shift, skip or gap_end"),
         ({"max_lateness": -1}, "maxLateness", "0 or more"),
+        ({"misfire": "never"}, "misfire", "fire_all, fire_once or skip"),
         ({"quiet_hours": "22-7"}, "quietHours", "such as 22:00-07:00"),
         ({"quiet_hours": "22:00-07:00", "quiet_days": ("FRI",)}, "quietHours", "days of MO"),
         ({"quiet_days": ("FR",)}, "quietHours", "missing"),
