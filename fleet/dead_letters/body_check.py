@@ -12,6 +12,7 @@ from shared.outcome import Reject
 
 READERS = {
     "reminder-ticks": "workers.reminder_dispatch.event:decode_tick",
+    "reminder-receipts": "workers.reminder_dispatch.receipts.event:decode_receipts",
     "reminders": "workers.reminder_dispatch.event:decode_due",
     "webhook-events": "workers.webhook_delivery.event:published",
     "webhook-deliveries": "workers.webhook_delivery.event:job_or_event",

@@ -50,6 +50,13 @@ QUEUES: Final[tuple[QueueSettings, ...]] = (
         reason="one push or e-mail; a reminder four days late is not sent any more",
     ),
     QueueSettings(
+        "reminder-receipts",
+        handler_timeout=30,
+        visibility=180,
+        retention=DAY,
+        reason="Expo keeps a receipt for a day, so yesterday's question has no answer",
+    ),
+    QueueSettings(
         "webhook-events",
         handler_timeout=30,
         visibility=180,

@@ -9,12 +9,21 @@ from tests.e2e.outside import Outside
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-QUEUES = ("uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "audit")
+QUEUES = (
+    "uploads",
+    "webhook-events",
+    "webhook-deliveries",
+    "reminder-ticks",
+    "reminders",
+    "reminder-receipts",
+    "audit",
+)
 READERS = {
     "uploads": "upload-notification",
     "webhook-events": "webhook-delivery",
     "webhook-deliveries": "webhook-delivery",
     "reminder-ticks": "reminder-dispatch",
+    "reminder-receipts": "reminder-dispatch",
     "reminders": "reminder-dispatch",
     "audit": "audit-archive",
 }

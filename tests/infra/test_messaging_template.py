@@ -10,7 +10,15 @@ from infra.resources.queues import QUEUES, VISIBILITY_PER_HANDLER
 from tests.infra.template import ACCOUNT, messaging, raw
 
 DAY = 24 * 3600
-SOURCES = ["reminder-ticks", "reminders", "webhook-events", "webhook-deliveries", "uploads", "audit"]
+SOURCES = [
+    "reminder-ticks",
+    "reminders",
+    "reminder-receipts",
+    "webhook-events",
+    "webhook-deliveries",
+    "uploads",
+    "audit",
+]
 STEMS = ["ReminderTicks", "Reminders", "WebhookEvents", "WebhookDeliveries", "Uploads", "Audit"]
 ARN = "arn:aws:sqs:eu-central-1:111122223333:"
 

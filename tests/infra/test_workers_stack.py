@@ -98,6 +98,7 @@ def test_the_stack_stands_twice_changes_its_version_with_its_code_and_leaves_not
         "webhook-events",
         "webhook-deliveries",
         "reminder-ticks",
+        "reminder-receipts",
         "reminders",
         "audit",
     }

@@ -21,10 +21,12 @@ from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.ports import Aside, Ports
+from workers.reminder_dispatch.receipts import handler as receipts
+from workers.reminder_dispatch.receipts.event import decode_receipts
 from workers.reminder_dispatch.scan import look
 
 NAME = "reminder-dispatch"
-TICKS, REMINDERS = "reminder-ticks", "reminders"
+TICKS, REMINDERS, RECEIPTS = "reminder-ticks", "reminders", "reminder-receipts"
 
 LOOK_TIMEOUT = 30.0
 """Seconds: an hour of minutes, or one minute of a hundred thousand reminders; a tick cut short keeps its progress."""
@@ -48,12 +50,15 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
     from workers.reminder_dispatch.channels import bus, ses
     from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
+    from workers.reminder_dispatch.receipts.asking import ask_later
+    from workers.reminder_dispatch.receipts.expo import ExpoReceipts
     from workers.reminder_dispatch.table.store import DynamoReminders
 
     settings = read_settings(ReminderSettings, environment)
     token = settings.expo_access_token
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
+    looks = await clients.sender(RECEIPTS)
     events = await clients.bus(settings.event_bus_name)
     # One thread: whatever a tenant's rules cost, the event loop has its half of the interpreter.
     async with open_session() as session, _thread() as aside:
@@ -69,6 +74,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             mail=apart(partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender)),
             announce=apart(partial(bus.announce, put=events.put)),
             queue=queue,
+            ask_later=partial(ask_later, send=looks),
             now=now,
             sign=lambda: uuid4().hex,
             dice=random.random,
@@ -97,7 +103,22 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             ),
             limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=4),
         )
-        yield ticks, reminders
+        asked = receipts.Ports(
+            store=store,
+            ask=ExpoReceipts(
+                session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None
+            ),
+            again=looks,
+            now=now,
+        )
+        receipt_looks = Worker(
+            name=NAME,
+            queue=RECEIPTS,
+            decode=decode_receipts,
+            do=Together(partial(receipts.look_up, ports=asked), count=10, seconds=0.5),
+            limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=1),
+        )
+        yield ticks, reminders, receipt_looks
 
 
 @asynccontextmanager
@@ -110,5 +131,5 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-APP = App(name=NAME, queues=(TICKS, REMINDERS), open_workers=open_workers)
+APP = App(name=NAME, queues=(TICKS, REMINDERS, RECEIPTS), open_workers=open_workers)
 lambda_handler = make_lambda_handler(APP)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from shared import Delivery, Message, ScheduleTick, Wire, document, schedule_tick
-from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due, share_of
+from shared import Delivery, ScheduleTick, Wire, document, schedule_tick
+from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]
 
@@ -49,12 +47,6 @@ def occurrence(reminder_id: str, due_at: datetime) -> ReminderDue:
 def due_body(reminder_id: str, due_at: datetime) -> str:
     """The message that asks for one occurrence to be sent."""
     return orjson.dumps({"reminderId": reminder_id, "dueAt": due_text(due_at)}).decode()
-
-
-def due_message(event: ReminderDue, row: Mapping[str, Any], *, delay: float = 0) -> Message:
-    """The message that asks for an occurrence to be sent after `delay` seconds (rounded up), in its tenant's share of the queue."""
-    share = share_of(row.get("tenantId"), row.get("priority"))
-    return Message(body=due_body(event.reminder_id, event.due_at), delay=max(0, ceil(delay)), group=share)
 
 
 def tick_body(tick: ScheduleTick) -> str:

@@ -19,8 +19,9 @@ from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
 from workers.reminder_dispatch.conclusion import conclude, wait_after, without
 from workers.reminder_dispatch.decision import Attempt, Close, Decision, Follow, Nothing, Taken, Wait
-from workers.reminder_dispatch.event import ReminderDue, due_message, occurrence
+from workers.reminder_dispatch.event import ReminderDue, occurrence
 from workers.reminder_dispatch.ports import Ports
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import (
     SEND_WITHIN,
     SOON,
@@ -192,6 +193,7 @@ async def _push(attempts: Sequence[Attempt], ports: Ports, *, until: datetime) -
     answered = await push_to_living(notes, push=ports.push, store=ports.store, until=until, now=ports.now())
     for gate, each in _by_gate(attempts, answered):
         ports.gates.heard(gate, each)
+    await ports.ask_later(attempts, answered, at=ports.now())
     answers = iter(answered)
     return await asyncio.gather(
         *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in attempts),

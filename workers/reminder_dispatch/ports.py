@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.channels.gate import Gates
+from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.schedule.occurrence import Content
 
 if TYPE_CHECKING:
@@ -31,15 +32,22 @@ class Aside(Protocol):
     def __call__(self, compute: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
+class AskLater(Protocol):
+    """Has the receipts of pushes asked for: the answers to these attempts, one for each recipient of each, in order. Raises nothing of AWS."""
+
+    async def __call__(self, attempts: Sequence[Attempt], answers: Sequence[Answer], *, at: datetime) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Joined in app.py. `queue` takes due reminders, `sign` makes a new claim's owner, `dice` is uniform in [0, 1)."""
+    """Joined in app.py. `queue` takes due reminders, `ask_later` has the receipts asked for, `sign` makes a new claim's owner, `dice` is uniform in [0, 1)."""
 
     store: Reminders
     push: Push
     mail: Callable[[Content], Awaitable[Answer]]
     announce: Callable[[Mapping[str, Any]], Awaitable[Answer]]
     queue: Send
+    ask_later: AskLater
     now: Callable[[], datetime]
     sign: Callable[[], str]
     dice: Callable[[], float]

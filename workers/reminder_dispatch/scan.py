@@ -12,7 +12,8 @@ import structlog
 
 from shared import BatchResult, Message, ScheduleTick, Send
 from shared.telemetry.drops import dropped
-from workers.reminder_dispatch.event import due_message, occurrence, tick_body
+from workers.reminder_dispatch.event import occurrence, tick_body
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import WORKER, spoiled
 from workers.reminder_dispatch.schedule.occurrence import row_key
 from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of

@@ -104,7 +104,7 @@ def reminder_dispatch(identity: str) -> list[Statement]:
             table("reminders"),
         ),
         allow(["dynamodb:Query"], table("reminders", index="GSI1")),
-        allow(["sqs:SendMessage"], queue("reminder-ticks", "reminders")),
+        allow(["sqs:SendMessage"], queue("reminder-ticks", "reminders", "reminder-receipts")),
         allow(["events:PutEvents"], bus()),
         allow(["ses:SendEmail"], [identity]),
     ]

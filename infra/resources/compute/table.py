@@ -104,6 +104,7 @@ WORKERS: Final[tuple[WorkerSettings, ...]] = (
             Source(
                 "reminders", 100, 1, 4, "Expo takes 100 recipients in a request, and 600 in a second from one project"
             ),
+            Source("reminder-receipts", 10, 1, 2, "a thousand receipts are one request, and a day is time enough"),
         ),
         timeout=30,
         backlog=1_000,

@@ -177,6 +177,7 @@ def test_what_a_terminal_would_obey_is_escaped() -> None:
     ("queue", "name"),
     [
         ("fleet-reminder-ticks-dev", "reminder-ticks"),
+        ("fleet-reminder-receipts-dev", "reminder-receipts"),
         ("fleet-reminders-dev", "reminders"),
         ("fleet-webhook-deliveries-dev", "webhook-deliveries"),
         ("uploads", "uploads"),

@@ -37,7 +37,7 @@ EXCEPTIONS: dict[str, tuple[Any, ...]] = {
     },
     **{
         f"{name}-expiring": (1, True, 168, 3600)
-        for name in ("reminder-ticks-dlq", "reminders-dlq", "events-undelivered")
+        for name in ("reminder-ticks-dlq", "reminders-dlq", "reminder-receipts-dlq", "events-undelivered")
     },
 }
 
@@ -79,7 +79,8 @@ def waiting(queue: str) -> Key:
 
 
 @pytest.mark.parametrize(
-    "queue", ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "audit"]
+    "queue",
+    ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "reminder-receipts", "audit"],
 )
 def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(queue: str) -> None:
     alarm = alarms()[f"{queue}-stale"]
@@ -95,7 +96,8 @@ def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(qu
 
 
 @pytest.mark.parametrize(
-    "queue", ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "audit"]
+    "queue",
+    ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "reminder-receipts", "audit"],
 )
 def test_a_queue_fails_above_five_percent_of_twenty_messages_or_more(queue: str) -> None:
     alarm = alarms()[f"{queue}-failing"]

@@ -16,11 +16,13 @@ from shared.outcome import Reject
 from tests.fakes import delivery
 from workers.audit_archive.event import decode as decode_audit
 from workers.reminder_dispatch.event import decode_due, decode_tick
+from workers.reminder_dispatch.receipts.event import decode_receipts
 from workers.upload_notification.event import decode as decode_upload
 from workers.webhook_delivery.event import delivery_job, published
 
 DECODERS: dict[str, Callable[[Any], object]] = {
     "reminder-ticks": decode_tick,
+    "reminder-receipts": decode_receipts,
     "reminders": decode_due,
     "uploads": lambda each: decode_upload(each, bucket="uploads"),
     "webhook-events": published,

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from shared.outcome import Later
@@ -16,6 +17,7 @@ from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.ports import Ports
+from workers.reminder_dispatch.receipts.asking import ask_later
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of, token_key
 from workers.reminder_dispatch.table.store import Reminders
@@ -164,6 +166,7 @@ class World:
     mails: list[Content] = field(default_factory=list)
     details: list[Mapping[str, Any]] = field(default_factory=list)
     queue: FakeSender = field(default_factory=FakeSender)
+    receipts: FakeSender = field(default_factory=FakeSender)
     claims: int = 0
     computed: int = 0
     gates: Gates = field(init=False)
@@ -180,6 +183,7 @@ class World:
             mail=self.mail,
             announce=self.announce,
             queue=self.queue,
+            ask_later=partial(ask_later, send=self.receipts),
             now=lambda: self.at,
             sign=self.sign,
             dice=lambda: 0.5,

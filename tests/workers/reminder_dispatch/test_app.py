@@ -27,7 +27,7 @@ from workers.reminder_dispatch.table.store import DynamoReminders
 @asynccontextmanager
 async def opened(
     aws: Aws, expo: ExpoServer, monkeypatch: pytest.MonkeyPatch, **more: str
-) -> AsyncIterator[tuple[dict[str, str], DynamoReminders, Worker[Any], Worker[Any]]]:
+) -> AsyncIterator[tuple[dict[str, str], DynamoReminders, Worker[Any], Worker[Any], Worker[Any]]]:
     """The workers on queues and a table of their own."""
     for name, value in aws.endpoint.environment.items():
         monkeypatch.setenv(name, value)  # boto reads these by itself
@@ -37,12 +37,13 @@ async def opened(
             "REMINDERS_TABLE_NAME": aws.table_like("reminders"),
             "REMINDERS_QUEUE_URL": aws.queue("reminders"),
             "REMINDER_TICKS_QUEUE_URL": aws.queue("ticks"),
+            "REMINDER_RECEIPTS_QUEUE_URL": aws.queue("receipts"),
             "EXPO_PUSH_URL": url,
             **more,
         }
-        async with Clients(names) as clients, open_workers(names, clients) as (ticks, reminders):
+        async with Clients(names) as clients, open_workers(names, clients) as (ticks, reminders, receipts):
             table = DynamoReminders(await clients.open("dynamodb"), table=names["REMINDERS_TABLE_NAME"])
-            yield names, table, ticks, reminders
+            yield names, table, ticks, reminders, receipts
 
 
 async def tick(worker: Worker[Any], at: datetime) -> None:
@@ -53,7 +54,7 @@ async def tick(worker: Worker[Any], at: datetime) -> None:
 async def test_from_the_tick_to_the_phone(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
     expo = ExpoServer(access_token="secret")
-    async with opened(aws, expo, monkeypatch, EXPO_ACCESS_TOKEN="secret") as (names, table, ticks, reminders):
+    async with opened(aws, expo, monkeypatch, EXPO_ACCESS_TOKEN="secret") as (names, table, ticks, reminders, _):
         await table.add(daily("push", at))
         await table.add(row("hook", at, channel="webhook", tenantId="t-1"))
         await table.advance(at.replace(second=0))
@@ -81,7 +82,7 @@ async def test_from_the_tick_to_the_phone(aws: Aws, monkeypatch: pytest.MonkeyPa
 
 async def test_a_long_past_is_caught_up_by_a_tick_of_its_own(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     at = datetime.now(UTC)
-    async with opened(aws, ExpoServer(), monkeypatch) as (names, table, ticks, _):
+    async with opened(aws, ExpoServer(), monkeypatch) as (names, table, ticks, *_):
         await table.advance(at - timedelta(minutes=25))
         await tick(ticks, at)
         [again] = await until(lambda: aws.bodies(names["REMINDER_TICKS_QUEUE_URL"]), what="the tick sent on")
@@ -99,11 +100,11 @@ async def test_the_settings_are_named_when_they_are_missing() -> None:
                 pass
 
 
-async def test_the_workers_are_two_and_gather_what_one_request_to_expo_may_hold(
+async def test_the_workers_are_three_and_gather_what_one_request_to_expo_may_hold(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(aws, ExpoServer(), monkeypatch) as (_, _, ticks, reminders):
-        assert APP.queues == (ticks.queue, reminders.queue)
+    async with opened(aws, ExpoServer(), monkeypatch) as (_, _, ticks, reminders, receipts):
+        assert APP.queues == (ticks.queue, reminders.queue, receipts.queue)
         assert isinstance(reminders.do, Together)
         assert reminders.do.count == RECIPIENTS
 

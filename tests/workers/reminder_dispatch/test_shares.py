@@ -9,7 +9,7 @@ from tests.fakes import FakeSender
 from tests.sqs_server.running import sqs_server
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Busy
-from workers.reminder_dispatch.event import due_message
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.scan import look
 from workers.reminder_dispatch.table.keys import share_of
 

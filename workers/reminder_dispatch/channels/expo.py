@@ -154,7 +154,7 @@ class Expo:
             return TOO_LATE
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                status, text = response.status, await _text(response)
+                status, text = response.status, await text_of(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Busy("no connection to Expo")
         except (aiohttp.ClientError, TimeoutError):
@@ -188,7 +188,7 @@ def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, st
     return [list(numbers[:half]), list(numbers[half:])]
 
 
-async def _text(response: aiohttp.ClientResponse) -> bytes:
+async def text_of(response: aiohttp.ClientResponse) -> bytes:
     """The body, or nothing where it breaks off or is too long: the status may say enough. In pieces, for it comes inflated."""
     text = bytearray()
     try:
@@ -202,7 +202,7 @@ async def _text(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _read(status: int, text: bytes, *, recipients: int) -> _Reply:
-    answer = _object(text)
+    answer = json_object(text)
     errors = answer.get("errors")
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     code = str(error.get("code", ""))
@@ -244,7 +244,8 @@ def _projects(details: Any) -> dict[str, str]:
     }
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def json_object(text: bytes) -> dict[str, Any]:
+    """What an answer says; nothing where it is no JSON object."""
     try:
         answer = orjson.loads(text)
     except ValueError:

@@ -20,7 +20,8 @@ from workers.reminder_dispatch.client.items import (
 )
 from workers.reminder_dispatch.client.preview import Coming, preview
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField
-from workers.reminder_dispatch.event import due_message, occurrence
+from workers.reminder_dispatch.event import occurrence
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import KEPT, SOON, withdrawn
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.table.attributes import typed, untyped

@@ -27,6 +27,7 @@ LEASE = ("owner", "claimedUntil")
 _OF_ONE_SENDING = {
     *("status", "attempts", "outages", "owner", "claimedUntil", "notBefore", "unknowns"),
     *("sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
+    *("receipt", "receiptAt", "receiptReason"),
 }
 
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import Send
-from workers.reminder_dispatch.event import due_message, occurrence
+from workers.reminder_dispatch.event import occurrence
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import KEPT, SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute

@@ -1,0 +1,125 @@
+"""Receipts: asked for in hundreds from 15 minutes to a day after the push, noted on the row, and nothing to a dead token after that."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+
+from tests.fakes import FakeSender, delivery
+from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, daily, due, row, world
+from workers.reminder_dispatch.channels.channel import Accepted, Refused
+from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue, Ticket, decode_receipts
+from workers.reminder_dispatch.receipts.handler import GIVE_UP, Ports, look_up
+from workers.reminder_dispatch.receipts.queued import messages
+from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
+
+
+class Expo:
+    """Says what a test says of each ticket; counts requests."""
+
+    def __init__(self, said: Mapping[str, Receipt] | None = None) -> None:
+        self.said = dict(said or {})
+        self.requests: list[int] = []
+        self.is_down = False
+
+    async def __call__(self, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        self.requests.append(len(ids))
+        if self.is_down:
+            raise Unanswered("Expo: 503")
+        return {name: self.said[name] for name in ids if name in self.said}
+
+
+async def looked(sent: World, expo: Expo, *events: ReceiptsDue) -> list[ReceiptsDue]:
+    """One look; what is to be looked at again."""
+    again = FakeSender()
+    assert await look_up(events, ports=Ports(sent.store, expo, again, lambda: sent.at)) == [None] * len(events)
+    assert {message.delay for message in again.sent} <= {900}
+    return [decode_receipts(delivery(message.body)) for message in again.sent]
+
+
+async def pushed(*rows: Mapping[str, Any], answers: Sequence[Any] = ()) -> tuple[World, list[ReceiptsDue]]:
+    """Rows that were dispatched, and the questions that are due 15 minutes later."""
+    sent = world(*rows, answers=answers)
+    await sent.dispatch(*(due(one["reminderId"]) for one in rows))
+    assert {message.delay for message in sent.receipts.sent} <= {900}
+    sent.later(seconds=900)
+    return sent, [decode_receipts(delivery(message.body)) for message in sent.receipts.sent]
+
+
+async def test_a_dead_device_is_noted_and_no_later_reminder_goes_to_it() -> None:
+    sent, questions = await pushed(daily(), answers=[Accepted("t1")])
+    assert await looked(sent, Expo({"t1": Receipt("DeviceNotRegistered")}), *questions) == []
+    told = sent.store[due()]
+    assert (told["status"], told["receipt"], told["receiptReason"]) == ("SENT", "RECEIPT_FAILED", "DeviceNotRegistered")
+    sent.at = NOON + timedelta(days=1)
+    await sent.dispatch(due("r1", sent.at))
+    assert len(sent.notes) == 1
+    assert "receipt" not in sent.store[due("r1", sent.at)], "the next occurrence inherits none"
+
+
+async def test_what_was_refused_or_is_no_push_is_not_asked_for() -> None:
+    _, questions = await pushed(row("r1"), row("r2"), answers=[Refused("MessageTooBig")])
+    assert (await pushed(row(channel="webhook", tenantId="acme")))[1] == []
+    assert [each.reminder_id for question in questions for each in question.occurrences] == ["r2"]
+
+
+async def test_a_late_receipt_is_told_from_one_that_is_missing() -> None:
+    sent, questions = await pushed(row("r1"), row("r2"), answers=[Accepted("t1"), Accepted("t2")])
+    expo = Expo()
+    for _ in range(3):
+        questions = await looked(sent, expo, *questions)
+        sent.later(seconds=900)
+    expo.said = {"t1": Receipt()}
+    questions = await looked(sent, expo, *questions)
+    assert [[each.reminder_id for each in question.occurrences] for question in questions] == [["r2"]]
+    assert sent.store[due("r1")]["receipt"] == "DELIVERED"
+    sent.at = NOON + GIVE_UP
+    assert await looked(sent, expo, *questions) == []
+    assert sent.store[due("r2")]["receipt"] == "RECEIPT_MISSING"
+
+
+async def test_one_of_several_devices_is_enough_and_each_is_heard() -> None:
+    tokens = [PUSHED.format(name) for name in ("phone", "tablet")]
+    sent, questions = await pushed(row(tokens=tokens), answers=[Accepted("t1"), Accepted("t2")])
+    questions = await looked(sent, Expo({"t1": Receipt("DeviceNotRegistered")}), *questions)
+    assert "receipt" not in sent.store[due()]
+    assert await looked(sent, Expo({"t2": Receipt()}), *questions) == []
+    told = sent.store[due()]
+    assert (told["receipt"], told["receiptReason"]) == ("DELIVERED", "DeviceNotRegistered")
+    assert await sent.store.dead(tokens) == {tokens[0]}
+
+
+async def test_what_expo_does_not_answer_is_asked_again_and_fails_no_message() -> None:
+    sent, questions = await pushed(row(), answers=[Accepted("t1")])
+    expo = Expo({"t1": Receipt()})
+    expo.is_down = True
+    again = await looked(sent, expo, *questions)
+    assert [each.looks for each in again] == [1]
+    expo.is_down = False
+    for _ in range(2):  # and a message that comes twice
+        assert await looked(sent, expo, *again) == []
+    assert sent.store[due()]["receipt"] == "DELIVERED"
+
+
+async def test_2300_tickets_are_three_requests() -> None:
+    asked = [
+        Asked.model_construct(reminder_id=f"r{number}", due_at=NOON, tickets=(Ticket(id=f"t{number}", token="x"),))
+        for number in range(2_300)
+    ]
+    events = [decode_receipts(delivery(each.body)) for each in messages(asked, sent_at=NOON)]
+    assert max(len(json.dumps(event.model_dump(mode="json"))) for event in events) < 200_000
+    expo = Expo()
+    await looked(World(FakeReminders()), expo, *events)
+    assert expo.requests == [1_000, 1_000, 300]
+
+
+async def test_a_push_is_recorded_where_its_question_cannot_be_queued() -> None:
+    def fail() -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    sent = world(row())
+    sent.receipts.fail = fail
+    await sent.dispatch(due())
+    assert sent.store.statuses == ["SENT"]

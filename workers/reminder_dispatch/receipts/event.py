@@ -1,0 +1,45 @@
+"""What the queue of receipts carries: the tickets of one request to Expo, by occurrence."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from shared import Delivery, Wire, document
+from workers.reminder_dispatch.event import DueTime
+from workers.reminder_dispatch.table.keys import Key, key_of
+
+
+class Ticket(Wire):
+    """Expo's id for one notification, and the device's token."""
+
+    id: str = Field(min_length=1, max_length=256)
+    token: str
+
+
+class Asked(Wire):
+    """One occurrence with the tickets that have no receipt yet, and what the others said: `failed` the first error, or ""."""
+
+    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=512)
+    due_at: DueTime = Field(alias="dueAt")
+    tickets: Annotated[tuple[Ticket, ...], Field(min_length=1)]
+    delivered: bool = False
+    failed: str = ""
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.reminder_id, self.due_at)
+
+
+class ReceiptsDue(Wire):
+    """Receipts to ask for; `looks` were made before."""
+
+    sent_at: AwareDatetime = Field(alias="sentAt")
+    looks: int = Field(default=0, ge=0)
+    occurrences: tuple[Asked, ...]
+
+
+def decode_receipts(delivery: Delivery) -> ReceiptsDue:
+    """Raises Reject or pydantic.ValidationError."""
+    return ReceiptsDue.model_validate(document(delivery.body))

@@ -1,0 +1,51 @@
+"""Receipts from Expo: at most 1,000 in a request; what has none yet is not in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import orjson
+
+from workers.reminder_dispatch.channels.expo import json_object, text_of
+from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
+
+
+class ExpoReceipts:
+    """Expo's receipts (https://docs.expo.dev/push-notifications/sending-notifications/#push-receipts). `url` is that of pushes."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, url: str, access_token: str | None = None) -> None:
+        self._session = session
+        self._url = f"{url.removesuffix('/send')}/getReceipts"
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if access_token:
+            self._headers["Authorization"] = f"Bearer {access_token}"
+
+    async def __call__(self, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        """The receipts that there are. Raises Unanswered."""
+        body = orjson.dumps({"ids": list(ids)})
+        try:
+            async with self._session.post(
+                self._url, data=body, headers=self._headers, allow_redirects=False
+            ) as response:
+                status, text = response.status, await text_of(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unanswered("no answer from Expo") from error
+        found = json_object(text).get("data")
+        if status != 200 or not isinstance(found, dict):
+            raise Unanswered(f"Expo: {status}")
+        return {name: receipt for name, value in found.items() if (receipt := _receipt(value)) is not None}
+
+
+def _receipt(value: Any) -> Receipt | None:
+    """None for what cannot be read: it is asked for again."""
+    match value:
+        case {"status": "ok"}:
+            return Receipt()
+        case {"status": "error", "details": {"error": str(code)}}:
+            return Receipt(code)
+        case {"status": "error"}:
+            return Receipt("no code")
+        case _:
+            return None

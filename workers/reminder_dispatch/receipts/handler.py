@@ -1,0 +1,109 @@
+"""Ask for receipts: note on each occurrence what became of it, and on each dead token that it is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+from opentelemetry.metrics import get_meter
+
+from shared import BatchResult, Send
+from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue
+from workers.reminder_dispatch.receipts.queued import messages
+from workers.reminder_dispatch.receipts.receipt import MOST, Receipt, Unanswered
+from workers.reminder_dispatch.rules import DEAD_FOR
+from workers.reminder_dispatch.schedule.occurrence import Move
+from workers.reminder_dispatch.table.keys import due_text
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.table.store import Reminders
+
+GIVE_UP: Final = timedelta(hours=24)
+"""How long Expo keeps receipts."""
+
+Outcome = Literal["DELIVERED", "RECEIPT_FAILED", "RECEIPT_MISSING"]
+
+log = structlog.get_logger()
+_counted = get_meter("fleet.reminders").create_counter(
+    "fleet.reminders.receipts", description="occurrences, by what their receipts said, and whether after the first look"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Joined in app.py. `ask` raises Unanswered; `again` sends to the queue of receipts."""
+
+    store: Reminders
+    ask: Callable[[Sequence[str]], Awaitable[Mapping[str, Receipt]]]
+    again: Send
+    now: Callable[[], datetime]
+
+
+async def look_up(events: Sequence[ReceiptsDue], *, ports: Ports) -> BatchResult:
+    """Ask for the receipts of all these together. What has none yet, and what Expo did not answer, is a new message in 15 minutes, until
+    24 hours after it was sent; a message that comes twice writes the same twice.
+    """
+    ids = list(dict.fromkeys(ticket.id for event in events for each in event.occurrences for ticket in each.tickets))
+    found: dict[str, Receipt] = {}
+    for part in _parts(ids):
+        try:
+            found |= await ports.ask(part)
+        except Unanswered as error:
+            log.warning("receipts_not_answered", count=len(part), reason=str(error))
+    for event in events:
+        await _note(event, found, ports)
+    return [None] * len(events)
+
+
+async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) -> None:
+    now = ports.now()
+    left: list[Asked] = []
+    for each in event.occurrences:
+        heard = await _heard(each, found, ports)
+        if heard.tickets and now < event.sent_at + GIVE_UP:
+            left.append(heard)
+            continue
+        outcome = _outcome(heard)
+        late = event.looks > 0
+        put = {
+            "receipt": outcome,
+            "receiptAt": due_text(now),
+            **({"receiptReason": heard.failed} if heard.failed else {}),
+        }
+        # Also where the row is not SENT: a claim whose end nobody knows may have been accepted.
+        await ports.store.move(each.key, Move(expect={}, put=put))
+        _counted.add(1, {"receipt": outcome, "late": late})
+        log.info("reminder_receipt", reminder=each.reminder_id, receipt=outcome, reason=heard.failed or None, late=late)
+    if left:
+        await ports.again(messages(left, sent_at=event.sent_at, looks=event.looks + 1))
+
+
+async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports) -> Asked:
+    """The occurrence with what was said of it now; tokens that are dead are noted."""
+    delivered, failed = asked.delivered, asked.failed
+    for ticket in asked.tickets:
+        receipt = found.get(ticket.id)
+        if receipt is None:
+            continue
+        delivered = delivered or not receipt.error
+        failed = failed or receipt.error
+        if receipt.error == "DeviceNotRegistered":
+            at = ports.now()
+            forget_at = int((at + DEAD_FOR).timestamp())
+            await ports.store.entomb(ticket.token, why=receipt.error, at=at, forget_at=forget_at)
+    left = tuple(ticket for ticket in asked.tickets if ticket.id not in found)
+    # Not read anew from outside: an occurrence whose last ticket was answered has none left.
+    return asked.model_copy(update={"tickets": left, "delivered": delivered, "failed": failed})
+
+
+def _outcome(heard: Asked) -> Outcome:
+    if heard.delivered:
+        return "DELIVERED"
+    return "RECEIPT_FAILED" if heard.failed else "RECEIPT_MISSING"
+
+
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + MOST] for start in range(0, len(ids), MOST)]
