@@ -123,7 +123,7 @@ class Alarms:
             self._scope,
             f"{stem_of(watch.subject)}{stem_of(watch.fault)}Alarm",
             alarm_name=name_of(f"{watch.subject}-{watch.fault}"),
-            alarm_description=Fn.sub(f"{watch.says}. What to do: ${{{DOCUMENTS}}}/{watch.page}"),
+            alarm_description=Fn.sub(f"{watch.says}. See ${{{DOCUMENTS}}}/{watch.page}"),
             alarm_actions=[self._topic],
             ok_actions=[self._topic],
             comparison_operator=watch.operator,

@@ -80,7 +80,7 @@ def letters_expire(letters: str, hours: int) -> Watch:
     return Watch(
         letters,
         "expiring",
-        f"{letters} was not empty for {hours} h: its oldest letter may disappear within a day",
+        f"{letters} was not empty for {hours} h: its oldest letter may go within a day",
         "runbook.md#it-disappears-in-less-than-a-day",
         waiting(letters),
         1,

@@ -19,7 +19,7 @@ SOURCES = [
     "uploads",
     "audit",
 ]
-STEMS = ["ReminderTicks", "Reminders", "WebhookEvents", "WebhookDeliveries", "Uploads", "Audit"]
+STEMS = ["ReminderTicks", "Reminders", "ReminderReceipts", "WebhookEvents", "WebhookDeliveries", "Uploads", "Audit"]
 ARN = "arn:aws:sqs:eu-central-1:111122223333:"
 
 

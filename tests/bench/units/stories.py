@@ -47,7 +47,7 @@ def ground(aws: Aws) -> Ground:
     tables = {
         f"{name.upper()}_TABLE_NAME": aws.table_like(name) for name in ("webhooks", "reminders", "sessions", "ledger")
     }
-    queues = ("WEBHOOK_EVENTS", "WEBHOOK_DELIVERIES", "REMINDERS", "REMINDER_TICKS", "UPLOADS")
+    queues = ("WEBHOOK_EVENTS", "WEBHOOK_DELIVERIES", "REMINDERS", "REMINDER_TICKS", "REMINDER_RECEIPTS", "UPLOADS")
     made = {f"{name}_{kind}_URL": aws.queue(f"{name}-{kind}".lower()) for name in queues for kind in ("QUEUE", "DLQ")}
     others = {
         "AUDIT_BUCKET_NAME": aws.bucket("audit"),
@@ -151,7 +151,7 @@ async def reminders(on: Ground, *, is_series: bool) -> Tally:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
     async with ExpoServer().serving() as url, CountingClients(on.environment) as clients:
         names = {**on.environment, "EXPO_PUSH_URL": url}
-        async with open_reminders(names, clients) as (_, worker):
+        async with open_reminders(names, clients) as (_, worker, _):
             table = DynamoReminders(await clients.open("dynamodb"), table=names["REMINDERS_TABLE_NAME"])
             ids = [f"r-{number}" for number in range(10)]
             for each in ids:

@@ -74,8 +74,8 @@ CONCERNS = (
     Concern("webhook delivered", "webhook-delivery", "webhook-events", WEBHOOKS, ("PK", "SK"),
             ("webhook-events", "webhook-deliveries"), webhooks,
             lambda server: server.calls["hook"]),
-    Concern("reminder sent", "reminder-dispatch", "reminders", REMINDERS, ("PK", "SK"), ("reminders", "reminder-ticks"),
-            reminders, lambda server: server.values(REMINDERS, "status").get("SENT", 0)),
+    Concern("reminder sent", "reminder-dispatch", "reminders", REMINDERS, ("PK", "SK"),
+            ("reminders", "reminder-ticks", "reminder-receipts"), reminders, lambda server: server.values(REMINDERS, "status").get("SENT", 0)),
 )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ class Cost:
 
 
 def commands(concern: Concern) -> dict[str, tuple[str, ...]]:
-    events = tuple(name for name in concern.queues if name != "reminder-ticks")
+    events = tuple(name for name in concern.queues if name not in {"reminder-ticks", "reminder-receipts"})
     return {OURS: ("fleet.cli", "run", concern.worker), THEIRS: ("tests.bench.whole.by_hand", *events)}
 
 
