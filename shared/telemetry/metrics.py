@@ -27,6 +27,23 @@ than all else that is recorded of a message. Counts are exact.
 _flush = Flush()
 
 
+class Counter:
+    """A sum for each set of attributes, kept here and read when it is exported: to add takes a tenth of what the SDK's own counter
+    takes, which is paid for each message.
+    """
+
+    def __init__(self, meter: metrics.Meter, name: str, *, unit: str = "", description: str = "") -> None:
+        self._sums: dict[frozenset[tuple[str, str]], int] = {}
+        meter.create_observable_counter(name, callbacks=[self._observe], unit=unit, description=description)
+
+    def add(self, count: int, about: Mapping[str, str]) -> None:
+        key = frozenset(about.items())
+        self._sums[key] = self._sums.get(key, 0) + count
+
+    def _observe(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        return [metrics.Observation(count, dict(key)) for key, count in [*self._sums.items()]]
+
+
 class Instruments(NamedTuple):
     """The instruments of one process."""
 
@@ -34,13 +51,13 @@ class Instruments(NamedTuple):
     dwell: metrics.Histogram
     consumed: metrics.ObservableCounter
     last_success: metrics.ObservableGauge
-    sent: metrics.Counter
-    leases_lost: metrics.Counter
+    sent: Counter
+    leases_lost: Counter
     breakers: metrics.UpDownCounter
-    deletes_failed: metrics.Counter
-    unreadable: metrics.Counter
-    claims: metrics.Counter
-    dropped: metrics.Counter
+    deletes_failed: Counter
+    unreadable: Counter
+    claims: Counter
+    dropped: Counter
 
 
 @dataclass(slots=True)
@@ -171,11 +188,11 @@ def _instruments() -> Instruments:
         dwell=meter.create_histogram(names.DWELL, unit="s", explicit_bucket_boundaries_advisory=DWELL_BUCKETS),
         consumed=meter.create_observable_counter(names.CONSUMED, callbacks=[_consumed], unit="{message}"),
         last_success=meter.create_observable_gauge(names.LAST_SUCCESS, callbacks=[_last_success], unit="s"),
-        sent=meter.create_counter(names.SENT, unit="{message}"),
-        leases_lost=meter.create_counter("fleet.leases.lost", unit="{lease}"),
+        sent=Counter(meter, names.SENT, unit="{message}"),
+        leases_lost=Counter(meter, "fleet.leases.lost", unit="{lease}"),
         breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),
-        deletes_failed=meter.create_counter("fleet.deletes.failed", unit="{message}"),
-        unreadable=meter.create_counter("fleet.messages.unreadable", unit="{message}"),
-        claims=meter.create_counter("fleet.claims", unit="{claim}"),
-        dropped=meter.create_counter("fleet.dropped", unit="{event}"),
+        deletes_failed=Counter(meter, "fleet.deletes.failed", unit="{message}"),
+        unreadable=Counter(meter, "fleet.messages.unreadable", unit="{message}"),
+        claims=Counter(meter, "fleet.claims", unit="{claim}"),
+        dropped=Counter(meter, "fleet.dropped", unit="{event}"),
     )

@@ -49,9 +49,13 @@ LOOKS = 3
 
 log = structlog.get_logger()
 _meter = get_meter("fleet.reminders")
-_settled = _meter.create_counter("fleet.reminders.settled", description="occurrences, by where a dispatch left them")
-_unknowns = _meter.create_counter(
-    "fleet.reminders.unknown", description="requests and claims of which nobody knows whether they were accepted"
+_settled = metrics.Counter(
+    _meter, "fleet.reminders.settled", description="occurrences, by where a dispatch left them"
+)
+_unknowns = metrics.Counter(
+    _meter,
+    "fleet.reminders.unknown",
+    description="requests and claims of which nobody knows whether they were accepted",
 )
 
 

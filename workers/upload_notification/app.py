@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from opentelemetry import metrics
+from opentelemetry.metrics import get_meter
 
 from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
+from shared.telemetry.metrics import Counter
 from workers.upload_notification.event import UploadFinished, decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
@@ -68,7 +69,7 @@ async def _leave(_upload: UploadFinished) -> None:
 
 def counter() -> Count:
     """Counts outcomes as `fleet.uploads`: alarm on `orphaned` and `websocket_forbidden`."""
-    uploads = metrics.get_meter("sqs-worker-fleet").create_counter("fleet.uploads", unit="{upload}")
+    uploads = Counter(get_meter("sqs-worker-fleet"), "fleet.uploads", unit="{upload}")
 
     def count(outcome: str) -> None:
         uploads.add(1, {"fleet.outcome": outcome})

@@ -51,7 +51,8 @@ async def fan_out(
         takers = _takers(event, page.subscriptions, content, size)
         if takers and not event.taken:  # before the first job, so that each has its payload kept
             await keep(event)
-        await _send_all((message(_job(event, each, due), now()) for each in takers), send, size=size)
+        if takers:
+            await _send_all((message(_job(event, each, due), now()) for each in takers), len(takers), send, size=size)
         event = event.model_copy(update={"after": page.after, "due": due, "taken": event.taken + len(takers)})
         if not page.after:
             break
@@ -63,9 +64,12 @@ async def fan_out(
     log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=event.taken)
 
 
-async def _send_all(messages: Iterator[Message], send: Send, *, size: int) -> None:
+async def _send_all(messages: Iterator[Message], count: int, send: Send, *, size: int) -> None:
     """Side by side, and no more in memory than that. Raises the first error when all have ended."""
     at_once = max(1, min(AT_ONCE, LARGEST_CALL // (size + 1)))
+    if count <= at_once:  # of nearly every event
+        await send([*messages])
+        return
 
     async def sender() -> None:
         while chunk := list(islice(messages, at_once)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from types import NoneType
 from typing import Any, Final
 
@@ -49,9 +49,9 @@ class Content:
 
     def __init__(self, payload: str) -> None:
         self._payload = payload
-        self.detail = cache(self._detail)
 
-    def _detail(self) -> Mapping[str, Any]:
+    @cached_property
+    def detail(self) -> Mapping[str, Any]:
         detail = json_members(self._payload)["data"].value
         return detail if isinstance(detail, Mapping) else {}
 
@@ -59,13 +59,13 @@ class Content:
         """An event without channels, or with some that cannot be read, goes to no endpoint that has some."""
         if not asked.asks:
             return True
-        if asked.channels and not {*asked.channels} & {*(channels_of(self.detail()) or ())}:
+        if asked.channels and not {*asked.channels} & {*(channels_of(self.detail) or ())}:
             return False
-        return not asked.pattern or matches(read_pattern(asked.pattern), self.detail())
+        return not asked.pattern or matches(read_pattern(asked.pattern), self.detail)
 
     def has_odd_channels(self) -> bool:
         """Whether the event's channels cannot be read."""
-        return channels_of(self.detail()) is None
+        return channels_of(self.detail) is None
 
 
 def channels_of(detail: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.life import Change, Owed, gone
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 NO_SEALS: Final = Seals(None)
 Asked = TypeVar("Asked")
+TRIES, PAUSE, LONGEST_PAUSE = 5, 0.05, 0.5
+"""Writes of one result, and seconds: before the second up to the pause, before each later one up to twice as long as before the last."""
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _PASSING: Final = frozenset(
@@ -63,11 +65,13 @@ class DynamoDbStore:
         fresh: float = 0.0,
         now: Callable[[], float] = time.time,
         seals: Seals = NO_SEALS,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._table = table
         self._now = now
         self._seals = seals
+        self._dice = dice
         self._endpoints = recent_endpoints(SharedReads(self._endpoint), fresh=fresh)
 
     async def subscriptions(self, tenant_id: str, after: str = "") -> Page:
@@ -166,14 +170,13 @@ class DynamoDbStore:
         What passes (a conflict with another transaction, a throttle, a table that does not answer) is tried again here,
         for a second or two: whoever asks sets the limit, and parks the result then.
         """
-        async for trial in AsyncRetrying(
-            stop=stop_after_attempt(5),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
-            retry=retry_if_exception(_passes),
-            reraise=True,
-        ):
-            with trial:
+        for tried in range(1, TRIES + 1):
+            try:
                 return await write(asked)
+            except Exception as error:
+                if tried == TRIES or not _passes(error):
+                    raise
+            await asyncio.sleep(self._dice() * min(LONGEST_PAUSE, PAUSE * 2 ** (tried - 1)))
         raise AssertionError("the last try has raised")
 
     async def _alone(self, update: Write) -> list[str]:
@@ -210,10 +213,10 @@ def _gone(job: DeliveryJob) -> Owed:
     return gone(tenant_id=job.tenant_id, endpoint_id=job.endpoint_id, event_id=job.event_id)
 
 
-def _passes(error: BaseException) -> bool:
+def _passes(error: Exception) -> bool:
     response: Any = getattr(error, "response", None)
     if not isinstance(response, dict):
-        return isinstance(error, Exception)  # it was not answered
+        return True  # it was not answered
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     codes = {*_codes(error), response.get("Error", {}).get("Code", "")}
     return status >= 500 or not _PASSING.isdisjoint(codes)
