@@ -36,12 +36,12 @@ class Share:
     consumer: Consumer
     ready: dict[str, Delivery] = field(default_factory=dict)
     behind: list[Delivery] = field(default_factory=list)
+    is_fifo: bool = field(init=False)
     _stopped: set[str] = field(default_factory=set)
     _all_stopped: bool = False
 
-    @property
-    def is_fifo(self) -> bool:
-        return isinstance(self.consumer.order, Fifo)
+    def __post_init__(self) -> None:
+        self.is_fifo = isinstance(self.consumer.order, Fifo)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError, ValueError or AttributeError where this is not a record."""
@@ -90,9 +90,13 @@ async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadl
 def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
     """Each record to the consumer of its queue; the ids of those that could not be read."""
     unreadable: list[str] = []
+    by_arn: dict[str, Share] = {}
     for record in records:
         try:
-            _of(_queue(record), shares).add(record)
+            arn = record["eventSourceARN"]
+            if (share := by_arn.get(arn)) is None:
+                share = by_arn[arn] = _of(_queue(record), shares)
+            share.add(record)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             unreadable += _named(record)
             _stop_behind(record, shares)

@@ -66,7 +66,7 @@ def configure(environment: Mapping[str, str], *, service: str, exporter: SpanExp
 
 def flush(*, seconds: float = 0.2) -> None:
     """Send what is gathered, and wait for it no longer than `seconds`."""
-    _flush(trace.get_tracer_provider(), seconds=seconds)
+    _flush(_provider(), seconds=seconds)
 
 
 def creation_context(delivery: Delivery) -> SpanContext | None:
@@ -85,7 +85,7 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 
     Told afterwards, because links are known only then, and because a poll that brought nothing is not worth a span.
     """
-    provider = trace.get_tracer_provider()
+    provider = _provider()
     if _unkept(provider) is not None:
         return
     queue, ended = deliveries[0].queue, time.time_ns()
@@ -103,7 +103,7 @@ def processing(delivery: Delivery) -> AbstractContextManager[Span | None]:
     """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both. Where nothing is traced
     and the message carries no context, the current span stays what it is.
     """
-    made_by, provider = creation_context(delivery), trace.get_tracer_provider()
+    made_by, provider = creation_context(delivery), _provider()
     if made_by is None and isinstance(provider, trace.ProxyTracerProvider):
         return _UNTRACED
     if (unkept := _unkept(provider, made_by)) is not None:
@@ -153,7 +153,7 @@ def creating(queue: str) -> AbstractContextManager[Span]:
 
 def calling(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Span]:
     """`DynamoDB.GetItem`, CLIENT: one AWS call, with its repetitions; see aws_calls.py."""
-    tracer = _tracer(trace.get_tracer_provider())
+    tracer = _tracer(_provider())
     return _Current(tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes))
 
 
@@ -211,7 +211,7 @@ def _started(
     more: Mapping[str, Any] | None = None,
 ) -> _Current:
     """A child of the current span, or the first of a trace; linked to the makers of `deliveries`."""
-    provider = trace.get_tracer_provider()
+    provider = _provider()
     if (unkept := _unkept(provider)) is not None:
         return _Current(unkept)
     attributes = {**_about(queue, operation), **(more or {})}
@@ -236,6 +236,18 @@ def _unkept(provider: trace.TracerProvider, parent: SpanContext | None = None) -
         if trace_id & (2**64 - 1) < SAMPLED_BELOW:
             return None
     return NonRecordingSpan(SpanContext(trace_id, random.getrandbits(64) or 1, False, flags, state))
+
+
+def _provider() -> trace.TracerProvider:
+    """The one that is set by now. While none is, the API reads the environment at each question, a tenth of what Lambda's door does
+    for a record: here it is asked once.
+    """
+    if (found := trace._TRACER_PROVIDER) is not None:  # noqa: SLF001
+        return found
+    if "first" not in _kept:
+        _kept["first"] = trace.get_tracer_provider()
+    first: trace.TracerProvider = _kept["first"]
+    return first
 
 
 def _current() -> SpanContext:
