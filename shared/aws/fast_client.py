@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,7 +22,6 @@ from shared.aws.fallback import (
     is_redirect,
     kind_of,
     refuses_entries,
-    waited,
     warn_aside,
 )
 from shared.aws.operation import FAST, Operation
@@ -95,9 +95,13 @@ class FastClient:
         if self._look is not None:
             await self._look()
         request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
-        exchange = self._kept[pattern.url, operation.waits].exchange(request)
+        began = time.monotonic()
         try:
-            answer = await (exchange if self._cut is None else waited(exchange, self._cut, kind_of(action, asked)))
+            answer = await self._kept[pattern.url, operation.waits].exchange(request)
+        except asyncio.CancelledError:
+            if self._cut is not None:
+                self._cut(after=time.monotonic() - began, call=kind_of(action, asked))
+            raise
         except NotConnected:
             return await self._fallback.call(action, asked)
         except aiohttp.ClientError as error:
@@ -106,11 +110,14 @@ class FastClient:
             return await self._judge(operation, asked, pattern.url, answer)
         if self._fallback.owes_successes:
             await self._fallback.succeeded(action)
+        self._report(action, asked, found, answer.head)
+        return found
+
+    def _report(self, action: str, asked: dict[str, Any], found: dict[str, Any], head: bytes) -> None:
         if self._answered is not None and not refuses_entries(found):
             self._answered(kind_of(action, asked))
         if self._tell is not None:
-            self._tell(header(answer.head, b"x-amzn-requestid"))
-        return found
+            self._tell(header(head, b"x-amzn-requestid"))
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         """What is not an answer of the expected shape."""

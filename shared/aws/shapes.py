@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from botocore.model import Shape
 
 Turn = Callable[[Any], Any]
-"""From a value that a caller has to one for JSON, or back. Raises ValueError, KeyError or TypeError for whatever is
-left to botocore: what it would refuse, and what it would take in another way.
-"""
+"""From a caller's value to one for JSON, or back. Raises ValueError, KeyError or TypeError for what is left to botocore."""
 
 
 class Odd(ValueError):
@@ -28,7 +26,7 @@ def writer(shape: Shape) -> Turn:
 
 def reader(shape: Shape) -> Turn:
     """How JSON of this shape is read, in place, as botocore reads it. Raises Odd where the shape has parts not known here."""
-    return _Readers().of(shape) or _any
+    return _Readers().of(shape) or (lambda value: value)
 
 
 class _Writers:
@@ -56,6 +54,8 @@ class _Writers:
                 return _structure_writer(plain, turns, required) if turns else _flat_writer(plain, required)
             case "list":
                 return _list_writer(self.of(shape.member), least)
+            case "map" if _kind(shape.key) is str and _kind(shape.value) is str:
+                return _texts
             case "map":
                 write = _map_writer(self.of(shape.key), self.of(shape.value))
                 kept = self._plain.get(shape.value.name) if _kind(shape.key) is str else None
@@ -87,7 +87,8 @@ def _structure_writer(plain: dict[str, type], turns: dict[str, Turn], required: 
         turned = {}
         for name, each in value.items():
             if (kind := plain.get(name)) is None:
-                turned[name] = turns[name](each)
+                if (written := turns[name](each)) is not each:
+                    turned[name] = written
             elif not isinstance(each, kind):
                 raise Odd
         return value | turned if turned else value
@@ -125,6 +126,13 @@ def _map_writer(write_key: Turn, write_value: Turn) -> Turn:
         return {write_key(key): write_value(each) for key, each in value.items()}
 
     return write
+
+
+def _texts(value: Any) -> Any:
+    """A map of texts, the names in an expression, is written as it is."""
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in (*value, *value.values())):
+        raise Odd
+    return value
 
 
 def _attributes_writer(write_any: Turn, plain: dict[str, type]) -> Turn:
@@ -289,7 +297,3 @@ def _instant(value: Any) -> datetime:
     if not isinstance(value, int | float):
         raise Odd
     return datetime.fromtimestamp(value, UTC).astimezone()
-
-
-def _any(value: Any) -> Any:
-    return value

@@ -88,7 +88,7 @@ class Signer:
         stamp = self._stamp
         before, between, after, listed = self._templates[bool(keys.token)]
         token = " ".join(keys.token.split()) if keys.token else ""
-        path = f"{self._start}{segment if self._once else quote(segment, safe='~')}" if segment else self._start
+        path = f"{self._start}{segment if self._once else segment.replace('%', '%25')}" if segment else self._start
         if query:
             before = f"\n{query}{before[1:]}"
         canonical = f"{path}{before}{stamp}{between}{token}{after}{digest or sha256(body).hexdigest()}"

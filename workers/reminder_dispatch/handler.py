@@ -49,9 +49,7 @@ LOOKS = 3
 
 log = structlog.get_logger()
 _meter = get_meter("fleet.reminders")
-_settled = metrics.Counter(
-    _meter, "fleet.reminders.settled", description="occurrences, by where a dispatch left them"
-)
+_settled = metrics.Counter(_meter, "fleet.reminders.settled", description="occurrences, by where a dispatch left them")
 _unknowns = metrics.Counter(
     _meter,
     "fleet.reminders.unknown",

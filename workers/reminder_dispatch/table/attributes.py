@@ -22,14 +22,14 @@ def untyped(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(value: Any) -> dict[str, Any]:
     match value:
+        case str():  # most of a row
+            found: dict[str, Any] = {"S": value}
         case None:
-            found: dict[str, Any] = {"NULL": True}
+            found = {"NULL": True}
         case bool():
             found = {"BOOL": value}
         case int() | Decimal():
             found = {"N": str(value)}
-        case str():
-            found = {"S": value}
         case bytes() | bytearray():
             found = {"B": bytes(value)}
         case Mapping():

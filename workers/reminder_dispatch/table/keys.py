@@ -57,7 +57,7 @@ def identity_of(key: Key) -> tuple[str, datetime]:
 
 def due_text(due_at: datetime) -> str:
     """As in keys and messages: whole seconds, UTC, a Z."""
-    return due_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return due_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def read_due(text: Any) -> datetime:
