@@ -103,6 +103,7 @@ def _key(session_id: str) -> Image:
 
 
 def _session(item: Image) -> Session:
+    marks = [name for name in item if "#" in name]
     return Session(
         session_id=_text(item, "sessionId"),
         status=_text(item, "status"),
@@ -124,8 +125,8 @@ def _session(item: Image) -> Session:
         content_type=_text(item, "contentType"),
         reason=_text(item, "reason"),
         scan_required=_switch(item, "scanRequired"),
-        scans={name: _text(item, name) for name in item if name.startswith("scan#")},
-        seen={name: _text(item, name) for name in item if name.startswith("seq#")},
+        scans={name: _text(item, name) for name in marks if name.startswith("scan#")},
+        seen={name: _text(item, name) for name in marks if name.startswith("seq#")},
     )
 
 
@@ -162,8 +163,7 @@ def _types(value: Any) -> tuple[str, ...]:
 
 
 def _text(item: Image, name: str) -> str:
-    found = item.get(name, {}).get("S", "")
-    return str(found)
+    return str(item[name].get("S", "")) if name in item else ""
 
 
 def _switch(item: Image, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, assert_never
 
 from workers.upload_notification.event import UploadFinished, UploadRemoved, instant
@@ -231,9 +232,10 @@ def _of(removal: UploadRemoved) -> dict[str, Value]:
     return {":key": removal.key, ":order": removal.order, **version}
 
 
-def one_of(states: tuple[str, ...], name: str = "state") -> tuple[str, dict[str, Value]]:
+@cache
+def one_of(states: tuple[str, ...], name: str = "state") -> tuple[str, Mapping[str, Value]]:
     """The condition that the row is in one of these states, and the values it speaks of."""
-    values: dict[str, Value] = {f":{name}{place}": state for place, state in enumerate(states)}
+    values: Mapping[str, Value] = {f":{name}{place}": state for place, state in enumerate(states)}
     return f"(#status IN ({', '.join(values)}))", values
 
 
