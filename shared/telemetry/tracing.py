@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel
@@ -29,6 +30,8 @@ _UNKEPT_RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 _kept: dict[str, Any] = {}
 
 _UNTRACED = nullcontext(None)
+_first_provider = cache(trace.get_tracer_provider)
+"""While no provider is set the API reads the environment at each question, a tenth of what Lambda's door does for a record."""
 
 SAMPLED = 0.01
 """The share of traces that are kept of those that begin here."""
@@ -66,7 +69,7 @@ def configure(environment: Mapping[str, str], *, service: str, exporter: SpanExp
 
 def flush(*, seconds: float = 0.2) -> None:
     """Send what is gathered, and wait for it no longer than `seconds`."""
-    _flush(_provider(), seconds=seconds)
+    _flush(trace.get_tracer_provider(), seconds=seconds)
 
 
 def creation_context(delivery: Delivery) -> SpanContext | None:
@@ -85,7 +88,7 @@ def received(deliveries: Sequence[Delivery], *, seconds: float) -> None:
 
     Told afterwards, because links are known only then, and because a poll that brought nothing is not worth a span.
     """
-    provider = _provider()
+    provider = trace.get_tracer_provider()
     if _unkept(provider) is not None:
         return
     queue, ended = deliveries[0].queue, time.time_ns()
@@ -103,7 +106,7 @@ def processing(delivery: Delivery) -> AbstractContextManager[Span | None]:
     """`process <queue>`, CONSUMER. One message has one creator, so that one is its parent and its link both. Where nothing is traced
     and the message carries no context, the current span stays what it is.
     """
-    made_by, provider = creation_context(delivery), _provider()
+    made_by, provider = creation_context(delivery), trace._TRACER_PROVIDER or _first_provider()  # noqa: SLF001
     if made_by is None and isinstance(provider, trace.ProxyTracerProvider):
         return _UNTRACED
     if (unkept := _unkept(provider, made_by)) is not None:
@@ -153,7 +156,7 @@ def creating(queue: str) -> AbstractContextManager[Span]:
 
 def calling(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Span]:
     """`DynamoDB.GetItem`, CLIENT: one AWS call, with its repetitions; see aws_calls.py."""
-    tracer = _tracer(_provider())
+    tracer = _tracer(trace.get_tracer_provider())
     return _Current(tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes))
 
 
@@ -211,7 +214,7 @@ def _started(
     more: Mapping[str, Any] | None = None,
 ) -> _Current:
     """A child of the current span, or the first of a trace; linked to the makers of `deliveries`."""
-    provider = _provider()
+    provider = trace.get_tracer_provider()
     if (unkept := _unkept(provider)) is not None:
         return _Current(unkept)
     attributes = {**_about(queue, operation), **(more or {})}
@@ -236,18 +239,6 @@ def _unkept(provider: trace.TracerProvider, parent: SpanContext | None = None) -
         if trace_id & (2**64 - 1) < SAMPLED_BELOW:
             return None
     return NonRecordingSpan(SpanContext(trace_id, random.getrandbits(64) or 1, False, flags, state))
-
-
-def _provider() -> trace.TracerProvider:
-    """The one that is set by now. While none is, the API reads the environment at each question, a tenth of what Lambda's door does
-    for a record: here it is asked once.
-    """
-    if (found := trace._TRACER_PROVIDER) is not None:  # noqa: SLF001
-        return found
-    if "first" not in _kept:
-        _kept["first"] = trace.get_tracer_provider()
-    first: trace.TracerProvider = _kept["first"]
-    return first
 
 
 def _current() -> SpanContext:

@@ -26,7 +26,7 @@ from tests.bench.work import keep_metrics, nowhere
 from tests.virtual_time import clock, virtual
 from tests.waiting import until
 
-MOST = {"road": 38.9, "telemetry": 21.5, "wire": 2.5}
+MOST = {"road": 38.9, "telemetry": 21.5, "wire": 2.0}
 """Calls for a message, by part: from the receipt to the delete, what is logged and measured of it, and its share of reading a
 receive's answer and writing a delete.
 """
