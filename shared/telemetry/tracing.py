@@ -184,6 +184,8 @@ def x_ray_header() -> str | None:
 
 def ids(span: Span | None = None) -> dict[str, str]:
     """`trace_id` and `span_id` of this span or of the current one, for log lines; empty where nothing is traced."""
+    if span is None and not otel.get_current():
+        return {}
     context = span.get_span_context() if span is not None else _current()
     if not context.is_valid:
         return {}
