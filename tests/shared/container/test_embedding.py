@@ -46,7 +46,9 @@ async def test_a_stop_of_its_own_installs_no_signal_handler_and_may_be_set_twice
 async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: Mapping[str, str]) -> None:
     gc.unfreeze()  # what an earlier test may have left
     before, frozen = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)], gc.get_freeze_count()
+    threshold = gc.get_threshold()
     async with asyncio.timeout(10):
         await process.run(IDLE, environment)  # without a queue it is at its end at once
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
     assert gc.get_freeze_count() == frozen
+    assert gc.get_threshold() == threshold

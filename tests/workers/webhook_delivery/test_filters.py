@@ -1,6 +1,7 @@
 """Which events an endpoint takes beside their type, and what is sent along with them."""
 
 import json
+import weakref
 
 from structlog.testing import capture_logs
 
@@ -150,3 +151,11 @@ async def test_a_filter_or_header_that_cannot_be_read_is_named_and_takes_nothing
         assert found is not None
         assert (found.fault or listed.fault) == name, value
         await dynamodb.client.update_item(UpdateExpression="REMOVE #n", **change)
+
+
+def test_an_event_that_was_looked_into_leaves_nothing_for_the_garbage_collector() -> None:
+    opened = content('{"status": "paid"}')
+    assert opened.fits(Filter('{"detail": {"status": ["paid"]}}'))
+    left = weakref.ref(opened)
+    del opened
+    assert left() is None
