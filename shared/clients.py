@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -75,7 +77,7 @@ class Clients:
         key = (service, endpoint_url, attempts)
         async with self._opening:
             if key not in self._opened:
-                self._opened[key] = await self._enter(*key)
+                self._opened[key] = self._early(*key) or await self._enter(*key)
             return self._opened[key]
 
     async def queue(self, name: str) -> SqsQueue:
@@ -164,6 +166,42 @@ class Clients:
             raise SettingsError(f"set or mend these environment variables: {faults}")
         return [self._environment[name] for name in names]
 
+    def _early(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
+        """A client that loads botocore when it must. None where that is at once: its environment is not the plain one, or spans are wanted."""
+        from shared.aws.start.early_client import EarlyClient, target
+        from shared.aws.start.environment import plain
+
+        found = plain(os.environ)
+        if found is None or not self._is_fast(service) or self._environment.get("TELEMETRY_DETAIL") == "full":
+            return None
+        if (url := found.url(service, endpoint_url)) is None:
+            return None
+        hooks: dict[str, Any] = {}
+        if (service, attempts) != QUEUE:
+            hooks = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
+        client = EarlyClient(
+            service,
+            url,
+            found.keys,
+            region=found.region,
+            target=partial(target, times=self._times(service), most=self._pool),
+            open_whole=partial(self._enter_later, service, endpoint_url, attempts),
+            **hooks,
+        )
+        self._stack.push_async_callback(client.close)
+        return client
+
+    async def _enter_later(self, *key: Any) -> Any:
+        """In the midst of work: what takes long, the import, goes on beside it."""
+        await asyncio.to_thread(import_module, "aioboto3")
+        async with self._opening:
+            return await self._enter(*key)
+
+    def _times(self, service: str) -> tuple[float, float]:
+        """Seconds to connect, and of silence: twice the longest poll; elsewhere all tries of a silent service end inside a handler's time."""
+        connect = 5 if service == "sqs" and self._silence is None else 2
+        return connect, self._silence or (40 if service == "sqs" else 5)
+
     async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         from botocore.exceptions import NoRegionError
 
@@ -232,11 +270,11 @@ class Clients:
 
         if self._session is None:
             self._session = aioboto3.Session()
+        connect, silence = self._times(service)
         config = AioConfig(
             max_pool_connections=self._pool,
-            connect_timeout=5 if service == "sqs" and self._silence is None else 2,
-            # Twice the longest poll; elsewhere all tries of a service that is silent end inside a handler's time.
-            read_timeout=self._silence or (40 if service == "sqs" else 5),
+            connect_timeout=connect,
+            read_timeout=silence,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             http_session_cls=LongPollsApart if service == "sqs" else AIOHTTPSession,

@@ -8,15 +8,15 @@ import ssl
 import sys
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
+from shared.aws.answers.head import LONGEST_HEAD, START, Unread, form_of, length_of, may_be_usual
 
-from shared.aws.answers.head import LONGEST_HEAD, START, form_of, length_of, may_be_usual
-from shared.aws.long_polls import SHORT
+if TYPE_CHECKING:  # else loaded where an answer is not a usual one: its import takes as long as all the rest of a start
+    from aiohttp.client_proto import ResponseHandler
 
+SHORT = 10.0
+"""Seconds of silence after which a call that the server does not hold open is given up and tried again."""
 KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
 
@@ -27,14 +27,6 @@ RACE = 0.25
 
 class NotConnected(Exception):
     """No connection could be made, so nothing was sent: whoever tries next will learn the reason."""
-
-
-SWITCHED = 101
-"""The one status below 200 after which no other answer comes."""
-
-
-class Unread(aiohttp.ClientError):
-    """A success whose body is longer than was asked for, or of no known length: nothing of it is kept."""
 
 
 class Answer(NamedTuple):
@@ -144,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes, *, is_bodiless: bool = False, most: int | None = None) -> Answer:
         if self._transport is None:
-            raise aiohttp.ServerDisconnectedError
+            raise _failure("ServerDisconnectedError")
         self._answer = self._loop.create_future()
         self._buffer, self._need, self._is_bodiless, self._most = b"", 0, is_bodiless, most
         self.used_at = self._loop.time()
@@ -157,7 +149,9 @@ class Connection(asyncio.Protocol):
             self._answer = None
         if isinstance(answer, Answer):
             return answer
-        return Answer(*await _read_on(answer, is_limited=most is not None), is_usual=False)
+        from shared.aws.answers.unusual import read_on
+
+        return Answer(*await read_on(answer, is_limited=most is not None), is_usual=False)
 
     def close(self) -> None:
         self.closing = True
@@ -190,7 +184,9 @@ class Connection(asyncio.Protocol):
             self._hand_over()
             return
         if self._most is not None and length > self._most and self._buffer[9:10] == b"2":
-            self._fail(Unread())
+            self.closing = True
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(Unread())
             return
         self._need = end + 4 + length
         if len(self._buffer) < self._need:
@@ -212,9 +208,9 @@ class Connection(asyncio.Protocol):
         """What comes now is read as botocore's own would be; nothing follows it on this connection."""
         self.closing = True
         if self._transport is not None:
-            self._settle(
-                _take_over(self._transport, self._buffer, silence=self._silence, is_bodiless=self._is_bodiless)
-            )
+            from shared.aws.answers.unusual import take_over
+
+            self._settle(take_over(self._transport, self._buffer, silence=self._silence, is_bodiless=self._is_bodiless))
 
     def _settle(self, answer: Answer | ResponseHandler) -> None:
         if self._answer is not None and not self._answer.done():
@@ -226,11 +222,11 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if isinstance(exc, OSError):
-            self._fail(aiohttp.ClientOSError(*exc.args))
+            self._fail("ClientOSError", *exc.args)
         elif self._need:
-            self._fail(aiohttp.ClientPayloadError("an answer without its end"))
+            self._fail("ClientPayloadError", "an answer without its end")
         else:
-            self._fail(aiohttp.ServerDisconnectedError())
+            self._fail("ServerDisconnectedError")
 
     def _look(self) -> None:
         """Whether it has been silent for too long. One timer serves all exchanges that begin before it ends."""
@@ -239,43 +235,27 @@ class Connection(asyncio.Protocol):
         if self._answer is None:
             return  # nothing is waited for
         if ends <= self._loop.time():
-            self._fail(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+            self._fail("SocketTimeoutError", "Timeout on reading data from socket")
         else:
             self._timer = self._loop.call_at(ends, self._look)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, kind: str, *about: Any) -> None:
         self.closing = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+            self._answer.set_exception(_failure(kind, *about))
 
 
-def _take_over(
-    transport: asyncio.Transport, begun: bytes, *, silence: float, is_bodiless: bool = False
-) -> ResponseHandler:
-    """Have aiohttp read this connection from here on, set up as aiobotocore sets it up; `begun` has come already."""
-    handler = ResponseHandler(asyncio.get_running_loop())
-    handler.connection_made(transport)
-    handler.set_response_params(
-        skip_payload=is_bodiless, read_until_eof=True, auto_decompress=False, read_timeout=silence
-    )
-    transport.set_protocol(handler)
-    handler.data_received(begun)
-    return handler
+def _failure(kind: str, *about: Any) -> Exception:
+    """Aiohttp's error of this kind: botocore knows what to make of it."""
+    from shared.aws.answers.unusual import failure
+
+    return failure(kind, *about)
 
 
-async def _read_on(handler: ResponseHandler, *, is_limited: bool = False) -> tuple[int, bytes, bytes]:
-    """Status, head and body. Raises Unread where the body of a success is limited, or the error of aiohttp's that says why it cannot be read either."""
-    try:
-        message, payload = await handler.read()
-        while message.code < 200 and message.code != SWITCHED:  # informational: the answer is still to come
-            message, payload = await handler.read()
-    except HttpProcessingError as error:
-        raise aiohttp.ClientError(f"{error.code}, {error.message}") from error
-    if is_limited and message.code < 300:
-        handler.close()
-        raise Unread
-    lines = [b"HTTP/1.1 %d" % message.code, *(name + b": " + value for name, value in message.raw_headers)]
-    return message.code, b"\r\n".join(lines), await payload.read()
+def failures() -> tuple[type[Exception], ...]:
+    """Aiohttp's errors for what happened to a connection: to be asked where something was raised, as none was before it is loaded."""
+    aiohttp = sys.modules.get("aiohttp")
+    return () if aiohttp is None else (aiohttp.ClientError,)
 
 
 def _is_address(host: str) -> bool:

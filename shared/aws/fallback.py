@@ -7,25 +7,22 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
-from aiobotocore.awsrequest import AioAWSResponse
-from aiobotocore.endpoint import convert_to_response_dict
-from aiobotocore.httpsession import AIOHTTPSession
-from botocore.compat import HTTPHeaders
 
 from shared.aws.connections import Target
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # and loaded where it is used: a process in which all goes well does without
+    from aiobotocore.awsrequest import AioAWSResponse
     from botocore.exceptions import ClientError
 
     from shared.aws.signer import Keys
 
 log = structlog.get_logger()
 
-Failure = AioAWSResponse | Exception
+Failure: TypeAlias = "AioAWSResponse | Exception"
 """What came of a first attempt that did not succeed."""
 
 
@@ -131,6 +128,8 @@ class Fallback:
 
     async def parse(self, action: str, held: AioAWSResponse) -> dict[str, Any]:
         """An answer as botocore reads it, without asking whether to try again."""
+        from aiobotocore.endpoint import convert_to_response_dict
+
         operation = self._client.meta.service_model.operation_model(action)
         response = await convert_to_response_dict(held, operation)
         endpoint = self._client._endpoint  # noqa: SLF001
@@ -158,6 +157,9 @@ class Fallback:
 
     async def succeeded(self, action: str) -> None:
         """Report a success, which gives botocore's retry quota a token back."""
+        from aiobotocore.awsrequest import AioAWSResponse
+        from botocore.compat import HTTPHeaders
+
         self._unreported -= 1
         await self._client.meta.events.emit(
             f"after-call.{self._service}.{action}",
@@ -179,21 +181,22 @@ class Fallback:
                 return None
             case Exception():
                 request.stream_output = False
-                answer: Any = await _Repeated(first).send(request)
+                answer: Any = await _repeated(first).send(request)
                 return answer  # type: ignore[no-any-return]  # the stubs know requests' own answers
             case _:
                 return first
 
 
-class _Repeated(AIOHTTPSession):
-    """Fails again as a request just failed: aiobotocore says which of aiohttp's errors is which of botocore's."""
+def _repeated(error: Exception) -> Any:
+    """A session that fails again as a request just failed: aiobotocore says which of aiohttp's errors is which of botocore's."""
+    from aiobotocore.httpsession import AIOHTTPSession
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self._error = error
+    async def fail(_proxy_url: str | None) -> Any:
+        raise error
 
-    async def _get_session(self, _proxy_url: str | None) -> Any:
-        raise self._error
+    session: Any = AIOHTTPSession()
+    session._get_session = fail  # noqa: SLF001
+    return session
 
 
 def refuses_entries(answer: Mapping[str, Any]) -> bool:
@@ -207,6 +210,9 @@ def warn_aside(service: str, reason: str) -> None:
 
 def as_botocore(url: str, status: int, head: bytes, content: bytes, *, raw: object = None) -> AioAWSResponse:
     """An answer as aiobotocore holds it; `raw` is what a body that is a stream is read from."""
+    from aiobotocore.awsrequest import AioAWSResponse
+    from botocore.compat import HTTPHeaders
+
     headers = HTTPHeaders()
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")

@@ -9,11 +9,10 @@ from functools import partial
 from typing import Any
 from zlib import crc32
 
-import aiohttp
 import orjson
 
 from shared.aws.answers.expected import is_page
-from shared.aws.connections import Answer, Connections, NotConnected
+from shared.aws.connections import Answer, Connections, NotConnected, failures
 from shared.aws.fallback import (
     Cut,
     Fallback,
@@ -104,9 +103,9 @@ class FastClient:
             raise
         except NotConnected:
             return await self._fallback.call(action, asked)
-        except aiohttp.ClientError as error:
+        except failures() as error:
             return await self._fallback.call(action, asked, error)
-        if (found := _found(operation, answer)) is None:
+        if (found := read(operation, answer)) is None:
             return await self._judge(operation, asked, pattern.url, answer)
         if self._fallback.owes_successes:
             await self._fallback.succeeded(action)
@@ -118,6 +117,14 @@ class FastClient:
             self._answered(kind_of(action, asked))
         if self._tell is not None:
             self._tell(header(head, b"x-amzn-requestid"))
+
+    async def go_on(self, name: str, asked: dict[str, Any], url: str, came: Answer | Exception) -> Any:
+        """The end of a call of the method `name` that was made elsewhere as fast calls are, and came to no ordinary answer."""
+        getattr(self, name)  # makes the operation ready
+        operation = self._operations[name]
+        if isinstance(came, Exception):
+            return await self._fallback.call(operation.name, asked, came)
+        return await self._judge(operation, asked, url, came)
 
     async def _judge(self, operation: Operation, asked: dict[str, Any], url: str, received: Answer) -> Any:
         """What is not an answer of the expected shape."""
@@ -164,7 +171,7 @@ class FastClient:
             warn_aside(self._client.meta.service_model.service_name, reason)
 
 
-def _found(operation: Operation, received: Answer) -> dict[str, Any] | None:
+def read(operation: Operation, received: Answer) -> dict[str, Any] | None:
     """The answer as botocore would read it. None where it is not a whole and usual one of the expected shape."""
     status, head, content, is_usual = received
     if status != 200 or not is_usual:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 
+from shared.aws.connections import SHORT
+
 if TYPE_CHECKING:
     from types import TracebackType
-
-SHORT = 10.0
-"""Seconds of silence after which a call that the server does not hold open is given up and tried again."""
 
 
 class LongPollsApart(AIOHTTPSession):

@@ -18,7 +18,8 @@ import aiohttp
 from botocore.utils import percent_encode
 
 from shared.aws.answers.expected import Expected
-from shared.aws.connections import Answer, Connections, NotConnected, Unread
+from shared.aws.answers.head import Unread
+from shared.aws.connections import Answer, Connections, NotConnected
 from shared.aws.fallback import Cut, Fallback, as_botocore, is_redirect, kind_of, pass_by, waited, warn_aside
 from shared.aws.pattern import SIGNATURE, text
 from shared.aws.signer import Signer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
-from botocore.utils import percent_encode
 
 from shared.aws.answers.expected import Expected
 from shared.aws.shapes import reader, writer
@@ -103,7 +103,7 @@ class Operation:
         if len(asked) != 2 or not isinstance(segment, str) or segment in NO_SEGMENTS or not isinstance(payload, bytes):
             return None
         try:
-            return Parts(payload, percent_encode(segment))
+            return Parts(payload, quote(segment, safe="-._~"))
         except UnicodeEncodeError:
             return None
 

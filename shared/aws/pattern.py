@@ -61,9 +61,14 @@ def pattern_of(request: AWSPreparedRequest, segment: str = "") -> Pattern | None
     if not request.url.endswith(f"/{segment}" if segment else ""):
         return None
     url = request.url.removesuffix(segment)
-    signer = Signer(url, {name: headers[name] for name in signed}, region=region, service=service)
     fixed = {name: value for name, value in headers.items() if name in CONSTANT}
-    fixed |= {"host": signer.host, "accept-encoding": "identity"}
+    return made(url, {name: headers[name] for name in signed}, fixed, region=region, service=service)
+
+
+def made(url: str, signed: dict[str, str], fixed: dict[str, str], *, region: str, service: str) -> Pattern:
+    """A pattern by its parts: the headers that are the same in all requests, and those of them that are signed."""
+    signer = Signer(url, signed, region=region, service=service)
+    fixed = fixed | {"host": signer.host, "accept-encoding": "identity"}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
     return Pattern(url, f"POST {urlsplit(url).path or '/'}", f" HTTP/1.1\r\n{lines}", signer)
 

@@ -9,8 +9,6 @@ from hashlib import sha256
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from botocore.utils import normalize_url_path
-
 TOKEN = "x-amz-security-token"  # noqa: S105  # the name of a header
 DATE = "x-amz-date"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -51,7 +49,7 @@ class Signer:
         self.host = _host(parts.scheme, parts.hostname, parts.port)
         self.path = parts.path
         self._once = is_encoded_once
-        path = parts.path if is_encoded_once else quote(normalize_url_path(parts.path), safe="/~")
+        path = parts.path if is_encoded_once else quote(_normalized(parts.path), safe="/~")
         self._start = f"{method}\n{path}"
         fixed = {name.lower(): " ".join(value.split()) for name, value in headers.items()} | {"host": self.host}
         self._fixed = fixed
@@ -117,3 +115,12 @@ class Signer:
 def _host(scheme: str, hostname: str, port: int | None) -> str:
     name = f"[{hostname}]" if ":" in hostname else hostname
     return name if port is None or port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
+
+
+def _normalized(path: str) -> str:
+    """Without segments that are dots, as it is signed."""
+    if "/." not in path and "//" not in path:
+        return path or "/"
+    from botocore.utils import normalize_url_path
+
+    return normalize_url_path(path)

@@ -50,3 +50,7 @@ def form_of(head: bytes) -> re.Pattern[bytes]:
         else:
             lines.append(re.escape(line))
     return re.compile(rb"\r\n".join(lines))
+
+
+class Unread(Exception):
+    """A success whose body is longer than was asked for, or of no known length: nothing of it is kept."""

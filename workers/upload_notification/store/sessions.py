@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +78,10 @@ class DynamoDbSessions:
 
     async def _note(self, update: Update) -> None:
         """An update of which nobody asks what it found: no row is sent back, or read again."""
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+        try:
             await self._write(update)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
 
     async def _write(self, update: Update, **returned: Any) -> Any:
         names: Any = {"ExpressionAttributeNames": update.names} if update.names else {}  # an empty map is an error
