@@ -1,7 +1,9 @@
 # One image for every worker, `fleet run WORKER`; what is for development only, fleet/dev, is in the stage `dev` alone.
 # Neutral to the processor: every dependency has wheels for amd64 and arm64.
-# A release pins the base by digest, python:3.11-slim-bookworm@sha256:..., as its registry shows it for both processors.
-FROM python:3.11-slim-bookworm AS build
+# A release pins the base by digest, python:3.13-slim-bookworm@sha256:..., as its registry shows it for both processors.
+# The same as Lambda's default: the newest that all pins have wheels for and the suite has been run on.
+ARG PYTHON=3.13
+FROM python:${PYTHON}-slim-bookworm AS build
 
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
@@ -14,7 +16,7 @@ COPY . .
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /opt/build/bin/pip --python /opt/fleet/bin/python install --no-deps --no-index /wheel/*.whl
 
-FROM python:3.11-slim-bookworm AS production
+FROM python:${PYTHON}-slim-bookworm AS production
 
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin fleet
 COPY --from=build /opt/fleet /opt/fleet
@@ -29,6 +31,7 @@ CMD ["fleet", "--help"]
 
 # The stand-ins of docker-compose.yml: `docker build --target dev`.
 FROM production AS dev
-COPY fleet/dev /opt/fleet/lib/python3.11/site-packages/fleet/dev
+ARG PYTHON
+COPY fleet/dev /opt/fleet/lib/python${PYTHON}/site-packages/fleet/dev
 
 FROM production

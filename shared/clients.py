@@ -168,39 +168,34 @@ class Clients:
 
     def _early(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         """A client that loads botocore when it must. None where that is at once: its environment is not the plain one, or spans are wanted."""
-        from shared.aws.start.early_client import EarlyClient, target
-        from shared.aws.start.environment import plain
+        if not self._is_fast(service) or self._environment.get("TELEMETRY_DETAIL") == "full":
+            return None
+        from shared.aws.connections import times
+        from shared.aws.start.early_client import early_client, target
 
-        found = plain(os.environ)
-        if found is None or not self._is_fast(service) or self._environment.get("TELEMETRY_DETAIL") == "full":
-            return None
-        if (url := found.url(service, endpoint_url)) is None:
-            return None
-        hooks: dict[str, Any] = {}
-        if (service, attempts) != QUEUE:
-            hooks = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
-        client = EarlyClient(
-            service,
-            url,
-            found.keys,
-            region=found.region,
-            target=partial(target, times=self._times(service), most=self._pool),
-            open_whole=partial(self._enter_later, service, endpoint_url, attempts),
-            **hooks,
-        )
-        self._stack.push_async_callback(client.close)
+        how = self._hooks(service, attempts) | {
+            "open_whole": partial(self._enter_later, service, endpoint_url, attempts)
+        }
+        how["target"] = partial(target, times=times(service, self._silence), most=self._pool)
+        client = early_client(service, os.environ, endpoint_url, **how)
+        if client is not None:
+            self._stack.push_async_callback(client.close)
         return client
+
+    def _hooks(self, service: str, attempts: int) -> dict[str, Any]:
+        """What hears of calls that succeed, and of those that are cut."""
+        if (service, attempts) == QUEUE:
+            return {}
+        return {
+            "answered": lambda call: self.breakers.succeeded(service, call=call),
+            "cut": partial(self.breakers.cut, service),
+        }
 
     async def _enter_later(self, *key: Any) -> Any:
         """In the midst of work: what takes long, the import, goes on beside it."""
         await asyncio.to_thread(import_module, "aioboto3")
         async with self._opening:
             return await self._enter(*key)
-
-    def _times(self, service: str) -> tuple[float, float]:
-        """Seconds to connect, and of silence: twice the longest poll; elsewhere all tries of a silent service end inside a handler's time."""
-        connect = 5 if service == "sqs" and self._silence is None else 2
-        return connect, self._silence or (40 if service == "sqs" else 5)
 
     async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         from botocore.exceptions import NoRegionError
@@ -217,18 +212,13 @@ class Clients:
                 "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
             ) from error
         except ValueError:  # botocore's, which quotes it
-            where = (
-                "the endpoint given for it"
-                if endpoint_url
-                else f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
-            )
+            said = f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
+            where = "the endpoint given for it" if endpoint_url else said
             raise SettingsError(f"set or mend these environment variables: {where}: no URL ({service})") from None
         check_answers(client)
         look = self._renewal().watch(client)
-        hooks: dict[str, Any] = {}
-        if (service, attempts) != QUEUE:
+        if hooks := self._hooks(service, attempts):
             watch(client, service, self.breakers)
-            hooks = {"answered": partial(self._answered, service), "cut": partial(self.breakers.cut, service)}
         is_traced = self._environment.get("TELEMETRY_DETAIL") == "full"
         if self._is_fast(service) and service == "s3":
             client = FastObjects(client, look=look, **hooks)
@@ -236,9 +226,6 @@ class Clients:
             tell = tell_request_id if is_traced else None
             client = FastClient(client, look=look, tell=tell, **hooks)
         return TracedClient(client) if is_traced else client
-
-    def _answered(self, service: str, call: str) -> None:
-        self.breakers.succeeded(service, call=call)
 
     def _renewal(self) -> Renewal:
         """Of the one session that all clients have their credentials from."""
@@ -266,11 +253,12 @@ class Clients:
         from aiobotocore.config import AioConfig
         from aiobotocore.httpsession import AIOHTTPSession
 
+        from shared.aws.connections import times
         from shared.aws.long_polls import LongPollsApart
 
         if self._session is None:
             self._session = aioboto3.Session()
-        connect, silence = self._times(service)
+        connect, silence = times(service, self._silence)
         config = AioConfig(
             max_pool_connections=self._pool,
             connect_timeout=connect,

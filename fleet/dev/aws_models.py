@@ -59,7 +59,7 @@ def _shape(shape: Any, shapes: dict[str, Any]) -> str:
         kept["min"] = shape.metadata["min"]
     if shape.serialization:
         kept["serialization"] = dict(shape.serialization)
-    key = shape.name + (json.dumps(shape.serialization, sort_keys=True) if shape.serialization else "")
+    key: str = shape.name + (json.dumps(shape.serialization, sort_keys=True) if shape.serialization else "")
     if key in shapes:
         return key
     shapes[key] = kept  # before what it holds, which may be itself

@@ -258,6 +258,13 @@ def failures() -> tuple[type[Exception], ...]:
     return () if aiohttp is None else (aiohttp.ClientError,)
 
 
+def times(service: str, silence: float | None) -> tuple[float, float]:
+    """Seconds to connect to a service, and of silence, which may be given: twice the longest poll; elsewhere all tries of a service
+    that is silent end inside a handler's time.
+    """
+    return 5.0 if service == "sqs" and silence is None else 2.0, silence or (40.0 if service == "sqs" else 5.0)
+
+
 def _is_address(host: str) -> bool:
     """An address has nothing to race against; asyncio would leave a coroutine behind for it that never ran."""
     try:

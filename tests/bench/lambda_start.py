@@ -1,4 +1,5 @@
-"""CPU of a Lambda sandbox's start: the import of each worker's handler, against that of aiobotocore's session alone.
+"""CPU of a Lambda sandbox's start: the import of each worker's handler, and that with the upload worker's first invocation, against the
+import of aiobotocore's session alone.
 
 `python -m tests.bench.lambda_start`: fresh processes one after another, in turns, medians. What is installed here and not in
 Lambda's zip (rich, which structlog imports where it finds it) is hidden from them.
@@ -19,22 +20,41 @@ ALONE = "aiobotocore.session"
 HANDLERS = tuple(f"workers.{each.parent.name}.app" for each in sorted((ROOT / "workers").glob("*/app.py")))
 
 
+UPLOADS = "workers.upload_notification.app"
+FIRST = "its first invocation"
+PLAIN = {
+    "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
+    "AWS_DEFAULT_REGION": "eu-west-1", "HOME": "/nowhere", "PATH": "/usr/bin:/bin", "SESSIONS_TABLE_NAME": "sessions",
+    "UPLOAD_BUCKET_NAME": "uploads", "EVENT_BUS_NAME": "bus", "WS_API_ENDPOINT": "127.0.0.1:9/none",
+    "UPLOADS_QUEUE_URL": "http://127.0.0.1:9/1/uploads", "UPLOADS_DLQ_URL": "http://127.0.0.1:9/1/uploads-dlq",
+}  # fmt: skip
+"""Lambda's environment: a role's keys and a region; no proxy, no files, no certificates of one's own."""
+INVOKED = f"""
+from types import SimpleNamespace
+import {UPLOADS} as app
+app.lambda_handler({{"Records": []}}, SimpleNamespace(get_remaining_time_in_millis=lambda: 30000))
+"""
+"""All clients are opened; no message is there and nothing is sent."""
+
+
 def code(module: str) -> str:
-    """What a process runs to import `module` as Lambda does."""
+    """What a process runs to import `module` as Lambda does, or to be invoked as well."""
     hidden = f"import sys; sys.modules.update(dict.fromkeys({HIDDEN!r}))"
+    if module == FIRST:
+        return hidden + INVOKED
     return f"{hidden}\nimport {module}" if module else hidden
 
 
 def milliseconds(module: str) -> float:
     """CPU of one process that imports `module`; of the interpreter itself where there is none."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code(module)], check=True, cwd=ROOT, timeout=60)
+    subprocess.run([sys.executable, "-c", code(module)], check=True, cwd=ROOT, env=PLAIN, timeout=60)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
 def main() -> None:
-    modules = ("", ALONE, *HANDLERS)
+    modules = ("", ALONE, *HANDLERS, FIRST)
     found: dict[str, list[float]] = {each: [] for each in modules}
     for _ in range(ROUNDS + 1):
         for each in modules:

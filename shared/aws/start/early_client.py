@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,7 @@ from shared.aws.fast_client import FastClient, read
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, made
 from shared.aws.start import models
-from shared.aws.start.environment import Keys
+from shared.aws.start.environment import Keys, plain
 
 AGENT = f"sqs-worker-fleet lang/python#{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -149,6 +149,17 @@ class Pages:
         paginator = (await self._whole()).get_paginator(self._name)
         async for page in paginator.paginate(**asked):
             yield page
+
+
+def early_client(
+    service: str, environment: Mapping[str, str], endpoint_url: str | None, **how: Any
+) -> EarlyClient | None:
+    """A client for this service, in a process with that environment; `how` as EarlyClient has it. None where only botocore can tell."""
+    found = plain(environment)
+    url = None if found is None else found.url(service, endpoint_url)
+    if found is None or url is None:
+        return None
+    return EarlyClient(service, url, found.keys, region=found.region, **how)
 
 
 def target(url: str, *, times: tuple[float, float], most: int) -> Target:

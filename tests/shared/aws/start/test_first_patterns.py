@@ -6,7 +6,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.httpsession import create_urllib3_context
+from aiobotocore.httpsession import AIOHTTPSession
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 
@@ -19,9 +19,23 @@ from shared.aws.start.models import FILE, service
 from tests.shared.aws.contract.test_requests import CALLS, KEYS, Captured, capture
 from tests.shared.aws.test_operation import model, operation, values
 
-SAID = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token", "HOME": "/none"}
+SAID = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "HOME": "/none",
+}
 NO_FILES = {"AWS_CONFIG_FILE": "/none", "AWS_SHARED_CREDENTIALS_FILE": "/none"}
-REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-4", "ca-central-1", "il-central-1", "mx-central-1", "me-south-1")
+REGIONS = (
+    "us-east-1",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-4",
+    "ca-central-1",
+    "il-central-1",
+    "mx-central-1",
+    "me-south-1",
+)
 SESSION = botocore.session.get_session()
 
 
@@ -104,14 +118,25 @@ def test_each_regions_host_is_botocores(region: str) -> None:
     assert found is not None
     for name, calls in FAST.items():
         if name != "apigatewaymanagementapi":
-            made: Any = SESSION.create_client(name, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")  # type: ignore[call-overload]
+            made: Any = SESSION.create_client(
+                name, region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
+            )
             assert found.url(name, None) == f"{made.meta.endpoint_url}/", calls
 
 
 def test_tls_is_botocores() -> None:
-    ours, theirs = certificates(), create_urllib3_context()
-    for each in ("options", "verify_mode", "check_hostname", "minimum_version", "maximum_version", "post_handshake_auth", "verify_flags"):
+    botocores_http: Any = AIOHTTPSession()
+    ours, theirs = certificates(), botocores_http._get_ssl_context()
+    for each in (
+        "options",
+        "verify_mode",
+        "minimum_version",
+        "maximum_version",
+        "post_handshake_auth",
+        "verify_flags",
+    ):
         assert getattr(ours, each) == getattr(theirs, each)
+    assert ours.check_hostname  # which aiobotocore's does not: aiohttp leaves that to the context
     assert ours.verify_mode is ssl.CERT_REQUIRED
     assert [each["name"] for each in ours.get_ciphers()] == [each["name"] for each in theirs.get_ciphers()]
     assert len(ours.get_ca_certs()) > 100
