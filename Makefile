@@ -10,7 +10,7 @@ TRACED := -W "ignore:Exception ignored in thread started by:pytest.PytestUnraisa
 ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
-.PHONY: test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
+.PHONY: test-313 test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint bundle sbom audit lock clean
 
 help:  ## list the targets
@@ -39,6 +39,11 @@ dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-
 
 test: setup  ## unit, contract and end-to-end tests on the embedded emulator: less than three minutes on two cores
 	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
+
+test-313:  ## the daily tests on Python 3.13, what the image and Lambda run, in an environment of their own; without that Python nothing is run
+	@found=$$(command -v python3.13) && $$found -c '' 2>/dev/null || { echo "there is no python3.13: nothing was run"; exit 0; }; \
+		$$found -m fleet.dev.environments .venv-313 requirements/dev.txt --editable && $(ENVIRONMENT) .emulators/ministack requirements/ministack.txt \
+		&& .venv-313/bin/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-slow: setup  ## what waits for a minute's tick, kills real processes in series, or builds what ships
 	@$(RUN)/pytest $(SLOW) $(ARGS)
@@ -112,5 +117,5 @@ lock:  ## resolve the locks again; pins that still fit stay
 	done
 
 clean:  ## remove everything that was built
-	rm -rf .venv .audit .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+	rm -rf .venv .venv-313 .audit .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -186,10 +186,8 @@ class Clients:
         """What hears of calls that succeed, and of those that are cut."""
         if (service, attempts) == QUEUE:
             return {}
-        return {
-            "answered": lambda call: self.breakers.succeeded(service, call=call),
-            "cut": partial(self.breakers.cut, service),
-        }
+        succeeded = self.breakers.succeeded
+        return {"answered": lambda call: succeeded(service, call=call), "cut": partial(self.breakers.cut, service)}
 
     async def _enter_later(self, *key: Any) -> Any:
         """In the midst of work: what takes long, the import, goes on beside it."""
