@@ -23,9 +23,9 @@ print(*(f"{name}={value}" for name, value in rows.items() if name in known), sep
 PYTHON
 }
 
-for stack in messaging access workers services alarms queue-alarms service-alarms dashboards care; do
-    file=parameters/$stage.json
-    case $stack in access|workers|services) file=parameters/workers-$stage.json ;; esac
+while read -r stack who file <&3; do
+    [[ $stack != "#"* && $who != hand ]] || continue
+    case $file in workers) file=parameters/workers-$stage.json ;; *) file=parameters/$stage.json ;; esac
     [ -f "$file" ] || { echo "no infra/$file: STAGE is dev, staging or prod" >&2; exit 2; }
     # Fargate is deployed where a worker's door says so: its image and its network have to be named then.
     if [ $stack = services ] && ! { parameters templates/services.json "$file" "$@" | grep -qE 'Door=(fargate|both)$'; }; then
@@ -43,4 +43,4 @@ for stack in messaging access workers services alarms queue-alarms service-alarm
         --parameter-overrides "${told[@]}" --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
         ${large[@]+"${large[@]}"} \
         ${CLOUDFORMATION_ROLE_ARN:+--role-arn "$CLOUDFORMATION_ROLE_ARN"}
-done
+done 3< ../fleet/planner/stacks.txt

@@ -1,31 +1,22 @@
 """The stack `messaging`: every queue, rule, notification, table, stream and pipe, and the order they are joined in."""
 
-from aws_cdk import BootstraplessSynthesizer, Stack
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import tag_everything
 from infra.resources.bus import Bus
 from infra.resources.pipes import AuditPipes
 from infra.resources.queues import QUEUES
 from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
 from infra.resources.worker_queue import WorkerQueue
+from infra.stack import FleetStack
 from infra.stage import Stage
 
 
-class MessagingStack(Stack):
+class MessagingStack(FleetStack):
     """One template for every stage: no bootstrap, no assets, no custom resources."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "messaging",
-            description="Queues, bus, buckets and tables of the worker fleet",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,  # `cdk deploy` has no bucket to upload a template above 51,200 bytes to
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "messaging", "Queues, bus, buckets and tables of the worker fleet")
         stage = Stage(self)
         queues = {settings.name: WorkerQueue(self, stage, settings) for settings in QUEUES}
         # A delivery names a tenant's endpoint and holds what is signed with its secret.
@@ -49,4 +40,3 @@ class MessagingStack(Stack):
             audit_queue_arn=queues["audit"].arn,
             undelivered_arn=bus.undelivered.arn,
         )
-        tag_everything(self)

@@ -7,6 +7,7 @@ from constructs import Construct
 
 PROJECT: Final = "ProjectName"
 STAGE: Final = "Stage"
+UNTAGGED: Final = ["aws:cdk:stack", "AWS::CloudWatch::Dashboard"]
 
 
 def name_of(resource: str, *, prefix: str = "") -> str:
@@ -25,9 +26,9 @@ def bucket_arn_of(resource: str) -> str:
 
 
 def tag_everything(scope: Construct) -> None:
-    """Tag each resource with its project and its stage; not the stack, whose own tags know no parameters."""
+    """Tag each resource with its project and its stage; not the stack, whose own tags know no parameters, nor what costs nothing."""
     for key, parameter in (("Project", PROJECT), ("Environment", STAGE)):
-        Tags.of(scope).add(key, Fn.ref(parameter), exclude_resource_types=["aws:cdk:stack"])
+        Tags.of(scope).add(key, Fn.ref(parameter), exclude_resource_types=UNTAGGED)
 
 
 def _pattern(resource: str) -> str:

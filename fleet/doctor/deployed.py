@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fleet.doctor.check import Check, Trouble, ask, fault
+from fleet.planner.order import DEPLOYED, OPTIONAL
 from fleet.release.alias import ALIAS
 from workers import roster
 
 if TYPE_CHECKING:
     from shared.clients import Clients
 
-STACKS: Final = tuple("messaging access workers services alarms queue-alarms service-alarms dashboards care".split())
-OPTIONAL: Final = frozenset({"services", "dashboards", "care"})
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
 
 
@@ -31,7 +30,7 @@ class Stage:
 
 async def deployed(stage: Stage, clients: Clients) -> list[Check]:
     """Look at everything that the stacks made and that messages need. Asks nothing that changes anything."""
-    stacks = {name: await _stack(stage, clients, name) for name in STACKS}
+    stacks = {name: await _stack(stage, clients, name) for name in DEPLOYED}
     checks = [check for check, _ in stacks.values()]
     outputs = {key: value for _, given in stacks.values() for key, value in given.items()}
     for worker in roster.WORKERS:

@@ -3,33 +3,26 @@
 import string
 from typing import Any
 
-from aws_cdk import BootstraplessSynthesizer, CfnDeletionPolicy, Fn, Stack
+from aws_cdk import CfnDeletionPolicy, Fn
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import name_of, tag_everything
+from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute import grants
 from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
 from infra.resources.compute.table import WORKERS, camel
+from infra.resources.inputs import Inputs, where
 from infra.resources.statements import allow
-from infra.stacks.inputs import Inputs, where
+from infra.stack import FleetStack
 
 
-class AccessStack(Stack):
+class AccessStack(FleetStack):
     """Needs no other stack: names tell it what roles are for."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "access",
-            description="Roles and secrets of the worker fleet",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "access", "Roles and secrets of the worker fleet")
         self._inputs = Inputs(self)
         self._workers()
         self._tasks()
@@ -41,7 +34,6 @@ class AccessStack(Stack):
             ("reader", grants.reader()),
         ):
             role(self, name, [by_principals(self._people(name))], statements)
-        tag_everything(self)
 
     def _people(self, name: str) -> Any:
         """Who may take on a role: whom the parameter names, else whom the account's administrators permit to."""

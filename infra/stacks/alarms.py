@@ -4,14 +4,14 @@ from typing import Final
 
 from constructs import Construct
 
-from infra.naming import arn_of, tag_everything
+from infra.naming import arn_of
 from infra.resources.queues import DLQ_RETENTION, EVENTS_UNDELIVERED, QUEUES
 from infra.resources.storage import TABLES
-from infra.stacks.watched import WatchedStack
 from infra.watch.alarm import Alarms, Watch
 from infra.watch.log_metrics import log_metrics
 from infra.watch.of_queues import letter_watches, letters_expire, letters_wait, queue_watches
 from infra.watch.of_services import pipe_watch, rule_watches, table_watch, worker_watches
+from infra.watch.stack import WatchedStack
 from infra.watch.subjects import (
     HOUR,
     LETTERS,
@@ -38,7 +38,6 @@ class AlarmsStack(WatchedStack):
         for queue in QUEUES:
             alarms.add(letter_watches(queue.name))
         alarms.add(_undelivered())
-        tag_everything(self)
 
 
 class QueueAlarmsStack(WatchedStack):
@@ -52,7 +51,6 @@ class QueueAlarmsStack(WatchedStack):
         alarms = Alarms(self, TOPIC)
         for queue in QUEUES:
             alarms.add(queue_watches(queue.name))
-        tag_everything(self)
 
 
 class ServiceAlarmsStack(WatchedStack):
@@ -68,7 +66,6 @@ class ServiceAlarmsStack(WatchedStack):
             alarms.add(rule_watches(rule, own_bus=own_bus))
         alarms.add(pipe_watch(table.name) for table in TABLES if table.streamed)
         alarms.add(table_watch(table) for table in TABLES)
-        tag_everything(self)
 
 
 def _undelivered() -> list[Watch]:

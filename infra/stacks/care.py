@@ -8,12 +8,12 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.naming import STAGE, arn_of, name_of, tag_everything
+from infra.naming import STAGE, arn_of, name_of
 from infra.resources.statements import document
 from infra.resources.storage import TABLES
 from infra.resources.worker_queue import keep
-from infra.stacks.watched import WatchedStack
 from infra.stage import SWITCH
+from infra.watch.stack import WatchedStack
 
 NOBODY: Final = "NONE"
 EVERY_NIGHT: Final = "cron(0 3 * * ? *)"  # UTC
@@ -29,7 +29,6 @@ class CareStack(WatchedStack):
         super().__init__(scope, "care", "Backups and a budget of the worker fleet, each behind a parameter")
         self._backup()
         self._budget()
-        tag_everything(self)
 
     def _backup(self) -> None:
         wanted = self._asked(

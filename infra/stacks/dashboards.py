@@ -6,11 +6,11 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.naming import name_of
-from infra.stacks.watched import WatchedStack
 from infra.stage import SWITCH
 from infra.watch import dashboards
 from infra.watch.log_metrics import LOG_GROUPS
 from infra.watch.queries import QUERIES
+from infra.watch.stack import WatchedStack
 from infra.watch.subjects import WORKERS, stem_of
 
 

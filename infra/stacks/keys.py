@@ -5,15 +5,15 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 
 from typing import Final
 
-from aws_cdk import Aws, BootstraplessSynthesizer, CfnDeletionPolicy, Fn, Stack
+from aws_cdk import Aws, CfnDeletionPolicy, Fn
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import name_of, tag_everything
+from infra.naming import name_of
 from infra.outputs import export
+from infra.resources.inputs import Inputs
 from infra.resources.statements import Statement, document
-from infra.stacks.inputs import Inputs
+from infra.stack import FleetStack
 
 USE: Final = ["kms:Decrypt", "kms:GenerateDataKey"]
 SENDERS: Final = ("events", "s3", "sns", "cloudwatch")
@@ -24,19 +24,12 @@ OWN_ROLES: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProjectN
 LOGS: Final = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"
 
 
-class KeysStack(Stack):
+class KeysStack(FleetStack):
     """Stands before `messaging`, whose parameter `KeyArn` takes its output; roles need no word of it."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "keys",
-            description="The key of the worker fleet",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "keys", "The key of the worker fleet")
         Inputs(self)
         key = kms.CfnKey(
             self,
@@ -52,7 +45,6 @@ class KeysStack(Stack):
         alias = kms.CfnAlias(self, "KeyAlias", alias_name=name_of("data", prefix="alias/"), target_key_id=key.ref)
         alias.override_logical_id("KeyAlias")
         export(self, "KeyArn", key.attr_arn)
-        tag_everything(self)
 
 
 def _administrators() -> Statement:

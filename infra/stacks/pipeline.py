@@ -5,16 +5,16 @@ https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-depl
 
 from typing import Any, Final
 
-from aws_cdk import BootstraplessSynthesizer, CfnDeletionPolicy, Fn, Stack
+from aws_cdk import CfnDeletionPolicy, Fn
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import name_of, tag_everything
+from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute import grants
+from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
-from infra.stacks.inputs import Inputs
+from infra.stack import FleetStack
 
 GITHUB: Final = "token.actions.githubusercontent.com"
 NONE: Final = "NONE"
@@ -24,19 +24,12 @@ STACKS: Final = (
 OWN_ROLES: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProjectName}-*-${Stage}"
 
 
-class PipelineStack(Stack):
+class PipelineStack(FleetStack):
     """Deployed by an administrator, once for each stage; everything after it comes from the workflow."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "pipeline",
-            description="What a workflow of GitHub deploys the worker fleet with",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "pipeline", "What a workflow of GitHub deploys the worker fleet with")
         inputs = Inputs(self)
         inputs.text("Repository", "The repository at GitHub, OWNER/NAME", pattern="[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
         inputs.text("LambdaDeploymentBucket", "Bucket that the workflow puts the zip into")
@@ -56,7 +49,6 @@ class PipelineStack(Stack):
         deployer.override_logical_id("DeployerRole")
         export(self, "DeployerRoleArn", deployer.attr_arn)
         export(self, "DeploymentRoleArn", deployment.attr_arn)
-        tag_everything(self)
 
     def _provider(self, inputs: Inputs) -> Any:
         """An account has one provider for GitHub: the first stage makes it, the others are told of it."""

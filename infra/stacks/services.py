@@ -1,40 +1,32 @@
 """The stack `services`: each worker as a Fargate service, where its door says so."""
 
-from aws_cdk import BootstraplessSynthesizer, Stack, Token
+from aws_cdk import Token
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import name_of, tag_everything
+from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute.environment import variables
 from infra.resources.compute.service import Place, Service
 from infra.resources.compute.table import WORKERS
+from infra.resources.inputs import Inputs
 from infra.settings import STAGES
-from infra.stacks.inputs import Inputs
+from infra.stack import FleetStack
 from infra.stacks.workers import asked, chosen
 
 
-class ServicesStack(Stack):
+class ServicesStack(FleetStack):
     """Needs `messaging` and `access` of the same project and stage."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "services",
-            description="Fargate services of the worker fleet",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "services", "Fargate services of the worker fleet")
         inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
         asked(inputs)
         place = self._place(inputs)
         for each in WORKERS:
             on = chosen(inputs, each, "fargate")
             Service(self, each, place, on=on, environment=variables(each), retention=inputs.look_up("LogRetentionDays"))
-        tag_everything(self)
 
     def _place(self, inputs: Inputs) -> Place:
         cluster = ecs.CfnCluster(

@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from aws_cdk import BootstraplessSynthesizer, CfnCondition, Fn, Stack, Token
+from aws_cdk import CfnCondition, Fn, Token
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
-from infra.naming import STAGE, tag_everything
+from infra.naming import STAGE
 from infra.resources.compute.canary import Canary
 from infra.resources.compute.environment import variables
 from infra.resources.compute.function import Function
 from infra.resources.compute.table import AUDIT_WINDOW, WORKERS, WorkerSettings
+from infra.resources.inputs import Inputs, where
 from infra.settings import STAGES
-from infra.stacks.inputs import Inputs, where
+from infra.stack import FleetStack
 
 DOORS: Final = ("lambda", "fargate", "both", "none")
 CANARY: Final = "A new version takes a tenth of the traffic for 5 minutes first; needs the stacks of alarms"
@@ -21,19 +21,12 @@ SWITCHED_OFF: Final = ("false", "true")
 RUNTIMES: Final = ("python3.13", "python3.14", "python3.12", "python3.11")
 
 
-class WorkersStack(Stack):
+class WorkersStack(FleetStack):
     """Needs `messaging` and `access` of the same project and stage."""
 
     def __init__(self, scope: Construct) -> None:
         """Declare everything."""
-        super().__init__(
-            scope,
-            "workers",
-            description="Lambda functions of the worker fleet",
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, "workers", "Lambda functions of the worker fleet")
         inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
         code = lambda_.CfnFunction.CodeProperty(
             s3_bucket=inputs.text("LambdaDeploymentBucket", "Bucket of the zip that `make bundle` builds"),
@@ -66,7 +59,6 @@ class WorkersStack(Stack):
             both = Fn.condition_and(on, shifts)  # type: ignore[arg-type]
             shifted = inputs.condition(f"{each.stem}Shifts", both)
             Canary(self, each, alias=function.alias, on=shifted)
-        tag_everything(self)
 
 
 def asked(inputs: Inputs) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.cli.deployment.deploy import FIRST
+from fleet.planner.order import DEPLOYED
 from tests.infra.template import ACCOUNT, INFRA, raw, stack
 
 GITHUB = INFRA.parent / ".github"
@@ -77,7 +77,7 @@ def after(call: list[str], option: str) -> list[str]:
 
 def test_each_stack_is_given_what_it_knows_in_the_order_that_the_plan_tells(tmp_path: Path) -> None:
     code, calls, _ = deployed(tmp_path, "prod", "LambdaCodeKey=seven.zip")
-    names = [name for name in FIRST if name not in {"pipeline", "keys", "services"}]
+    names = [name for name in DEPLOYED if name != "services"]
     assert (code, [after(call, "--stack-name") for call in calls]) == (0, [[f"fleet-{name}-prod"] for name in names])
     for name, call in zip(names, calls, strict=True):
         given = dict(each.split("=", 1) for each in after(call, "--parameter-overrides"))
@@ -99,6 +99,9 @@ def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_na
 
 def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_zip(tmp_path: Path) -> None:
     infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
+    order = Path("fleet") / "planner" / "stacks.txt"
+    (tmp_path / order).parent.mkdir(parents=True)
+    shutil.copy(INFRA.parent / order, tmp_path / order)
     large = infra / "templates" / "messaging.json"
     large.write_text(large.read_text() + " " * (51_200 - large.stat().st_size))
     _, calls, _ = deployed(tmp_path, "prod", "LambdaDeploymentBucket=acme-code", infra=infra)

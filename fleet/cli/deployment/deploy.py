@@ -11,15 +11,12 @@ import orjson
 
 from fleet.cli.command import Command, Misconfigured
 from fleet.cli.given import Strict
+from fleet.planner.order import ORDER
 
 if TYPE_CHECKING:
     from fleet.planner.stacks import Made
 
 PRICES = Path(__file__).resolve().parents[2] / "planner" / "prices.json"
-FIRST = tuple(
-    "pipeline keys messaging access workers services alarms queue-alarms service-alarms dashboards care".split()
-)
-"""The order in which stacks are deployed, `infra/deploy.sh` has it too; one that is not named here comes last."""
 VERSION = 1
 
 
@@ -49,7 +46,7 @@ def plan(stage: str, *, infra: Path, settings: tuple[str, ...], as_json: bool) -
     """Print what each stack of STAGE would make and its fixed cost a month, from the committed templates. Asks nothing of AWS."""
     from fleet.planner.stacks import UnknownCondition, made
 
-    given = _parameters(infra / "parameters" / f"{stage}.json") | dict(map(_setting, settings))
+    given = _given(infra / "parameters", stage) | dict(map(_setting, settings))
     prices = orjson.loads(PRICES.read_bytes())
     templates = sorted((infra / "templates").glob("*.json"), key=lambda path: _place(path.stem))
     try:
@@ -66,6 +63,11 @@ def plan(stage: str, *, infra: Path, settings: tuple[str, ...], as_json: bool) -
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
         _show(every, given, stage, prices)
+
+
+def _given(folder: Path, stage: str) -> dict[str, str]:
+    """What both files of a stage say; a name that they share means the same."""
+    return _parameters(folder / f"workers-{stage}.json") | _parameters(folder / f"{stage}.json")
 
 
 def _parameters(path: Path) -> dict[str, str]:
@@ -86,7 +88,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _place(stack: str) -> tuple[int, str]:
-    return (FIRST.index(stack) if stack in FIRST else len(FIRST)), stack
+    return (ORDER.index(stack) if stack in ORDER else len(ORDER)), stack
 
 
 def _show(every: list[Made], given: dict[str, str], stage: str, prices: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.resources.compute.table import WorkerSettings
-from infra.stacks.inputs import taken
+from infra.resources.inputs import taken
 
 SHIFT: Final = "CodeDeployDefault.LambdaCanary10Percent5Minutes"
 """As long as the alarms of failures and of slowness look back, which are 5 minutes."""

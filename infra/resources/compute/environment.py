@@ -4,7 +4,7 @@ from aws_cdk import Fn
 
 from infra.naming import PROJECT, STAGE
 from infra.resources.compute.table import WorkerSettings
-from infra.stacks.inputs import taken
+from infra.resources.inputs import taken
 
 
 def settings_path(worker: str) -> str:

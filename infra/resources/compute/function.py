@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute.table import MEMORY, Source, WorkerSettings
-from infra.stacks.inputs import taken
+from infra.resources.inputs import taken
 
 ALIAS: Final = "live"
 

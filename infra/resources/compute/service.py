@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute.table import DRAIN, MEMORY, STOP_TIMEOUT, WorkerSettings
-from infra.stacks.inputs import taken
+from infra.resources.inputs import taken
 
 CPU: Final = 256  # a quarter of a processor: workers wait most of the time
 ALIVE: Final = (

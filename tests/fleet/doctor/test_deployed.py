@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fleet.doctor.check import Check
-from fleet.doctor.deployed import STACKS, Stage, deployed
+from fleet.doctor.deployed import Stage, deployed
+from fleet.planner.order import DEPLOYED
 from workers import roster
 
 STAGE = Stage("fleet", "prod")
@@ -24,7 +25,7 @@ class Aws:
     def __init__(self) -> None:
         self.outputs: dict[str, str] = {f"{stem}AliasArn": "arn:alias" for stem in STEMS.values()}
         self.outputs |= {"AlarmTopicArn": "arn:topic", "AuditHashKeysSecretArn": "arn:secret"}
-        self.stacks = dict.fromkeys(STACKS, "UPDATE_COMPLETE")
+        self.stacks = dict.fromkeys(DEPLOYED, "UPDATE_COMPLETE")
         self.state: dict[str, Any] = {"State": "Active", "Version": "7", "Runtime": "python3.13"}
         self.mapping: dict[str, Any] = {
             "State": "Enabled",

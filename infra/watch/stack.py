@@ -2,29 +2,22 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import BootstraplessSynthesizer, CfnParameter, Stack
+from aws_cdk import CfnParameter
 from constructs import Construct
 
-from infra.fingerprint import METADATA_KEY, fingerprint
 from infra.naming import PROJECT, STAGE
 from infra.settings import STAGES
+from infra.stack import FleetStack
 from infra.watch.alarm import DOCUMENTS
 from infra.watch.subjects import Number
 
 
-class WatchedStack(Stack):
+class WatchedStack(FleetStack):
     """A template that is deployed as it stands, for a project and a stage."""
 
     def __init__(self, scope: Construct, name: str, description: str, numbers: Sequence[Number] = ()) -> None:
         """Declare project and stage and, where there are `numbers`, these and where the documentation can be read."""
-        super().__init__(
-            scope,
-            name,
-            description=description,
-            synthesizer=BootstraplessSynthesizer(),
-            suppress_template_indentation=True,
-        )
-        self.template_options.metadata = {METADATA_KEY: fingerprint()}
+        super().__init__(scope, name, description)
         self._named(CfnParameter(self, PROJECT, default="fleet", description="Names begin with it, as in messaging"))
         self._named(CfnParameter(self, STAGE, default="dev", description="Names end with it", allowed_values=[*STAGES]))
         if numbers:
