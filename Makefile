@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
 .PHONY: test-313 test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
-	templates-check cfn-lint bundle sbom audit lock clean
+	templates-check cfn-lint nag bundle sbom audit lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,9 @@ templates-check: setup-infra  ## say when infra/templates is not what the CDK ap
 
 cfn-lint: setup-infra  ## lint the committed templates
 	@.infra/bin/cfn-lint infra/templates/*.json
+
+nag: setup-infra  ## hold the stacks against AWS's own rules (cdk-nag): what stays has its reason in infra/nag.py
+	@.infra/bin/python -m infra.nag
 
 bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
 	@$(RUN)/python -m fleet.dev.bundle build/fleet-lambda.zip
