@@ -14,7 +14,7 @@ _WORKERS: Final = "access: (UploadNotification|WebhookDelivery|ReminderDispatch|
 
 ACCEPTED: Final[Mapping[str, str]] = {
     # What everybody's calls need: tests/infra/test_access.py holds each grant against the calls that were recorded.
-    rf"{_WORKERS}Role: {_WIDE}[*]\]": "X-Ray's puts know no resources",
+    rf"{_WORKERS}Role: {_WIDE}[*]\]": "X-Ray's puts know no resources, nor does what Lambda needs to put a function into a network",
     rf"{_WORKERS}Role: {_WIDE}.*:log-group:/aws/lambda/.*:[*]\]": "streams of its own log group, named by Lambda",
     rf"(access: \w+|pipeline: Deployer)Role: {_WIDE}.*:s3:::[^/*]+/[^/*]+[/=-][*]\]": "objects below one prefix of one bucket",
     rf"access: UploadNotificationRole: {_WIDE}.*/POST/@connections/[*]\]": "a post to one of a browser's connections, whose ids come and go",

@@ -61,7 +61,7 @@ def made(stack: str, template: Mapping[str, Any], given: Mapping[str, str], pric
         + metrics * prices["alarm_metric"]
         + charged
         + _custom(there) * prices["custom_metric"]
-        + kinds[SERVICE] * HOURS * task
+        + kinds[SERVICE] * int(parameters.get("FewestTasks", "1")) * HOURS * task
     )
     return Made(stack, dict(sorted(kinds.items())), monthly)
 

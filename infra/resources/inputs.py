@@ -53,6 +53,18 @@ class Inputs(Construct):
         parameter.override_logical_id(key)
         return parameter.value_as_list
 
+    def network(self) -> tuple[list[str], list[str], CfnCondition]:
+        """Subnets and security groups that functions run in, and whether there are any: those of the stack `network`, or others."""
+        subnets = self.names(
+            "Subnets", "Private subnets with a way out; none: functions run outside of a VPC", default=""
+        )
+        groups = self.names("SecurityGroups", "Of functions in a VPC: nothing comes in, HTTPS goes out", default="")
+        return subnets, groups, self.in_network(subnets)
+
+    def in_network(self, subnets: list[str]) -> CfnCondition:
+        """Whether subnets were given."""
+        return self.condition("InNetwork", Fn.condition_not(Fn.condition_equals(Fn.join("", subnets), "")))
+
     def key(self) -> IResolvable:
         """The stage's own key, or nothing; the stack `keys` makes one."""
         arn = self.text("KeyArn", "Key of the stack `keys`, for logs; NONE: CloudWatch's own", default=NO_KEY)

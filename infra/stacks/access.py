@@ -79,8 +79,10 @@ class AccessStack(FleetStack):
                 ),
             ],
         }
+        in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
+        placed = where(in_network, grants.in_a_network())
         for each in WORKERS:
-            role(self, each.name, [by_lambda(), by_tasks()], [*grants.every_worker(each), *own[each.name]])
+            role(self, each.name, [by_lambda(), by_tasks()], [*grants.every_worker(each), *own[each.name], placed])
 
     def _with_key(self, parameter: str, what: str, *actions: str) -> Any:
         """A statement on a key of KMS, where the parameter names one."""

@@ -1,6 +1,6 @@
 """The stack `services`: each worker as a Fargate service, where its door says so."""
 
-from aws_cdk import Token
+from aws_cdk import Fn, Token
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
@@ -9,6 +9,7 @@ from infra.outputs import export
 from infra.resources.compute.environment import variables
 from infra.resources.compute.service import Place, Service
 from infra.resources.compute.table import WORKERS
+from infra.resources.compute.waking import Waking
 from infra.resources.inputs import Inputs
 from infra.settings import STAGES
 from infra.stack import FleetStack
@@ -24,9 +25,15 @@ class ServicesStack(FleetStack):
         inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
         asked(inputs)
         place = self._place(inputs)
+        idles = inputs.condition("Idles", Fn.condition_equals(place.fewest, "0"))
         for each in WORKERS:
             on = chosen(inputs, each, "fargate")
-            Service(self, each, place, on=on, environment=variables(each), retention=inputs.look_up("LogRetentionDays"))
+            made = Service(
+                self, each, place, on=on, environment=variables(each), retention=inputs.look_up("LogRetentionDays")
+            )
+            # A condition is an expression; the CDK's stubs lack one of its members.
+            sleeps = Fn.condition_and(on, idles)  # type: ignore[arg-type]
+            Waking(self, each, made, on=inputs.condition(f"{each.stem}Sleeps", sleeps))
 
     def _place(self, inputs: Inputs) -> Place:
         cluster = ecs.CfnCluster(
@@ -47,6 +54,8 @@ class ServicesStack(FleetStack):
                 "PublicAddress", "ENABLED only in subnets whose way out is an internet gateway", ("DISABLED", "ENABLED")
             ),
             key=Token.as_string(inputs.key()),
-            fewest=inputs.text("FewestTasks", "Of each service", default="1", pattern="[1-9][0-9]*"),
+            fewest=inputs.text(
+                "FewestTasks", "Of each service; 0: none while nothing waits", default="1", pattern="[0-9]+"
+            ),
             most=inputs.text("MostTasks", "Of each service", default="10", pattern="[1-9][0-9]*"),
         )

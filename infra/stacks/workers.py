@@ -39,6 +39,11 @@ class WorkersStack(FleetStack):
             "Reserved", Fn.condition_or(*[Fn.condition_equals(Fn.ref(STAGE), name) for name in kept])
         )
         key = inputs.key()
+        subnets, groups, in_network = inputs.network()
+        network = {
+            "SubnetIds": subnets,
+            "SecurityGroupIds": groups,
+        }  # plain: inside Fn::If the CDK spells a typed one otherwise
         retention, window = inputs.look_up("LogRetentionDays"), inputs.look_up(AUDIT_WINDOW)
         shifts = Fn.condition_equals(inputs.word("CanaryRelease", CANARY, SWITCHED_OFF), "true")
         for each in WORKERS:
@@ -53,6 +58,7 @@ class WorkersStack(FleetStack):
                 reserved=where(reserved, each.concurrency),
                 retention=retention,
                 key=Token.as_string(key),
+                network=where(in_network, network),
                 windows={"audit": window},
             )
             # A condition is an expression; the CDK's stubs lack one of its members.

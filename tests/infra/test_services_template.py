@@ -66,3 +66,28 @@ def test_tasks_follow_the_backlog_of_all_their_queues(worker: WorkerSettings) ->
     target = template.properties(f"{worker.stem}ScalableTarget")
     assert target["ResourceId"] == f"service/Cluster/{worker.stem}Service.Name"
     assert int(target["MinCapacity"]) >= 1
+    assert f"{worker.stem}Waits" not in template.resources("AWS::CloudWatch::Alarm")
+
+
+@EACH
+def test_a_service_that_may_have_no_task_gets_its_first_one_when_a_message_waits(worker: WorkerSettings) -> None:
+    template = stack("services", **FARGATE, FewestTasks="0")
+    assert template.properties(f"{worker.stem}ScalableTarget")["MinCapacity"] == "0"
+    alarm, policy = (template.properties(f"{worker.stem}{name}") for name in ("Waits", "Wake"))
+    *metrics, asleep = alarm["Metrics"]
+    waited_for = [
+        each["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+        for each in metrics
+        if each["MetricStat"]["Metric"]["Namespace"] == "AWS/SQS"
+    ]
+    assert waited_for == [f"fleet-{source.queue}-dev" for source in worker.sources]
+    sums = " + ".join(f"waiting{number}" for number in range(len(waited_for)))
+    assert asleep["Expression"] == f"IF(FILL(tasks, 0) < 1, {sums}, 0)"
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+    assert (alarm["EvaluationPeriods"], {each["MetricStat"]["Period"] for each in metrics}) == (1, {60})
+    assert alarm["AlarmActions"] == [f"{worker.stem}Wake"]
+    assert not alarm["AlarmName"].startswith("fleet-"), "the doctor would take it for one that calls somebody"
+    steps = policy["StepScalingPolicyConfiguration"]
+    assert (steps["AdjustmentType"], steps["StepAdjustments"]) == (
+        "ExactCapacity", [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from infra.resources.compute.table import WORKERS, WorkerSettings
 from infra.resources.queues import VISIBILITY_PER_HANDLER
 from infra.settings import STAGES
 from shared.settings import Settings
+from tests.infra.recorded import statements
 from tests.infra.template import INFRA, messaging, stack
 from workers import roster
 
@@ -205,3 +206,31 @@ def test_without_a_canary_an_alias_moves_at_once(given: dict[str, str]) -> None:
 def test_production_releases_with_a_canary() -> None:
     given = json.loads((INFRA / "parameters" / "workers-prod.json").read_text(encoding="utf-8"))
     assert {"ParameterKey": "CanaryRelease", "ParameterValue": "true"} in given
+
+
+@EACH
+def test_a_function_is_in_a_network_where_one_is_given_and_its_own_code_makes_no_interface(
+    worker: WorkerSettings,
+) -> None:
+    assert "VpcConfig" not in stack("workers").properties(f"{worker.stem}Function")
+    given = {"Subnets": "subnet-1,subnet-2", "SecurityGroups": "sg-1"}
+    function = stack("workers", **given).properties(f"{worker.stem}Function")
+    assert function["VpcConfig"] == {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+    role = f"{worker.stem}Role"
+    more = [
+        each for each in statements(stack("access", **given), role) if each not in statements(stack("access"), role)
+    ]
+    [placed] = more
+    assert {action.split(":")[0] for action in placed["Action"]} == {"ec2"}
+    assert placed["Action"] == [
+        f"ec2:{each}"
+        for each in (
+            "AssignPrivateIpAddresses",
+            "CreateNetworkInterface",
+            "DeleteNetworkInterface",
+            "DescribeNetworkInterfaces",
+            "DescribeSubnets",
+            "UnassignPrivateIpAddresses",
+        )
+    ]
+    assert placed["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}

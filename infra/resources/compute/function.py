@@ -32,9 +32,10 @@ class Function(Construct):
         reserved: IResolvable,
         retention: str,
         key: str,
+        network: IResolvable,
         windows: dict[str, str],
     ) -> None:
-        """`reserved`: concurrency kept for it; `retention` of its log in days, `key` its key; `windows` by queue, where a stage has its own."""
+        """`reserved`: concurrency kept for it; `retention` of its log in days, `key` its key; `network`: its VPC, or nothing; `windows` by queue, where a stage has its own."""
         super().__init__(scope, f"{settings.stem}Lambda")
         stem = settings.stem
         log_group = logs.CfnLogGroup(
@@ -58,6 +59,7 @@ class Function(Construct):
             timeout=settings.timeout,
             memory_size=MEMORY,
             environment=lambda_.CfnFunction.EnvironmentProperty(variables=environment),
+            vpc_config=network,
             reserved_concurrent_executions=Token.as_number(reserved),
             tracing_config=lambda_.CfnFunction.TracingConfigProperty(mode="Active"),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_format="Text", log_group=log_group.ref),

@@ -56,6 +56,22 @@ def every_worker(settings: WorkerSettings) -> list[Statement]:
     ]
 
 
+def in_a_network() -> Statement:
+    """Lambda itself puts a function into a network under the function's role; what runs in the function may not.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    """
+    kinds = (
+        "AssignPrivateIpAddresses",
+        "CreateNetworkInterface",
+        "DeleteNetworkInterface",
+        "UnassignPrivateIpAddresses",
+    )
+    looks = ("DescribeNetworkInterfaces", "DescribeSubnets")
+    statement = allow([f"ec2:{each}" for each in sorted((*kinds, *looks))], ["*"])
+    return statement | {"Condition": {"Null": {"lambda:SourceFunctionArn": "true"}}}
+
+
 def log_group(name: str) -> str:
     """The ARN of a log group's streams."""
     return Fn.sub(f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{name}:*")

@@ -61,7 +61,8 @@ class Service(Construct):
         )
         task = self._task(place, environment, log_group)
         service = self._service(place, task)
-        target = scaling.CfnScalableTarget(
+        self.cluster, self.name = place.cluster, service.attr_name
+        self.target = target = scaling.CfnScalableTarget(
             self,
             f"{stem}ScalableTarget",
             service_namespace="ecs",

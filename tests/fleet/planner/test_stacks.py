@@ -79,3 +79,14 @@ def test_wrong_use_ends_with_2() -> None:
         said = run(*arguments)
         assert said.exit_code == 2
         assert word in said.output
+
+
+def test_tasks_that_always_run_are_paid_for_and_a_gateway_with_its_address() -> None:
+    service = template(One={"Type": "AWS::ECS::Service"}, Two={"Type": "AWS::ECS::Service"})
+    service["Parameters"]["FewestTasks"] = {"Default": "1"}
+    one = made("x", service, {}, PRICES).monthly
+    assert one > 0
+    assert made("x", service, {"FewestTasks": "0"}, PRICES).monthly == 0
+    assert made("x", service, {"FewestTasks": "3"}, PRICES).monthly == pytest.approx(3 * one)
+    [network] = [each for each in json.loads(run("dev", "--json").stdout)["stacks"] if each["stack"] == "network"]
+    assert network["monthly"] == pytest.approx(PRICES["nat_gateway"] + PRICES["public_address"])
