@@ -35,6 +35,7 @@ def app(outdir: str | None = None) -> "App":
     from infra.stacks.alarms import AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack  # noqa: PLC0415  as above
     from infra.stacks.care import CareStack  # noqa: PLC0415  as above
     from infra.stacks.dashboards import DashboardsStack  # noqa: PLC0415  as above
+    from infra.stacks.evidence import EvidenceStack  # noqa: PLC0415  as above
     from infra.stacks.keys import KeysStack  # noqa: PLC0415  as above
     from infra.stacks.network import NetworkStack  # noqa: PLC0415  as above
     from infra.stacks.pipeline import PipelineStack  # noqa: PLC0415  as above
@@ -42,7 +43,16 @@ def app(outdir: str | None = None) -> "App":
     from infra.stacks.workers import WorkersStack  # noqa: PLC0415  as above
 
     made = App(outdir=outdir, analytics_reporting=False, tree_metadata=False)
-    for stack in (PipelineStack, KeysStack, NetworkStack, MessagingStack, AccessStack, WorkersStack, ServicesStack):
+    for stack in (
+        PipelineStack,
+        KeysStack,
+        NetworkStack,
+        EvidenceStack,
+        MessagingStack,
+        AccessStack,
+        WorkersStack,
+        ServicesStack,
+    ):
         stack(made)
     for watching in (AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack, DashboardsStack, CareStack):
         watching(made)

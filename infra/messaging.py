@@ -5,7 +5,7 @@ from constructs import Construct
 from infra.resources.bus import Bus
 from infra.resources.pipes import AuditPipes
 from infra.resources.queues import QUEUES
-from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, table, upload_bucket
+from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, payload_bucket, table, upload_bucket
 from infra.resources.worker_queue import WorkerQueue
 from infra.stack import FleetStack
 from infra.stage import Stage
@@ -32,6 +32,7 @@ class MessagingStack(FleetStack):
         )
         audit_bucket(self, stage)
         dead_letter_bucket(self, stage)
+        payload_bucket(self, stage)
         tables = {settings.name: table(self, settings, stage) for settings in TABLES}
         AuditPipes(
             self,

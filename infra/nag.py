@@ -17,6 +17,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     rf"{_WORKERS}Role: {_WIDE}[*]\]": "X-Ray's puts know no resources, nor does what Lambda needs to put a function into a network",
     rf"{_WORKERS}Role: {_WIDE}.*:log-group:/aws/lambda/.*:[*]\]": "streams of its own log group, named by Lambda",
     rf"(access: \w+|pipeline: Deployer)Role: {_WIDE}.*:s3:::[^/*]+/[^/*]+[/=-][*]\]": "objects below one prefix of one bucket",
+    rf"access: \w+Role: {_WIDE}.*-payloads-<Stage>/[*]\]": "a body's key is its hash: any object of a bucket that holds nothing else",
     rf"access: UploadNotificationRole: {_WIDE}.*/POST/@connections/[*]\]": "a post to one of a browser's connections, whose ids come and go",
     rf"access: AuditArchiveRole: {_WIDE}.*/stream/[*]\]": "a table's stream ends with the moment when it was switched on",
     rf"access: TaskExecutionRole: {_WIDE}[*]\]": "a registry's token is not one repository's",
@@ -34,7 +35,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     rf"pipeline: DeploymentRole: {_WIDE}.*:role/<ProjectName>-[*]-<Stage>\]": "roles that it may make are the stage's own",
     r"care: BackupRole: AwsSolutions-IAM4.*AWSBackupServiceRolePolicyForBackup\]": "what a backup takes changes with the service; AWS keeps this policy, and it makes backups alone",
     # What is otherwise on purpose.
-    r"messaging: \w+Bucket: AwsSolutions-S1": "who called what is CloudTrail's to tell (`DataEvents` of the stack care); access logs are best effort, and a bucket more",
+    r"(messaging: \w+Bucket|evidence: Heads): AwsSolutions-S1": "who called what is CloudTrail's to tell (data events); access logs are best effort, and a bucket more",
     r"messaging: \w+Table: AwsSolutions-DDB3": "recovery to any second is on in staging and prod by a condition, which the rule cannot read; dev may lose its data",
     r"messaging: EventsUndeliveredQueue: AwsSolutions-SQS3": "it is the last queue of undelivered events; the rule sees that of queues which a queue redrives into",
     r"access: AuditHashKeys: AwsSolutions-SMG4": "a new hash key makes new hashes: a person adds one in front and keeps the others, or searches find nothing",

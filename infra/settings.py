@@ -88,5 +88,6 @@ STAGES: Final[dict[str, StageSettings]] = {
 AUDIT_TO_GLACIER_DAYS: Final = 30
 AUDIT_EXPIRY_DAYS: Final = 395  # 30 days at hand, then 365 in Glacier
 DEAD_LETTER_DAYS: Final = 30  # what `fleet dlq archive` tells of them by default: DLQ_ARCHIVE_DAYS
+PAYLOAD_DAYS: Final = 30
 NONCURRENT_DAYS: Final = 30  # long enough to notice that someone overwrote or deleted an object, and to bring it back
 ABORT_MULTIPART_DAYS: Final = 7

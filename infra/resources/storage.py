@@ -18,6 +18,7 @@ from infra.settings import (
     AUDIT_TO_GLACIER_DAYS,
     DEAD_LETTER_DAYS,
     NONCURRENT_DAYS,
+    PAYLOAD_DAYS,
 )
 from infra.stage import Stage
 
@@ -190,6 +191,23 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
                     noncurrent_version_expiration=_noncurrent(),
                     expired_object_delete_marker=True,
                 ),
+                _abort_multipart(),
+            ]
+        ),
+    )
+
+
+def payload_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
+    """Bodies that no queue takes, and large payloads of webhooks: not versioned, for what is expunged must be gone."""
+    return _private_bucket(
+        scope,
+        stage,
+        "ClaimCheck",
+        "payloads",
+        lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
+            rules=[
+                # As long as a queue, its dead letters and their replays together; docs/consumer/bodies.md.
+                s3.CfnBucket.RuleProperty(id="forget", status="Enabled", prefix="", expiration_in_days=PAYLOAD_DAYS),
                 _abort_multipart(),
             ]
         ),

@@ -13,7 +13,7 @@ from infra.resources.compute import grants
 from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
 from infra.resources.compute.table import WORKERS, camel
 from infra.resources.inputs import Inputs, where
-from infra.resources.statements import allow
+from infra.resources.statements import Statement, allow
 from infra.stack import FleetStack
 
 
@@ -30,8 +30,8 @@ class AccessStack(FleetStack):
         for name, statements in (
             ("producer", grants.producer()),
             # The messaging stack's parameter DeliverySenders knows an operator by this name.
-            ("fleet-operator", grants.operator()),
-            ("reader", grants.reader()),
+            ("fleet-operator", [*grants.operator(), *self._signed(grants.heads_read())]),
+            ("reader", [*grants.reader(), *self._signed(grants.heads_read())]),
         ):
             role(self, name, [by_principals(self._people(name))], statements)
 
@@ -77,6 +77,7 @@ class AccessStack(FleetStack):
                 self._with_key(
                     "AuditSigningKeyArn", "Key that signs digests of the archive", "kms:GetPublicKey", "kms:Sign"
                 ),
+                *self._signed(grants.heads_kept()),
             ],
         }
         in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
@@ -91,6 +92,11 @@ class AccessStack(FleetStack):
             parameter.replace("Arn", "Given"), Fn.condition_not(Fn.condition_equals(key, ""))
         )
         return where(given, allow([*actions], [key]))
+
+    @staticmethod
+    def _signed(statements: list[Statement]) -> list[Any]:
+        """Statements about the stack `evidence`, where its key is named."""
+        return [Fn.condition_if("AuditSigningKeyGiven", each, Fn.ref("AWS::NoValue")) for each in statements]
 
     def _hash_keys(self) -> str:
         """The ARN of the secret. Its value is made by AWS and seen by nobody; who loses it loses every search in the archive."""

@@ -35,7 +35,7 @@ class NetworkStack(FleetStack):
         inputs = Inputs(self, row={name: {"LogRetentionDays": str(row.log_retention)} for name, row in STAGES.items()})
         block = inputs.text("Addresses", "A /16 of its own", default="10.40.0.0/16", pattern=r"[0-9]+\.[0-9]+\.0\.0/16")
         vpc = ec2.CfnVPC(self, "Vpc", cidr_block=block, enable_dns_hostnames=True, enable_dns_support=True)
-        self._blocks = Fn.cidr(vpc.attr_cidr_block, PARTS, BITS)
+        self._blocks = Fn.cidr(block, PARTS, BITS)
         self._vpc = vpc.ref
         private = [self._subnet(f"Private{zone}", zone, part=zone) for zone in range(ZONES)]
         public = self._subnet("Public", 0, part=ZONES)

@@ -39,12 +39,17 @@ MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMess
 """SQS's own redrive, which the emulator lacks; tests/fleet/dead_letters does it on the tests' own server."""
 
 
+PAYLOADS = "arn:aws:s3:::fleet-payloads-dev/*"
+HEAD = f"arn:aws:ssm:{PLACE}:parameter/fleet/dev/audit-head"
+
+
 def beside(who: str) -> set[Call]:
     """What no story on the emulator asks for in somebody's name, and why the role permits it all the same."""
     if who in QUEUES:
         return _beside(who)
     if who == "producer":
-        return set()
+        # Bodies that no queue takes: tests/shared/sqs, tests/behaviours.
+        return {("s3:PutObject", PAYLOADS)}
     found = {(action, "*") for action in (*ELSEWHERE, *DEPLOYED)}
     found.add(
         ("secretsmanager:DescribeSecret", f"arn:aws:secretsmanager:{PLACE}:secret:fleet-audit-hash-keys-dev-aBcDeF")
@@ -52,7 +57,11 @@ def beside(who: str) -> set[Call]:
     # Rows and digests of an archive that somebody verifies: tests/workers/audit_archive.
     found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))
+    # Heads of the archive's chain, where its evidence is deployed: tests/workers/audit_archive.
+    found |= {("s3:ListBucket", "arn:aws:s3:::fleet-audit-heads-dev"), ("ssm:GetParameter", HEAD)}
     if who == "fleet-operator":
+        # A webhook's payload is sent again, or expunged: tests/workers/webhook_delivery.
+        found |= {(f"s3:{verb}Object", PAYLOADS) for verb in ("Delete", "Get", "Put")}
         # Reminders that newer zone data moves are rewritten: tests/workers/reminder_dispatch.
         found.add(("dynamodb:UpdateItem", f"arn:aws:dynamodb:{PLACE}:table/fleet-reminders-dev"))
         letters = (f"arn:aws:sqs:{PLACE}:fleet-{name}-dev" for name in ("uploads-dlq", "events-undelivered"))
@@ -83,6 +92,10 @@ def _beside(worker: str) -> set[Call]:
         *(("sqs:GetQueueAttributes", f"arn:aws:sqs:{PLACE}:fleet-{queue}-dev") for queue in QUEUES[worker]),
         # A failed message is hidden and its run counted, a replayed one noted: tests/behaviours, tests/shared/road.
         *(("sqs:ChangeMessageVisibility", f"arn:aws:sqs:{PLACE}:fleet-{queue}-dev") for queue in QUEUES[worker]),
+        # Bodies that no queue takes, and large payloads of webhooks: tests/shared/sqs, tests/behaviours.
+        ("s3:GetObject", PAYLOADS),
+        ("s3:PutObject", PAYLOADS),
+        ("s3:ListBucket", PAYLOADS.removesuffix("/*")),
         ("dynamodb:GetItem", ledger),
         ("dynamodb:PutItem", ledger),
         ("dynamodb:UpdateItem", ledger),
@@ -100,6 +113,7 @@ def _beside(worker: str) -> set[Call]:
     if worker == "audit-archive":
         # Digests are signed where a key is named, and no pipe of the stories gives up: tests/workers/audit_archive.
         found |= {(f"kms:{action}", "AuditSigningKeyArn") for action in ("GetPublicKey", "Sign")}
+        found |= {("s3:PutObject", "arn:aws:s3:::fleet-audit-heads-dev/heads/*"), ("ssm:PutParameter", HEAD)}
         streams = [
             f"arn:aws:dynamodb:{PLACE}:table/fleet-{name}-dev/stream/*"
             for name in ("sessions", "reminders", "webhooks")
@@ -163,6 +177,12 @@ def test_the_webhook_worker_and_the_operator_are_who_may_send_deliveries() -> No
 def test_without_a_token_for_expo_its_secret_is_nobodys() -> None:
     without = statements(access(ExpoTokenSecretArn=""), "ReminderDispatchRole")
     assert not [each for each in without if "secretsmanager:GetSecretValue" in each["Action"]]
+
+
+def test_without_a_key_that_signs_the_places_of_heads_are_nobodys() -> None:
+    for role in ("AuditArchiveRole", "ReaderRole", "FleetOperatorRole"):
+        assert "audit-head" in json.dumps(statements(access(), role))
+        assert "audit-head" not in json.dumps(statements(access(AuditSigningKeyArn=""), role))
 
 
 def test_the_key_of_the_archive_is_made_by_aws_and_outlives_its_stack() -> None:

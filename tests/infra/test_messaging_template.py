@@ -224,7 +224,7 @@ class TestNames:
     def test_outputs_are_complete_and_exported_under_the_stacks_name(self) -> None:
         expected = {f"{stem}{what}" for stem in STEMS for what in ("QueueUrl", "QueueArn", "DlqUrl", "DlqArn")}
         expected |= {"EventsUndeliveredQueueUrl", "EventsUndeliveredQueueArn", "EventBusName", "EventBusArn"}
-        expected |= {"UploadBucketName", "AuditBucketName", "DlqArchiveBucketName"}
+        expected |= {"UploadBucketName", "AuditBucketName", "ClaimCheckBucketName", "DlqArchiveBucketName"}
         expected |= {f"{table}TableName" for table in ("Sessions", "Reminders", "Webhooks", "Ledger")}
         expected |= {f"{table}StreamArn" for table in ("Sessions", "Reminders", "Webhooks")}
         outputs = messaging().outputs()

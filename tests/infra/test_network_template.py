@@ -1,7 +1,12 @@
 """The network that is made for workers: no way in, one way out with an address that stays, and past it to tables and buckets."""
 
 import json
+import uuid
 
+import pytest
+
+from fleet.dev.deploy import session, stand, template
+from fleet.dev.emulators.ministack import Endpoint
 from tests.infra.template import INFRA, Template, raw, stack
 
 
@@ -89,3 +94,20 @@ def test_its_outputs_are_called_as_the_parameters_that_take_them() -> None:
     for name in ("workers", "services"):
         assert told <= set(raw(INFRA / "templates" / f"{name}.json")["Parameters"])
     assert json.dumps(raw(INFRA / "templates" / "access.json")["Parameters"]).count('"Subnets"') == 1
+
+
+@pytest.mark.slow
+def test_it_stands_twice_without_its_gateway_which_no_emulator_has(emulator: Endpoint) -> None:
+    project = f"n{uuid.uuid4().hex[:8]}"
+    whole = json.loads(template("network").read_text())
+    del whole["Resources"]["Refused"]  # MiniStack: Unrecognized resource types: [AWS::EC2::FlowLog]
+    text = json.dumps(whole)
+    seen = []
+    for _ in range(2):
+        stand(emulator, f"{project}-network-dev", text, ProjectName=project, NatGateway="false")
+        found = session(emulator).client("cloudformation", endpoint_url=emulator.url)
+        [described] = found.describe_stacks(StackName=f"{project}-network-dev")["Stacks"]
+        seen.append({each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]})
+    assert seen[0] == seen[1]
+    assert seen[0].keys() == {"SecurityGroups", "Subnets", "VpcId"}
+    assert len(set(seen[0]["Subnets"].split(","))) == 2

@@ -25,6 +25,7 @@ class TestBuckets:
             ("Upload", "fleet-uploads-dev"),
             ("Audit", "fleet-audit-dev"),
             ("DlqArchive", "fleet-dlq-archive-dev"),
+            ("ClaimCheck", "fleet-payloads-dev"),
         ],
     )
     def test_a_bucket_is_private_encrypted_and_speaks_tls_only(self, name: str, physical: str) -> None:
@@ -39,6 +40,12 @@ class TestBuckets:
         assert (deny["Effect"], deny["Action"]) == ("Deny", "s3:*")
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         assert deny["Resource"] == [f"{name}Bucket.Arn", f"{name}Bucket.Arn/*"]
+
+    def test_bodies_are_kept_as_long_as_anything_points_to_them_and_no_longer(self) -> None:
+        bucket = messaging("prod").properties("ClaimCheckBucket")
+        forget, _ = bucket["LifecycleConfiguration"]["Rules"]
+        assert (forget["Status"], forget["Prefix"], forget["ExpirationInDays"]) == ("Enabled", "", 30)
+        assert not {"VersioningConfiguration", "ObjectLockEnabled", "NotificationConfiguration"} & bucket.keys()
 
     def test_what_comes_and_goes_under_the_prefix_is_told_to_the_uploads_queue(self) -> None:
         notifications = messaging().properties("UploadBucket")["NotificationConfiguration"]["QueueConfigurations"]

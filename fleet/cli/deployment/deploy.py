@@ -11,7 +11,7 @@ import orjson
 
 from fleet.cli.command import Command, Misconfigured
 from fleet.cli.given import Strict
-from fleet.planner.order import ORDER
+from fleet.planner.order import DEPLOYED, ORDER
 
 if TYPE_CHECKING:
     from fleet.planner.stacks import Made
@@ -102,5 +102,8 @@ def _show(every: list[Made], given: dict[str, str], stage: str, prices: dict[str
         kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in each.resources.items())
         table.add_row(name, kinds, f"{each.monthly:,.2f}")
     Console(highlight=False).print(table)
-    click.echo(f"fixed cost: {sum(each.monthly for each in every):,.2f} $ a month at least, whatever comes")
+    fixed = sum(each.monthly for each in every if each.stack in DEPLOYED)
+    click.echo(f"fixed cost: {fixed:,.2f} $ a month at least, whatever comes")
+    more = [f"{each.stack} {each.monthly:,.2f} $" for each in every if each.stack not in DEPLOYED and each.monthly]
+    click.echo(f"and where you deploy it: {', '.join(more)}")
     click.echo(f"prices of {prices['region']}, {prices['date']}; what traffic costs: fleet planner", err=True)

@@ -26,6 +26,7 @@ def variables(settings: WorkerSettings) -> dict[str, str]:
         **{name: taken("messaging", key) for name, key in settings.variables.items()},
         **{name: taken("access", key) for name, key in settings.kept.items()},
         **{name: Fn.ref(parameter) for name, parameter in settings.asked.items()},
+        "CLAIM_CHECK_BUCKET_NAME": taken("messaging", "ClaimCheckBucketName"),
         "LEDGER_TABLE_NAME": taken("messaging", "LedgerTableName"),
         "SETTINGS_PATH": settings_path(settings.name),
         "AWS_SDK_UA_APP_ID": settings.name,  # CloudTrail shows it with each call

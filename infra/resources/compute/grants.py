@@ -51,8 +51,30 @@ def every_worker(settings: WorkerSettings) -> list[Statement]:
         allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table("ledger")),
         allow(["ssm:GetParametersByPath"], [_settings(settings.name)]),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], [log_group(f"/aws/lambda/{_named(settings.name)}")]),
+        *_payloads("s3:GetObject", "s3:PutObject"),
         # X-Ray knows no resources.
         allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+    ]
+
+
+def _payloads(*actions: str) -> list[Statement]:
+    """Bodies in S3; without ListBucket one that is gone is a forbidden one, which is tried again and again."""
+    return [allow(actions, objects("payloads", "")), allow(["s3:ListBucket"], [bucket_arn_of("payloads")])]
+
+
+def heads_kept() -> list[Statement]:
+    """The head of each digest goes to the places of the stack `evidence`, and is never read or deleted there by the worker."""
+    return [
+        allow(["s3:PutObject"], objects("audit-heads", "heads/")),
+        allow(["ssm:PutParameter"], [_settings("audit-head")]),
+    ]
+
+
+def heads_read() -> list[Statement]:
+    """`fleet archive verify --anchor`."""
+    return [
+        allow(["s3:ListBucket"], [bucket_arn_of("audit-heads")]),
+        allow(["ssm:GetParameter"], [_settings("audit-head")]),
     ]
 
 
@@ -61,14 +83,9 @@ def in_a_network() -> Statement:
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
-    kinds = (
-        "AssignPrivateIpAddresses",
-        "CreateNetworkInterface",
-        "DeleteNetworkInterface",
-        "UnassignPrivateIpAddresses",
-    )
-    looks = ("DescribeNetworkInterfaces", "DescribeSubnets")
-    statement = allow([f"ec2:{each}" for each in sorted((*kinds, *looks))], ["*"])
+    actions = """AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces
+        DescribeSubnets UnassignPrivateIpAddresses"""
+    statement = allow([f"ec2:{each}" for each in actions.split()], ["*"])
     return statement | {"Condition": {"Null": {"lambda:SourceFunctionArn": "true"}}}
 
 
@@ -148,7 +165,7 @@ def producer() -> list[Statement]:
         # Registers, rotates and removes endpoints: `fleet webhooks endpoint`, which finds the stage by its outputs.
         allow(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
         allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
-        allow(["s3:PutObject"], objects("uploads", "session-uploads/")),
+        allow(["s3:PutObject"], [*objects("uploads", "session-uploads/"), *objects("payloads", "")]),
         allow(["events:PutEvents"], bus()),
     ]
 
@@ -194,7 +211,9 @@ def doctor() -> list[Statement]:
             table("ledger", "reminders", "sessions", "webhooks"),
         ),
         allow(["s3:GetBucketNotification", "s3:ListBucket"], [bucket_arn_of("uploads")]),
-        allow(["s3:GetLifecycleConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive")]),
+        allow(
+            ["s3:GetLifecycleConfiguration", "s3:ListBucket"], [bucket_arn_of("dlq-archive"), bucket_arn_of("payloads")]
+        ),
         # Of a function, a service, a topic and a secret how it is, not what is in it; the first three know few resources.
         allow(
             [
@@ -230,6 +249,8 @@ def operator() -> list[Statement]:
         allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("dlq-archive", "dead-letters/")),
         allow(["s3:GetBucketObjectLockConfiguration"], [bucket_arn_of("dlq-archive")]),
         allow(["dynamodb:GetItem", "dynamodb:PutItem"], table("ledger")),
+        # A webhook that is sent again may have its payload there, and an expunged one has it no more.
+        allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("payloads", "")),
         # Webhooks that are sent again, by delivery or by endpoint and time; reminders that no tick finds.
         allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
         allow(["dynamodb:Query"], table("webhooks", index="GSI1")),

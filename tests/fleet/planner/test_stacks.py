@@ -69,6 +69,7 @@ def test_a_person_reads_names_and_one_sum() -> None:
     assert said.exit_code == 0
     assert "fleet-messaging-prod" in said.output
     assert "fixed cost: " in said.output
+    assert "and where you deploy it: keys 1.00 $, network 36.50 $, evidence 1.00 $" in said.output
     off = json.loads(run("prod", "--set", "PipesEnabled=false", "--json").stdout)
     [messaging] = [each for each in off["stacks"] if each["stack"] == "messaging"]
     assert "AWS::Pipes::Pipe" not in messaging["resources"]
