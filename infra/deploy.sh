@@ -24,7 +24,7 @@ PYTHON
 }
 
 while read -r stack who file <&3; do
-    [[ $stack != "#"* && $who != hand ]] || continue
+    [[ $who == always || $who == asked ]] || continue
     case $file in workers) file=parameters/workers-$stage.json ;; *) file=parameters/$stage.json ;; esac
     [ -f "$file" ] || { echo "no infra/$file: STAGE is dev, staging or prod" >&2; exit 2; }
     # Fargate is deployed where a worker's door says so: its image and its network have to be named then.
@@ -43,4 +43,4 @@ while read -r stack who file <&3; do
         --parameter-overrides "${told[@]}" --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset \
         ${large[@]+"${large[@]}"} \
         ${CLOUDFORMATION_ROLE_ARN:+--role-arn "$CLOUDFORMATION_ROLE_ARN"}
-done 3< ../fleet/planner/stacks.txt
+done 3< ../fleet/release/stacks.py

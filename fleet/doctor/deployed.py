@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fleet.doctor.check import Check, Trouble, ask, fault
-from fleet.planner.order import DEPLOYED, OPTIONAL
 from fleet.release.alias import ALIAS
+from fleet.release.stacks import DEPLOYED, OPTIONAL
 from workers import roster
 
 if TYPE_CHECKING:

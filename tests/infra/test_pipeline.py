@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.planner.order import DEPLOYED
+from fleet.release.stacks import DEPLOYED
 from tests.infra.template import ACCOUNT, INFRA, raw, stack
 
 GITHUB = INFRA.parent / ".github"
@@ -99,7 +99,7 @@ def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_na
 
 def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_zip(tmp_path: Path) -> None:
     infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
-    order = Path("fleet") / "planner" / "stacks.txt"
+    order = Path("fleet") / "release" / "stacks.py"
     (tmp_path / order).parent.mkdir(parents=True)
     shutil.copy(INFRA.parent / order, tmp_path / order)
     large = infra / "templates" / "messaging.json"

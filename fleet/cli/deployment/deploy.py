@@ -11,7 +11,7 @@ import orjson
 
 from fleet.cli.command import Command, Misconfigured
 from fleet.cli.given import Strict
-from fleet.planner.order import DEPLOYED, ORDER
+from fleet.release.stacks import DEPLOYED, ORDER
 
 if TYPE_CHECKING:
     from fleet.planner.stacks import Made

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from fleet.doctor.check import Check
 from fleet.doctor.deployed import Stage, deployed
-from fleet.planner.order import DEPLOYED
+from fleet.release.stacks import DEPLOYED
 from workers import roster
 
 STAGE = Stage("fleet", "prod")
