@@ -4,7 +4,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 from infra.app import app
 
@@ -58,7 +58,7 @@ def findings() -> Iterator[str]:
             for each in stack.node.find_all():
                 if CfnResource.is_cfn_resource(each):
                     # One by one: a report over a whole app does not say of which resource it speaks.
-                    name = Stack.of(each).resolve(each.logical_id)
+                    name = Stack.of(each).resolve(cast("CfnResource", each).logical_id)
                     for violation in rules.validate_scope(each).violations:
                         yield f"{stack.node.id}: {name}: {violation.rule_name}"
 
