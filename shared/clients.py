@@ -249,10 +249,9 @@ class Clients:
     def _client(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
         import aioboto3
         from aiobotocore.config import AioConfig
-        from aiobotocore.httpsession import AIOHTTPSession
 
         from shared.aws.connections import times
-        from shared.aws.long_polls import LongPollsApart
+        from shared.aws.sessions import Checked, LongPollsApart
 
         if self._session is None:
             self._session = aioboto3.Session()
@@ -263,7 +262,7 @@ class Clients:
             read_timeout=silence,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
-            http_session_cls=LongPollsApart if service == "sqs" else AIOHTTPSession,
+            http_session_cls=LongPollsApart if service == "sqs" else Checked,
             user_agent_extra="sqs-worker-fleet",
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)

@@ -1,17 +1,28 @@
 """The kept connections: what is read, what ends them, and TLS as the client has it."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aioboto3
 import aiohttp
 import pytest
+from botocore.exceptions import SSLError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from shared.aws.connections import Connections, NotConnected, Target
 from shared.aws.fast_client import FastClient
+from shared.aws.sessions import Checked
+from shared.clients import Clients
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
 
@@ -156,6 +167,48 @@ async def test_where_nobody_listens_nothing_is_sent() -> None:
             await connections.exchange(REQUEST)
 
 
+def certificate_of(name: str, file: Path) -> Path:
+    """A certificate that signs itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(plain + made.public_bytes(Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize("calls", ["fast", "aioboto3"])
+@pytest.mark.parametrize(("name", "is_right"), [("elsewhere.example", False), ("localhost", True)])
+async def test_a_certificate_of_another_host_is_refused_whoever_signed_it(
+    calls: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_right: bool
+) -> None:
+    file = certificate_of(name, tmp_path / "certificate.pem")
+    known = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": REGION}
+    for variable, value in (known | {"AWS_CA_BUNDLE": str(file)}).items():
+        monkeypatch.setenv(variable, value)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(file)
+    async with (
+        server(answering(OK), tls=tls) as port,
+        Clients({**os.environ, "AWS_CALLS": calls}) as clients,
+    ):
+        url = f"https://localhost:{port}"
+        client = await clients.open("sqs", endpoint_url=url, attempts=1)
+        for wait in (0, 1):  # a short call and a long poll have connections of their own
+            with nullcontext() if is_right else pytest.raises(SSLError, match="Hostname mismatch"):
+                await client.receive_message(QueueUrl=f"{url}/0/q", WaitTimeSeconds=wait)
+
+
 async def test_over_tls_certificates_are_judged_as_the_client_judges_them(server_process: SqsServer) -> None:
     """A tunnel that ends TLS stands before the server; the client is told to trust its certificate."""
 
@@ -188,3 +241,10 @@ async def test_over_tls_certificates_are_judged_as_the_client_judges_them(server
         second = await fast.receive_message(QueueUrl=url)
     assert "ResponseMetadata" in first
     assert "ResponseMetadata" not in second
+
+
+def test_behind_a_proxy_certificates_are_judged_all_the_same() -> None:
+    proxy = "http://127.0.0.1:9"
+    session: Any = Checked(proxies={"https": proxy})
+    context = session._setup_proxy_ssl_context(proxy)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

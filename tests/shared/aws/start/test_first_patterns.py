@@ -6,13 +6,13 @@ from typing import Any
 
 import botocore.session
 import pytest
-from aiobotocore.httpsession import AIOHTTPSession
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 
 from fleet.dev.aws_models import reduced
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import pattern_of
+from shared.aws.sessions import Checked
 from shared.aws.start.early_client import AGENT, certificates, first_pattern
 from shared.aws.start.environment import REGION, plain
 from shared.aws.start.models import FILE, service
@@ -124,19 +124,19 @@ def test_each_regions_host_is_botocores(region: str) -> None:
             assert found.url(name, None) == f"{made.meta.endpoint_url}/", calls
 
 
-def test_tls_is_botocores() -> None:
-    botocores_http: Any = AIOHTTPSession()
+def test_tls_is_that_of_the_other_clients() -> None:
+    botocores_http: Any = Checked()
     ours, theirs = certificates(), botocores_http._get_ssl_context()
     for each in (
         "options",
         "verify_mode",
+        "check_hostname",
         "minimum_version",
         "maximum_version",
         "post_handshake_auth",
         "verify_flags",
     ):
         assert getattr(ours, each) == getattr(theirs, each)
-    assert ours.check_hostname  # which aiobotocore's does not: aiohttp leaves that to the context
-    assert ours.verify_mode is ssl.CERT_REQUIRED
+    assert (ours.verify_mode, ours.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert [each["name"] for each in ours.get_ciphers()] == [each["name"] for each in theirs.get_ciphers()]
     assert len(ours.get_ca_certs()) > 100
