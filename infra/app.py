@@ -30,6 +30,7 @@ def app(outdir: str | None = None) -> "App":
         os.environ.setdefault(name, value)
     from aws_cdk import App  # noqa: PLC0415  importing it starts Node, whose banner is silenced first
 
+    from infra.edge.stack import EdgeStack  # noqa: PLC0415  as above
     from infra.messaging import MessagingStack  # noqa: PLC0415  as above
     from infra.stacks.access import AccessStack  # noqa: PLC0415  as above
     from infra.stacks.alarms import AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack  # noqa: PLC0415  as above
@@ -54,7 +55,7 @@ def app(outdir: str | None = None) -> "App":
         ServicesStack,
     ):
         stack(made)
-    for watching in (AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack, DashboardsStack, CareStack):
+    for watching in (AlarmsStack, QueueAlarmsStack, ServiceAlarmsStack, DashboardsStack, CareStack, EdgeStack):
         watching(made)
     return made
 

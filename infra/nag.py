@@ -34,6 +34,15 @@ ACCEPTED: Final[Mapping[str, str]] = {
     r"pipeline: DeploymentRole: AwsSolutions-IAM4.*PowerUserAccess\]": "CloudFormation makes a dozen kinds of resources as this role, and nobody else can take it on",
     rf"pipeline: DeploymentRole: {_WIDE}.*:role/<ProjectName>-[*]-<Stage>\]": "roles that it may make are the stage's own",
     r"care: BackupRole: AwsSolutions-IAM4.*AWSBackupServiceRolePolicyForBackup\]": "what a backup takes changes with the service; AWS keeps this policy, and it makes backups alone",
+    # What browsers call: tests/infra/test_edge_template.py holds each role against its function's calls.
+    rf"edge: Edge\w+Role: {_WIDE}[*]\]": "X-Ray's puts know no resources",
+    rf"edge: Edge\w+Role: {_WIDE}.*:log-group:/aws/lambda/.*:[*]\]": "streams of its own log group, named by Lambda",
+    rf"edge: EdgeOpenSessionRole: {_WIDE}.*/session-uploads/[*]\]": "a form is for any one object below the prefix of sessions",
+    r"edge: Edge\w+Function: AwsSolutions-L1": "the zip says which Python it was built for: the parameter LambdaRuntime",
+    r"edge: OpenSessionRoute: AwsSolutions-APIG4": "a JWT or IAM, by a condition that the rule cannot read",
+    r"edge: (ReadSession|MakeToken)Route: AwsSolutions-APIG4": "the session's own secret authorizes, which the function compares",
+    r"edge: (Disconnect|Resume)Route: AwsSolutions-APIG4": "who was let in at $connect; API Gateway takes no authorizer there",
+    r"edge: (Sessions|Browsers)Stage: AwsSolutions-APIG1": "each function logs its call; an access log would keep the query, and with it tokens",
     # What is otherwise on purpose.
     r"(messaging: \w+Bucket|evidence: Heads): AwsSolutions-S1": "who called what is CloudTrail's to tell (data events); access logs are best effort, and a bucket more",
     r"messaging: \w+Table: AwsSolutions-DDB3": "recovery to any second is on in staging and prod by a condition, which the rule cannot read; dev may lose its data",

@@ -11,6 +11,7 @@ keys hand stage
 network hand workers
 evidence hand workers
 messaging always stage
+edge hand workers
 access always workers
 workers always workers
 services asked workers
