@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
 CREATED = "ObjectCreated"
 """What the names of S3's events of new objects begin with."""
 
+_STREAM_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):([^:]+):table/([^/:]+)")
+
 LONGEST_KEY = 512
 """Characters of an idempotency key."""
 
@@ -39,7 +42,8 @@ def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str 
 
     1. what a replay or an earlier burial wrote down; `own`, the key that the worker itself gives the event (known to
        whoever buries it); the producer's attribute `idempotency-key`;
-    2. the identity that the source gave: `stream:{eventID}` of a stream record,
+    2. the identity that the source gave: `stream:{region}:{account}:{table}:{eventID}` of a stream record (without the three
+       where it names no table),
        `event:{source}:{detail-type}:{tenantId}:{detail.id or id}` of a bus event, without the third part where the
        detail names no tenant (a colon inside of a part is `%3A`, a percent sign `%25`),
        `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record, with `:{ObjectRemoved, ...}`
@@ -114,13 +118,13 @@ def _source_identity(body: str) -> str:
         return ""
     match opened:
         case {"eventID": str(event_id), "dynamodb": dict()}:
-            return f"stream:{event_id}"
+            return f"stream:{_joined(*_table(opened.get('eventSourceARN')), event_id)}"
         case {"detail-type": str(kind), "source": str(source), "id": str(bus_id), "detail": detail}:
             said = detail if isinstance(detail, dict) else {}
             own, tenant = said.get("id"), said.get("tenantId")
             whose = (tenant,) if isinstance(tenant, str) else ()
             parts = (source, kind, *whose, own if isinstance(own, str) and own else bus_id)
-            return "event:" + ":".join(each.replace("%", "%25").replace(":", "%3A") for each in parts)
+            return f"event:{_joined(*parts)}"
         case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}} as record]}:
             mark = thing.get("versionId") or thing.get("sequencer")
             happened = str(record.get("eventName") or CREATED).removeprefix("s3:").partition(":")[0]
@@ -128,3 +132,13 @@ def _source_identity(body: str) -> str:
             return f"s3:{bucket}/{thing.get('key')}@{mark}{other}" if mark else ""
         case _:
             return ""
+
+
+def _table(arn: object) -> tuple[str, ...]:
+    """Region, account and table of a stream's ARN; empty where it is none."""
+    found = _STREAM_ARN.match(arn) if isinstance(arn, str) else None
+    return found.groups() if found else ()
+
+
+def _joined(*parts: str) -> str:
+    return ":".join(each.replace("%", "%25").replace(":", "%3A") for each in parts)

@@ -54,6 +54,21 @@ def test_the_source_s_own_identity_is_the_key(body: str, key: str) -> None:
     assert idempotency_key(body, {}) == key
 
 
+@pytest.mark.parametrize("other", ["eu-west-1:1:table/b", "us-east-1:1:table/a", "eu-west-1:2:table/a"])
+def test_records_of_two_tables_are_never_one_whatever_their_event_ids_are(other: str) -> None:
+    here, there = (
+        text(STREAM | {"eventSourceARN": f"arn:aws:dynamodb:{place}/stream/2026-11-21T00:00:00.000"})
+        for place in ("eu-west-1:1:table/a", other)
+    )
+    assert idempotency_key(here, {}) == "stream:eu-west-1:1:a:e1"
+    assert idempotency_key(there, {}) != idempotency_key(here, {})
+
+
+@pytest.mark.parametrize("arn", [None, 7, "", "arn:aws:sqs:eu-west-1:1:q"])
+def test_a_record_that_names_no_table_is_known_by_its_event_id(arn: object) -> None:
+    assert idempotency_key(text(STREAM | {"eventSourceARN": arn}), {}) == "stream:e1"
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [
