@@ -265,8 +265,20 @@ def is_outage(error: BaseException) -> bool:
             or _is_of_our_making(answer, getattr(error, "operation_name", None))
             or _is_throttled_transaction(answer)
         )
+    if _broke_a_parser(error):
+        return True
     is_botocores = type(error).__module__ in {"botocore.exceptions", "botocore.parsers", "aiobotocore.response"}
     return is_botocores and type(error).__name__ not in {"ParamValidationError", "ClientError"}
+
+
+def _broke_a_parser(error: BaseException) -> bool:
+    """Whether it was raised while botocore read an answer: of a shape that no service's has."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__") in {"botocore.parsers", "aiobotocore.parsers"}:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _is_of_our_making(answer: Mapping[str, Any], operation: object) -> bool:

@@ -173,7 +173,8 @@ class FastObjects:
                 await self._fallback.succeeded(action)
             self._answered(kind_of(action, asked))
             return await self._fallback.parse(action, held)
-        if (action, status) in ORDINARY:  # S3 sends their bodies in chunks
+        is_own = (action, status) in ORDINARY and self._expected[action].is_refusal(held.headers, content)
+        if is_own:  # S3 sends their bodies in chunks
             refusal = await self._fallback.refusal(action, held)
             if not is_outage(refusal):  # else it is botocore's, and the breaker hears of it
                 if (action, status) != ("HeadObject", NOT_THERE):  # of a bucket that is not there either

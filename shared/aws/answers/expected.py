@@ -31,6 +31,7 @@ ROOTS = {
 }
 """The outermost element of answers in XML."""
 _ROOT = re.compile(rb"(?:\s|\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->)*<([A-Za-z0-9]+)[\s/>]", re.DOTALL)
+_CODE = re.compile(rb"<Code>\s*[^\s<]")
 
 
 class Expected:
@@ -55,6 +56,8 @@ class Expected:
         root = ROOTS.get((service.service_name, name))
         self._roots = {root, self._shape.name} if root else set()  # LocalStack writes the name of the model's shape
         self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
+        self._protocol: str = service.resolved_protocol
+        self._is_bodiless = untyped.http.get("method") == "HEAD"
 
     def is_met(self, status: int, headers: Mapping[str, Any], body: Any) -> bool:
         """Whether this is an answer to the call; `body` is looked at where it is bytes, and not a stream."""
@@ -65,6 +68,25 @@ class Expected:
         if self._is_object:
             return self.is_met_by_body(body)
         return not self._roots or _root(body) in self._roots
+
+    def is_refusal(self, headers: Mapping[str, Any], body: bytes) -> bool:
+        """Whether an answer of status 400 or more is the service's own, which gives the error's code, and not a proxy's."""
+        if self._is_bodiless:
+            return not is_page(headers.get("content-type"))
+        if "json" not in self._protocol:
+            return is_error(body) and _CODE.search(body) is not None
+        names_it = "x-amzn-errortype" in headers
+        if not body:
+            return names_it and self._protocol == "rest-json"
+        try:
+            found = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(found, dict):
+            return False
+        if self._protocol == "rest-json":  # API Gateway itself refuses without a code
+            return all(isinstance(found.get(name), str | None) for name in ("__type", "code", "Code"))
+        return isinstance(code := found.get("__type"), str) and bool(code)
 
     def is_met_by_body(self, body: bytes) -> bool:
         """Whether these bytes are the JSON of an answer; an operation that says nothing may send none."""

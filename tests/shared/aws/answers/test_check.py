@@ -1,4 +1,4 @@
-"""A success that does not answer the call is a 502 to both roads: tried again, counted by the breaker, never `{}`."""
+"""An answer that is not the service's own is a 502 to both roads: tried again, counted by the breaker, never `{}` or "not there"."""
 
 import os
 from collections.abc import Callable
@@ -161,3 +161,81 @@ async def test_a_failure_whose_body_botocore_cannot_read_keeps_its_status(
                 await client.send_email(Source="a", Destination={}, Message={"Subject": {"Data": ""}, "Body": {}})
             assert (status_of(error.value), is_outage(error.value)) == (503, True)
         assert "ses" in breakers.open
+
+
+PAGES = {
+    "400, a page": (refusal("400 Bad Request", PAGE, HTML), "OddAnswer400"),
+    "404, a page": (refusal("404 Not Found", PAGE, HTML), "OddAnswer404"),
+    "410, a page": (refusal("410 Gone", b"<html><body>gone</body></html>"), "OddAnswer410"),
+    "412, a page": (refusal("412 Precondition Failed", PAGE, HTML), "OddAnswer412"),
+    "413, text": (refusal("413 Content Too Large", b"too large"), "OddAnswer413"),
+    "404, empty": (refusal("404 Not Found", b""), "OddAnswer404"),
+    "400, {}": (refusal("400 Bad Request", {}), "OddAnswer400"),
+    "400, a list": (refusal("400 Bad Request", [1]), "OddAnswer400"),
+    "400, null": (refusal("400 Bad Request", b"null"), "OddAnswer400"),
+    "400, a number for a code": (refusal("400 Bad Request", {"__type": 7}), "OddAnswer400"),
+    "400, not UTF-8": (refusal("400 Bad Request", b"\xff\xfe"), "OddAnswer400"),
+    "500, a list": (refusal("500 Internal Server Error", [1]), "500"),
+    "429, a list": (refusal("429 Too Many Requests", [1]), "429"),
+}
+
+
+@pytest.mark.guarantee("R1")
+@pytest.mark.parametrize("name", ["get", "put", "batch write", "events"])
+async def test_a_proxys_refusal_is_an_outage_and_says_its_status(environment: dict[str, str], name: str) -> None:
+    service, call, good, _ = CALLS[name]
+    async with stub(Odd(whole(good))) as serving, Clients(environment) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=1)
+        for raw, code in PAGES.values():
+            await call(client)
+            serving.now = Odd(raw)
+            with pytest.raises(ClientError) as error:
+                await call(client)
+            assert (code_of(error.value), is_outage(error.value)) == (code, True), raw
+            serving.now = serving.usual
+
+
+@pytest.mark.guarantee("R1")
+@pytest.mark.parametrize("name", ["put", "get", "list", "delete many"])
+async def test_so_is_it_with_s3_where_it_would_say_that_an_object_is_gone(
+    environment: dict[str, str], name: str
+) -> None:
+    call, good, _ = OF_S3[name]
+    async with stub(Odd(good)) as serving, Clients(environment) as clients:
+        client = await clients.open("s3", endpoint_url=serving.url, attempts=1)
+        for raw, code in PAGES.values():
+            await call(client)
+            serving.now = Odd(raw)
+            with pytest.raises(ClientError) as error:
+                await call(client)
+            assert is_outage(error.value), raw
+            assert code_of(error.value) in {code, "ClientError"}, raw
+            serving.now = serving.usual
+
+
+async def test_a_look_at_an_object_that_a_page_answers_is_one_and_a_bare_404_is_not(
+    environment: dict[str, str],
+) -> None:
+    call, good, _ = OF_S3["head"]
+    gone = "HTTP/1.1 404 Not Found"
+    async with stub(Odd(good)) as serving, Clients(environment) as clients:
+        client = await clients.open("s3", endpoint_url=serving.url, attempts=1)
+        for head, down in (((HTML,), True), (("Content-Type: application/xml",), False), ((), False)):
+            await call(client)
+            serving.now = Odd(headed(b"", *head, "Content-Length: 0", start=gone))
+            with pytest.raises(ClientError) as error:
+                await call(client)
+            assert is_outage(error.value) is down
+            serving.now = serving.usual
+
+
+async def test_a_refusal_in_whose_parts_botocores_parser_breaks_is_an_outage(environment: dict[str, str]) -> None:
+    service, call, good, _ = CALLS["transact"]
+    odd = {"__type": "TransactionCanceledException", "CancellationReasons": [7]}
+    async with stub(Odd(whole(good))) as serving, Clients(environment) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=1)
+        await call(client)
+        serving.now = Odd(refusal("400 Bad Request", odd))
+        with pytest.raises(Exception) as error:  # noqa: PT011  # whatever botocore's parser raises
+            await call(client)
+        assert is_outage(error.value)
