@@ -130,38 +130,55 @@ class Attempts:
 
     async def _outcome_alone(self, delivery: Delivery, *, together: bool = False) -> Outcome:
         """The last run of a suspect, while no other suspect of this process runs: so the one that ends the process is the only one to be
-        spent. Only a last run that began here is one: a process that another message ended meanwhile spends nobody's.
+        spent. What waits for a dependency does not run, and holds up nobody's last run.
         """
-        async with self._last_run:
-            number = await self._runs.begin(delivery)
-            if await self._runs.begin_last(delivery) > 1:
-                return spent(number, self.worker)
+        number, tries = 0, 0
+        if not together and self._needs.opened and self._needs.down:
+            await self._needs.passage()
+        while True:
+            async with self._last_run:
+                number = number or await self._runs.begin(delivery)
+                outcome = await self._last_run_of(delivery, number, together=together)
+            tries += 1
+            if together or not isinstance(outcome, Stalled):
+                return outcome
             try:
-                outcome = await self._run_alone(delivery, number, together=together)
+                if not await self._needs.wait(tries):
+                    return outcome.unless_kept or outcome
             except asyncio.CancelledError as cut:
-                if LIMIT not in cut.args:
-                    await self._runs.forget_last(delivery)
+                await self._recount_cut([delivery], cut)
                 raise
-            if isinstance(outcome, Done):
-                self._finished(delivery)
-                # The next suspect may end the process before this one's delete is sent.
-                await asyncio.gather(self._runs.forget(delivery), self._runs.forget_last(delivery))
-            elif not isinstance(outcome, Dead):
+
+    async def _last_run_of(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
+        """Only a last run that began here is one: a process that another message ended meanwhile spends nobody's."""
+        if await self._runs.begin_last(delivery) > 1:
+            return spent(number, self.worker)
+        try:
+            outcome = await self._run_alone(delivery, number, together=together)
+        except asyncio.CancelledError as cut:
+            if LIMIT not in cut.args:
                 await self._runs.forget_last(delivery)
-            return outcome
+            raise
+        if isinstance(outcome, Done):
+            self._finished(delivery)
+            # The next suspect may end the process before this one's delete is sent.
+            await asyncio.gather(self._runs.forget(delivery), self._runs.forget_last(delivery))
+        elif not isinstance(outcome, Dead):
+            await self._runs.forget_last(delivery)
+        return outcome
 
     async def _run_alone(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
         if together:
             return (await self._run_together([delivery], {delivery: number}))[delivery]
-        return await self._carry_through(delivery, number)
+        return await self._carry_through(delivery, number, once=True)
 
-    async def _carry_through(self, delivery: Delivery, number: int) -> Outcome:
-        """Run, and while a dependency is down, run again."""
+    async def _carry_through(self, delivery: Delivery, number: int, *, once: bool = False) -> Outcome:
+        """Run, and while a dependency is down, run again, but for `once`."""
         tries = 0
         met_in_run.set(met := Met())
         met.message = delivery.message_id
         try:
-            if self._needs.opened and self._needs.down:
+            if self._needs.opened and self._needs.down and not once:
                 await self._needs.passage()
             while True:
                 met.clear()
@@ -169,7 +186,7 @@ class Attempts:
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
-                if not isinstance(outcome, Stalled):
+                if once or not isinstance(outcome, Stalled):
                     return outcome
                 if not await self._needs.wait(tries):
                     return outcome.unless_kept or outcome

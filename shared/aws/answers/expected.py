@@ -69,7 +69,7 @@ class Expected:
             return self.is_met_by_body(body)
         return not self._roots or _root(body) in self._roots
 
-    def is_refusal(self, headers: Mapping[str, Any], body: bytes) -> bool:
+    def is_refusal(self, headers: Mapping[str, Any], body: bytes) -> bool:  # noqa: PLR0911
         """Whether an answer of status 400 or more is the service's own, which gives the error's code, and not a proxy's."""
         if self._is_bodiless:
             return not is_page(headers.get("content-type"))

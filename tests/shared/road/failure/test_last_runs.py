@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.outcome import Unavailable
 from shared.worker import BatchResult, Together
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig, at_once, taking
@@ -37,6 +38,32 @@ def test_the_last_runs_of_two_workers_of_one_process_are_not_beside_each_other()
         assert (killer.ended, other.ended) == (["killer"], ["healthy"])
         await killer.drains()
         await other.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_a_last_run_that_waits_for_a_dependency_holds_up_no_other() -> None:
+    async def down(_body: str) -> None:
+        raise Unavailable("the other side is down")
+
+    async def story() -> None:
+        last_run, ledger, others = asyncio.Lock(), FakeLedger(), FakeLedger()
+        waiting = Rig(down, ledger=ledger, last_run=last_run)
+        other = Rig(at_once, ledger=others, last_run=last_run)
+        name = begun_often(ledger, waiting, "waiting", times=4)
+        waiting.start()
+        await asyncio.sleep(3_600)
+        begun_often(others, other, "healthy", times=4)
+        other.start()
+        await asyncio.sleep(10)
+        assert other.ended == ["healthy"]
+        assert len(waiting.started) > 10, "it is tried all the while"
+        assert ledger.counts[f"last#uploads#{name}"] == 0, "a process that ends while it waits does not spend it"
+        await waiting.drains()
+        await other.drains()
+        assert ledger.counts[f"runs#uploads#{name}"] == 4
+        assert waiting.queue.letters == []
 
     virtual(story())
 
