@@ -57,7 +57,7 @@ class Expected:
         self._roots = {root, self._shape.name} if root else set()  # LocalStack writes the name of the model's shape
         self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
         self._protocol: str = service.resolved_protocol
-        self._is_bodiless = untyped.http.get("method") == "HEAD"
+        self._is_bodiless = name.startswith("Head")
 
     def is_met(self, status: int, headers: Mapping[str, Any], body: Any) -> bool:
         """Whether this is an answer to the call; `body` is looked at where it is bytes, and not a stream."""

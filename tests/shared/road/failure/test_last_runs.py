@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from shared.outcome import Unavailable
+from shared.road.failure.breakers import OPENS_AT, Breakers
 from shared.worker import BatchResult, Together
 from tests.fakes_ledger import FakeLedger
 from tests.shared.rig import Rig, at_once, taking
-from tests.virtual_time import virtual
+from tests.virtual_time import clock, virtual
 
 
 def begun_often(ledger: FakeLedger, rig: Rig, body: str, *, times: int, last_runs: int = 0) -> str:
@@ -44,12 +45,16 @@ def test_the_last_runs_of_two_workers_of_one_process_are_not_beside_each_other()
 
 @pytest.mark.guarantee("R3")
 def test_a_last_run_that_waits_for_a_dependency_holds_up_no_other() -> None:
-    async def down(_body: str) -> None:
-        raise Unavailable("the other side is down")
-
     async def story() -> None:
+        breakers = Breakers(clock=clock)
+
+        async def down(_body: str) -> None:
+            for _ in range(OPENS_AT):
+                breakers.failed("s3", code="ServiceUnavailable")
+            raise Unavailable("the other side is down")
+
         last_run, ledger, others = asyncio.Lock(), FakeLedger(), FakeLedger()
-        waiting = Rig(down, ledger=ledger, last_run=last_run)
+        waiting = Rig(down, ledger=ledger, last_run=last_run, breakers=breakers)
         other = Rig(at_once, ledger=others, last_run=last_run)
         name = begun_often(ledger, waiting, "waiting", times=4)
         waiting.start()
