@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,12 @@ from shared import App
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
 from shared.message.identity import ATTRIBUTE
+from shared.worker import Together
 from tests.aws import Aws
+from tests.fakes_ledger import FakeLedger
 from tests.lambda_events import lambda_event
+from tests.shared.rig import Rig
+from tests.virtual_time import virtual
 from tests.waiting import until
 from workers import roster
 
@@ -72,6 +78,39 @@ def test_the_page_names_every_file_that_names_all_workers() -> None:
     assert [path for path in listing if f"`{path.relative_to(ROOT)}`" not in page] == []
 
 
+def test_the_pages_handler_of_batches_answers_for_each_of_its_messages(app: App) -> None:
+    assert app.name == "loyalty-points"
+    [code] = re.findall(r"```python\n# in_batches.py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    page: dict[str, Any] = {}
+    exec(code, page)  # noqa: S102  # it is our own page
+    decode = importlib.import_module("workers.loyalty_points.event").decode
+    failures = [OSError()]
+
+    async def add(customer: str, _points: int) -> bool:
+        if customer == "unlucky" and failures:
+            raise failures.pop()
+        return customer != "nobody"
+
+    async def story() -> None:
+        handle = partial(page["handle_together"], add=add)
+        rig = Rig(batch=handle, limits=Together(handle, count=3, seconds=1), decode=decode, ledger=FakeLedger())
+        rig.queue.put(*(order_placed(f"o-{customer}", customer=customer) for customer in ("anna", "nobody", "unlucky")))
+        await rig.runs_for(2)
+        assert [json.loads(letter.body)["detail"]["customerId"] for letter in rig.queue.letters] == ["nobody"]
+        assert len(rig.queue.left) == 1, "what failed comes again, by itself"
+        await rig.runs_for(600)
+        assert rig.queue.left == []
+        await rig.drains()
+
+    virtual(story())
+
+
+def order_placed(order_id: str, *, customer: str) -> str:
+    detail = {"id": order_id, "customerId": customer, "totalCents": 1250}
+    event = {"id": "e", "source": "shop", "detail-type": "order.placed", "time": "2026-11-21T09:00:00Z"}
+    return json.dumps({**event, "detail": detail})
+
+
 class Shop:
     """The example's queue and table, and a customer."""
 
@@ -90,9 +129,7 @@ class Shop:
         }
 
     def order(self, order_id: str, *, customer: str = "anna") -> None:
-        detail = {"id": order_id, "customerId": customer, "totalCents": 1250}
-        event = {"id": "e", "source": "shop", "detail-type": "order.placed", "time": "2026-11-21T09:00:00Z"}
-        self.aws.sqs.send_message(QueueUrl=self.queue_url, MessageBody=json.dumps({**event, "detail": detail}))
+        self.aws.sqs.send_message(QueueUrl=self.queue_url, MessageBody=order_placed(order_id, customer=customer))
 
     def points(self) -> int:
         item = self.aws.dynamodb.get_item(TableName=self.table, Key={"customerId": {"S": "anna"}})["Item"]
