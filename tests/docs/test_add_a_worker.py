@@ -82,7 +82,7 @@ def test_the_pages_handler_of_batches_answers_for_each_of_its_messages(app: App)
     assert app.name == "loyalty-points"
     [code] = re.findall(r"```python\n# in_batches.py\n(.*?)```", PAGE.read_text(), re.DOTALL)
     page: dict[str, Any] = {}
-    exec(code, page)  # noqa: S102  # it is our own page
+    exec(code, page)  # it is our own page
     decode = importlib.import_module("workers.loyalty_points.event").decode
     failures = [OSError()]
 

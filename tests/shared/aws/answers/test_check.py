@@ -88,6 +88,10 @@ OF_S3: dict[str, tuple[Call, bytes, list[bytes]]] = {
         headed(b"", ETAG, ID, "Content-Length: 3"), [headed(b"", "Content-Length: 3"), headed(b"", ETAG, HTML, "Content-Length: 24")],
     ),
     "get": (lambda to: to.get_object(Bucket="b", Key="k"), whole(b"abc", ETAG, ID), [whole(PAGE, ETAG, HTML), whole(b"abc")]),
+    "get of a range": (
+        lambda to: to.get_object(Bucket="b", Key="k", Range="bytes=0-99"),
+        whole(b"abc", ETAG, ID, "Content-Range: bytes 0-2/3", status="206 Partial Content"), [],
+    ),
     "get of a page": (lambda to: to.get_object(Bucket="b", Key="k"), whole(PAGE, ETAG, ID, HTML), [whole(PAGE, HTML)]),
     "list": (lambda to: to.list_objects_v2(Bucket="b"), whole(LISTED), [whole(b""), whole(PAGE), whole(PAGE, HTML), whole(b"<a><Name/></a>")]),
     "delete": (lambda to: to.delete_object(Bucket="b", Key="k"), headed(b"", start="HTTP/1.1 204 No Content"), [whole(b""), whole(PAGE, HTML)]),
@@ -196,7 +200,7 @@ async def test_a_proxys_refusal_is_an_outage_and_says_its_status(environment: di
 
 
 @pytest.mark.guarantee("R1")
-@pytest.mark.parametrize("name", ["put", "get", "list", "delete many"])
+@pytest.mark.parametrize("name", ["put", "get", "get of a range", "list", "delete many"])
 async def test_so_is_it_with_s3_where_it_would_say_that_an_object_is_gone(
     environment: dict[str, str], name: str
 ) -> None:
