@@ -41,7 +41,9 @@ REASON = frozenset(
 TEXTS = frozenset({"worker", "error_type", "message"})
 """Fields of a failure envelope that are shown as they are: the fleet redacted them when it wrote them."""
 
-_KEY = re.compile(r"body:[0-9a-f]{32}|stream:(?:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_.-]{1,255}:)?[A-Za-z0-9-]{1,64}|event:[A-Za-z0-9_.:/-]{1,200}")
+_KEY = re.compile(
+    r"body:[0-9a-f]{32}|stream:(?:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_.-]{1,255}:)?[A-Za-z0-9-]{1,64}|event:[A-Za-z0-9_.:/-]{1,200}"
+)
 """Idempotency keys that hold no name that a producer or a customer chose, but for plain ids of events."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,199}")
