@@ -176,20 +176,20 @@ async def test_a_strangers_object_is_left_out_and_left_to_verification() -> None
 async def test_one_answer_without_what_the_object_has_leaves_it_out_of_no_digest(odd: str) -> None:
     world = World()
     await world.worker().keep([row("e1")])
-    [key] = [key for each in world.bucket.objects if (key := marked(each))]
+    [ours] = [key for each in world.bucket.objects if (key := marked(each))]
     spoilt: list[str] = []
 
-    async def once_without(call: str, asked: str, effect: Callable[[], Result]) -> Result:
-        if (call, asked) != ("get", key) or spoilt:
+    async def once_without(call: str, key: str, effect: Callable[[], Result]) -> Result:
+        if (call, key) != ("get", ours) or spoilt:
             return effect()
-        spoilt.append(asked)
-        body, metadata = world.bucket.objects[key]
+        spoilt.append(key)
+        body, metadata = world.bucket.objects[ours]
         found = {"metadata": Stored(body, {}), "body": Stored(body[:-9], metadata), "absent": Stored(b"", {})}[odd]
         return cast("Result", found)
 
     await Maker(bucket=world.bucket.over(once_without), now=world.clock).make()
-    assert spoilt == [key]
-    assert key in world.listed()
+    assert spoilt == [ours]
+    assert ours in world.listed()
 
 
 async def test_a_repeated_write_of_a_digest_that_had_succeeded_is_a_win() -> None:
