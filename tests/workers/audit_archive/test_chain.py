@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import pytest
 
@@ -13,8 +13,7 @@ from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER, OBJECTS_PER_DI
 from workers.audit_archive.chain.digest import digest_key, next_digest
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
-from workers.audit_archive.rules import marked, marker, object_key
-from workers.audit_archive.store.bucket import Stored
+from workers.audit_archive.rules import marker, object_key
 from workers.audit_archive.store.objects import pack
 
 Result = TypeVar("Result")
@@ -170,26 +169,6 @@ async def test_a_strangers_object_is_left_out_and_left_to_verification() -> None
     assert ABSENT not in world.listed()
     found = await verify(world.bucket)
     assert [(finding.kind, finding.where) for finding in found.findings] == [("unlisted object", ABSENT)]
-
-
-@pytest.mark.parametrize("odd", ["metadata", "body", "absent"])
-async def test_one_answer_without_what_the_object_has_leaves_it_out_of_no_digest(odd: str) -> None:
-    world = World()
-    await world.worker().keep([row("e1")])
-    [ours] = [key for each in world.bucket.objects if (key := marked(each))]
-    spoilt: list[str] = []
-
-    async def once_without(call: str, key: str, effect: Callable[[], Result]) -> Result:
-        if (call, key) != ("get", ours) or spoilt:
-            return effect()
-        spoilt.append(key)
-        body, metadata = world.bucket.objects[ours]
-        found = {"metadata": Stored(body, {}), "body": Stored(body[:-9], metadata), "absent": Stored(b"", {})}[odd]
-        return cast("Result", found)
-
-    await Maker(bucket=world.bucket.over(once_without), now=world.clock).make()
-    assert spoilt == [ours]
-    assert ours in world.listed()
 
 
 async def test_a_repeated_write_of_a_digest_that_had_succeeded_is_a_win() -> None:
