@@ -23,6 +23,8 @@ SLOW: Final = 1.0
 """Seconds without an answer after which an endpoint is doubtful."""
 FIRST_CAP: Final = 5
 """POSTs at once to an endpoint of which nothing is known: one more after each answer, half as many after a failure."""
+FORESEEN: Final = 4
+"""Times its latest answer for which an endpoint that has not failed is taken to stay as slow: what waits asks again then."""
 MOST_ENDPOINTS: Final = 10_000
 
 Key = tuple[str, ...]
@@ -166,13 +168,16 @@ class Bulkhead:
 
     def _wait(self, health: Health, now: float) -> float:
         """One behind the other, as fast as the endpoint has lately answered: what waits comes back when there is room. A burst at one
-        of which nothing is known yet comes back after a second: by then it has answered, or is doubtful.
+        of which nothing is known yet comes back after a second: by then it has answered, or is doubtful. A message once sent cannot be
+        called back when the endpoint proves fast, so nobody is sent away for long before it has failed.
         """
         if not health.is_known and not health.is_doubtful(now) and now >= health.paused_until:
             return SLOW
-        turn = max(now, health.paused_until, health.line)
         longest = max(health.seconds, now - health.running[0]) if health.running else health.seconds
-        health.line = min(turn + longest / health.cap, now + LONGEST_PAUSE)
+        has_failed = bool(health.failed or health.pauses)
+        latest = now + (LONGEST_PAUSE if has_failed else min(LONGEST_PAUSE, max(SLOW, FORESEEN * longest)))
+        turn = max(now, health.paused_until, min(health.line, latest))
+        health.line = turn + longest / health.cap
         return min(LONGEST_PAUSE, max(1.0, turn - now))
 
     def _health(self, key: Key) -> Health:

@@ -116,10 +116,11 @@ def test_an_endpoint_that_asks_for_peace_gets_it_for_new_deliveries_too() -> Non
 def test_those_that_wait_come_back_one_behind_the_other() -> None:
     posts = Posts()
     assert posts.begin(FIRST_CAP, at=0.0) == FIRST_CAP
+    posts.bulkhead.answered(ONE, "msg_1", DOWN, began=0.0, now=10.0, asked=0.0)
     waits = [posts.bulkhead.enter(ONE, now=10.0) for _ in range(200)]
     assert waits == sorted(waits)
     assert waits[0] == 1.0
-    assert waits[100] - waits[50] == pytest.approx(50 * 10.0 / FIRST_CAP)
+    assert waits[100] - waits[50] == pytest.approx(50 * 10.0 / (FIRST_CAP // 2))
     assert waits[-1] <= LONGEST_PAUSE
 
 
@@ -180,7 +181,24 @@ def test_a_burst_at_an_unknown_endpoint_that_hangs_is_spread_once_it_is_doubtful
     posts = Posts()
     assert posts.begin(FIRST_CAP, at=0.0) == FIRST_CAP
     again = [posts.bulkhead.enter(ONE, now=10.0) for _ in range(50)]
-    assert max(again) > 60
+    assert max(again) == pytest.approx(40.0), "four times as long as it has been silent"
+    posts.bulkhead.answered(ONE, "msg_1", DOWN, began=0.0, now=15.0, asked=0.0)
+    assert max(posts.bulkhead.enter(ONE, now=15.0) for _ in range(50)) > 60
+
+
+def test_a_burst_at_an_endpoint_whose_first_answers_are_late_goes_at_once_when_it_proves_fast() -> None:
+    """Its deliveries were sent away for two minutes at the first answers' speed, and what came later stood behind them."""
+    posts = Posts()
+    assert posts.begin(FIRST_CAP, at=0.0) == FIRST_CAP
+    away = [posts.bulkhead.enter(ONE, now=1.2) for _ in range(495)]
+    assert max(away) == pytest.approx(4.8)
+    for number in range(FIRST_CAP):
+        posts.bulkhead.answered(ONE, f"msg_{number}", GOOD, began=0.0, now=1.3, asked=0.0)
+        posts.bulkhead.leave(ONE, began=0.0)
+    for number in range(20):
+        posts.post(at=1.3 + number / 100, took=0.005)
+    assert posts.begin(25, at=2.0) == 25
+    assert posts.bulkhead.enter(ONE, now=2.0) == SLOW, "behind nobody who was sent away before"
 
 
 def full(posts: Posts, count: int = FIRST_CAP + 1, *, at: float = 1.0) -> None:
