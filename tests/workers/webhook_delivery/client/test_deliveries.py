@@ -95,6 +95,23 @@ async def test_a_resend_carries_the_same_bytes_under_the_same_id_and_takes_the_n
     ]
 
 
+async def test_a_resend_asks_none_of_the_filters_that_the_endpoint_has_now(ground: Ground) -> None:
+    await ground.deliver(job(), Reply(500))
+    ground.sent.clear()
+    await ground.endpoints.change(
+        "tenant-1",
+        "endpoint-1",
+        event_types=("other.thing",),
+        channels=("blue",),
+        pattern='{"detail": {"status": ["never"]}}',
+        payload_limit=1,
+    )
+    await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1")
+    await ground.run(Reply(200))
+    assert len(ground.post.posted) == 1
+    assert (await ground.deliveries.show("tenant-1", "msg_1", "endpoint-1")).state == "DELIVERED"
+
+
 async def test_two_resends_are_two_attempts(ground: Ground) -> None:
     await ground.deliver(job(), Reply(200))
     numbers = [await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1") for _ in range(2)]
