@@ -29,7 +29,7 @@ COMMANDS = {
     "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
     "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),
     "reminders": Entry(
-        "fleet.cli.reminders.group:reminders", "Reminders in their table: find and mend what stands wrong."
+        "fleet.cli.reminders.group:reminders", "Reminders: schedule, list, change, cancel, and mend what stands wrong."
     ),
     "sessions": Entry("fleet.cli.sessions:sessions", "Upload sessions: open, form, show, watch, close."),
     "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhooks: endpoints, deliveries, resend, recover, expunge."),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from workers.reminder_dispatch.channels.channel import (
     Accepted,
@@ -20,7 +20,10 @@ from workers.reminder_dispatch.channels.channel import (
 from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.rules import LONGEST_DELAY, end_of, ended, may_resend
 from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
-from workers.reminder_dispatch.table.keys import due_text
+from workers.reminder_dispatch.table.keys import Key, due_text
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.table.store import Reminders
 
 ATTEMPTS = 30
 """Requests for one occurrence, of which each failed for a reason of its own, before it is given up. What the channel's outage
@@ -127,3 +130,11 @@ def wait_after(attempts: int, dice: float) -> int:
     """Doubling, with a quarter of jitter either way, so that waits always grow until they reach the longest."""
     wait = FIRST_WAIT * 2.0 ** min(max(attempts, 1) - 1, 20) * (0.75 + dice / 2)
     return min(LONGEST_DELAY, ceil(wait))
+
+
+async def forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
+    """Take dead tokens out of the next occurrence; where somebody else changes it just now, it finds them out itself."""
+    row = await store.load(key)
+    move = without(row, dead) if row else None
+    if move is not None:
+        await store.move(key, move)

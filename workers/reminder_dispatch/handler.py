@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 import structlog
 from opentelemetry.metrics import get_meter
@@ -17,7 +17,7 @@ from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
-from workers.reminder_dispatch.conclusion import conclude, wait_after, without
+from workers.reminder_dispatch.conclusion import conclude, forget, wait_after
 from workers.reminder_dispatch.decision import Attempt, Close, Decision, Follow, Nothing, Taken, Wait
 from workers.reminder_dispatch.event import ReminderDue, occurrence
 from workers.reminder_dispatch.ports import Ports
@@ -38,11 +38,8 @@ from workers.reminder_dispatch.rules import (
     withdrawn_status,
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
-from workers.reminder_dispatch.table.keys import Key, due_text
+from workers.reminder_dispatch.table.keys import due_text
 from workers.reminder_dispatch.withdrawal import in_place_of, is_withdrawn
-
-if TYPE_CHECKING:
-    from workers.reminder_dispatch.table.store import Reminders
 
 LOOKS = 3
 """Times a row is read again when it changed between reading and claiming it."""
@@ -219,7 +216,7 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
     pause = ports.gates.pause(gate, deadline=deadline_of(attempt), least=wait_after(min(state.attempts, 4), dice))
     end = conclude(attempt, answers, now=ports.now(), dice=dice, pause=pause)
     if end.dead and attempt.follow.next is not None:
-        await _forget(attempt.follow.next, end.dead, ports.store)
+        await forget(attempt.follow.next, end.dead, ports.store)
     _count_unknown(attempt.content.on_unknown, end.ambiguous)
     if not await ports.store.move(attempt.event.key, end.move):
         # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
@@ -229,14 +226,6 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
     _report(attempt.event, attempt.content.channel, end.status, end.reason)
     if end.retry_in is not None:
         await _ask_again(attempt.event, end.retry_in, shared_by(attempt), ports)
-
-
-async def _forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
-    """Take dead tokens out of the next occurrence; where somebody else changes it just now, it finds them out itself."""
-    row = await store.load(key)
-    move = without(row, dead) if row else None
-    if move is not None:
-        await store.move(key, move)
 
 
 def _fault(end: object) -> Exception | None:

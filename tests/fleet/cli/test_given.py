@@ -22,7 +22,7 @@ def commands(command: click.Command, name: str = "") -> list[tuple[str, click.Co
 def options() -> list[Any]:
     found = [(name, command) for name, command in commands(fleet) if not name.startswith(("dev", "demo", "stand-ins"))]
     return [
-        pytest.param([*name.split(), option.opts[-1], ""], id=f"{name} {option.opts[-1]}")
+        pytest.param([*name.split(), option.opts[-1], *[""] * option.nargs], id=f"{name} {option.opts[-1]}")
         for name, command in found
         for option in command.params
         if isinstance(option, click.Option) and not option.is_flag
@@ -33,7 +33,8 @@ def options() -> list[Any]:
 def test_an_option_without_content_is_refused_by_its_name(words: list[str]) -> None:
     result = CliRunner().invoke(fleet, words)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"'{words[-2]}'" in result.stderr
+    [option] = [word for word in words if word.startswith("-")]
+    assert f"'{option}'" in result.stderr
     assert "its value is empty" in result.stderr
 
 
