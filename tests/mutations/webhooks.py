@@ -16,8 +16,8 @@ WEBHOOKS = (
     *of("workers/webhook_delivery/store/items.py", (" AND attribute_not_exists(settled)", "", ATTEMPTS)),
     *of(
         "workers/webhook_delivery/store/shared_reads.py",
-        ("if endpoint is None or why_not(endpoint):", "if endpoint is None:", READS),
-        ("if endpoint is None or why_not(endpoint):", "if False:", READS),
+        ("found is not None and not why_not(found)", "found is not None", READS),
+        ("if not self._keeps(found):", "if False:", READS),
         ("task = self._next.get(key)", "task = self._next.get(key) or self._running.get(key)", READS),
         ("timeout=PATIENCE", "timeout=None", READS),
         ("asyncio.shield(task)", "task", READS),
