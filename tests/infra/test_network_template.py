@@ -17,7 +17,7 @@ class Network(Template):
         match function, argument:
             case "Fn::GetAZs", _:
                 return ["a", "b", "c"]
-            case "Fn::Cidr", [_, count, _]:
+            case "Fn::Cidr", [_, int(count), _]:
                 return [f"part {number}" for number in range(count)]
             case "Fn::Select", [number, of]:
                 return self.value(of)[number]
