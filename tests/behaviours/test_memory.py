@@ -30,7 +30,7 @@ QUEUES = [(worker, queue) for worker in roster.WORKERS for queue in roster.app(w
 
 def filled(head: str, tail: str, *, item: str, size: int) -> str:
     """As many items as make a body of `size` bytes."""
-    return head + item * ((size - len(head) - len(tail)) // len(item)) + tail
+    return head + item * ((size - len((head + tail).encode())) // len(item)) + tail
 
 
 FAULTY = [
