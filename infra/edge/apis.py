@@ -55,11 +55,13 @@ class Sessions(Construct):
             "authorizer_id": Fn.condition_if(issued.logical_id, authorizer.ref, Fn.ref("AWS::NoValue")).to_string(),
         }
         made = [api, authorizer]
-        for key, name, guard in (
+        nobodys = {"authorization_type": "NONE"}
+        calls: tuple[tuple[str, str, Any], ...] = (
             ("POST /sessions", "open-session", opens),
-            ("GET /sessions/{sessionId}", "read-session", {"authorization_type": "NONE"}),
-            ("POST /sessions/{sessionId}/tokens", "make-token", {"authorization_type": "NONE"}),
-        ):
+            ("GET /sessions/{sessionId}", "read-session", nobodys),
+            ("POST /sessions/{sessionId}/tokens", "make-token", nobodys),
+        )
+        for key, name, guard in calls:
             integration = _integration(self, name, api, functions[name], payload="2.0")
             route = apis.CfnRoute(
                 self,
@@ -109,11 +111,12 @@ class Browsers(Construct):
         )
         made: list[Any] = [api, authorizer, _permission(self, "authorize", api, functions["authorize"])]
         routes = []
-        for key, name, more in (
+        keys: tuple[tuple[str, str, Any], ...] = (
             ("$connect", "connect", {"authorization_type": "CUSTOM", "authorizer_id": authorizer.ref}),
             ("$disconnect", "disconnect", {}),
             ("resume", "resume", {"route_response_selection_expression": "$default"}),
-        ):
+        )
+        for key, name, more in keys:
             integration = _integration(self, name, api, functions[name])
             route = apis.CfnRoute(
                 self,
