@@ -51,10 +51,9 @@ test-slow: setup  ## what waits for a minute's tick, kills real processes in ser
 test-long: setup  ## kills, restarts, outages and planted mistakes in series: what wants a machine of its own for half an hour
 	@$(RUN)/pytest -n 2 --timeout 1800 -m "long and not localstack" $(ARGS)
 
-coverage: setup  ## the daily tests and the slow ones, measured together: below 90 % it fails
+coverage: setup  ## the daily tests, measured: below 90 % it fails
 	@$(RUN)/coverage erase
-	@$(RUN)/coverage run -m pytest $(TRACED) $(DAILY) $(ARGS)
-	@$(RUN)/coverage run -m pytest $(TRACED) $(SLOW) $(ARGS)
+	@$(RUN)/coverage run -m pytest $(TRACED) $(DAILY) --hypothesis-profile daily $(ARGS)
 	@$(RUN)/coverage combine --quiet
 	@$(RUN)/coverage report
 

@@ -25,7 +25,15 @@ MEBIBYTE = 1_048_576
 CONTAINER = 512 * MEBIBYTE
 SPARE = 64 * MEBIBYTE
 EVENTS = Path(__file__).parents[1] / "events"
-QUEUES = [(worker, queue) for worker in roster.WORKERS for queue in roster.app(worker).queues]
+
+
+def queues(*daily: str) -> list[Any]:
+    """Every queue with its worker; those that are not named where there is half an hour only."""
+    return [
+        pytest.param(worker, queue, id=queue, marks=() if queue in daily else pytest.mark.long)
+        for worker in roster.WORKERS
+        for queue in roster.app(worker).queues
+    ]
 
 
 def filled(head: str, tail: str, *, item: str, size: int) -> str:
@@ -116,7 +124,7 @@ class Weighed:
 
 
 @pytest.mark.guarantee("M4")
-@pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
+@pytest.mark.parametrize(("worker", "queue"), queues("audit", "uploads"))
 async def test_faulty_messages_of_the_largest_size_fit_the_container(aws: Aws, worker: str, queue: str) -> None:
     weighed = Weighed(aws, worker)
     for body in FAULTY * 6:
@@ -125,7 +133,7 @@ async def test_faulty_messages_of_the_largest_size_fit_the_container(aws: Aws, w
 
 
 @pytest.mark.guarantee("M4")
-@pytest.mark.parametrize(("worker", "queue"), QUEUES, ids=[queue for _, queue in QUEUES])
+@pytest.mark.parametrize(("worker", "queue"), queues("uploads"))
 async def test_ten_pointers_to_one_body_of_60_mib_fit_the_container(aws: Aws, worker: str, queue: str) -> None:
     weighed = Weighed(aws, worker)
     weighed.point(queue, legal(queue, '{"S":"%s"},' % ("a" * 100), 60 * MEBIBYTE), times=10)

@@ -130,13 +130,13 @@ def test_tables_say_the_same_with_colour_and_without(stage: Stage) -> None:
         assert "\x1b" in same_in_every_way(stage, command).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_look_says_the_same_with_colour_and_without(stage: Stage) -> None:
     for command in looks(stage):
         same_in_every_way(stage, command)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mutation_says_the_same_with_colour_and_without(stage: Stage) -> None:
     result = {}
     s3, bucket = stage.ground.aws.s3, stage.cli.environment["DLQ_ARCHIVE_BUCKET_NAME"]

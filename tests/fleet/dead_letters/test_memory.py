@@ -13,7 +13,7 @@ PER_LETTER = 4 * 1024
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("letters", [10_000, 50_000])
+@pytest.mark.parametrize("letters", [10_000, pytest.param(50_000, marks=pytest.mark.long)])
 def test_what_is_kept_of_a_letter_does_not_grow_with_its_body(letters: int, tmp_path: Path) -> None:
     with clockwork(tmp_path) as works:
         export = ("dlq", "export", works.name, "-o", str(tmp_path / "letters"), "--reason", "measured")

@@ -77,11 +77,12 @@ def test_the_greatest_sequencer_of_a_key_decides_whatever_the_order_of_arrival(
 
 
 @pytest.mark.slow
-def test_a_thousand_keys_in_twenty_random_orders_with_duplicates_and_removals() -> None:
+@pytest.mark.parametrize("keys", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_keys_in_twenty_random_orders_with_duplicates_and_removals(keys: int) -> None:
     dice = random.Random(20_261_121)
 
     async def arrive() -> None:
-        for _ in range(1_000):
+        for _ in range(keys):
             changes = history([dice.random() < 0.7 for _ in range(dice.randint(1, 4))])
             for _ in range(20):
                 arriving = [*changes, *dice.choices(changes, k=2)]
@@ -151,9 +152,10 @@ def test_the_newest_file_that_is_left_decides_whatever_comes_by_which_road_in_wh
 
 
 @pytest.mark.slow
-def test_a_thousand_sessions_of_several_files_by_both_roads_in_twenty_orders() -> None:
+@pytest.mark.parametrize("sessions", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_sessions_of_several_files_by_both_roads_in_twenty_orders(sessions: int) -> None:
     with capture_logs():
-        virtual(arrive_in_any_order(1_000, random.Random(20_261_128)))
+        virtual(arrive_in_any_order(sessions, random.Random(20_261_128)))
 
 
 @settings(max_examples=examples(100), deadline=None)

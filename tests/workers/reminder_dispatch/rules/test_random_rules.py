@@ -93,8 +93,9 @@ def test_some_random_rules_fall_where_dateutil_has_them() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_random_rules_fall_where_looking_at_every_unit_of_time_finds_them() -> None:
-    assert sum(compare_with_units(seed) for seed in range(100_000, 104_000)) > 1_500
+@pytest.mark.parametrize("seeds", [1_000, pytest.param(4_000, marks=pytest.mark.long)])
+def test_random_rules_fall_where_looking_at_every_unit_of_time_finds_them(seeds: int) -> None:
+    assert sum(compare_with_units(seed) for seed in range(100_000, 100_000 + seeds)) > seeds * 3 // 8
 
 
 @pytest.mark.slow
