@@ -112,6 +112,7 @@ async def test_no_further_poll_is_opened_for_what_there_is_no_room_for(stage: St
     await stage.empty(seconds=30)
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("M2")
 async def test_all_queues_of_a_process_share_one_budget(stage: Stage, s3: S3Server) -> None:
     stage.queues()

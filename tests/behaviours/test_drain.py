@@ -85,6 +85,7 @@ async def test_hung_work_is_cut_and_given_back_inside_the_budget_and_a_second_si
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B29")
 async def test_messages_that_were_not_started_are_given_back_in_batches(stage: Stage) -> None:
     stage.queues("uploads.fifo")

@@ -136,6 +136,7 @@ async def test_a_concurrent_duplicate_is_refused_and_looked_at_again(stage: Stag
     assert stage.started == ["order-1 ten"]
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("K4")
 async def test_a_concurrent_duplicate_waits_and_leaves_with_the_first(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()
@@ -152,6 +153,7 @@ async def test_a_concurrent_duplicate_waits_and_leaves_with_the_first(stage: Sta
     assert stage.entries("extend") == [], "neither was hidden"
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("K4")
 async def test_a_duplicate_that_waits_takes_over_from_a_dead_holder(stage: Stage, door: Door, table: Table) -> None:
     stage.queues()

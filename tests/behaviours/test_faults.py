@@ -102,6 +102,7 @@ async def test_a_receive_whose_answer_was_lost_loses_no_message(stage: Stage, co
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B31")
 @pytest.mark.parametrize("gone_for", [0.0, 1.5])
 async def test_a_queue_that_was_deleted_and_made_anew_is_consumed_again(

@@ -33,6 +33,7 @@ async def test_a_group_keeps_its_order_and_never_overlaps_and_groups_run_beside_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B26")
 async def test_behind_a_failed_message_its_group_does_not_run_and_is_given_back_at_once_and_others_go_on(
     stage: Stage, door: Door

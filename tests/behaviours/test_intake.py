@@ -54,6 +54,7 @@ async def test_a_slow_message_does_not_keep_the_other_slots_from_being_filled(
     await stage.empty()
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B3")
 async def test_an_empty_queue_has_one_open_poll_at_a_time(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()
@@ -65,6 +66,7 @@ async def test_an_empty_queue_has_one_open_poll_at_a_time(stage: Stage, containe
     assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B4")
 async def test_a_paused_worker_receives_nothing_and_goes_on_when_it_is_told(
     stage: Stage, container: ContainerDoor
@@ -85,6 +87,7 @@ async def test_a_paused_worker_receives_nothing_and_goes_on_when_it_is_told(
     await until(lambda: len(stage.ended) == 6, what="the rest")
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B5")
 async def test_a_rate_holds_under_backlog_and_can_be_changed_while_it_runs(
     stage: Stage, container: ContainerDoor

@@ -158,6 +158,7 @@ async def test_near_the_deadline_what_is_unfinished_and_unstarted_is_reported_ha
     assert "unstarted" not in stage.started
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B26")
 async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not_what_is_done(
     stage: Stage, door: LambdaDoor
@@ -172,6 +173,7 @@ async def test_a_fifo_group_that_is_cut_at_the_deadline_reports_its_rest_and_not
     assert stage.ended == ["red 0"]
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B26")
 async def test_a_group_tail_that_cannot_be_given_back_is_still_reported(stage: Stage, door: LambdaDoor) -> None:
     stage.queues("uploads.fifo")

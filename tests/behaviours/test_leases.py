@@ -97,6 +97,7 @@ async def test_a_lost_lease_cancels_the_handler_within_a_second_and_forbids_the_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B17")
 async def test_a_lease_that_no_extension_reached_is_lost_when_it_ends(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()

@@ -108,6 +108,7 @@ async def test_a_crash_between_burial_and_delete_doubles_the_dead_letter_and_los
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B21")
 async def test_a_lease_that_is_lost_during_a_burial_doubles_the_dead_letter_and_loses_nothing(
     stage: Stage, container: ContainerDoor
@@ -122,6 +123,7 @@ async def test_a_lease_that_is_lost_during_a_burial_doubles_the_dead_letter_and_
     assert stage.findings().faults == {}
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B21")
 async def test_a_dead_letter_queue_that_takes_nothing_keeps_the_message_in_its_own(stage: Stage, door: Door) -> None:
     stage.queues()

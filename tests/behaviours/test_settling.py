@@ -118,6 +118,7 @@ async def test_finished_work_whose_delete_was_impossible_is_deleted_when_it_come
     assert logged["message_id"] == stage.entries("send")[0].message_id
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B10")
 async def test_a_lease_that_ends_before_its_delete_comes_through_forbids_it_and_the_work_is_not_done_again(
     stage: Stage, container: ContainerDoor, counters: Counters
@@ -137,6 +138,7 @@ async def test_a_lease_that_ends_before_its_delete_comes_through_forbids_it_and_
     assert counters.of(FAILED, queue="uploads") - before >= tried + 1, "what was not sent any more counts too"
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B12")
 async def test_a_delete_that_fails_whole_is_tried_again_while_its_lease_lasts(
     stage: Stage, container: ContainerDoor
@@ -177,6 +179,7 @@ async def test_the_pauses_between_tries_of_a_throttled_delete_are_jittered_and_s
     assert stage.findings().delivered_twice == 0
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B11")
 async def test_no_batch_is_ever_sent_empty(stage: Stage, container: ContainerDoor) -> None:
     stage.queues()

@@ -131,6 +131,7 @@ def test_a_role_permits_what_was_called_and_nothing_that_was_not(who: str) -> No
     assert faults(statements(access(), f"{camel(who)}Role"), needed(who)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", [*QUEUES, *PEOPLE])
 def test_a_grant_more_or_less_is_a_fault(who: str) -> None:
     permitted = statements(access(), f"{camel(who)}Role")

@@ -75,6 +75,7 @@ def after(call: list[str], option: str) -> list[str]:
     return rest[: next((number for number, word in enumerate(rest) if word.startswith("--")), len(rest))]
 
 
+@pytest.mark.slow
 def test_each_stack_is_given_what_it_knows_in_the_order_that_the_plan_tells(tmp_path: Path) -> None:
     code, calls, _ = deployed(tmp_path, "prod", "LambdaCodeKey=seven.zip")
     names = [name for name in DEPLOYED if name != "services"]
@@ -88,6 +89,7 @@ def test_each_stack_is_given_what_it_knows_in_the_order_that_the_plan_tells(tmp_
         assert given.get("LambdaCodeKey", "seven.zip") == "seven.zip"
 
 
+@pytest.mark.slow
 def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_named(tmp_path: Path) -> None:
     _, calls, _ = deployed(
         tmp_path, "dev", "AuditArchiveDoor=fargate", "Image=a@sha256:1", CLOUDFORMATION_ROLE_ARN="arn:role"
@@ -97,6 +99,7 @@ def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_na
     assert {tuple(after(call, "--role-arn")) for call in calls} == {("arn:role",)}
 
 
+@pytest.mark.slow
 def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_zip(tmp_path: Path) -> None:
     infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
     order = Path("fleet") / "release" / "stacks.py"

@@ -158,6 +158,7 @@ def test_the_ledger_can_be_switched_off_while_counters_go_on(server: SqsServer, 
     assert server.control.stats()["messages"] == [{"kind": "send", "queue": "q", "count": 2}]
 
 
+@pytest.mark.slow
 def test_the_server_dies_with_the_process_that_started_it() -> None:
     program = (
         "import os, sys; from tests.sqs_server.running import sqs_server\n"

@@ -68,6 +68,7 @@ def test_wrong_usage_ends_with_2_and_words_on_stderr(wrong: list[str]) -> None:
     assert (result.stdout, "Usage:" in result.stderr) == ("", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", roster.WORKERS)
 def test_a_worker_without_its_variables_ends_with_2_and_their_names(worker: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_NAME"))}

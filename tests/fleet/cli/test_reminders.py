@@ -94,12 +94,12 @@ def test_a_preview_asks_nobody_and_a_wrong_field_is_named_with_its_fix() -> None
 def test_what_waits_of_a_range_is_told_first_and_then_queued(aws: Aws) -> None:
     table, queue = aws.table_like("reminders"), aws.queue()
     now = datetime.now(UTC).replace(microsecond=0)
-    for name, hours in (("r1", 3), ("r2", 2), ("r3", 30)):
-        put(aws, table, row(name, now - timedelta(hours=hours)))
+    for name, minutes in (("r1", 3), ("r2", 2), ("r3", 30)):
+        put(aws, table, row(name, now - timedelta(minutes=minutes)))
 
     def catch_up(*options: str) -> Result:
         names = {"REMINDERS_TABLE_NAME": table, "REMINDERS_QUEUE_URL": queue}
-        given = ["reminders", "catch-up", "--range", "190m", due_text(now), *options]
+        given = ["reminders", "catch-up", "--range", "5m", due_text(now), *options]
         return CliRunner().invoke(fleet, given, env={**aws.environment, **names})
 
     assert [line.split()[0] for line in catch_up("--dry-run").stdout.splitlines()] == ["REMINDER#r1", "REMINDER#r2"]

@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import FLEET
 
@@ -30,6 +32,7 @@ def result(*arguments: str, home: Path, **environment: str) -> "subprocess.Compl
     )
 
 
+@pytest.mark.slow
 def test_without_a_region_a_command_says_where_it_looked_and_how_to_point_at_a_stage(tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[profile ops]\noutput = json\n")

@@ -144,6 +144,7 @@ def test_every_command_has_its_row_of_exit_codes() -> None:
     assert [path for path in paths if f"| `{path} " not in page and f"| `{path}`" not in page] == []
 
 
+@pytest.mark.slow
 def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None:
     queue = lines.environment["WEBHOOK_DELIVERIES_QUEUE_URL"] = aws.queue("deliveries")
     table = lines.environment["WEBHOOKS_TABLE_NAME"]

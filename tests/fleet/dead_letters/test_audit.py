@@ -67,6 +67,7 @@ def test_refused_and_failed_mutations_are_recorded_as_well(twelve: Ground, cli: 
     assert twelve.counts() == (12, 0)
 
 
+@pytest.mark.slow
 def test_what_is_refused_of_a_live_queue_or_one_that_is_not_there_is_recorded(twelve: Ground, cli: Lines) -> None:
     live = twelve.source.rpartition("/")[2]
     for queue, outcome, exits in ((live, "refused", 5), ("no-such-queue", "failed", 1)):
@@ -93,6 +94,7 @@ def test_a_purge_can_be_shown_by_its_id(twelve: Ground, cli: Lines) -> None:
     assert "taken 2" in cli("audit", "show", told["purge_id"]).stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_recorded_does_not_happen(twelve: Ground, cli: Lines, aws: Aws) -> None:
     """A full disk: the log is a device that takes no byte."""
     cli.environment |= {"DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive"), "DLQ_EDIT_ENABLED": "true"}

@@ -40,6 +40,7 @@ def other(aws: Aws) -> Iterator[Other]:
         aws.sqs.delete_queue(QueueUrl=url)
 
 
+@pytest.mark.slow
 def test_a_canary_that_dies_elsewhere_came_back(ground: Ground, cli: Lines, other: Other) -> None:
     elsewhere = other()
     ground.park({"n": 1}, {"n": 2}, {"n": 3})

@@ -141,6 +141,7 @@ async def test_a_replay_of_five_hundred_letters_killed_at_every_point_and_a_thou
     assert kills >= 1000
 
 
+@pytest.mark.slow
 async def test_refused_entries_of_every_batch_call_are_tried_again_and_counted() -> None:
     dice = random.Random(7)
     for _ in range(30):

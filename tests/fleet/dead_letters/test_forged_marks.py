@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from shared.message.identity import ATTRIBUTE, REPLAY
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import envelope
@@ -13,6 +15,7 @@ from tests.fleet.dead_letters.schemas import valid
 ACT = ("--yes", "--reason", "because")
 
 
+@pytest.mark.slow
 def test_a_producers_mark_is_shown_as_unverified_and_its_letter_is_replayed_as_any_other(
     ground: Ground, cli: Lines
 ) -> None:

@@ -99,6 +99,7 @@ def test_below_twenty_receives_of_its_own_policy_no_command_of_the_journey_reads
     assert receives(ground, ground.dead) == [2] * COUNT
 
 
+@pytest.mark.slow
 def test_on_a_live_queue_every_command_of_the_journey_is_refused_and_nothing_is_received(
     place: Place, cli: Lines
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_topic_of_a_silent_sns_is_named_and_sns_is_asked_no_further(monkeypatc
     assert found[50].standing.destination == SOURCE
 
 
+@pytest.mark.slow
 def test_every_look_and_a_replay_pass_by_what_cannot_be_read(ground: Ground, cli: Lines) -> None:
     ground.park({"order": 1})
     ground.park({"order": 2}, displaced={"name": "mine", "data_type": "Binary", "binary_hex": "zz"})

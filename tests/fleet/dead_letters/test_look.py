@@ -151,6 +151,7 @@ def test_help_costs_less_than_300_milliseconds_and_imports_no_aws() -> None:
 PERSONAL = ("Ada Lovelace", "ada@example.com", "+44 20 7946 0958", "12 St James's Square", "secret-token-123")
 
 
+@pytest.mark.slow
 def test_personal_data_is_seen_only_by_who_reveals_it_with_a_reason(ground: Ground, cli: Lines) -> None:
     name, mail, phone, street, token = PERSONAL
     body = {

@@ -42,6 +42,7 @@ def start(server: SqsServer, *, rate: int) -> None:
     server.sqs.start_message_move_task(SourceArn=f"{arn}-dlq", DestinationArn=arn, MaxNumberOfMessagesPerSecond=rate)
 
 
+@pytest.mark.slow
 def test_status_tells_of_a_redrive_that_sqs_carried_out(lossy_server: SqsServer, lossy: Lines) -> None:
     planned(lossy_server, lossy, "--rate", "100")
     [result] = lossy.json("replay", lossy.plan(), *ACT)

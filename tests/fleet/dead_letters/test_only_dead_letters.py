@@ -21,6 +21,7 @@ def live(aws: Aws, ground: Ground) -> Iterator[str]:
     aws.sqs.delete_queue(QueueUrl=url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -76,6 +77,7 @@ def test_without_names_only_fed_queues_are_listed_and_the_others_are_named(
     assert f"left out: {other}" in listed.stderr
 
 
+@pytest.mark.slow
 def test_a_rule_and_a_topic_feed_a_dead_letter_queue(aws: Aws, ground: Ground, cli: Lines) -> None:
     url = aws.queue("events-undelivered")
     arn, name = ground.arn_of(url), url.rpartition("/")[2]

@@ -85,6 +85,7 @@ def test_an_order_whose_beginning_cannot_be_recorded_changes_nothing(order: str,
     assert works.counts() == (3, 0)
 
 
+@pytest.mark.slow
 def test_a_line_that_the_mirror_does_not_take_stops_an_order(works: Works) -> None:
     refused = works.cli("dlq", *works.orders()["purge"], *ACT, exits=5, DLQ_AUDIT_MIRROR="s3://other/log").stderr
     assert "did not take the line" in refused
@@ -144,6 +145,7 @@ def test_a_cancel_without_a_runner_stops_no_later_run(works: Works) -> None:
     assert works.counts() == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_queue_in_use_is_refused_by_each_command_and_not_read(works: Works) -> None:
     works.server.sqs.send_message(QueueUrl=works.source, MessageBody="{}")
     commands = [["list"], ["groups"], ["purge", "--confirm", "hooks", *ACT], ["plan", "-o", str(works.plan)]]
@@ -177,6 +179,7 @@ def mended(works: Works) -> str:
     return str(record["id"])
 
 
+@pytest.mark.slow
 def test_changed_bodies_need_leave_are_shown_and_named_in_the_log(works: Works) -> None:
     name = mended(works)
     works.cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = "kept"
@@ -218,6 +221,7 @@ def dying(works: Works) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_letters_that_come_back_are_counted_written_down_and_end_with_4(works: Works) -> None:
     works.planned("--watch", "20")
     with dying(works):

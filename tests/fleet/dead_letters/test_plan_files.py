@@ -133,6 +133,7 @@ def test_changed_bodies_are_not_sent_where_editing_is_off(ground: Ground, cli: L
     assert (ground.counts(), ground.counts(ground.source)) == ((2, 0), (0, 0))
 
 
+@pytest.mark.slow
 def test_a_changed_letter_in_other_hands_is_not_sent_before_it_is_kept(mended: str, ground: Ground, cli: Lines) -> None:
     held = ground.aws.sqs.receive_message(QueueUrl=ground.dead, MaxNumberOfMessages=10)["Messages"]
     assert "could not be archived" in cli("dlq", "replay", cli.plan(), *ACT, exits=5).stderr
@@ -186,6 +187,7 @@ def archived(ground: Ground, cli: Lines) -> list[Batch]:
     return [*archive.batches(ground.arn)]
 
 
+@pytest.mark.slow
 def test_restore_leaves_what_a_changed_copy_replaced(mended: str, ground: Ground, cli: Lines) -> None:
     cli("dlq", "replay", cli.plan(), *ACT)
     left = cli("dlq", "restore", ground.name, *ACT, exits=3)
@@ -204,6 +206,7 @@ def test_restore_leaves_what_edit_replaced(ground: Ground, cli: Lines, aws: Aws)
     assert ground.counts() == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_destination_in_another_account_needs_the_setting(ground: Ground, cli: Lines) -> None:
     for number, function in enumerate(
         ("arn:aws:lambda:us-east-1:222222222222:function:thief", "arn:aws:sqs:us-east-1:222222222222:thief")

@@ -48,6 +48,7 @@ def replay(world: World, box: FakeBox, post: FakePost, *, planned: int) -> Repla
     return Replay(plan=plan, box=box, post=post, journal=journal, watch=good, last_look=0, clock=lambda: world.now)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", [1_000, 4_000])
 async def test_the_receives_grow_with_the_queue_and_not_with_its_square(letters: int) -> None:
     """The planned half lies behind letters that nobody planned: these are met once, too."""

@@ -241,6 +241,7 @@ async def test_nothing_of_a_fifo_group_overtakes_a_letter_that_was_not_accepted(
     assert bench.queue.sent == ["m-0", "m-3", "m-1", "m-2", "m-4"]
 
 
+@pytest.mark.slow
 def test_the_command_counts_what_is_uncertain_and_ends_with_4(lossy_server: SqsServer, lossy: Lines) -> None:
     _, dead = lossy_server.make_pair("orders")
     for number in range(12):

@@ -108,6 +108,7 @@ def test_a_plan_leaves_the_letters_that_another_one_is_at_work_on(killed: Path, 
     assert (cli.json("resume", str(second), *ACT, exits=4)[0]["sent"], ground.counts()) == (1, (3, 0))
 
 
+@pytest.mark.slow
 def test_a_letter_that_a_plan_sent_is_known_after_it_was_archived_and_restored(
     killed: Path, ground: Ground, cli: Lines
 ) -> None:

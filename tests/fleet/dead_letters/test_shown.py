@@ -29,6 +29,7 @@ def upload() -> str:
     )
 
 
+@pytest.mark.slow
 def test_file_names_producers_keys_and_displaced_attributes_stay_hidden(ground: Ground, cli: Lines) -> None:
     ground.park(upload())
     ground.put('{"n": 1}', attributes=typed({"idempotency-key": f"{SECRET}"}))
@@ -68,6 +69,7 @@ def test_of_another_key_only_a_digest_is_shown(key: str) -> None:
     assert redaction.key(key) != redaction.key(key + "x")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.recursive(st.text(), st.lists)))
 def test_json_is_the_same_json_and_printable(document: dict[str, object]) -> None:
     line = redaction.json_line({**document, "raw": RAW})

@@ -97,6 +97,7 @@ def page(status: int) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [200, 403, 500])
 def test_an_answer_of_sns_that_is_not_xml_leaves_its_letters_alone(status: int, ground: Ground, cli: Lines) -> None:
     ground.park({"n": 1})

@@ -101,6 +101,7 @@ def words_of(path: tuple[str, ...], command: click.Command, values: dict[str, st
     return words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stage", ["fresh", *(pytest.param(each, marks=pytest.mark.slow) for each in ("begun", "running"))]
 )

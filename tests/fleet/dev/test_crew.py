@@ -41,6 +41,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 async def test_a_process_that_is_killed_is_started_again_and_all_are_gone_at_the_end(tmp_path: Path) -> None:
     said: list[str] = []
     kept = post(tmp_path)
@@ -81,6 +82,7 @@ async def test_a_process_that_does_not_drain_is_killed(tmp_path: Path) -> None:
     await until(lambda: not is_alive(pid))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 async def test_the_crew_ends_with_whoever_keeps_it_even_by_kill_9(tmp_path: Path) -> None:
     keeper = f"""

@@ -9,6 +9,7 @@ import pytest
 from fleet.dev.environments import EnvironmentBroken, ensure, index_variables
 
 
+@pytest.mark.slow
 def test_an_environment_is_built_once_and_again_when_its_lock_changes(tmp_path: Path) -> None:
     lock, home = tmp_path / "lock.txt", tmp_path / "home"
     lock.write_text("# nothing\n")

@@ -256,6 +256,7 @@ async def test_a_sender_nobody_verified_is_a_fault(aws: Aws) -> None:
         assert (await beyond.sender(ses, "nobody@unverified.example")).state == "fault"
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_1_on_a_fault_and_prints_data_on_stdout(aws: Aws) -> None:
     environment = whole(aws, 9)
     result = CliRunner().invoke(fleet, ["doctor", "--json"], env={**os.environ, **environment})

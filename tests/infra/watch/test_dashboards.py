@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.infra.template import stack
 from tests.infra.watch.test_log_metrics import logged
 from tests.infra.watch.watched import NAMESPACE, filters
@@ -28,6 +30,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
     return {each["Properties"]["DashboardName"]: json.loads(each["Properties"]["DashboardBody"]) for each in found}
 
 
+@pytest.mark.slow
 def test_each_query_asks_for_events_and_fields_that_the_code_logs() -> None:
     known = logged()
     every = set[str]().union(*known.values())

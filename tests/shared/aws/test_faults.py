@@ -76,6 +76,7 @@ async def test_an_error_answer_is_raised_as_aioboto3_raises_it(server: SqsServer
     assert "ClientError" in plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if kind != "over_limit"])
 async def test_an_error_that_passes_is_tried_again_only_where_aioboto3_does(server: SqsServer, kind: str) -> None:
     plain, fast = await both(server, "ReceiveMessage", kind, attempts=2, count=1)

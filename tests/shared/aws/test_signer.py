@@ -54,6 +54,7 @@ def as_botocore_signs(
     return {name: value for name, value in request.headers.items() if name not in headers}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(400))
 @given(
     scheme=some.sampled_from(["http", "https"]),

@@ -145,6 +145,7 @@ async def test_kill_9_in_the_middle_of_work_loses_nothing(scene: Scene) -> None:
         await until(lambda: scene.counts() == (0, 0), what="an empty queue")
 
 
+@pytest.mark.slow
 async def test_a_log_line_of_a_message_names_it_and_holds_no_payload(scene: Scene) -> None:
     scene.aws.sqs.send_message(QueueUrl=scene.queue_url, MessageBody="canary-in-the-body")
     async with running(scene.environment) as made:
@@ -161,6 +162,7 @@ async def test_a_missing_variable_is_named_before_anything_is_received() -> None
         await process.run(APP, {"EFFECTS": "none", "WORK_SECONDS": "0", "AWS_REGION": "us-east-1"})
 
 
+@pytest.mark.slow
 async def test_a_body_in_s3_reaches_the_worker_of_a_container(aws: Aws, scene: Scene) -> None:
     bucket = aws.bucket("payloads")
     aws.s3.put_object(Bucket=bucket, Key="there", Body=b"from afar")

@@ -80,6 +80,7 @@ def record(body: str, *, group: str | None = None, message_id: str = "", attempt
     }
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B32")
 async def test_ten_thousand_records_run_within_the_concurrency_and_each_has_its_own_answer() -> None:
     async def work(body: str) -> None:
@@ -94,6 +95,7 @@ async def test_ten_thousand_records_run_within_the_concurrency_and_each_has_its_
     assert found.left == 9_000
 
 
+@pytest.mark.slow
 async def test_ten_thousand_records_of_which_each_came_twice_run_once() -> None:
     case = Case()
     records = [record(f"b{number}") for number in range(5_000)]
@@ -101,6 +103,7 @@ async def test_ten_thousand_records_of_which_each_came_twice_run_once() -> None:
     assert max(Counter(case.started).values()) == 1
 
 
+@pytest.mark.slow
 async def test_ten_thousand_records_of_a_hundred_groups_keep_their_order() -> None:
     overlaps = Counter[str]()
     worst = Counter[str]()

@@ -13,6 +13,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(thing=st.dictionaries(st.text(), JSON), indent=st.none() | st.integers(0, 2))
 def test_every_member_is_found_with_a_text_that_says_the_same(thing: dict[str, object], indent: int | None) -> None:
     text = json.dumps(thing, indent=indent)

@@ -163,6 +163,7 @@ def test_an_empty_batch_is_never_sent() -> None:
     virtual(story())
 
 
+@pytest.mark.slow
 def test_of_finished_work_the_last_ten_thousand_are_remembered() -> None:
     async def story() -> None:
         rig = Rig()

@@ -151,6 +151,7 @@ async def test_a_message_given_back_is_visible_at_once(emulated: Emulated) -> No
     assert again.message_id == found.message_id
 
 
+@pytest.mark.slow
 async def test_an_extended_message_outlives_its_first_lease(emulated: Emulated) -> None:
     await emulated.send([Message("a"), Message("b")])
     found = await emulated.received(2, visibility=2)

@@ -50,6 +50,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", ["", "aioboto3"])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_call_has_the_span_that_the_instrumentation_of_botocore_gives_it(name: str, calls: str) -> None:
@@ -79,5 +80,6 @@ def test_a_poll_has_no_second_span(calls: str) -> None:
     assert not [each for each in spans(calls) if "Receive" in each["name"]]
 
 
+@pytest.mark.slow
 def test_there_are_none_unless_all_detail_is_asked_for() -> None:
     assert report_of("traced_calls", OTEL_TRACES_SAMPLER="always_on") == []

@@ -113,6 +113,7 @@ def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     assert time.monotonic() - started < 30, "the process ends, too"
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("B32")
 def test_a_report_near_the_deadline_waits_neither_for_a_silent_collector_nor_for_work_that_will_not_be_cut(
     collector: Collector,

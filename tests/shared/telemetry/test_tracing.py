@@ -45,6 +45,7 @@ def stories() -> dict[str, Story]:
     return {name: Story(**each) for name, each in report_of("traced_stories").items()}
 
 
+@pytest.mark.slow
 def test_one_message_is_made_by_its_send(stories: dict[str, Story]) -> None:
     story = stories["one_message_is_sent"]
     [send] = story.spans

@@ -281,6 +281,7 @@ async def test_an_unasked_digest_waits_until_the_newest_is_old_enough_whoever_ma
     assert await chain.lengthen(asked=True) is not None
 
 
+@pytest.mark.slow
 async def test_more_objects_than_one_run_can_look_at_are_listed_by_several() -> None:
     world = World()
     packed = pack([row()])

@@ -136,6 +136,7 @@ async def test_each_event_is_archived_once_whatever_call_is_the_last(
     raise AssertionError("the batch takes more calls than expected")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "endings", [("before", "before"), ("before", "after"), ("after", "before"), ("after", "after")]
 )

@@ -128,6 +128,7 @@ async def test_a_name_that_is_a_folder_or_below_a_file_is_not_an_object(tmp_path
     assert [await source.get(key) for key in ("folder", "file/below", "absent", "file")] == [None, None, None, b"x"]
 
 
+@pytest.mark.slow
 async def test_an_archive_that_grows_raises_no_alarm_at_any_look() -> None:
     world = World()
     for number in range(1000):

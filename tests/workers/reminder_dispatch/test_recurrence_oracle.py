@@ -94,6 +94,7 @@ def test_all_times_around_a_change_follow_the_policies(zone: str, on_gap: Any, o
             assert found == oracle(zone, wall, on_gap, on_overlap), wall
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ZONES), wall_times, policies, st.integers(0, 7 * 24 * 60))
 @settings(max_examples=examples(60), deadline=None)
 def test_a_daily_series_goes_on_at_the_next_time_the_clock_shows(

@@ -180,6 +180,7 @@ def test_five_copies_of_a_message_at_four_workers_change_the_state_once_and_tell
         assert (world.store.moves, len(world.messages), len(world.events)) == (1, 1, 1)
 
 
+@pytest.mark.slow
 def test_a_browser_that_reconnects_while_its_old_connection_is_gone_keeps_its_new_one() -> None:
     dice = random.Random(410)
 

@@ -85,6 +85,7 @@ def steps(change: Change, asked: object) -> list[Write]:
     return [Withdraw(change), Note(change), Expire(change.session_id), *arrangement]  # type: ignore[arg-type]  # it is a removal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", CHANGES, ids=["upload", "removal of the same order", "removal", "version", "removal of a version"]
 )

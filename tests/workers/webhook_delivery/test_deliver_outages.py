@@ -31,6 +31,7 @@ async def refuse() -> None:
     raise ConnectionError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1, 36, 600, 4 * 86_400])
 @pytest.mark.parametrize(
     ("reply", "left"),

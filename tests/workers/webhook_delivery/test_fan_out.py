@@ -248,6 +248,7 @@ def test_a_fan_out_to_many_takes_a_part_of_its_time_and_goes_on_where_it_was(cou
     virtual(story())
 
 
+@pytest.mark.slow
 def test_a_large_event_is_sent_side_by_side_with_few_copies_in_memory() -> None:
     store = FakeStore()
     for number in range(250):

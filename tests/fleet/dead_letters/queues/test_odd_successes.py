@@ -12,6 +12,7 @@ from tests.shared.aws.contract.stub import stub
 PAGE = Odd(whole(b"<html>maintenance</html>", "Content-Type: text/html"))
 
 
+@pytest.mark.slow
 async def test_a_page_is_an_error_to_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     async with stub(PAGE) as serving:
         for name, value in {

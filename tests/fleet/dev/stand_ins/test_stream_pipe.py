@@ -165,6 +165,7 @@ def test_a_record_reads_as_a_pipe_writes_it() -> None:
     }
 
 
+@pytest.mark.slow
 async def test_what_happens_to_a_row_arrives_as_the_archiver_reads_it(aws: Aws) -> None:
     table = aws.table("id", label="piped", stream=True)
     outbox = Outbox()

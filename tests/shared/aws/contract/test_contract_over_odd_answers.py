@@ -73,6 +73,7 @@ def odd_answers(good: bytes, own: dict[str, bytes]) -> dict[str, Odd]:
     return everywhere | {name: Odd(whole(body)) for name, body in own.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 async def test_both_clients_make_the_same_of_every_odd_answer(name: str) -> None:
     service, call, good, own = CALLS[name]

@@ -114,6 +114,7 @@ def cases(name: str) -> dict[str, Odd]:
     return own | answers.statuses(good) | (answers.on_the_wire(SLOW) if name == "put" else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 async def test_both_clients_make_the_same_of_every_odd_answer(name: str) -> None:
     call, wrong = CALLS[name], {}

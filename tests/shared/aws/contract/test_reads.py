@@ -119,6 +119,7 @@ BROKEN_OFF = {"chunked, cut", "chunked, wrong size", "cut body", "shorter than i
 """A body that breaks off fails where it is read at botocore's, and the call itself here, which is tried again."""
 
 
+@pytest.mark.slow
 async def test_both_clients_make_the_same_of_every_odd_answer() -> None:
     cases = (
         OWN

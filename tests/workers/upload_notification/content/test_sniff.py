@@ -79,7 +79,7 @@ def test_a_look_costs_less_than_a_fifth_of_a_millisecond_of_cpu() -> None:
     assert min(_seconds(heads) for _ in range(3)) / len(heads) <= allowed(0.0002)
     for part in HOSTILE:
         head = (part * HEAD)[:HEAD]
-        assert min(_seconds([head]) for _ in range(25)) <= allowed(0.0005), part
+        assert min(_seconds([head]) for _ in range(25)) <= allowed(0.001), part
 
 
 def _seconds(heads: list[bytes]) -> float:

@@ -266,6 +266,7 @@ async def test_an_upgrade_nobody_asked_for_is_a_failed_attempt_and_ends() -> Non
         assert took < TIMEOUT + GRACE
 
 
+@pytest.mark.slow
 async def test_two_hundred_hostile_endpoints_at_once_leave_no_connection_open() -> None:
     open_now = 0
 
