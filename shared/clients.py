@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.bus import EventBus
 from shared.outcome import code_of, is_outage, status_of
+from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import LEDGER, DynamoDbLedger, Ledger
 from shared.settings import ClaimCheckSettings, SettingsError, read_settings
@@ -36,8 +37,7 @@ class Clients:
 
     `pool` is the number of connections of one client, without its long polls: those have connections of their own,
     as many as there are, so that no delete waits behind them. `silence`: seconds for which an answer is waited for, where a
-    person waits; it must be longer than the longest poll. `look_every` so many seconds at most, replaced keys are
-    looked for.
+    person waits; it must be longer than the longest poll. `look_every` so many seconds at most, replaced keys are looked for.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Clients:
         self._payloads: S3Payloads | None = None
         self._renewed: Renewal | None = None
         self.breakers = breakers or Breakers()
-        self.last_run = asyncio.Lock()
+        self.apart = Apart()
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from shared.limits import Budget
 from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
+from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers, Needs
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
@@ -66,7 +66,7 @@ class Clocks:
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What AWS is to one worker: its queue, the ledger of its keys, and the bodies in S3 (None: it has none), and
-    whether what its process depends on is there. `last_run` is the process's, as `breakers` are.
+    whether what its process depends on is there. `apart` is the process's, as `breakers` are.
 
     `resource_name` is the queue's own name, with which the ARN of a Lambda event source ends.
     """
@@ -76,7 +76,7 @@ class Stores:
     payloads: Payloads | None = None
     breakers: Breakers = field(default_factory=Breakers)
     resource_name: str = ""
-    last_run: asyncio.Lock = field(default_factory=asyncio.Lock)
+    apart: Apart = field(default_factory=Apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def open_stores(worker: Worker[Any], clients: Clients) -> Stores:
     """Open what AWS is to this worker. Raises SettingsError."""
     queue = await clients.queue_for(worker)
     ledger, payloads = await clients.ledger_for(worker), await clients.payloads()
-    return Stores(queue, ledger, payloads, clients.breakers, queue.resource_name, clients.last_run)
+    return Stores(queue, ledger, payloads, clients.breakers, queue.resource_name, clients.apart)
 
 
 def lay_road(worker: Worker[Any], ports: Ports) -> Pipeline:
@@ -135,7 +135,7 @@ def join(
         hide=leases.hide,
         bury=queue.bury,
         ledger=stores.ledger,
-        last_run=stores.last_run,
+        apart=stores.apart,
         payloads=stores.payloads,
         needs=needs,
         budget=budget,

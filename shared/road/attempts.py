@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
+from shared.road.failure.apart import first_start_apart
 from shared.road.failure.breakers import Met, met_in_run
 from shared.road.failure.runs import Runs
 from shared.road.failure.verdict import judge, spent, spent_receipts
@@ -37,7 +38,8 @@ class Attempts:
         self._finished = ports.finished
         self._runs = Runs(ports.ledger, now=ports.now)
         self._in_hand = IN_HAND if isinstance(worker.order, Fifo) else ()
-        self._last_run = ports.last_run
+        self._apart = ports.apart
+        self._first_apart = first_start_apart(worker.limits.max_attempts)
 
     async def outcome(self, delivery: Delivery) -> Outcome:
         """The outcome of one message."""
@@ -115,30 +117,32 @@ class Attempts:
         await self._runs.forget(delivery)
 
     def _spent(self, delivery: Delivery, number: int) -> Dead | None:
-        """The end of a message that is not run any more. Where nothing counts its runs it may never have been run: then what failed
-        was buried long before its last receipt, and only that receipt decides.
+        """The end of a message that is not run any more, though it may not be what ended its process: it may be begun once alone. Where
+        nothing counts its runs it may never have been run: then what failed was buried long before its last receipt, and only that
+        receipt decides.
         """
         limits = self.worker.limits
         if self._runs.are_counted:
-            return spent(number, self.worker) if number > limits.max_attempts else None
+            return spent(number, self.worker) if number > limits.max_attempts == 1 else None
         is_last = delivery.attempt >= limits.max_receives > limits.max_attempts
         return spent_receipts(delivery.attempt, self.worker) if is_last else None
 
     async def _is_suspect(self, delivery: Delivery, number: int) -> bool:
-        """Whether this is the last run of a message none of whose runs ended: it, or one beside it, ends the process each time."""
-        return 1 < self.worker.limits.max_attempts <= number and not await self._runs.has_ended(delivery)
+        """Whether this message was begun several times, and not seen to end each time: it, or one beside it, ends the process."""
+        first = self._first_apart
+        return 1 < first <= number and await self._runs.ended(delivery) < number - first + 1
 
     async def _outcome_alone(self, delivery: Delivery, *, together: bool = False) -> Outcome:
-        """The last run of a suspect, while no other suspect of this process runs: so the one that ends the process is the only one to be
-        spent. What waits for a dependency does not run, and holds up nobody's last run.
+        """The run of a suspect, while nothing else of this process runs: so the one that ends the process is the only one to be
+        spent. What waits for a dependency does not run, and holds up nobody.
         """
         number, tries = 0, 0
         if not together and self._needs.opened and self._needs.down:
             await self._needs.passage()
         while True:
-            async with self._last_run:
+            async with self._apart.alone():
                 number = number or await self._runs.begin(delivery)
-                outcome = await self._last_run_of(delivery, number, together=together)
+                outcome = await self._run_of_suspect(delivery, number, together=together)
             tries += 1
             if together or not isinstance(outcome, Stalled):
                 return outcome
@@ -149,44 +153,44 @@ class Attempts:
                 await self._recount_cut([delivery], cut)
                 raise
 
-    async def _last_run_of(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
-        """Only a last run that began here is one: a process that another message ended meanwhile spends nobody's."""
-        if await self._runs.begin_last(delivery) > 1:
+    async def _run_of_suspect(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
+        """Only the runs that began here bury it: a process that another message ended meanwhile spends nobody's."""
+        if await self._runs.begin_alone(delivery) > self.worker.limits.max_attempts - self._first_apart + 1:
             return spent(number, self.worker)
         try:
             outcome = await self._run_alone(delivery, number, together=together)
         except asyncio.CancelledError as cut:
             if LIMIT not in cut.args:
-                await self._runs.forget_last(delivery)
+                await self._runs.forget_alone(delivery)
             raise
         if isinstance(outcome, Done):
             self._finished(delivery)
             # The next suspect may end the process before this one's delete is sent.
-            await asyncio.gather(self._runs.forget(delivery), self._runs.forget_last(delivery))
+            await asyncio.gather(self._runs.forget(delivery), self._runs.forget_alone(delivery))
         elif not isinstance(outcome, Dead):
-            await self._runs.forget_last(delivery)
+            await self._runs.forget_alone(delivery)
         return outcome
 
     async def _run_alone(self, delivery: Delivery, number: int, *, together: bool) -> Outcome:
         if together:
-            return (await self._run_together([delivery], {delivery: number}))[delivery]
-        return await self._carry_through(delivery, number, once=True)
+            return (await self._run_together([delivery], {delivery: number}, alone=True))[delivery]
+        return await self._carry_through(delivery, number, alone=True)
 
-    async def _carry_through(self, delivery: Delivery, number: int, *, once: bool = False) -> Outcome:
-        """Run, and while a dependency is down, run again, but for `once`."""
+    async def _carry_through(self, delivery: Delivery, number: int, *, alone: bool = False) -> Outcome:
+        """Run, and while a dependency is down, run again. What is `alone` is run once."""
         tries = 0
         met_in_run.set(met := Met())
         met.message = delivery.message_id
         try:
-            if self._needs.opened and self._needs.down and not once:
+            if self._needs.opened and self._needs.down and not alone:
                 await self._needs.passage()
             while True:
                 met.clear()
-                end = await self._handling.run(delivery)
+                end = await (self._handling.run(delivery) if alone else self._run_beside(delivery))
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
-                if once or not isinstance(outcome, Stalled):
+                if alone or not isinstance(outcome, Stalled):
                     return outcome
                 if not await self._needs.wait(tries):
                     return outcome.unless_kept or outcome
@@ -194,13 +198,23 @@ class Attempts:
             await self._recount_cut([delivery], cut)
             raise
 
+    async def _run_beside(self, delivery: Delivery) -> Run:
+        apart = self._apart
+        if apart.is_held:
+            await apart.passage()
+        apart.beside += 1
+        try:
+            return await self._handling.run(delivery)
+        finally:
+            apart.leave()
+
     async def _run_together(
-        self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int]
+        self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int], *, alone: bool = False
     ) -> dict[Delivery, Outcome]:
         met_in_run.set(met := Met())
         met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
-            ends = await self._handling.run_together(deliveries)
+            ends = await (self._handling.run_together(deliveries) if alone else self._run_all_beside(deliveries))
         except asyncio.CancelledError as cut:
             await self._recount_cut(deliveries, cut)
             raise
@@ -211,6 +225,16 @@ class Attempts:
                     each
                 )  # before anything is waited for: what cuts this task then must not have it run again
         return outcomes
+
+    async def _run_all_beside(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
+        apart = self._apart
+        if apart.is_held:
+            await apart.passage()
+        apart.beside += 1
+        try:
+            return await self._handling.run_together(deliveries)
+        finally:
+            apart.leave()
 
     async def _recount_cut(self, deliveries: Sequence[Delivery], cut: asyncio.CancelledError) -> None:
         """A run that was cut does not count, but for one that took longer than its worker allows."""
@@ -234,7 +258,7 @@ class Attempts:
                 await self._runs.forget(delivery)
             case Retry():
                 await self._runs.failed(delivery)
-                if number == self.worker.limits.max_attempts - 1 > 0:
+                if 0 < self._first_apart - 1 <= number < self.worker.limits.max_attempts:
                     await self._runs.note_end(delivery)
             case Done() | Dead():
                 return

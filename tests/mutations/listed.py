@@ -45,7 +45,7 @@ JOIN = of(
     ("needs=needs,\n        budget", "budget", PARTLY),
     ("        budget=budget,\n        holds", "        holds", "tests/behaviours/test_bytes.py"),
     ("holds=leases.holds,", "", "tests/shared/test_consumer.py"),
-    ("last_run=stores.last_run,", "", f"{ROAD}/failure/test_last_runs.py"),
+    ("apart=stores.apart,", "", f"{ROAD}/failure/test_last_runs.py"),
     ("finished=deletes.remember,", "", DELETES),
     ("finished=deletes.remember,\n        troubles=troubles,", "finished=deletes.remember,", TROUBLES),
     ("now=clocks.wall,", "", "tests/shared/test_consumer.py"),

@@ -10,6 +10,7 @@ from shared.consumer import Clocks, Pace, Stores, join
 from shared.container.poller import Poller
 from shared.limits import Budget
 from shared.message.delivery import Delivery
+from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import Ledger
 from shared.worker import BatchResult, Fifo, Together
@@ -37,7 +38,7 @@ class Rig:
         ledger: Ledger | None = None,
         breakers: Breakers | None = None,
         budget: Budget | None = None,
-        last_run: asyncio.Lock | None = None,
+        apart: Apart | None = None,
         **options: Any,
     ) -> None:
         self.queue = queue or FakeQueue(clock, fifo=options.get("order") == Fifo())
@@ -55,7 +56,7 @@ class Rig:
             self.queue,
             ledger,
             breakers=breakers or Breakers(clock=clock, dice=dice),
-            last_run=last_run or asyncio.Lock(),
+            apart=apart or Apart(),
         )
         clocks = Clocks(monotonic=clock, lease=clock, wall=clock, dice=dice)
         self.consumer = join(self.worker, stores, pace=self.pace, clocks=clocks, budget=budget or Budget())

@@ -5,6 +5,7 @@ claim raises it for messages that never ran.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import structlog
@@ -56,19 +57,20 @@ class Runs:
             await self._count(delivery, by=-1)
 
     async def note_end(self, delivery: Delivery) -> None:
-        """The run before the last has ended: this message does not end its process."""
+        """A run that counts has ended, of those after which a message that ends its process would run by itself."""
         await self._count(delivery, by=1, of="ended")
 
-    async def has_ended(self, delivery: Delivery) -> bool:
-        """Whether that was noted; where the ledger cannot be asked, no message is suspected."""
-        return await self._count(delivery, by=0, of="ended") != 0
+    async def ended(self, delivery: Delivery) -> float:
+        """How many were noted; without end where the ledger cannot be asked: then no message is suspected."""
+        count = await self._count(delivery, by=0, of="ended")
+        return math.inf if count is None else count
 
-    async def begin_last(self, delivery: Delivery) -> int:
-        """A message's last run begins, by itself. Returns how many such have begun, this one with them; UNKNOWN as of `begin`."""
+    async def begin_alone(self, delivery: Delivery) -> int:
+        """A message's run begins, by itself. Returns how many such have begun and not ended, this one with them; UNKNOWN as of `begin`."""
         return await self._count(delivery, by=1, of="last") or UNKNOWN
 
-    async def forget_last(self, delivery: Delivery) -> None:
-        """Its last run came to an end, or was cut."""
+    async def forget_alone(self, delivery: Delivery) -> None:
+        """Its run came to an end, or was cut."""
         await self._count(delivery, by=-1, of="last")
 
     async def _count(self, delivery: Delivery, *, by: int, of: str = "runs") -> int | None:

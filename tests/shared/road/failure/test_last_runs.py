@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.outcome import Unavailable
+from shared.road.failure.apart import PATIENCE, Apart, first_start_apart
 from shared.road.failure.breakers import OPENS_AT, Breakers
 from shared.worker import BatchResult, Together
 from tests.fakes_ledger import FakeLedger
@@ -26,9 +27,9 @@ def begun_often(ledger: FakeLedger, rig: Rig, body: str, *, times: int, last_run
 @pytest.mark.guarantee("R3")
 def test_the_last_runs_of_two_workers_of_one_process_are_not_beside_each_other() -> None:
     async def story() -> None:
-        last_run, ledger, others = asyncio.Lock(), FakeLedger(), FakeLedger()
-        killer = Rig(taking(20), ledger=ledger, last_run=last_run)
-        other = Rig(taking(20), ledger=others, last_run=last_run)
+        apart, ledger, others = Apart(), FakeLedger(), FakeLedger()
+        killer = Rig(taking(20), ledger=ledger, apart=apart)
+        other = Rig(taking(20), ledger=others, apart=apart)
         begun_often(ledger, killer, "killer", times=4)
         begun_often(others, other, "healthy", times=4)
         killer.start()
@@ -53,9 +54,9 @@ def test_a_last_run_that_waits_for_a_dependency_holds_up_no_other() -> None:
                 breakers.failed("s3", code="ServiceUnavailable")
             raise Unavailable("the other side is down")
 
-        last_run, ledger, others = asyncio.Lock(), FakeLedger(), FakeLedger()
-        waiting = Rig(down, ledger=ledger, last_run=last_run, breakers=breakers)
-        other = Rig(at_once, ledger=others, last_run=last_run)
+        apart, ledger, others = Apart(), FakeLedger(), FakeLedger()
+        waiting = Rig(down, ledger=ledger, apart=apart, breakers=breakers)
+        other = Rig(at_once, ledger=others, apart=apart)
         name = begun_often(ledger, waiting, "waiting", times=4)
         waiting.start()
         await asyncio.sleep(3_600)
@@ -101,7 +102,7 @@ def test_so_it_is_with_a_batch_which_buries_the_one_whose_last_run_ended_the_pro
         limits: Together[Any] = Together(handle, count=3, seconds=1)
         rig = Rig(batch=handle, limits=limits, ledger=ledger)
         begun_often(ledger, rig, "a", times=5)
-        begun_often(ledger, rig, "killer", times=5, last_runs=1)
+        begun_often(ledger, rig, "killer", times=5, last_runs=3)
         begun_often(ledger, rig, "b", times=7)
         await rig.runs_for(5)
         assert sorted(batches) == [["a"], ["b"]]
@@ -124,3 +125,84 @@ def test_a_last_run_that_a_drain_cuts_is_not_the_messages_end() -> None:
         assert rig.queue.letters == []
 
     virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_beside_a_message_that_may_end_the_process_nothing_runs_whatever_its_queue() -> None:
+    async def story() -> None:
+        apart, ledger = Apart(), FakeLedger()
+        suspected = Rig(taking(20), ledger=ledger, apart=apart)
+        other = Rig(taking(10), ledger=FakeLedger(), apart=apart)
+        other.queue.put("at work")
+        other.start()
+        await asyncio.sleep(1)
+        begun_often(ledger, suspected, "suspect", times=2)
+        suspected.start()
+        await asyncio.sleep(1)
+        other.queue.put("new")
+        await asyncio.sleep(7.9)
+        assert (suspected.started, other.started) == ([], ["at work"])
+        await asyncio.sleep(10)
+        assert (suspected.started, other.started) == (["suspect"], ["at work"])
+        await asyncio.sleep(12)
+        assert (suspected.ended, other.started) == (["suspect"], ["at work", "new"])
+        await suspected.drains()
+        await other.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_it_waits_half_a_minute_for_those_that_are_at_work_and_no_longer() -> None:
+    async def story() -> None:
+        apart, ledger = Apart(), FakeLedger()
+        suspected = Rig(taking(1), ledger=ledger, apart=apart)
+        other = Rig(taking(600), ledger=FakeLedger(), apart=apart)
+        other.queue.put("long")
+        other.start()
+        await asyncio.sleep(1)
+        begun_often(ledger, suspected, "suspect", times=2)
+        suspected.start()
+        await asyncio.sleep(PATIENCE - 1)
+        assert suspected.started == []
+        await asyncio.sleep(5)
+        assert suspected.ended == ["suspect"]
+        await suspected.drains()
+        await other.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_a_process_that_is_killed_from_outside_at_two_lone_starts_buries_nothing() -> None:
+    async def story() -> None:
+        ledger = FakeLedger()
+        rig = Rig(at_once, ledger=ledger)
+        begun_often(ledger, rig, "healthy", times=4, last_runs=2)
+        await rig.runs_for(2)
+        assert (rig.ended, rig.queue.letters) == (["healthy"], [])
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_what_failed_each_time_and_was_begun_once_more_is_run_again_and_not_taken_for_one_that_never_ended() -> None:
+    async def story() -> None:
+        async def fail(_body: str) -> None:
+            raise ValueError
+
+        ledger = FakeLedger()
+        rig = Rig(fail, ledger=ledger)
+        name = begun_often(ledger, rig, "faulty", times=5)
+        ledger.counts[f"ended#uploads#{name}"] = 3
+        await rig.runs_for(2)
+        [letter] = rig.queue.letters
+        assert "ValueError" in str(letter.attributes)
+        await rig.drains()
+
+    virtual(story())
+
+
+def test_of_few_starts_the_last_one_is_alone_and_of_one_none() -> None:
+    assert [first_start_apart(starts) for starts in (1, 2, 3, 4, 5, 6, 8)] == [1, 2, 3, 3, 3, 4, 6]

@@ -22,15 +22,22 @@ class Cut(FakeLedger):
         return 0 if self.is_cut else await super().count(key, by=by, now=now, keep=keep)
 
 
-async def restarted_until_it_is_quiet(queue: FakeQueue, ledger: Cut, *, together: bool) -> list[str]:
-    """Nine healthy messages beside one that ends its process; restarted at once, each time. The bodies that were buried."""
+async def restarted_until_it_is_quiet(
+    queue: FakeQueue, ledger: Cut, *, together: bool, killers: Sequence[int] = (0,)
+) -> list[str]:
+    """Nine healthy messages beside those that end their process, each sent after so many restarts; restarted at once, each time. The
+    bodies that were buried.
+    """
     done: list[str] = []
-    queue.put(*"abcd", "killer", *"efghi")
-    for _ in range(40):
+    queue.put(*"abcd")
+    for restart in range(90):
+        queue.put(*(f"killer {number}" for number, after in enumerate(killers) if after == restart))
+        if not restart:
+            queue.put(*"efghi")
         died = asyncio.Event()
 
         async def work(body: str, died: asyncio.Event = died) -> None:
-            if body == "killer":
+            if body.startswith("killer"):
                 died.set()
                 await asyncio.Event().wait()
             await asyncio.sleep(3)
@@ -51,7 +58,7 @@ async def restarted_until_it_is_quiet(queue: FakeQueue, ledger: Cut, *, together
         ledger.is_cut = True
         await rig.dies()
         ledger.is_cut = False
-        if not queue.left:
+        if not queue.left and restart > max(killers):
             break
         await asyncio.sleep(61)  # their leases end
     return [letter.body for letter in queue.letters]
@@ -61,7 +68,22 @@ async def restarted_until_it_is_quiet(queue: FakeQueue, ledger: Cut, *, together
 def test_what_ends_its_process_is_buried_and_its_neighbours_are_not(*, together: bool) -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
-        assert await restarted_until_it_is_quiet(queue, Cut(), together=together) == ["killer"]
+        assert await restarted_until_it_is_quiet(queue, Cut(), together=together) == ["killer 0"]
+        assert queue.left == []
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+@pytest.mark.parametrize("killers", [(0, 0), (0, 1), (0, 2), (0, 1, 2), (0, 2, 4, 6), (0, 0, 0, 3, 3, 5, 8)])
+@pytest.mark.parametrize("together", [False, True])
+def test_so_it_is_with_several_of_them_however_often_each_was_begun(
+    killers: tuple[int, ...], *, together: bool
+) -> None:
+    async def story() -> None:
+        queue = FakeQueue(clock)
+        buried = await restarted_until_it_is_quiet(queue, Cut(), together=together, killers=killers)
+        assert sorted(buried) == [f"killer {number}" for number in range(len(killers))]
         assert queue.left == []
 
     virtual(story())

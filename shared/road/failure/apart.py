@@ -1,0 +1,68 @@
+"""Which messages of a process run beside each other: any number, or one that may end the process, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+PATIENCE = 30.0
+"""Seconds for which a message that runs by itself waits for those that are at work. Beside what takes longer it begins, and nothing else does."""
+STARTS = 3
+"""Of the starts that a message has, how many it has by itself where none of its runs ends. More than one: what kills a process
+from outside (its platform, an operator) meets the same lone message again and again only by an unlikely chance.
+"""
+
+SETTLING = 0.3
+"""Seconds between two that run by themselves: the second may end the process, and the first one's letter or delete shall be sent before."""
+
+
+def first_start_apart(max_attempts: int) -> int:
+    """The number of the start from which on a message that was never seen to end runs by itself: of five, the third."""
+    return min(max_attempts, max(3, max_attempts - STARTS + 1))
+
+
+class Apart:
+    """Of one process, over all its queues. A run that `is_held` does not stop costs a count and no call."""
+
+    def __init__(self) -> None:
+        self.beside = 0
+        """Runs that are at work."""
+        self._turn = asyncio.Lock()
+        self._ended: asyncio.Event | None = None
+        self._quiet = asyncio.Event()
+        self._settled = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing may begin: a message runs by itself, or waits for the others to end."""
+        return self._ended is not None
+
+    async def passage(self) -> None:
+        """Until something may begin."""
+        while self._ended is not None:
+            await self._ended.wait()
+
+    def leave(self) -> None:
+        """A run that was counted in `beside` has ended."""
+        self.beside -= 1
+        if not self.beside:
+            self._quiet.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Nothing begins inside; what is at work has ended, or has taken longer than `PATIENCE`."""
+        async with self._turn:
+            await asyncio.sleep(self._settled - asyncio.get_running_loop().time())
+            self._ended = ended = asyncio.Event()
+            try:
+                if self.beside:
+                    self._quiet.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(PATIENCE):
+                            await self._quiet.wait()
+                yield
+            finally:
+                self._settled = asyncio.get_running_loop().time() + SETTLING
+                self._ended = None
+                ended.set()  # those that waited begin before the next that runs by itself has its turn
