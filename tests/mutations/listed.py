@@ -118,6 +118,13 @@ CLOCK = of(
 )
 THE_ROAD = [
     *of(
+        "shared/road/failure/apart.py",
+        ("async with self._turn:", "if True:", f"{ROAD}/failure/test_suspects.py"),
+        ("if self.beside:", "if False:", f"{ROAD}/failure/test_last_runs.py"),
+        ("self.beside -= 1", "pass", f"{ROAD}/failure/test_last_runs.py"),
+        ("return self._ended is not None", "return False", f"{ROAD}/failure/test_last_runs.py"),
+    ),
+    *of(
         "shared/road/turns.py",
         ("self._running[group] += 1", "pass", TURNS),
         ("if stays and self._is_fifo else []", "if stays else []", f"{TURNS} {INVOCATION}"),
