@@ -23,7 +23,7 @@ from shared.clients import variable
 from shared.message.identity import ATTRIBUTE
 from tests.waiting import until
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds within which every effect has to come, on two slow cores that run everything at once."""
 
 
