@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, assert_never
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
@@ -16,6 +16,8 @@ from shared.road.handling import Failed, Handling, Run
 from shared.road.ports import Ports
 from shared.worker import Fifo, Worker
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 LIMIT = "limit"
 """The reason for which leases cut a run that took longer than its worker allows."""
 IN_HAND = (1.0, 3.0)
@@ -117,9 +119,8 @@ class Attempts:
         await self._runs.forget(delivery)
 
     def _spent(self, delivery: Delivery, number: int) -> Dead | None:
-        """The end of a message that is not run any more, though it may not be what ended its process: it may be begun once alone. Where
-        nothing counts its runs it may never have been run: then what failed was buried long before its last receipt, and only that
-        receipt decides.
+        """The end of a message that is not run any more: the work may be begun once, and was. Where nothing counts its runs it may never
+        have been run: then what failed was buried long before its last receipt, and only that receipt decides.
         """
         limits = self.worker.limits
         if self._runs.are_counted:
@@ -140,7 +141,7 @@ class Attempts:
         if not together and self._needs.opened and self._needs.down:
             await self._needs.passage()
         while True:
-            async with self._apart.alone():
+            async with self._apart.alone(at_most=self.worker.limits.timeout):
                 number = number or await self._runs.begin(delivery)
                 outcome = await self._run_of_suspect(delivery, number, together=together)
             tries += 1
@@ -178,7 +179,7 @@ class Attempts:
 
     async def _carry_through(self, delivery: Delivery, number: int, *, alone: bool = False) -> Outcome:
         """Run, and while a dependency is down, run again. What is `alone` is run once."""
-        tries = 0
+        run, tries = self._handling.run, 0
         met_in_run.set(met := Met())
         met.message = delivery.message_id
         try:
@@ -186,7 +187,7 @@ class Attempts:
                 await self._needs.passage()
             while True:
                 met.clear()
-                end = await (self._handling.run(delivery) if alone else self._run_beside(delivery))
+                end = await (run(delivery) if alone else self._beside(run, delivery))
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
@@ -198,41 +199,33 @@ class Attempts:
             await self._recount_cut([delivery], cut)
             raise
 
-    async def _run_beside(self, delivery: Delivery) -> Run:
-        apart = self._apart
-        if apart.is_held:
-            await apart.passage()
-        apart.beside += 1
-        try:
-            return await self._handling.run(delivery)
-        finally:
-            apart.leave()
-
     async def _run_together(
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int], *, alone: bool = False
     ) -> dict[Delivery, Outcome]:
+        run = self._handling.run_together
         met_in_run.set(met := Met())
         met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
-            ends = await (self._handling.run_together(deliveries) if alone else self._run_all_beside(deliveries))
+            ends = await (run(deliveries) if alone else self._beside(run, deliveries))
         except asyncio.CancelledError as cut:
             await self._recount_cut(deliveries, cut)
             raise
         outcomes = {each: self._judge(each, ends[each], numbers[each], met) for each in deliveries}
         for each, outcome in outcomes.items():
-            if isinstance(outcome, Done):
-                self._finished(
-                    each
-                )  # before anything is waited for: what cuts this task then must not have it run again
+            if isinstance(
+                outcome, Done
+            ):  # before anything is waited for: what cuts this task then must not have it run again
+                self._finished(each)
         return outcomes
 
-    async def _run_all_beside(self, deliveries: Sequence[Delivery]) -> dict[Delivery, Run]:
+    async def _beside(self, run: Callable[[Given], Awaitable[Found]], given: Given) -> Found:
+        """Beside others, and not while one of them must run by itself."""
         apart = self._apart
         if apart.is_held:
             await apart.passage()
         apart.beside += 1
         try:
-            return await self._handling.run_together(deliveries)
+            return await run(given)
         finally:
             apart.leave()
 

@@ -50,19 +50,30 @@ class Apart:
             self._quiet.set()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Nothing begins inside; what is at work has ended, or has taken longer than `PATIENCE`."""
+    async def alone(self, *, at_most: float) -> AsyncIterator[None]:
+        """Nothing begins inside for `at_most` seconds; what is at work has ended, or has taken longer than `PATIENCE`."""
+        loop = asyncio.get_running_loop()
         async with self._turn:
-            await asyncio.sleep(self._settled - asyncio.get_running_loop().time())
-            self._ended = ended = asyncio.Event()
+            await asyncio.sleep(self._settled - loop.time())
+            self._ended = asyncio.Event()
             try:
                 if self.beside:
                     self._quiet.clear()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(PATIENCE):
                             await self._quiet.wait()
-                yield
+                limit = loop.call_later(
+                    at_most, self._let_in
+                )  # a handler that does not let itself be cut holds up nobody else
+                try:
+                    yield
+                finally:
+                    limit.cancel()
             finally:
-                self._settled = asyncio.get_running_loop().time() + SETTLING
-                self._ended = None
-                ended.set()  # those that waited begin before the next that runs by itself has its turn
+                self._settled = loop.time() + SETTLING
+                self._let_in()  # those that waited begin before the next that runs by itself has its turn
+
+    def _let_in(self) -> None:
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -169,6 +170,35 @@ def test_it_waits_half_a_minute_for_those_that_are_at_work_and_no_longer() -> No
         assert suspected.ended == ["suspect"]
         await suspected.drains()
         await other.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+def test_a_lone_run_that_does_not_let_itself_be_cut_holds_up_the_others_no_longer_than_its_time_limit() -> None:
+    async def story() -> None:
+        async def stubborn(_body: str) -> None:
+            end = clock() + 900
+            while clock() < end:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(end - clock())
+
+        apart, ledger = Apart(), FakeLedger()
+        suspected = Rig(stubborn, ledger=ledger, apart=apart, timeout=30.0)
+        other = Rig(at_once, ledger=FakeLedger(), apart=apart)
+        begun_often(ledger, suspected, "suspect", times=2)
+        suspected.start()
+        other.start()
+        await asyncio.sleep(1)
+        other.queue.put("healthy")
+        await asyncio.sleep(25)
+        assert other.ended == []
+        await asyncio.sleep(10)
+        assert other.ended == ["healthy"]
+        assert suspected.ended == []
+        await other.drains()
+        await asyncio.sleep(900)
+        await suspected.drains()
 
     virtual(story())
 
