@@ -254,7 +254,8 @@ def _by_gate(attempts: Sequence[Attempt], answers: Sequence[Answer]) -> Iterable
 
 def _note(attempt: Attempt, token: str) -> Note:
     content = attempt.content
-    return Note(token, content.title, content.body, content.data, content.project)
+    more = content.push.fields() if content.push else {}
+    return Note(token, content.title, content.body, content.data, content.project, more)
 
 
 def _count_unknown(policy: Any, happened: bool) -> None:  # noqa: FBT001  read at the call as "if"

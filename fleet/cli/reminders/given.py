@@ -51,6 +51,9 @@ _OPTIONS = (
     click.option("--data", default="{}", callback=_json, help="A JSON object for the app."),
     click.option("--token", "tokens", multiple=True, help="A device's Expo push token; once for each device."),
     click.option("--project", default="", help="The Expo project of the tokens, where there are several."),
+    click.option(
+        "--push", default="{}", callback=_json, help='How it is shown, in Expo\'s names: {"sound": "default"}.'
+    ),
     click.option("--email", default="", help="The recipient's address."),
     click.option("--on-gap", type=click.Choice(["shift", "skip", "gap_end"]), default="shift", show_default=True),
     click.option("--on-overlap", type=click.Choice(["first", "second", "both"]), default="first", show_default=True),

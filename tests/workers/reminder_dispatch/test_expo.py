@@ -70,6 +70,13 @@ async def test_250_notifications_are_three_requests_and_every_ticket_comes_back_
     assert answers == [Accepted(f"ticket of {one.token}") for one in given]
 
 
+async def test_how_it_is_shown_goes_to_expo_as_it_was_asked_for() -> None:
+    server = ExpoServer()
+    shown = {"sound": "default", "badge": 0, "ttl": 3_600, "channelId": "doses", "collapseId": "tea"}
+    await pushed(server, [Note(PUSHED.format("a"), "Tea", "", more=shown)])
+    assert server.requests == [[{"to": "ExponentPushToken[a]", "title": "Tea", "body": "", **shown}]]
+
+
 async def test_a_notification_says_what_the_reminder_says_and_no_empty_data() -> None:
     server = ExpoServer()
     await pushed(server, [Note(PUSHED.format("a"), "Tee", "Grüße 🎉", {"id": 7}), note("b")])

@@ -9,13 +9,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One push notification to one device; `project` keeps apart what one request may not hold together."""
+    """One push notification to one device; `project` keeps apart what one request may not hold together, `more` are fields of Expo's
+    about how it is shown.
+    """
 
     token: str
     title: str
     body: str
     data: Mapping[str, Any] = field(default_factory=dict)
     project: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def unsendable(note: Note) -> str | None:
 
 
 def _message(note: Note) -> dict[str, Any]:
-    message: dict[str, Any] = {"to": note.token, "title": note.title, "body": note.body}
+    message: dict[str, Any] = {"to": note.token, "title": note.title, "body": note.body, **note.more}
     return {**message, "data": note.data} if note.data else message
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from workers.reminder_dispatch.channels.channel import Note
 from workers.reminder_dispatch.channels.expo import LARGEST_PAYLOAD, unsendable
+from workers.reminder_dispatch.channels.presentation import PushFields
 from workers.reminder_dispatch.schedule.occurrence import Malformed, Row, read_content, read_series
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, following, instants
 from workers.reminder_dispatch.schedule.rule_text import BadRule
@@ -36,6 +37,7 @@ _FIX: Final = {
     "channel": "push, email or webhook",
     "email": "an address such as ada@example.com",
     "data": "a JSON object, its whole numbers below 2^63",
+    "push": "fields of Expo's such as sound, badge, ttl or channelId, as docs/reminders.md lists them",
     "onGap": "shift, skip or gap_end",
     "onOverlap": "first, second or both",
     "onUnknown": "at_least_once or at_most_once",
@@ -58,7 +60,7 @@ class WrongField(ValueError):
 class Reminder:
     """A reminder to be scheduled. `at` with an offset is an instant; without one it is the wall clock of `time_zone`, and of a
     `rule` its start (DTSTART). `max_lateness` in seconds. `quiet_hours` such as 22:00-07:00, in `time_zone`; `quiet_days` on which they
-    begin, such as FR (all where none is named); what is `urgent` goes out nevertheless.
+    begin, such as FR (all where none is named); what is `urgent` goes out nevertheless. `push`: how devices show it, in Expo's names.
 
     The same `key` of a tenant is the same reminder, however often it is scheduled; without one each call makes another.
     Its repr tells no text and no address.
@@ -72,6 +74,7 @@ class Reminder:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tokens: tuple[str, ...] = field(default=(), repr=False)
     project: str = ""
+    push: PushFields = field(default_factory=PushFields)
     email: str = field(default="", repr=False)
     time_zone: str = ""
     rule: str = ""
@@ -101,6 +104,7 @@ class Reminder:
             "data": _stored(self.data),
             "tokens": list(self.tokens),
             "project": self.project,
+            "push": dict(self.push),
             "email": self.email,
             "timeZone": self.time_zone,
             "localTime": self.at.replace(microsecond=0).isoformat() if self.at.tzinfo is None else "",
@@ -157,8 +161,9 @@ class Reminder:
 
     def _check_recipients(self) -> None:
         wanted = {"push": "tokens", "email": "email"}.get(self.channel)
-        for name, value in (("tokens", self.tokens), ("email", self.email), ("project", self.project)):
-            if value and name != wanted and not (name == "project" and self.channel == "push"):
+        given = {"tokens": self.tokens, "email": self.email, "project": self.project, "push": self.push}
+        for name, value in given.items():
+            if value and name != wanted and not (name in {"project", "push"} and self.channel == "push"):
                 raise WrongField(name, f"leave it out: the channel is {self.channel}")
         if self.channel == "push" and not 1 <= len(set(self.tokens)) <= MOST_TOKENS:
             raise WrongField("tokens", f"1 to {MOST_TOKENS} Expo push tokens, one for each device")
@@ -168,12 +173,12 @@ class Reminder:
         if len(content) > LARGEST:
             raise WrongField("data", f"title, body and data have {len(content)} bytes; {LARGEST} at most")
         for token in self.tokens:
-            match unsendable(Note(token, self.title, self.body, _plain(self.data))):
+            match unsendable(Note(token, self.title, self.body, _plain(self.data), more=dict(self.push))):
                 case None:
                     pass
                 case "MessageTooBig":
                     raise WrongField(
-                        "data", f"a push holds {LARGEST_PAYLOAD} bytes of title, body and data: shorten one"
+                        "data", f"a push holds {LARGEST_PAYLOAD} bytes of title, body, data and push: shorten one"
                     )
                 case _:
                     raise WrongField("tokens", "each is like ExponentPushToken[...], as the app was given it")

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
+from workers.reminder_dispatch.channels.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule
@@ -71,6 +72,7 @@ class Content(Wire):
     data: Mapping[str, Any] = Field(default_factory=dict)
     tokens: tuple[str, ...] = ()
     project: str = ""
+    push: Presentation | None = None
     email: str | None = None
     tenant_id: str | None = Field(default=None, alias="tenantId")
     on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
@@ -81,7 +83,7 @@ class Content(Wire):
     urgent: bool = False
     time_zone: str | None = Field(default=None, alias="timeZone")
 
-    @field_validator("data", mode="before")
+    @field_validator("data", "push", mode="before")
     @classmethod
     def _as_json(cls, data: Any) -> Any:
         return plain(data)
