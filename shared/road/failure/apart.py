@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 PATIENCE = 30.0
 """Seconds for which a message that runs by itself waits for those that are at work. Beside what takes longer it begins, and nothing else does."""
-STARTS = 3
-"""Of the starts that a message has, how many it has by itself where none of its runs ends. More than one: what kills a process
-from outside (its platform, an operator) meets the same lone message again and again only by an unlikely chance.
+FIRST = 3
+"""The start from which on a message that was never seen to end runs by itself, to its last. They are several: what kills a process from
+outside (its platform, an operator) meets the same lone message again and again only by an unlikely chance.
 """
 
 SETTLING = 0.3
@@ -18,8 +18,8 @@ SETTLING = 0.3
 
 
 def first_start_apart(max_attempts: int) -> int:
-    """The number of the start from which on a message that was never seen to end runs by itself: of five, the third."""
-    return min(max_attempts, max(3, max_attempts - STARTS + 1))
+    """The number of the start from which on a message that was never seen to end runs by itself."""
+    return min(max_attempts, FIRST)
 
 
 class Apart:
