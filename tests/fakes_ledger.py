@@ -51,3 +51,12 @@ class FakeLedger:
     async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
         self.counts[key] = self.counts.get(key, 0) + by
         return self.counts[key]
+
+
+class CutLedger(FakeLedger):
+    """A ledger that hears nothing more of a process that was killed."""
+
+    is_cut = False
+
+    async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
+        return 0 if self.is_cut else await super().count(key, by=by, now=now, keep=keep)

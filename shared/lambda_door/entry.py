@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from shared.configuration.stored import read_environment
 from shared.consumer import Consumer, Stores, join, open_stores
 from shared.lambda_door.invocation import report
 from shared.limits import Budget
+from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers
 from shared.settings import RuntimeSettings, read_settings
 from shared.telemetry import logging, metrics, tracing
@@ -119,13 +121,14 @@ class Sandbox:
         async with AsyncExitStack() as stack:
             clients = await stack.enter_async_context(Clients(environment, breakers=Breakers(waits=False)))
             workers = await stack.enter_async_context(self._app.open_workers(environment, clients))
-            joined = [(each, await open_stores(each, clients)) for each in workers]
-            self._join = partial(_join, joined, room=settings.body_budget_bytes)
+            opened = [(each, await open_stores(each, clients)) for each in workers]
+            self._join = partial(joined, opened, room=settings.body_budget_bytes)
             self._raises = settings.lambda_raise_when_all_failed
             self._stack = stack.pop_all()  # kept open only when everything could be opened
         return self._join()
 
 
-def _join(workers: Sequence[tuple[Worker[Any], Stores]], *, room: int) -> tuple[Consumer, ...]:
-    budget = Budget(room)
-    return tuple(join(worker, stores, budget=budget) for worker, stores in workers)
+def joined(workers: Sequence[tuple[Worker[Any], Stores]], *, room: int) -> tuple[Consumer, ...]:
+    """All of them share what is renewed with them: a budget, and the turns of messages that run by themselves."""
+    budget, apart = Budget(room), Apart()
+    return tuple(join(worker, replace(stores, apart=apart), budget=budget) for worker, stores in workers)

@@ -154,7 +154,7 @@ class Machine:
         dice = random.Random(f"{self._seed} {process.name}")
         stores = self.stores(process, dice)
         bus: Any = watched(Bus(self.services.weathers["bus"]), "bus", stores.breakers)
-        handlers = Handlers(self.history, bus.put_events)
+        handlers = Handlers(self.history, bus.put_events, lambda: self._killed_from_within(process))
         setting = self.setting
         worker = worker_of(setting.worker, handlers, concurrency=setting.concurrency, timeout=setting.timeout)
         clocks = Clocks(monotonic=process.monotonic, lease=process.monotonic, wall=process.wall, dice=dice.random)
@@ -206,6 +206,12 @@ class Machine:
         if is_seen:
             for exchange in [*process.exchanges]:
                 exchange.hang_up()
+
+    def _killed_from_within(self, process: Process) -> None:
+        """As by os._exit, or by the kernel for its memory; what restarts it does so at once."""
+        if process in self.running or process in self.draining:
+            self.kill(process, is_seen=True)
+            self.loop.later_outside(1.0, self.start)
 
     def freeze(self, process: Process, seconds: float, *, timers_first: bool) -> None:
         """SIGSTOP, and SIGCONT after so many seconds."""

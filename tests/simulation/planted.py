@@ -1,8 +1,8 @@
 """Known mistakes, planted one by one: each must be found by the runs of its profile."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from shared.limits import Slots
 from shared.outcome import Dead, Done, Retry, Stalled
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
+from shared.road.failure.apart import Apart
 from shared.road.failure.runs import Runs
 from shared.road.handling import Handling
 from shared.road.ledger import Claimed, DynamoDbLedger
@@ -202,6 +203,14 @@ def _blamed(right: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
+def _beside_others(_right: Callable[..., Any]) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def wrong(_self: Apart, **_options: Any) -> AsyncIterator[None]:
+        yield
+
+    return wrong
+
+
 async def _as_it_is(_self: Any, delivery: Any) -> Any:
     return delivery
 
@@ -224,6 +233,7 @@ MISTAKES: dict[str, Mistake] = {
     "the last attempt is left to SQS": Mistake("calm", Attempts, "outcome", _left_to_sqs),
     "runs are not counted": Mistake("calm", Runs, "begin", instead_async(1), worker="keyed"),
     "a dependency that is down counts as a failure": Mistake("ledger-out", Attempts, "_judge", _blamed),
+    "a suspect runs beside others": Mistake("killers", Apart, "alone", _beside_others, worker="fair"),
     "a FIFO tail overtakes": Mistake("calm", Turns, "end", lambda right: lambda self, each, **_: right(self, each, stays=False)),
     "a FIFO successor does not wait for the delete": Mistake("killed", Deletes, "at_once", _soon, worker="fifo"),
     "two of a FIFO group run at once": Mistake("calm", Fifo, "at_once", instead(2)),

@@ -89,4 +89,8 @@ PROFILES: dict[str, Profile] = {
     "ledger-partly": Profile(promise="writes that are throttled beside reads, and a ledger made otherwise, bury nothing",
         outages=(LEDGER,), out=(60.0, 7_200.0), hows=PARTLY, workers=("keyed", "waiting"),
     ),
+    "killers": Profile(promise="what ends its process is buried after a few starts, and nothing beside it",
+        kinds={"quick": 6, "slow": 8, "killer": 2}, minutes=(1, 10), messages=(20, 40), slots=(3, 10), replicas=(1, 2), large=0.0,
+        checks=frozenset({"starts"}),
+    ),
 }  # fmt: skip

@@ -22,6 +22,8 @@ from tests.simulation.world.weather import Odds, Outage, Weather
 
 MOST_RUNS, OF_A_FIFO_HEAD = 5, 13
 """Runs of a message that always fails; of a FIFO message three in hand at each receipt but the last."""
+MOST_STARTS = MOST_RUNS + 1
+"""Of a message that ends its process: the first, of a first receipt, is not counted."""
 LONGEST_QUIET = 16 * 3_600.0
 """Seconds after the last fault in which everything must be settled."""
 LOOKS_EVERY = 15.0
@@ -237,6 +239,8 @@ class Simulation:
             if "receipts" in checks and not story.is_poison and story.receives > 1 + lived:
                 text = f"{story.receives} receipts, {lived} restarts"
                 history.blame(Rule.RECEIPTS, story.label, text)
+            if "starts" in checks and len(story.runs) > MOST_STARTS and story.is_poison:
+                history.blame(Rule.CALM, story.label, f"{len(story.runs)} starts")
             copies = [run for each in history.copies(story) for run in each.runs if run.how == "finished"]
             if "once" in checks and not story.is_poison and len(copies) > 1:
                 history.blame(Rule.CALM, story.label, f"finished {len(copies)} times")

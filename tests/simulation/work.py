@@ -13,8 +13,8 @@ from shared.worker import BatchResult, Each, FairShares, Fifo, Limits, Once, Tog
 from tests.simulation.history import History, Run
 from tests.simulation.world.time import PROCESS
 
-POISON = ("refused", "failing", "malformed")
-"""Kinds that end in the dead-letter queue: the handler says never, always fails, or cannot even be asked."""
+POISON = ("refused", "failing", "malformed", "killer")
+"""Kinds that end in the dead-letter queue: the handler says never, always fails, cannot even be asked, or ends its process."""
 WORKERS = ("plain", "keyed", "waiting", "batch", "fifo", "fair")
 FAIR_SHARE = 2
 """Messages of one group that a worker of the kind `fair` may run at once."""
@@ -46,11 +46,12 @@ def decode(delivery: Delivery) -> Job:
 
 
 class Handlers:
-    """What handlers do, written to the history. `call` is a dependency that some kinds need."""
+    """What handlers do, written to the history. `call` is a dependency that some kinds need, `kill` ends their process."""
 
-    def __init__(self, history: History, call: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, history: History, call: Callable[[], Awaitable[Any]], kill: Callable[[], object]) -> None:
         self._history = history
         self._call = call
+        self._kill = kill
 
     async def handle(self, job: Job) -> None:
         await self._one(job)
@@ -78,6 +79,9 @@ class Handlers:
         match job.kind:
             case "calls":
                 await self._call()
+            case "killer":
+                self._kill()
+                await asyncio.Event().wait()
             case "later" if first:
                 raise Later("not yet", after=PATIENCE)
             case "flaky" if first:

@@ -10,11 +10,15 @@ import pytest
 
 from shared.app import App
 from shared.clients import Clients
-from shared.lambda_door.entry import Sandbox
+from shared.clock import lease_time
+from shared.consumer import Stores
+from shared.lambda_door.entry import Sandbox, joined
 from shared.lambda_door.invocation import Report, report
+from shared.road.failure.breakers import Breakers
 from tests.aws import Aws
+from tests.fakes_ledger import FakeLedger
 from tests.made import make_worker
-from tests.shared.lambda_door.test_invocation import Case, record
+from tests.shared.lambda_door.test_invocation import Case, Returning, record
 from tests.virtual_time import clock, virtual
 
 BODY = "x" * 1_048_576
@@ -37,6 +41,17 @@ def test_the_report_says_that_a_handler_goes_on() -> None:
         assert await report([record("quick")], [case.consumer], deadline=clock() + 5) == Report((), 1)
 
     virtual(story())
+
+
+@pytest.mark.guarantee("R3")
+async def test_the_next_invocation_does_not_wait_for_a_lone_run_that_goes_on() -> None:
+    ledger = FakeLedger()
+    ledger.counts["runs#uploads#suspect"] = 4
+    stores = Stores(Returning(), breakers=Breakers(waits=False), resource_name="uploads", ledger=ledger)
+    opened = [(make_worker(swallows, decode=lambda each: each.body), stores)]
+    found = await report([record("suspect", attempt=5)], joined(opened, room=1), deadline=lease_time() + 0.05)
+    assert found == Report(("suspect",), 0, goes_on=True)
+    assert await report([record("quick")], joined(opened, room=1), deadline=lease_time() + 1) == Report((), 1)
 
 
 @pytest.mark.slow
