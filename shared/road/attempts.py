@@ -187,7 +187,7 @@ class Attempts:
                 await self._needs.passage()
             while True:
                 met.clear()
-                end = await (run(delivery) if alone else self._beside(run, delivery))
+                end = await (run(delivery) if alone else self._beside(run, delivery, [delivery]))
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
@@ -206,7 +206,7 @@ class Attempts:
         met_in_run.set(met := Met())
         met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
-            ends = await (run(deliveries) if alone else self._beside(run, deliveries))
+            ends = await (run(deliveries) if alone else self._beside(run, deliveries, deliveries))
         except asyncio.CancelledError as cut:
             await self._recount_cut(deliveries, cut)
             raise
@@ -218,16 +218,26 @@ class Attempts:
                 self._finished(each)
         return outcomes
 
-    async def _beside(self, run: Callable[[Given], Awaitable[Found]], given: Given) -> Found:
+    async def _beside(
+        self, run: Callable[[Given], Awaitable[Found]], given: Given, deliveries: Sequence[Delivery]
+    ) -> Found:
         """Beside others, and not while one of them must run by itself."""
         apart = self._apart
-        if apart.is_held:
-            await apart.passage()
+        while apart.is_held:
+            await self._stand_back(deliveries)
         apart.beside += 1
         try:
             return await run(given)
         finally:
             apart.leave()
+
+    async def _stand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """What the end of the process finds waiting has not begun, and its runs are not counted meanwhile."""
+        await asyncio.gather(*map(self._runs.forget, deliveries))
+        try:
+            await self._apart.passage()
+        finally:  # also where it is cut: what ends by that is taken back as every run is
+            await asyncio.gather(*map(self._runs.begin, deliveries))
 
     async def _recount_cut(self, deliveries: Sequence[Delivery], cut: asyncio.CancelledError) -> None:
         """A run that was cut does not count, but for one that took longer than its worker allows."""

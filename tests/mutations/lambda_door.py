@@ -20,5 +20,9 @@ LAMBDA = [
         ("RELEASING = 15.0", "RELEASING = 5.0", NEIGHBOURS),
         ("return not all(task.done() for task in late)", "return False", OUTLIVING),
     ),
-    *of("shared/lambda_door/entry.py", ("self._consumers = self._join()", "pass", OUTLIVING)),
+    *of(
+        "shared/lambda_door/entry.py",
+        ("self._consumers = self._join()", "pass", OUTLIVING),
+        ("replace(stores, apart=apart)", "stores", OUTLIVING),
+    ),
 ]

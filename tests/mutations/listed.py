@@ -1,5 +1,6 @@
 """The mutations: what a hand might slip on in the join, the doors, the road, the settlement of messages, shared calls, and dead letters."""
 
+from tests.mutations.by_themselves import BY_THEMSELVES
 from tests.mutations.lambda_door import LAMBDA
 from tests.mutations.looks import TOLD_AND_SENT
 from tests.mutations.mutation import Mutation, of
@@ -117,13 +118,7 @@ CLOCK = of(
     ("time.CLOCK_BOOTTIME)", "time.CLOCK_MONOTONIC)", "tests/shared/test_clock.py"),
 )
 THE_ROAD = [
-    *of(
-        "shared/road/failure/apart.py",
-        ("async with self._turn:", "if True:", f"{ROAD}/failure/test_suspects.py"),
-        ("if self.beside:", "if False:", f"{ROAD}/failure/test_last_runs.py"),
-        ("self.beside -= 1", "pass", f"{ROAD}/failure/test_last_runs.py"),
-        ("return self._ended is not None", "return False", f"{ROAD}/failure/test_last_runs.py"),
-    ),
+    *BY_THEMSELVES,
     *of(
         "shared/road/turns.py",
         ("self._running[group] += 1", "pass", TURNS),

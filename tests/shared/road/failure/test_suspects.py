@@ -8,22 +8,13 @@ import pytest
 from shared.road.failure.breakers import OPENS_AT, Breakers, Met, met_in_run
 from shared.worker import BatchResult, Together
 from tests.fakes import FakeQueue
-from tests.fakes_ledger import FakeLedger
+from tests.fakes_ledger import CutLedger, FakeLedger
 from tests.shared.rig import Rig, taking
 from tests.virtual_time import clock, virtual
 
 
-class Cut(FakeLedger):
-    """A ledger that hears nothing more of a process that was killed."""
-
-    is_cut = False
-
-    async def count(self, key: str, *, by: int, now: float, keep: float) -> int:
-        return 0 if self.is_cut else await super().count(key, by=by, now=now, keep=keep)
-
-
 async def restarted_until_it_is_quiet(
-    queue: FakeQueue, ledger: Cut, *, together: bool, killers: Sequence[int] = (0,)
+    queue: FakeQueue, ledger: CutLedger, *, together: bool, killers: Sequence[int] = (0,)
 ) -> list[str]:
     """Nine healthy messages beside those that end their process, each sent after so many restarts; restarted at once, each time. The
     bodies that were buried.
@@ -68,7 +59,7 @@ async def restarted_until_it_is_quiet(
 def test_what_ends_its_process_is_buried_and_its_neighbours_are_not(*, together: bool) -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
-        assert await restarted_until_it_is_quiet(queue, Cut(), together=together) == ["killer 0"]
+        assert await restarted_until_it_is_quiet(queue, CutLedger(), together=together) == ["killer 0"]
         assert queue.left == []
 
     virtual(story())
@@ -82,7 +73,7 @@ def test_so_it_is_with_several_of_them_however_often_each_was_begun(
 ) -> None:
     async def story() -> None:
         queue = FakeQueue(clock)
-        buried = await restarted_until_it_is_quiet(queue, Cut(), together=together, killers=killers)
+        buried = await restarted_until_it_is_quiet(queue, CutLedger(), together=together, killers=killers)
         assert sorted(buried) == [f"killer {number}" for number in range(len(killers))]
         assert queue.left == []
 
