@@ -57,6 +57,24 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     said_by_us = logging.getLogger("botocore.credentials")
     if not said_by_us.handlers:
         said_by_us.addHandler(logging.NullHandler())
+    loop = logging.getLogger("asyncio")
+    if not any(isinstance(each, FromLoop) for each in loop.handlers):
+        loop.addHandler(FromLoop())
+
+
+class FromLoop(logging.Handler):
+    """What the event loop says of a task or a callback that nobody waits for: a line like the others, without the error's text and without
+    what the callback was given. Python would print both. What raised in a task of a connection that was reset was raised to
+    its call as well, which tells it.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if record.levelno < logging.WARNING or isinstance(error, ConnectionError):
+            return
+        about = {"exc_info": error} if error else {}
+        why = record.getMessage().partition("\n")[0].partition("(")[0]
+        structlog.get_logger().error("unhandled_in_loop", why=why, **about)
 
 
 def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

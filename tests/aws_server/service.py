@@ -93,6 +93,8 @@ class Service:
         if method == "PUT":
             self._objects[path] = body
             return response(200, b"", b'ETag: "e"\r\n')
+        if path not in self._objects and method == "HEAD":
+            return response(404, b"")
         if path not in self._objects:
             return response(404, b"<Error><Code>NoSuchKey</Code></Error>", b"Content-Type: application/xml\r\n")
         asked = header(head, lower, b"range").decode().rpartition("-")[2]

@@ -1,6 +1,8 @@
 """Log lines: JSON, one each, and nothing in them that a log must not hold."""
 
+import asyncio
 import fcntl
+import gc
 import io
 import os
 import threading
@@ -113,6 +115,25 @@ def test_an_error_that_was_handed_over_is_told_the_same_way(written: Written) ->
     written.log.error("road_broken", exc_info=info.value)
     assert [each["type"] for each in written.lines[0]["exception"]] == ["ValueError"]
     assert CANARY not in written.stream.getvalue().decode()
+
+
+async def test_what_the_loop_says_of_an_error_that_nobody_waits_for_is_a_line_without_its_text(
+    written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    for error in (ValueError(CANARY), ConnectionResetError(CANARY)):
+        task = asyncio.ensure_future(fail(error))
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+    asyncio.get_running_loop().call_exception_handler({"message": f"Exception in callback told({CANARY!r})"})
+    lost, called = written.lines
+    assert (lost["event"], lost["why"]) == ("unhandled_in_loop", "Task exception was never retrieved")
+    assert lost["exception"][0]["type"] == "ValueError"
+    assert called["why"] == "Exception in callback told"
+    assert CANARY not in str(written.lines) + "".join(capsys.readouterr())
 
 
 def test_an_error_raised_from_none_hides_what_was_before(written: Written) -> None:
