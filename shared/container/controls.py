@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,18 +99,42 @@ async def opened(clients: Clients) -> Controls:
     return Controls(await clients.open("dynamodb"), table=table)
 
 
+@asynccontextmanager
+async def obeyed(
+    worker: str,
+    pollers: tuple[Adjustable, ...],
+    look: Callable[[str], Awaitable[Orders]],
+    *,
+    follow: Callable[[str], Awaitable[None]] | None = None,
+    stop: asyncio.Event,
+) -> AsyncIterator[None]:
+    """Orders are obeyed inside. It is entered after the first look: what is paused receives nothing when it is started again. An answer that
+    does not come is waited for as long as a look is away, or until `stop`: then there are no orders until it does.
+    """
+    looked = asyncio.Event()
+    obeying = asyncio.create_task(obey(worker, pollers, look, follow=follow, looked=looked.set))
+    first = [asyncio.create_task(each.wait()) for each in (looked, stop)]
+    try:
+        await asyncio.wait(first, timeout=LOOKS_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        yield
+    finally:
+        for each in (obeying, *first):
+            each.cancel()
+
+
 async def obey(
     worker: str,
     pollers: tuple[Adjustable, ...],
     look: Callable[[str], Awaitable[Orders]],
     *,
     follow: Callable[[str], Awaitable[None]] | None = None,
+    looked: Callable[[], None] = lambda: None,
     every: float = LOOKS_EVERY,
 ) -> None:
     """Carry out a worker's orders until cancelled, and write down that they are followed (`follow`, with their number), again
-    at the next look where that fails. Where orders cannot be read, the last ones stay in force.
+    at the next look where that fails. Where orders cannot be read, the last ones stay in force. `looked` is called after each look.
     """
-    orders, followed, unread = Orders(), "", ""
+    orders, followed, unread, untold = Orders(), "", "", ""
     while True:
         try:
             found, unread = await look(worker), ""
@@ -122,12 +147,15 @@ async def obey(
             log.info("orders_taken", worker=worker, paused=found.paused, concurrency=found.concurrency, rate=found.rate)
             for poller in pollers:
                 poller.adjust(concurrency=0 if found.paused else found.concurrency, rate=found.rate)
+        looked()
         if follow is not None and orders.number != followed:
             try:
                 await follow(orders.number)
-                followed = orders.number
+                followed, untold = orders.number, ""
             except Exception as error:
-                log.warning("orders_unanswered", worker=worker, error_type=code_of(error))
+                tell = log.debug if untold == code_of(error) else log.warning
+                untold = code_of(error)
+                tell("orders_unanswered", worker=worker, error_type=untold)
         await asyncio.sleep(every)
 
 

@@ -80,7 +80,7 @@ async def run(
             Clients(environment) as clients,
             _pollers(app, environment, settings, clients) as pollers,
             _health(pollers, settings, stopping) as port,
-            _orders(app, environment, clients, pollers),
+            _orders(app, environment, clients, pollers, stopping),
             asyncio.TaskGroup() as group,
         ):
             freeze()
@@ -142,7 +142,7 @@ async def _pollers(
 
 @asynccontextmanager
 async def _orders(
-    app: App, environment: Mapping[str, str], clients: Clients, pollers: tuple[Poller, ...]
+    app: App, environment: Mapping[str, str], clients: Clients, pollers: tuple[Poller, ...], stop: asyncio.Event
 ) -> AsyncIterator[None]:
     """Obey `fleet pause`, `resume` and `limit`, where LEDGER_TABLE_NAME says where orders are kept."""
     if not environment.get("LEDGER_TABLE_NAME"):
@@ -150,11 +150,8 @@ async def _orders(
         return
     orders = await controls.opened(clients)
     follow = partial(orders.follow, app.name, f"{socket.gethostname()}:{os.getpid()}")
-    obeying = asyncio.create_task(controls.obey(app.name, pollers, orders.read, follow=follow))
-    try:
+    async with controls.obeyed(app.name, pollers, orders.read, follow=follow, stop=stop):
         yield
-    finally:
-        obeying.cancel()
 
 
 @asynccontextmanager

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import pytest
 from structlog.testing import capture_logs
 
-from shared.container.controls import Controls, Orders, obey
+from shared.container.controls import LOOKS_EVERY, Controls, Orders, obey, obeyed
 from tests.aws import Aws
-from tests.virtual_time import virtual
+from tests.virtual_time import clock, virtual
 
 
 class Taker:
@@ -55,6 +56,54 @@ def test_while_orders_cannot_be_read_the_last_ones_stay_in_force_and_one_warning
         return taker.taken
 
     assert virtual(story()) == [(0, None)]
+
+
+def test_what_is_paused_is_paused_before_it_polls_when_it_is_started_again() -> None:
+    async def story() -> None:
+        taker = Taker()
+
+        async def look(_worker: str) -> Orders:
+            await asyncio.sleep(2)
+            return Orders(paused=True)
+
+        async with obeyed("sample", (taker,), look, stop=asyncio.Event()):
+            assert taker.taken == [(0, None)]
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_orders_that_do_not_come_hold_up_a_start_for_one_look_and_no_stop(*, stops: bool) -> None:
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(1 if stops else 3_600, stop.set)
+
+        async def look(_worker: str) -> Orders:
+            await asyncio.sleep(600)
+            return Orders()
+
+        began = clock()
+        async with obeyed("sample", (Taker(),), look, stop=stop):
+            assert clock() - began == pytest.approx(1 if stops else LOOKS_EVERY)
+
+    virtual(story())
+
+
+def test_an_answer_that_cannot_be_written_for_long_is_one_warning() -> None:
+    async def story() -> None:
+        async def look(_worker: str) -> Orders:
+            return Orders(paused=True, number="1")
+
+        async def follow(_number: str) -> None:
+            raise ConnectionError
+
+        with capture_logs() as lines:
+            obeying = asyncio.create_task(obey("sample", (Taker(),), look, follow=follow))
+            await asyncio.sleep(60)
+            obeying.cancel()
+        assert [each["event"] for each in lines if each["log_level"] == "warning"] == ["orders_unanswered"]
+
+    virtual(story())
 
 
 def test_an_order_is_answered_once_it_is_followed_and_again_where_the_answer_was_lost() -> None:
