@@ -39,7 +39,7 @@ from workers.reminder_dispatch.rules import (
 )
 from workers.reminder_dispatch.schedule.occurrence import Row, Status, row_key
 from workers.reminder_dispatch.table.keys import due_text
-from workers.reminder_dispatch.withdrawal import in_place_of, is_withdrawn
+from workers.reminder_dispatch.withdrawal import in_place_of, is_withdrawn, let_head_go
 
 LOOKS = 3
 """Times a row is read again when it changed between reading and claiming it."""
@@ -101,7 +101,7 @@ async def _prepare(event: ReminderDue, ports: Ports, *, until: datetime) -> Atte
                 if await _close(event, row, end, ports, at=at):
                     return None
             case Attempt() as attempt:
-                await _go_on(event.reminder_id, attempt.follow, ports, at=at)
+                await _go_on(event.reminder_id, row, attempt.follow, ports, at=at)
                 if not await _may_go_out(attempt, row, ports, until=until):
                     return None
                 if await ports.store.move(event.key, attempt.claim):
@@ -120,7 +120,7 @@ async def _judged(event: ReminderDue, row: Row, ports: Ports, *, at: datetime) -
 
 async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: datetime) -> bool:
     """Whether the row was as it was read, and has ended unsent; the series goes on first."""
-    await _go_on(event.reminder_id, end.follow, ports, at=at)
+    await _go_on(event.reminder_id, row, end.follow, ports, at=at)
     if not await ports.store.move(event.key, end.move):
         return False
     _report(event, row.get("channel"), end.status, end.reason)
@@ -167,7 +167,9 @@ async def _ask_again(event: ReminderDue, seconds: float, row: Row, ports: Ports)
     await ports.queue([due_message(event, row, delay=seconds)])
 
 
-async def _go_on(reminder_id: str, follow: Follow, ports: Ports, *, at: datetime) -> None:
+async def _go_on(reminder_id: str, now_due: Row, follow: Follow, ports: Ports, *, at: datetime) -> None:
+    if follow.next is None:
+        await let_head_go(now_due, store=ports.store, now=at)
     for row in follow.rows:
         if await ports.store.add(row):
             if row["status"] == "FAILED":

@@ -1,11 +1,11 @@
-"""What becomes of occurrences whose reminder a producer has cancelled or changed, also while a dispatch was under way."""
+"""A reminder's head against its occurrences: what its producer has cancelled or changed, also while a dispatch was under way, and when it goes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workers.reminder_dispatch.rules import withdrawn
+from workers.reminder_dispatch.rules import ended, withdrawn
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.table.keys import Key, head_key, identity_of
 
@@ -45,3 +45,12 @@ def in_place_of(older: Row, row: Row) -> Move | None:
         put=put,
         drop=tuple(name for name in older if name not in row),
     )
+
+
+async def let_head_go(row: Row, *, store: Reminders, now: datetime) -> None:
+    """After the last occurrence of a rule nothing comes any more: the head goes when its last row does, unless its producer changed it.
+    The head of a reminder that comes once says so from the start.
+    """
+    if row.get("rule") and "revision" in row:
+        reminder_id, _ = identity_of(row_key(row))
+        await store.move(head_key(reminder_id), Move(expect={"revision": row["revision"]}, put=ended(now)))

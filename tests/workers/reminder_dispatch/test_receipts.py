@@ -31,6 +31,10 @@ class Expo:
         return {name: self.said[name] for name in ids if name in self.said}
 
 
+def asked_of(name: str) -> Asked:
+    return Asked.model_construct(reminder_id=name, due_at=NOON, tickets=(Ticket(id=f"t-{name}", token="x"),))
+
+
 async def looked(sent: World, expo: Expo, *events: ReceiptsDue) -> list[ReceiptsDue]:
     """One look; what is to be looked at again."""
     again = FakeSender()
@@ -123,3 +127,24 @@ async def test_a_push_is_recorded_where_its_question_cannot_be_queued() -> None:
     sent.receipts.fail = fail
     await sent.dispatch(due())
     assert sent.store.statuses == ["SENT"]
+
+
+async def test_a_fault_at_one_row_asks_for_no_other_message_twice() -> None:
+    events = [ReceiptsDue(sentAt=NOON, occurrences=(asked_of(name),)) for name in ("waits", "fails", "waits-too")]
+    of = World(FakeReminders(row("fails")))
+    again = FakeSender()
+
+    def fail(call: str) -> None:
+        if call.startswith("move"):
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    of.store.before = fail
+    expo = Expo({"t-fails": Receipt()})
+    ports = Ports(of.store, expo, again, lambda: of.at)
+    ends = await look_up(events, ports=ports)
+    assert [type(end) for end in ends] == [type(None), EndpointConnectionError, type(None)]
+    of.store.before = lambda _call: None
+    assert await look_up([events[1]], ports=ports) == [None]
+    assert of.store[due("fails")]["receipt"] == "DELIVERED"
+    asked = [decode_receipts(delivery(message.body)) for message in again.sent]
+    assert [each.reminder_id for one in asked for each in one.occurrences] == ["waits", "waits-too"]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, world
 from workers.reminder_dispatch.channels.channel import Refused
+from workers.reminder_dispatch.table.keys import head_key
 
 TOMORROW = NOON + timedelta(days=1)
 DEAD = Refused("DeviceNotRegistered", dead=True)
@@ -54,3 +55,23 @@ async def test_a_dead_token_is_taken_out_of_the_next_occurrence() -> None:
     of = world(daily(tokens=tokens), answers=[DEAD])
     await of.dispatch(due())
     assert of.store[due(due_at=TOMORROW)]["tokens"] == tokens[1:]
+
+
+async def test_the_head_of_a_series_that_has_ended_goes_after_its_last_occurrence() -> None:
+    key = head_key("r1")
+    head = {"PK": key.pk, "SK": key.sk, "status": "ACTIVE", "revision": 1}
+    last_but_one = daily(rule="FREQ=DAILY;COUNT=2", revision=1)
+    of = world(last_but_one, head)
+    await of.dispatch(due())
+    assert of.store.rows[key] == head, "another one comes"
+    of.at = TOMORROW
+    await of.dispatch(due(due_at=TOMORROW))
+    assert of.store.rows[key] == {**head, "TTL": of.store[due(due_at=TOMORROW)]["TTL"]}
+
+
+async def test_the_head_of_a_series_that_was_changed_stays() -> None:
+    key = head_key("r1")
+    head = {"PK": key.pk, "SK": key.sk, "status": "ACTIVE", "revision": 2}
+    of = world(daily(rule="FREQ=DAILY;COUNT=1", revision=1), head)
+    await of.dispatch(due())
+    assert of.store.rows[key] == head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,6 +46,8 @@ class Ports:
 async def look_up(events: Sequence[ReceiptsDue], *, ports: Ports) -> BatchResult:
     """Ask for the receipts of all these together. What has none yet, and what Expo did not answer, is a new message in 15 minutes, until
     24 hours after it was sent; a message that comes twice writes the same twice.
+
+    Rows first, new messages last, each event by itself: where one fails, no other is done again, and so none is asked for twice from then on.
     """
     ids = list(dict.fromkeys(ticket.id for event in events for each in event.occurrences for ticket in each.tickets))
     found: dict[str, Receipt] = {}
@@ -53,12 +56,15 @@ async def look_up(events: Sequence[ReceiptsDue], *, ports: Ports) -> BatchResult
             found |= await ports.ask(part)
         except Unanswered as error:
             log.warning("receipts_not_answered", count=len(part), reason=str(error))
-    for event in events:
-        await _note(event, found, ports)
-    return [None] * len(events)
+    noted = await asyncio.gather(*(_note(event, found, ports) for event in events), return_exceptions=True)
+    asked = await asyncio.gather(
+        *(_ask_again(event, left, ports) for event, left in zip(events, noted, strict=True)), return_exceptions=True
+    )
+    return [_fault(end) for end in asked]
 
 
-async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) -> None:
+async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) -> Sequence[Asked]:
+    """Record what was said of an event's occurrences; those of which more is to be asked."""
     now = ports.now()
     left: list[Asked] = []
     for each in event.occurrences:
@@ -77,8 +83,22 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
         await ports.store.move(each.key, Move(expect={}, put=put))
         _counted.add(1, {"receipt": outcome, "late": late})
         log.info("reminder_receipt", reminder=each.reminder_id, receipt=outcome, reason=heard.failed or None, late=late)
+    return left
+
+
+async def _ask_again(event: ReceiptsDue, left: Sequence[Asked] | BaseException, ports: Ports) -> None:
+    """Raises what noting the event raised: then its own message comes again, and no new one."""
+    if isinstance(left, BaseException):
+        raise left
     if left:
         await ports.again(messages(left, sent_at=event.sent_at, looks=event.looks + 1))
+
+
+def _fault(end: BaseException | None) -> Exception | None:
+    """What is to be reported of an event. Raises what is not an Exception: a cancelled part must not pass for done."""
+    if isinstance(end, BaseException) and not isinstance(end, Exception):
+        raise end
+    return end
 
 
 async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports) -> Asked:
