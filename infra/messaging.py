@@ -29,6 +29,7 @@ class MessagingStack(FleetStack):
             tenant_events=queues["webhook-events"],
             audit=queues["audit"],
             uploads=queues["uploads"],
+            receipts=queues["reminder-receipts"],
         )
         audit_bucket(self, stage)
         dead_letter_bucket(self, stage)

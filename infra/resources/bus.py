@@ -40,9 +40,10 @@ class Bus(Construct):
         tenant_events: WorkerQueue,
         audit: WorkerQueue,
         uploads: WorkerQueue,
+        receipts: WorkerQueue,
     ) -> None:
-        """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`, and to
-        `uploads` what GuardDuty says of the uploads bucket.
+        """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`, to
+        `uploads` what GuardDuty says of the uploads bucket, and to `receipts` what SES says of addresses.
         """
         super().__init__(scope, "Bus")
         bus = events.CfnEventBus(self, "EventBus", name=name_of("events"))
@@ -81,16 +82,28 @@ class Bus(Construct):
             state="ENABLED",
             targets=[self._target(uploads, EVENT)],
         )
-        for rule, queue in ((tick, ticks), (digest, audit), (tenant, tenant_events), (scan, uploads)):
+        mail = self._feedback(receipts)
+        rules = ((tick, ticks), (digest, audit), (tenant, tenant_events), (scan, uploads), (mail, receipts))
+        for rule, queue in rules:
             rule.override_logical_id(rule.node.id)
             queue.accept("events", rule.attr_arn)
         queue_policy(
             self,
             "EventsUndeliveredQueuePolicy",
             self.undelivered.queue,
-            allow_send(
-                "events", self.undelivered.arn, [tick.attr_arn, digest.attr_arn, tenant.attr_arn, scan.attr_arn]
-            ),
+            allow_send("events", self.undelivered.arn, [rule.attr_arn for rule, _ in rules]),
+        )
+
+    def _feedback(self, receipts: WorkerQueue) -> events.CfnRule:
+        """SES speaks on the account's default bus, too, once a configuration set sends its events there."""
+        return events.CfnRule(
+            self,
+            "MailFeedbackRule",
+            name=name_of("mail-feedback"),
+            description="Bounces of e-mail and complaints about it",
+            event_pattern={"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}},
+            state="ENABLED",
+            targets=[self._target(receipts, EVENT)],
         )
 
     def _clock(self, stem: str, name: str, description: str, rate: str, queue: WorkerQueue) -> events.CfnRule:

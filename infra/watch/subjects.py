@@ -76,7 +76,7 @@ AGES: Final = {"webhook-deliveries": SLOW_AGE, "audit": AUDIT_AGE}
 LATENCIES: Final = {"webhook-deliveries": SLOW_LATENCY}
 
 # Rules by their resource names, and whether they are on the fleet's own bus; schedules live on the default one.
-RULES: Final = {"tick": False, "digest": False, "tenant-events": True, "upload-scans": False}
+RULES: Final = {"tick": False, "digest": False, "tenant-events": True, "upload-scans": False, "mail-feedback": False}
 
 
 def stem_of(name: str) -> str:

@@ -101,12 +101,13 @@ class TestRights:
             ("UploadsQueuePolicy", "s3", "arn:aws:s3:::fleet-uploads-dev"),
             ("UploadsQueuePolicy", "events", "ScanRule.Arn"),
             ("ReminderTicksQueuePolicy", "events", "TickRule.Arn"),
+            ("ReminderReceiptsQueuePolicy", "events", "MailFeedbackRule.Arn"),
             ("WebhookEventsQueuePolicy", "events", "TenantEventRule.Arn"),
             ("AuditQueuePolicy", "events", "DigestRule.Arn"),
             (
                 "EventsUndeliveredQueuePolicy",
                 "events",
-                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn"],
+                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn", "MailFeedbackRule.Arn"],
             ),
         ],
     )
@@ -189,6 +190,14 @@ class TestRules:
             "detail": {"s3ObjectDetails": {"bucketName": ["fleet-uploads-dev"]}},
         }
         assert target["Arn"] == "UploadsQueue.Arn"
+
+    def test_what_ses_says_of_addresses_goes_to_the_receipts(self) -> None:
+        rule = messaging().properties("MailFeedbackRule")
+        (target,) = rule["Targets"]
+        assert "EventBusName" not in rule  # SES speaks on the default bus
+        assert rule["EventPattern"] == {"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}}
+        assert target["Arn"] == "ReminderReceiptsQueue.Arn"
+        assert "InputTransformer" not in target
 
     def test_the_statements_of_a_policy_have_names_of_their_own(self) -> None:
         for name in messaging().resources("AWS::SQS::QueuePolicy"):

@@ -17,6 +17,7 @@ from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Answer, Note
 from workers.reminder_dispatch.channels.push import KNOWN_DEAD, push_to_living
+from workers.reminder_dispatch.channels.suppression import SUPPRESSED, mail_unless_suppressed
 from workers.reminder_dispatch.conclusion import conclude, forget, wait_after
 from workers.reminder_dispatch.decision import Attempt, Close, Decision, Follow, Nothing, Taken, Wait
 from workers.reminder_dispatch.event import ReminderDue, occurrence
@@ -206,9 +207,12 @@ async def _send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
     content = attempt.content
     if ports.now() >= until:
         answer: Answer = TOO_LATE
+    elif content.channel == "email":
+        answer = await mail_unless_suppressed(content, mail=ports.mail, store=ports.store)
     else:
-        answer = await (ports.mail(content) if content.channel == "email" else ports.announce(detail_of(attempt)))
-    ports.gates.heard(gate_of(attempt.content), [answer])
+        answer = await ports.announce(detail_of(attempt))
+    if answer is not SUPPRESSED:
+        ports.gates.heard(gate_of(attempt.content), [answer])
     await _settle(attempt, [answer], ports)
 
 

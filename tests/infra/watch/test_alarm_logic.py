@@ -28,7 +28,10 @@ EXCEPTIONS: dict[str, tuple[Any, ...]] = {
     "audit-old": (1800, False, 5, 60),
     "webhook-deliveries-slow": (16_000, False, 5, 60),
     "webhook-delivery-long": (20_000, False, 2, 300),
-    **{f"{name}-rule-failing": (0, False, 1, 60) for name in ("tick", "digest", "tenant-events", "upload-scans")},
+    **{
+        f"{name}-rule-failing": (0, False, 1, 60)
+        for name in ("tick", "digest", "tenant-events", "upload-scans", "mail-feedback")
+    },
     **{f"{name}-audit-pipe-failing": (1, True, 3, 60) for name in ("sessions", "reminders", "webhooks")},
     # Letters of a source that keeps messages for seven days may have seven left, those of the others more than can be watched.
     **{

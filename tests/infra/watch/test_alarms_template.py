@@ -48,7 +48,7 @@ def test_each_rule_pipe_table_and_worker_has_its_alarms() -> None:
     wanted |= {f"{name}-table-throttled" for name in names("AWS::DynamoDB::Table", "TableName")}
     faults = ("dependency-down", "asks-for-you", "throttled", "breaking", "long")
     wanted |= {f"{worker}-{fault}" for worker in roster.WORKERS for fault in faults}
-    assert len(wanted) == 8 + 3 + 4 + 20
+    assert len(wanted) == 10 + 3 + 4 + 20
     assert wanted <= alarms().keys()
 
 

@@ -31,6 +31,12 @@ class Expo:
         return {name: self.said[name] for name in ids if name in self.said}
 
 
+def question(body: str) -> ReceiptsDue:
+    found = decode_receipts(delivery(body))
+    assert isinstance(found, ReceiptsDue)
+    return found
+
+
 def asked_of(name: str) -> Asked:
     return Asked.model_construct(reminder_id=name, due_at=NOON, tickets=(Ticket(id=f"t-{name}", token="x"),))
 
@@ -40,7 +46,7 @@ async def looked(sent: World, expo: Expo, *events: ReceiptsDue) -> list[Receipts
     again = FakeSender()
     assert await look_up(events, ports=Ports(sent.store, expo, again, lambda: sent.at)) == [None] * len(events)
     assert {message.delay for message in again.sent} <= {900}
-    return [decode_receipts(delivery(message.body)) for message in again.sent]
+    return [question(message.body) for message in again.sent]
 
 
 async def pushed(*rows: Mapping[str, Any], answers: Sequence[Any] = ()) -> tuple[World, list[ReceiptsDue]]:
@@ -49,7 +55,7 @@ async def pushed(*rows: Mapping[str, Any], answers: Sequence[Any] = ()) -> tuple
     await sent.dispatch(*(due(one["reminderId"]) for one in rows))
     assert {message.delay for message in sent.receipts.sent} <= {900}
     sent.later(seconds=900)
-    return sent, [decode_receipts(delivery(message.body)) for message in sent.receipts.sent]
+    return sent, [question(message.body) for message in sent.receipts.sent]
 
 
 async def test_a_dead_device_is_noted_and_no_later_reminder_goes_to_it() -> None:
@@ -112,7 +118,7 @@ async def test_2300_tickets_are_three_requests() -> None:
         Asked.model_construct(reminder_id=f"r{number}", due_at=NOON, tickets=(Ticket(id=f"t{number}", token="x"),))
         for number in range(2_300)
     ]
-    events = [decode_receipts(delivery(each.body)) for each in messages(asked, sent_at=NOON)]
+    events = [question(each.body) for each in messages(asked, sent_at=NOON)]
     assert max(len(json.dumps(event.model_dump(mode="json"))) for event in events) < 200_000
     expo = Expo()
     await looked(World(FakeReminders()), expo, *events)
@@ -146,5 +152,5 @@ async def test_a_fault_at_one_row_asks_for_no_other_message_twice() -> None:
     of.store.before = lambda _call: None
     assert await look_up([events[1]], ports=ports) == [None]
     assert of.store[due("fails")]["receipt"] == "DELIVERED"
-    asked = [decode_receipts(delivery(message.body)) for message in again.sent]
+    asked = [question(message.body) for message in again.sent]
     assert [each.reminder_id for one in asked for each in one.occurrences] == ["waits", "waits-too"]

@@ -177,6 +177,8 @@ async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
     await store.entomb(tokens[3], why="DeviceNotRegistered", at=NOON, forget_at=2)
     assert set(await store.dead([*tokens, "ExpoPushToken[3]"])) == {tokens[3], tokens[240], "ExpoPushToken[3]"}
     assert await store.dead([]) == set()
+    await store.entomb("Anna@example.com", why="bounce", at=NOON, forget_at=1)
+    assert set(await store.dead(["anna@example.com", "bob@example.com"])) == {"anna@example.com"}
 
 
 async def test_a_row_is_taken_for_missing_only_where_two_answers_say_so() -> None:

@@ -1,4 +1,4 @@
-"""What the queue of receipts carries: the tickets of one request to Expo, by occurrence."""
+"""What the queue of receipts carries: the tickets of one request to Expo, by occurrence, or what SES says of an e-mail."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from shared import Delivery, Wire, document
 from workers.reminder_dispatch.event import DueTime
+from workers.reminder_dispatch.receipts.suppressed import SOURCE, Suppressed, read_suppressed
 from workers.reminder_dispatch.table.keys import Key, key_of
 
 
@@ -40,6 +41,7 @@ class ReceiptsDue(Wire):
     occurrences: tuple[Asked, ...]
 
 
-def decode_receipts(delivery: Delivery) -> ReceiptsDue:
+def decode_receipts(delivery: Delivery) -> ReceiptsDue | Suppressed:
     """Raises Reject or pydantic.ValidationError."""
-    return ReceiptsDue.model_validate(document(delivery.body))
+    found = document(delivery.body)
+    return read_suppressed(found) if found.get("source") == SOURCE else ReceiptsDue.model_validate(found)

@@ -1,4 +1,4 @@
-"""Ask for receipts: note on each occurrence what became of it, and on each dead token that it is dead."""
+"""Ask for receipts: note on each occurrence what became of it, and of each dead token and address that it is dead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 from opentelemetry.metrics import get_meter
 
-from shared import BatchResult, Send
+from shared import BatchResult, Message, Send
 from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue
 from workers.reminder_dispatch.receipts.queued import messages
 from workers.reminder_dispatch.receipts.receipt import MOST, Receipt, Unanswered
+from workers.reminder_dispatch.receipts.suppressed import Suppressed
 from workers.reminder_dispatch.rules import DEAD_FOR
 from workers.reminder_dispatch.schedule.occurrence import Move
 from workers.reminder_dispatch.table.keys import due_text
@@ -43,28 +44,33 @@ class Ports:
     now: Callable[[], datetime]
 
 
-async def look_up(events: Sequence[ReceiptsDue], *, ports: Ports) -> BatchResult:
+async def look_up(events: Sequence[ReceiptsDue | Suppressed], *, ports: Ports) -> BatchResult:
     """Ask for the receipts of all these together. What has none yet, and what Expo did not answer, is a new message in 15 minutes, until
     24 hours after it was sent; a message that comes twice writes the same twice.
 
     Rows first, new messages last, each event by itself: where one fails, no other is done again, and so none is asked for twice from then on.
     """
-    ids = list(dict.fromkeys(ticket.id for event in events for each in event.occurrences for ticket in each.tickets))
+    questions = [event for event in events if isinstance(event, ReceiptsDue)]
+    ids = list(dict.fromkeys(ticket.id for event in questions for each in event.occurrences for ticket in each.tickets))
     found: dict[str, Receipt] = {}
     for part in _parts(ids):
         try:
             found |= await ports.ask(part)
         except Unanswered as error:
             log.warning("receipts_not_answered", count=len(part), reason=str(error))
-    noted = await asyncio.gather(*(_note(event, found, ports) for event in events), return_exceptions=True)
-    asked = await asyncio.gather(
-        *(_ask_again(event, left, ports) for event, left in zip(events, noted, strict=True)), return_exceptions=True
+    noted = await asyncio.gather(
+        *(
+            _note(event, found, ports) if isinstance(event, ReceiptsDue) else _suppress(event, ports)
+            for event in events
+        ),
+        return_exceptions=True,
     )
+    asked = await asyncio.gather(*(_ask_again(left, ports) for left in noted), return_exceptions=True)
     return [_fault(end) for end in asked]
 
 
-async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) -> Sequence[Asked]:
-    """Record what was said of an event's occurrences; those of which more is to be asked."""
+async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) -> Sequence[Message]:
+    """Record what was said of an event's occurrences; the message that asks for the rest."""
     now = ports.now()
     left: list[Asked] = []
     for each in event.occurrences:
@@ -83,15 +89,24 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
         await ports.store.move(each.key, Move(expect={}, put=put))
         _counted.add(1, {"receipt": outcome, "late": late})
         log.info("reminder_receipt", reminder=each.reminder_id, receipt=outcome, reason=heard.failed or None, late=late)
-    return left
+    return messages(left, sent_at=event.sent_at, looks=event.looks + 1)
 
 
-async def _ask_again(event: ReceiptsDue, left: Sequence[Asked] | BaseException, ports: Ports) -> None:
+async def _suppress(event: Suppressed, ports: Ports) -> Sequence[Message]:
+    """Note that no e-mail goes to these addresses any more; nothing is to be asked."""
+    at = ports.now()
+    for address in event.addresses:
+        await ports.store.entomb(address, why=event.why, at=at, forget_at=int((at + DEAD_FOR).timestamp()))
+        log.info("email_address_suppressed", reason=event.why)
+    return ()
+
+
+async def _ask_again(left: Sequence[Message] | BaseException, ports: Ports) -> None:
     """Raises what noting the event raised: then its own message comes again, and no new one."""
     if isinstance(left, BaseException):
         raise left
     if left:
-        await ports.again(messages(left, sent_at=event.sent_at, looks=event.looks + 1))
+        await ports.again(left)
 
 
 def _fault(end: BaseException | None) -> Exception | None:

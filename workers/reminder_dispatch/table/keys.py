@@ -118,7 +118,11 @@ def share_of(tenant_id: Any, priority: Any) -> str | None:
 
 
 def token_key(token: str) -> Key:
-    """Where it is noted that a push token is dead; both ways to write one are one token."""
+    """Where it is noted that a push token or an e-mail address is dead; both ways to write a token are one. An address is hashed,
+    for a key is archived as it is; its letters' case is no difference.
+    """
+    if "@" in token and "[" not in token:
+        return Key(f"ADDRESS#{hashlib.sha256(token.lower().encode()).hexdigest()}", "DEAD")
     return Key(f"TOKEN#{token.partition('[')[2].rstrip(']') or token}", "DEAD")
 
 

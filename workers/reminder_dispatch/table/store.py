@@ -68,10 +68,10 @@ class Reminders(Protocol):
         """Note a page of what was queued of one minute and shard."""
 
     async def dead(self, tokens: Collection[str]) -> Collection[str]:
-        """Those of these push tokens that are known to be dead. What cannot be answered now is not among them."""
+        """Those of these push tokens and e-mail addresses that are known to be dead. What cannot be answered now is not among them."""
 
     async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
-        """Note that a push token is dead."""
+        """Note that a push token or an e-mail address is dead."""
 
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
@@ -192,7 +192,12 @@ class DynamoReminders:
 
     async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
         key = token_key(token)
-        about = {"entity": "deadToken", "reason": why, "deadSince": due_text(at), "TTL": forget_at}
+        about = {
+            "entity": "deadToken" if key.pk.startswith("TOKEN#") else "deadAddress",
+            "reason": why,
+            "deadSince": due_text(at),
+            "TTL": forget_at,
+        }
         await self._client.put_item(TableName=self._table, Item=typed({"PK": key.pk, "SK": key.sk, **about}))
 
     async def load(self, key: Key) -> Row | None:

@@ -1,0 +1,23 @@
+"""E-mail to nobody whose mail server refused it for good, and to nobody who complained."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from workers.reminder_dispatch.channels.channel import Answer, Refused
+from workers.reminder_dispatch.schedule.occurrence import Content
+
+if TYPE_CHECKING:
+    from workers.reminder_dispatch.table.store import Reminders
+
+SUPPRESSED = Refused("suppressed: bounced or complained before")
+"""Not asked: SES said so of an e-mail before."""
+
+
+async def mail_unless_suppressed(
+    content: Content, *, mail: Callable[[Content], Awaitable[Answer]], store: Reminders
+) -> Answer:
+    """What SES says, or SUPPRESSED. SES itself accepts what it then does not deliver, so its answer does not tell."""
+    address = content.email or ""
+    return SUPPRESSED if await store.dead({address}) else await mail(content)
