@@ -12,7 +12,7 @@ from typing import NamedTuple
 from opentelemetry import metrics
 
 from shared.telemetry import names
-from shared.telemetry.flush import Flush
+from shared.telemetry.export.flush import Flush
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds; the conventions end at ten, which is too early for work on large uploads."""

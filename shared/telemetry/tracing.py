@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.message.delivery import Attribute, Delivery
 from shared.telemetry import names
-from shared.telemetry.flush import Flush
+from shared.telemetry.export.flush import Flush
 from shared.telemetry.x_ray import made_by_x_ray
 
 if TYPE_CHECKING:

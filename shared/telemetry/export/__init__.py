@@ -1,0 +1,1 @@
+"""How what is measured and traced leaves the process."""
