@@ -1,4 +1,4 @@
-"""/livez and /readyz of a container: whether it still polls, and whether it is ready for work."""
+"""/livez and /readyz of a container: whether it still polls, and whether it is ready for work; /metrics: what it counted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Polls(Protocol):
@@ -70,11 +72,18 @@ def ready(pollers: Sequence[Polls], *, draining: bool, now: float, down: Sequenc
 
 @asynccontextmanager
 async def served(
-    *, host: str, port: int, live: Callable[[], Report], readiness: Callable[[], Report]
+    *, host: str, port: int, live: Callable[[], Report], readiness: Callable[[], Report], counts: Callable[[], str]
 ) -> AsyncIterator[int]:
-    """Serve both endpoints while the context is open; yields the port (a free one if `port` is 0). Raises SettingsError."""
+    """Serve the three while the context is open; yields the port (a free one if `port` is 0). `counts` is Prometheus' text. Raises
+    SettingsError.
+    """
+
+    async def told(_request: web.Request) -> web.Response:
+        return web.Response(text=counts(), headers={"Content-Type": PROMETHEUS})
+
     web_app = web.Application()
     web_app.add_routes([web.get("/livez", _answer(live)), web.get("/readyz", _answer(readiness))])
+    web_app.add_routes([web.get("/metrics", told)])
     runner = web.AppRunner(web_app, access_log=None)
     await runner.setup()
     try:

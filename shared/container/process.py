@@ -166,5 +166,6 @@ async def _health(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: 
             now=time.monotonic(),
             down=sorted({each for poller in pollers for each in poller.missing}),
         ),
+        counts=metrics.text,
     ) as port:
         yield port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import stat
 import sys
@@ -41,6 +42,13 @@ DEEPEST = 20
 """Frames kept of each error in a chain of causes."""
 LONGEST_CHAIN = 5
 
+LONGEST_SAYING = 200
+"""Characters kept of what a library says."""
+FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
+"""Where the words of a text end and a value may begin."""
+LEVELS = ((40, "error"), (30, "warning"), (20, "info"))
+"""Those of Python's logging, and our word for each and for what is above it."""
+
 PATIENCE = 0.5
 """Seconds for which a line waits for a reader that has fallen behind; while one stands still, none waits."""
 
@@ -55,11 +63,19 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     )
     # Of keys that cannot be renewed botocore writes a traceback past these lines, each time: `keys_not_renewed` says it once.
     said_by_us = logging.getLogger("botocore.credentials")
+    said_by_us.propagate = False
     if not said_by_us.handlers:
         said_by_us.addHandler(logging.NullHandler())
     loop = logging.getLogger("asyncio")
+    loop.propagate = False
     if not any(isinstance(each, FromLoop) for each in loop.handlers):
         loop.addHandler(FromLoop())
+    root = logging.getLogger()
+    # Lambda's runtime has a handler there that writes plain text; others (a test's, an embedding program's) are not ours to take.
+    for each in [*root.handlers]:
+        if isinstance(each, FromLibraries) or type(each).__module__.startswith("awslambdaric"):
+            root.removeHandler(each)
+    root.addHandler(FromLibraries())
 
 
 class FromLoop(logging.Handler):
@@ -75,6 +91,21 @@ class FromLoop(logging.Handler):
         about = {"exc_info": error} if error else {}
         why = record.getMessage().partition("\n")[0].partition("(")[0]
         structlog.get_logger().error("unhandled_in_loop", why=why, **about)
+
+
+class FromLibraries(logging.Handler):
+    """Makes a line of ours of what a library logs by Python's own logging: whose it is, and what kind of trouble. What it fills in may
+    quote a payload or an address with a secret in it, and is left out; of a text that is filled in already, so is all that may be
+    that. An error is told by its type, as everywhere.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.msg.partition("\n")[0][:LONGEST_SAYING] if isinstance(record.msg, str) else ""
+        said = said if record.args else FILLED_IN.split(said, 1)[0].strip()
+        level = next((name for number, name in LEVELS if record.levelno >= number), "debug")
+        getattr(structlog.get_logger(), level)(
+            "library_logged", logger=record.name, said=said, exc_info=record.exc_info
+        )
 
 
 def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from opentelemetry import metrics
 
 from shared.telemetry import names
+from shared.telemetry.export import variables
 from shared.telemetry.export.flush import Flush
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -25,23 +26,37 @@ than all else that is recorded of a message. Counts are exact.
 """
 
 _flush = Flush()
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+_counters: list[Counter] = []
+"""All of this process, for Prometheus."""
 
 
 class Counter:
     """A sum for each set of attributes, kept here and read when it is exported: to add takes a tenth of what the SDK's own counter
-    takes, which is paid for each message.
+    takes, which is paid for each message. One that `goes_down`, too, is no counter in Prometheus' words.
     """
 
-    def __init__(self, meter: metrics.Meter, name: str, *, unit: str = "", description: str = "") -> None:
+    def __init__(
+        self, meter: metrics.Meter, name: str, *, unit: str = "", description: str = "", goes_down: bool = False
+    ) -> None:
+        self.name, self.goes_down = name, goes_down
         self._sums: dict[frozenset[tuple[str, str]], int] = {}
-        meter.create_observable_counter(name, callbacks=[self._observe], unit=unit, description=description)
+        create = meter.create_observable_up_down_counter if goes_down else meter.create_observable_counter
+        create(name, callbacks=[self._observe], unit=unit, description=description)
+        _counters.append(self)
 
     def add(self, count: int, about: Mapping[str, str]) -> None:
         key = frozenset(about.items())
         self._sums[key] = self._sums.get(key, 0) + count
 
-    def _observe(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+    def observed(self) -> list[metrics.Observation]:
+        """The sums so far."""
         return [metrics.Observation(count, dict(key)) for key, count in [*self._sums.items()]]
+
+    def _observe(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        return self.observed()
 
 
 class Instruments(NamedTuple):
@@ -53,7 +68,7 @@ class Instruments(NamedTuple):
     last_success: metrics.ObservableGauge
     sent: Counter
     leases_lost: Counter
-    breakers: metrics.UpDownCounter
+    breakers: Counter
     deletes_failed: Counter
     unreadable: Counter
     claims: Counter
@@ -80,11 +95,11 @@ _most = MEASURED
 
 def configure(environment: Mapping[str, str], *, service: str) -> None:
     """Export metrics over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing.
-    TELEMETRY_DETAIL=full measures every message.
+    TELEMETRY_DETAIL=full measures every message. Raises SettingsError.
     """
     global _most  # noqa: PLW0603  # one for the process, as the meter provider is
     _most = sys.maxsize if environment.get("TELEMETRY_DETAIL") == "full" else MEASURED
-    if not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if not variables.is_exported(environment, "METRICS"):
         return
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider
@@ -92,7 +107,7 @@ def configure(environment: Mapping[str, str], *, service: str) -> None:
     from opentelemetry.sdk.resources import Resource
 
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    resource = Resource.create({"service.name": service})
+    resource = Resource.create(variables.resource(environment, service=service))
     metrics.set_meter_provider(MeterProvider([reader], resource=resource, shutdown_on_exit=False))
 
 
@@ -164,15 +179,39 @@ def dropped(*, worker: str, reason: str) -> None:
     _instruments().dropped.add(1, {names.WORKER: worker, names.REASON: reason})
 
 
+def text() -> str:
+    """All counts and the times of the last success, as Prometheus reads them; no histogram, which is the collector's to have.
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    lines = [
+        *_series(names.CONSUMED, "counter", _consumed()),
+        *_series(f"{names.LAST_SUCCESS}_seconds", "gauge", _last_success()),
+    ]
+    for each in _counters:
+        lines += _series(each.name, "gauge" if each.goes_down else "counter", each.observed())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _series(name: str, kind: str, observed: Iterable[metrics.Observation]) -> list[str]:
+    name = name.replace(".", "_") + ("_total" if kind == "counter" else "")
+    values = [(_labels(each.attributes or {}), each.value) for each in observed]
+    return [f"# TYPE {name} {kind}", *(f"{name}{labels} {value}" for labels, value in values)] if values else []
+
+
+def _labels(attributes: Mapping[str, object]) -> str:
+    escaped = {each: str(text).translate(_ESCAPED) for each, text in attributes.items()}
+    return "{" + ",".join(f'{each.replace(".", "_")}="{text}"' for each, text in sorted(escaped.items())) + "}"
+
+
 def _about(queue: str, operation: str) -> dict[str, str]:
     return {names.SYSTEM: names.AWS_SQS, names.OPERATION_NAME: operation, names.DESTINATION: queue}
 
 
-def _consumed(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+def _consumed(_options: metrics.CallbackOptions | None = None) -> Iterable[metrics.Observation]:
     return [metrics.Observation(tally.count, tally.about) for tally in [*_tallies.values()]]
 
 
-def _last_success(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+def _last_success(_options: metrics.CallbackOptions | None = None) -> Iterable[metrics.Observation]:
     return [
         metrics.Observation(tally.last, {names.WORKER: worker, names.DESTINATION: queue})
         for (worker, queue, outcome), tally in [*_tallies.items()]
@@ -190,7 +229,7 @@ def _instruments() -> Instruments:
         last_success=meter.create_observable_gauge(names.LAST_SUCCESS, callbacks=[_last_success], unit="s"),
         sent=Counter(meter, names.SENT, unit="{message}"),
         leases_lost=Counter(meter, "fleet.leases.lost", unit="{lease}"),
-        breakers=meter.create_up_down_counter("fleet.dependencies.down", unit="{dependency}"),
+        breakers=Counter(meter, "fleet.dependencies.down", unit="{dependency}", goes_down=True),
         deletes_failed=Counter(meter, "fleet.deletes.failed", unit="{message}"),
         unreadable=Counter(meter, "fleet.messages.unreadable", unit="{message}"),
         claims=Counter(meter, "fleet.claims", unit="{claim}"),

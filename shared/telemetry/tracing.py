@@ -16,6 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.message.delivery import Attribute, Delivery
 from shared.telemetry import names
+from shared.telemetry.export import variables
 from shared.telemetry.export.flush import Flush
 from shared.telemetry.x_ray import made_by_x_ray
 
@@ -41,9 +42,9 @@ SAMPLED_BELOW = round(SAMPLED * 2**64)
 
 def configure(environment: Mapping[str, str], *, service: str, exporter: SpanExporter | None = None) -> None:
     """Export spans, over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise stay silent and import nothing.
-    TELEMETRY_DETAIL=full keeps every trace that begins here; OTEL_TRACES_SAMPLER decides otherwise.
+    TELEMETRY_DETAIL=full keeps every trace that begins here; OTEL_TRACES_SAMPLER decides otherwise. Raises SettingsError.
     """
-    if exporter is None and not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if exporter is None and not variables.is_exported(environment, "TRACES"):
         return
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -59,7 +60,7 @@ def configure(environment: Mapping[str, str], *, service: str, exporter: SpanExp
     theirs = bool(environment.get("OTEL_TRACES_SAMPLER"))
     provider = TracerProvider(
         sampler=None if theirs else DEFAULT_ON,
-        resource=Resource.create({"service.name": service}),
+        resource=Resource.create(variables.resource(environment, service=service)),
         shutdown_on_exit=False,
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -31,6 +31,10 @@ def well() -> Report:
     return Report(())
 
 
+def nothing() -> str:
+    return ""
+
+
 def test_a_process_that_polls_is_alive() -> None:
     assert alive([Polling()], now=100, after=60) == Report(())
 
@@ -86,21 +90,31 @@ def test_a_drain_does_not_end_liveness() -> None:
 
 
 async def test_what_is_well_answers_200() -> None:
-    async with served(host="127.0.0.1", port=0, live=well, readiness=well) as port:
+    async with served(host="127.0.0.1", port=0, live=well, readiness=well, counts=nothing) as port:
         assert await ask(port, "/livez") == (200, {"ok": True, "faults": []})
         assert await ask(port, "/readyz") == (200, {"ok": True, "faults": []})
 
 
 async def test_each_fault_answers_503_with_its_reason_and_is_asked_again_each_time() -> None:
     reports = [Report(("audit: stuck",)), Report(())]
-    async with served(host="127.0.0.1", port=0, live=lambda: reports.pop(0), readiness=well) as port:
+    async with served(host="127.0.0.1", port=0, live=lambda: reports.pop(0), readiness=well, counts=nothing) as port:
         assert await ask(port, "/livez") == (503, {"ok": False, "faults": ["audit: stuck"]})
         assert await ask(port, "/livez") == (200, {"ok": True, "faults": []})
 
 
-async def test_only_the_two_are_served() -> None:
+async def test_what_was_counted_is_told_as_prometheus_reads_it() -> None:
     async with (
-        served(host="127.0.0.1", port=0, live=well, readiness=well) as port,
+        served(host="127.0.0.1", port=0, live=well, readiness=well, counts=lambda: "counted_total 3\n") as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/metrics") as response,
+    ):
+        assert (response.status, await response.text()) == (200, "counted_total 3\n")
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_only_the_three_are_served() -> None:
+    async with (
+        served(host="127.0.0.1", port=0, live=well, readiness=well, counts=nothing) as port,
         aiohttp.ClientSession() as session,
         session.get(f"http://127.0.0.1:{port}/") as response,
     ):
@@ -110,7 +124,7 @@ async def test_only_the_two_are_served() -> None:
 async def test_a_probe_that_keeps_its_connection_does_not_hold_up_the_end() -> None:
     async with aiohttp.ClientSession() as session:
         async with asyncio.timeout(5):
-            async with served(host="127.0.0.1", port=0, live=well, readiness=well) as port:
+            async with served(host="127.0.0.1", port=0, live=well, readiness=well, counts=nothing) as port:
                 response = await session.get(f"http://127.0.0.1:{port}/livez")
                 await response.read()
         with pytest.raises(aiohttp.ClientConnectionError):
@@ -118,9 +132,9 @@ async def test_a_probe_that_keeps_its_connection_does_not_hold_up_the_end() -> N
 
 
 async def test_a_port_that_is_taken_is_an_error_at_the_start() -> None:
-    async with served(host="127.0.0.1", port=0, live=well, readiness=well) as port:
+    async with served(host="127.0.0.1", port=0, live=well, readiness=well, counts=nothing) as port:
         with pytest.raises(
             SettingsError, match=r"HEALTH_HOST, HEALTH_PORT: cannot listen there .*address already in use"
         ):
-            async with served(host="127.0.0.1", port=port, live=well, readiness=well):
+            async with served(host="127.0.0.1", port=port, live=well, readiness=well, counts=nothing):
                 raise AssertionError("both were served")

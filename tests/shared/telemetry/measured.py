@@ -45,7 +45,8 @@ def tell() -> dict[str, Any]:
     data = reader.get_metrics_data()
     assert data is not None
     found = json.loads(data.to_json())
-    return {
+    told: dict[str, Any] = {"prometheus": metrics.text()}
+    return told | {
         metric["name"]: {
             "unit": metric["unit"],
             "points": [{**point, "bounds": point.get("explicit_bounds")} for point in metric["data"]["data_points"]],

@@ -68,6 +68,22 @@ def test_with_an_endpoint_spans_and_metrics_reach_it_under_the_name_of_the_servi
     assert names >= {"messaging.process.duration", "messaging.client.consumed.messages"}
 
 
+def test_standard_variables_name_the_service_and_its_attributes_and_turn_a_signal_off(collector: Collector) -> None:
+    report_of(
+        "exporting",
+        FLUSH_SECONDS="10",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_SERVICE_NAME="mine",
+        OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=prod",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_TRACES_SAMPLER="always_on",
+    )
+    [resource] = ExportTraceServiceRequest.FromString(collector.bodies("/v1/traces")[0]).resource_spans
+    about = {each.key: each.value.string_value for each in resource.resource.attributes}
+    assert (about["service.name"], about["deployment.environment.name"]) == ("mine", "prod")
+    assert collector.bodies("/v1/metrics") == []
+
+
 def test_nothing_that_leaves_holds_a_payload(collector: Collector) -> None:
     report_of("exporting", FLUSH_SECONDS="10", TELEMETRY_DETAIL="full", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert collector.got

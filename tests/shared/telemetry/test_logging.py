@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import gc
 import io
+import logging as stdlib
 import os
 import threading
 import time
@@ -49,6 +50,9 @@ def written() -> Iterator[Written]:
     logging.configure("info", stream=stream)
     yield Written(stream)
     structlog.configure(**before)
+    root = stdlib.getLogger()
+    for each in [each for each in root.handlers if isinstance(each, logging.FromLibraries)]:
+        root.removeHandler(each)
 
 
 def failing(text: str) -> None:
@@ -242,3 +246,49 @@ def test_a_line_waits_for_a_reader_that_is_only_slow(pipe: tuple[BinaryIO, Binar
     logging.Lines(writer).msg(long)
     thread.join(10)
     assert b"".join(taken) == long + b"\n"
+
+
+def test_what_a_library_logs_is_a_line_too_and_quotes_nothing(written: Written) -> None:
+    library = stdlib.getLogger("opentelemetry.exporter")
+    library.error("Failed to export %s batch, reason: %s", "span", CANARY)
+    try:
+        failing(CANARY)
+    except ValueError:
+        library.exception("Exception while exporting\n%s", CANARY)
+    exported, raised = written.lines
+    assert {name: exported[name] for name in ("level", "event", "logger", "said")} == {
+        "level": "error",
+        "event": "library_logged",
+        "logger": "opentelemetry.exporter",
+        "said": "Failed to export %s batch, reason: %s",
+    }
+    assert (raised["said"], "ValueError" in str(raised)) == ("Exception while exporting", True)
+    assert CANARY.encode() not in written.stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Unclosed client session", "Unclosed client session"),
+        (
+            "Task exception was never retrieved\nfuture: <ValueError('canary-7f3a')>",
+            "Task exception was never retrieved",
+        ),
+        ("Invalid header: canary-7f3a", "Invalid header"),
+        ("cannot reach https://canary-7f3a/x?token=canary-7f3a", "cannot reach"),
+        ("key canary-7f3a refused", "key"),
+    ],
+)
+def test_a_text_that_a_library_filled_in_itself_ends_where_a_value_may_begin(
+    written: Written, text: str, said: str
+) -> None:
+    stdlib.getLogger("library").warning(text)
+    assert [line["said"] for line in written.lines] == [said]
+
+
+def test_a_library_is_told_once_however_often_a_door_configures_and_no_more_than_its_warnings(written: Written) -> None:
+    logging.configure("info", stream=written.stream)
+    stdlib.getLogger("library").info("chatter")
+    stdlib.getLogger("library").warning("trouble")
+    stdlib.getLogger("botocore.credentials").warning("said by us")
+    assert [line["said"] for line in written.lines] == ["trouble"]

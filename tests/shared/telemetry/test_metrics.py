@@ -1,11 +1,13 @@
 """What is counted, in whose names, and that no id ever becomes a dimension."""
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
 
+from shared.telemetry import metrics as telemetry
 from tests.shared.telemetry.alone import report_of
 
 ALLOWED = {
@@ -21,10 +23,21 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Any]:
-    """Everything that a process measured while it did what tests/shared/telemetry/measured.py says."""
+def reported() -> dict[str, Any]:
     found: dict[str, Any] = report_of("measured")
     return found
+
+
+@pytest.fixture(scope="module")
+def measured(reported: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a process measured while it did what tests/shared/telemetry/measured.py says."""
+    return {name: each for name, each in reported.items() if name != "prometheus"}
+
+
+@pytest.fixture(scope="module")
+def prometheus(reported: dict[str, Any]) -> str:
+    """What the same process told at /metrics."""
+    return str(reported["prometheus"])
 
 
 def points(measured: dict[str, Any], name: str) -> dict[tuple[tuple[str, str], ...], float]:
@@ -121,3 +134,32 @@ def test_there_are_these_metrics_and_no_others(measured: dict[str, Any]) -> None
         "fleet.claims",
         "fleet.dropped",
     }
+
+
+def test_prometheus_reads_the_same_counts(prometheus: str) -> None:
+    about_it = 'messaging_destination_name="uploads",messaging_operation_name="process",messaging_system="aws_sqs"'
+    lines = prometheus.splitlines()
+    assert "# TYPE messaging_client_consumed_messages_total counter" in lines
+    assert (
+        'messaging_client_consumed_messages_total{fleet_outcome="done",fleet_worker="sample",' + about_it + "} 100"
+    ) in lines
+    assert "# TYPE fleet_dependencies_down gauge" in lines
+    assert 'fleet_dependencies_down{fleet_dependency="dynamodb"} 1' in lines
+    assert "# TYPE fleet_last_success_epoch_seconds gauge" in lines
+
+
+def test_every_line_for_prometheus_has_its_form_and_none_an_id(prometheus: str) -> None:
+    label = r'[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"'
+    sample = re.compile(rf"[a-z_]+\{{{label}(?:,{label})*\}} -?[0-9.]+(?:e\+[0-9]+)?")
+    said = [line for line in prometheus.splitlines() if not line.startswith("# TYPE ")]
+    assert len(said) >= 10
+    assert prometheus.endswith("\n")
+    assert [line for line in said if not sample.fullmatch(line)] == []
+    assert "canary-7f3a" not in prometheus
+
+
+def test_a_label_cannot_end_its_own_quotes() -> None:
+    odd = 'a"b\\c\nd'
+    telemetry.dropped(worker=odd, reason="nobody_takes_it")
+    [line] = [line for line in telemetry.text().splitlines() if "fleet_dropped_total{" in line and "a" + '\\"b' in line]
+    assert 'fleet_worker="a\\"b\\\\c\\nd"' in line
