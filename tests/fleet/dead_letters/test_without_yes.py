@@ -32,9 +32,10 @@ OUTSIDE = {
     "run",
     "sessions",
     "stand-ins",
+    "trace",
     "webhooks",
 }
-"""What stands beside `dlq` has no dead-letter queue in hand."""
+"""What stands beside `dlq` has no dead-letter queue in hand; `trace` looks, as `list` does, and has a test of its own for it."""
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -1,0 +1,115 @@
+"""What is known of a message: its ids, the moments that name one of them, and where was looked; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from fleet.dead_letters.model.letter import DeadLetter, reason_of
+
+JOINING = ("message_id", "trace_id", "event_id", "webhook_id", "session_id", "reminder_id")
+"""Fields of a log line that name the same message, or what it is about."""
+TOLD = ("level", "outcome", "why", "error_type", "attempt", "duration_ms", "hidden_s", "fingerprint", *JOINING)
+"""Fields of a log line that are repeated; no other is."""
+MOST_IDS = 200
+"""Ids that a story goes on to; what names more is no story of one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, `at` in ISO 8601 or "" where nobody wrote that down; `place` says who tells of it."""
+
+    at: str
+    place: str
+    what: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def when(self) -> datetime:
+        """For the order: what has no time stands at the end."""
+        try:
+            found = datetime.fromisoformat(self.at)
+        except ValueError:
+            return datetime.max.replace(tzinfo=UTC)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where was looked, or why not. `failed`: it should have been, and could not."""
+
+    place: str
+    how: str
+    failed: bool = False
+
+
+class Ids:
+    """The ids of one story: the one that was asked for, and those that a log line says belong to it."""
+
+    def __init__(self, asked: str) -> None:
+        self._all = {asked: None}
+        self._pattern: re.Pattern[str] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._all])
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, found: str) -> None:
+        if found and len(self._all) < MOST_IDS and found not in self._all:
+            self._all[found] = None
+            self._pattern = None
+
+    def are_in(self, text: str) -> bool:
+        """Whether the text names one of them, whole: `s-1` is not in `s-12`."""
+        if self._pattern is None:
+            self._pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, self._all))})(?![\w-])")
+        return self._pattern.search(text) is not None
+
+
+def logged(line: bytes, ids: Ids) -> Moment | None:
+    """A log line that names one of the ids, which learn its other ones; None for any other line, and for what is not JSON. Before the
+    JSON may stand what a collector of logs writes there: a time, a container's name.
+    """
+    if not ids.are_in(line.decode(errors="replace")):
+        return None
+    try:
+        said = orjson.loads(line[max(0, line.find(b"{")) :])
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    for name in JOINING:
+        ids.add(said[name] if isinstance(said.get(name), str) else "")
+    place = f"log {said.get('worker') or said.get('logger') or ''}".strip()
+    told = {name: said[name] for name in TOLD if isinstance(said.get(name), str | int | float)}
+    return Moment(str(said.get("timestamp", "")), place, str(said.get("event", "")), told)
+
+
+def buried(letter: DeadLetter, queue: str, ids: Ids) -> Moment | None:
+    """A dead letter that names one of the ids; never what its body says. Its reason gives a trace id."""
+    reason = None if letter.moved_from else reason_of(letter)
+    envelope = letter.written("fleet-failure")
+    names = (letter.id, letter.key, reason.trace_id if reason else "", str(envelope.get("original_message_id") or ""))
+    if not ids.are_in(" ".join(names)) and not ids.are_in(letter.body):
+        return None
+    sent = datetime.fromtimestamp(letter.sent_at, UTC).isoformat(timespec="milliseconds")
+    told = {"letter": letter.id, "error_type": reason.error_type, "fingerprint": reason.fingerprint} if reason else {}
+    at = (reason.last_failure if reason else "") or sent
+    return Moment(at, f"letter {queue}", "buried" if reason else "moved by SQS", {"letter": letter.id, **told})
+
+
+def archived(lines: Iterable[bytes], ids: Ids) -> Iterator[Moment]:
+    """Rows of the audit archive that name one of the ids; never their images."""
+    for line in lines:
+        if not ids.are_in(line.decode(errors="replace")):
+            continue
+        row = orjson.loads(line)
+        told = {name: row.get(name) for name in ("table", "event_id", "outcome") if row.get(name)}
+        yield Moment(str(row.get("event_time", "")), "archive", str(row.get("activity", "")), told)
