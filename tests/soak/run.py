@@ -42,7 +42,7 @@ class Soaked:
     verdict: Verdict
 
 
-async def soak(seed: int, *, seconds: float, logs: Path, patience: float = 120.0) -> Soaked:
+async def soak(seed: int, *, seconds: float, logs: Path, patience: float = 300.0) -> Soaked:
     """Run one. `logs` is a folder for the consumers' lines and the ledger; `patience` in seconds is granted to the calm."""
     plan = schedule(seed, seconds=seconds, restarts_per_second=RESTARTS_PER_SECOND)
     with sqs_server() as server:
