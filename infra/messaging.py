@@ -2,10 +2,20 @@
 
 from constructs import Construct
 
+from infra.concerns import CONCERNS
 from infra.resources.bus import Bus
+from infra.resources.concern import OwnBucket, filled
 from infra.resources.pipes import AuditPipes
 from infra.resources.queues import QUEUES
-from infra.resources.storage import TABLES, audit_bucket, dead_letter_bucket, payload_bucket, table, upload_bucket
+from infra.resources.storage import (
+    TABLES,
+    audit_bucket,
+    concern_bucket,
+    dead_letter_bucket,
+    payload_bucket,
+    table,
+    upload_bucket,
+)
 from infra.resources.worker_queue import WorkerQueue
 from infra.stack import FleetStack
 from infra.stage import Stage
@@ -30,15 +40,18 @@ class MessagingStack(FleetStack):
             audit=queues["audit"],
             uploads=queues["uploads"],
             receipts=queues["reminder-receipts"],
+            concerns=queues,
         )
         audit_bucket(self, stage)
         dead_letter_bucket(self, stage)
         payload_bucket(self, stage)
+        for each in filled(CONCERNS, OwnBucket):
+            concern_bucket(self, stage, each.stem, each.name, queues[each.name])
         tables = {settings.name: table(self, settings, stage) for settings in TABLES}
         AuditPipes(
             self,
             stage,
             {settings.name: tables[settings.name] for settings in TABLES if settings.streamed},
-            audit_queue_arn=queues["audit"].arn,
+            queue_arns={name: queue.arn for name, queue in queues.items()},
             undelivered_arn=bus.undelivered.arn,
         )

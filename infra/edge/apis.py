@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.naming import name_of
-from infra.resources.compute.table import camel
+from infra.resources.compute.settings import camel
 
 SOCKET_STAGE: Final = "browsers"
 Functions = Mapping[str, lambda_.CfnFunction]

@@ -12,7 +12,7 @@ from infra.naming import name_of
 from infra.resources.compute import grants
 from infra.resources.compute.environment import settings_path
 from infra.resources.compute.roles import by_lambda, role
-from infra.resources.compute.table import camel
+from infra.resources.compute.settings import camel
 from infra.resources.inputs import taken
 from infra.resources.statements import Statement, allow
 

@@ -1,12 +1,15 @@
 """The event bus, the clock, and the rules that turn both into messages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import aws_events as events
 from constructs import Construct
 
+from infra.concerns import CONCERNS
 from infra.naming import name_of
 from infra.outputs import export
+from infra.resources.concern import BusEvents
 from infra.resources.queues import EVENTS_UNDELIVERED
 from infra.resources.statements import allow_send
 from infra.resources.worker_queue import DeadLetterQueue, WorkerQueue, queue_policy
@@ -41,9 +44,11 @@ class Bus(Construct):
         audit: WorkerQueue,
         uploads: WorkerQueue,
         receipts: WorkerQueue,
+        concerns: Mapping[str, WorkerQueue],
     ) -> None:
         """A tick each minute to `ticks`, each event of a tenant to `tenant_events`, now and then a digest to `audit`, to
-        `uploads` what GuardDuty says of the uploads bucket, and to `receipts` what SES says of addresses.
+        `uploads` what GuardDuty says of the uploads bucket, to `receipts` what SES says of addresses; to each of `concerns` the
+        events that it asks for.
         """
         super().__init__(scope, "Bus")
         bus = events.CfnEventBus(self, "EventBus", name=name_of("events"))
@@ -82,16 +87,22 @@ class Bus(Construct):
             state="ENABLED",
             targets=[self._target(uploads, EVENT)],
         )
-        mail = self._feedback(receipts)
-        rules = ((tick, ticks), (digest, audit), (tenant, tenant_events), (scan, uploads), (mail, receipts))
-        for rule, queue in rules:
+        joined = [
+            (tick, ticks),
+            (digest, audit),
+            (tenant, tenant_events),
+            (scan, uploads),
+            (self._feedback(receipts), receipts),
+            *self._asked_for(bus, concerns),
+        ]
+        for rule, queue in joined:
             rule.override_logical_id(rule.node.id)
             queue.accept("events", rule.attr_arn)
         queue_policy(
             self,
             "EventsUndeliveredQueuePolicy",
             self.undelivered.queue,
-            allow_send("events", self.undelivered.arn, [rule.attr_arn for rule, _ in rules]),
+            allow_send("events", self.undelivered.arn, [rule.attr_arn for rule, _ in joined]),
         )
 
     def _feedback(self, receipts: WorkerQueue) -> events.CfnRule:
@@ -105,6 +116,28 @@ class Bus(Construct):
             state="ENABLED",
             targets=[self._target(receipts, EVENT)],
         )
+
+    def _asked_for(
+        self, bus: events.CfnEventBus, queues: Mapping[str, WorkerQueue]
+    ) -> list[tuple[events.CfnRule, WorkerQueue]]:
+        """A rule for each concern that asks for events, with its queue."""
+        return [
+            (
+                events.CfnRule(
+                    self,
+                    f"{each.stem}Rule",
+                    name=name_of(each.name),
+                    description=f"Events that {each.name} asks for",
+                    event_bus_name=bus.ref,
+                    event_pattern={"detail-type": [*each.filled_by.detail_types]},
+                    state="ENABLED",
+                    targets=[self._target(queues[each.name], EVENT)],
+                ),
+                queues[each.name],
+            )
+            for each in CONCERNS
+            if isinstance(each.filled_by, BusEvents)
+        ]
 
     def _clock(self, stem: str, name: str, description: str, rate: str, queue: WorkerQueue) -> events.CfnRule:
         return events.CfnRule(

@@ -1,4 +1,4 @@
-"""Table streams to the audit queue: one pipe per table, one role for all, and a log of what went wrong."""
+"""Table streams to the audit queue, and to the concerns that follow a table: one pipe each, one role for all, and a log of what went wrong."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_pipes as pipes
 from constructs import Construct
 
+from infra.concerns import CONCERNS
 from infra.naming import arn_of, name_of
+from infra.resources.concern import TableStream
 from infra.resources.statements import allow, document
 from infra.stage import Stage
 
@@ -28,13 +30,17 @@ class AuditPipes(Construct):
         stage: Stage,
         tables: Mapping[str, dynamodb.CfnTable],
         *,
-        audit_queue_arn: str,
+        queue_arns: Mapping[str, str],
         undelivered_arn: str,
     ) -> None:
-        """A pipe from the stream of each of `tables` (by name) to the audit queue."""
+        """A pipe from the stream of each of `tables` (by name) to the audit queue, and those that concerns ask for."""
         super().__init__(scope, "AuditPipes")
         streams = [table.attr_stream_arn for table in tables.values()]
-        role = pipe_role(self, streams, [audit_queue_arn, undelivered_arn])
+        asked = [(each, each.filled_by.table) for each in CONCERNS if isinstance(each.filled_by, TableStream)]
+        roads = [(f"{name.capitalize()}Pipe", name, "audit") for name in tables]
+        roads += [(f"{each.stem}Pipe", name, each.name) for each, name in asked]
+        targets = dict.fromkeys(queue_arns[queue] for _, _, queue in roads)
+        role = pipe_role(self, streams, [*targets, undelivered_arn], [queue for _, _, queue in roads])
         log_group = logs.CfnLogGroup(
             self,
             "PipeLogs",
@@ -43,15 +49,15 @@ class AuditPipes(Construct):
             kms_key_id=stage.key,
         )
         made: list[CfnResource] = [role, log_group]
-        for name, table in tables.items():
+        for stem, name, queue in roads:
             pipe = pipes.CfnPipe(
                 self,
-                f"{name.capitalize()}Pipe",
-                name=name_of(f"{name}-audit"),
+                stem,
+                name=name_of(f"{name}-{queue}"),
                 role_arn=role.attr_arn,
-                source=table.attr_stream_arn,
+                source=tables[name].attr_stream_arn,
                 source_parameters=_source(undelivered_arn),
-                target=audit_queue_arn,
+                target=queue_arns[queue],
                 log_configuration=pipes.CfnPipe.PipeLogConfigurationProperty(
                     level="ERROR",
                     cloudwatch_logs_log_destination=pipes.CfnPipe.CloudwatchLogsLogDestinationProperty(
@@ -78,8 +84,9 @@ def _source(undelivered_arn: str) -> pipes.CfnPipe.PipeSourceParametersProperty:
     )
 
 
-def pipe_role(scope: Construct, streams: list[str], queues: list[str]) -> iam.CfnRole:
-    """Read these streams, send to these queues; assumed by this stack's pipes alone."""
+def pipe_role(scope: Construct, streams: list[str], queues: list[str], ends: list[str]) -> iam.CfnRole:
+    """Read these streams, send to these queues; assumed by this stack's pipes alone, whose names end with one of `ends`."""
+    pipes_arns = [arn_of("pipes", f"*-{end}", kind="pipe/") for end in dict.fromkeys(ends)]
     return iam.CfnRole(
         scope,
         "PipeRole",
@@ -90,7 +97,7 @@ def pipe_role(scope: Construct, streams: list[str], queues: list[str]) -> iam.Cf
                 "Principal": {"Service": "pipes.amazonaws.com"},
                 "Action": "sts:AssumeRole",
                 "Condition": {
-                    "ArnLike": {"aws:SourceArn": arn_of("pipes", "*-audit", kind="pipe/")},
+                    "ArnLike": {"aws:SourceArn": pipes_arns if len(pipes_arns) > 1 else pipes_arns[0]},
                     "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
                 },
             }

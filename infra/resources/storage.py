@@ -152,6 +152,23 @@ def upload_bucket(scope: Construct, stage: Stage, queue: WorkerQueue) -> s3.CfnB
     return bucket
 
 
+def concern_bucket(scope: Construct, stage: Stage, stem: str, name: str, queue: WorkerQueue) -> s3.CfnBucket:
+    """A concern's own bucket, which reports to `queue` every object that is made in it."""
+    queue.accept("s3", bucket_arn_of(name))
+    bucket = _private_bucket(
+        scope,
+        stage,
+        stem,
+        name,
+        lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(rules=[_abort_multipart()]),
+        notification_configuration=s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[s3.CfnBucket.QueueConfigurationProperty(event="s3:ObjectCreated:*", queue=queue.arn)]
+        ),
+    )
+    bucket.add_resource_dependency(queue.policy)  # as the uploads bucket's
+    return bucket
+
+
 def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
     """The archive: versioned, 30 days at hand, then Glacier, gone after 395 days."""
     # A plain document: inside Fn::If the typed one would keep the spelling of the API instead of the template's.

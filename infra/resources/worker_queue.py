@@ -6,7 +6,7 @@ from constructs import Construct
 
 from infra.naming import arn_of, name_of
 from infra.outputs import export
-from infra.resources.queues import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
+from infra.resources.queue import DLQ_RETENTION, DLQ_VISIBILITY, LONG_POLL, MAX_RECEIVES, QueueSettings
 from infra.resources.statements import Statement, allow_send, deny_send, deny_without_tls, document
 from infra.stage import Stage
 

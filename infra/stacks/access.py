@@ -7,11 +7,14 @@ from aws_cdk import CfnDeletionPolicy, Fn
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.concerns import CONCERNS
 from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute import grants
 from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
-from infra.resources.compute.table import WORKERS, camel
+from infra.resources.compute.settings import camel
+from infra.resources.compute.table import WORKERS
+from infra.resources.concern import Concern
 from infra.resources.inputs import Inputs, where
 from infra.resources.statements import Statement, allow
 from infra.stack import FleetStack
@@ -79,6 +82,7 @@ class AccessStack(FleetStack):
                 ),
                 *self._signed(grants.heads_kept()),
             ],
+            **{each.name: _asked_for(each) for each in CONCERNS},
         }
         in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
         placed = where(in_network, grants.in_a_network())
@@ -138,3 +142,14 @@ class AccessStack(FleetStack):
                 allow(["logs:CreateLogStream", "logs:PutLogEvents"], [groups]),
             ],
         )
+
+
+def _asked_for(concern: Concern) -> list[Statement]:
+    """What the file of a concern says that its worker may do."""
+    return [
+        allow(
+            each.actions,
+            [*grants.table(*each.tables), *(arn for bucket in each.buckets for arn in grants.objects(bucket, ""))],
+        )
+        for each in concern.grants
+    ]

@@ -5,7 +5,8 @@ from typing import Final
 from constructs import Construct
 
 from infra.naming import arn_of
-from infra.resources.queues import DLQ_RETENTION, EVENTS_UNDELIVERED, QUEUES
+from infra.resources.queue import DLQ_RETENTION
+from infra.resources.queues import EVENTS_UNDELIVERED, QUEUES
 from infra.resources.storage import TABLES
 from infra.watch.alarm import Alarms, Watch
 from infra.watch.log_metrics import log_metrics

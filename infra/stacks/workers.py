@@ -10,7 +10,8 @@ from infra.naming import STAGE
 from infra.resources.compute.canary import Canary
 from infra.resources.compute.environment import variables
 from infra.resources.compute.function import Function
-from infra.resources.compute.table import AUDIT_WINDOW, WORKERS, WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
+from infra.resources.compute.table import AUDIT_WINDOW, WORKERS
 from infra.resources.inputs import Inputs, where
 from infra.settings import STAGES
 from infra.stack import FleetStack

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from infra.concerns import CONCERNS
 from infra.resources.compute import table
-from infra.resources.queues import DAY, DLQ_RETENTION, QUEUES
+from infra.resources.concern import BusEvents
+from infra.resources.queue import DAY, DLQ_RETENTION
+from infra.resources.queues import QUEUES
 
 HOUR: Final = 3600
 MINUTE: Final = 60
@@ -76,7 +79,14 @@ AGES: Final = {"webhook-deliveries": SLOW_AGE, "audit": AUDIT_AGE}
 LATENCIES: Final = {"webhook-deliveries": SLOW_LATENCY}
 
 # Rules by their resource names, and whether they are on the fleet's own bus; schedules live on the default one.
-RULES: Final = {"tick": False, "digest": False, "tenant-events": True, "upload-scans": False, "mail-feedback": False}
+RULES: Final = {
+    "tick": False,
+    "digest": False,
+    "tenant-events": True,
+    "upload-scans": False,
+    "mail-feedback": False,
+    **{each.name: True for each in CONCERNS if isinstance(each.filled_by, BusEvents)},
+}
 
 
 def stem_of(name: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.resources.compute.table import WORKERS, camel
+from infra.resources.compute.settings import camel
+from infra.resources.compute.table import WORKERS
 from tests.infra.recorded import PLACE, SENDER_DOMAIN, Call, faults, statements
 from tests.infra.template import ACCOUNT, Template, stack
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.resources.queues import QUEUES, VISIBILITY_PER_HANDLER
+from infra.resources.queue import VISIBILITY_PER_HANDLER
+from infra.resources.queues import QUEUES
 from tests.infra.template import ACCOUNT, messaging, raw
 
 DAY = 24 * 3600

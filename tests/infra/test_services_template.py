@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.resources.compute.table import WORKERS, WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
+from infra.resources.compute.table import WORKERS
 from shared.settings import RuntimeSettings
 from tests.infra.template import stack
 from workers.audit_archive.app import TIMEOUT as AUDIT

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.resources.compute.table import WORKERS, WorkerSettings
-from infra.resources.queues import VISIBILITY_PER_HANDLER
+from infra.resources.compute.settings import WorkerSettings
+from infra.resources.compute.table import WORKERS
+from infra.resources.queue import VISIBILITY_PER_HANDLER
 from infra.settings import STAGES
 from shared.settings import Settings
 from tests.infra.recorded import statements

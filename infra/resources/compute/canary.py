@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.naming import name_of
-from infra.resources.compute.table import WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
 from infra.resources.inputs import taken
 
 SHIFT: Final = "CodeDeployDefault.LambdaCanary10Percent5Minutes"

@@ -3,7 +3,7 @@
 from aws_cdk import Fn
 
 from infra.naming import PROJECT, STAGE
-from infra.resources.compute.table import WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
 from infra.resources.inputs import taken
 
 

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
-from infra.resources.compute.table import MEMORY, Source, WorkerSettings
+from infra.resources.compute.settings import MEMORY, Source, WorkerSettings
 from infra.resources.inputs import taken
 
 ALIAS: Final = "live"

@@ -6,7 +6,8 @@
 from aws_cdk import Fn
 
 from infra.naming import PROJECT, STAGE, arn_of, bucket_arn_of
-from infra.resources.compute.table import WORKERS, WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
+from infra.resources.compute.table import WORKERS
 from infra.resources.statements import Statement, allow
 
 

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
-from infra.resources.compute.table import camel
+from infra.resources.compute.settings import camel
 from infra.resources.statements import Statement, document
 
 

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
-from infra.resources.compute.table import DRAIN, MEMORY, STOP_TIMEOUT, WorkerSettings
+from infra.resources.compute.settings import DRAIN, MEMORY, STOP_TIMEOUT, WorkerSettings
 from infra.resources.inputs import taken
 
 CPU: Final = 256  # a quarter of a processor: workers wait most of the time

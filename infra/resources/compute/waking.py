@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.resources.compute.service import Service
-from infra.resources.compute.table import WorkerSettings
+from infra.resources.compute.settings import WorkerSettings
 
 
 class Waking(Construct):
