@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from shared.message.delivery import Delivery
 from shared.outcome import Reject
+from workers.roster import WORKERS
 
-READERS = {
+_OF_THE_FOUR = {
     "reminder-ticks": "workers.reminder_dispatch.event:decode_tick",
     "reminder-receipts": "workers.reminder_dispatch.receipts.event:decode_receipts",
     "reminders": "workers.reminder_dispatch.event:decode_due",
@@ -19,7 +20,12 @@ READERS = {
     "audit": "workers.audit_archive.event:decode",
     "uploads": "shared.message.s3_events:s3_changes",
 }
-"""The pure reader of each queue of the fleet; imported when a body is mended."""
+_FOUR = ("audit-archive", "reminder-dispatch", "upload-notification", "webhook-delivery")
+
+READERS = _OF_THE_FOUR | {
+    name: f"{module.rpartition('.')[0]}.event:decode" for name, module in WORKERS.items() if name not in _FOUR
+}
+"""The pure reader of each queue of the fleet; imported when a body is mended. A worker beside the four has one queue, of its name."""
 
 
 class NotMended(Exception):

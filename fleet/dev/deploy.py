@@ -1,5 +1,6 @@
 """The committed topology, deployed to an emulator by CloudFormation, as it would be to AWS."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,18 @@ class DeploymentFailed(Exception):
 def template(name: str = "messaging") -> Path:
     """A synthesized stack, in the repository: this package is in no wheel."""
     return PROJECT / "infra" / "templates" / f"{name}.json"
+
+
+def pipes() -> list[tuple[str, str]]:
+    """The pipes of the committed topology, which emulators do not pump: the table of each, and its queue."""
+    resources = json.loads(template().read_text(encoding="utf-8"))["Resources"]
+
+    def name_of(attribute: Mapping[str, list[str]], key: str) -> str:
+        full = resources[attribute["Fn::GetAtt"][0]]["Properties"][key]["Fn::Sub"]
+        return str(full).removeprefix("${ProjectName}-").removesuffix("-${Stage}")
+
+    found = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Pipes::Pipe"]
+    return [(name_of(each["Source"], "TableName"), name_of(each["Target"], "QueueName")) for each in found]
 
 
 def session(endpoint: Endpoint) -> boto3.Session:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.dev import child, private
 from fleet.dev.crew import Crew, Post
-from fleet.dev.deploy import deploy, session
+from fleet.dev.deploy import deploy, pipes, session
 from fleet.dev.emulators.ministack import Endpoint, answers, free_port, ministack
 from fleet.dev.stand_ins import server
 from workers import roster
@@ -134,6 +134,7 @@ def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
         "WEBHOOK_ALLOW_LOOPBACK": "true",
         "AUDIT_HASH_KEYS": f"local:{_random()}",
         "STAND_INS_HOST": "127.0.0.1",
+        "STAND_INS_PIPES": ",".join(f"{table}:{queue}" for table, queue in pipes() if queue != "audit"),
         "STAND_INS_PORT": str(port),
         "STAND_INS_WEBHOOK_SECRET": f"whsec_{_random()}",
         "POLL_WAIT_SECONDS": "1",  # a drain waits for the open poll; an emulator's queue costs nothing to ask

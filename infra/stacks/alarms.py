@@ -4,7 +4,9 @@ from typing import Final
 
 from constructs import Construct
 
+from infra.concerns import CONCERNS
 from infra.naming import arn_of
+from infra.resources.concern import TableStream
 from infra.resources.queue import DLQ_RETENTION
 from infra.resources.queues import EVENTS_UNDELIVERED, QUEUES
 from infra.resources.storage import TABLES
@@ -66,6 +68,9 @@ class ServiceAlarmsStack(WatchedStack):
         for rule, own_bus in RULES.items():
             alarms.add(rule_watches(rule, own_bus=own_bus))
         alarms.add(pipe_watch(table.name) for table in TABLES if table.streamed)
+        alarms.add(
+            pipe_watch(each.filled_by.table, each.name) for each in CONCERNS if isinstance(each.filled_by, TableStream)
+        )
         alarms.add(table_watch(table) for table in TABLES)
 
 

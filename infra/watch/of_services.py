@@ -69,14 +69,14 @@ def rule_watches(rule: str, *, own_bus: bool) -> Iterator[Watch]:
         yield Watch(f"{rule}-rule", fault, says, f"alarms.md#rule-{fault}", looks_at, 0)
 
 
-def pipe_watch(table: str) -> Watch:
+def pipe_watch(table: str, queue: str = "audit") -> Watch:
     """A failed execution is tried again for 12 hours, then its record goes to the dead letters of events."""
     return Watch(
-        f"{table}-audit-pipe",
+        f"{table}-{queue}-pipe",
         "failing",
-        f"Changes of the table {table} do not reach the audit queue",
+        f"Changes of the table {table} do not reach the {queue} queue",
         "alarms.md#pipe-failing",
-        Metric("AWS/EventBridge/Pipes", "ExecutionFailed", {"PipeName": name_of(f"{table}-audit")}, "Sum"),
+        Metric("AWS/EventBridge/Pipes", "ExecutionFailed", {"PipeName": name_of(f"{table}-{queue}")}, "Sum"),
         1,
         AT_LEAST,
         Window(3),

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from infra.concerns import CONCERNS
 from infra.resources.compute.settings import camel
 from infra.resources.compute.table import WORKERS
+from infra.resources.concern import Concern
 from tests.infra.recorded import PLACE, SENDER_DOMAIN, Call, faults, statements
 from tests.infra.template import ACCOUNT, Template, stack
 
 RECORD = Path(__file__).with_name("calls.json")
 QUEUES = {each.name: [source.queue for source in each.sources] for each in WORKERS}
+CONCERN_OF = {each.name: each for each in CONCERNS}
 PEOPLE = ("producer", "fleet-operator", "reader")
 
 
@@ -67,6 +70,8 @@ def beside(who: str) -> set[Call]:
         found.add(("dynamodb:UpdateItem", f"arn:aws:dynamodb:{PLACE}:table/fleet-reminders-dev"))
         letters = (f"arn:aws:sqs:{PLACE}:fleet-{name}-dev" for name in ("uploads-dlq", "events-undelivered"))
         found |= {(action, letter) for letter in letters for action in MOVES}
+        # A letter of a concern beside the four goes back to its queue.
+        found |= {("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:fleet-{name}-dev") for name in CONCERN_OF}
         # A version goes back: tests/fleet/release, with functions of the emulator.
         place = f"arn:aws:lambda:{PLACE}:function:fleet"
         names = [f"{place}-{worker}-dev{end}" for worker in QUEUES for end in ("", ":live")]
@@ -124,7 +129,20 @@ def _beside(worker: str) -> set[Call]:
 
 
 def needed(who: str) -> set[Call]:
-    return recorded()[who] | beside(who)
+    return (_declared(CONCERN_OF[who]) if who in CONCERN_OF else recorded()[who]) | beside(who)
+
+
+def _declared(concern: Concern) -> set[Call]:
+    """A concern beside the four has no story: what its file asks for is held against its role, and what every worker does."""
+    queue = f"arn:aws:sqs:{PLACE}:fleet-{concern.name}"
+    found = {(f"sqs:{action}", f"{queue}-dev") for action in ("DeleteMessage", "ReceiveMessage")}
+    found |= {("sqs:SendMessage", f"{queue}-dlq-dev")}
+    found |= {("ssm:GetParametersByPath", f"arn:aws:ssm:{PLACE}:parameter/fleet/dev/{concern.name}")}
+    for grant in concern.grants:
+        resources = [f"arn:aws:dynamodb:{PLACE}:table/fleet-{table}-dev" for table in grant.tables]
+        resources += [f"arn:aws:s3:::fleet-{bucket}-dev/*" for bucket in grant.buckets]
+        found |= {(action, resource) for action in grant.actions for resource in resources}
+    return found
 
 
 @pytest.mark.parametrize("who", [*QUEUES, *PEOPLE])

@@ -6,21 +6,17 @@ from typing import Any
 
 import pytest
 
+from infra.concerns import CONCERNS
+from infra.resources.concern import BusEvents, OwnBucket, TableStream, filled
 from infra.resources.queue import VISIBILITY_PER_HANDLER
 from infra.resources.queues import QUEUES
 from tests.infra.template import ACCOUNT, messaging, raw
 
 DAY = 24 * 3600
-SOURCES = [
-    "reminder-ticks",
-    "reminders",
-    "reminder-receipts",
-    "webhook-events",
-    "webhook-deliveries",
-    "uploads",
-    "audit",
-]
-STEMS = ["ReminderTicks", "Reminders", "ReminderReceipts", "WebhookEvents", "WebhookDeliveries", "Uploads", "Audit"]
+SOURCES = [each.name for each in QUEUES]
+STEMS = [each.logical_id for each in QUEUES]
+ASKED = [f"{each.stem}Rule.Arn" for each in filled(CONCERNS, BusEvents)]
+FOLLOWED = filled(CONCERNS, TableStream)
 ARN = "arn:aws:sqs:eu-central-1:111122223333:"
 
 
@@ -46,8 +42,12 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def ends() -> list[str]:
+    return ["audit", *(each.name for each in FOLLOWED)]
+
+
 class TestQueues:
-    def test_there_are_six_each_with_its_dead_letters_and_one_for_what_events_could_not_deliver(self) -> None:
+    def test_each_has_its_dead_letters_and_one_for_what_events_could_not_deliver(self) -> None:
         names = {queue["Properties"]["QueueName"] for queue in messaging().resources("AWS::SQS::Queue").values()}
         assert names == {f"fleet-{name}{tail}-dev" for name in SOURCES for tail in ("", "-dlq")} | {
             "fleet-events-undelivered-dev"
@@ -108,7 +108,12 @@ class TestRights:
             (
                 "EventsUndeliveredQueuePolicy",
                 "events",
-                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn", "MailFeedbackRule.Arn"],
+                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn", "MailFeedbackRule.Arn", *ASKED],
+            ),
+            *((f"{each.stem}QueuePolicy", "events", f"{each.stem}Rule.Arn") for each in filled(CONCERNS, BusEvents)),
+            *(
+                (f"{each.stem}QueuePolicy", "s3", f"arn:aws:s3:::fleet-{each.name}-dev")
+                for each in filled(CONCERNS, OwnBucket)
             ),
         ],
     )
@@ -143,18 +148,21 @@ class TestRights:
             assert "*" not in listed(one.get("Resource", []))
             assert one["Principal"] != "*" if "Principal" in one else True
 
-    def test_the_pipes_role_reads_three_streams_and_sends_to_two_queues(self) -> None:
+    def test_the_pipes_role_reads_their_streams_and_sends_to_their_queues(self) -> None:
         (role,) = messaging().resources("AWS::IAM::Role").values()
         (policy,) = role["Properties"]["Policies"]
         reading, sending = policy["PolicyDocument"]["Statement"]
         assert reading["Resource"] == [f"{table}Table.StreamArn" for table in ("Sessions", "Reminders", "Webhooks")]
         assert sending["Action"] == ["sqs:SendMessage"]
-        assert sending["Resource"] == ["AuditQueue.Arn", "EventsUndeliveredQueue.Arn"]
+        assert sending["Resource"] == [
+            "AuditQueue.Arn",
+            *(f"{each.stem}Queue.Arn" for each in FOLLOWED),
+            "EventsUndeliveredQueue.Arn",
+        ]
         (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-        assert trust["Condition"]["ArnLike"] == {
-            "aws:SourceArn": "arn:aws:pipes:eu-central-1:111122223333:pipe/fleet-*-audit-dev"
-        }
+        names = [f"arn:aws:pipes:eu-central-1:111122223333:pipe/fleet-*-{queue}-dev" for queue in ends()]
+        assert listed(trust["Condition"]["ArnLike"]["aws:SourceArn"]) == names
 
 
 class TestRules:
@@ -237,6 +245,7 @@ class TestNames:
         expected |= {"UploadBucketName", "AuditBucketName", "ClaimCheckBucketName", "DlqArchiveBucketName"}
         expected |= {f"{table}TableName" for table in ("Sessions", "Reminders", "Webhooks", "Ledger")}
         expected |= {f"{table}StreamArn" for table in ("Sessions", "Reminders", "Webhooks")}
+        expected |= {f"{each.stem}BucketName" for each in filled(CONCERNS, OwnBucket)}
         outputs = messaging().outputs()
         assert set(outputs) == expected
         assert all(output["Export"] == {"Name": f"fleet-messaging-{key}"} for key, output in outputs.items())

@@ -6,6 +6,8 @@ import pytest
 
 from fleet.dead_letters.queues.archive import PREFIX
 from fleet.dead_letters.settings import ReplaySettings
+from infra.concerns import CONCERNS
+from infra.resources.concern import OwnBucket, TableStream, filled
 from infra.settings import STAGES
 from tests.infra.template import messaging, raw
 from workers.audit_archive.evidence.ages import RETENTION_DAYS
@@ -26,6 +28,7 @@ class TestBuckets:
             ("Audit", "fleet-audit-dev"),
             ("DlqArchive", "fleet-dlq-archive-dev"),
             ("ClaimCheck", "fleet-payloads-dev"),
+            *((each.stem, f"fleet-{each.name}-dev") for each in filled(CONCERNS, OwnBucket)),
         ],
     )
     def test_a_bucket_is_private_encrypted_and_speaks_tls_only(self, name: str, physical: str) -> None:
@@ -154,13 +157,18 @@ class TestTables:
 
 
 class TestPipes:
-    def test_each_stream_is_carried_to_the_audit_queue(self) -> None:
+    def test_each_stream_is_carried_to_the_queues_that_follow_it(self) -> None:
         pipes = messaging().resources("AWS::Pipes::Pipe")
-        assert set(pipes) == {"SessionsPipe", "RemindersPipe", "WebhooksPipe"}
+        wanted = {f"{table}Pipe": (table, "Audit") for table in ("Sessions", "Reminders", "Webhooks")}
+        for each in CONCERNS:
+            if isinstance(each.filled_by, TableStream):
+                wanted[f"{each.stem}Pipe"] = each.filled_by.table.capitalize(), each.stem
+        assert set(pipes) == wanted.keys()
         for name, pipe in pipes.items():
+            table, queue = wanted[name]
             stream = pipe["Properties"]["SourceParameters"]["DynamoDBStreamParameters"]
-            assert pipe["Properties"]["Source"] == f"{name.removesuffix('Pipe')}Table.StreamArn"
-            assert pipe["Properties"]["Target"] == "AuditQueue.Arn"
+            assert pipe["Properties"]["Source"] == f"{table}Table.StreamArn"
+            assert pipe["Properties"]["Target"] == f"{queue}Queue.Arn"
             assert stream["BatchSize"] <= 10  # each record becomes one message, and SQS takes ten at once
             assert stream["StartingPosition"] == "TRIM_HORIZON"
             assert stream["DeadLetterConfig"] == {"Arn": "EventsUndeliveredQueue.Arn"}

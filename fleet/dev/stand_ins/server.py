@@ -10,10 +10,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any, Literal
 
 import structlog
 from aiohttp import web
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from fleet.dev.stand_ins.edge import Edge
 from fleet.dev.stand_ins.expo_server import ExpoServer
@@ -33,8 +34,14 @@ EXPO, WEBHOOKS, GATEWAY = "/expo", "/webhooks", "/gateway"
 """Where each stand-in is mounted; GATEWAY takes the place of an API Gateway stage."""
 
 
+def _pairs(given: Any) -> Any:
+    return [part.strip().split(":") for part in given.split(",")] if isinstance(given, str) else given
+
+
 class StandInSettings(Settings):
-    """Read from the environment; port 0 takes any free port, `fleet_listener` is a socket that was handed on."""
+    """Read from the environment; port 0 takes any free port, `fleet_listener` is a socket that was handed on. `stand_ins_pipes` are
+    the pipes beside those to the archive, TABLE:QUEUE, several with commas between them.
+    """
 
     stand_ins_host: str = "127.0.0.1"
     stand_ins_port: int = Field(default=8090, ge=0, le=65535)
@@ -45,12 +52,21 @@ class StandInSettings(Settings):
     reminders_table_name: str
     webhooks_table_name: str
     audit_queue_url: str
+    stand_ins_pipes: Annotated[
+        tuple[tuple[Literal["sessions", "reminders", "webhooks"], str], ...], BeforeValidator(_pairs)
+    ] = ()
     log_level: str = "info"
 
     @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables whose streams are pumped."""
-        return (self.sessions_table_name, self.reminders_table_name, self.webhooks_table_name)
+    def roads(self) -> tuple[tuple[str, str], ...]:
+        """Each table whose stream is pumped, and the queue that it is pumped to."""
+        tables = {
+            "sessions": self.sessions_table_name,
+            "reminders": self.reminders_table_name,
+            "webhooks": self.webhooks_table_name,
+        }
+        to_archive = ((table, "audit") for table in tables.values())
+        return (*to_archive, *((tables[table], queue) for table, queue in self.stand_ins_pipes))
 
 
 async def run(environment: Mapping[str, str]) -> int:
@@ -63,7 +79,7 @@ async def run(environment: Mapping[str, str]) -> int:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(Clients(environment))
         streams = await clients.open("dynamodbstreams")
-        pipes = [StreamPipe(table, streams, await clients.sender("audit")) for table in settings.tables]
+        pipes = [StreamPipe(table, streams, await clients.sender(queue)) for table, queue in settings.roads]
         edge = Edge(await stack.enter_async_context(open_sessions(environment)))
         url = await stack.enter_async_context(serving(settings, pipes=pipes, edge=edge))
         log.info("stand_ins_ready", url=url)

@@ -24,6 +24,7 @@ OUTSIDE = {
     "dev",
     "doctor",
     "limit",
+    "new",
     "pause",
     "planner",
     "release",

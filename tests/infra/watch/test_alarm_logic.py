@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from infra.concerns import CONCERNS
+from infra.resources.queues import QUEUES
+from infra.watch.subjects import RULES
 from tests.infra.watch.cloudwatch import Key, Samples, Series, calls, key, key_of
 from tests.infra.watch.watched import NAMESPACE, alarms
 
@@ -28,15 +31,12 @@ EXCEPTIONS: dict[str, tuple[Any, ...]] = {
     "audit-old": (1800, False, 5, 60),
     "webhook-deliveries-slow": (16_000, False, 5, 60),
     "webhook-delivery-long": (20_000, False, 2, 300),
-    **{
-        f"{name}-rule-failing": (0, False, 1, 60)
-        for name in ("tick", "digest", "tenant-events", "upload-scans", "mail-feedback")
-    },
-    **{f"{name}-audit-pipe-failing": (1, True, 3, 60) for name in ("sessions", "reminders", "webhooks")},
+    **{f"{name}-rule-failing": (0, False, 1, 60) for name in RULES},
+    **{name: (1, True, 3, 60) for name in alarms() if name.endswith("-pipe-failing")},
     # Letters of a source that keeps messages for seven days may have seven left, those of the others more than can be watched.
     **{
         f"{name}-dlq-expiring": (1, True, 144, 3600)
-        for name in ("webhook-events", "webhook-deliveries", "uploads", "audit")
+        for name in ("webhook-events", "webhook-deliveries", "uploads", "audit", *(each.name for each in CONCERNS))
     },
     **{
         f"{name}-expiring": (1, True, 168, 3600)
@@ -83,7 +83,7 @@ def waiting(queue: str) -> Key:
 
 @pytest.mark.parametrize(
     "queue",
-    ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "reminder-receipts", "audit"],
+    [each.name for each in QUEUES],
 )
 def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(queue: str) -> None:
     alarm = alarms()[f"{queue}-stale"]
@@ -100,7 +100,7 @@ def test_a_queue_is_stale_when_messages_wait_and_none_is_done_for_ten_minutes(qu
 
 @pytest.mark.parametrize(
     "queue",
-    ["uploads", "webhook-events", "webhook-deliveries", "reminder-ticks", "reminders", "reminder-receipts", "audit"],
+    [each.name for each in QUEUES],
 )
 def test_a_queue_fails_above_five_percent_of_twenty_messages_or_more(queue: str) -> None:
     alarm = alarms()[f"{queue}-failing"]

@@ -3,11 +3,17 @@
 import re
 from pathlib import Path
 
+from infra.concerns import CONCERNS
+from infra.resources.concern import TableStream, filled
+from infra.resources.queues import QUEUES
+from infra.watch.subjects import RULES
 from tests.infra.template import messaging, stack
 from tests.infra.watch.watched import alarms, filters, templates
 from workers import roster
 
 DOCS = Path(__file__).parents[3] / "docs"
+TABLES_WITH_PIPES = 3
+"""Sessions, reminders and webhooks, to the archive."""
 ALLOWED = {
     "Queue",
     "Outcome",
@@ -38,7 +44,7 @@ def test_each_queue_has_its_alarms_whichever_queues_there_are() -> None:
         for name in set(queues) - set(letters)
         for fault in ("deep", "old", "stale", "failing", "slow")
     }
-    assert len(wanted) == 16 + 35
+    assert len(wanted) == (2 + 5) * len(QUEUES) + 2
     assert wanted <= alarms().keys()
 
 
@@ -48,7 +54,8 @@ def test_each_rule_pipe_table_and_worker_has_its_alarms() -> None:
     wanted |= {f"{name}-table-throttled" for name in names("AWS::DynamoDB::Table", "TableName")}
     faults = ("dependency-down", "asks-for-you", "throttled", "breaking", "long")
     wanted |= {f"{worker}-{fault}" for worker in roster.WORKERS for fault in faults}
-    assert len(wanted) == 10 + 3 + 4 + 20
+    pipes = TABLES_WITH_PIPES + len(filled(CONCERNS, TableStream))
+    assert len(wanted) == 2 * len(RULES) + pipes + 4 + 5 * len(roster.WORKERS)
     assert wanted <= alarms().keys()
 
 

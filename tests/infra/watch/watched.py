@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from infra.resources.compute.table import WORKERS
 from tests.infra.template import Template, stack
 
 STACKS = ("alarms", "queue-alarms", "service-alarms")
@@ -27,6 +28,5 @@ def alarms() -> dict[str, dict[str, Any]]:
 
 @cache
 def filters(door: str = "lambda") -> tuple[dict[str, Any], ...]:
-    doors = ("UploadNotification", "WebhookDelivery", "ReminderDispatch", "AuditArchive")
-    template = stack("alarms", "prod", **{f"{worker}Door": door for worker in doors})
+    template = stack("alarms", "prod", **{f"{worker.stem}Door": door for worker in WORKERS})
     return tuple(each["Properties"] for each in template.resources("AWS::Logs::MetricFilter").values())
