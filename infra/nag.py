@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from infra.app import app
+from infra.concerns import CONCERNS
+from infra.resources.compute.table import WORKERS
+from infra.resources.concern import OwnBucket, filled
 
 _WIDE: Final = r"AwsSolutions-IAM5\[Resource::"
 _PEOPLE: Final = "(access: (FleetOperator|Reader)|pipeline: Deployer)Role: "
-_WORKERS: Final = "access: (UploadNotification|WebhookDelivery|ReminderDispatch|AuditArchive)"
+_WORKERS: Final = f"access: ({'|'.join(each.stem for each in WORKERS)})"
 
 ACCEPTED: Final[Mapping[str, str]] = {
     # What everybody's calls need: tests/infra/test_access.py holds each grant against the calls that were recorded.
@@ -50,6 +53,10 @@ ACCEPTED: Final[Mapping[str, str]] = {
     r"access: AuditHashKeys: AwsSolutions-SMG4": "a new hash key makes new hashes: a person adds one in front and keeps the others, or searches find nothing",
     r"workers: \w+Function: AwsSolutions-L1": "the zip says which Python it was built for: the parameter LambdaRuntime",
     r"services: \w+Task: AwsSolutions-ECS2": "names of queues and tables and no secret; a change of them is a deployment, with a way back",
+    **{
+        rf"access: {each.stem}Role: {_WIDE}.*-{each.name}-<Stage>/[*]\]": "any object of a bucket of the worker's own"
+        for each in filled(CONCERNS, OwnBucket)
+    },
 }
 """Why a finding stays, by a regular expression over `stack: resource: rule`."""
 

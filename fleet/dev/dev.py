@@ -1,4 +1,4 @@
-"""The whole fleet on this machine: an emulator, the topology, the stand-ins and the four workers, each a process."""
+"""The whole fleet on this machine: an emulator, the topology, the stand-ins and the workers, each a process."""
 
 from __future__ import annotations
 

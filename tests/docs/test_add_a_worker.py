@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import workers
+from infra.resources.concern import Concern
 from shared import App
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
@@ -25,10 +26,10 @@ from tests.lambda_events import lambda_event
 from tests.shared.rig import Rig
 from tests.virtual_time import virtual
 from tests.waiting import until
-from workers import roster
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "add-a-worker.md"
+FOUR = ("audit-archive", "reminder-dispatch", "upload-notification", "webhook-delivery")
 BLOCK = re.compile(r"```python\n# (workers/loyalty_points/\w+\.py)\n(.*?)```", re.DOTALL)
 
 
@@ -66,7 +67,7 @@ def test_the_pages_files_pass_the_houses_lint(written: Path) -> None:
 
 def test_the_page_names_every_file_that_names_all_workers() -> None:
     """A place that lists the workers is one that a newcomer has to know of."""
-    names = [(name, name.replace("-", "_")) for name in roster.WORKERS]
+    names = [(name, name.replace("-", "_")) for name in FOUR]
     page = PAGE.read_text()
     listing = [
         path
@@ -76,6 +77,15 @@ def test_the_page_names_every_file_that_names_all_workers() -> None:
     ]
     assert len(listing) > 4
     assert [path for path in listing if f"`{path.relative_to(ROOT)}`" not in page] == []
+
+
+def test_the_pages_entry_for_aws_is_that_of_its_worker(app: App) -> None:
+    [code] = re.findall(r"```python\n# infra/concerns/loyalty_points.py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    page: dict[str, Any] = {}
+    exec(code, page)  # it is our own page
+    concern: Concern = page["CONCERN"]
+    assert (concern.name, (concern.queue.name,)) == (app.name, app.queues)
+    assert concern.worker.handler == "workers.loyalty_points.app.lambda_handler"
 
 
 def test_the_pages_handler_of_batches_answers_for_each_of_its_messages(app: App) -> None:
@@ -116,13 +126,13 @@ class Shop:
 
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
-        self.queue_url, self.dead_letter_url = aws.queue("loyalty"), aws.queue("loyalty-dlq")
+        self.queue_url, self.dead_letter_url = aws.queue("loyalty-points"), aws.queue("loyalty-points-dlq")
         self.table = aws.table("customerId", label="customers")
         aws.dynamodb.put_item(TableName=self.table, Item={"customerId": {"S": "anna"}})
         self.environment = {
             **aws.environment,
-            "LOYALTY_QUEUE_URL": self.queue_url,
-            "LOYALTY_DLQ_URL": self.dead_letter_url,
+            "LOYALTY_POINTS_QUEUE_URL": self.queue_url,
+            "LOYALTY_POINTS_DLQ_URL": self.dead_letter_url,
             "CUSTOMERS_TABLE_NAME": self.table,
             "HEALTH_PORT": "0",
             "POLL_WAIT_SECONDS": "1",

@@ -36,7 +36,7 @@ SECRETS = frozenset({"AWS_SECRET_ACCESS_KEY", "AUDIT_HASH_KEYS", "EXPO_ACCESS_TO
 def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
     """Run the whole fleet on this machine, for any AWS client to drive.
 
-    Starts an emulator, deploys the topology, starts what the emulator lacks and the four workers, each a process of its
+    Starts an emulator, deploys the topology, starts what the emulator lacks and the workers, each a process of its
     own; prints every address and name; restarts a worker that dies. Ctrl-C drains all, a second one ends them at once.
     """
     plan = Plan(endpoint=endpoint, project=project, stage=stage, home=file.parent)
