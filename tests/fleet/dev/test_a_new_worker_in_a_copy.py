@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def _is_built(_folder: str, names: list[str]) -> list[str]:
-    kept = {".ci", ".github", ".dockerignore", ".gitignore"}
+    kept = {".ci", ".github", ".dockerignore", ".gitignore", ".mypy_cache"}
     return [name for name in names if name in {"__pycache__", "build", "dist"} or (name[0] == "." and name not in kept)]
 
 
