@@ -54,6 +54,10 @@ class New:
 def check(new: New, root: Path) -> None:
     """Raises NotPossible. Physical names and logical ids that are taken are read from the committed templates."""
     name = new.name
+    if not (root / "infra" / "templates").is_dir():
+        raise NotPossible(
+            f"{root} holds no repository of the fleet: run the command from a checkout, after `make setup`"
+        )
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise NotPossible(
             f"{name!r} is no name for a worker: lower-case letters a to z in words joined by single hyphens, "

@@ -86,6 +86,12 @@ def test_what_is_there_is_not_overwritten(repository: Path, there: str) -> None:
     assert (repository / "docker-compose.yml").read_text() == compose
 
 
+def test_where_no_repository_is_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(NotPossible, match="from a checkout"):
+        write(new(), tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_the_second_worker_of_a_stream_leaves_the_first_ones_pipe(repository: Path) -> None:
     write(new("stream"), repository)
     compose = amended(new("stream", "second", "reminders"), repository)["docker-compose.yml"]

@@ -39,7 +39,7 @@ def test_it_holds_the_library_the_workers_and_the_command_and_nothing_for_develo
     assert (installed / "shared" / "py.typed").exists()
 
 
-@pytest.mark.parametrize("command", ["dev", "demo", "stand-ins"])
+@pytest.mark.parametrize("command", ["dev", "demo", "new", "stand-ins"])
 def test_a_command_for_development_says_in_words_what_is_missing(installed: Path, command: str) -> None:
     done = fleet(installed, command)
     assert (done.returncode, done.stdout) == (2, "")
@@ -49,7 +49,7 @@ def test_a_command_for_development_says_in_words_what_is_missing(installed: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"dev", "demo", "stand-ins"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"dev", "demo", "new", "stand-ins"}))
 def test_every_other_command_is_there(installed: Path, command: str) -> None:
     done = fleet(installed, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
