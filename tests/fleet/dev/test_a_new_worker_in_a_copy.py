@@ -17,6 +17,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1_500)]
 BUILT = (".venv", ".infra", ".emulators")
 """Environments, which the copy shares."""
 
+KNOWS_WORKERS = ("tests/docs", "tests/e2e", "tests/fleet", "tests/infra", "tests/workers", "tests/test_architecture.py")
+"""Tests that read who is in the fleet, or what stands in the places where a new worker is entered; those of the library know no worker."""
+
 Run = Callable[..., str]
 
 
@@ -68,4 +71,4 @@ def test_a_new_worker_is_green_and_runs_as_it_was_written(copy: Path, run: Run, 
     told = run("pytest", "-q", "-p", "no:cacheprovider", "tests/fleet/dev/doors_of_a_new_worker.py")
     assert "3 passed" in told
     daily = ("-m", "not localstack and not slow and not long", "--hypothesis-profile", "daily")
-    run("pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *daily)
+    run("pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *daily, *KNOWS_WORKERS)
