@@ -47,8 +47,15 @@ def written(tmp_path: Path) -> Path:
 def app(written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     """The example's files, imported as a package beside the real workers."""
     assert len(list(written.iterdir())) == 4, "three files and what makes them a package"
-    monkeypatch.setattr(workers, "__path__", [*workers.__path__, str(written.parent)])
+    monkeypatch.setattr(
+        workers, "__path__", [str(written.parent), *workers.__path__]
+    )  # also where one of its name is there
+    _forget()
     yield importlib.import_module("workers.loyalty_points.app").APP
+    _forget()
+
+
+def _forget() -> None:
     for name in [name for name in sys.modules if name.startswith("workers.loyalty_points")]:
         del sys.modules[name]
 
