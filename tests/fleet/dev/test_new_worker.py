@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def new(source: Source = "queue", name: str = "loyalty-points", table: str = TABLES[0]) -> New:
+def new(source: Source = "queue", name: str = "made-by-tests", table: str = TABLES[0]) -> New:
     return New(name, source, "order.placed", table)
 
 
@@ -44,15 +44,15 @@ def test_a_worker_of_each_source_is_written_whole_and_its_python_compiles(reposi
         if path.endswith(".py"):
             compile(text, path, "exec")
     services = yaml.safe_load((repository / "docker-compose.yml").read_text())["services"]
-    assert services["loyalty-points"]["command"] == ["fleet", "run", "loyalty-points"]
-    assert services["loyalty-points"]["environment"]["LOYALTY_POINTS_QUEUE_URL"].endswith("/fleet-loyalty-points-dev")
+    assert services["made-by-tests"]["command"] == ["fleet", "run", "made-by-tests"]
+    assert services["made-by-tests"]["environment"]["MADE_BY_TESTS_QUEUE_URL"].endswith("/fleet-made-by-tests-dev")
 
 
 @pytest.mark.parametrize(
     ("name", "word"),
     [
         ("Loyalty", "lower-case"),
-        ("loyalty_points", "lower-case"),
+        ("made_by_tests", "lower-case"),
         ("-points", "lower-case"),
         ("points2", "lower-case"),
         ("../points", "lower-case"),
@@ -76,7 +76,7 @@ def test_a_name_that_some_place_would_refuse_is_refused_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
-    "there", ["workers/loyalty_points", "tests/workers/loyalty_points", "infra/concerns/loyalty_points.py"]
+    "there", ["workers/made_by_tests", "tests/workers/made_by_tests", "infra/concerns/made_by_tests.py"]
 )
 def test_what_is_there_is_not_overwritten(repository: Path, there: str) -> None:
     (repository / there).mkdir(parents=True)
@@ -96,16 +96,16 @@ def test_the_second_worker_of_a_stream_leaves_the_first_ones_pipe(repository: Pa
     write(new("stream"), repository)
     compose = amended(new("stream", "second", "reminders"), repository)["docker-compose.yml"]
     [line] = [line.strip() for line in compose.splitlines() if "STAND_INS_PIPES" in line]
-    assert line == "STAND_INS_PIPES: sessions:loyalty-points,reminders:second"
+    assert line == "STAND_INS_PIPES: sessions:made-by-tests,reminders:second"
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["loyalty-points"], "--from"),
-        (["loyalty-points", "--from", "bus", "--table", "sessions"], "--table goes with --from stream"),
-        (["loyalty-points", "--from", "queue", "--event", "x"], "--event goes with --from bus"),
-        (["loyalty-points", "--from", "bus", "--event", 'a"b'], "no detail type"),
+        (["made-by-tests"], "--from"),
+        (["made-by-tests", "--from", "bus", "--table", "sessions"], "--table goes with --from stream"),
+        (["made-by-tests", "--from", "queue", "--event", "x"], "--event goes with --from bus"),
+        (["made-by-tests", "--from", "bus", "--event", 'a"b'], "no detail type"),
         (["audit-archive", "--from", "queue"], "workers/audit_archive is there already"),
     ],
 )
