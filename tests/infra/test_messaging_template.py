@@ -108,7 +108,14 @@ class TestRights:
             (
                 "EventsUndeliveredQueuePolicy",
                 "events",
-                ["TickRule.Arn", "DigestRule.Arn", "TenantEventRule.Arn", "ScanRule.Arn", "MailFeedbackRule.Arn", *ASKED],
+                [
+                    "TickRule.Arn",
+                    "DigestRule.Arn",
+                    "TenantEventRule.Arn",
+                    "ScanRule.Arn",
+                    "MailFeedbackRule.Arn",
+                    *ASKED,
+                ],
             ),
             *((f"{each.stem}QueuePolicy", "events", f"{each.stem}Rule.Arn") for each in filled(CONCERNS, BusEvents)),
             *(
