@@ -26,7 +26,9 @@ COMMANDS = {
     "planner": Entry("fleet.cli.deployment.traffic:planner", "Say what a traffic needs and costs, behind both doors."),
     "deploy": Entry("fleet.cli.deployment.deploy:deploy", "Say what a deployment would make, and its fixed cost."),
     "release": Entry("fleet.cli.deployment.release:release", "Say which version of each worker runs; go back to one."),
-    "archive": Entry("fleet.cli.archive:archive", "Verify the audit archive, or write its next digest."),
+    "archive": Entry(
+        "fleet.cli.archive:archive", "Verify, search or compact the audit archive, or write its next digest."
+    ),
     "dlq": Entry("fleet.cli.dlq:dlq", "Dead letters: look, group, plan, replay, archive; nothing is lost."),
     "audit": Entry("fleet.cli.audit:audit", "The log of what people did to dead letters."),
     "reminders": Entry(

@@ -1,0 +1,64 @@
+"""Rows of the archive by what they say, from NDJSON and Parquet alike, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fleet.archive.engine import literal, literals
+from fleet.archive.opened import NotSearchable, Span, opened
+from fleet.archive.places import Place
+
+SHOWN = ("event_time", "table_name", "activity", "actor", "outcome", "event_id", "correlation_id", "keys", "changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Each is a choice of forms of one term (see terms.py); empty, it is not asked for."""
+
+    actor: Sequence[str] = ()
+    id: Sequence[str] = ()
+    correlation: Sequence[str] = ()
+    changes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows in the order of their time, under the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+
+
+async def find(place: Place, span: Span, wanted: Wanted, *, limit: int) -> Answer:
+    """The oldest `limit` rows. Raises NotSearchable, BadManifest and NoEngine."""
+    async with opened(place, span) as connection:
+        tests = [
+            *([f"actor IN {_set(wanted.actor)}"] if wanted.actor else []),
+            *([f"correlation_id IN {_set(wanted.correlation)}"] if wanted.correlation else []),
+            *([f"list_has_any(ids, {literals(wanted.id)})"] if wanted.id else []),
+            *(f"list_contains(changed, {literal(name)})" for name in wanted.changes),
+        ]
+        where = f"WHERE {' AND '.join(tests)}" if tests else ""
+        columns = (*SHOWN, "object", "line")
+        sql = f"SELECT {', '.join(columns)} FROM rows {where} ORDER BY event_time, event_id LIMIT {limit}"
+        return Answer(columns, connection.execute(sql).fetchall())
+
+
+async def query(place: Place, span: Span, sql: str) -> Answer:
+    """The answer to one SELECT over the view `rows`. Raises NotSearchable, BadManifest and NoEngine."""
+    async with opened(place, span) as connection:
+        import duckdb
+
+        try:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise NotSearchable("give one SELECT")
+            done = connection.execute(statements[0])
+            return Answer(tuple(column[0] for column in done.description or ()), done.fetchall())
+        except duckdb.Error as error:
+            raise NotSearchable(f"the query failed: {error}") from error
+
+
+def _set(texts: Sequence[str]) -> str:
+    return f"({', '.join(map(literal, texts))})"

@@ -1,0 +1,69 @@
+"""Which objects went into which Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from fleet.archive.names import MANIFESTS
+from fleet.archive.places import Place
+from workers.audit_archive.store.archive import each
+
+READS_AT_ONCE = 16
+
+
+class BadManifest(Exception):
+    """The object is not a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One object as a digest lists it: `sha256` of its uncompressed bytes, `digest` the number of that digest."""
+
+    key: str
+    sha256: str
+    rows: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`sha256` and `size` (bytes) are of the Parquet file as it is stored, `rows` those of all its parts."""
+
+    parquet: str
+    sha256: str
+    size: int
+    rows: int
+    parts: tuple[Part, ...]
+
+    def to_bytes(self) -> bytes:
+        return orjson.dumps({"version": 1, **asdict(self)}, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+
+
+async def manifests(place: Place, keys: Sequence[str]) -> dict[str, Manifest]:
+    """Those at these keys. Raises BadManifest, which names one that cannot be read."""
+    found: dict[str, Manifest] = {}
+    bodies = await each(list(keys), place.get, at_once=READS_AT_ONCE)
+    for key, body in zip(keys, bodies, strict=True):
+        if isinstance(body, Exception):
+            raise body
+        if body is not None:
+            found[key] = _read(key, body)
+    return found
+
+
+def is_manifest(key: str) -> bool:
+    return key.startswith(MANIFESTS) and key.endswith(".json") and not key.rpartition("/")[2].startswith(".")
+
+
+def _read(key: str, body: bytes) -> Manifest:
+    try:
+        opened: dict[str, Any] = orjson.loads(body)
+        if opened.pop("version") != 1:
+            raise BadManifest(f"{key} is of another version than 1: use a newer release")
+        return Manifest(**{**opened, "parts": tuple(Part(**part) for part in opened["parts"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadManifest(f"{key} is not a manifest: move it away; its hour can then be compacted again") from error

@@ -1,0 +1,56 @@
+"""`fleet archive compact`: hours of a table as Parquet files beside what was written."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from fleet.archive.compact import Refused, compact
+from fleet.archive.names import Per
+from fleet.cli.archive.place import bucket_option
+from fleet.cli.archive.searched import MOMENT, archive_at, directory_option, faults_in_words
+from fleet.cli.command import FAILED, Command, env_file_option
+
+
+@click.command("compact", cls=Command, short_help="Write Parquet files beside the hours of a table.")
+@env_file_option
+@bucket_option
+@directory_option
+@click.option("--table", required=True, metavar="NAME", help="The table; `gaps` for the gaps of all.")
+@click.option("--until", required=True, type=MOMENT, help="Hours that ended by then (UTC).")
+@click.option(
+    "--per",
+    type=click.Choice(["hour", "day"]),
+    default="hour",
+    show_default=True,
+    help="One file for each; days suit a search over weeks.",
+)
+def compact_hours(*, bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per) -> None:
+    """Write each hour of the table that ended and that digests list as one Parquet file, with a manifest that says what it holds.
+
+    What was written stays, and `verify` looks at it alone. Safe to repeat, to interrupt at any point and to run twice at once.
+    """
+    moment = until.replace(tzinfo=UTC)
+    if moment > datetime.now(UTC):
+        raise click.BadParameter("is in the future: an hour that goes on cannot be compacted", param_hint="--until")
+    with faults_in_words():
+        refused = asyncio.run(_compact(bucket, directory, table, moment, per))
+    sys.exit(FAILED if refused else 0)
+
+
+async def _compact(bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per) -> int:
+    made = rows = refused = 0
+    async with archive_at(bucket, directory) as place:
+        async for each in compact(place, table=table, until=until, per=per):
+            if isinstance(each, Refused):
+                refused += 1
+                click.echo(f"{each.unit}: {each.why}", err=True)
+            else:
+                made, rows = made + 1, rows + each.rows
+                click.echo(f"{each.parquet}: {each.rows} rows of {len(each.parts)} objects")
+    click.echo(f"{made} files, {rows} rows{f'; {refused} left as they are' if refused else ''}", err=True)
+    return refused

@@ -1,0 +1,97 @@
+"""`fleet archive find` and `query`: rows of the archive, from a laptop, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+from pydantic import BeforeValidator
+
+from fleet.archive.find import Answer, Wanted, find, query
+from fleet.archive.terms import forms
+from fleet.cli.archive.searched import As, archive_at, faults_in_words, show, span_of, span_options
+from fleet.cli.command import Command, env_file_option
+from shared.settings import Settings, read_settings
+from workers.audit_archive.redaction.redact import HashKey, hash_keys
+
+
+class SearchSettings(Settings):
+    """Every key that hashed what may be searched for, in AUDIT_HASH_KEYS; none: only what is in clear is found."""
+
+    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
+
+
+@click.command("find", cls=Command, short_help="Find rows by actor, id, correlation id, time or changed attribute.")
+@env_file_option
+@span_options
+@click.option("--actor", metavar="WHO", help="Who changed it.")
+@click.option(
+    "--id",
+    "id_",
+    metavar="ID",
+    help="The row's key, event id, any attribute named like an id, or anything hashed: an e-mail, a telephone number.",
+)
+@click.option("--correlation", metavar="ID", help="The correlation id.")
+@click.option("--change", "changes", multiple=True, metavar="ATTRIBUTE", help="It changed; may be given often.")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many rows.")
+def find_rows(
+    *,
+    bucket: str | None,
+    directory: Path | None,
+    table: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    shown_as: As,
+    actor: str | None,
+    id_: str | None,
+    correlation: str | None,
+    changes: tuple[str, ...],
+    limit: int,
+) -> None:
+    """Find rows that fit all that is given, oldest first; each once, compacted or not.
+
+    Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits.
+    """
+    keys = read_settings(SearchSettings, os.environ).audit_hash_keys
+    wanted = Wanted(
+        actor=forms(actor, keys) if actor else (),
+        id=forms(id_, keys) if id_ else (),
+        correlation=forms(correlation, keys) if correlation else (),
+        changes=changes,
+    )
+    span = span_of(table, since, until)
+
+    async def found() -> Answer:
+        async with archive_at(bucket, directory) as place:
+            return await find(place, span, wanted, limit=limit + 1)
+
+    with faults_in_words():
+        answer = asyncio.run(found())
+    show(Answer(answer.columns, answer.rows[:limit]), shown_as)
+    if len(answer.rows) > limit:
+        click.echo(f"the oldest {limit} rows; there are more: --limit, --since", err=True)
+    elif not answer.rows:
+        click.echo(
+            f"no row fits{'' if keys else '; AUDIT_HASH_KEYS is not set, so nothing hashed was searched for'}", err=True
+        )
+
+
+@click.command("query", cls=Command, short_help="Ask the archive in SQL.")
+@env_file_option
+@span_options
+@click.argument("sql")
+def query_rows(*, sql: str, shown_as: As, bucket: str | None, directory: Path | None, **span: Any) -> None:
+    """Answer one SELECT over the view `rows` in DuckDB's SQL; columns: docs/archive.md. It reads the archive's files and nothing else, here or elsewhere."""
+    within = span_of(**span)
+
+    async def answered() -> Answer:
+        async with archive_at(bucket, directory) as place:
+            return await query(place, within, sql)
+
+    with faults_in_words():
+        answer = asyncio.run(answered())
+    show(answer, shown_as)

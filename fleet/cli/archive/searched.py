@@ -1,0 +1,127 @@
+"""What the commands that search share: where, which part, and how the answer is printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import orjson
+
+from fleet.archive.engine import NoEngine
+from fleet.archive.find import Answer
+from fleet.archive.manifest import BadManifest
+from fleet.archive.opened import NotSearchable, Span
+from fleet.archive.places import InBucket, InFolder, Place
+from fleet.cli.archive.place import ArchiveSettings, bucket_option
+from fleet.cli.command import Decorated, Failed
+from shared.clients import Clients
+from shared.settings import read_settings
+
+As = Literal["table", "json", "csv"]
+
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ"])
+
+directory_option = click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A copy of the bucket on this machine, instead: needs no AWS at all.",
+)
+
+
+def span_options(command: Decorated) -> Decorated:
+    """Where to search, and of which table and time."""
+    options: list[Callable[[Decorated], Decorated]] = [
+        bucket_option,
+        directory_option,
+        click.option("--table", metavar="NAME", help="Rows of this table, and its gaps."),
+        click.option("--since", type=MOMENT, help="Rows from this moment on (UTC)."),
+        click.option("--until", type=MOMENT, help="Rows before this moment (UTC)."),
+        click.option(
+            "--as",
+            "shown_as",
+            type=click.Choice(["table", "json", "csv"]),
+            default="table",
+            show_default=True,
+            help="How the rows are printed.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def span_of(table: str | None, since: datetime | None, until: datetime | None) -> Span:
+    since, until = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
+    if since and until and since >= until:
+        raise click.BadParameter("must be later than --since", param_hint="--until")
+    return Span(table=table, since=since, until=until)
+
+
+@asynccontextmanager
+async def archive_at(bucket: str | None, directory: Path | None) -> AsyncIterator[Place]:
+    """Raises SettingsError where neither is named, nor AUDIT_BUCKET_NAME."""
+    if bucket and directory:
+        raise click.UsageError("give --bucket or --directory, not both")
+    if directory is not None:
+        yield InFolder(directory)
+        return
+    name = bucket or read_settings(ArchiveSettings, os.environ).audit_bucket_name
+    async with Clients(os.environ) as clients:
+        yield InBucket(await clients.open("s3"), name=name)
+
+
+@contextmanager
+def faults_in_words() -> Iterator[None]:
+    try:
+        yield
+    except (NoEngine, NotSearchable, BadManifest) as error:
+        raise Failed(str(error)) from error
+
+
+def show(answer: Answer, shown_as: As) -> None:
+    """JSON is one document a row; a table leaves out `line` and `object`, which are for machines."""
+    match shown_as:
+        case "json":
+            for row in answer.rows:
+                click.echo(orjson.dumps(dict(zip(answer.columns, row, strict=True)), default=str))
+        case "csv":
+            text = io.StringIO()
+            writer = csv.writer(text)
+            writer.writerow(answer.columns)
+            writer.writerows([_cell(value) for value in row] for row in answer.rows)
+            click.echo(text.getvalue(), nl=False)
+        case "table":
+            _table(answer)
+
+
+def _table(answer: Answer) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from fleet.dead_letters.model.redaction import printable
+
+    places = [place for place, name in enumerate(answer.columns) if name not in {"line", "object"}]
+    table = Table(*(answer.columns[place] for place in places), box=box.SIMPLE)
+    for row in answer.rows:
+        table.add_row(*(Text(printable(_cell(row[place])), overflow="fold") for place in places))
+    Console(file=sys.stdout).print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)

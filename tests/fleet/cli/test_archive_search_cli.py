@@ -1,0 +1,61 @@
+"""`fleet archive find`, `query` and `compact` on a real bucket."""
+
+import asyncio
+import base64
+import csv
+import io
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fleet.cli import fleet
+from tests.aws import Aws
+from tests.fleet.archive.made import KEYS, TABLE, change, nine, written
+from tests.workers.audit_archive.fakes import World
+
+HASH_KEYS = ",".join(f"{key.id}:{base64.b64encode(key.secret).decode()}" for key in KEYS)
+
+
+@pytest.fixture
+def bucket(aws: Aws) -> str:
+    name, world = aws.bucket("archive"), World()
+    rows = [change(1, nine(1), key=KEYS[4], email="a@b.example"), change(2, nine(hour=10), actor="user-7")]
+    asyncio.run(written(world, rows))
+    for key, (body, metadata) in world.bucket.objects.items():
+        aws.s3.put_object(Bucket=name, Key=key, Body=body, Metadata=dict(metadata))
+    return name
+
+
+def archive(aws: Aws, *arguments: str) -> Result:
+    environment = {"AUDIT_HASH_KEYS": HASH_KEYS, **aws.environment}
+    return CliRunner().invoke(fleet, ["archive", *arguments], env=environment, prog_name="fleet")
+
+
+@pytest.mark.slow
+def test_a_bucket_is_searched_before_and_after_it_is_compacted(aws: Aws, bucket: str) -> None:
+    place = ("--bucket", bucket)
+    find = (*place, "--since", "2026-11-20", "--until", "2026-11-21", "--as", "json")
+    before = archive(aws, "find", *find, "--id", "a@b.example")
+    assert [json.loads(line)["event_id"] for line in before.stdout.splitlines()] == ["e1"]
+    made = archive(aws, "compact", *place, "--table", TABLE, "--until", "2026-11-21")
+    assert (made.exit_code, made.stderr) == (0, "2 files, 2 rows\n")
+    assert archive(aws, "compact", *place, "--table", TABLE, "--until", "2026-11-21").stderr == "0 files, 0 rows\n"
+    assert archive(aws, "find", *find, "--id", "a@b.example").stdout == before.stdout
+    answer = archive(aws, "query", *place, "--as", "csv", "SELECT event_id, actor FROM rows ORDER BY 1")
+    assert [*csv.reader(io.StringIO(answer.stdout))] == [["event_id", "actor"], ["e1", "unknown"], ["e2", "user-7"]]
+    assert "e2" in archive(aws, "find", *place, "--change", "actor").stdout
+    assert "all as the digests say" in archive(aws, "verify", *place, "--as-of", "2026-11-21T12:01:00Z").stdout
+
+
+@pytest.mark.slow
+def test_what_cannot_be_asked_is_said(aws: Aws, bucket: str) -> None:
+    place = ("--bucket", bucket)
+    backwards = archive(aws, "find", *place, "--since", "2026-11-21", "--until", "2026-11-20")
+    assert (backwards.exit_code, "must be later than --since" in backwards.stderr) == (2, True)
+    writing = archive(aws, "query", *place, "DROP VIEW rows")
+    assert (writing.exit_code, writing.stderr) == (1, "Error: give one SELECT\n")
+    early = archive(aws, "compact", *place, "--table", TABLE, "--until", "2999-01-01")
+    assert (early.exit_code, "is in the future" in early.stderr) == (2, True)
+    nothing = archive(aws, "find", *place, "--actor", "nobody")
+    assert (nothing.exit_code, nothing.stderr) == (0, "no row fits\n")
