@@ -200,6 +200,17 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
                     expiration_in_days=AUDIT_EXPIRY_DAYS,
                     noncurrent_version_expiration=_noncurrent(),
                 ),
+                # What `fleet archive compact` made of the rows goes when they do, and stays at hand for searches until then.
+                *(
+                    s3.CfnBucket.RuleProperty(
+                        id=name,
+                        status="Enabled",
+                        prefix=f"{name}/",
+                        expiration_in_days=AUDIT_EXPIRY_DAYS,
+                        noncurrent_version_expiration=_noncurrent(),
+                    )
+                    for name in ("parquet", "manifests")
+                ),
                 # A marker is deleted when a digest lists its object; versioning would keep it for ever.
                 s3.CfnBucket.RuleProperty(
                     id="markers",

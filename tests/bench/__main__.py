@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.bench import aws_calls, extras, scaling
+from tests.bench.archive import play as archive
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
@@ -52,6 +53,7 @@ def others(given: argparse.Namespace) -> dict[str, Any]:
         "aws_calls": lambda: {"aws_calls": aws_calls.take(quick=quick)},
         "whole": lambda: {"whole": whole.take(quick=quick, repetitions=given.repetitions, say=say)},
         "webhooks": lambda: {"webhooks": webhooks.take(quick=quick, repetitions=given.repetitions, say=say)},
+        "archive": lambda: {"archive": archive.take(quick=quick, say=say)},
         "queues": lambda: queues(quick=quick),
         "memory": lambda: memory((2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)),
     }
@@ -112,7 +114,7 @@ def main() -> None:
     parser.add_argument(
         "--extras",
         nargs="+",
-        choices=["imports", "lambda", "aws_calls", "whole", "webhooks", "queues", "memory"],
+        choices=["imports", "lambda", "aws_calls", "whole", "webhooks", "archive", "queues", "memory"],
         help="of what is beside the rounds only this, also with --rounds",
     )
     parser.add_argument("--note", default="", help="one sentence for the page: what else the machine did, say")

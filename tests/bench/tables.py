@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.bench import aws_calls
+from tests.bench.archive import tables as archive
 from tests.bench.plan import CONTESTANTS
 from tests.bench.webhooks import tables as webhooks
 from tests.bench.whole.aims import summed
@@ -45,11 +46,13 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
         parts.append(_table("Deleted before its handler had ended, by the server's ledger", ("contestant", "messages"),
             [(CONTESTANTS[each["contestant"]], "no valid run" if each["early_deletes"] is None
               else f"{each['early_deletes']} of {each['messages']}") for each in found]))  # fmt: skip
+    searched = [*archive.lines(extras.get("archive", {}))]
     beside = [*webhooks.lines(extras.get("webhooks", {}))]
     return [
         *parts,
         *_whole(extras),
         *([_table("Webhooks beside a bare POST", webhooks.HEADS, beside)] if beside else []),
+        *([_table("The audit archive: search and compaction", archive.HEADS, searched)] if searched else []),
     ]
 
 
