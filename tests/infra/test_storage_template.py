@@ -78,7 +78,11 @@ class TestBuckets:
 
     def test_the_archive_is_versioned_goes_to_glacier_after_30_days_and_ends_after_395(self) -> None:
         bucket = messaging().properties("AuditBucket")
-        archive, markers, abort = bucket["LifecycleConfiguration"]["Rules"]
+        archive, *compacted, markers, abort = bucket["LifecycleConfiguration"]["Rules"]
+        assert [(rule["Prefix"], rule["ExpirationInDays"]) for rule in compacted] == [
+            ("parquet/", 395),
+            ("manifests/", 395),
+        ]
         assert (archive["Prefix"], markers["Prefix"]) == ("table=", "pending/"), "digests stay at hand"
         assert markers["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}

@@ -33,7 +33,7 @@ async def compacted(root: Path, per: Per) -> dict[str, float]:
     return {
         "seconds": time.monotonic() - begun, "cpu": _cpu() - cpu, "files": len(files),
         "rows": sum(each.rows for each in files), "bytes": sum(each.size for each in files),
-        "written_bytes": sum(path.stat().st_size for path in root.glob("table=*/**/*.gz")),
+        "written_bytes": _written(root),
     }  # fmt: skip
 
 
@@ -41,13 +41,18 @@ async def found(root: Path, what: str, days: int) -> dict[str, float]:
     """With five hash keys; `again_ms` is the second search of a process, whose files are in memory."""
     span = Span(table=TABLE, since=BEGIN + timedelta(days=10 if days == 1 else 0))
     span = Span(table=TABLE, since=span.since, until=BEGIN + timedelta(days=11 if days == 1 else days))
-    took = []
+    took, rows = [], 0
     for _ in range(2):
         begun, cpu = time.monotonic(), _cpu()
         wanted = Wanted(actor=forms(TERMS[what], KEYS)) if what == "actor" else Wanted(id=forms(TERMS[what], KEYS))
         answer = await find(InFolder(root), span, wanted, limit=100_000)
+        rows = len(answer.rows)
         took.append((1000 * (time.monotonic() - begun), 1000 * (_cpu() - cpu)))
-    return {"ms": took[0][0], "cpu_ms": took[0][1], "again_ms": took[1][0], "rows": len(answer.rows)}
+    return {"ms": took[0][0], "cpu_ms": took[0][1], "again_ms": took[1][0], "rows": rows}
+
+
+def _written(root: Path) -> int:
+    return sum(path.stat().st_size for path in root.glob("table=*/**/*.gz"))
 
 
 def _cpu() -> float:
