@@ -1,6 +1,10 @@
 """Compaction that is cut at any point, or runs twice at once, ends as one that was left alone."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +85,31 @@ def test_two_runs_at_once_make_each_file_once(root: Path) -> None:
     asyncio.run(both())
     assert counted(root) == (4, 4)
     assert len([*(root / "parquet").rglob("*.parquet")]) == 2
+
+
+@pytest.mark.long
+def test_a_process_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Path) -> None:
+    world = World()
+    rows = [change(number, nine(hour=number % 24)) for number in range(240)]
+    asyncio.run(written(world, rows[:100], rows[100:]))
+    root = laid(world, tmp_path)
+    command = [sys.executable, "-m", "fleet.cli", "archive", "compact", "--directory", str(root)]
+    command += ["--table", TABLE, "--until", "2026-11-21"]
+    kills = 0
+    while True:
+        there = len([*root.rglob("*-0001.*")])
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+        ) as run:
+            while (
+                run.poll() is None and len([*root.rglob("*-0001.*")]) < there + 7
+            ):  # 7 is odd: between file and manifest
+                time.sleep(0.001)
+            if run.poll() is not None:
+                break
+            run.kill()
+            kills += 1
+        assert counted(root) == (240, 240)
+    assert (run.returncode, kills >= 5) == (0, True)
+    assert counted(root) == (240, 240)
+    assert len([*(root / "parquet").rglob("h*.parquet")]) == len([*(root / "manifests").rglob("h*.json")]) == 24
