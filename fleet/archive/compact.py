@@ -32,8 +32,8 @@ from workers.audit_archive.chain.digest import parse, sequence_of
 from workers.audit_archive.source import InColdStorage
 from workers.audit_archive.store.objects import read_content
 
-ROWS_IN_A_GROUP = 8_192
-"""Small, and sorted by actor: a search for one reads one group and not the file."""
+ROWS_IN_A_GROUP = 2_048
+"""The least that DuckDB writes. Rows are sorted by actor: a search for one reads one group and not the file."""
 
 
 @dataclass(frozen=True, slots=True)

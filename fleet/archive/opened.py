@@ -89,11 +89,11 @@ async def _keys(place: Place, span: Span) -> tuple[list[str], list[str]]:
     for some in listed:
         if isinstance(some, Exception):
             raise some
-        keys.update(filter(span.has, some))
-    known = await manifests(place, sorted(filter(is_manifest, keys)))
+        keys.update(some)
+    known = await manifests(place, sorted(key for key in keys if is_manifest(key) and span.has(key)))
     there = [manifest for manifest in known.values() if manifest.parquet in keys]
     covered = {part.key for manifest in there for part in manifest.parts}
-    written = [key for key in keys if key.endswith(".ndjson.gz") and key not in covered]
+    written = [key for key in keys if key.endswith(".ndjson.gz") and key not in covered and span.has(key)]
     return sorted(written), sorted(manifest.parquet for manifest in there)
 
 
