@@ -49,7 +49,7 @@ class Span:
             *([f"event_time >= {_moment(self.since)}"] if self.since else []),
             *([f"event_time < {_moment(self.until)}"] if self.until else []),
             *(
-                [f"(table_name = {literal(self.table)} OR object LIKE {literal(f'table={self.table}/%')})"]
+                [f"(table_name = {literal(self.table)} OR starts_with(object, {literal(f'table={self.table}/')}))"]
                 if self.table
                 else []
             ),
@@ -74,9 +74,14 @@ async def opened(place: Place, span: Span) -> AsyncIterator[duckdb.DuckDBPyConne
         lines, files = [root / key for key in written], [root / key for key in compacted]
         parts = [*([from_parquet(files)] if files else []), *([f"({from_lines(lines, root)})"] if lines else [])]
         with engine([*lines, *files]) as connection:
-            every = " UNION ALL BY NAME ".join(parts) or _nothing()
-            connection.execute(f"CREATE VIEW rows AS SELECT * FROM ({every}) {span.where()}")
-            yield connection
+            import duckdb
+
+            try:
+                every = " UNION ALL BY NAME ".join(parts) or _nothing()
+                connection.execute(f"CREATE VIEW rows AS SELECT * FROM ({every}) {span.where()}")
+                yield connection
+            except duckdb.Error as error:
+                raise NotSearchable(f"DuckDB says: {error}") from error
 
 
 async def _keys(place: Place, span: Span) -> tuple[list[str], list[str]]:

@@ -1,6 +1,7 @@
 """Rows are found once, whatever form they are kept in, and compaction loses, doubles and changes nothing."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import duckdb
 import pytest
 
 from fleet.archive.compact import Refused, compact
+from fleet.archive.engine import NoEngine
 from fleet.archive.find import Wanted, find, query
 from fleet.archive.manifest import BadManifest, Manifest
 from fleet.archive.names import Per
@@ -17,6 +19,8 @@ from fleet.archive.terms import forms
 from tests.fleet.archive.made import KEYS, TABLE, change, laid, nine, written
 from tests.workers.audit_archive.fakes import World, contents
 from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.gap import Gap, gap_row
+from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.source import Directory
 
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -165,6 +169,30 @@ def test_a_manifest_that_is_none_is_named(root: Path) -> None:
 def test_of_an_empty_folder_nothing_is_found(tmp_path: Path) -> None:
     assert found(tmp_path, actor="user-7") == []
     assert asked(tmp_path, "SELECT count(*) FROM rows") == [(0,)]
+
+
+def test_an_object_that_is_no_ndjson_is_named(root: Path) -> None:
+    [foreign] = (root / f"table={TABLE}/year=2026/month=11/day=20/hour=10").iterdir()
+    foreign.write_bytes(b"not gzip")
+    with pytest.raises(NotSearchable, match=foreign.name):
+        found(root)
+
+
+def test_a_tables_rows_come_with_its_gaps(tmp_path: Path) -> None:
+    world = World()
+    mine, other = (
+        gap_row(Gap("no images", name, nine(), table=name, event_id=f"gap-{name}"), hide=Redactor(KEYS[0]).image)
+        for name in (TABLE, "others")
+    )
+    asyncio.run(written(world, [change(1, nine()), mine, other]))
+    laid(world, tmp_path)
+    assert found(tmp_path, Span(table=TABLE)) == ["e1", f"gap-{TABLE}"]
+
+
+def test_without_duckdb_the_command_says_how_to_get_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(NoEngine, match=r"requirements/archive\.txt"):
+        found(root)
 
 
 def _lines(world: World, key: str) -> list[str]:
