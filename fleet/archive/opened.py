@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fleet.archive.engine import COLUMNS, engine, from_lines, from_parquet, literal
-from fleet.archive.manifest import is_manifest, manifests
+from fleet.archive.manifest import Manifest, is_manifest, manifests
 from fleet.archive.names import MANIFESTS, PARQUET, held
 from fleet.archive.places import Place
 from workers.audit_archive.gap import GAPS
@@ -96,10 +96,25 @@ async def _keys(place: Place, span: Span) -> tuple[list[str], list[str]]:
             raise some
         keys.update(some)
     known = await manifests(place, sorted(key for key in keys if is_manifest(key) and span.has(key)))
-    there = [manifest for manifest in known.values() if manifest.parquet in keys]
-    covered = {part.key for manifest in there for part in manifest.parts}
+    there, covered = _apart([manifest for manifest in known.values() if manifest.parquet in keys])
     written = [key for key in keys if key.endswith(".ndjson.gz") and key not in covered and span.has(key)]
     return sorted(written), sorted(manifest.parquet for manifest in there)
+
+
+def _apart(found: Sequence[Manifest]) -> tuple[list[Manifest], set[str]]:
+    """Those that share no rows, and the objects they stand for: runs per hour and per day at once may hold the same."""
+    kept, covered = list[Manifest](), set[str]()
+    for manifest in sorted(found, key=lambda each: len(each.parts), reverse=True):
+        parts = {part.key for part in manifest.parts}
+        if parts <= covered:
+            continue
+        if parts & covered:
+            raise NotSearchable(
+                f"{manifest.parquet} holds rows of another file: remove it with its manifest, and compact again"
+            )
+        kept.append(manifest)
+        covered |= parts
+    return kept, covered
 
 
 async def _prefixes(place: Place, span: Span) -> AsyncIterator[str]:

@@ -1,6 +1,7 @@
 """Rows are found once, whatever form they are kept in, and compaction loses, doubles and changes nothing."""
 
 import asyncio
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,6 +170,16 @@ def test_a_manifest_that_is_none_is_named(root: Path) -> None:
 def test_of_an_empty_folder_nothing_is_found(tmp_path: Path) -> None:
     assert found(tmp_path, actor="user-7") == []
     assert asked(tmp_path, "SELECT count(*) FROM rows") == [(0,)]
+
+
+@pytest.mark.slow
+def test_rows_that_runs_per_hour_and_per_day_hold_both_are_shown_once(world: World, tmp_path: Path) -> None:
+    one, other = laid(world, tmp_path / "one"), laid(world, tmp_path / "other")
+    compacted(one)
+    compacted(other, per="day")
+    shutil.copytree(one, other, dirs_exist_ok=True)
+    assert len([*(other / "parquet").rglob("*.parquet")]) == 4
+    assert asked(other, "SELECT count(*) FROM rows") == [(7,)]
 
 
 def test_an_object_that_is_no_ndjson_is_named(root: Path) -> None:
