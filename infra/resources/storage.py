@@ -176,6 +176,7 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
         "ObjectLockEnabled": "Enabled",
         "Rule": {"DefaultRetention": {"Mode": stage.audit_lock_mode, "Days": AUDIT_EXPIRY_DAYS}},
     }
+    gone = {"expiration_in_days": AUDIT_EXPIRY_DAYS, "noncurrent_version_expiration": _noncurrent()}
     return _private_bucket(
         scope,
         stage,
@@ -188,34 +189,22 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
             rules=[
                 # Objects below 128 KiB stay where they are: S3 does not move what Glacier would make dearer.
                 # Only the rows: the digests stay at hand for as long as there is anything to verify.
-                s3.CfnBucket.RuleProperty(
-                    id="archive",
-                    status="Enabled",
-                    prefix="table=",
+                _rule(
+                    "archive",
+                    "table=",
                     transitions=[
                         s3.CfnBucket.TransitionProperty(
                             storage_class="GLACIER", transition_in_days=AUDIT_TO_GLACIER_DAYS
                         )
                     ],
-                    expiration_in_days=AUDIT_EXPIRY_DAYS,
-                    noncurrent_version_expiration=_noncurrent(),
+                    **gone,
                 ),
                 # What `fleet archive compact` made of the rows goes when they do, and stays at hand for searches until then.
-                *(
-                    s3.CfnBucket.RuleProperty(
-                        id=name,
-                        status="Enabled",
-                        prefix=f"{name}/",
-                        expiration_in_days=AUDIT_EXPIRY_DAYS,
-                        noncurrent_version_expiration=_noncurrent(),
-                    )
-                    for name in ("parquet", "manifests")
-                ),
+                *(_rule(name, f"{name}/", **gone) for name in ("parquet", "manifests")),
                 # A marker is deleted when a digest lists its object; versioning would keep it for ever.
-                s3.CfnBucket.RuleProperty(
-                    id="markers",
-                    status="Enabled",
-                    prefix="pending/",
+                _rule(
+                    "markers",
+                    "pending/",
                     noncurrent_version_expiration=_noncurrent(),
                     expired_object_delete_marker=True,
                 ),
@@ -235,7 +224,7 @@ def payload_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
         lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
             rules=[
                 # As long as a queue, its dead letters and their replays together; docs/consumer/bodies.md.
-                s3.CfnBucket.RuleProperty(id="forget", status="Enabled", prefix="", expiration_in_days=PAYLOAD_DAYS),
+                _rule("forget", "", expiration_in_days=PAYLOAD_DAYS),
                 _abort_multipart(),
             ]
         ),
@@ -250,12 +239,7 @@ def dead_letter_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
         "DlqArchive",
         "dlq-archive",
         lifecycle_configuration=s3.CfnBucket.LifecycleConfigurationProperty(
-            rules=[
-                s3.CfnBucket.RuleProperty(
-                    id="forget", status="Enabled", prefix="dead-letters/", expiration_in_days=DEAD_LETTER_DAYS
-                ),
-                _abort_multipart(),
-            ]
+            rules=[_rule("forget", "dead-letters/", expiration_in_days=DEAD_LETTER_DAYS), _abort_multipart()]
         ),
     )
 
@@ -295,6 +279,10 @@ def _private_bucket(scope: Construct, stage: Stage, stem: str, resource: str, **
     policy.override_logical_id(f"{stem}BucketPolicy")
     export(scope, f"{stem}BucketName", bucket.ref)
     return bucket
+
+
+def _rule(name: str, prefix: str, **more: Any) -> s3.CfnBucket.RuleProperty:
+    return s3.CfnBucket.RuleProperty(id=name, status="Enabled", prefix=prefix, **more)
 
 
 def _noncurrent() -> s3.CfnBucket.NoncurrentVersionExpirationProperty:
