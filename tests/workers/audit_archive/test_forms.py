@@ -115,6 +115,32 @@ def test_where_a_table_declares_what_is_public_all_else_is_hashed() -> None:
     assert strict.image({"sessionId": {"S": "s-1"}}, "another")[0]["sessionId"] == same
 
 
+def shapes(word: str) -> dict[str, Any]:
+    """One word that no list knows, in every place of an item that holds text."""
+    in_base64 = base64.b64encode(word.encode()).decode()
+    return {
+        "text": {"S": f"says {word}"},
+        "set": {"SS": [word, f"{word} again"]},
+        "raw": {"B": in_base64},
+        "raws": {"BS": [in_base64]},
+        "list": {"L": [{"S": word}, {"L": [{"M": {"inner": {"S": word}}}]}]},
+        "map": {"M": {word: {"S": "x"}, "status": {"S": word}}},
+        "json": {"S": json.dumps({word: [word]})},
+    }
+
+
+@pytest.mark.parametrize("records", [50, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_where_the_schema_is_declared_no_word_of_any_place_is_in_clear_but_the_public_ones(records: int) -> None:
+    strict = Redactor(KEY, Names(), public_fields("fleet-sessions-dev:sessionId,status"))
+    for number in range(records):
+        word = f"quillon{number:05}"
+        item = {"sessionId": {"S": f"s-{number}"}, "status": {"S": "OPEN"}, **shapes(word)}
+        line = audit_row(record(f"e{number}", new=item), hide=strict.image).line.decode()
+        assert word not in line
+        assert base64.b64encode(word.encode()).decode() not in line
+        assert f'"s-{number}"' in line
+
+
 def test_a_look_takes_a_long_texts_time_and_not_its_square() -> None:
     started = time.process_time()
     for piece in (
