@@ -67,6 +67,10 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     sign = await open_signing(settings.audit_signing_key, clients)
     if sign is None:
         log.warning("audit_digests_unsigned", hint="AUDIT_SIGNING_KEY names no key")
+    if len(settings.audit_anchors) < 2:
+        log.warning(
+            "audit_head_anchored_once", hint="AUDIT_ANCHORS names one place, and who owns it can hide a cut chain"
+        )
     chain = Chain(
         maker=Maker(bucket=bucket, now=_now, sign=sign, seals=seals),
         every=timedelta(seconds=settings.audit_digest_seconds),

@@ -109,6 +109,32 @@ def test_a_signed_chain_is_verified_with_its_key_and_its_anchors_and_its_cut_end
     assert cut.stdout.splitlines()[0].startswith("truncated: digests/000000000001.json (anchored and gone; no digest")
 
 
+@pytest.mark.slow
+def test_a_head_that_is_anchored_in_two_buckets_tells_of_a_chain_begun_anew_by_either(
+    aws: Aws, bucket: str, tmp_path: Path
+) -> None:
+    places = [f"s3://{aws.bucket(name)}/h" for name in ("one", "two")]
+    key, ring = tmp_path / "key.pem", tmp_path / "keys.pem"
+    ring.write_text(archive(aws, "new-key", str(key)).stdout)
+    aws = replace(aws, names={**aws.names, "AUDIT_SIGNING_KEY": f"file:{key}", "AUDIT_ANCHORS": ",".join(places)})
+    assert archive(aws, "digest", "--bucket", bucket).exit_code == 0
+    given = ("verify", "--bucket", bucket, "--keys", str(ring))
+    for place in places:
+        assert archive(aws, *given, "--anchor", place).exit_code == 0
+    (row,) = (
+        found["Key"] for found in aws.s3.list_objects_v2(Bucket=bucket)["Contents"] if found["Key"].startswith("table=")
+    )
+    aws.s3.delete_object(Bucket=bucket, Key="digests/000000000001.json")
+    aws.s3.put_object(Bucket=bucket, Key=marker(row), Body=b"")
+    elsewhere = replace(aws, names={**aws.names, "AUDIT_ANCHORS": "log"})
+    assert archive(elsewhere, "digest", "--bucket", bucket).exit_code == 0
+    assert archive(aws, *given).exit_code == 0  # the right key signed it: only an anchor can tell
+    for place in places:
+        anew = archive(aws, *given, "--anchor", place)
+        assert anew.exit_code == 1
+        assert anew.stdout.splitlines()[0].startswith("replaced genesis: digests/000000000001.json")
+
+
 def test_a_copy_is_judged_as_of_the_time_it_was_made(aws: Aws, bucket: str, tmp_path: Path) -> None:
     archive(aws, "digest", "--bucket", bucket)
     for found in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]:

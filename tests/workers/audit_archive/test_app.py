@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from shared.clients import Clients
 from shared.settings import SettingsError
@@ -85,6 +86,18 @@ async def test_settings_that_are_missing_or_wrong_are_named_and_not_quoted(
             async with open_workers(environment, clients):
                 raise AssertionError("opened without its settings")
     assert "c2VjcmV0" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("anchors", "warnings"), [("log", 1), ("log,s3://heads-elsewhere/h", 0)])
+async def test_a_head_that_is_anchored_in_one_place_alone_is_warned_of(
+    environment: dict[str, str], anchors: str, warnings: int
+) -> None:
+    environment["AUDIT_ANCHORS"] = anchors
+    async with Clients(environment) as clients:
+        with capture_logs() as logs:
+            async with open_workers(environment, clients):
+                pass
+    assert [line["event"] for line in logs].count("audit_head_anchored_once") == warnings
 
 
 def test_the_app_is_named_as_the_command_line_knows_it() -> None:
