@@ -88,6 +88,13 @@ async def test_the_end_is_looked_for_behind_empty_pages_and_never_beyond() -> No
         await read(FakeShard([[101]], is_open=True))
 
 
+async def test_what_may_still_come_behind_a_trimmed_beginning_is_not_given_up_in_silence() -> None:
+    trimmed = {"AT_SEQUENCE_NUMBER": "TrimmedDataAccessException"}
+    with pytest.raises(NotReached):
+        await read(FakeShard([[103]], trimmed, is_open=True))
+    assert await read(FakeShard([[103], [], [104]], trimmed, is_open=True)) == ([103, 104], [0.2])
+
+
 async def test_of_what_is_trimmed_the_rest_is_read_and_a_stream_that_is_gone_has_none() -> None:
     trimmed = {"AT_SEQUENCE_NUMBER": "TrimmedDataAccessException"}
     shard = FakeShard([[103, 104]], trimmed)

@@ -50,7 +50,7 @@ class StreamReader:
         """From the span's first record; where that is trimmed, from the oldest that is left."""
         try:
             iterator = await self._iterator(span, "AT_SEQUENCE_NUMBER")
-            is_trimmed = iterator is None
+            may_be_gone = iterator is None
             iterator = iterator or await self._iterator(span, "TRIM_HORIZON")
         except self._client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] == _GONE:
@@ -63,12 +63,13 @@ class StreamReader:
             iterator = answer.get("NextShardIterator")
             wanted = [each for each in page if int(span.first) <= number_of(each) <= int(span.last)]
             if wanted:
+                may_be_gone = False  # the oldest go first: what comes behind it is still there
                 yield wanted
             if page and number_of(page[-1]) >= int(span.last):
                 return
             empty = 0 if page else empty + 1
             if empty > EMPTY_PAGES:
-                if is_trimmed:  # nothing is left between the trimmed beginning and now
+                if may_be_gone:
                     return
                 raise NotReached(span.shard)
             if not page:
