@@ -121,6 +121,14 @@ async def test_twelve_mutations_by_an_owner_of_the_bucket_are_found_at_their_fir
             assert (found.first.kind, found.first.where) == (kind, place), mutate
 
 
+@pytest.mark.long
+async def test_a_thousand_untouched_archives_raise_no_alarm() -> None:
+    for number in range(1000):
+        made = await evidence([f"{number}-{digest}" for digest in range(1 + number % 6)])
+        found = await made.verified()
+        assert (found.ok, found.digests) == (True, 1 + number % 6)
+
+
 async def test_signatures_alone_find_what_is_not_cut_off() -> None:
     signatures = {"bad signature", "moved", "missing digest", "unknown key", "hash mismatch", "chain broken"}
     made = await evidence()
