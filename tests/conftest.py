@@ -1,6 +1,7 @@
 """One emulator for the whole run, one deployed stack for each process of it, and a wall around this machine."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -107,7 +108,10 @@ def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch, authority:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """A door configures logging for its whole process, and every logger keeps what it saw first: both are undone."""
+    kept = {name: [*logging.getLogger(name).handlers] for name in ("", "asyncio")}
     yield
+    for name, handlers in kept.items():
+        logging.getLogger(name).handlers[:] = handlers
     if structlog.is_configured():
         structlog.reset_defaults()
         for name, module in [*sys.modules.items()]:

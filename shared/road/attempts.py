@@ -229,7 +229,9 @@ class Attempts:
         try:
             return await run(given)
         finally:
-            apart.leave()
+            apart.beside -= 1
+            if apart.quiet is not None and not apart.beside:
+                apart.quiet.set()
 
     async def _stand_back(self, deliveries: Sequence[Delivery]) -> None:
         """What the end of the process finds waiting has not begun, and its runs are not counted meanwhile."""

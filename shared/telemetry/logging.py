@@ -46,6 +46,8 @@ LONGEST_SAYING = 200
 """Characters kept of what a library says."""
 FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
 """Where the words of a text end and a value may begin."""
+SAID_BY_US = ("botocore.credentials", "aiobotocore.credentials")
+"""Of keys that cannot be renewed these write a traceback each time: `keys_not_renewed` says it once."""
 LEVELS = ((40, "error"), (30, "warning"), (20, "info"))
 """Those of Python's logging, and our word for each and for what is above it."""
 
@@ -61,11 +63,11 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         logger_factory=Lines(stream or sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
-    # Of keys that cannot be renewed botocore writes a traceback past these lines, each time: `keys_not_renewed` says it once.
-    said_by_us = logging.getLogger("botocore.credentials")
-    said_by_us.propagate = False
-    if not said_by_us.handlers:
-        said_by_us.addHandler(logging.NullHandler())
+    for name in SAID_BY_US:
+        library = logging.getLogger(name)
+        library.propagate = False
+        if not library.handlers:
+            library.addHandler(logging.NullHandler())
     loop = logging.getLogger("asyncio")
     loop.propagate = False
     if not any(isinstance(each, FromLoop) for each in loop.handlers):

@@ -11,12 +11,12 @@ BY_THEMSELVES = [
     *of(
         "shared/road/attempts.py",
         ("await self._stand_back(deliveries)", "await apart.passage()", WAITING),
+        ("apart.beside -= 1", "pass", LAST),
     ),
     *of(
         "shared/road/failure/apart.py",
         ("async with self._turn:", "if True:", SUSPECTS),
         ("if self.beside:", "if False:", LAST),
-        ("self.beside -= 1", "pass", LAST),
-        ("return self._ended is not None", "return False", LAST),
+        ("asyncio.Event(), True", "asyncio.Event(), False", LAST),
     ),
 ]

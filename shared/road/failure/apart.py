@@ -23,31 +23,25 @@ def first_start_apart(max_attempts: int) -> int:
 
 
 class Apart:
-    """Of one process, over all its queues. A run that `is_held` does not stop costs a count and no call."""
+    """Of one process, over all its queues. Who runs counts itself in `beside`, unless it `is_held`, and out again; the last one tells
+    `quiet`, where that is waited for. What nothing stops costs two counts and no call.
+    """
 
     def __init__(self) -> None:
         self.beside = 0
         """Runs that are at work."""
+        self.is_held = False
+        """Whether nothing may begin: a message runs by itself, or waits for the others to end."""
+        self.quiet: asyncio.Event | None = None
+        """Nothing is at work any more."""
         self._turn = asyncio.Lock()
         self._ended: asyncio.Event | None = None
-        self._quiet = asyncio.Event()
         self._settled = 0.0
-
-    @property
-    def is_held(self) -> bool:
-        """Whether nothing may begin: a message runs by itself, or waits for the others to end."""
-        return self._ended is not None
 
     async def passage(self) -> None:
         """Until something may begin."""
         while self._ended is not None:
             await self._ended.wait()
-
-    def leave(self) -> None:
-        """A run that was counted in `beside` has ended."""
-        self.beside -= 1
-        if not self.beside:
-            self._quiet.set()
 
     @asynccontextmanager
     async def alone(self, *, at_most: float) -> AsyncIterator[None]:
@@ -55,16 +49,12 @@ class Apart:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(self._settled - loop.time())
-            self._ended = asyncio.Event()
+            self._ended, self.is_held = asyncio.Event(), True
             try:
                 if self.beside:
-                    self._quiet.clear()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(PATIENCE):
-                            await self._quiet.wait()
-                limit = loop.call_later(
-                    at_most, self._let_in
-                )  # a handler that does not let itself be cut holds up nobody else
+                    await self._until_quiet()
+                # A handler that does not let itself be cut holds up nobody else.
+                limit = loop.call_later(at_most, self._let_in)
                 try:
                     yield
                 finally:
@@ -73,7 +63,16 @@ class Apart:
                 self._settled = loop.time() + SETTLING
                 self._let_in()  # those that waited begin before the next that runs by itself has its turn
 
+    async def _until_quiet(self) -> None:
+        self.quiet = asyncio.Event()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self.quiet.wait()
+        finally:
+            self.quiet = None
+
     def _let_in(self) -> None:
         if self._ended is not None:
             self._ended.set()
-            self._ended = None
+            self._ended, self.is_held = None, False
