@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, assert_never
+from collections.abc import Sequence
+from typing import Any, assert_never
 
 from shared.message.delivery import Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
@@ -16,8 +16,6 @@ from shared.road.handling import Failed, Handling, Run
 from shared.road.ports import Ports
 from shared.worker import Fifo, Worker
 
-Given = TypeVar("Given")
-Found = TypeVar("Found")
 LIMIT = "limit"
 """The reason for which leases cut a run that took longer than its worker allows."""
 IN_HAND = (1.0, 3.0)
@@ -179,7 +177,7 @@ class Attempts:
 
     async def _carry_through(self, delivery: Delivery, number: int, *, alone: bool = False) -> Outcome:
         """Run, and while a dependency is down, run again. What is `alone` is run once."""
-        run, tries = self._handling.run, 0
+        apart, tries = self._apart, 0
         met_in_run.set(met := Met())
         met.message = delivery.message_id
         try:
@@ -187,7 +185,15 @@ class Attempts:
                 await self._needs.passage()
             while True:
                 met.clear()
-                end = await (run(delivery) if alone else self._beside(run, delivery, [delivery]))
+                while apart.is_held and not alone:
+                    await self._stand_back([delivery])
+                apart.beside += 1
+                try:
+                    end = await self._handling.run(delivery)
+                finally:
+                    apart.beside -= 1
+                    if apart.quiet is not None and not apart.beside:
+                        apart.quiet.set()
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1
@@ -202,11 +208,19 @@ class Attempts:
     async def _run_together(
         self, deliveries: Sequence[Delivery], numbers: dict[Delivery, int], *, alone: bool = False
     ) -> dict[Delivery, Outcome]:
-        run = self._handling.run_together
+        apart = self._apart
         met_in_run.set(met := Met())
         met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
-            ends = await (run(deliveries) if alone else self._beside(run, deliveries, deliveries))
+            while apart.is_held and not alone:
+                await self._stand_back(deliveries)
+            apart.beside += 1
+            try:
+                ends = await self._handling.run_together(deliveries)
+            finally:
+                apart.beside -= 1
+                if apart.quiet is not None and not apart.beside:
+                    apart.quiet.set()
         except asyncio.CancelledError as cut:
             await self._recount_cut(deliveries, cut)
             raise
@@ -217,21 +231,6 @@ class Attempts:
             ):  # before anything is waited for: what cuts this task then must not have it run again
                 self._finished(each)
         return outcomes
-
-    async def _beside(
-        self, run: Callable[[Given], Awaitable[Found]], given: Given, deliveries: Sequence[Delivery]
-    ) -> Found:
-        """Beside others, and not while one of them must run by itself."""
-        apart = self._apart
-        while apart.is_held:
-            await self._stand_back(deliveries)
-        apart.beside += 1
-        try:
-            return await run(given)
-        finally:
-            apart.beside -= 1
-            if apart.quiet is not None and not apart.beside:
-                apart.quiet.set()
 
     async def _stand_back(self, deliveries: Sequence[Delivery]) -> None:
         """What the end of the process finds waiting has not begun, and its runs are not counted meanwhile."""

@@ -10,8 +10,12 @@ WAITING = f"{FAILURE}/test_standing_back.py"
 BY_THEMSELVES = [
     *of(
         "shared/road/attempts.py",
-        ("await self._stand_back(deliveries)", "await apart.passage()", WAITING),
-        ("apart.beside -= 1", "pass", LAST),
+        ("await self._stand_back([delivery])", "await apart.passage()", WAITING),
+        (
+            "end = await self._handling.run(delivery)\n                finally:\n                    apart.beside -= 1",
+            "end = await self._handling.run(delivery)\n                finally:\n                    pass",
+            LAST,
+        ),
     ),
     *of(
         "shared/road/failure/apart.py",
