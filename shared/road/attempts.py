@@ -185,7 +185,7 @@ class Attempts:
                 await self._needs.passage()
             while True:
                 met.clear()
-                while apart.is_held and not alone:
+                while apart.held is not None and not alone:
                     await self._stand_back([delivery])
                 apart.beside += 1
                 try:
@@ -212,7 +212,7 @@ class Attempts:
         met_in_run.set(met := Met())
         met.message = deliveries[0].message_id if len(deliveries) == 1 else ""
         try:
-            while apart.is_held and not alone:
+            while apart.held is not None and not alone:
                 await self._stand_back(deliveries)
             apart.beside += 1
             try:

@@ -21,6 +21,6 @@ BY_THEMSELVES = [
         "shared/road/failure/apart.py",
         ("async with self._turn:", "if True:", SUSPECTS),
         ("if self.beside:", "if False:", LAST),
-        ("asyncio.Event(), True", "asyncio.Event(), False", LAST),
+        ("self.held = asyncio.Event()", "pass", LAST),
     ),
 ]

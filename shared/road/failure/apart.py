@@ -23,25 +23,24 @@ def first_start_apart(max_attempts: int) -> int:
 
 
 class Apart:
-    """Of one process, over all its queues. Who runs counts itself in `beside`, unless it `is_held`, and out again; the last one tells
+    """Of one process, over all its queues. Who runs counts itself in `beside`, unless something is `held`, and out again; the last one tells
     `quiet`, where that is waited for. What nothing stops costs two counts and no call.
     """
 
     def __init__(self) -> None:
         self.beside = 0
         """Runs that are at work."""
-        self.is_held = False
-        """Whether nothing may begin: a message runs by itself, or waits for the others to end."""
+        self.held: asyncio.Event | None = None
+        """Nothing may begin until then: a message runs by itself, or waits for the others to end."""
         self.quiet: asyncio.Event | None = None
         """Nothing is at work any more."""
         self._turn = asyncio.Lock()
-        self._ended: asyncio.Event | None = None
         self._settled = 0.0
 
     async def passage(self) -> None:
         """Until something may begin."""
-        while self._ended is not None:
-            await self._ended.wait()
+        while self.held is not None:
+            await self.held.wait()
 
     @asynccontextmanager
     async def alone(self, *, at_most: float) -> AsyncIterator[None]:
@@ -49,7 +48,7 @@ class Apart:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(self._settled - loop.time())
-            self._ended, self.is_held = asyncio.Event(), True
+            self.held = asyncio.Event()
             try:
                 if self.beside:
                     await self._until_quiet()
@@ -73,6 +72,6 @@ class Apart:
             self.quiet = None
 
     def _let_in(self) -> None:
-        if self._ended is not None:
-            self._ended.set()
-            self._ended, self.is_held = None, False
+        if self.held is not None:
+            self.held.set()
+            self.held = None
