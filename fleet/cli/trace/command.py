@@ -12,6 +12,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fleet.cli.archive.place import opened
 from fleet.cli.command import Command, env_file_option
 from fleet.cli.dlq.frame import desk
 from fleet.cli.dlq.look import looked_through
@@ -113,7 +114,8 @@ def _archive(ids: Ids, hours: int | None) -> tuple[list[Moment], list[Looked]]:
 
     async def read() -> list[Moment]:
         nonlocal objects
-        found, objects = await archive.rows(os.environ, ids, hours=hours)
+        async with opened(None) as (bucket, _):
+            found, objects = await archive.rows(bucket, ids, hours=hours)
         return found
 
     found, looked = _asked("archive", read)
