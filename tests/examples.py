@@ -1,6 +1,6 @@
-"""With how many examples a property is tried: all of them where coverage is measured, a quarter in the daily run.
+"""With how many examples a property is tried: a quarter of them in the daily run, also where that is measured, and all elsewhere.
 
-`make test` names the profile `daily`; every other run has `whole`.
+`make test` and `make coverage` name the profile `daily` (`ARGS="--hypothesis-profile whole"` has all); every other run has `whole`.
 """
 
 from hypothesis import HealthCheck, settings
