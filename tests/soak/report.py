@@ -28,6 +28,7 @@ def _rows(soaked: Soaked) -> Iterator[tuple[str, str]]:
         "messages",
         f"{findings.sent - verdict.letters:,} sent, {findings.deleted:,} deleted, {verdict.letters:,} buried",
     )
+    yield "good, but killed at each start", f"{len(verdict.killed_each_time):,} buried as NeverEnded"
     yield "calls", f"{verdict.calls:,}, {verdict.spoilt_calls:,} spoilt ({verdict.spoilt_calls / verdict.calls:.1%})"
     yield "messages spoilt in a call", f"{verdict.spoilt_messages:,} (refused, delivered twice, not deleted)"
     yield "delivered more than once", f"{findings.delivered_twice:,}"

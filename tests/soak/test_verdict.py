@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from tests.soak.consumer import ATTEMPTS
 from tests.soak.fleet import Tally
 from tests.soak.schedule import Job, Kind
 from tests.soak.verdict import Evidence, judge
@@ -14,8 +15,12 @@ POISON = Job("work-0-1", Kind.REJECTED, 0.0)
 KEYED = Job("once-0-0", Kind.PLAIN, 0.0)
 
 
-def ended(job: Job, consumer: str = "0.1") -> dict[str, Any]:
-    return {"kind": "effect", "at": 2.0, "message_id": job.key, "phase": "ended", "key": job.key, "consumer": consumer}
+def ended(job: Job, consumer: str = "0.1", *, phase: str = "ended") -> dict[str, Any]:
+    return {"kind": "effect", "at": 2.0, "message_id": job.key, "phase": phase, "key": job.key, "consumer": consumer}
+
+
+def begun(job: Job, *consumers: str) -> list[dict[str, Any]]:
+    return [ended(job, each, phase="started") for each in consumers]
 
 
 def letter(job: Job, *, reason: str = "Reject") -> dict[str, Any]:
@@ -44,6 +49,29 @@ def test_poison_needs_a_letter_and_the_letter_a_reason() -> None:
 
 def test_good_work_in_the_dead_letter_queue_is_found() -> None:
     assert faults(PLAIN, lines=[ended(PLAIN)], letters=[letter(PLAIN)]) == {"good_but_buried"}
+
+
+def test_good_work_may_be_buried_where_as_many_starts_as_its_worker_allows_were_killed() -> None:
+    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
+    evidence = {"lines": [*begun(PLAIN, *lives), ended(PLAIN, "1.1")], "letters": [letter(PLAIN, reason="NeverEnded")]}
+    assert "good_but_buried" not in faults(PLAIN, **evidence, tally=Tally(killed={*lives}))
+    assert "good_but_buried" in faults(PLAIN, **evidence, tally=Tally(killed={*lives[1:]}))
+
+
+def test_a_killed_consumer_that_had_ended_the_work_excuses_no_letter() -> None:
+    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
+    lines = [*begun(PLAIN, *lives), ended(PLAIN, lives[-1])]
+    found = faults(PLAIN, lines=lines, letters=[letter(PLAIN, reason="NeverEnded")], tally=Tally(killed={*lives}))
+    assert "good_but_buried" in found
+
+
+def test_starts_that_were_killed_excuse_no_letter_for_another_reason() -> None:
+    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
+    evidence = {
+        "lines": [*begun(PLAIN, *lives), ended(PLAIN, "1.1")],
+        "letters": [letter(PLAIN, reason="TimeoutError")],
+    }
+    assert "good_but_buried" in faults(PLAIN, **evidence, tally=Tally(killed={*lives}))
 
 
 def test_keyed_work_may_be_done_twice_only_where_the_first_consumer_was_killed() -> None:

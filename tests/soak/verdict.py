@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 
 from shared.message.identity import ATTRIBUTE
+from shared.road.failure.verdict import NeverEnded
+from tests.soak.consumer import ATTEMPTS
 from tests.soak.fleet import Tally
 from tests.soak.schedule import LINES, ONCE, WORK, Job, key_in
 from tests.sqs_server.checker import Findings, check
@@ -31,9 +33,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`faults` names what must not be, with up to five examples each, and is empty where all is well."""
+    """`faults` names what must not be, with up to five examples each, and is empty where all is well. `killed_each_time` are the
+    keys of good work that was buried and may be: as often as its worker allows, a process began it and was killed before its end,
+    which from inside looks like work that kills.
+    """
 
     faults: Mapping[str, list[str]]
+    killed_each_time: tuple[str, ...]
     findings: Findings
     doubles: Mapping[str, int]
     letters: int
@@ -47,9 +53,10 @@ def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
     # Copies of keyed work are deleted unread, each under a message id of its own: there the keys tell of losses.
     findings = check(evidence.lines, tolerance=TOLERANCE, handled=(WORK, f"{LINES}.fifo"))
     ended = _ended(evidence.lines)
+    unlucky = _killed_each_time(jobs, ended, evidence)
     found_faults = {
         **{name: list(_names(getattr(findings, name))) for name in findings.faults},
-        **_business(jobs, ended, evidence),
+        **_business(jobs, ended, unlucky, evidence),
         "redriven_without_a_reason": [f"{findings.redriven} messages"] if findings.redriven else [],
         "still_in_a_queue": [f"{each['message_id']} {each['state']}" for each in evidence.waiting],
         "hung": evidence.tally.hung,
@@ -57,6 +64,7 @@ def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
     }
     return Verdict(
         faults={name: [f"{len(found)} in all", *found[:5]] for name, found in found_faults.items() if found},
+        killed_each_time=unlucky,
         findings=findings,
         doubles={queue: sum(_queue(key) == queue and len(runs) > 1 for key, runs in ended.items()) for queue in QUEUES},
         letters=len(evidence.letters),
@@ -66,15 +74,17 @@ def judge(jobs: Mapping[str, Job], evidence: Evidence) -> Verdict:
     )  # fmt: skip
 
 
-def _business(jobs: Mapping[str, Job], ended: Mapping[str, list[str]], evidence: Evidence) -> dict[str, list[str]]:
-    buried = {key_in(letter["body"]): _reason(letter) for letter in evidence.letters}
+def _business(
+    jobs: Mapping[str, Job], ended: Mapping[str, list[str]], unlucky: Iterable[str], evidence: Evidence
+) -> dict[str, list[str]]:
+    buried = _buried(evidence)
     good = [key for key, job in jobs.items() if not job.kind.is_poison]
     keyed = [key for key in good if _queue(key) == ONCE]
     return {
         "neither_done_nor_buried": [key for key in jobs if key not in ended and key not in buried],
         "poison_without_a_letter": [key for key, job in jobs.items() if job.kind.is_poison and key not in buried],
         "letters_without_a_reason": [key for key, reason in buried.items() if not reason],
-        "good_but_buried": [f"{key} ({buried[key]})" for key in good if key in buried],
+        "good_but_buried": [f"{key} ({buried[key]})" for key in good if key in buried and key not in unlucky],
         "completed_not_once": [f"{key}: {evidence.completed[key]}" for key in keyed if evidence.completed[key] != 1],
         "done_twice_despite_the_key": [
             f"{key}: by {', '.join(ended[key])}"
@@ -84,13 +94,32 @@ def _business(jobs: Mapping[str, Job], ended: Mapping[str, list[str]], evidence:
     }
 
 
+def _buried(evidence: Evidence) -> dict[str, str]:
+    """Reasons by key."""
+    return {key_in(letter["body"]): _reason(letter) for letter in evidence.letters}
+
+
+def _killed_each_time(jobs: Mapping[str, Job], ended: Mapping[str, list[str]], evidence: Evidence) -> tuple[str, ...]:
+    begun = _reported(evidence.lines, "started")
+    killed = {key: set(lives) & evidence.tally.killed - set(ended.get(key, ())) for key, lives in begun.items()}
+    return tuple(
+        key
+        for key, reason in _buried(evidence).items()
+        if reason == NeverEnded.__name__ and not jobs[key].kind.is_poison and len(killed.get(key, ())) >= ATTEMPTS
+    )
+
+
 def _ended(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """By key, the consumers in which a handler ended, in order."""
-    ended: dict[str, list[str]] = defaultdict(list)
+    return _reported(lines, "ended")
+
+
+def _reported(lines: Iterable[Mapping[str, Any]], phase: str) -> dict[str, list[str]]:
+    reported: dict[str, list[str]] = defaultdict(list)
     for line in lines:
-        if line["kind"] == "effect" and line["phase"] == "ended":
-            ended[line["key"]].append(line["consumer"])
-    return ended
+        if line["kind"] == "effect" and line["phase"] == phase:
+            reported[line["key"]].append(line["consumer"])
+    return reported
 
 
 def _reason(letter: Mapping[str, Any]) -> str:
