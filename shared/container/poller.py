@@ -20,6 +20,9 @@ from shared.worker import Fifo, Together
 log = structlog.get_logger()
 
 LEFT = "the process leaves"  # a cancellation without a reason is the handler's own
+EAGER: dict[str, Any] = (
+    {"eager_start": True} if hasattr(asyncio, "eager_task_factory") else {}
+)  # what never waits takes no turn
 MOST_WAITING = 1_000
 """Messages of noisy groups that wait for their share while handlers are idle: few megabytes, and in each 20 s few extensions."""
 
@@ -182,7 +185,7 @@ class Poller:
         self._budget.give(sum(map(memory, deliveries)))
 
     def _start(self, journey: Any, deliveries: Sequence[Delivery]) -> None:
-        task = asyncio.get_running_loop().create_task(journey)
+        task = asyncio.Task(journey, loop=asyncio.get_running_loop(), **EAGER)
         self._running[task] = deliveries
         for delivery in deliveries:
             self._leases.assign(delivery, task)

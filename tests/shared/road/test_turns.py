@@ -46,7 +46,7 @@ def test_behind_a_failed_message_the_rest_of_its_group_goes_back_and_other_group
         rig = Rig(work, order=Fifo())
         rig.queue.put("a0", "a1", "a2", "a3", group="a")
         rig.queue.put("b0", "b1", group="b")
-        await rig.runs_for(1)
+        await rig.runs_for(0.9)
         assert [body for body in rig.ended if body[0] == "b"] == ["b0", "b1"]
         assert [body for body in rig.started if body[0] == "a"] == ["a0", "a1"]
         await rig.runs_for(30)
