@@ -20,9 +20,7 @@ from shared.worker import Fifo, Together
 log = structlog.get_logger()
 
 LEFT = "the process leaves"  # a cancellation without a reason is the handler's own
-EAGER: dict[str, Any] = (
-    {"eager_start": True} if hasattr(asyncio, "eager_task_factory") else {}
-)  # what never waits takes no turn
+EAGER: dict[str, Any] = {"eager_start": True} if hasattr(asyncio, "eager_task_factory") else {}  # without a turn
 MOST_WAITING = 1_000
 """Messages of noisy groups that wait for their share while handlers are idle: few megabytes, and in each 20 s few extensions."""
 
