@@ -49,7 +49,13 @@ async def test_the_story_comes_to_its_end_though_a_worker_is_killed_in_the_middl
     assert code == 0, words
     Draft202012Validator(SCHEMA).validate(report)
     assert report["missing"] == []
-    assert {upload["status"] for upload in report["uploads"]} == {"UPLOADED"}
+    assert {upload["status"] for upload in report["uploads"]} == {"UPLOADED", "COMPLETE", "REJECTED"}
+    rejected = {upload["name"]: upload["reason"] for upload in report["uploads"] if upload["status"] == "REJECTED"}
+    assert rejected == {
+        "both picture and script.gif": "content_mismatch",
+        "nothing.png": "empty",
+        "infected.txt": "threats_found",
+    }
     assert max(upload["size"] for upload in report["uploads"]) > 5 * 1024 * 1024
     assert report["kill"]["worker"] == "audit-archive"
     assert report["kill"]["messages_in_hand"] >= 1

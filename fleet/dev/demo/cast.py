@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -22,12 +22,22 @@ Browser = Literal["notified", "nobody watching", "left before"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of `size` bytes to be uploaded in a session of its own, and who is watching there."""
+    """A file of `size` bytes to be uploaded in a session of its own, and who is watching there.
+
+    `content`: its bytes, random ones where None; `draft`: what is uploaded first, and replaced by it; `asks`: attributes of the
+    session, in typed JSON; `scan`: what the malware scan says of it; `status` and `reason`: what the session must end with.
+    """
 
     session_id: str
     name: str
     size: int
     browser: Browser = "notified"
+    content: bytes | None = field(default=None, repr=False)
+    draft: bytes | None = field(default=None, repr=False)
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    scan: str | None = None
+    status: str = "UPLOADED"
+    reason: str | None = None
 
     @property
     def key(self) -> str:
@@ -78,6 +88,60 @@ def files(run: str) -> tuple[File, ...]:
     return tuple(File(f"{run}-{number}", *each) for number, each in enumerate(named, start=1))
 
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(64)
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}" + b"$EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
+"""What every scanner takes for a virus, and nothing else does; in two parts, or it would take this file for one.
+
+https://www.eicar.org/download-anti-malware-testfile/
+"""
+
+_PICTURES: Mapping[str, Any] = {"allowedTypes": {"L": [{"S": "image/*"}]}}
+_SCANNED: Mapping[str, Any] = {"scanRequired": {"BOOL": True}}
+
+
+def judged_files(run: str) -> tuple[File, ...]:
+    """Files of the first wave whose sessions ask for a verdict, each with the one that it must get."""
+
+    def judged(name: str, content: bytes, status: str, reason: str | None = None, **more: Any) -> File:
+        session = f"{run}-judged-{name.partition('.')[0].replace(' ', '-')}"
+        return File(session, name, len(content), content=content, status=status, reason=reason, **more)
+
+    polyglot = b"GIF89a/*\x01\0*/=1;alert(1)//"
+    return (
+        judged("a picture.png", PNG, "COMPLETE", asks=_PICTURES),
+        judged("both picture and script.gif", polyglot, "REJECTED", "content_mismatch", asks=_PICTURES),
+        judged("nothing.png", b"", "REJECTED", "empty", asks=_PICTURES),
+        judged("infected.txt", EICAR, "REJECTED", "threats_found", asks=_SCANNED, scan="THREATS_FOUND"),
+        judged(
+            "replaced before its scan.png",
+            PNG + bytes(100),
+            "COMPLETE",
+            draft=PNG,
+            asks={**_PICTURES, **_SCANNED},
+            scan="NO_THREATS_FOUND",
+        ),
+    )
+
+
+def scan_result(file: File, *, bucket: str, etag: str, version: str | None, now: datetime) -> Mapping[str, Any]:
+    """What GuardDuty Malware Protection for S3 says on the account's bus when it has looked at this very file."""
+    about = {"bucketName": bucket, "objectKey": file.key, "eTag": etag, **({"versionId": version} if version else {})}
+    return {
+        "version": "0",
+        "id": f"scan-of-{file.session_id}",
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Malware Protection Object Scan Result",
+        "time": _instant(now),
+        "detail": {
+            "schemaVersion": "1.0",
+            "scanStatus": "COMPLETED",
+            "resourceType": "S3_OBJECT",
+            "s3ObjectDetails": about,
+            "scanResultDetails": {"scanResultStatus": file.scan},
+        },
+    }
+
+
 def files_under_fire(run: str) -> tuple[File, ...]:
     """The second wave: a worker is killed while it works on these."""
     return tuple(File(f"{run}-kill-{number}", f"under fire {number}.bin", 5 * KIB) for number in range(1, 7))
@@ -120,6 +184,7 @@ def session_item(file: File, *, tenant: str, now: datetime) -> Item:
         "createdAt": {"S": _instant(now)},
         "expiresAt": {"N": str(int((now + timedelta(hours=1)).timestamp()))},
         "tenantId": {"S": tenant},
+        **file.asks,
     }
 
 

@@ -70,7 +70,7 @@ async def play(fleet: Fleet, direction: Direction, *, show: Callable[[Board], No
     deadline = time.monotonic() + direction.within
     async with tools(fleet) as opened:
         story = Story(fleet, opened, board, direction.folder)
-        first = Wave(cast.files(story.run), cast.appointments(story.run, now=started))
+        first = Wave((*cast.files(story.run), *cast.judged_files(story.run)), cast.appointments(story.run, now=started))
         second = Wave(cast.files_under_fire(story.run), cast.appointments_under_fire(story.run, now=started))
         files, reminders = (*first.files, *second.files), (*first.reminders, *second.reminders)
         watch = Watch(story)
@@ -207,6 +207,7 @@ async def _upload(watch: Watch, file: cast.File) -> report.Upload:
         size=file.size,
         session_id=file.session_id,
         status=row.get("status", {}).get("S", "missing"),
+        reason=row.get("reason", {}).get("S"),
         browser="not notified" if file.browser == "notified" and not notified else file.browser,
     )
 

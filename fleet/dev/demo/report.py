@@ -13,13 +13,16 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One uploaded file; `size` in bytes. `browser`: notified, nobody watching, left before, or not notified."""
+    """One uploaded file; `size` in bytes. `browser`: notified, nobody watching, left before, or not notified; `reason`: why its
+    session is REJECTED, None for any other.
+    """
 
     name: str
     key: str
     size: int
     session_id: str
     status: str
+    reason: str | None
     browser: str
 
 

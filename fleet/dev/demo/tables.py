@@ -44,7 +44,7 @@ def _killed(kill: Kill) -> str:
 
 def _uploads(report: Report) -> Iterator[tuple[str, ...]]:
     for each in report.uploads:
-        yield each.name, f"{each.size:,}", each.status, each.browser
+        yield each.name, f"{each.size:,}", f"{each.status}: {each.reason}" if each.reason else each.status, each.browser
 
 
 def _webhooks(report: Report) -> Iterator[tuple[str, ...]]:

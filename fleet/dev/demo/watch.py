@@ -55,13 +55,13 @@ class Watch:
                 group.create_task(_again_and_again(look, every))
 
     async def sessions(self, files: Sequence[cast.File]) -> None:
-        """Each session whose file has not been noticed yet: is it UPLOADED, with the very key and size?"""
+        """Each session whose file has not been noticed yet: does it say what it must, of the very key and size?"""
         for file in files:
             last = ("uploads", file.session_id, *(["forgotten"] if file.browser == "left before" else []))
             if not self.story.board.has_seen(last):
                 row = await self.row("SESSIONS_TABLE_NAME", {"sessionId": {"S": file.session_id}})
-                stored = (row.get("uploadKey", {}).get("S"), row.get("size", {}).get("N"))
-                if row.get("status", {}).get("S") == "UPLOADED" and stored == (file.key, str(file.size)):
+                said = tuple(row.get(name, {}).get("S") for name in ("status", "reason", "uploadKey"))
+                if (*said, row.get("size", {}).get("N")) == (file.status, file.reason, file.key, str(file.size)):
                     self.story.board.saw(("uploads", file.session_id))
                     if "wsConnectionId" not in row:
                         self.story.board.saw(("uploads", file.session_id, "forgotten"))

@@ -1,19 +1,22 @@
 """The demo's cast reads as the workers read it: rows and keys are the real ones."""
 
+import hashlib
 from datetime import UTC, datetime
 
+import orjson
 from boto3.dynamodb.types import TypeDeserializer
 
 from fleet.dev.demo import cast
+from tests.fakes import delivery
 from workers.reminder_dispatch.schedule.occurrence import read_content, read_series, read_state
-from workers.upload_notification.event import session_of
+from workers.upload_notification.event import decode, session_of
 from workers.webhook_delivery.store import endpoint_items
 
 NOW = datetime(2026, 11, 21, 9, 30, 15, 123456, tzinfo=UTC)
 
 
 def test_every_file_belongs_to_the_session_that_its_key_names() -> None:
-    files = (*cast.files("run"), *cast.files_under_fire("run"))
+    files = (*cast.files("run"), *cast.judged_files("run"), *cast.files_under_fire("run"))
     assert [session_of(file.key) for file in files] == [file.session_id for file in files]
     assert len({file.session_id for file in files}) == len(files)
 
@@ -23,6 +26,22 @@ def test_the_files_are_of_every_size_up_to_a_multipart_upload() -> None:
     assert min(sizes) == 1
     assert 100 * cast.KIB in sizes
     assert max(sizes) > cast.PART
+
+
+def test_the_judged_files_are_a_good_one_a_polyglot_an_empty_an_infected_and_a_replaced_one() -> None:
+    judged = cast.judged_files("run")
+    assert {each.reason for each in judged} == {None, "content_mismatch", "empty", "threats_found"}
+    assert [each.content for each in judged if each.scan == "THREATS_FOUND"] == [cast.EICAR]
+    assert hashlib.md5(cast.EICAR).hexdigest() == "44d88612fea8a8f36de82e1278abb02f"  # how the file is known
+    (replaced,) = (each for each in judged if each.draft is not None)
+    assert replaced.draft != replaced.content
+
+
+def test_a_scan_result_of_the_cast_is_one_to_the_worker() -> None:
+    file = next(each for each in cast.judged_files("run") if each.scan == "THREATS_FOUND")
+    said = cast.scan_result(file, bucket="uploads", etag="abc", version=None, now=NOW)
+    (scan,) = decode(delivery(orjson.dumps(said).decode()), bucket="uploads").scans
+    assert (scan.session_id, scan.key, scan.etag, scan.result) == (file.session_id, file.key, "abc", "THREATS_FOUND")
 
 
 def test_reminders_are_due_now_in_three_time_zones_and_one_comes_again() -> None:

@@ -22,7 +22,7 @@ FULL = report.Report(
     endpoint="http://127.0.0.1:4566",
     started_at="2026-11-21T09:00:00+00:00",
     seconds=12.5,
-    uploads=[report.Upload("[bold] ü.bin", "session-uploads/s/[bold] ü.bin", 6_291_456, "s", "UPLOADED", "notified")],
+    uploads=[report.Upload("[bold] ü.bin", "session-uploads/s/[bold] ü.bin", 6_291_456, "s", "REJECTED", "empty", "notified")],
     browser_messages=1,
     webhooks=[report.Endpoint("gone", "http://127.0.0.1/gone", False, 0, {"410": 2}, 0)],
     reminders=[
@@ -61,7 +61,16 @@ def test_all_is_well_only_when_nothing_is_missing() -> None:
 
 def test_the_tables_name_everything_and_take_no_file_name_for_markup() -> None:
     text = shown(FULL)
-    for part in ("[bold] ü.bin", "6,291,456", "2 x 410", "disabled", "10:00:00", "2026-11-22 09:00Z", "verified"):
+    for part in (
+        "[bold] ü.bin",
+        "6,291,456",
+        "REJECTED: empty",
+        "2 x 410",
+        "disabled",
+        "10:00:00",
+        "2026-11-22 09:00Z",
+        "verified",
+    ):
         assert part in text
     assert "audit-archive was killed with -9 while it had 7 messages in hand" in text
     assert "every effect came" in text
