@@ -25,7 +25,8 @@ class File:
     """A file of `size` bytes to be uploaded in a session of its own, and who is watching there.
 
     `content`: its bytes, random ones where None; `draft`: what is uploaded first, and replaced by it; `asks`: attributes of the
-    session, in typed JSON; `scan`: what the malware scan says of it; `status` and `reason`: what the session must end with.
+    session, in typed JSON; `scan`: what the malware scan says of it; `status` and `reason`: what the session must end with;
+    `has_tenant`: whether the session is of the customer whose webhooks hear of it.
     """
 
     session_id: str
@@ -38,6 +39,7 @@ class File:
     scan: str | None = None
     status: str = "UPLOADED"
     reason: str | None = None
+    has_tenant: bool = True
 
     @property
     def key(self) -> str:
@@ -100,11 +102,12 @@ _SCANNED: Mapping[str, Any] = {"scanRequired": {"BOOL": True}}
 
 
 def judged_files(run: str) -> tuple[File, ...]:
-    """Files of the first wave whose sessions ask for a verdict, each with the one that it must get."""
+    """Files of the first wave whose sessions ask for a verdict, each with the one that it must get; of nobody who has webhooks."""
 
     def judged(name: str, content: bytes, status: str, reason: str | None = None, **more: Any) -> File:
         session = f"{run}-judged-{name.partition('.')[0].replace(' ', '-')}"
-        return File(session, name, len(content), content=content, status=status, reason=reason, **more)
+        verdict: dict[str, Any] = {"status": status, "reason": reason}
+        return File(session, name, len(content), content=content, has_tenant=False, **verdict, **more)
 
     polyglot = b"GIF89a/*\x01\0*/=1;alert(1)//"
     return (
@@ -183,7 +186,7 @@ def session_item(file: File, *, tenant: str, now: datetime) -> Item:
         "status": {"S": "AWAITING_SCAN"},
         "createdAt": {"S": _instant(now)},
         "expiresAt": {"N": str(int((now + timedelta(hours=1)).timestamp()))},
-        "tenantId": {"S": tenant},
+        **({"tenantId": {"S": tenant}} if file.has_tenant else {}),
         **file.asks,
     }
 

@@ -184,11 +184,12 @@ class Story:
 
     def _expect_of(self, file: cast.File) -> None:
         name, session = f"'{file.name}'", file.session_id
-        self.board.expect(
-            Effect(("uploads", session), f"session of {name} marked {file.status}"),
-            Effect(("webhooks", "healthy", session), f"webhook for {name} at 'healthy'", self._hop(TO_WEBHOOK)),
-            Effect(("webhooks", "fails twice", session), f"webhook for {name} at 'fails twice', at the third try"),
-        )
+        self.board.expect(Effect(("uploads", session), f"session of {name} marked {file.status}"))
+        if file.has_tenant:
+            self.board.expect(
+                Effect(("webhooks", "healthy", session), f"webhook for {name} at 'healthy'", self._hop(TO_WEBHOOK)),
+                Effect(("webhooks", "fails twice", session), f"webhook for {name} at 'fails twice', at the third try"),
+            )
         if file.browser == "notified":
             key = ("browser messages", session)
             self.board.expect(Effect(key, f"browser message for {name}", self._hop(TO_BROWSER)))
