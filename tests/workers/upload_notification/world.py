@@ -12,6 +12,7 @@ import orjson
 from shared.bus import BusEntry
 from tests.workers.upload_notification.fakes import NOON, FakeSessions
 from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadScanned
+from workers.upload_notification.gateway import ApiGateway
 from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Absent, Answer, Gone, Head, Ports, Posted
 from workers.upload_notification.scans import ScanPolicy
@@ -19,13 +20,15 @@ from workers.upload_notification.scans import ScanPolicy
 
 @dataclass
 class World:
-    """A handler and everything around it; `answers` says what a post to a connection is answered with.
+    """A handler and everything around it; `answers` says what a post to a connection is answered with,
+    `api` asks there instead.
 
     `content` is what the object holds, `heads` the uploads that were looked at, `posts` are the calls, `messages` what browsers took.
     """
 
     store: FakeSessions
     answers: Callable[[str], Answer] = lambda _connection: Posted()
+    api: ApiGateway | None = None
     content: bytes | Absent = b""
     time: datetime = NOON
     unknown_scan: ScanPolicy = "reject"
@@ -39,7 +42,7 @@ class World:
     async def post(self, connection_id: str, data: bytes) -> Answer:
         await asyncio.sleep(0)
         self.posts.append((connection_id, data))
-        answer = self.answers(connection_id)
+        answer = await self.api.post(connection_id, data) if self.api else self.answers(connection_id)
         if answer == Posted():
             self.messages.append(orjson.loads(data))
         return answer
@@ -60,7 +63,10 @@ class World:
     async def handle(self, *told: Change | UploadScanned, event: UploadEvents | None = None) -> None:
         changes = tuple(each for each in told if not isinstance(each, UploadScanned))
         scans = tuple(each for each in told if isinstance(each, UploadScanned))
-        ports = Ports(
+        await handle(event or UploadEvents(changes, scans), ports=self.ports())
+
+    def ports(self) -> Ports:
+        return Ports(
             store=self.store,
             post=self.post,
             head=self.head,
@@ -70,7 +76,6 @@ class World:
             count=lambda outcome: self.counts.update([outcome]),
             now=lambda: self.time,
         )
-        await handle(event or UploadEvents(changes, scans), ports=ports)
 
 
 def scripted(*answers: Answer) -> Callable[[str], Answer]:
