@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,6 +23,8 @@ LARGEST_MESSAGE = 131_072
 """Bytes of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 LARGEST_POINTER = 1024
 """Bytes of the message that only says where to look."""
+
+_WHERE_FOUND: Final = ("versionId", "contentType", "reason", "checksumSha256")
 
 
 def message(upload: UploadFinished, session: Session) -> bytes:
@@ -53,7 +55,7 @@ def again(row: Mapping[str, Any]) -> bytes:
         "status": row["status"],
         "occurredAt": row["uploadedAt"],
     }
-    return orjson.dumps(fields | {name: row[name] for name in ("versionId", "contentType", "reason") if row.get(name)})
+    return orjson.dumps(fields | {name: row[name] for name in _WHERE_FOUND if row.get(name)})
 
 
 def entry(upload: UploadFinished, session: Session) -> BusEntry:
@@ -77,7 +79,7 @@ def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
 
 
 def _told(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
-    """What browser and bus are told alike. `versionId`, `contentType` and `reason` only where there is one."""
+    """What browser and bus are told alike; _WHERE_FOUND only where there is one."""
     fields = {
         "sessionId": upload.session_id,
         "key": upload.key,
@@ -87,5 +89,5 @@ def _told(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
         "status": session.status,
         "occurredAt": _time(upload, session),
     }
-    found = {"versionId": upload.version, "contentType": session.content_type, "reason": session.reason}
-    return fields | {name: value for name, value in found.items() if value}
+    found = (upload.version, session.content_type, session.reason, session.checksum)
+    return fields | {name: value for name, value in zip(_WHERE_FOUND, found, strict=True) if value}

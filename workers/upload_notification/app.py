@@ -25,6 +25,7 @@ class UploadSettings(Settings):
     """What this worker reads from the environment; WS_API_ENDPOINT with or without a scheme.
 
     UPLOAD_UNKNOWN_SCAN says what becomes of a file whose malware scan tells nothing (failed, unsupported): rejected, or complete.
+    UPLOAD_TELL_CHECKSUM has S3 asked for the SHA-256 of each file that is told, by one HeadObject more.
     UPLOAD_TAG_THREATS has an object in which threats were found tagged `fleet-quarantine`.
     """
 
@@ -34,6 +35,7 @@ class UploadSettings(Settings):
     ws_api_endpoint: str
     upload_unknown_scan: ScanPolicy = "reject"
     upload_tag_threats: bool = False
+    upload_tell_checksum: bool = False
 
 
 @asynccontextmanager
@@ -46,6 +48,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),
         post=ApiGateway(gateway).post,
         head=objects.head,
+        checksum=objects.checksum if settings.upload_tell_checksum else _unasked,
         quarantine=objects.quarantine if settings.upload_tag_threats else _leave,
         unknown_scan=settings.upload_unknown_scan,
         put_event=(await clients.bus(settings.event_bus_name)).put,
@@ -65,6 +68,11 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
 
 async def _leave(_upload: UploadFinished) -> None:
     """The row says what was found; the object stays as it is."""
+
+
+async def _unasked(_upload: UploadFinished) -> str:
+    """Nobody wants a checksum."""
+    return ""
 
 
 def counter() -> Count:

@@ -62,6 +62,8 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
         found = await _await(judged, ports) if isinstance(judged, Await) else judged
         if isinstance(found, Rejected) and found.reason == "threats_found":
             await ports.quarantine(upload)
+        is_told = found is None or isinstance(found, Complete)
+        session = replace(session, checksum=await ports.checksum(upload) if is_told else "")
     except Exception:
         await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
         raise
@@ -166,7 +168,7 @@ async def _announce(upload: UploadFinished, session: Session, verdict: Verdict |
             informed |= {BUS}
         if trouble is not None:
             raise trouble  # noqa: TRY301  # it ends as what else fails here does
-        await ports.store.announced(upload, verdict)
+        await ports.store.announced(upload, verdict, checksum=session.checksum)
     except Exception:
         # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
         await ports.store.release(session, informed=informed, busy_since=busy_since)

@@ -29,12 +29,9 @@ class S3Objects:
 
     async def head(self, upload: UploadFinished) -> Head | Absent:
         """One GET of at most HEAD bytes, of this version and this ETag. Raises botocore's error or Unavailable where it may pass."""
-        pinned: dict[str, Any] = {"VersionId": upload.version} if upload.version else {}
-        if upload.etag:
-            pinned["IfMatch"] = f'"{upload.etag}"'
         try:
             answer = await self._client.get_object(
-                Bucket=upload.bucket, Key=upload.key, Range=f"bytes=0-{HEAD - 1}", **pinned
+                Bucket=upload.bucket, Key=upload.key, Range=f"bytes=0-{HEAD - 1}", **_pinned(upload)
             )
         except ClientError as error:
             code = error.response["Error"].get("Code", "")
@@ -48,6 +45,24 @@ class S3Objects:
             return Absent("replaced")  # a store that does not know If-Match
         return Head(await _read(answer["Body"]))
 
+    async def checksum(self, upload: UploadFinished) -> str:
+        """The SHA-256 of this version's content in Base64, as S3 keeps it; "" where it has none. Raises botocore's error where it may pass.
+
+        A GET of a range tells none, so this is a HEAD. That of a multipart upload is of its parts' checksums (`...-7`), and none of the file.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+        """
+        try:
+            answer = await self._client.head_object(
+                Bucket=upload.bucket, Key=upload.key, ChecksumMode="ENABLED", **_pinned(upload)
+            )
+        except ClientError as error:
+            if error.response["Error"].get("Code", "") in _GONE | _REPLACED:
+                return ""
+            raise
+        is_same = not upload.etag or answer["ETag"].strip('"') == upload.etag.strip('"')
+        found = answer.get("ChecksumSHA256", "") if is_same else ""
+        return "" if "-" in found else found
+
     async def quarantine(self, upload: UploadFinished) -> None:
         """Tag the object, beside the tags that it has. Raises botocore's error; an object that is gone needs no tag."""
         where: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key}
@@ -60,6 +75,11 @@ class S3Objects:
         except ClientError as error:
             if error.response["Error"].get("Code", "") not in _GONE:
                 raise
+
+
+def _pinned(upload: UploadFinished) -> dict[str, Any]:
+    pinned: dict[str, Any] = {"VersionId": upload.version} if upload.version else {}
+    return pinned | ({"IfMatch": f'"{upload.etag}"'} if upload.etag else {})
 
 
 async def _read(body: Any) -> bytes:

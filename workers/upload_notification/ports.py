@@ -34,8 +34,8 @@ class SessionStore(Protocol):
     async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
-        """Remember that the upload was announced, and with which verdict; nothing happens if it is no longer the current one, or
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
+        """Remember that the upload was announced, with which verdict and checksum; nothing happens if it is no longer the current one, or
         somebody else has concluded its session.
         """
 
@@ -104,7 +104,8 @@ Count = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Joined in app.py. `put_event` raises unless the bus has accepted the event; `quarantine` marks an object in which threats were
+    """Joined in app.py. `put_event` raises unless the bus has accepted the event; `checksum` answers the file's SHA-256, "" for none or where
+    nobody wants it; `quarantine` marks an object in which threats were
     found; `unknown_scan` says what becomes of a file of which a scan tells nothing.
     """
 
@@ -112,6 +113,7 @@ class Ports:
     post: Post
     head: Callable[[UploadFinished], Awaitable[Head | Absent]]
     put_event: Callable[[BusEntry], Awaitable[object]]
+    checksum: Callable[[UploadFinished], Awaitable[str]]
     quarantine: Callable[[UploadFinished], Awaitable[object]]
     unknown_scan: ScanPolicy
     count: Count

@@ -51,7 +51,7 @@ class Session:
     upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `informed` who of bus and browser
     heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
     latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is
-    what the session allows, `content_type` and `reason` (why it is REJECTED) what was found, `scans` the results of malware scans.
+    what the session allows, `content_type`, `reason` (why it is REJECTED) and `checksum` (SHA-256) what was found, `scans` the results of malware scans.
     """
 
     session_id: str
@@ -73,6 +73,7 @@ class Session:
     gate: Gate | None = None
     content_type: str = ""
     reason: str = ""
+    checksum: str = ""
     scan_required: bool = False
     scans: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from workers.upload_notification.store.updates import image
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR = 3600
 
-UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "contentType")
+UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "contentType", "checksumSha256")
 ANNOUNCEMENT = ("announceUntil", "announcedSequencer", "announcedTo", "busySince")
 
 Row = dict[str, Any]
@@ -98,7 +98,7 @@ class FakeSessions:
         match step:
             case Move(upload):
                 self.moves += 1
-                _without(found, *ANNOUNCEMENT, "contentType")
+                _without(found, *ANNOUNCEMENT, "contentType", "checksumSha256")
                 found |= {"status": "UPLOADED", "announceUntil": until, **_of(upload)}
             case TakeOver():
                 found["announceUntil"] = until
@@ -117,7 +117,7 @@ class FakeSessions:
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
         await self._called()
         found = self.rows.get(upload.session_id, {})
         is_current = (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order)
@@ -125,6 +125,7 @@ class FakeSessions:
         if is_current and not is_threat and (verdict is None or found["status"] in rules.HOLDING):
             _without(found, *ANNOUNCEMENT)
             found |= {"announcedSequencer": upload.order, **_judged(verdict)}
+            found |= {"checksumSha256": checksum} if checksum else {}
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         await self._called()
@@ -168,6 +169,7 @@ def session(found: Row) -> Session:
         gate=_gate(found),
         content_type=found.get("contentType", ""),
         reason=found.get("reason", ""),
+        checksum=found.get("checksumSha256", ""),
         scan_required=found.get("scanRequired", False),
         scans={name: value for name, value in found.items() if name.startswith("scan#")},
         seen={name: value for name, value in found.items() if name.startswith("seq#")},

@@ -19,6 +19,7 @@ class Reply:
     body: str = "{}"
     error: str = ""
     etag: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
 
 
@@ -32,7 +33,7 @@ class ScriptedServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.calls.append((request.raw_path, await request.read()))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        headers = {"x-amzn-ErrorType": reply.error} if reply.error else {}
+        headers = reply.headers | ({"x-amzn-ErrorType": reply.error} if reply.error else {})
         headers |= {"ETag": reply.etag} if reply.etag else {}
         if reply.cut:
             return await _cut(request, reply, headers)

@@ -1,5 +1,7 @@
 """The first bytes of an object: of exactly the one that a message is about."""
 
+import base64
+import hashlib
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -34,6 +36,27 @@ async def test_the_head_of_the_very_object_is_read_and_no_more(aws: Aws) -> None
         assert await objects.head(upload) == Absent("replaced")
         aws.s3.delete_object(Bucket=upload.bucket, Key=upload.key)
         assert await objects.head(upload) == Absent("vanished")
+
+
+async def test_the_checksum_of_the_very_object_is_told_where_it_has_one(aws: Aws) -> None:
+    content = b"hello"
+    sha = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    async with aws.open("s3") as client:
+        objects, upload = S3Objects(client), put(aws, content)
+        assert await objects.checksum(upload) == ""
+        where: Any = {"Bucket": upload.bucket, "Key": upload.key}
+        aws.s3.put_object(**where, Body=content, ChecksumSHA256=sha)
+        assert await objects.checksum(upload) == sha
+        put(aws, b"another", key=upload.key)
+        assert await objects.checksum(upload) == ""
+        aws.s3.delete_object(**where)
+        assert await objects.checksum(upload) == ""
+
+
+async def test_the_checksum_of_a_multipart_uploads_parts_is_none_of_the_file() -> None:
+    server = ScriptedServer([Reply(200, etag='"e-tag"', headers={"x-amz-checksum-sha256": "abc=-7"})])
+    async with server.client("s3") as client:
+        assert await S3Objects(client).checksum(finished()) == ""
 
 
 async def test_an_object_with_threats_is_tagged_beside_the_tags_that_it_has(aws: Aws) -> None:

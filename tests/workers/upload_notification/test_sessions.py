@@ -122,6 +122,14 @@ async def test_the_announcement_is_marked_and_ends_the_lease(table: Table) -> No
     assert await table.get("s1") == uploaded(finished())
 
 
+async def test_a_checksum_is_of_its_file_alone(table: Table) -> None:
+    await table.put(uploaded(finished("05"), announced=False, lease=30))
+    await table.store.announced(finished("05"), None, checksum="abc=")
+    assert await table.get("s1") == uploaded(finished("05"), checksumSha256="abc=")
+    await table.store.write(Move(finished("06")), now=NOON)
+    assert "checksumSha256" not in await table.get("s1")
+
+
 async def test_an_announcement_that_came_too_late_marks_nothing(table: Table) -> None:
     for found in (uploaded(finished("06"), announced=False, lease=30), uploaded(NEWER_ELSEWHERE), row()):
         await table.put(found)

@@ -33,6 +33,23 @@ async def test_a_file_that_is_what_its_session_allows_completes_it_with_two_writ
     assert (world.store.calls, len(world.heads), world.counts) == (2, 1, {"complete": 1})
 
 
+SHA = "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek="
+
+
+@pytest.mark.parametrize("attributes", [{}, {"allowedTypes": ["image/jpeg"]}])
+async def test_a_checksum_that_s3_has_is_told_to_both_and_kept(attributes: dict[str, Any]) -> None:
+    world = World(FakeSessions(row(wsConnectionId="browser", **attributes)), content=JPEG, checksum=SHA)
+    await world.handle(finished())
+    assert [each["checksumSha256"] for each in (*world.messages, *world.events)] == [SHA, SHA]
+    assert (world.store.rows["s1"]["checksumSha256"], len(world.asked), world.store.calls) == (SHA, 1, 2)
+
+
+async def test_of_a_rejected_file_no_checksum_is_asked() -> None:
+    world = World(FakeSessions(dict(PICTURES)), content=PNG, checksum=SHA)
+    await world.handle(finished(size=70))
+    assert (world.asked, "checksumSha256" in world.messages[0]) == ([], False)
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "reason", "looks"),
     [

@@ -32,6 +32,8 @@ class World:
     content: bytes | Absent = b""
     time: datetime = NOON
     unknown_scan: ScanPolicy = "reject"
+    checksum: str = ""
+    asked: list[str] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     heads: list[UploadFinished] = field(default_factory=list)
     posts: list[tuple[str, bytes]] = field(default_factory=list)
@@ -52,6 +54,11 @@ class World:
         self.heads.append(upload)
         return self.content if isinstance(self.content, Absent) else Head(self.content[:4096])
 
+    async def ask_checksum(self, upload: UploadFinished) -> str:
+        await asyncio.sleep(0)
+        self.asked.append(upload.key)
+        return self.checksum
+
     async def quarantine(self, upload: UploadFinished) -> None:
         await asyncio.sleep(0)
         self.quarantined.append(upload.key)
@@ -70,6 +77,7 @@ class World:
             store=self.store,
             post=self.post,
             head=self.head,
+            checksum=self.ask_checksum,
             quarantine=self.quarantine,
             unknown_scan=self.unknown_scan,
             put_event=self.put_event,

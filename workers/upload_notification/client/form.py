@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from workers.upload_notification.event import PREFIX, Ignored, session_of
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+_SHA256: Final = re.compile("[A-Za-z0-9+/]{43}=", re.ASCII)
 LONGEST_KEY: Final = 1024
 """Bytes of an object's key in UTF-8."""
 
@@ -29,9 +31,18 @@ class Form:
 
 
 async def form(
-    client: S3Client, bucket: str, document: Mapping[str, Any], name: str, *, content_type: str, seconds: int, at: float
+    client: S3Client,
+    bucket: str,
+    document: Mapping[str, Any],
+    name: str,
+    *,
+    content_type: str,
+    sha256: str,
+    seconds: int,
+    at: float,
 ) -> Form:
-    """Of the session that `document` shows: S3 itself refuses another key, a size out of its range, and a type that it does not name.
+    """Of the session that `document` shows: S3 itself refuses another key, a size out of its range, a type that it does not name, and
+    with `sha256` (Base64) another content.
 
     What the browser says of the type is checked here; what the file is, the content gate finds out. Raises WrongField.
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
@@ -51,6 +62,12 @@ async def form(
             raise WrongField("contentType", "one of the session's allowedTypes")
         fields["Content-Type"] = content_type
         conditions.append({"Content-Type": content_type})
+    if sha256:
+        if not _SHA256.fullmatch(sha256):
+            raise WrongField("sha256", "the SHA-256 of the file in Base64, 44 characters")
+        checked = {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": sha256}
+        fields |= checked
+        conditions += [{field: value} for field, value in checked.items()]
     post: Any = await client.generate_presigned_post(
         bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=seconds
     )

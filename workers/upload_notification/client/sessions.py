@@ -74,9 +74,18 @@ class Sessions:
         return state_of(await self._row(session_id, secret=secret), at=self._now().timestamp())
 
     async def form(
-        self, session_id: str, name: str, *, content_type: str = "", seconds: int = 900, secret: str | None = None
+        self,
+        session_id: str,
+        name: str,
+        *,
+        content_type: str = "",
+        sha256: str = "",
+        seconds: int = 900,
+        secret: str | None = None,
     ) -> Form:
-        """A presigned POST for one file of the session, good until it expires. Raises NoSuchSession, WrongField, SettingsError without a bucket, or Refused where it takes no file any more."""
+        """A presigned POST for one file of the session, good until it expires; with `sha256` (Base64) S3 checks and keeps it. Raises
+        NoSuchSession, WrongField, SettingsError without a bucket, or Refused where it takes no file any more.
+        """
         if self._s3 is None:
             raise SettingsError("set or mend these environment variables: UPLOAD_BUCKET_NAME: Field required")
         at = self._now().timestamp()
@@ -86,9 +95,8 @@ class Sessions:
         if not 1 <= seconds <= 604_800:
             raise WrongField("seconds", "1 to 604,800, a week")
         left = min(seconds, shown.expires_at - int(at)) if shown.expires_at else seconds
-        return await form(
-            await self._s3(), self._bucket, shown.document, name, content_type=content_type, seconds=left, at=at
-        )
+        asked: Any = {"content_type": content_type, "sha256": sha256, "seconds": left, "at": at}
+        return await form(await self._s3(), self._bucket, shown.document, name, **asked)
 
     async def token(self, session_id: str, *, secret: str) -> str:
         """A token with which one WebSocket connection may be made; it takes the place of one that nobody used. Raises NoSuchSession or Refused."""

@@ -12,7 +12,7 @@ FINAL: Final = (rules.COMPLETE, rules.REJECTED, rules.EXPIRED)
 
 _TOLD: Final = (
     "sessionId", "tenantId", "status", "reason", "createdAt", "allowedTypes", "uploadKey", "etag", "versionId",
-    "contentType", "sequencer", "uploadedAt",
+    "contentType", "checksumSha256", "sequencer", "uploadedAt",
 )  # fmt: skip
 _NUMBERS: Final = ("expiresAt", "maxBytes", "minBytes", "size")
 

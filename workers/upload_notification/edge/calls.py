@@ -32,6 +32,7 @@ class Asked(Wire, extra="forbid"):
     seconds: int = 900
     name: str = ""
     content_type: str = Field(default="", alias="contentType")
+    sha256: str = ""
 
 
 async def open_session(event: Event, sessions: Sessions) -> dict[str, Any]:
@@ -49,7 +50,9 @@ async def open_session(event: Event, sessions: Sessions) -> dict[str, Any]:
             "token": await sessions.token(opened.session_id, secret=opened.secret),
         }
         if asked.name:
-            made = await sessions.form(opened.session_id, asked.name, content_type=asked.content_type)
+            made = await sessions.form(
+                opened.session_id, asked.name, content_type=asked.content_type, sha256=asked.sha256
+            )
             known["form"] = {"url": made.url, "fields": dict(made.fields), "expiresAt": made.expires_at}
     except WrongField as error:
         return _answer(400, {"message": str(error), "field": error.field})

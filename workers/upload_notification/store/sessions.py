@@ -32,8 +32,8 @@ class DynamoDbSessions:
             scan_update(step, moment) if isinstance(step, Await | Record) else update_of(step, moment)
         )
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None) -> None:
-        await self._note(announced(upload, verdict))
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
+        await self._note(announced(upload, verdict, checksum))
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         known: dict[str, Value] = {"announcedTo": "+".join(sorted(informed))} if informed else {}
@@ -125,6 +125,7 @@ def _session(item: Image) -> Session:
         gate=_gate(item),
         content_type=_text(item, "contentType"),
         reason=_text(item, "reason"),
+        checksum=_text(item, "checksumSha256"),
         scan_required=_switch(item, "scanRequired"),
         scans={name: _text(item, name) for name in marks if name.startswith("scan#")},
         seen={name: _text(item, name) for name in marks if name.startswith("seq#")},

@@ -36,7 +36,8 @@ OTHER_VERSION = " OR (attribute_exists(versionId) AND NOT versionId IN (:none, :
 # The row has no other file than this one, if any. Where it has several, the whole of them is compared.
 ONLY_FILE = "(attribute_not_exists(uploadKey) OR attribute_not_exists(uploadedAt) OR uploadKey = :key)"
 NO_OTHERS = "attribute_not_exists(otherFiles)"
-UPLOAD = "uploadKey, #size, etag, versionId, sequencer, uploadedAt, contentType"
+FOUND = "contentType, checksumSha256"
+UPLOAD = f"uploadKey, #size, etag, versionId, sequencer, uploadedAt, {FOUND}"
 ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
 
 Value = str | int | Sequence[Mapping[str, Any]]
@@ -86,7 +87,7 @@ def _move(upload: UploadFinished, now: int) -> Update:
         upload.session_id,
         change="SET #status = :uploaded, uploadKey = :key, #size = :size, etag = :etag, versionId = :version,"
         " sequencer = :order, uploadedAt = :at, announceUntil = :until, #seen = :order"
-        " REMOVE announcedSequencer, announcedTo, busySince, contentType",
+        f" REMOVE announcedSequencer, announcedTo, busySince, {FOUND}",
         condition=f"{LIVE} AND {opened} AND {NEWER} AND {ONLY_FILE} AND {NO_OTHERS}{not_gone}",
         names={"#status": "status", "#size": "size", "#seen": seen_as(upload), **gone},
         values={
@@ -184,10 +185,10 @@ def _arrangement(step: Arrange, now: int) -> tuple[list[str], list[str], dict[st
     values |= {":version": file.version, ":is": file.order}
     if file.announced:
         sets.append("announcedSequencer = :is")
-        return sets, [*removes, "announceUntil, announcedTo, busySince, contentType"], values
+        return sets, [*removes, f"announceUntil, announcedTo, busySince, {FOUND}"], values
     sets.append("announceUntil = :until")
     values[":until"] = now + LEASE
-    return sets, [*removes, "announcedSequencer, announcedTo, busySince, contentType"], values
+    return sets, [*removes, f"announcedSequencer, announcedTo, busySince, {FOUND}"], values
 
 
 def _as_it_was(before: Any) -> tuple[str, dict[str, Value]]:

@@ -18,11 +18,14 @@ def scan_update(step: ScanWrite, now: int) -> Update:
             return _record(scan, now)
 
 
-def announced(upload: UploadFinished, verdict: Verdict | None) -> Update:
+def announced(upload: UploadFinished, verdict: Verdict | None, checksum: str) -> Update:
     """The end of an announcement. A verdict concludes the session, if it still is about this upload and nobody else has."""
     sets, condition = ["announcedSequencer = :order"], CURRENT
     values: dict[str, Value] = {":key": upload.key, ":order": upload.order}
     names: dict[str, str] = {}
+    if checksum:
+        sets.append("checksumSha256 = :checksum")
+        values[":checksum"] = checksum
     if verdict is not None:
         holding, states = one_of(HOLDING)
         condition += f" AND {holding}"

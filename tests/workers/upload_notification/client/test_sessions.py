@@ -177,6 +177,18 @@ async def test_a_forms_policy_allows_the_sessions_key_size_and_type_and_no_other
         assert wanted in conditions
 
 
+async def test_a_form_with_a_checksum_has_s3_check_it(desk: Desk) -> None:
+    session_id = (await desk.sessions.open(Opening())).session_id
+    sha = "uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek="
+    made = await desk.sessions.form(session_id, "a.png", sha256=sha)
+    policy = orjson.loads(base64.b64decode(made.fields["policy"]))
+    for name, value in {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": sha}.items():
+        assert made.fields[name] == value
+        assert {name: value} in policy["conditions"]
+    with pytest.raises(WrongField, match="sha256: "):
+        await desk.sessions.form(session_id, "a.png", sha256="abc")
+
+
 async def test_a_form_lives_no_longer_than_its_session(desk: Desk) -> None:
     session_id = (await desk.sessions.open(replace(WANTED, max_bytes=None, min_bytes=None))).session_id
     desk.clock.now += timedelta(seconds=590)
