@@ -264,6 +264,8 @@ class Clients:
             tcp_keepalive=True,
             http_session_cls=LongPollsApart if service == "sqs" else Checked,
             user_agent_extra="sqs-worker-fleet",
+            # What is presigned has version 2 in many regions otherwise, which S3 refuses for buckets made since June 2020.
+            signature_version="s3v4" if service == "s3" else None,
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)
 

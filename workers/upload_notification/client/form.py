@@ -71,7 +71,17 @@ async def form(
     post: Any = await client.generate_presigned_post(
         bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=seconds
     )
-    return Form(url=post["url"], fields=post["fields"], key=key, expires_at=int(at) + seconds)
+    return Form(
+        url=_regional(post["url"], client.meta.region_name),
+        fields=post["fields"],
+        key=key,
+        expires_at=int(at) + seconds,
+    )
+
+
+def _regional(url: str, region: str) -> str:
+    """The bucket's address in its region: the global one redirects a new bucket's forms, which no browser follows with its file."""
+    return url.replace(".s3.amazonaws.com/", f".s3.{region}.amazonaws.com/")
 
 
 def _names(allowed: Any, content_type: str) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from shared.clients import Clients
 from tests.aws import Aws
 from tests.workers.upload_notification.fakes import finished
 from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField
+from workers.upload_notification.client.form import form
 from workers.upload_notification.content.gate import Gate
 from workers.upload_notification.ports import Accepted
 from workers.upload_notification.rules import Move
@@ -175,6 +177,19 @@ async def test_a_forms_policy_allows_the_sessions_key_size_and_type_and_no_other
         {"bucket": desk.bucket},
     ):
         assert wanted in conditions
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "eu-central-1"])
+async def test_a_form_is_what_s3_takes_in_every_region(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": region}
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with Clients(environment) as clients:
+        document, asked = {"sessionId": "s1"}, {"content_type": "", "sha256": "", "seconds": 60, "at": 0.0}
+        made = await form(await clients.open("s3"), "fleet-uploads-prod", document, "a.png", **asked)  # type: ignore[arg-type]
+    assert made.url == f"https://fleet-uploads-prod.s3.{region}.amazonaws.com/"
+    assert made.fields["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
 
 
 async def test_a_form_with_a_checksum_has_s3_check_it(desk: Desk) -> None:
