@@ -7,23 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
+from fleet.dev.stand_ins.form_post import FormPost
 from workers.upload_notification.client import NoSuchSession, Sessions
 from workers.upload_notification.edge import calls, socket
 
 Call = Callable[[Mapping[str, Any], Sessions], Awaitable[dict[str, Any]]]
+
+UPLOAD: Final = "/upload"
+"""Where the forms are sent."""
+PAGE: Final = "/upload.html"
 
 ARN: Final = "arn:aws:execute-api:eu-central-1:000000000000:gateway/dev/$connect"
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The WebSocket's routes, and `application` with the HTTP calls."""
+    """The WebSocket's routes, and `application` with the HTTP calls. `forms` takes the forms that are handed out, None where nobody does."""
 
     sessions: Sessions
+    forms: FormPost | None = None
 
     async def connect(self, query: Mapping[str, str], connection_id: str) -> bool:
         session_id = query["sessionId"]
@@ -58,6 +66,9 @@ class Edge:
             ("POST", "/sessions/{sessionId}/tokens", calls.make_token),
         ):
             application.router.add_route(method, path, self._answering(call))
+        application.router.add_get(PAGE, _page)
+        if self.forms:
+            application.router.add_post(UPLOAD, self.forms.take)
 
     def _answering(self, call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
@@ -67,9 +78,26 @@ class Edge:
                 "body": await request.text(),
             }
             made = await call(event, self.sessions)
-            return web.Response(status=made["statusCode"], headers=made["headers"], text=made["body"])
+            said = self._with_our_form(made["body"], request) if call is calls.open_session else made["body"]
+            return web.Response(status=made["statusCode"], headers=made["headers"], text=said)
 
         return answer
+
+    def _with_our_form(self, body: str, request: web.Request) -> str:
+        """The emulator takes no forms: what was made for it is sent here, beside the call that it came from."""
+        document = orjson.loads(body)
+        if self.forms and "form" in document:
+            document["form"]["url"] = f"{request.url.origin()}{request.path.removesuffix('/sessions')}{UPLOAD}"
+        return orjson.dumps(document).decode()
+
+
+async def _page(_: web.Request) -> web.StreamResponse:
+    """The example of a browser, where the fleet runs from its repository."""
+    path = Path(__file__).parents[3] / "examples" / "upload.html"
+    if not path.is_file():
+        raise web.HTTPNotFound
+    policy = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self' ws:"
+    return web.FileResponse(path, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
 
 def _event(session_id: str, connection_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which requests of a browser the stand-ins take: only those of a page that this machine serves, and only its WebSocket."""
+"""Which requests of a browser the stand-ins take: those of their own page, and the WebSocket of one that this machine serves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ async def closed_to_other_pages(request: web.Request, handler: Handler) -> web.S
     if not is_own_name(request.host):
         raise web.HTTPForbidden(text="the Host is another one's")
     origin = request.headers.get("Origin")
-    if origin is not None and not (is_websocket(request) and is_loopback(origin)):
+    is_ours = origin == f"http://{request.host}" or is_websocket(request)
+    if origin is not None and not (is_ours and is_loopback(origin)):
         raise web.HTTPForbidden(text="web pages of other origins have no business here")
     return await handler(request)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from fleet.dev.stand_ins.edge import Edge
 from fleet.dev.stand_ins.expo_server import ExpoServer
+from fleet.dev.stand_ins.form_post import FormPost
 from fleet.dev.stand_ins.pages import closed_to_other_pages
 from fleet.dev.stand_ins.remembered import LARGEST_BODY
 from fleet.dev.stand_ins.stream_pipe import StreamPipe
@@ -52,6 +53,9 @@ class StandInSettings(Settings):
     reminders_table_name: str
     webhooks_table_name: str
     audit_queue_url: str
+    upload_bucket_name: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
     stand_ins_pipes: Annotated[
         tuple[tuple[Literal["sessions", "reminders", "webhooks"], str], ...], BeforeValidator(_pairs)
     ] = ()
@@ -68,6 +72,11 @@ class StandInSettings(Settings):
         to_archive = ((table, "audit") for table in tables.values())
         return (*to_archive, *((tables[table], queue) for table, queue in self.stand_ins_pipes))
 
+    def forms(self, s3: Callable[[], Awaitable[Any]]) -> FormPost | None:
+        """Who takes the forms that the edge hands out; None without a bucket, or without the keys that sign them."""
+        bucket, key, secret = self.upload_bucket_name, self.aws_access_key_id, self.aws_secret_access_key
+        return FormPost(bucket, key, secret.get_secret_value(), s3) if bucket and key and secret else None
+
 
 async def run(environment: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT. Raises SettingsError."""
@@ -80,7 +89,8 @@ async def run(environment: Mapping[str, str]) -> int:
         clients = await stack.enter_async_context(Clients(environment))
         streams = await clients.open("dynamodbstreams")
         pipes = [StreamPipe(table, streams, await clients.sender(queue)) for table, queue in settings.roads]
-        edge = Edge(await stack.enter_async_context(open_sessions(environment)))
+        sessions = await stack.enter_async_context(open_sessions(environment))
+        edge = Edge(sessions, settings.forms(lambda: clients.open("s3")))
         url = await stack.enter_async_context(serving(settings, pipes=pipes, edge=edge))
         log.info("stand_ins_ready", url=url)
         await stop.wait()

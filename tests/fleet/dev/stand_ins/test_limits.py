@@ -129,6 +129,16 @@ async def test_a_page_of_elsewhere_is_refused(served: Served, path: str, headers
     assert await served.post(path, b"{}", {"Content-Type": "text/plain", **headers}) == 403
 
 
+async def test_the_stand_ins_own_page_may_call_them_and_no_other_of_this_machine(served: Served) -> None:
+    for origin, status in ((served.url, 200), ("http://127.0.0.1:1", 403), ("http://localhost", 403)):
+        assert await served.post(SEND, b'{"to": "a"}', {"Origin": origin}) == status
+
+
+async def test_a_page_under_another_name_for_this_machine_may_not_call(served: Served) -> None:
+    headers = {"Host": "somewhere:80", "Origin": "http://somewhere:80"}
+    assert await served.post(SEND, b'{"to": "a"}', headers) == 403
+
+
 async def test_a_page_of_this_machine_opens_a_websocket_and_one_of_elsewhere_does_not(served: Served) -> None:
     url = f"{served.url}/gateway/ws?sessionId=one"
     async with served.client.ws_connect(url, origin="http://localhost:3000") as browser:
