@@ -6,6 +6,7 @@ from typing import Any
 from tests.bench import aws_calls
 from tests.bench.archive import tables as archive
 from tests.bench.plan import CONTESTANTS
+from tests.bench.uploads import tables as uploads
 from tests.bench.webhooks import tables as webhooks
 from tests.bench.whole.aims import summed
 
@@ -48,9 +49,11 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
               else f"{each['early_deletes']} of {each['messages']}") for each in found]))  # fmt: skip
     searched = [*archive.lines(extras.get("archive", {}))]
     beside = [*webhooks.lines(extras.get("webhooks", {}))]
+    uploaded = [*uploads.lines(extras.get("uploads", {}))]
     return [
         *parts,
         *_whole(extras),
+        *([_table("Uploads: keys, shapes, gate, connections", uploads.HEADS, uploaded)] if uploaded else []),
         *([_table("Webhooks beside a bare POST", webhooks.HEADS, beside)] if beside else []),
         *([_table("The audit archive: search and compaction", archive.HEADS, searched)] if searched else []),
     ]
