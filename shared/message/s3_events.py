@@ -44,12 +44,14 @@ or an envelope with nothing in it.
 class S3Changes:
     """What one body tells: its changes in the order given, and of each record that could not be read, why (no payload).
 
-    `ignored` says of each record that tells no change, why.
+    `ignored` says of each record that tells no change, why; `foreign` are those events of other services on a bus (`unknown_source`) with their
+    places, for whoever reads them too.
     """
 
     changes: tuple[S3Change, ...] = ()
     unreadable: tuple[str, ...] = ()
     ignored: tuple[WhyIgnored, ...] = ()
+    foreign: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
 
 DEEPEST: Final = 4
@@ -63,14 +65,23 @@ def s3_changes(body: str | Mapping[str, Any]) -> S3Changes:
     no change is ignored with the reason. One that cannot be read is named, counted from 1, beside
     the good ones, which it must not take along. Raises Reject, or pydantic.ValidationError, where nothing can be read.
     """
-    found = [_read(record) for record in _records(document(body))]
+    records = _records(document(body))
+    found = [_read(record) for record in records]
     changes = tuple(each for each in found if isinstance(each, S3Change))
     ignored = tuple(each for each in found if isinstance(each, str))
     faults = [(place, each) for place, each in enumerate(found, start=1) if isinstance(each, Exception)]
     if len(faults) == len(found) and faults:
         raise faults[0][1]
+    told = zip(records, found, strict=True)
     return S3Changes(
-        changes, tuple(f"record {place}: {_fault(error)}" for place, error in faults), ignored or _empty(found)
+        changes,
+        tuple(f"record {place}: {_fault(error)}" for place, error in faults),
+        ignored or _empty(found),
+        tuple(
+            (place, record)
+            for place, (record, each) in enumerate(told, start=1)
+            if each == "unknown_source" and "detail-type" in record
+        ),
     )
 
 
@@ -81,6 +92,8 @@ def _empty(found: list[Any]) -> tuple[WhyIgnored, ...]:
 def _records(opened: Mapping[str, Any], depth: int = 1) -> list[Any]:
     """The records inside of all envelopes, in their order. Raises Reject where there can be none, and above MOST_RECORDS."""
     records = opened.get("Records")
+    if opened.get("Type") == "Notification" and isinstance(again := opened.get("Message"), str) and depth < DEEPEST:
+        return _records(document(again), depth + 1)  # one topic's message in another's
     if not isinstance(records, list):
         if opened.get("Event") == "s3:TestEvent" or opened.keys() >= {"source", "detail-type"}:
             return [opened]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 
 from shared import BusEvent, Delivery, S3Change, Wire, document, padded_sequencer, s3_changes
 
@@ -64,6 +66,7 @@ class UploadRemoved:
 
 Change = UploadFinished | UploadRemoved
 
+GUARDDUTY: Final = "aws.guardduty"
 CLEAN: Final = "NO_THREATS_FOUND"
 THREATS: Final = "THREATS_FOUND"
 
@@ -100,14 +103,16 @@ class UploadEvents:
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""
     opened = document(delivery.body)
-    if opened.get("source") == "aws.guardduty":
-        return _scan(opened, bucket)
+    if opened.get("source") == GUARDDUTY:
+        return _events(_scan(opened, bucket))
     parsed = s3_changes(opened)
-    found = [_understood(change, bucket) for change in parsed.changes]
-    return UploadEvents(
-        changes=tuple(each for each in found if not isinstance(each, Ignored)),
-        ignored=(*(each for each in found if isinstance(each, Ignored)), *map(Ignored, parsed.ignored)),
-        unreadable=parsed.unreadable,
+    results = [(place, event) for place, event in parsed.foreign if event.get("source") == GUARDDUTY]
+    found = _events(*(_understood(change, bucket) for change in parsed.changes), *starmap(_scan_in(bucket), results))
+    left = Counter(parsed.ignored) - Counter({"unknown_source": len(results)})
+    return replace(
+        found,
+        ignored=(*found.ignored, *map(Ignored, left.elements())),
+        unreadable=(*parsed.unreadable, *found.unreadable),
     )
 
 
@@ -155,29 +160,46 @@ class _Scan(Wire):
     result: _Result | None = Field(default=None, alias="scanResultDetails")
 
 
-def _scan(opened: Mapping[str, Any], bucket: str) -> UploadEvents:
+def _events(*found: Change | UploadScanned | Ignored | str) -> UploadEvents:
+    return UploadEvents(
+        changes=tuple(each for each in found if isinstance(each, UploadFinished | UploadRemoved)),
+        scans=tuple(each for each in found if isinstance(each, UploadScanned)),
+        ignored=tuple(each for each in found if isinstance(each, Ignored)),
+        unreadable=tuple(each for each in found if isinstance(each, str)),
+    )
+
+
+def _scan_in(bucket: str) -> Callable[[int, Mapping[str, Any]], UploadScanned | Ignored | str]:
+    """Reads the result among the records of an envelope; what is wrong with one must not take the others along."""
+
+    def read(place: int, event: Mapping[str, Any]) -> UploadScanned | Ignored | str:
+        try:
+            return _scan(event, bucket)
+        except ValidationError:
+            return f"record {place}: the result of a malware scan that cannot be read"
+
+    return read
+
+
+def _scan(opened: Mapping[str, Any], bucket: str) -> UploadScanned | Ignored:
     event = BusEvent.model_validate(opened)
     if event.detail_type != "GuardDuty Malware Protection Object Scan Result":
-        return UploadEvents(ignored=(Ignored("other_kind"),))
+        return Ignored("other_kind")
     scan = _Scan.model_validate(event.detail)
     if scan.object.bucket != bucket:
-        return UploadEvents(ignored=(Ignored("other_bucket"),))
+        return Ignored("other_bucket")
     session_id = session_of(scan.object.key)  # EventBridge does not encode keys
     if isinstance(session_id, Ignored):
-        return UploadEvents(ignored=(session_id,))
+        return session_id
     said = (scan.result.status if scan.result else None) or scan.status
-    return UploadEvents(
-        scans=(
-            UploadScanned(
-                session_id=session_id,
-                bucket=bucket,
-                key=scan.object.key,
-                etag=scan.object.etag.strip('"'),
-                # It stands in the row and in messages, and decides: a word, or none.
-                result=said if re.fullmatch("[A-Z_]{1,40}", said) else "UNKNOWN",
-                version="" if scan.object.version in {None, "null"} else scan.object.version or "",
-            ),
-        )
+    return UploadScanned(
+        session_id=session_id,
+        bucket=bucket,
+        key=scan.object.key,
+        etag=scan.object.etag.strip('"'),
+        # It stands in the row and in messages, and decides: a word, or none.
+        result=said if re.fullmatch("[A-Z_]{1,40}", said) else "UNKNOWN",
+        version="" if scan.object.version in {None, "null"} else scan.object.version or "",
     )
 
 

@@ -35,24 +35,22 @@ log = structlog.get_logger()
 
 
 async def handle(event: UploadEvents, *, ports: Ports) -> None:
-    """Handle every change of a message, whatever becomes of the others, then object if one could not be.
+    """Handle every change and every scan's result of a message, whatever becomes of the others, then object if one could not be.
 
     Raises:
         Later: an upload is being announced by another worker, or its browser is busy.
         Reject: records could not be read, or the bus will never take an event. All others are handled by then, and
             handling them again changes nothing, so the dead letter is kept for the sake of those alone.
     """
-    for each in event.ignored:
-        ports.count(each.why)
-        dropped(WORKER, each.why)
+    for ignored in event.ignored:
+        ports.count(ignored.why)
+        dropped(WORKER, ignored.why)
     failures: list[Exception] = []
-    for change in event.changes:
+    for each in (*event.changes, *event.scans):
         try:
-            await _settle(change, ports)
-        except Exception as failure:  # noqa: BLE001  # raised below, when the other changes have had their turn
+            await (_settle_scan(each, ports) if isinstance(each, UploadScanned) else _settle(each, ports))
+        except Exception as failure:  # noqa: BLE001  # raised below, when the others have had their turn
             failures.append(failure)
-    for scan in event.scans:
-        await _settle_scan(scan, ports)
     if event.unreadable:
         failures.append(Reject(f"{len(event.unreadable)} unreadable among S3 records; {event.unreadable[0]}"))
     if failures:

@@ -192,7 +192,13 @@ def to_a_function(*bodies: str) -> str:
 
 def test_every_recorded_shape_is_read_out_of_whatever_wraps_it() -> None:
     for name, *_ in SHAPES:
-        for wrapped in (in_sqs, to_a_function, lambda body: in_sns(in_sqs(body)), lambda body: in_sqs(in_sqs(body))):
+        for wrapped in (
+            in_sqs,
+            to_a_function,
+            lambda body: in_sns(in_sqs(body)),
+            lambda body: in_sqs(in_sqs(body)),
+            lambda body: in_sns(in_sns(body)),
+        ):
             assert s3_changes(wrapped(recorded(name))) == s3_changes(recorded(name)), name
 
 
@@ -222,4 +228,11 @@ def test_wrapped_messages_are_counted_through_and_a_broken_one_does_not_take_the
     ],
 )
 def test_what_tells_no_change_is_ignored_with_the_reason(body: str, why: Any) -> None:
-    assert s3_changes(body) == S3Changes(ignored=(why,))
+    found = s3_changes(body)
+    assert (found.changes, found.unreadable, found.ignored) == ((), (), (why,))
+
+
+def test_an_event_of_another_service_is_handed_on_with_its_place() -> None:
+    other = '{"source": "shop", "detail-type": "order.placed", "detail": {}}'
+    found = s3_changes(in_sqs(recorded("classic-2.1-put"), other))
+    assert (len(found.changes), found.foreign) == (1, ((2, json.loads(other)),))

@@ -54,6 +54,26 @@ def test_a_result_of_guardduty_is_read_with_the_object_that_it_is_about() -> Non
     assert [each.result for each in decoded(scanResultDetails={"scanResultStatus": "no word"}).scans] == ["UNKNOWN"]
 
 
+def test_a_result_is_read_out_of_whatever_wraps_it() -> None:
+    body = (EVENTS / "guardduty-threats-found.json").read_text()
+    in_sns = json.dumps({"Type": "Notification", "Message": body})
+    in_sqs = json.dumps({"Records": [{"eventSource": "aws:sqs", "body": body}]})
+    to_a_function = json.dumps({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": body}}]})
+    twice = json.dumps({"Type": "Notification", "Message": in_sns})
+    for wrapped in (in_sns, in_sqs, to_a_function, twice):
+        assert decode(delivery(wrapped), bucket="fleet-uploads-dev") == decoded(), wrapped[:60]
+
+
+def test_a_wrapped_result_that_cannot_be_read_does_not_take_the_others_along() -> None:
+    body = (EVENTS / "guardduty-threats-found.json").read_text()
+    other = '{"source": "shop", "detail-type": "order.placed", "detail": {}}'
+    bodies = (body.replace("objectKey", "noKey"), body, other, (EVENTS / "s3-classic-2.1-put.json").read_text())
+    records = [{"eventSource": "aws:sqs", "body": each} for each in bodies]
+    found = decode(delivery(json.dumps({"Records": records})), bucket="fleet-uploads-dev")
+    assert (len(found.changes), len(found.scans), found.ignored) == (1, 1, (Ignored("unknown_source"),))
+    assert found.unreadable == ("record 1: the result of a malware scan that cannot be read",)
+
+
 def test_a_result_that_is_none_of_ours_is_ignored_with_the_reason() -> None:
     elsewhere = {"bucketName": "another", "objectKey": "session-uploads/s1/a", "eTag": "e"}
     assert decoded(s3ObjectDetails=elsewhere).ignored == (Ignored("other_bucket"),)
