@@ -5,7 +5,7 @@ async with open_sessions(os.environ) as sessions:
     post = await sessions.form(opened.session_id, "photo.jpg")
 """
 
-from workers.upload_notification.client.form import Form
+from workers.upload_notification.client.form import Form, checked_key
 from workers.upload_notification.client.opened import ClientSettings, open_sessions
 from workers.upload_notification.client.opening import Opening, WrongField
 from workers.upload_notification.client.sessions import NoSuchSession, Opened, Refused, Sessions
@@ -21,5 +21,6 @@ __all__ = [
     "Sessions",
     "State",
     "WrongField",
+    "checked_key",
     "open_sessions",
 ]

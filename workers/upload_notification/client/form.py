@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from workers.upload_notification.client.opening import LARGEST_OBJECT, WrongField
+from workers.upload_notification.content.sniff import SVG
 from workers.upload_notification.event import PREFIX, Ignored, session_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+_TYPE: Final = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}( *; *[a-z]+=[A-Za-z0-9._-]+)?", re.ASCII
+)
 _SHA256: Final = re.compile("[A-Za-z0-9+/]{43}=", re.ASCII)
 LONGEST_KEY: Final = 1024
 """Bytes of an object's key in UTF-8."""
@@ -47,27 +51,13 @@ async def form(
     What the browser says of the type is checked here; what the file is, the content gate finds out. Raises WrongField.
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
     """
-    key = f"{PREFIX}{document['sessionId']}/{name}"
-    if isinstance(session_of(key), Ignored) or len(key.encode()) > LONGEST_KEY or not name.isprintable():
-        raise WrongField(
-            "name",
-            "a file's name: printable, not '.' or '..', no '/' at its end, 1,024 bytes with the session's prefix",
-        )
-    fields: dict[str, str] = {}
-    conditions: list[Any] = [
-        ["content-length-range", document.get("minBytes", 1), document.get("maxBytes", LARGEST_OBJECT)]
-    ]
-    if content_type:
-        if not _names(document.get("allowedTypes", ()), content_type):
-            raise WrongField("contentType", "one of the session's allowedTypes")
-        fields["Content-Type"] = content_type
-        conditions.append({"Content-Type": content_type})
-    if sha256:
-        if not _SHA256.fullmatch(sha256):
-            raise WrongField("sha256", "the SHA-256 of the file in Base64, 44 characters")
-        checked = {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": sha256}
-        fields |= checked
-        conditions += [{field: value} for field, value in checked.items()]
+    key = checked_key(
+        document["sessionId"], name, allowed=document.get("allowedTypes", ()), content_type=content_type, sha256=sha256
+    )
+    fields = {"Content-Type": content_type} if content_type else {}
+    fields |= {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": sha256} if sha256 else {}
+    range_: list[Any] = ["content-length-range", document.get("minBytes", 1), document.get("maxBytes", LARGEST_OBJECT)]
+    conditions = [range_, *({field: value} for field, value in fields.items())]
     post: Any = await client.generate_presigned_post(
         bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=seconds
     )
@@ -79,11 +69,29 @@ async def form(
     )
 
 
+def checked_key(session_id: str, name: str, *, allowed: Sequence[str], content_type: str, sha256: str) -> str:
+    """The key of a file of this name. Raises WrongField for what no form can be made of."""
+    key = f"{PREFIX}{session_id}/{name}"
+    # S3 puts the browser's own name in the place of ${filename}, and any key of the session's would be good.
+    is_fixed = "${" not in name and name.isprintable()
+    if isinstance(session_of(key), Ignored) or len(key.encode(errors="surrogatepass")) > LONGEST_KEY or not is_fixed:
+        raise WrongField(
+            "name",
+            "a file's name: printable, not '.' or '..', no '/' at its end, no '${', 1,024 bytes with the session's prefix",
+        )
+    if content_type and not (_TYPE.fullmatch(content_type) and _names(allowed, content_type)):
+        raise WrongField("contentType", "a type such as image/png, one of the session's allowedTypes")
+    if sha256 and not _SHA256.fullmatch(sha256):
+        raise WrongField("sha256", "the SHA-256 of the file in Base64, 44 characters")
+    return key
+
+
 def _regional(url: str, region: str) -> str:
     """The bucket's address in its region: the global one redirects a new bucket's forms, which no browser follows with its file."""
     return url.replace(".s3.amazonaws.com/", f".s3.{region}.amazonaws.com/")
 
 
 def _names(allowed: Any, content_type: str) -> bool:
+    """As the content gate has it: image/* is every picture but SVG."""
     stem, _, _ = content_type.partition("/")
-    return not allowed or content_type in allowed or f"{stem}/*" in allowed
+    return not allowed or content_type in allowed or (f"{stem}/*" in allowed and content_type != SVG)

@@ -115,8 +115,8 @@ class Opening:
 
 
 def hashed(secret: str) -> str:
-    """As a row holds it: who reads the table, or its archive, cannot use it."""
-    return sha256(secret.encode()).hexdigest()
+    """As a row holds it: who reads the table, or its archive, cannot use it. Of any text, also one that is no secret at all."""
+    return sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def _size_fault(size: int | None) -> str | None:

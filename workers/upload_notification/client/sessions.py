@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CLOSED: Final = "closed"
 """The `reason` of a session that its producer has closed."""
 
+LONGEST_ID: Final = 2048
+"""Bytes of a partition key (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
+
 
 class NoSuchSession(LookupError):
     """There is no session of this id, or the secret is another's: whoever asks is not told which."""
@@ -153,6 +156,8 @@ class Sessions:
             await pause()
 
     async def _row(self, session_id: str, *, secret: str | None = None) -> dict[str, Any]:
+        if not _is_key(session_id):
+            raise NoSuchSession(session_id)
         found = await self._client.get_item(
             TableName=self.table, Key={"sessionId": {"S": session_id}}, ConsistentRead=True
         )
@@ -168,6 +173,8 @@ class Sessions:
         )
 
     async def _update(self, session_id: str, change: str, condition: str, values: dict[str, Any]) -> bool:
+        if not _is_key(session_id):
+            return False
         names: Any = (
             {"ExpressionAttributeNames": {"#status": "status"}} if "#status" in change else {}
         )  # an empty map is an error
@@ -188,3 +195,11 @@ class Sessions:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _is_key(session_id: str) -> bool:
+    """Whether there can be a row of this id at all: DynamoDB answers any other with an error, whoever made it up."""
+    try:
+        return 1 <= len(session_id.encode()) <= LONGEST_ID
+    except UnicodeEncodeError:
+        return False

@@ -11,7 +11,7 @@ import structlog
 from pydantic import Field, ValidationError
 
 from shared import Wire
-from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField
+from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField, checked_key
 
 log = structlog.get_logger()
 
@@ -42,7 +42,11 @@ async def open_session(event: Event, sessions: Sessions) -> dict[str, Any]:
     """
     try:
         asked = Asked.model_validate_json(_body(event))
-        opened = await sessions.open(_opening(asked, tenant=_claimed(event)))
+        opening = _opening(asked, tenant=_claimed(event))
+        if asked.name:  # before anything is written
+            of_file = {"content_type": asked.content_type, "sha256": asked.sha256}
+            checked_key(opening.session_id, asked.name, allowed=opening.allowed_types, **of_file)
+        opened = await sessions.open(opening)
         known: dict[str, Any] = {
             "sessionId": opened.session_id,
             "secret": opened.secret,
@@ -54,6 +58,8 @@ async def open_session(event: Event, sessions: Sessions) -> dict[str, Any]:
                 opened.session_id, asked.name, content_type=asked.content_type, sha256=asked.sha256
             )
             known["form"] = {"url": made.url, "fields": dict(made.fields), "expiresAt": made.expires_at}
+    except Refused as error:
+        return _answer(409, {"message": str(error)})
     except WrongField as error:
         return _answer(400, {"message": str(error), "field": error.field})
     except ValidationError as error:
@@ -114,7 +120,10 @@ def _claimed(event: Event) -> str | None:
 
 def _body(event: Event) -> bytes:
     text = str(event.get("body") or "{}")
-    data = b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    try:
+        data = b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    except ValueError as error:
+        raise WrongField("body", "JSON in UTF-8") from error
     if len(data) > LARGEST_BODY:
         raise WrongField("body", f"at most {LARGEST_BODY} bytes")
     return data

@@ -2,83 +2,21 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from shared import SettingsError
 from shared.lambda_door.function import CallSandbox
-from tests.aws import Aws
+from tests.workers.upload_notification.edge.desk import ARN, Edge, knock, of_connection
 from tests.workers.upload_notification.fakes import finished
 from workers.upload_notification import announcement
-from workers.upload_notification.client import Sessions, open_sessions
+from workers.upload_notification.client import open_sessions
 from workers.upload_notification.client.state import state_of
-from workers.upload_notification.edge import calls, socket
+from workers.upload_notification.edge import calls
 from workers.upload_notification.rules import Session
 from workers.upload_notification.store.updates import typed
-
-ARN = "arn:aws:execute-api:eu-central-1:111122223333:api/prod/$connect"
-
-
-@dataclass
-class Edge:
-    """Each route through a sandbox of its own, as on Lambda; `rows` writes past them."""
-
-    aws: Aws
-    table: str
-    sandboxes: dict[str, CallSandbox[Sessions]]
-
-    def __call__(self, name: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        return self.sandboxes[name].invoke(event)
-
-    def http(self, name: str, event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        answer = self(name, event)
-        assert answer["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
-        return answer["statusCode"], json.loads(answer["body"])
-
-    def opened(self, **asked: Any) -> dict[str, Any]:
-        status, document = self.http("open_session", {"body": json.dumps(asked)})
-        assert status == 201
-        return document
-
-    def row(self, session_id: str) -> dict[str, Any]:
-        found = self.aws.dynamodb.get_item(TableName=self.table, Key={"sessionId": {"S": session_id}})
-        return dict(found.get("Item", {}))
-
-    def put(self, row: Mapping[str, Any]) -> None:
-        self.aws.dynamodb.put_item(TableName=self.table, Item=dict(row))
-
-
-@pytest.fixture
-def edge(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
-    table = aws.table_like("sessions")
-    environment = {**aws.environment, "SESSIONS_TABLE_NAME": table, "UPLOAD_BUCKET_NAME": "fleet-uploads-dev"}
-    for name, value in aws.environment.items():
-        monkeypatch.setenv(name, value)
-    routes = (
-        socket.authorize,
-        socket.connect,
-        socket.disconnect,
-        socket.resume,
-        calls.open_session,
-        calls.read_session,
-        calls.make_token,
-    )
-    sandboxes = {each.__name__: CallSandbox(open_sessions, each, environment) for each in routes}
-    yield Edge(aws, table, sandboxes)
-    for each in sandboxes.values():
-        each.close()
-
-
-def knock(session_id: str, token: str) -> dict[str, Any]:
-    return {"methodArn": ARN, "queryStringParameters": {"sessionId": session_id, "token": token}}
-
-
-def of_connection(session_id: str, connection_id: str, body: str | None = None) -> dict[str, Any]:
-    context = {"connectionId": connection_id, "authorizer": {"sessionId": session_id}}
-    return {"requestContext": context, "body": body}
 
 
 def with_secret(session_id: str, secret: str) -> dict[str, Any]:
