@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
@@ -12,6 +13,10 @@ from pydantic import AliasChoices, AwareDatetime, Field, ValidationError
 from shared.message.envelope import BusEvent, Wire, document
 from shared.message.parsing import MOST_RECORDS
 from shared.outcome import Reject
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Times that no object has would overflow when they are told in UTC, and take the records beside theirs along."""
 
 
 class S3Change(Wire):
@@ -31,7 +36,7 @@ class S3Change(Wire):
     etag: str = ""
     version_id: str = ""
     sequencer: str = ""
-    occurred_at: AwareDatetime
+    occurred_at: AwareDatetime = Field(ge=_EARLIEST, lt=_LATEST)
 
 
 WhyIgnored = Literal["test_event", "other_kind", "unknown_event", "unknown_source", "no_record"]

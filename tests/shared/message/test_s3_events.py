@@ -232,6 +232,15 @@ def test_what_tells_no_change_is_ignored_with_the_reason(body: str, why: Any) ->
     assert (found.changes, found.unreadable, found.ignored) == ((), (), (why,))
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z"])
+def test_a_time_that_no_object_has_does_not_take_the_others_along(time: str) -> None:
+    put = recorded("classic-2.1-put")
+    odd = json.loads(put)
+    odd["Records"][0]["eventTime"] = time
+    found = s3_changes(in_sqs(json.dumps(odd), put))
+    assert (len(found.changes), found.unreadable[0].partition(": ")[0]) == (1, "record 1")
+
+
 def test_an_event_of_another_service_is_handed_on_with_its_place() -> None:
     other = '{"source": "shop", "detail-type": "order.placed", "detail": {}}'
     found = s3_changes(in_sqs(recorded("classic-2.1-put"), other))
