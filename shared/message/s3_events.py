@@ -14,7 +14,6 @@ from shared.message.envelope import BusEvent, Wire, document
 from shared.message.parsing import MOST_RECORDS
 from shared.outcome import Reject
 
-
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 """Times that no object has would overflow when they are told in UTC, and take the records beside theirs along."""
 

@@ -5,6 +5,7 @@ Sessions that were written by hand have no secret: here, and only here, their br
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,8 @@ class Edge:
             event = {
                 "pathParameters": dict(request.match_info),
                 "headers": {name.lower(): value for name, value in request.headers.items()},
-                "body": await request.text(),
+                "body": b64encode(await request.read()).decode(),  # as API Gateway hands on what may be no text
+                "isBase64Encoded": True,
             }
             made = await call(event, self.sessions)
             said = self._with_our_form(made["body"], request) if call is calls.open_session else made["body"]

@@ -74,6 +74,13 @@ async def test_a_browser_opens_a_session_connects_once_asks_and_leaves(browser: 
         assert (await browser.sessions.show(session)).is_connected
 
 
+async def test_a_body_that_is_no_text_is_answered_by_the_edge(browser: Browser) -> None:
+    for data, kind in ((b"\xff\xfe", "application/json"), (b"x", "text/plain; charset=nope")):
+        sent = browser.http.post(f"{browser.url}/gateway/sessions", data=data, headers={"Content-Type": kind})
+        async with sent as answer:
+            assert (answer.status, (await answer.json())["field"]) == (400, "body")
+
+
 async def test_only_a_session_without_a_secret_is_joined_without_a_token(browser: Browser, aws: Aws) -> None:
     _, opened = await browser.call("POST", "/sessions", {})
     for session in (opened["sessionId"], "nobody"):
