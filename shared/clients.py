@@ -253,8 +253,7 @@ class Clients:
         from shared.aws.connections import times
         from shared.aws.sessions import Checked, LongPollsApart
 
-        if self._session is None:
-            self._session = aioboto3.Session()
+        self._session = self._session or aioboto3.Session()
         connect, silence = times(service, self._silence)
         config = AioConfig(
             max_pool_connections=self._pool,
@@ -264,8 +263,7 @@ class Clients:
             tcp_keepalive=True,
             http_session_cls=LongPollsApart if service == "sqs" else Checked,
             user_agent_extra="sqs-worker-fleet",
-            # What is presigned has version 2 in many regions otherwise, which S3 refuses for buckets made since June 2020.
-            signature_version="s3v4" if service == "s3" else None,
+            signature_version="s3v4" if service == "s3" else None,  # else presigned in version 2, which new buckets refuse
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)
 

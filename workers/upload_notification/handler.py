@@ -109,6 +109,8 @@ def _log_change(change: Change, outcome: str, count: Count) -> None:
     about = {"session_id": change.session_id, "upload_id": change.id}
     if outcome == "orphaned":
         log.warning("upload_orphaned", **about)  # a file lies in the bucket that no session asked for
+    elif outcome == "overwritten":
+        log.warning("upload_overwritten", **about)  # what lies under the key is not what the verdict is about
     else:
         log.info("upload_settled", outcome=outcome, **about)
 

@@ -164,7 +164,9 @@ class Wait:
 class Ignore:
     """Nothing is left to do, or ever was."""
 
-    why: Literal["orphaned", "expired", "duplicate", "stale", "superseded", "closed", "removed_after_session"]
+    why: Literal[
+        "orphaned", "expired", "duplicate", "stale", "superseded", "closed", "overwritten", "removed_after_session"
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ def mark(key: str, version: str = "") -> str:
 
 def _judge_upload(upload: UploadFinished, session: Session) -> Move | Arrange | Ignore:
     if session.status not in OPEN:
-        return Ignore("closed")
+        return Ignore("overwritten" if session.upload_key == upload.key else "closed")
     is_only = session.upload_key in ("", upload.key) or not session.uploaded_at
     return Move(upload) if is_only and not session.others else _arranged(upload, session)
 

@@ -106,13 +106,15 @@ def open_(
 @click.option(
     "--seconds", type=int, default=900, show_default=True, help="How long it is good, at most to the session's end."
 )
+@click.option("--sha256", default="", help="The file's SHA-256 in Base64, which S3 then checks and keeps.")
 @_shared
-def form(*, session_id: str, name: str, content_type: str, seconds: int, as_json: bool) -> None:
+def form(*, session_id: str, name: str, content_type: str, seconds: int, sha256: str, as_json: bool) -> None:
     """Where and with which fields a browser posts the file NAME, as multipart/form-data, the file last.
 
     Whoever has it may upload: it is printed whole. Ends with 3 where there is no such session, with 5 where it takes no file any more.
     """
-    made = _with_client(lambda client: client.form(session_id, name, content_type=content_type, seconds=seconds))
+    asked: Any = {"content_type": content_type, "sha256": sha256, "seconds": seconds}
+    made = _with_client(lambda client: client.form(session_id, name, **asked))
     if as_json:
         known = {"url": made.url, "fields": dict(made.fields), "key": made.key, "expires_at": made.expires_at}
         click.echo(json_line({"version": 1, **known}))

@@ -64,6 +64,7 @@ def test_every_fault_is_a_line_and_an_exit_code(lines: Lines) -> None:
         (("watch", "nobody"), 3, "no session nobody"),
         (("close", "nobody"), 3, "no session nobody"),
         (("form", "mine", "a/"), 2, "name: "),
+        (("form", "mine", "a", "--sha256", "abc"), 2, "sha256: "),
     ):
         assert said in lines(*words, exits=code).stderr
     lines.environment.pop("UPLOAD_BUCKET_NAME")

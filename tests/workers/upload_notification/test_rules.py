@@ -36,6 +36,13 @@ def test_a_session_in_any_other_state_takes_none(status: str) -> None:
     assert judge(finished(), session(row(status=status)), now=NOON) == Ignore("closed")
 
 
+def test_another_content_under_the_key_of_a_verdict_is_said_so() -> None:
+    concluded = session(uploaded(finished("05"), status="COMPLETE"))
+    assert judge(finished("06"), concluded, now=NOON) == Ignore("overwritten")
+    assert judge(finished("06", name="another.jpg"), concluded, now=NOON) == Ignore("closed")
+    assert judge(finished("05"), concluded, now=NOON) == Ignore("duplicate")
+
+
 def test_an_upload_without_a_session_is_orphaned() -> None:
     assert judge(finished(), None, now=NOON) == Ignore("orphaned")
 

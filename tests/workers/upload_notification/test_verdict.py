@@ -107,7 +107,7 @@ async def test_a_verdict_is_given_once_and_is_final() -> None:
     await world.handle(removed("0a"))
 
     assert (world.store.rows["s1"]["status"], len(world.messages), len(world.heads)) == ("COMPLETE", 1, 1)
-    assert world.counts == {"complete": 1, "duplicate": 1, "closed": 1, "removal_noted": 1}
+    assert world.counts == {"complete": 1, "duplicate": 1, "overwritten": 1, "removal_noted": 1}
 
 
 class Refusing(World):
