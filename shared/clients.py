@@ -263,7 +263,7 @@ class Clients:
             tcp_keepalive=True,
             http_session_cls=LongPollsApart if service == "sqs" else Checked,
             user_agent_extra="sqs-worker-fleet",
-            signature_version={"s3": "s3v4"}.get(service),  # its default presigns in version 2, which new buckets refuse
+            signature_version={"s3": "s3v4"}.get(service),  # by default version 2, which new buckets refuse
         )
         return self._session.client(service, endpoint_url=endpoint_url, config=config)
 
