@@ -12,7 +12,7 @@ from infra.resources.queues import EVENTS_UNDELIVERED, QUEUES
 from infra.resources.storage import TABLES
 from infra.watch.alarm import Alarms, Watch
 from infra.watch.log_metrics import log_metrics
-from infra.watch.of_queues import letter_watches, letters_expire, letters_wait, queue_watches
+from infra.watch.of_queues import letter_watches, letters_expire, letters_vanish, letters_wait, queue_watches
 from infra.watch.of_services import pipe_watch, rule_watches, table_watch, worker_watches
 from infra.watch.stack import WatchedStack
 from infra.watch.subjects import (
@@ -41,6 +41,7 @@ class AlarmsStack(WatchedStack):
         for queue in QUEUES:
             alarms.add(letter_watches(queue.name))
         alarms.add(_undelivered())
+        alarms.add([letters_vanish()])
 
 
 class QueueAlarmsStack(WatchedStack):

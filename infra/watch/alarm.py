@@ -16,6 +16,7 @@ from infra.watch.subjects import MINUTE, Number, stem_of
 DOCUMENTS: Final = "DocumentsUrl"
 AT_LEAST: Final = "GreaterThanOrEqualToThreshold"
 ABOVE: Final = "GreaterThanThreshold"
+BELOW: Final = "LessThanThreshold"
 
 
 @dataclass(frozen=True, slots=True)

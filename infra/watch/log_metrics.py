@@ -15,6 +15,7 @@ PROCESSED: Final = "ProcessDuration"  # milliseconds; its sample count is the nu
 FAILED: Final = "FailedPercent"  # 0 or 100 of each message, so that its average is a rate
 DEPENDENCY_DOWN: Final = "DependencyDown"
 ATTENTION: Final = "AttentionLines"
+EXPIRES_IN: Final = "fleet_dead_letter_expires_in"  # seconds; made by `fleet dlq ls --metric emf` and by no filter
 
 DOORS: Final = ("lambda", "fargate", "both", "none")  # the parameters of the stack `workers`, by the same names
 LOG_GROUPS: Final = {"lambda": "/aws/lambda/", "fargate": "/ecs/"}

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from infra.naming import name_of
-from infra.watch.alarm import ABOVE, AT_LEAST, Math, Metric, Watch, Window
-from infra.watch.log_metrics import FAILED, PROCESSED, namespace
+from infra.watch.alarm import ABOVE, AT_LEAST, BELOW, Math, Metric, Watch, Window
+from infra.watch.log_metrics import EXPIRES_IN, FAILED, PROCESSED, namespace
 from infra.watch.subjects import (
     AGE,
     AGES,
@@ -15,6 +15,7 @@ from infra.watch.subjects import (
     LATENCIES,
     LATENCY,
     LETTERS,
+    LETTERS_MARGIN,
     STALE_MINUTES,
     hours_until_letters_expire,
 )
@@ -86,6 +87,20 @@ def letters_expire(letters: str, hours: int) -> Watch:
         1,
         AT_LEAST,
         Window(hours, HOUR),
+    )
+
+
+def letters_vanish() -> Watch:
+    """To the minute, over all queues, where somebody has `fleet dlq ls --metric emf` run on a schedule."""
+    return Watch(
+        "dead-letters",
+        "vanishing",
+        "The oldest dead letter of the fleet disappears within a day",
+        "runbook.md#it-disappears-in-less-than-a-day",
+        Metric(namespace(), EXPIRES_IN, {}, "Minimum"),
+        LETTERS_MARGIN,
+        BELOW,
+        Window(1, HOUR),
     )
 
 

@@ -26,9 +26,8 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.dead_letters.model import expiry, record, redaction, view
 from fleet.dead_letters.model import groups as grouping
-from fleet.dead_letters.model import record, redaction, view
-from fleet.dead_letters.model.expiry import is_soon
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.shapes import Origin
@@ -53,13 +52,23 @@ from shared.message.identity import ATTRIBUTE
 @click.command("ls", cls=DlqCommand, short_help="Dead-letter queues: how full, how old, disappears in.")
 @click.argument("queues", nargs=-1)
 @click.option("--quick", is_flag=True, help="Counts only; do not read the letters.")
+@click.option(
+    "--metric",
+    type=click.Choice(["prometheus", "emf"]),
+    help=f"Print {expiry.METRIC} alone, for Prometheus, or for CloudWatch's agent or logs.",
+)
 @output_options
-def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -> None:
+def ls(*, queues: tuple[str, ...], quick: bool, metric: str | None, as_json: bool, no_input: bool) -> None:
     """The queues named, or every dead-letter queue that another queue's redrive policy names, that the environment names, or that has
     `-dlq` in its name and something feeds. A queue that nothing feeds is refused.
 
     Reads every letter (and gives it back) to tell when the oldest disappears; `--quick` does not.
     """
+    if metric and (quick or as_json):
+        raise click.UsageError(
+            "--metric tells when the oldest disappears, in a form of its own: leave --quick and --json out"
+        )
+    namespace = tables.namespace() if metric == "emf" else ""
     tools = desk()
     infos = side_by_side(tools.catalog.dead_letter_queue, queues) if queues else _fed(tools.catalog)
     lines, complete = [], not tools.catalog.unread
@@ -74,7 +83,9 @@ def ls(*, queues: tuple[str, ...], quick: bool, as_json: bool, no_input: bool) -
             continue
         lines.append(line)
         complete = complete and whole
-    if as_json:
+    if metric:
+        click.echo(tables.metric(lines, namespace=namespace, now=tools.now()), nl=False)
+    elif as_json:
         for line in lines:
             print_json(line)
     else:
@@ -147,7 +158,7 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
     if as_json:
         print_json(shown)
     else:
-        _print(shown)
+        tables.one(shown)
     end(matched=True, complete=complete)
 
 
@@ -265,7 +276,7 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
         line |= {
             "oldest_sent_at": view.instant(oldest.sent_at),
             "expires_in_s": round(oldest.expires_in),
-            "expires_soon": is_soon(oldest.expires_in),
+            "expires_soon": expiry.is_soon(oldest.expires_in),
         }
     return line, found.complete
 
@@ -280,19 +291,3 @@ def _shown(each: View) -> dict[str, Any]:
         "body": redaction.body(letter.body),
         "body_in_s3": redaction.stored(letter),
     }
-
-
-def _print(shown: dict[str, Any]) -> None:
-    for name, value in shown.items():
-        if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
-            continue
-        click.echo(f"{name}: {redaction.one_line(str(value))}")
-    for section in ("reason", "attributes"):
-        for name, value in (shown[section] or {}).items():
-            if name == ATTRIBUTE and shown["reason"]:
-                continue
-            click.echo(redaction.one_line(f"{section}.{name}: {value}"))
-    if stored := shown["body_in_s3"]:
-        place = f"s3://{stored['bucket']}/{stored['key']}"
-        click.echo(redaction.one_line(f"body in S3: {stored['bytes']} bytes at {place}; here is its pointer"))
-    click.echo(f"body:\n{redaction.printable(shown['body'])}")

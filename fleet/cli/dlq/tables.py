@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from rich.text import Text
 from fleet.dead_letters.model import expiry, redaction
 from fleet.dead_letters.model.plan.plan import Plan, Step
 from fleet.dead_letters.replay.journal import Progress
+from shared.message.identity import ATTRIBUTE
 
 STOPPED = "a canary came back"
 WORDS = {"stopped": f"stopped, {STOPPED}: find out why, then plan the rest anew;"}
@@ -199,3 +201,36 @@ def progress_line(plan: Plan) -> Iterator[Callable[[Step, Progress], None]]:
     finally:
         if begun:
             click.echo(err=True)
+
+
+def one(shown: Mapping[str, Any]) -> None:
+    """One letter, name by name; its body last."""
+    for name, value in shown.items():
+        if name in ("body", "body_in_s3", "attributes", "reason", "version") or value is None:
+            continue
+        click.echo(f"{name}: {redaction.one_line(str(value))}")
+    for section in ("reason", "attributes"):
+        for name, value in (shown[section] or {}).items():
+            if name == ATTRIBUTE and shown["reason"]:
+                continue
+            click.echo(redaction.one_line(f"{section}.{name}: {value}"))
+    if stored := shown["body_in_s3"]:
+        place = f"s3://{stored['bucket']}/{stored['key']}"
+        click.echo(redaction.one_line(f"body in S3: {stored['bytes']} bytes at {place}; here is its pointer"))
+    click.echo(f"body:\n{redaction.printable(shown['body'])}")
+
+
+def metric(documents: Sequence[Mapping[str, Any]], *, namespace: str, now: float) -> str:
+    """When the oldest letter of each queue disappears, as CloudWatch reads it in a `namespace`, else as Prometheus does."""
+    left = {each["queue"]: each["expires_in_s"] for each in documents if each["expires_in_s"] is not None}
+    if not namespace:
+        return expiry.prometheus(left)
+    return expiry.embedded(left, namespace=namespace, now=datetime.fromtimestamp(now, UTC))
+
+
+def namespace() -> str:
+    """That of the stage's other metrics, where its alarms look."""
+    stage = click.get_current_context().find_root().obj
+    if stage is None:
+        raise click.UsageError("--metric emf needs to know whose it is: fleet --stage NAME dlq ls --metric emf")
+    return f"{stage.project}/{stage.stage}"

@@ -14,7 +14,11 @@ Series = Sequence[Samples]
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 """Namespace, name and dimensions of a metric."""
 
-OPERATORS = {"GreaterThanThreshold": operator.gt, "GreaterThanOrEqualToThreshold": operator.ge}
+OPERATORS = {
+    "GreaterThanThreshold": operator.gt,
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "LessThanThreshold": operator.lt,
+}
 
 
 def matches(pattern: str, line: Mapping[str, Any]) -> bool:
@@ -72,6 +76,8 @@ def statistic(name: str, samples: Samples) -> float | None:
             return sum(samples)
         case "Maximum":
             return max(samples)
+        case "Minimum":
+            return min(samples)
         case "Average":
             return sum(samples) / len(samples)
         case "SampleCount":

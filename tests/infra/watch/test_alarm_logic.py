@@ -1,16 +1,23 @@
 """Each alarm over synthetic series: silent on the calm side of its threshold, silent a period too early, calling from there on."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from fleet.dead_letters.model.expiry import embedded
 from infra.concerns import CONCERNS
 from infra.resources.queues import QUEUES
 from infra.watch.subjects import RULES
 from tests.infra.watch.cloudwatch import Key, Samples, Series, calls, key, key_of
 from tests.infra.watch.watched import NAMESPACE, alarms
 
-SIMPLE = {name: alarm for name, alarm in alarms().items() if "Metrics" not in alarm}
+SIMPLE = {
+    name: alarm
+    for name, alarm in alarms().items()
+    if "Metrics" not in alarm and alarm["ComparisonOperator"] != "LessThanThreshold"
+}
 NUMBERS: dict[str, tuple[Any, ...]] = {
     # fault: threshold, whether it calls at the threshold itself, periods, seconds of each
     "not-empty": (1, True, 1, 60),
@@ -25,6 +32,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "breaking": (5, False, 1, 300),
     "long": (3000, False, 2, 300),
     "losing": (0, False, 1, 60),
+    "vanishing": (86_400, False, 1, 3600),
 }
 EXCEPTIONS: dict[str, tuple[Any, ...]] = {
     "webhook-deliveries-old": (1800, False, 5, 60),
@@ -71,6 +79,21 @@ def test_an_alarm_on_one_metric_calls_above_its_threshold_and_not_a_period_too_e
         assert after(*[over] * periods), name
         assert not after(*[over] * (periods - 1), calm), name
         assert not calls(alarm, {key_of(alarm): [[]] * periods}), f"{name}: missing data calls nobody"
+
+
+def test_a_letter_that_disappears_within_a_day_calls_and_one_of_a_minute_more_does_not() -> None:
+    alarm = alarms()["dead-letters-vanishing"]
+    day = 86_400.0
+    assert calls(alarm, {key_of(alarm): [[9 * day, day - 60]]})
+    assert not calls(alarm, {key_of(alarm): [[9 * day, day]]})
+    assert not calls(alarm, {key_of(alarm): [[]]}), "nobody measures it, or no letter is there"
+
+
+def test_the_metric_of_letters_that_vanish_is_the_one_that_the_command_writes() -> None:
+    [line] = embedded({"a-dlq": 60.0}, namespace=NAMESPACE, now=datetime.now(UTC)).splitlines()
+    [about] = json.loads(line)["_aws"]["CloudWatchMetrics"]
+    assert key_of(alarms()["dead-letters-vanishing"]) == key(about["Namespace"], about["Metrics"][0]["Name"], {})
+    assert [] in about["Dimensions"]
 
 
 def processed(queue: str, outcome: str) -> Key:
