@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.clients import Clients
     from shared.lambda_door.entry import make_lambda_handler
     from shared.lambda_door.function import make_function
+    from shared.message.correlation import correlation_id
     from shared.message.delivery import Attribute, Delivery
     from shared.message.envelope import (
         BusEvent,
@@ -71,6 +72,7 @@ __all__ = [
     "Worker",
     "bus_event",
     "code_of",
+    "correlation_id",
     "document",
     "json_members",
     "make_function",
@@ -105,6 +107,7 @@ _HOMES = {
     "Wire": "shared.message.envelope",
     "bus_event": "shared.message.envelope",
     "code_of": "shared.outcome",
+    "correlation_id": "shared.message.correlation",
     "document": "shared.message.envelope",
     "padded_sequencer": "shared.message.s3_events",
     "s3_changes": "shared.message.s3_events",

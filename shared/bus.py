@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.outcome import Reject, Unavailable, code_of, status_of
 from shared.sqs.batches import NOT_NAMED
 from shared.sqs.gathering import Gathering
+from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from types_aiobotocore_events import EventBridgeClient
@@ -48,12 +49,15 @@ class NotPut(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class BusEntry:
-    """One event to put; `detail` is JSON text, carried as it is. Without `time` the bus takes its own."""
+    """One event to put; `detail` is JSON text, carried as it is. Without `time` the bus takes its own, without `trace_header` (X-Ray's)
+    that of whoever puts it.
+    """
 
     source: str
     detail_type: str
     detail: str
     time: datetime | None = None
+    trace_header: str | None = None
 
     @property
     def size(self) -> int:
@@ -95,6 +99,8 @@ class EventBus:
         where it was refused for another reason, and botocore's error where the call was not answered. An entry that was
         refused for a passing reason is put three times; calls are repeated by the client.
         """
+        if event.trace_header is None and (header := tracing.x_ray_header()):
+            event = replace(event, trace_header=header)  # the call that carries it is made in nobody's context
         for number in range(1, TRIES + 1):
             try:
                 return await self._calls.ask(event, size=event.size)
@@ -122,7 +128,8 @@ class EventBus:
             "DetailType": event.detail_type,
             "Detail": event.detail,
         }
-        return entry | ({"Time": event.time} if event.time is not None else {})
+        more = {"Time": event.time, "TraceHeader": event.trace_header}
+        return entry | {name: value for name, value in more.items() if value is not None}
 
 
 def outcomes(answer: object, count: int) -> list[str | NotPut]:

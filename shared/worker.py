@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT, Backoff
+from shared.message.correlation import correlation_id, stated
 from shared.message.delivery import Delivery
 
 Event = TypeVar("Event")
@@ -142,6 +143,8 @@ class Worker(Generic[Event]):
       what this one cannot.
     - `do`: Each message by itself, or many Together; `limits`: how much at once, and for how long; `backoff`: how long
       what failed for a passing reason stays hidden; `backoffs`: the same for classes of errors, the first that fits.
+    - `correlation`: the event's correlation id, "" for none, of a message that states none in its attribute `correlation-id`. Its log lines,
+      the messages sent meanwhile and its dead letter carry it.
     """
 
     name: str
@@ -152,6 +155,7 @@ class Worker(Generic[Event]):
     backoff: Backoff = field(default_factory=Backoff)
     backoffs: Mapping[type[BaseException], Backoff] = field(default_factory=dict)
     decode_errors: Literal["permanent", "passing"] = "permanent"
+    correlation: Callable[[Event], str] | None = None
 
     def __post_init__(self) -> None:
         if self.once is not None and ("#" in self.name or self.name in TAKEN):
@@ -172,6 +176,22 @@ class Worker(Generic[Event]):
     @property
     def once(self) -> Once[Event] | None:
         return self.do.once if isinstance(self.do, Each) else None
+
+    def correlation_of(self, delivery: Delivery) -> str:
+        """The correlation id of a message; "" where it has none, or this worker cannot read it."""
+        if (found := stated(delivery.attributes)) or self.correlation is None:
+            return found
+        try:
+            return self.correlation_in(self.decode(delivery))
+        except Exception:  # noqa: BLE001 - decode may raise anything
+            return ""
+
+    def correlation_in(self, event: Event) -> str:
+        """What `correlation` reads in an event; "" where it cannot: no message is lost for want of a name."""
+        try:
+            return correlation_id(self.correlation(event)) if self.correlation is not None else ""
+        except Exception:  # noqa: BLE001 - as decode, it is anybody's
+            return ""
 
     def key_of(self, delivery: Delivery) -> str:
         """The idempotency key of a message; "" where this worker gives none, or cannot read it."""

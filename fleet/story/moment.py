@@ -12,7 +12,7 @@ import orjson
 
 from fleet.dead_letters.model.letter import DeadLetter, reason_of
 
-JOINING = ("message_id", "trace_id", "event_id", "webhook_id", "session_id", "reminder_id")
+JOINING = ("message_id", "trace_id", "correlation_id", "event_id", "webhook_id", "session_id", "reminder_id")
 """Fields of a log line that name the same message, or what it is about."""
 TOLD = ("level", "outcome", "why", "error_type", "attempt", "duration_ms", "hidden_s", "fingerprint", *JOINING)
 """Fields of a log line that are repeated; no other is."""
@@ -96,7 +96,8 @@ def buried(letter: DeadLetter, queue: str, ids: Ids) -> Moment | None:
     """A dead letter that names one of the ids; never what its body says. Its reason gives a trace id."""
     reason = None if letter.moved_from else reason_of(letter)
     envelope = letter.written("fleet-failure")
-    names = (letter.id, letter.key, reason.trace_id if reason else "", str(envelope.get("original_message_id") or ""))
+    traced = (reason.trace_id, reason.correlation_id) if reason else ()
+    names = (letter.id, letter.key, *traced, str(envelope.get("original_message_id") or ""))
     if not ids.are_in(" ".join(names)) and not ids.are_in(letter.body):
         return None
     sent = datetime.fromtimestamp(letter.sent_at, UTC).isoformat(timespec="milliseconds")

@@ -20,7 +20,17 @@ LINEAGE = ("replayed_from", "plan_id", "edited_from", "times_replayed", "seal")
 VERSION = 1
 
 _MOST_OF_IT = (
-    *("stack", "message", "sent_at", "trace_id", "source_queue", "attempts", "first_failure", "last_failure"),
+    *(
+        "stack",
+        "message",
+        "sent_at",
+        "trace_id",
+        "correlation_id",
+        "source_queue",
+        "attempts",
+        "first_failure",
+        "last_failure",
+    ),
     *LINEAGE,  # the plan's journal knows
 )
 LEFT_OUT = (
@@ -66,6 +76,7 @@ def letter(
     worker: str,
     now: datetime,
     trace_id: str = "",
+    correlation_id: str = "",
     key: str = "",
     stored: tuple[str, Mapping[str, Attribute]] | None = None,
 ) -> Letter:
@@ -79,6 +90,8 @@ def letter(
     body, original = stored or (delivery.body, delivery.attributes)
     attributes = dict(original)
     envelope = _envelope(delivery, failure, worker=worker, now=now, trace_id=trace_id)
+    if correlation_id:
+        envelope["correlation_id"] = correlation_id
     envelope["idempotency_key"] = idempotency_key(delivery.body, delivery.attributes, own=key)
     if (earlier := attributes.pop(ATTRIBUTE, None)) is not None:
         envelope |= _inherited(earlier)

@@ -14,7 +14,7 @@ from shared.message.delivery import Delivery
 from shared.outcome import Dead, Retry, code_of
 from shared.road.once import KEPT_SECONDS
 from shared.road.ports import Ports
-from shared.telemetry import tracing
+from shared.telemetry import message_log, tracing
 from shared.worker import Worker
 
 log = structlog.get_logger()
@@ -92,8 +92,13 @@ class Endings:
     async def _letter(self, delivery: Delivery, failure: Dead) -> Letter:
         """The letter with its whole reason. Where the message leaves no room for that, its body goes to S3, if that is permitted."""
         now = datetime.fromtimestamp(self._ports.now(), UTC)
-        trace, key = tracing.trace_id(), self._worker.key_of(delivery)
-        write = partial(letter, delivery, failure, worker=self._worker.name, now=now, trace_id=trace, key=key)
+        names: dict[str, Any] = {
+            "worker": self._worker.name,
+            "trace_id": tracing.trace_id(),
+            "correlation_id": message_log.correlation_id() or self._worker.correlation_of(delivery),
+            "key": self._worker.key_of(delivery),
+        }
+        write = partial(letter, delivery, failure, now=now, **names)
         dead = write()
         if dead.shortened and self._ports.payloads is not None:
             try:

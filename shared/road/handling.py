@@ -14,6 +14,7 @@ from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
 from shared.road.failure.verdict import unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
+from shared.telemetry.message_log import correlate
 from shared.telemetry.troubles import Troubles
 from shared.worker import Worker
 
@@ -44,6 +45,7 @@ class Handling:
         self._payloads = ports.payloads
         self._handle: Any = worker.do.handle
         self._once = worker.once
+        self._has_correlation = worker.correlation is not None
         self._deadlines = Deadlines(worker.limits.timeout, ports.troubles)
 
     async def run(self, delivery: Delivery) -> Run:
@@ -55,6 +57,8 @@ class Handling:
             return Failed(LEASE_ENDED)
         try:
             event = self.worker.decode(delivery)
+            if self._has_correlation:
+                correlate(self.worker.correlation_in(event))
         except Exception as error:
             return self._unread(error, delivery)
         try:
@@ -104,6 +108,8 @@ class Handling:
                     return Failed(LEASE_ENDED)
                 try:
                     event = self.worker.decode(whole)
+                    if self._has_correlation:
+                        correlate(self.worker.correlation_in(event))
                 except Exception as error:
                     return self._unread(error, whole)
                 await self._do(whole, event)

@@ -13,7 +13,7 @@ from shared.message.pointer import Payloads, belongs_in_s3, size, too_large
 from shared.outcome import Unavailable, code_of, is_outage, status_of
 from shared.sqs.batches import BATCH, refused_entries
 from shared.sqs.gathering import Gathering
-from shared.telemetry import metrics, tracing
+from shared.telemetry import message_log, metrics, tracing
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -176,14 +176,16 @@ class _Entry:
 
 
 def _entry(message: Message) -> _Entry:
-    """A message as SQS takes it, with the current trace: ten attributes and one MiB at most, or the trace stays out.
+    """A message as SQS takes it, with the current correlation id and trace: ten attributes and one MiB at most, or first the one stays
+    out, then the other.
 
     AWSTraceHeader always fits, because SQS counts it in neither.
     """
-    attributes = {**message.attributes, **tracing.carried()}
-    size_in_bytes = size(message.body, attributes)
-    if len(attributes) > MOST_ATTRIBUTES or size_in_bytes > LARGEST_CALL:
-        attributes, size_in_bytes = dict(message.attributes), size(message.body, message.attributes)
+    own, traced = message.attributes, tracing.carried()
+    size_in_bytes = size(message.body, attributes := {**message_log.correlated(), **own, **traced})
+    for fewer in ({**own, **traced}, dict(own)):
+        if len(attributes) > MOST_ATTRIBUTES or size_in_bytes > LARGEST_CALL:
+            size_in_bytes = size(message.body, attributes := fewer)
     fields: dict[str, Any] = {"MessageBody": message.body, "MessageAttributes": to_sqs(attributes)}
     if message.delay:
         fields["DelaySeconds"] = message.delay

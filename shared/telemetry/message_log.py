@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self, assert_never
 
 import structlog
 
-from shared.message.delivery import Delivery
+from shared.message.correlation import CORRELATION, stated
+from shared.message.delivery import Attribute, Delivery
 from shared.outcome import Dead, Done, Outcome, Retry, Stalled
 from shared.telemetry import logging, metrics, tracing
 
@@ -48,13 +49,15 @@ class Record:
     def __enter__(self) -> Self:
         span = self._span.__enter__() if self._span is not None else None
         delivery = self._delivery
-        about = {
+        about: dict[str, str | int] = {
             "worker": self._worker,
             "queue": delivery.queue,
             "message_id": delivery.message_id,
             "attempt": delivery.attempt,
             **tracing.ids(span),
         }
+        if delivery.attributes and (found := stated(delivery.attributes)):
+            about["correlation_id"] = found
         self._token = logging.ABOUT.set(about)
         self._started = time.perf_counter()
         return self
@@ -113,6 +116,24 @@ def one(worker: str, delivery: Delivery) -> Record:
 def batch(worker: str, deliveries: Sequence[Delivery]) -> Batch:
     """Tell of messages that are handled together."""
     return Batch(worker, deliveries)
+
+
+def correlate(found: str) -> None:
+    """What the message at hand is about in the business, as its worker reads it, unless the message stated that itself."""
+    about = logging.ABOUT.get()
+    if "correlation_id" not in about and found:
+        logging.ABOUT.set({**about, "correlation_id": found})
+
+
+def correlation_id() -> str:
+    """Of the message at hand, or ""."""
+    return str(logging.ABOUT.get().get("correlation_id", ""))
+
+
+def correlated() -> dict[str, Attribute]:
+    """The correlation id as an attribute of a message that is sent now; empty where there is none."""
+    found = correlation_id()
+    return {CORRELATION: Attribute("String", text=found)} if found else {}
 
 
 def _tell(record: Record, outcome: Outcome, line: dict[str, object]) -> None:

@@ -77,7 +77,7 @@ def audit(body: Row) -> None:
 
 def failure(envelope: Row) -> None:
     dead = Dead("ValidationError", "attempt: missing", "117bf8745ebfe061")
-    made = letter(delivery(), dead, worker="w", now=keys.read_due("2026-11-21T09:00:00Z"))
+    made = letter(delivery(), dead, worker="w", now=keys.read_due("2026-11-21T09:00:00Z"), correlation_id="order-42")
     assert set(json.loads(made.attributes["fleet-failure"].text or "")) == set(envelope)
 
 

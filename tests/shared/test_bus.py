@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from shared.bus import MOST_BYTES, BusEntry, EventBus, NotPut
 from shared.outcome import Reject, is_outage
 from shared.sqs.gathering import LINGER
+from shared.telemetry.x_ray import made_by_x_ray
 from tests.virtual_time import clock, virtual
 
 Answer = Callable[[list[dict[str, Any]]], Any]
@@ -232,3 +234,21 @@ def test_entries_that_an_answered_call_refuses_are_told_for_the_breaker() -> Non
     assert virtual(told("InternalFailure")) == ["InternalFailure"], "once, after all tries"
     assert virtual(told("NotAuthorizedForSourceException")) == ["NotAuthorizedForSourceException"]
     assert virtual(told("MalformedDetail")) == [], "the event's own fault"
+
+
+async def test_an_event_carries_the_trace_of_whoever_puts_it_also_where_another_makes_the_call() -> None:
+    client = Events()
+    bus = EventBus(client, bus="fleet-events")  # type: ignore[arg-type]  # what is asked of a client
+    spans = [SpanContext(trace_id=number, span_id=7, is_remote=False) for number in (0xA << 100, 0xB << 100)]
+
+    async def put(span: SpanContext, detail: str) -> None:
+        with use_span(NonRecordingSpan(span)):
+            await bus.put(event(detail))
+
+    await asyncio.gather(*(put(span, str(place)) for place, span in enumerate(spans)), bus.put(event("2")))
+    found = {each["Detail"]: each.get("TraceHeader") for each in client.asked}
+    assert found["2"] is None
+    for place, span in enumerate(spans):
+        made_by = made_by_x_ray(found[str(place)] or "")
+        assert made_by is not None
+        assert made_by.trace_id == span.trace_id

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import uuid4
 
@@ -96,6 +97,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             name=NAME,
             queue=REMINDERS,
             decode=decode_due,
+            correlation=attrgetter("reminder_id"),
             do=Together(
                 partial(dispatch, ports=ports),
                 count=RECIPIENTS,

@@ -186,6 +186,7 @@ def detail_of(attempt: Attempt) -> dict[str, Any]:
     """The bus event `reminder.due`: the same id for the same occurrence, so that consumers can tell a repetition."""
     return {
         "id": event_id(attempt.event.reminder_id, attempt.event.due_at),
+        "correlationId": attempt.event.reminder_id,
         "tenantId": attempt.content.tenant_id,
         "reminderId": attempt.event.reminder_id,
         "dueAt": due_text(attempt.event.due_at),

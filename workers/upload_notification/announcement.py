@@ -74,7 +74,7 @@ def _time(upload: UploadFinished, session: Session) -> str:
 
 def detail(upload: UploadFinished, session: Session) -> Mapping[str, Any]:
     """The detail of the bus event; its `id` is the same however often the upload is announced."""
-    fields = {"id": upload.id, "bucket": upload.bucket, **_told(upload, session)}
+    fields = {"id": upload.id, "correlationId": upload.session_id, "bucket": upload.bucket, **_told(upload, session)}
     return {**fields, "tenantId": session.tenant_id} if session.tenant_id else fields
 
 

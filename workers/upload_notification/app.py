@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from opentelemetry.metrics import get_meter
@@ -61,6 +62,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             queue="uploads",
             decode=partial(decode, bucket=settings.upload_bucket_name),
             do=Each(partial(handle, ports=ports)),
+            correlation=attrgetter("session_id"),
             limits=Limits(timeout=15.0),  # less than the lease of an announcement
         ),
     )

@@ -99,6 +99,12 @@ class UploadEvents:
     ignored: tuple[Ignored, ...] = ()
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def session_id(self) -> str:
+        """The one session that all of it is about, or ""."""
+        found = {each.session_id for each in (*self.changes, *self.scans)}
+        return found.pop() if len(found) == 1 else ""
+
 
 def decode(delivery: Delivery, *, bucket: str) -> UploadEvents:
     """Read one message about `bucket`. Raises Reject or pydantic.ValidationError where nothing in it can be read."""

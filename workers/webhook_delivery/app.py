@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
@@ -98,6 +99,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 name="webhook-delivery",
                 queue="webhook-events",
                 decode=published,
+                correlation=attrgetter("correlation_id"),
                 do=Each(spread),
                 limits=Limits(timeout=HANDLER_SECONDS),
             ),
@@ -105,6 +107,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 name="webhook-delivery",
                 queue="webhook-deliveries",
                 decode=job_or_event,
+                correlation=attrgetter("correlation_id"),
                 do=Each(attempt_or_go_on),
                 limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),
             ),

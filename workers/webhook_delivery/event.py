@@ -11,7 +11,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from shared import BusEvent, Delivery, Reject, Wire, json_members, parsed, sorted_json
+from shared import BusEvent, Delivery, Reject, Wire, correlation_id, json_members, parsed, sorted_json
 
 LONGEST_NAME = 256
 """Characters of a tenant's or endpoint's id: both become parts of table keys."""
@@ -37,6 +37,7 @@ class Published(Wire):
     tenant_id: str = Field(alias="tenantId", min_length=1, max_length=LONGEST_NAME)
     payload: str = Field(repr=False)
     fingerprint: str = ""
+    correlation_id: str = Field(default="", alias="correlationId")
     after: str = ""
     due: AwareDatetime | None = None
     taken: int = Field(default=0, ge=0)
@@ -81,6 +82,7 @@ class DeliveryJob(Wire):
     resent: str = Field(default="", max_length=64)
     ended: bool = False
     nonce: str = Field(default="", max_length=64)
+    correlation_id: str = Field(default="", alias="correlationId")
 
     def body(self) -> str:
         """As a message carries it."""
@@ -109,7 +111,8 @@ def published(delivery: Delivery) -> Published:
         eventType=event.detail_type,
         tenantId=tenant_id,
         payload=_payload(event, detail),
-        fingerprint=hashlib.sha256(sorted_json(detail).encode(errors="surrogatepass")).hexdigest(),
+        correlationId=correlation_id(event.detail.get("correlationId")),
+        fingerprint=hashlib.sha256(sorted_json(_own(detail)).encode(errors="surrogatepass")).hexdigest(),
     )
 
 
@@ -148,6 +151,15 @@ def _own_id(event: BusEvent) -> str | int:
     return int(own) if isinstance(own, bytes) and _WHOLE.fullmatch(own) else event.key
 
 
+def _own(detail: str) -> str:
+    """The detail without its correlation id: what brought an event about once more does not make it another one."""
+    if '"correlationId"' not in detail:
+        return detail
+    members = json_members(detail).items()
+    own = (f"{json.dumps(name)}:{each.text}" for name, each in members if name != "correlationId")
+    return "{" + ",".join(own) + "}"
+
+
 def _bus_event(body: str) -> tuple[BusEvent, str]:
     """The event, and the text of its detail as the customer's receiver is to get it."""
     members = json_members(body)
@@ -180,7 +192,7 @@ def _body(carried: DeliveryJob | Published) -> str:
 
 def _unsaid(carried: DeliveryJob | Published) -> set[str]:
     """What says nothing: most jobs are the schedule's."""
-    return {name for name in ("resent", "ended", "nonce") if not getattr(carried, name, True)}
+    return {name for name in ("resent", "ended", "nonce", "correlation_id") if not getattr(carried, name, True)}
 
 
 def _sendable(text: str) -> str:

@@ -89,6 +89,7 @@ def _job(event: Published, taker: Subscription, due: datetime) -> DeliveryJob:
         attempt=1,
         payload=event.payload,
         fingerprint=event.fingerprint,
+        correlationId=event.correlation_id,
         firstAttemptAt=due,
         notBefore=due,
     )

@@ -264,7 +264,7 @@ async def _send(job: DeliveryJob, endpoint: Endpoint, *, at: datetime, post: Pos
     """A current secret that cannot sign is the customer's failure like any other: an attempt that everybody can see."""
     body = job.payload.encode()
     try:
-        made = signed(endpoint, message_id=job.event_id, at=at, body=body)
+        made = signed(endpoint, message_id=job.event_id, at=at, body=body, correlation_id=job.correlation_id)
     except SignatureError:
         return Reply(status=0, error="secret_invalid")
     if made.passed_over:

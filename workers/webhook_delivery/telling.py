@@ -40,6 +40,7 @@ def _exhausted(job: DeliveryJob, last: Failed) -> str:
     delivery = hashlib.sha256(orjson.dumps([job.tenant_id, job.event_id, job.endpoint_id])).hexdigest()
     detail = {
         "id": f"exhausted_{delivery[:32]}",
+        **({"correlationId": job.correlation_id} if job.correlation_id else {}),
         "tenantId": job.tenant_id,
         "endpointId": job.endpoint_id,
         "eventId": job.event_id,

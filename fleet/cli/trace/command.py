@@ -63,7 +63,7 @@ def trace(
     no_letters: bool,
     as_json: bool,
 ) -> None:
-    """What became of ID: a message id, event id, trace id, webhook-id (a delivery's), reminder id or session id, in the order of time. Changes
+    """What became of ID: a message id, event id, trace id, correlation id, webhook-id (a delivery's), reminder id or session id, in the order of time. Changes
     nothing; of dead letters each is received and given back, as by `fleet dlq list`. Bodies are never shown.
 
     Logs are read first: a line that names ID tells the other ids of its message, and the rest is searched for these, too. What was

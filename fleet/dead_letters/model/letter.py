@@ -94,6 +94,7 @@ class Reason:
     first_failure: str = ""
     last_failure: str = ""
     trace_id: str = ""
+    correlation_id: str = ""
     plan_id: str = ""
     replayed_from: str = ""
     edited_from: str = ""
@@ -171,5 +172,5 @@ def sha256(text: str) -> str:
 
 _TEXTS = (
     *("worker", "error_type", "fingerprint", "message", "source_queue", "first_failure", "last_failure"),
-    *("trace_id", "plan_id", "replayed_from", "edited_from"),
+    *("trace_id", "correlation_id", "plan_id", "replayed_from", "edited_from"),
 )

@@ -24,7 +24,7 @@ SHOWN = frozenset(
     sessionid session_id dueat due_at notbefore firstattemptat occurredat createdat size sequencer awsregion eventtime
     streamviewtype sequencenumber sizebytes approximatecreationdatetime shardid streamarn startsequencenumber
     endsequencenumber batchsize condition busarn subscriberarn targetarn errorcode exhaustedretrycondition retryattempts
-    topicarn messageid rule_arn target_arn schedule_arn error_code exhausted_retry_condition retry_attempts traceparent
+    topicarn messageid rule_arn target_arn schedule_arn error_code exhausted_retry_condition retry_attempts traceparent correlation-id
     extendedpayloadsize sqslargepayloadsize
     """.split()
 )
@@ -32,7 +32,7 @@ SHOWN = frozenset(
 
 REASON = frozenset(
     """
-    version source_queue fingerprint attempts first_failure last_failure sent_at trace_id
+    version source_queue fingerprint attempts first_failure last_failure sent_at trace_id correlation_id
     original_message_id replayed_from plan_id edited_from times_replayed died_before
     """.split()
 )

@@ -38,6 +38,13 @@ def test_a_line_that_names_an_id_tells_the_other_ids_of_its_message() -> None:
     assert logged(line(worker="webhooks", trace_id="t-2"), ids) is None
 
 
+def test_lines_of_two_workers_are_joined_by_what_both_are_about() -> None:
+    ids = Ids("s-1")
+    assert logged(line(worker="uploads", session_id="s-1", correlation_id="s-1"), ids) is not None
+    assert logged(line(worker="webhooks", correlation_id="s-1", event_id="msg_7"), ids) is not None
+    assert "msg_7" in [*ids]
+
+
 def test_what_a_collector_writes_before_a_line_is_passed_over() -> None:
     found = logged(b"2026-11-21T09:00:01 worker-1 " + line(message_id="s-1"), Ids("s-1"))
     assert found is not None
@@ -63,10 +70,16 @@ def test_a_story_that_joins_everything_stops_growing() -> None:
 
 
 def test_a_letter_is_found_by_its_body_its_trace_or_its_first_id_and_its_body_is_not_told() -> None:
-    reason = {"worker": "uploads", "error_type": "KeyError", "trace_id": "t-1", "original_message_id": "m-1"}
+    reason = {
+        "worker": "uploads",
+        "error_type": "KeyError",
+        "trace_id": "t-1",
+        "correlation_id": "c-1",
+        "original_message_id": "m-1",
+    }
     written = {"fleet-failure": Attribute("String", text=json.dumps(reason))}
     letter = DeadLetter("l-1", json.dumps({"sessionId": "s-1", "name": CANARY}), written)
-    for name in ("l-1", "s-1", "t-1", "m-1"):
+    for name in ("l-1", "s-1", "t-1", "c-1", "m-1"):
         found = buried(letter, "uploads-dlq", Ids(name))
         assert found is not None
         assert (found.place, found.fields["error_type"]) == ("letter uploads-dlq", "KeyError")

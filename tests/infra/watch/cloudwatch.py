@@ -74,10 +74,8 @@ def statistic(name: str, samples: Samples) -> float | None:
     match name:
         case "Sum":
             return sum(samples)
-        case "Maximum":
-            return max(samples)
-        case "Minimum":
-            return min(samples)
+        case "Maximum" | "Minimum":
+            return max(samples) if name == "Maximum" else min(samples)
         case "Average":
             return sum(samples) / len(samples)
         case "SampleCount":

@@ -212,6 +212,7 @@ def test_the_bus_event_says_what_the_reminder_says() -> None:
     detail = detail_of(attempt)
     assert detail.pop("id").startswith("reminder-")
     assert detail == {
+        "correlationId": "r1",
         "tenantId": "t-1",
         "reminderId": "r1",
         "dueAt": due_text(NOON),

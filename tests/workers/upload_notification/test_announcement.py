@@ -28,6 +28,7 @@ def test_the_browser_is_sent_exactly_these_fields() -> None:
 def test_the_bus_is_told_the_bucket_and_the_tenant_too() -> None:
     assert detail(UPLOAD, session(uploaded(UPLOAD, tenantId="acme"))) == {
         "id": UPLOAD.id,
+        "correlationId": "s1",
         "tenantId": "acme",
         "sessionId": "s1",
         "key": "session-uploads/s1/a b+ü.jpg",

@@ -148,6 +148,7 @@ class Deliveries:
             attempt=min(found.next_number, MOST_ATTEMPTS),
             payload=payload,
             fingerprint=found.fingerprint,
+            correlationId=found.correlation_id,
             firstAttemptAt=now,
             notBefore=now,
             resent=by,

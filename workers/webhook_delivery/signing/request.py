@@ -14,6 +14,7 @@ from workers.webhook_delivery.signing.signatures import sign, signing_with
 USER_AGENT = "sqs-worker-fleet-webhooks/1"
 
 
+CORRELATION: Final = "x-correlation-id"
 MOST_HEADERS: Final = 20
 """Headers of a customer's own."""
 LONGEST_HEADER: Final = 4096
@@ -57,8 +58,10 @@ class Signed:
     passed_over: int
 
 
-def signed(endpoint: Endpoint, *, message_id: str, at: datetime, body: bytes) -> Signed:
-    """What goes with `body` to the endpoint at `at`. Raises SignatureError where its current secret cannot sign."""
+def signed(endpoint: Endpoint, *, message_id: str, at: datetime, body: bytes, correlation_id: str = "") -> Signed:
+    """What goes with `body` to the endpoint at `at`; the correlation id is not signed, and a header of the customer's own by its name stands.
+    Raises SignatureError where its current secret cannot sign.
+    """
     timestamp = int(at.timestamp())
     secrets = signing_with(endpoint.secrets)
     headers = {
@@ -69,4 +72,6 @@ def signed(endpoint: Endpoint, *, message_id: str, at: datetime, body: bytes) ->
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(secrets, message_id=message_id, timestamp=timestamp, body=body),
     }
+    if correlation_id and CORRELATION not in {name.lower() for name in headers}:
+        headers[CORRELATION] = correlation_id
     return Signed(headers, passed_over=len(endpoint.secrets) - len(secrets))

@@ -34,7 +34,7 @@ class Attempted:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One event at one endpoint, with its attempts in order. `payload` is None where it stands in none of its own rows, `fingerprint` ""
-    where no row tells it.
+    and `correlation_id` "" where no row tells it.
     """
 
     webhook_id: str
@@ -42,6 +42,7 @@ class Delivery:
     state: State
     attempts: tuple[Attempted, ...]
     fingerprint: str = ""
+    correlation_id: str = ""
     payload: str | None = field(default=None, repr=False)
 
     @property
@@ -100,6 +101,7 @@ def delivery(rows: Sequence[Item]) -> Delivery:
         state=_state(rows),
         attempts=tuple(attempts),
         fingerprint=next((text for row in rows if (text := text_of(row, "fingerprint"))), ""),
+        correlation_id=next((text for row in rows if (text := text_of(row, "correlationId"))), ""),
         payload=beside([*rows]),
     )
 

@@ -198,7 +198,12 @@ def _indexed(job: DeliveryJob, now: datetime) -> Item:
 
 
 def _named(job: DeliveryJob) -> Item:
-    names = {"eventType": job.event_type, "resent": job.resent, "madeBy": job.nonce}
+    names = {
+        "eventType": job.event_type,
+        "resent": job.resent,
+        "madeBy": job.nonce,
+        "correlationId": job.correlation_id,
+    }
     return {name: string(text) for name, text in names.items() if text}
 
 
