@@ -44,6 +44,7 @@ MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMess
 
 
 PAYLOADS = "arn:aws:s3:::fleet-payloads-dev/*"
+DOORS = ("/aws/lambda/", "/ecs/")
 HEAD = f"arn:aws:ssm:{PLACE}:parameter/fleet/dev/audit-head"
 
 
@@ -63,6 +64,10 @@ def beside(who: str) -> set[Call]:
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))
     # Heads of the archive's chain, where its evidence is deployed: tests/workers/audit_archive.
     found |= {("s3:ListBucket", "arn:aws:s3:::fleet-audit-heads-dev"), ("ssm:GetParameter", HEAD)}
+    # `fleet trace --cloudwatch`, whose log groups a stage without functions has not: tests/fleet/story.
+    found |= {(f"logs:{action}", "*") for action in ("DescribeLogGroups", "GetQueryResults", "StopQuery")}
+    groups = [f"arn:aws:logs:{PLACE}:log-group:{door}fleet-{each}-dev:*" for door in DOORS for each in QUEUES]
+    found |= {("logs:StartQuery", group) for group in groups}
     if who == "fleet-operator":
         # A webhook's payload is sent again, or expunged: tests/workers/webhook_delivery.
         found |= {(f"s3:{verb}Object", PAYLOADS) for verb in ("Delete", "Get", "Put")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from fleet.cli.dlq.look import looked_through
 from fleet.dead_letters.model.filters import Filters
 from fleet.dead_letters.model.letter import DeadLetter
 from fleet.dead_letters.model.redaction import json_line, one_line
-from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace, QueueInfo
+from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace, QueueInfo, service
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.story import archive, places
+from fleet.story.insights import Insights, NoAnswer
 from fleet.story.moment import Ids, Looked, Moment, buried, logged
 from shared.outcome import code_of
 from shared.settings import SettingsError
@@ -48,6 +50,12 @@ _QUEUE_FAULTS = (NoSuchQueue, OddAttributes, OtherPlace, OwnPolicy, *_READ_FAULT
     help="A file of the workers' log lines; may be repeated.",
 )
 @click.option(
+    "--cloudwatch",
+    "log_hours",
+    type=click.IntRange(1, 24 * 31),
+    help="Ask CloudWatch for the workers' log lines of so many last hours; needs --stage, and costs by what is scanned.",
+)
+@click.option(
     "--archive", "hours", type=click.IntRange(1, 24 * 31), help="Read so many last hours of the audit archive."
 )
 @click.option("--dlq", "queues", multiple=True, help="Look through this dead-letter queue only; may be repeated.")
@@ -58,6 +66,7 @@ def trace(
     asked: str,
     tenant: str,
     logs: tuple[Path, ...],
+    log_hours: int | None,
     hours: int | None,
     queues: tuple[str, ...],
     no_letters: bool,
@@ -66,12 +75,17 @@ def trace(
     """What became of ID: a message id, event id, trace id, correlation id, webhook-id (a delivery's), reminder id or session id, in the order of time. Changes
     nothing; of dead letters each is received and given back, as by `fleet dlq list`. Bodies are never shown.
 
-    Logs are read first: a line that names ID tells the other ids of its message, and the rest is searched for these, too. What was
+    Logs are read first, files and CloudWatch's: a line that names ID tells the other ids of its message, and the rest is searched for these, too. What was
     looked at, and what was not, stands at the end, on stderr. Ends with 3 where nothing is known of it, with 4 where a place could not be read.
     """
     ids = Ids(asked)
-    moments, looked = _logs(logs, ids)
-    for found, how in (_tables(ids, tenant), _letters(ids, queues, wanted=not no_letters), _archive(ids, hours)):
+    moments, looked = _logs(logs, ids) if logs or not log_hours else ([], [])
+    for found, how in (
+        _cloudwatch(log_hours, ids),
+        _tables(ids, tenant),
+        _letters(ids, queues, wanted=not no_letters),
+        _archive(ids, hours),
+    ):
         moments += found
         looked += how
     for each in sorted(moments, key=lambda moment: moment.when):
@@ -84,7 +98,7 @@ def trace(
 
 def _logs(paths: tuple[Path, ...], ids: Ids) -> tuple[list[Moment], list[Looked]]:
     if not paths:
-        return [], [Looked("logs", "not looked at, name a file with --log")]
+        return [], [Looked("logs", "not looked at, name a file with --log, or hours with --cloudwatch")]
     moments: list[Moment] = []
     for _ in range(PASSES):
         before, moments = len(ids), []
@@ -94,6 +108,26 @@ def _logs(paths: tuple[Path, ...], ids: Ids) -> tuple[list[Moment], list[Looked]
         if len(ids) == before:
             break
     return moments, [Looked("logs", f"{len(moments)} lines of {len(paths)} files")]
+
+
+def _cloudwatch(hours: int | None, ids: Ids) -> tuple[list[Moment], list[Looked]]:
+    if hours is None:
+        return [], []
+    stage = click.get_current_context().find_root().obj
+    if stage is None:
+        raise click.UsageError("--cloudwatch needs to know whose logs: fleet --stage NAME trace ID --cloudwatch HOURS")
+    source = Insights(
+        service("logs"), project=stage.project, stage=stage.stage, hours=hours, now=time.time(), sleep=time.sleep
+    )
+    try:
+        if not (groups := source.groups()):
+            return [], [Looked("cloudwatch", "not looked at, the stage has no log groups")]
+        found, whole = source.moments(groups, ids)
+    except _READ_FAULTS as error:
+        why = str(error) if isinstance(error, NoAnswer) else code_of(error)
+        return [], [Looked("cloudwatch", f"could not be read ({why})", failed=True)]
+    more = "" if whole else ", and there are more: ask for fewer hours"
+    return found, [Looked("cloudwatch", f"{len(found)} lines of {len(groups)} log groups{more}", failed=not whole)]
 
 
 def _tables(ids: Ids, tenant: str) -> tuple[list[Moment], list[Looked]]:

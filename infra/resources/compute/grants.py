@@ -172,9 +172,12 @@ def producer() -> list[Statement]:
 
 
 def reader() -> list[Statement]:
-    """Looks at dead letters and verifies the archive; a letter that was looked at is back at once, and unchanged. Is the doctor."""
+    """Looks at dead letters, logs and the archive; a letter that was looked at is back at once, and unchanged. Is the doctor."""
     return [
         *doctor(),
+        # `fleet trace --cloudwatch`: a query is found by its own name alone, which knows no resources.
+        allow(["logs:DescribeLogGroups", "logs:GetQueryResults", "logs:StopQuery"], ["*"]),
+        allow(["logs:StartQuery"], [log_group(f"{door}{_named('*')}") for door in ("/aws/lambda/", "/ecs/")]),
         allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queue("*")),
         allow(["sqs:ListDeadLetterSourceQueues"], _letters()),
         allow(["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"], _letters()),

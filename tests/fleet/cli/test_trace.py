@@ -69,3 +69,7 @@ def test_a_place_that_cannot_be_read_keeps_no_other_from_telling_and_ends_with_f
 
 def test_an_empty_id_names_nothing(told: Lines) -> None:
     assert "its value is empty" in told("trace", " ", exits=2).stderr
+
+
+def test_cloudwatchs_logs_want_a_stage(told: Lines) -> None:
+    assert "fleet --stage NAME" in told("trace", "s-41", "--no-letters", "--cloudwatch", "2", exits=2).stderr
