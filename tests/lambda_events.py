@@ -11,6 +11,7 @@ class FakeContext:
     """What a handler may ask of Lambda's context."""
 
     remaining_ms: int = 30_000
+    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
         return self.remaining_ms

@@ -54,7 +54,12 @@ def make_lambda_handler(app: App, environment: Mapping[str, str] | None = None) 
     sandbox = Sandbox(app, environment)
 
     def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
-        return sandbox.invoke(event, remaining=context.get_remaining_time_in_millis() / 1000)
+        request_id = getattr(context, "aws_request_id", None)  # Lambda's own has it, a caller's by hand may not
+        token = logging.ABOUT.set({"request_id": request_id} if request_id else {})
+        try:
+            return sandbox.invoke(event, remaining=context.get_remaining_time_in_millis() / 1000)
+        finally:
+            logging.ABOUT.reset(token)
 
     return lambda_handler
 

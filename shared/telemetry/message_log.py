@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 class Record:
     """What is logged of one message. Filled in on the road: how it ended, for how long it was hidden (seconds), and trouble
-    while settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt.
+    while settling. Everything that is logged inside `with` carries the worker, the queue, the message id and the attempt, and what is said
+    around it, such as Lambda's request id.
 
     A class and not a generator: this is entered once for each message.
     """
@@ -49,7 +50,8 @@ class Record:
     def __enter__(self) -> Self:
         span = self._span.__enter__() if self._span is not None else None
         delivery = self._delivery
-        about: dict[str, str | int] = {
+        about = {
+            **logging.ABOUT.get(),
             "worker": self._worker,
             "queue": delivery.queue,
             "message_id": delivery.message_id,

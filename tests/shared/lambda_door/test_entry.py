@@ -14,6 +14,7 @@ from shared.lambda_door.entry import Sandbox, make_lambda_handler
 from shared.message.delivery import Delivery
 from shared.message.identity import ATTRIBUTE
 from shared.outcome import Reject
+from shared.telemetry import logging
 from shared.worker import BatchResult
 from tests.aws import Aws
 from tests.lambda_events import FakeContext, lambda_event
@@ -218,3 +219,16 @@ def test_a_door_opens_nothing_before_its_first_real_invocation(desk: Desk) -> No
     with pytest.raises(TypeError, match="Records"):
         handler({}, FakeContext())
     assert desk.opened == 0
+
+
+def test_what_an_invocation_logs_names_its_request_and_nothing_later_does() -> None:
+    said: list[Mapping[str, Any]] = []
+
+    @asynccontextmanager
+    async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Any, ...]]:
+        said.append(logging.ABOUT.get())
+        yield ()
+
+    handler = make_lambda_handler(App("sample", (), open_workers), {})
+    handler({"Records": []}, FakeContext(aws_request_id="c6af9ac6"))
+    assert (said, logging.ABOUT.get()) == ([{"request_id": "c6af9ac6"}], {})

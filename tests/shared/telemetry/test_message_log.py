@@ -131,3 +131,11 @@ async def test_no_line_of_a_message_on_its_road_holds_anything_of_its_payload(
         await lay_road(worker, Ports(hide=lambda *_: None, bury=ending)).travel(secret)
     assert len(lines) == 1
     assert CANARY not in repr(lines)
+
+
+def test_what_is_said_around_a_message_is_in_its_line_too() -> None:
+    token = logging.ABOUT.set({"request_id": "c6af9ac6"})
+    try:
+        assert line_of(Done())["request_id"] == "c6af9ac6"
+    finally:
+        logging.ABOUT.reset(token)
