@@ -63,7 +63,7 @@ class Gates:
         if gate.opened_at is None and (isinstance(fault, Misconfigured) or gate.failures >= OPENS_AT):
             gate.opened_at, gate.probes = self._now(), 0
             self._schedule(gate)
-            metrics.breaker(dependency=name, is_open=True)
+            metrics.breaker(dependency=_channel(name), is_open=True)
             log.error("reminder_channel_down", channel=name, reason=fault.why)
 
     def pause(self, name: str, *, deadline: float | None, least: float = SHORTEST_PAUSE) -> int:
@@ -78,13 +78,18 @@ class Gates:
     def _close(self, name: str) -> None:
         gate = self._gates.pop(name, None)
         if gate is not None and gate.opened_at is not None:
-            metrics.breaker(dependency=name, is_open=False)
+            metrics.breaker(dependency=_channel(name), is_open=False)
             log.warning("reminder_channel_back", channel=name, after_s=round(self._now() - gate.opened_at, 1))
 
     def _schedule(self, gate: _Gate) -> None:
         wait = min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** min(gate.probes, 10))
         gate.probes += 1
         gate.probe_at = self._now() + wait * (0.75 + self._dice() / 4)
+
+
+def _channel(name: str) -> str:
+    """Of `reminders/push/PROJECT` all but the project: a customer's name must not become a metric's dimension."""
+    return "/".join(name.split("/")[:2])
 
 
 def _fault(answers: Sequence[Answer]) -> Busy | Lost | Misconfigured | None:
