@@ -48,6 +48,8 @@ FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
 """Where the words of a text end and a value may begin."""
 SAID_BY_US = ("botocore.credentials", "aiobotocore.credentials")
 """Of keys that cannot be renewed these write a traceback each time: `keys_not_renewed` says it once."""
+TELEMETRY = "opentelemetry"
+"""No trouble of a collector is an error: those call a person, and no message waits for it."""
 LEVELS = ((40, "error"), (30, "warning"), (20, "info"))
 """Those of Python's logging, and our word for each and for what is above it."""
 
@@ -104,7 +106,8 @@ class FromLibraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         said = record.msg.partition("\n")[0][:LONGEST_SAYING] if isinstance(record.msg, str) else ""
         said = said if record.args else FILLED_IN.split(said, 1)[0].strip()
-        level = next((name for number, name in LEVELS if record.levelno >= number), "debug")
+        worst = logging.WARNING if record.name.partition(".")[0] == TELEMETRY else record.levelno
+        level = next((name for number, name in LEVELS if min(worst, record.levelno) >= number), "debug")
         getattr(structlog.get_logger(), level)(
             "library_logged", logger=record.name, said=said, exc_info=record.exc_info
         )
