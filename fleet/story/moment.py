@@ -12,7 +12,16 @@ import orjson
 
 from fleet.dead_letters.model.letter import DeadLetter, reason_of
 
-JOINING = ("message_id", "trace_id", "correlation_id", "event_id", "webhook_id", "session_id", "reminder_id", "reminder")
+JOINING = (
+    "message_id",
+    "trace_id",
+    "correlation_id",
+    "event_id",
+    "webhook_id",
+    "session_id",
+    "reminder_id",
+    "reminder",
+)
 """Fields of a log line that name the same message, or what it is about."""
 TOLD = ("level", "outcome", "why", "error_type", "attempt", "duration_ms", "hidden_s", "fingerprint", *JOINING)
 """Fields of a log line that are repeated; no other is."""
