@@ -21,10 +21,10 @@ from workers.reminder_dispatch.channels.apart import apart
 from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
-from workers.reminder_dispatch.ports import Aside, Ports
 from workers.reminder_dispatch.receipts import handler as receipts
 from workers.reminder_dispatch.receipts.event import decode_receipts
 from workers.reminder_dispatch.scan import look
+from workers.reminder_dispatch.sending.ports import Aside, Ports
 
 NAME = "reminder-dispatch"
 TICKS, REMINDERS, RECEIPTS = "reminder-ticks", "reminders", "reminder-receipts"
@@ -49,8 +49,9 @@ class ReminderSettings(Settings):
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Raises SettingsError."""
     # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
-    from workers.reminder_dispatch.channels import bus, ses
-    from workers.reminder_dispatch.channels.expo import RECIPIENTS, Expo, open_session
+    from workers.reminder_dispatch.channels import bus
+    from workers.reminder_dispatch.channels.email import ses
+    from workers.reminder_dispatch.channels.push.expo import RECIPIENTS, Expo, open_session
     from workers.reminder_dispatch.receipts.asking import ask_later
     from workers.reminder_dispatch.receipts.expo import ExpoReceipts
     from workers.reminder_dispatch.table.store import DynamoReminders

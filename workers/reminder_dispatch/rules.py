@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import assert_never
 
-from workers.reminder_dispatch.decision import (
-    SERIES_ENDS,
-    Attempt,
-    Close,
-    Decision,
-    Follow,
-    Nothing,
-    Taken,
-    Wait,
-)
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import (
-    INDEX,
-    LEASE,
     Content,
     Malformed,
     Move,
@@ -36,7 +23,17 @@ from workers.reminder_dispatch.schedule.occurrence import (
 from workers.reminder_dispatch.schedule.quiet import quiet_until
 from workers.reminder_dispatch.schedule.recurrence import following
 from workers.reminder_dispatch.schedule.rule_text import BadRule
-from workers.reminder_dispatch.table.keys import due_text, event_id, index_keys, key_of
+from workers.reminder_dispatch.sending.decision import (
+    SERIES_ENDS,
+    Attempt,
+    Decision,
+    Follow,
+    Nothing,
+    Taken,
+    Wait,
+)
+from workers.reminder_dispatch.sending.moves import closed, ended, seen
+from workers.reminder_dispatch.table.keys import key_of
 
 WORKER = "reminder-dispatch"
 
@@ -50,9 +47,6 @@ handler's timeout and the end of the claim, also where the process stood still m
 
 DEAD_FOR = timedelta(days=365)
 """How long a dead push token is remembered."""
-
-KEPT = timedelta(days=30)
-"""How long an ended occurrence stays in its table."""
 
 SOON = timedelta(minutes=2)
 """An occurrence that is written and due before this, or already past, is queued at once: the ticks may have left its minute behind."""
@@ -75,16 +69,16 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
             return held
         follow = _follow(row, event, now)
     except (Malformed, BadRule) as fault:
-        return _close(row, "FAILED", str(fault), now, _follow_if_readable(row, event, now))
+        return closed(row, "FAILED", str(fault), now, _follow_if_readable(row, event, now))
     try:
         content = read_content(row)
     except (Malformed, BadRule) as fault:
-        return _close(row, "FAILED", str(fault), now, follow)
+        return closed(row, "FAILED", str(fault), now, follow)
     recipients = _recipients(content, state)
     if _is_missed(content, state, event.due_at, now):
-        return _close(row, "FAILED", "misfire", now, follow)
+        return closed(row, "FAILED", "misfire", now, follow)
     if (end := _end_unsent(content, state, recipients, late_by=now - event.due_at)) is not None:
-        return _close(row, *end, now, follow)
+        return closed(row, *end, now, follow)
     claimed = {
         "status": "SENDING",
         "owner": owner,
@@ -94,33 +88,12 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
     }
     return Attempt(
         event=event,
-        claim=Move(expect=_seen(row), put=claimed, drop=("notBefore", "reason")),
+        claim=Move(expect=seen(row), put=claimed, drop=("notBefore", "reason")),
         state=State.model_validate({**row, **claimed}),
         content=content,
         recipients=recipients,
         follow=follow,
     )
-
-
-def withdrawn(row: Row, *, now: datetime, why: str = "cancelled") -> Move:
-    """End an occurrence that its producer does not want any more. What was being sent when its worker died may have been accepted."""
-    return _close(row, withdrawn_status(row), why, now).move
-
-
-def withdrawn_status(row: Row) -> Status:
-    return "UNKNOWN" if row.get("status") == "SENDING" else "FAILED"
-
-
-def may_be_withdrawn(row: Row) -> bool:
-    """Whether only its reminder's head says if an occurrence still counts: the claim of a reminder that comes once, and was never
-    claimed before, finds out by its own condition.
-    """
-    return "revision" in row and bool(row.get("rule") or row.get("attempts"))
-
-
-def spoiled(row: Row, why: str, *, now: datetime) -> Move:
-    """Take a row that can never be sent out of the due index, with the reason on it."""
-    return _close(row, "FAILED", why, now).move
 
 
 def may_resend(content: Content, state: State) -> bool:
@@ -130,41 +103,11 @@ def may_resend(content: Content, state: State) -> bool:
     return content.on_unknown == "at_least_once" and (content.channel == "webhook" or state.unknowns < RESENDS)
 
 
-def postponed(attempt: Attempt, why: str, *, until: int) -> Move:
-    """Put an occurrence off that was not claimed, because its channel takes nothing; `until` in epoch seconds."""
-    put = {"status": "PENDING", "unknowns": attempt.state.unknowns, "reason": why, "notBefore": until}
-    return Move(expect=attempt.claim.expect, put=put, drop=LEASE)
-
-
-def held(attempt: Attempt, *, until: datetime) -> Move:
-    """Put an occurrence off until quiet hours end: it stands in the due index as if it were due then, where a tick finds it."""
-    move = postponed(attempt, "quiet hours", until=int(until.timestamp()))
-    return replace(move, put={**move.put, **index_keys(attempt.event.reminder_id, until)})
-
-
 def quiet_end(content: Content, now: datetime) -> datetime | None:
     """When an occurrence may go out that its recipient's quiet hours hold now; None where nothing holds it."""
     if content.quiet_hours is None or content.urgent or content.time_zone is None:
         return None
     return quiet_until(content.quiet_hours, content.time_zone, now)
-
-
-def gate_of(content: Content) -> str:
-    """The name of the breaker that an occurrence's channel has; Expo's projects fail apart."""
-    return f"reminders/{content.channel}" + (
-        f"/{content.project}" if content.channel == "push" and content.project else ""
-    )
-
-
-def shared_by(attempt: Attempt) -> Row:
-    """What of a row says whose share of the queue its messages are."""
-    return {"tenantId": attempt.content.tenant_id, "priority": attempt.content.priority}
-
-
-def deadline_of(attempt: Attempt) -> float | None:
-    """When an occurrence must have been sent, in epoch seconds; None where late is better than never."""
-    content = attempt.content
-    return None if content.max_lateness is None else attempt.event.due_at.timestamp() + content.max_lateness
 
 
 def end_of(tickets: tuple[Mapping[str, str], ...]) -> tuple[Status, str]:
@@ -175,25 +118,6 @@ def end_of(tickets: tuple[Mapping[str, str], ...]) -> tuple[Status, str]:
     if len(errors) < len(tickets):
         return "SENT", ""
     return "FAILED", errors[0]
-
-
-def ended(now: datetime) -> dict[str, Any]:
-    """What every ended row carries: when DynamoDB may delete it."""
-    return {"TTL": int((now + KEPT).timestamp())}
-
-
-def detail_of(attempt: Attempt) -> dict[str, Any]:
-    """The bus event `reminder.due`: the same id for the same occurrence, so that consumers can tell a repetition."""
-    return {
-        "id": event_id(attempt.event.reminder_id, attempt.event.due_at),
-        "correlationId": attempt.event.reminder_id,
-        "tenantId": attempt.content.tenant_id,
-        "reminderId": attempt.event.reminder_id,
-        "dueAt": due_text(attempt.event.due_at),
-        "title": attempt.content.title,
-        "body": attempt.content.body,
-        "data": attempt.content.data,
-    }
 
 
 def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Taken | None:
@@ -281,16 +205,3 @@ def _follow_if_readable(row: Row, event: ReminderDue, now: datetime) -> Follow:
         return _follow(row, event, now)
     except (Malformed, BadRule):
         return SERIES_ENDS
-
-
-def _close(row: Row, status: Status, reason: str, now: datetime, follow: Follow = SERIES_ENDS) -> Close:
-    put = {"status": status, "reason": reason, **ended(now)} if reason else {"status": status, **ended(now)}
-    return Close(status, reason, Move(expect=_seen(row), put=put, drop=(*LEASE, "notBefore", *INDEX)), follow)
-
-
-def _seen(row: Row) -> dict[str, Any]:
-    """What a row must still be for a decision about it to count: `attempts` tells one PENDING from the next, `revision` what its
-    producer changed.
-    """
-    seen = {name: row[name] for name in ("revision",) if name in row}
-    return {"status": row.get("status"), "attempts": row.get("attempts"), **seen}

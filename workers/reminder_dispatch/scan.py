@@ -14,9 +14,10 @@ from shared import BatchResult, Message, ScheduleTick, Send
 from shared.telemetry.drops import dropped
 from workers.reminder_dispatch.event import occurrence, tick_body
 from workers.reminder_dispatch.queued import due_message
-from workers.reminder_dispatch.rules import WORKER, spoiled
+from workers.reminder_dispatch.rules import WORKER
 from workers.reminder_dispatch.schedule.occurrence import row_key
 from workers.reminder_dispatch.schedule.window import Leave, Queue, Spoil, Window, sort, window_of
+from workers.reminder_dispatch.sending.moves import spoiled
 from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, mark_of
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answe
 from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
-from workers.reminder_dispatch.ports import Ports
 from workers.reminder_dispatch.receipts.asking import ask_later
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
+from workers.reminder_dispatch.sending.ports import Ports
 from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of, token_key
 from workers.reminder_dispatch.table.store import Reminders
 

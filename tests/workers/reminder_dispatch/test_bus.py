@@ -15,14 +15,14 @@ from tests.workers.reminder_dispatch.fakes import NOON, due, row
 from tests.workers.reminder_dispatch.test_ses import answering, client_of
 from workers.reminder_dispatch.channels.bus import announce
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
-from workers.reminder_dispatch.decision import Attempt
-from workers.reminder_dispatch.rules import detail_of, judge
+from workers.reminder_dispatch.rules import judge
+from workers.reminder_dispatch.sending.decision import Attempt
 
 
 def detail(tenant: str = "t-1") -> dict[str, Any]:
     attempt = judge(due(), row(channel="webhook", tenantId=tenant, data={"n": 1}), now=NOON, owner="me")
     assert isinstance(attempt, Attempt)
-    return detail_of(attempt)
+    return attempt.detail
 
 
 async def test_the_event_arrives_at_a_rule_of_the_bus_with_its_own_id(aws: Aws) -> None:

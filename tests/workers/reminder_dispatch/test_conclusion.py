@@ -8,9 +8,9 @@ import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, due, row
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Busy, Lost, Misconfigured, Refused
-from workers.reminder_dispatch.conclusion import ATTEMPTS, Conclusion, conclude, without
-from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.rules import judge
+from workers.reminder_dispatch.sending.conclusion import ATTEMPTS, Conclusion, conclude, without
+from workers.reminder_dispatch.sending.decision import Attempt
 
 NOW = int(NOON.timestamp())
 A, B, C = (PUSHED.format(name) for name in "abc")

@@ -23,7 +23,7 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
-from workers.reminder_dispatch.channels.expo import (
+from workers.reminder_dispatch.channels.push.expo import (
     COMPRESSED_ABOVE,
     LARGEST_ANSWER,
     LARGEST_PAYLOAD,

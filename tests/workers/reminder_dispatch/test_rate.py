@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.virtual_time import VirtualTimeLoop, clock, virtual
-from workers.reminder_dispatch.channels.rate import PER_SECOND, WINDOW, RateCap
+from workers.reminder_dispatch.channels.push.rate import PER_SECOND, WINDOW, RateCap
 
 
 async def passed(sizes: list[int]) -> list[tuple[float, int]]:

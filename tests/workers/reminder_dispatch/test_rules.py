@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row
-from workers.reminder_dispatch.decision import Attempt, Close, Nothing, Taken, Wait
-from workers.reminder_dispatch.rules import LEASE_SECONDS, detail_of, end_of, judge, spoiled
+from workers.reminder_dispatch.rules import LEASE_SECONDS, end_of, judge
 from workers.reminder_dispatch.schedule.occurrence import plain
+from workers.reminder_dispatch.sending.decision import Attempt, Close, Nothing, Taken, Wait
+from workers.reminder_dispatch.sending.moves import spoiled
 from workers.reminder_dispatch.table.keys import Key, due_text, key_of
 
 NOW = int(NOON.timestamp())
@@ -209,7 +210,7 @@ def test_an_ended_occurrence_is_as_good_as_its_recipients() -> None:
 
 def test_the_bus_event_says_what_the_reminder_says() -> None:
     attempt = claimed(channel="webhook", tenantId="t-1", data={"n": plain(7)})
-    detail = detail_of(attempt)
+    detail = attempt.detail
     assert detail.pop("id").startswith("reminder-")
     assert detail == {
         "correlationId": "r1",

@@ -14,7 +14,7 @@ from aiohttp import web
 from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import row
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
-from workers.reminder_dispatch.channels.ses import mail
+from workers.reminder_dispatch.channels.email.ses import mail
 from workers.reminder_dispatch.schedule.occurrence import Content, read_content
 
 

@@ -15,7 +15,7 @@ async with open_reminders(os.environ) as reminders:
     )
 """
 
-from workers.reminder_dispatch.channels.presentation import PushFields
+from workers.reminder_dispatch.channels.push.presentation import PushFields
 from workers.reminder_dispatch.client.items import Head, Plan
 from workers.reminder_dispatch.client.opened import BlockingReminders, open_reminders, open_reminders_blocking
 from workers.reminder_dispatch.client.preview import Coming, preview

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workers.reminder_dispatch.client.reminder import Reminder, first_moments
-from workers.reminder_dispatch.rules import KEPT
 from workers.reminder_dispatch.schedule.occurrence import Row, read_series, successor
+from workers.reminder_dispatch.sending.moves import KEPT
 from workers.reminder_dispatch.table.attributes import typed
 from workers.reminder_dispatch.table.keys import due_text, head_key, tenant_index
 

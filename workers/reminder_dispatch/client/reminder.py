@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 import orjson
 
 from workers.reminder_dispatch.channels.channel import Note
-from workers.reminder_dispatch.channels.expo import LARGEST_PAYLOAD, unsendable
-from workers.reminder_dispatch.channels.presentation import PushFields
+from workers.reminder_dispatch.channels.push.expo import LARGEST_PAYLOAD, unsendable
+from workers.reminder_dispatch.channels.push.presentation import PushFields
 from workers.reminder_dispatch.schedule.occurrence import Malformed, Row, read_content, read_series
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, following, instants
 from workers.reminder_dispatch.schedule.rule_text import BadRule

@@ -22,8 +22,9 @@ from workers.reminder_dispatch.client.preview import Coming, preview
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField
 from workers.reminder_dispatch.event import occurrence
 from workers.reminder_dispatch.queued import due_message
-from workers.reminder_dispatch.rules import KEPT, SOON, withdrawn
+from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
+from workers.reminder_dispatch.sending.moves import KEPT, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import TENANT, due_text, head_key, key_of
 from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
@@ -195,7 +196,7 @@ class ReminderClient:
 
     async def _end(self, reminder_id: str, revision: int, *, why: str) -> tuple[int, int]:
         """End what waits of this revision and older ones, until nothing is found; how many ended, and how many were being sent. The head has
-        been written: what a dispatch adds after this look, it ends itself (withdrawal.py).
+        been written: what a dispatch adds after this look, it ends itself (sending/withdrawal.py).
         """
         ended = 0
         while True:

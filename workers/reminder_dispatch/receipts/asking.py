@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer
-from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.receipts.queued import accepted, messages
+from workers.reminder_dispatch.sending.decision import Attempt
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from workers.reminder_dispatch.channels.expo import json_object, text_of
+from workers.reminder_dispatch.channels.push.expo import json_object, text_of
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from shared import Message
 from workers.reminder_dispatch.channels.channel import Accepted, Answer
-from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue, Ticket
+from workers.reminder_dispatch.sending.decision import Attempt
 
 FIRST_LOOK: Final = 900
 """Seconds after which Expo wants to be asked first, and by which SQS delays at most: how long until each further look."""

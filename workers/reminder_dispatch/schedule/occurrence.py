@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
-from workers.reminder_dispatch.channels.presentation import Presentation
+from workers.reminder_dispatch.channels.push.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
 from workers.reminder_dispatch.schedule.rule_text import BadRule

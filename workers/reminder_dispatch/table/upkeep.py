@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from shared import Send
 from workers.reminder_dispatch.event import occurrence
 from workers.reminder_dispatch.queued import due_message
-from workers.reminder_dispatch.rules import KEPT, SOON
+from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
 from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held
+from workers.reminder_dispatch.sending.moves import KEPT
 from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, identity_of, minute_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from workers.reminder_dispatch.channels.channel import Answer, Note, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
 
 if TYPE_CHECKING:
-    from workers.reminder_dispatch.ports import Push
+    from workers.reminder_dispatch.sending.ports import Push
     from workers.reminder_dispatch.table.store import Reminders
 
 KNOWN_DEAD = Refused("DeviceNotRegistered", dead=True)

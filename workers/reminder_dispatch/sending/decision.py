@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row, State, Status
-from workers.reminder_dispatch.table.keys import Key
+from workers.reminder_dispatch.table.keys import Key, due_text, event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,36 @@ class Attempt:
     content: Content
     recipients: tuple[str, ...]
     follow: Follow
+
+    @property
+    def gate(self) -> str:
+        """The name of the breaker that its channel has; Expo's projects fail apart."""
+        project = self.content.project if self.content.channel == "push" else ""
+        return f"reminders/{self.content.channel}" + (f"/{project}" if project else "")
+
+    @property
+    def share(self) -> Row:
+        """What of its row says whose share of the queue its messages are."""
+        return {"tenantId": self.content.tenant_id, "priority": self.content.priority}
+
+    @property
+    def deadline(self) -> float | None:
+        """When it must have been sent, in epoch seconds; None where late is better than never."""
+        lateness = self.content.max_lateness
+        return None if lateness is None else self.event.due_at.timestamp() + lateness
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """The bus event `reminder.due`: the same id for the same occurrence, so that consumers can tell a repetition."""
+        return {
+            "id": event_id(self.event.reminder_id, self.event.due_at),
+            "tenantId": self.content.tenant_id,
+            "reminderId": self.event.reminder_id,
+            "dueAt": due_text(self.event.due_at),
+            "title": self.content.title,
+            "body": self.content.body,
+            "data": self.content.data,
+        }
 
 
 Decision = Nothing | Wait | Taken | Close | Attempt

@@ -17,9 +17,10 @@ from workers.reminder_dispatch.channels.channel import (
     Refused,
     is_not_tried,
 )
-from workers.reminder_dispatch.decision import Attempt
-from workers.reminder_dispatch.rules import LONGEST_DELAY, end_of, ended, may_resend
+from workers.reminder_dispatch.rules import LONGEST_DELAY, end_of, may_resend
 from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
+from workers.reminder_dispatch.sending.decision import Attempt
+from workers.reminder_dispatch.sending.moves import ended
 from workers.reminder_dispatch.table.keys import Key, due_text
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.channels.gate import Gates
-from workers.reminder_dispatch.decision import Attempt
 from workers.reminder_dispatch.schedule.occurrence import Content
+from workers.reminder_dispatch.sending.decision import Attempt
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders

@@ -25,7 +25,7 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
-from workers.reminder_dispatch.channels.rate import PER_SECOND, RateCap
+from workers.reminder_dispatch.channels.push.rate import PER_SECOND, RateCap
 
 RECIPIENTS = 100
 """The most one request may hold."""

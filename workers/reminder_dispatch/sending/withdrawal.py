@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workers.reminder_dispatch.rules import ended, withdrawn
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
+from workers.reminder_dispatch.sending.moves import ended, withdrawn
 from workers.reminder_dispatch.table.keys import Key, head_key, identity_of
 
 if TYPE_CHECKING:

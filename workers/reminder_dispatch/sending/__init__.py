@@ -1,0 +1,1 @@
+"""What becomes of a due occurrence: what is decided, claimed, sent and written of it."""
