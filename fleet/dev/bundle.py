@@ -28,7 +28,7 @@ SERVICES = {
     "kms",
     "s3",
     "secretsmanager",
-    "ses",
+    "sesv2",
     "sqs",
     "ssm",
     "sts",

@@ -129,6 +129,7 @@ def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
         **ground.names,
         "WS_API_ENDPOINT": f"{url}{server.GATEWAY}",
         "EXPO_PUSH_URL": f"{url}{server.EXPO}/--/api/v2/push/send",
+        "AWS_ENDPOINT_URL_SESV2": f"{url}{server.SES}",
         "EXPO_ACCESS_TOKEN": _random(),
         "EMAIL_SENDER": SENDER,
         "WEBHOOK_ALLOW_LOOPBACK": "true",

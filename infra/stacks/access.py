@@ -62,7 +62,10 @@ class AccessStack(FleetStack):
         inputs.text(
             "EmailIdentity", "Domain or address, verified with SES, that reminders come from", default="none.invalid"
         )
-        identity = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailIdentity}"
+        mail = [
+            Fn.sub(f"arn:${{AWS::Partition}}:ses:${{AWS::Region}}:${{AWS::AccountId}}:{each}")
+            for each in ("identity/${EmailIdentity}", "configuration-set/*", "template/*")
+        ]
         token = inputs.text("ExpoTokenSecretArn", "Secret with Expo's access token, where it asks for one", default="")
         given = inputs.condition("ExpoTokenGiven", Fn.condition_not(Fn.condition_equals(token, "")))
         own: dict[str, list[Any]] = {
@@ -72,7 +75,7 @@ class AccessStack(FleetStack):
                 self._with_key("WebhookSecretsKeyArn", "Key that opens endpoints' signing secrets", "kms:Decrypt"),
             ],
             "reminder-dispatch": [
-                *grants.reminder_dispatch(Fn.sub(identity)),
+                *grants.reminder_dispatch(*mail),
                 where(given, allow(["secretsmanager:GetSecretValue"], [token])),
             ],
             "audit-archive": [

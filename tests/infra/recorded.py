@@ -49,7 +49,9 @@ def _needed(said: dict[str, Any]) -> Iterator[Call]:
             pass
         case "s3":
             yield from _of_bucket(said)
-        case "ses" | "cloudformation" | "sns" | "monitoring":
+        case "ses":
+            yield from _of_mail(json.loads(said["body"]))
+        case "cloudformation" | "sns" | "monitoring":
             yield _of_form(service, parse_qs(said["body"]))
         case "dynamodb":
             yield from _of_table(operation, json.loads(said["body"]))
@@ -61,10 +63,13 @@ def _of_form(service: str, form: dict[str, list[str]]) -> Call:
     action = f"{service}:{form['Action'][0]}"
     if service == "cloudformation":
         return action, f"arn:aws:cloudformation:{PLACE}:stack/{_usual(form['StackName'][0])}/*"
-    if service in {"sns", "monitoring"}:
-        return action.replace("monitoring", "cloudwatch"), "*"
-    assert form["Source"][0].endswith(f"@{SENDER_DOMAIN}")
-    return action, f"arn:aws:ses:{PLACE}:identity/{SENDER_DOMAIN}"
+    return action.replace("monitoring", "cloudwatch"), "*"
+
+
+def _of_mail(body: dict[str, Any]) -> Iterator[Call]:
+    """SES asks about the sender, about its configuration set, and about a template."""
+    assert body["FromEmailAddress"].endswith(f"@{SENDER_DOMAIN}")
+    yield "ses:SendEmail", f"arn:aws:ses:{PLACE}:identity/{SENDER_DOMAIN}"
 
 
 def _of_json(service: str, operation: str, body: dict[str, Any]) -> Iterator[Call]:

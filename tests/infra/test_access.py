@@ -121,6 +121,11 @@ def _beside(worker: str) -> set[Call]:
         worker == "webhook-delivery"
     ):  # a key of KMS is there where the deployment names one: tests/workers/webhook_delivery
         found.add(("kms:Decrypt", "WebhookSecretsKeyArn"))
+    if worker == "reminder-dispatch":
+        # The stories' mail has no template, and its sender no configuration set; SES asks for either action of a template.
+        mail = (f"identity/{SENDER_DOMAIN}", "configuration-set/reminders", "template/tea")
+        verbs = ("SendEmail", "SendTemplatedEmail")
+        found |= {(f"ses:{verb}", f"arn:aws:ses:{PLACE}:{each}") for verb in verbs for each in mail}
     if worker == "audit-archive":
         # Digests are signed where a key is named, and no pipe of the stories gives up: tests/workers/audit_archive.
         found |= {(f"kms:{action}", "AuditSigningKeyArn") for action in ("GetPublicKey", "Sign")}

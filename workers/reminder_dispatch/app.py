@@ -43,6 +43,7 @@ class ReminderSettings(Settings):
     expo_access_token: SecretStr | None = None
     expo_per_second: int = Field(default=600, ge=1, le=600)
     email_sender: str | None = None
+    email_configuration_set: str | None = None
 
 
 @asynccontextmanager
@@ -73,7 +74,14 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         ports = Ports(
             store=store,
             push=expo.push,
-            mail=apart(partial(ses.mail, client=await clients.open("ses", attempts=1), sender=settings.email_sender)),
+            mail=apart(
+                partial(
+                    ses.mail,
+                    send=(await clients.open("sesv2", attempts=1)).send_email,
+                    sender=settings.email_sender,
+                    configuration_set=settings.email_configuration_set,
+                )
+            ),
             announce=apart(partial(bus.announce, put=events.put)),
             queue=queue,
             ask_later=partial(ask_later, send=looks),

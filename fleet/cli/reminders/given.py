@@ -55,6 +55,12 @@ _OPTIONS = (
         "--push", default="{}", callback=_json, help='How it is shown, in Expo\'s names: {"sound": "default"}.'
     ),
     click.option("--email", default="", help="The recipient's address."),
+    click.option(
+        "--mail",
+        default="{}",
+        callback=_json,
+        help='How it is made: {"template": "tea", "unsubscribe": "https://..."}.',
+    ),
     click.option("--on-gap", type=click.Choice(["shift", "skip", "gap_end"]), default="shift", show_default=True),
     click.option("--on-overlap", type=click.Choice(["first", "second", "both"]), default="first", show_default=True),
     click.option(

@@ -1,4 +1,4 @@
-"""What emulators lack, played by one small server: the stream pipe, Expo, a webhook receiver, the WebSocket gateway.
+"""What emulators lack, played by one small server: the stream pipe, Expo, SES v2, a webhook receiver, the WebSocket gateway.
 
 Development only. On AWS, EventBridge Pipes, Expo, the customers and API Gateway do it.
 """
@@ -21,6 +21,7 @@ from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.form_post import FormPost
 from fleet.dev.stand_ins.pages import closed_to_other_pages
 from fleet.dev.stand_ins.remembered import LARGEST_BODY
+from fleet.dev.stand_ins.ses_server import SesServer
 from fleet.dev.stand_ins.stream_pipe import StreamPipe
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
@@ -31,7 +32,7 @@ from workers.upload_notification.client import open_sessions
 
 log = structlog.get_logger()
 
-EXPO, WEBHOOKS, GATEWAY = "/expo", "/webhooks", "/gateway"
+EXPO, SES, WEBHOOKS, GATEWAY = "/expo", "/ses", "/webhooks", "/gateway"
 """Where each stand-in is mounted; GATEWAY takes the place of an API Gateway stage."""
 
 
@@ -104,6 +105,7 @@ async def serving(settings: StandInSettings, *, pipes: Sequence[StreamPipe], edg
     token = settings.expo_access_token
     together = application(
         ExpoServer(token.get_secret_value() if token else None),
+        SesServer(),
         WebhookReceiver(settings.stand_ins_webhook_secret.get_secret_value()),
         WebSocketGateway(edge),
     )
@@ -127,12 +129,15 @@ def _site(runner: web.AppRunner, settings: StandInSettings) -> web.BaseSite:
     return web.TCPSite(runner, settings.stand_ins_host, settings.stand_ins_port)
 
 
-def application(expo: ExpoServer, webhooks: WebhookReceiver, gateway: WebSocketGateway) -> web.Application:
-    """One server for all: /expo, /webhooks, /gateway, and /livez, /readyz for whoever watches over it."""
+def application(
+    expo: ExpoServer, ses: SesServer, webhooks: WebhookReceiver, gateway: WebSocketGateway
+) -> web.Application:
+    """One server for all: /expo, /ses, /webhooks, /gateway, and /livez, /readyz for whoever watches over it."""
     together = web.Application(client_max_size=LARGEST_BODY, middlewares=[closed_to_other_pages])
     together.router.add_get("/livez", _well)
     together.router.add_get("/readyz", _well)
     together.add_subapp(EXPO, expo.application())
+    together.add_subapp(SES, ses.application())
     together.add_subapp(WEBHOOKS, webhooks.application())
     together.add_subapp(GATEWAY, gateway.application())
     return together

@@ -130,7 +130,7 @@ def webhook_delivery() -> list[Statement]:
     ]
 
 
-def reminder_dispatch(identity: str) -> list[Statement]:
+def reminder_dispatch(identity: str, *about: str) -> list[Statement]:
     """Reminders by the minute they are due, jobs for its own queues, e-mail from one address, an event for a webhook."""
     return [
         allow(
@@ -140,7 +140,8 @@ def reminder_dispatch(identity: str) -> list[Statement]:
         allow(["dynamodb:Query"], table("reminders", index="GSI1")),
         allow(["sqs:SendMessage"], queue("reminder-ticks", "reminders", "reminder-receipts")),
         allow(["events:PutEvents"], bus()),
-        allow(["ses:SendEmail"], [identity]),
+        # Asked for of the sender, of a configuration set, also of the sender's default one, and of a template.
+        allow(["ses:SendEmail", "ses:SendTemplatedEmail"], [identity, *about]),
     ]
 
 

@@ -19,6 +19,7 @@ from fleet.dev.dev import SENDER, Ground, worker_environment
 from fleet.dev.emulators.ministack import free_port
 from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.server import application
+from fleet.dev.stand_ins.ses_server import SesServer
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from fleet.doctor import beyond, queues, stores
@@ -32,7 +33,8 @@ from tests.fleet.dev.stand_ins.test_limits import Anybody
 
 @asynccontextmanager
 async def stand_ins(port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(application(ExpoServer(), WebhookReceiver("whsec_eA=="), WebSocketGateway(Anybody())))
+    gateway = WebSocketGateway(Anybody())
+    runner = web.AppRunner(application(ExpoServer(), SesServer(), WebhookReceiver("whsec_eA=="), gateway))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:

@@ -15,6 +15,7 @@ async with open_reminders(os.environ) as reminders:
     )
 """
 
+from workers.reminder_dispatch.channels.email.letter import MailFields
 from workers.reminder_dispatch.channels.push.presentation import PushFields
 from workers.reminder_dispatch.client.items import Head, Plan
 from workers.reminder_dispatch.client.opened import BlockingReminders, open_reminders, open_reminders_blocking
@@ -36,6 +37,7 @@ __all__ = [
     "Coming",
     "Contested",
     "Head",
+    "MailFields",
     "NoSuchReminder",
     "Occurrence",
     "Plan",

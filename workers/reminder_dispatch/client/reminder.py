@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from workers.reminder_dispatch.channels.channel import Note
+from workers.reminder_dispatch.channels.email.letter import MailFields
 from workers.reminder_dispatch.channels.push.expo import LARGEST_PAYLOAD, unsendable
 from workers.reminder_dispatch.channels.push.presentation import PushFields
 from workers.reminder_dispatch.schedule.occurrence import Malformed, Row, read_content, read_series
@@ -38,6 +39,7 @@ _FIX: Final = {
     "email": "an address such as ada@example.com",
     "data": "a JSON object, its whole numbers below 2^63",
     "push": "fields of Expo's such as sound, badge, ttl or channelId, as docs/reminders.md lists them",
+    "mail": "the name of a template that SES keeps, and unsubscribe, an https URL, as docs/reminders.md says",
     "onGap": "shift, skip or gap_end",
     "onOverlap": "first, second or both",
     "onUnknown": "at_least_once or at_most_once",
@@ -60,7 +62,8 @@ class WrongField(ValueError):
 class Reminder:
     """A reminder to be scheduled. `at` with an offset is an instant; without one it is the wall clock of `time_zone`, and of a
     `rule` its start (DTSTART). `max_lateness` in seconds. `quiet_hours` such as 22:00-07:00, in `time_zone`; `quiet_days` on which they
-    begin, such as FR (all where none is named); what is `urgent` goes out nevertheless. `push`: how devices show it, in Expo's names.
+    begin, such as FR (all where none is named); what is `urgent` goes out nevertheless. `push`: how devices show it, in Expo's names;
+    `mail`: the template of an e-mail, and where its reader unsubscribes.
 
     The same `key` of a tenant is the same reminder, however often it is scheduled; without one each call makes another.
     Its repr tells no text and no address.
@@ -76,6 +79,7 @@ class Reminder:
     project: str = ""
     push: PushFields = field(default_factory=PushFields)
     email: str = field(default="", repr=False)
+    mail: MailFields = field(default_factory=MailFields, repr=False)
     time_zone: str = ""
     rule: str = ""
     on_gap: OnGap = "shift"
@@ -106,6 +110,7 @@ class Reminder:
             "project": self.project,
             "push": dict(self.push),
             "email": self.email,
+            "mail": dict(self.mail),
             "timeZone": self.time_zone,
             "localTime": self.at.replace(microsecond=0).isoformat() if self.at.tzinfo is None else "",
             "rule": self.rule,
@@ -160,10 +165,10 @@ class Reminder:
         self._check_size()
 
     def _check_recipients(self) -> None:
-        wanted = {"push": "tokens", "email": "email"}.get(self.channel)
-        given = {"tokens": self.tokens, "email": self.email, "project": self.project, "push": self.push}
+        of_channel = {"push": {"tokens", "project", "push"}, "email": {"email", "mail"}}.get(self.channel, set())
+        given = {name: getattr(self, name) for name in ("tokens", "email", "project", "push", "mail")}
         for name, value in given.items():
-            if value and name != wanted and not (name in {"project", "push"} and self.channel == "push"):
+            if value and name not in of_channel:
                 raise WrongField(name, f"leave it out: the channel is {self.channel}")
         if self.channel == "push" and not 1 <= len(set(self.tokens)) <= MOST_TOKENS:
             raise WrongField("tokens", f"1 to {MOST_TOKENS} Expo push tokens, one for each device")

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
+from workers.reminder_dispatch.channels.email.letter import Letter
 from workers.reminder_dispatch.channels.push.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
@@ -74,6 +75,7 @@ class Content(Wire):
     project: str = ""
     push: Presentation | None = None
     email: str | None = None
+    mail: Letter | None = None
     tenant_id: str | None = Field(default=None, alias="tenantId")
     on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
     max_lateness: int | None = Field(default=None, alias="maxLateness", ge=0)
@@ -83,7 +85,7 @@ class Content(Wire):
     urgent: bool = False
     time_zone: str | None = Field(default=None, alias="timeZone")
 
-    @field_validator("data", "push", mode="before")
+    @field_validator("data", "push", "mail", mode="before")
     @classmethod
     def _as_json(cls, data: Any) -> Any:
         return plain(data)

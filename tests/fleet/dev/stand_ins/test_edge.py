@@ -11,6 +11,7 @@ from aiohttp import web
 from fleet.dev.stand_ins.edge import Edge
 from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.server import application
+from fleet.dev.stand_ins.ses_server import SesServer
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from tests.aws import Aws
@@ -41,7 +42,9 @@ async def browser(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Br
     named = {"SESSIONS_TABLE_NAME": aws.table_like("sessions"), "UPLOAD_BUCKET_NAME": "fleet-uploads-dev"}
     async with open_sessions({**aws.environment, **named}) as sessions, aiohttp.ClientSession() as http:
         gateway = WebSocketGateway(Edge(sessions))
-        runner = web.AppRunner(application(ExpoServer(), WebhookReceiver("whsec_eA=="), gateway), shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            application(ExpoServer(), SesServer(), WebhookReceiver("whsec_eA=="), gateway), shutdown_timeout=0.1
+        )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield Browser(f"http://127.0.0.1:{runner.addresses[0][1]}", http, sessions)

@@ -16,6 +16,7 @@ from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.pages import is_own_name
 from fleet.dev.stand_ins.remembered import LARGEST_BODY, OWN_SIZE, Remembered
 from fleet.dev.stand_ins.server import application
+from fleet.dev.stand_ins.ses_server import SesServer
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import MOST_BROWSERS, WebSocketGateway
 
@@ -56,7 +57,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     there = Served()
-    runner = web.AppRunner(application(there.expo, there.webhooks, there.gateway), shutdown_timeout=0.1)
+    runner = web.AppRunner(application(there.expo, SesServer(), there.webhooks, there.gateway), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     there.url = f"http://127.0.0.1:{runner.addresses[0][1]}"

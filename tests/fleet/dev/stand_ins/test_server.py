@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.server import application
+from fleet.dev.stand_ins.ses_server import SesServer
 from fleet.dev.stand_ins.webhook_receiver import TOLERANCE, WebhookReceiver, signature_fault
 from fleet.dev.stand_ins.websocket_gateway import LARGEST_MESSAGE, WebSocketGateway
 from tests.waiting import until
@@ -67,7 +68,8 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     sessions = Sessions()
     gateway = WebSocketGateway(sessions)
-    together = application(ExpoServer(), WebhookReceiver(SECRET, now=lambda: NOW, slow_seconds=0.01), gateway)
+    webhooks = WebhookReceiver(SECRET, now=lambda: NOW, slow_seconds=0.01)
+    together = application(ExpoServer(), SesServer(), webhooks, gateway)
     runner = web.AppRunner(together, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -143,6 +145,24 @@ async def test_expo_with_an_access_token_asks_for_it() -> None:
                     assert answer.status == expected
     finally:
         await runner.cleanup()
+
+
+# SES
+
+
+async def test_ses_takes_a_whole_email_and_remembers_it_and_refuses_half_of_one(served: Served) -> None:
+    whole = {
+        "FromEmailAddress": "fleet@fleet.example",
+        "Destination": {"ToAddresses": ["anna@example.com"]},
+        "Content": {"Template": {"TemplateName": "tea", "TemplateData": "{}"}},
+    }
+    status, answer = await served.post("/ses/v2/email/outbound-emails", whole)
+    assert (status, bool(answer["MessageId"])) == (200, True)
+    for lacks in whole:
+        half = {name: value for name, value in whole.items() if name != lacks}
+        assert (await served.post("/ses/v2/email/outbound-emails", half))[0] == 400
+    [mail] = (await served.get("/ses/received"))["received"]
+    assert (mail["to"], mail["request"]) == ("anna@example.com", whole)
 
 
 # The webhook receiver

@@ -26,6 +26,7 @@ WANTED = Reminder(
     time_zone="Europe/Berlin",
     key="tea-of-ada",
 )
+BY_MAIL = {"channel": "email", "tokens": (), "email": "ada@example.com"}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,10 @@ WANTED = Reminder(
         ({"quiet_hours": "22:00-07:00", "quiet_days": ("FRI",)}, "quietHours", "days of MO"),
         ({"quiet_days": ("FR",)}, "quietHours", "missing"),
         ({"push": {"sond": "default"}}, "push", "fields of Expo's"),
+        ({"mail": {"template": "tea"}}, "mail", "the channel is push"),
+        ({**BY_MAIL, "mail": {"templat": "tea"}}, "mail", "a template that SES keeps"),
+        ({**BY_MAIL, "mail": {"unsubscribe": "http://example.com"}}, "mail", "an https URL"),
+        ({**BY_MAIL, "push": {"sound": "default"}}, "push", "the channel is email"),
         ({"push": {"badge": "1"}}, "push", "fields of Expo's"),
         ({"push": {"ttl": 28 * 86_400 + 1}}, "push", "fields of Expo's"),
         ({"push": {"interruptionLevel": "loud"}}, "push", "fields of Expo's"),

@@ -1,39 +1,42 @@
-"""A reminder as an e-mail, by Amazon SES."""
+"""A reminder as an e-mail, by Amazon SES (API v2)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.email.letter import content_of
 from workers.reminder_dispatch.schedule.occurrence import Content
-
-if TYPE_CHECKING:
-    from types_aiobotocore_ses import SESClient
 
 _PASSING = {"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"}
 _PASSING |= {"ServiceUnavailable", "InternalFailure", "RequestTimeout"}
-_FINAL = {"InvalidParameterValue", "InvalidParameterCombination", "ValidationError"}
 
 
-async def mail(content: Content, *, client: SESClient, sender: str | None) -> Answer:
-    """Send one plain-text message. An error of SES's own becomes an answer, none is raised.
+async def mail(
+    content: Content,
+    *,
+    send: Callable[..., Awaitable[Mapping[str, Any]]],
+    sender: str | None,
+    configuration_set: str | None = None,
+) -> Answer:
+    """Send one message by `send`, SES's SendEmail. An error of SES's own becomes an answer, none is raised.
 
     SES drops what exceeds the rate or the daily quota and says when to come back only by the error's name
-    (https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html). What names an account, a sender or
-    a permission asks for a person; a rejected message (content, address) is final.
+    (https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html). What names an account, a sender, a
+    configuration set or a permission asks for a person; a rejected message (content, address, template) is final.
     """
     if sender is None:
         return Misconfigured("EMAIL_SENDER is not set")
+    by = {"ConfigurationSetName": configuration_set} if configuration_set else {}
     try:
-        sent = await client.send_email(
-            Source=sender,
+        sent = await send(
+            FromEmailAddress=sender,
             Destination={"ToAddresses": [content.email or ""]},
-            Message={
-                "Subject": {"Data": content.title, "Charset": "UTF-8"},
-                "Body": {"Text": {"Data": content.body, "Charset": "UTF-8"}},
-            },
+            Content=content_of(content.title, content.body, content.data, content.mail),
+            **by,
         )
     except (EndpointConnectionError, ConnectTimeoutError):
         return Busy("no connection to SES")
@@ -49,6 +52,19 @@ def _judge(error: ClientError) -> Answer:
     code, text = fault.get("Code", "no code"), fault.get("Message", "")
     if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return Busy(f"SES: {code}")
-    if code in _FINAL or (code == "MessageRejected" and "not verified" not in text):
+    if _is_of_the_message(code, text):
         return Refused(f"SES: {code}")
     return Misconfigured(f"SES: {code}")
+
+
+def _is_of_the_message(code: str, text: str) -> bool:
+    """Whether only this message is refused; other names are about the account, and other things that are not found are ours."""
+    match code:
+        case "BadRequestException":
+            return True
+        case "MessageRejected":
+            return "not verified" not in text
+        case "NotFoundException":
+            return "template" in text.lower()
+        case _:
+            return False
