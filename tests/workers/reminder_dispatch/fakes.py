@@ -19,7 +19,7 @@ from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.receipts.asking import ask_later
 from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
 from workers.reminder_dispatch.sending.ports import Ports
-from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of, token_key
+from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of
 from workers.reminder_dispatch.table.store import Reminders
 
 Result = TypeVar("Result")
@@ -111,14 +111,19 @@ class FakeReminders(Reminders):
         await self._enter("mark")
         self.marked.setdefault((minute, shard), set()).update(queued)
 
-    async def dead(self, tokens: Collection[str]) -> Collection[str]:
+    async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
         await self._enter("dead")
-        return {token for token in tokens if token_key(token) in self.rows}
+        return {each for each in recipients if each in self.rows}
 
-    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
+    async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         await self._enter("entomb")
-        key = token_key(token)
-        self.rows[key] = {"PK": key.pk, "SK": key.sk, "status": "DEAD", "reason": why, "TTL": forget_at}
+        self.rows[recipient] = {
+            "PK": recipient.pk,
+            "SK": recipient.sk,
+            "status": "DEAD",
+            "reason": why,
+            "TTL": forget_at,
+        }
 
     async def load(self, key: Key) -> Row | None:
         await self._enter("load")

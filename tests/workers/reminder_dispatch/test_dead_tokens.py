@@ -5,7 +5,7 @@ from datetime import timedelta
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Misconfigured, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
-from workers.reminder_dispatch.table.keys import token_key
+from workers.reminder_dispatch.table.keys import device_key
 
 DEAD = Refused("DeviceNotRegistered", dead=True)
 GONE, HERE = PUSHED.format("gone"), PUSHED.format("here")
@@ -18,20 +18,20 @@ async def test_a_token_that_one_reminder_found_dead_is_posted_by_no_other() -> N
     assert of.sent_to == [GONE, HERE]
     assert (of.store[due("r2")]["status"], of.store[due("r2")]["deadTokens"]) == ("SENT", [GONE])
     assert (of.store[due("r3")]["status"], of.store[due("r3")]["reason"]) == ("FAILED", "DeviceNotRegistered")
-    assert of.store.rows[token_key(GONE)]["TTL"] == int((NOON + DEAD_FOR).timestamp())
+    assert of.store.rows[device_key(GONE)]["TTL"] == int((NOON + DEAD_FOR).timestamp())
 
 
 async def test_registered_anew_it_is_sent_to_again() -> None:
     of = world(row("r1", tokens=[GONE]), daily("r2", tokens=[GONE]), answers=[DEAD])
     await of.dispatch(due("r1"))
-    del of.store.rows[token_key(GONE)]
+    del of.store.rows[device_key(GONE)]
     await of.dispatch(due("r2"))
     assert (of.store[due("r2")]["status"], of.sent_to) == ("SENT", [GONE, GONE])
 
 
 def test_both_ways_to_write_a_token_are_one() -> None:
-    assert token_key("ExpoPushToken[abc]") == token_key("ExponentPushToken[abc]") == token_key("abc")
-    assert token_key("ExpoPushToken[abc]") != token_key("ExpoPushToken[abd]")
+    assert device_key("ExpoPushToken[abc]") == device_key("ExponentPushToken[abc]") == device_key("abc")
+    assert device_key("ExpoPushToken[abc]") != device_key("ExpoPushToken[abd]")
 
 
 async def test_what_is_known_without_asking_says_nothing_of_the_channel() -> None:

@@ -14,6 +14,7 @@ from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue, Ticket,
 from workers.reminder_dispatch.receipts.handler import GIVE_UP, Ports, look_up
 from workers.reminder_dispatch.receipts.queued import messages
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
+from workers.reminder_dispatch.table.keys import device_key
 
 
 class Expo:
@@ -98,7 +99,7 @@ async def test_one_of_several_devices_is_enough_and_each_is_heard() -> None:
     assert await looked(sent, Expo({"t2": Receipt()}), *questions) == []
     told = sent.store[due()]
     assert (told["receipt"], told["receiptReason"]) == ("DELIVERED", "DeviceNotRegistered")
-    assert await sent.store.dead(tokens) == {tokens[0]}
+    assert await sent.store.dead([device_key(token) for token in tokens]) == {device_key(tokens[0])}
 
 
 async def test_what_expo_does_not_answer_is_asked_again_and_fails_no_message() -> None:

@@ -15,7 +15,7 @@ from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, read_content, read_series
 from workers.reminder_dispatch.table import store as store_module
-from workers.reminder_dispatch.table.keys import MINUTE, Key, shard_of
+from workers.reminder_dispatch.table.keys import MINUTE, Key, address_key, device_key, shard_of
 from workers.reminder_dispatch.table.store import DynamoReminders, Reminders
 
 OCCURRENCE = json.loads((Path(__file__).parents[2] / "events" / "reminder-occurrence.json").read_text())
@@ -170,15 +170,21 @@ async def test_what_was_queued_is_known_by_minute_and_shard_page_after_page(stor
 
 
 async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
-    tokens = [f"ExponentPushToken[{number}]" for number in range(250)]
+    tokens = [device_key(f"ExponentPushToken[{number}]") for number in range(250)]
     assert await store.dead(tokens[:1]) == set()
     for token in (tokens[3], tokens[240]):
         await store.entomb(token, why="DeviceNotRegistered", at=NOON, forget_at=1)
     await store.entomb(tokens[3], why="DeviceNotRegistered", at=NOON, forget_at=2)
-    assert set(await store.dead([*tokens, "ExpoPushToken[3]"])) == {tokens[3], tokens[240], "ExpoPushToken[3]"}
+    assert await store.dead([*tokens, device_key("ExpoPushToken[3]")]) == {tokens[3], tokens[240]}
     assert await store.dead([]) == set()
-    await store.entomb("Anna@example.com", why="bounce", at=NOON, forget_at=1)
-    assert set(await store.dead(["anna@example.com", "bob@example.com"])) == {"anna@example.com"}
+    await store.entomb(address_key("Anna@example.com"), why="bounce", at=NOON, forget_at=1)
+    asked = [address_key(name) for name in ("anna@example.com", "bob@example.com")]
+    assert await store.dead(asked) == {asked[0]}
+
+
+def test_what_looks_like_a_token_or_an_address_is_what_its_caller_says() -> None:
+    odd = "a[b@example.com]"
+    assert (device_key(odd).pk, address_key(odd).pk[:8]) == ("TOKEN#b@example.com", "ADDRESS#")
 
 
 async def test_a_row_is_taken_for_missing_only_where_two_answers_say_so() -> None:

@@ -16,7 +16,7 @@ from workers.reminder_dispatch.receipts.event import decode_receipts
 from workers.reminder_dispatch.receipts.handler import Ports, look_up
 from workers.reminder_dispatch.receipts.suppressed import Suppressed
 from workers.reminder_dispatch.rules import DEAD_FOR
-from workers.reminder_dispatch.table.keys import token_key
+from workers.reminder_dispatch.table.keys import address_key
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -48,13 +48,13 @@ async def test_no_later_reminder_goes_to_an_address_of_which_ses_says_so(name: s
     assert (ended["status"], ended["reason"]) == ("FAILED", "suppressed: bounced or complained before")
     assert [content.email for content in of.mails] == ["anna@example.com", "bob@example.com"]
     assert of.asked_again() == [], "not tried again"
-    assert of.store.rows[token_key("anna@example.com")]["TTL"] == int((NOON + DEAD_FOR).timestamp())
+    assert of.store.rows[address_key("anna@example.com")]["TTL"] == int((NOON + DEAD_FOR).timestamp())
 
 
 async def test_an_address_that_is_registered_anew_gets_e_mail_again() -> None:
     of = world(letter("r1"))
     await hear(of, said("ses-bounce"))
-    del of.store.rows[token_key("Anna@example.com")]
+    del of.store.rows[address_key("Anna@example.com")]
     await of.dispatch(due("r1"))
     assert of.store[due("r1")]["status"] == "SENT"
 
@@ -98,4 +98,4 @@ def test_another_event_of_ses_is_refused() -> None:
 
 
 def test_a_key_tells_no_address() -> None:
-    assert "anna" not in token_key("anna@example.com").pk
+    assert "anna" not in address_key("anna@example.com").pk

@@ -18,7 +18,7 @@ from workers.reminder_dispatch.receipts.receipt import MOST, Receipt, Unanswered
 from workers.reminder_dispatch.receipts.suppressed import Suppressed
 from workers.reminder_dispatch.rules import DEAD_FOR
 from workers.reminder_dispatch.schedule.occurrence import Move
-from workers.reminder_dispatch.table.keys import due_text
+from workers.reminder_dispatch.table.keys import address_key, device_key, due_text
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
@@ -96,7 +96,7 @@ async def _suppress(event: Suppressed, ports: Ports) -> Sequence[Message]:
     """Note that no e-mail goes to these addresses any more; nothing is to be asked."""
     at = ports.now()
     for address in event.addresses:
-        await ports.store.entomb(address, why=event.why, at=at, forget_at=int((at + DEAD_FOR).timestamp()))
+        await ports.store.entomb(address_key(address), why=event.why, at=at, forget_at=int((at + DEAD_FOR).timestamp()))
         log.info("email_address_suppressed", reason=event.why)
     return ()
 
@@ -128,7 +128,7 @@ async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports) -> As
         if receipt.error == "DeviceNotRegistered":
             at = ports.now()
             forget_at = int((at + DEAD_FOR).timestamp())
-            await ports.store.entomb(ticket.token, why=receipt.error, at=at, forget_at=forget_at)
+            await ports.store.entomb(device_key(ticket.token), why=receipt.error, at=at, forget_at=forget_at)
     left = tuple(ticket for ticket in asked.tickets if ticket.id not in found)
     # Not read anew from outside: an occurrence whose last ticket was answered has none left.
     return asked.model_copy(update={"tickets": left, "delivered": delivered, "failed": failed})

@@ -117,13 +117,16 @@ def share_of(tenant_id: Any, priority: Any) -> str | None:
     return hashlib.sha256(tenant_id.encode()).hexdigest()[:32] + ("-high" if priority == "high" else "")
 
 
-def token_key(token: str) -> Key:
-    """Where it is noted that a push token or an e-mail address is dead; both ways to write a token are one. An address is hashed,
-    for a key is archived as it is; its letters' case is no difference.
-    """
-    if "@" in token and "[" not in token:
-        return Key(f"ADDRESS#{hashlib.sha256(token.lower().encode()).hexdigest()}", "DEAD")
+def device_key(token: str) -> Key:
+    """Where it is noted that a push token is dead; both ways to write one are the same."""
     return Key(f"TOKEN#{token.partition('[')[2].rstrip(']') or token}", "DEAD")
+
+
+def address_key(address: str) -> Key:
+    """Where it is noted that no e-mail goes to an address. It is hashed, for a key is archived as it is; its letters' case is no
+    difference.
+    """
+    return Key(f"ADDRESS#{hashlib.sha256(address.lower().encode()).hexdigest()}", "DEAD")
 
 
 def mark_of(reminder_id: str, due_at: datetime) -> str:

@@ -20,7 +20,6 @@ from workers.reminder_dispatch.table.keys import (
     due_text,
     minute_text,
     read_minute,
-    token_key,
 )
 
 if TYPE_CHECKING:
@@ -67,10 +66,10 @@ class Reminders(Protocol):
     async def mark(self, minute: datetime, shard: int, queued: Sequence[str], *, forget_at: int) -> None:
         """Note a page of what was queued of one minute and shard."""
 
-    async def dead(self, tokens: Collection[str]) -> Collection[str]:
-        """Those of these push tokens and e-mail addresses that are known to be dead. What cannot be answered now is not among them."""
+    async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
+        """Those of these (`device_key`, `address_key`) that are known to be dead. What cannot be answered now is not among them."""
 
-    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
+    async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         """Note that a push token or an e-mail address is dead."""
 
     async def load(self, key: Key) -> Row | None:
@@ -172,11 +171,8 @@ class DynamoReminders:
         noted = {"queued": "".join(queued), "TTL": forget_at, "entity": "mark"}
         await self._client.put_item(TableName=self._table, Item=typed(place | noted))
 
-    async def dead(self, tokens: Collection[str]) -> Collection[str]:
-        names: dict[Key, list[str]] = {}
-        for token in tokens:
-            names.setdefault(token_key(token), []).append(token)
-        keys, found = list(names), set[str]()
+    async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
+        keys, found = list(dict.fromkeys(recipients)), set[Key]()
         for first in range(0, len(keys), MOST_KEYS):
             asked: Any = [typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
             try:
@@ -187,18 +183,19 @@ class DynamoReminders:
                 log.warning("dead_tokens_not_read", error_type=code_of(error))
                 return found
             for item in answer.get("Responses", {}).get(self._table, []):
-                found.update(names[Key(item["PK"]["S"], item["SK"]["S"])])
+                found.add(Key(item["PK"]["S"], item["SK"]["S"]))
         return found
 
-    async def entomb(self, token: str, *, why: str, at: datetime, forget_at: int) -> None:
-        key = token_key(token)
+    async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         about = {
-            "entity": "deadToken" if key.pk.startswith("TOKEN#") else "deadAddress",
+            "entity": "deadToken" if recipient.pk.startswith("TOKEN#") else "deadAddress",
             "reason": why,
             "deadSince": due_text(at),
             "TTL": forget_at,
         }
-        await self._client.put_item(TableName=self._table, Item=typed({"PK": key.pk, "SK": key.sk, **about}))
+        await self._client.put_item(
+            TableName=self._table, Item=typed({"PK": recipient.pk, "SK": recipient.sk, **about})
+        )
 
     async def load(self, key: Key) -> Row | None:
         for _ in range(2):  # a missing row ends its reminder, and an answer that was emptied on its way looks like one

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.reminder_dispatch.channels.channel import Answer, Refused
 from workers.reminder_dispatch.schedule.occurrence import Content
+from workers.reminder_dispatch.table.keys import address_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
@@ -19,5 +20,4 @@ async def mail_unless_suppressed(
     content: Content, *, mail: Callable[[Content], Awaitable[Answer]], store: Reminders
 ) -> Answer:
     """What SES says, or SUPPRESSED. SES itself accepts what it then does not deliver, so its answer does not tell."""
-    address = content.email or ""
-    return SUPPRESSED if await store.dead({address}) else await mail(content)
+    return SUPPRESSED if await store.dead({address_key(content.email or "")}) else await mail(content)

@@ -12,6 +12,7 @@ import structlog
 from shared import code_of
 from workers.reminder_dispatch.channels.channel import Answer, Note, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
+from workers.reminder_dispatch.table.keys import device_key
 
 if TYPE_CHECKING:
     from workers.reminder_dispatch.sending.ports import Push
@@ -27,10 +28,10 @@ async def push_to_living(
     notes: Sequence[Note], *, push: Push, store: Reminders, until: datetime, now: datetime
 ) -> Sequence[Answer]:
     """One answer for each note, in order. A token that Expo calls dead is noted for all reminders, until it is registered anew."""
-    dead = await store.dead({note.token for note in notes})
-    living = [note for note in notes if note.token not in dead]
+    dead = await store.dead({device_key(note.token) for note in notes})
+    living = [note for note in notes if device_key(note.token) not in dead]
     asked = iter(await push(living, until=until) if living else ())
-    answers = [KNOWN_DEAD if note.token in dead else next(asked) for note in notes]
+    answers = [KNOWN_DEAD if device_key(note.token) in dead else next(asked) for note in notes]
     found = {
         note.token: answer.why
         for note, answer in zip(notes, answers, strict=True)
@@ -38,7 +39,7 @@ async def push_to_living(
     }
     forget_at = int((now + DEAD_FOR).timestamp())
     noted = await asyncio.gather(
-        *(store.entomb(token, why=why, at=now, forget_at=forget_at) for token, why in found.items()),
+        *(store.entomb(device_key(token), why=why, at=now, forget_at=forget_at) for token, why in found.items()),
         return_exceptions=True,
     )
     for fault in noted:
