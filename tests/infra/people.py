@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +169,17 @@ def produce(stage: Stage) -> None:
         del os.environ["AWS_SDK_UA_APP_ID"]
     register(stage)
     upload(stage)
+    remind(stage)
+
+
+def remind(stage: Stage) -> None:
+    """The life of a reminder, by whoever schedules it; one that is due at once is queued by who wrote it."""
+    soon = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    wanted = ("--channel", "email", "--email", "ada@example.com", "--title", "Tea", "--at")
+    tenant = ("--tenant", "acme")
+    made = json.loads(stage.fleet("producer", "reminders", "schedule", *tenant, *wanted, soon, "--json"))
+    for words in (("list",), ("show", made["reminder_id"]), ("cancel", made["reminder_id"])):
+        stage.fleet("producer", "reminders", *words, *tenant)
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    stage.fleet("producer", "reminders", "reschedule", made["reminder_id"], *tenant, *wanted, later)
+    stage.fleet("producer", "reminders", "unsuppress", "--email", "ada@example.com", ends=3)

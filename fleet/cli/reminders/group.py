@@ -16,7 +16,7 @@ import orjson
 
 from fleet.cli.command import FAILED, Command, Finite, Misconfigured, env_file_option
 from fleet.cli.reminders.frame import NOTHING
-from fleet.cli.reminders.producer import cancel, list_, preview, reschedule, schedule, show
+from fleet.cli.reminders.producer import cancel, list_, preview, reschedule, schedule, show, unsuppress
 from fleet.dead_letters.model.filters import moment
 from shared.clients import Clients
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd
@@ -48,7 +48,7 @@ def reminders() -> None:
     """Reminders in their table. REMINDERS_TABLE_NAME names it, or --env-file; what is due within two minutes goes to REMINDERS_QUEUE_URL."""
 
 
-for command in (schedule, preview, list_, show, reschedule, cancel):
+for command in (schedule, preview, list_, show, reschedule, cancel, unsuppress):
     reminders.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`fleet reminders schedule|preview|list|show|reschedule|cancel`: what a producer does, by hand."""
+"""`fleet reminders schedule|preview|list|show|reschedule|cancel|unsuppress`: what a producer does, by hand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fleet.cli.command import env_file_option
 from fleet.cli.reminders.frame import NOTHING, RemindersCommand, print_json, say, shared, tell, with_client
 from fleet.cli.reminders.given import reminder_of, reminder_options
 from workers.reminder_dispatch.client import Coming, Head, ReminderClient, Scheduled
@@ -97,6 +98,23 @@ def cancel(*, tenant: str, reminder_id: str, as_json: bool) -> None:
         return
     flying = f", {done.in_flight} being sent just now" if done.in_flight else ""
     tell(f"{reminder_id} is cancelled: {done.ended} occurrences ended{flying}")
+
+
+@click.command(cls=RemindersCommand, short_help="Reminders go to an address or device again.")
+@click.option("--email", default="", help="An address that bounced, or whose reader complained.")
+@click.option("--token", default="", help="A push token that was gone.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@env_file_option
+def unsuppress(*, email: str, token: str, as_json: bool) -> None:
+    """Take away the mark by which no reminder of any tenant goes there, once its person has registered it anew. SES's own list is another:
+    `aws sesv2 delete-suppressed-destination`. Ends with 3 where there is no mark.
+    """
+    was_marked = with_client(lambda reminders: reminders.unsuppress(email=email, token=token))
+    if as_json:
+        print_json({"was_marked": was_marked})
+    else:
+        say("reminders go there again" if was_marked else "no mark: reminders go there anyway")
+    sys.exit(0 if was_marked else NOTHING)
 
 
 def _print_scheduled(made: Scheduled, *, as_json: bool) -> None:

@@ -164,8 +164,13 @@ def producer() -> list[Statement]:
         allow(["dynamodb:PutItem"], table("sessions", "reminders", "webhooks")),
         # Opens and closes upload sessions: `fleet sessions`.
         allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table("sessions")),
-        # Registers, rotates and removes endpoints: `fleet webhooks endpoint`, which finds the stage by its outputs.
-        allow(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
+        # Changes reminders and endpoints: `fleet reminders`, `fleet webhooks endpoint`, which find the stage by its outputs.
+        allow(
+            ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            table("reminders", "webhooks"),
+        ),
+        allow(["dynamodb:Query"], table("reminders", index="GSI1")),
+        allow(["sqs:SendMessage"], queue("reminders")),
         allow(["cloudformation:DescribeStacks"], [_stack("messaging")]),
         allow(["s3:PutObject"], [*objects("uploads", "session-uploads/"), *objects("payloads", "")]),
         allow(["events:PutEvents"], bus()),

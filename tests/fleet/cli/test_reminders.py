@@ -12,7 +12,7 @@ from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import row
 from workers.reminder_dispatch.schedule.recurrence import instants
 from workers.reminder_dispatch.schedule.zones import VERSION, read_zone
-from workers.reminder_dispatch.table.keys import due_text
+from workers.reminder_dispatch.table.keys import Key, address_key, device_key, due_text
 
 
 def put(aws: Aws, table: str, one: dict[str, Any]) -> None:
@@ -124,3 +124,24 @@ def test_what_should_have_been_sent_is_told_first_and_then_queued(aws: Aws) -> N
     acted = json.loads(sweep("--yes", "--json").stdout)
     assert acted["counts"] == {"looked_at": 2, "queued": 1, "odd": 0}
     assert [json.loads(body)["reminderId"] for body in aws.bodies(queue)] == ["r1"]
+
+
+def test_an_address_is_mailed_to_again_once_its_mark_is_taken_away(aws: Aws) -> None:
+    names = {"REMINDERS_TABLE_NAME": aws.table_like("reminders")}
+    put(aws, names["REMINDERS_TABLE_NAME"], attributes_of(address_key("ada@example.com")) | {"reason": "bounce"})
+    put(aws, names["REMINDERS_TABLE_NAME"], attributes_of(device_key("ExponentPushToken[a]")))
+
+    def run(*options: str) -> Result:
+        return CliRunner().invoke(fleet, ["reminders", "unsuppress", *options], env={**aws.environment, **names})
+
+    for options in (("--email", "Ada@example.com"), ("--token", "ExpoPushToken[a]")):
+        first, again = run(*options), run(*options, "--json")
+        assert (first.exit_code, first.stderr) == (0, "reminders go there again\n")
+        assert (again.exit_code, json.loads(again.stdout)["was_marked"]) == (3, False)
+    for wrong in ((), ("--email", "ada"), ("--email", "a@example.com", "--token", "b")):
+        refused = run(*wrong)
+        assert (refused.exit_code, "email: " in refused.stderr) == (2, True)
+
+
+def attributes_of(key: Key) -> dict[str, Any]:
+    return {"PK": key.pk, "SK": key.sk}

@@ -125,6 +125,10 @@ class FakeReminders(Reminders):
             "TTL": forget_at,
         }
 
+    async def revive(self, recipient: Key) -> bool:
+        await self._enter("revive")
+        return self.rows.pop(recipient, None) is not None
+
     async def load(self, key: Key) -> Row | None:
         await self._enter("load")
         found = dict(self.rows[key]) if key in self.rows else None

@@ -24,7 +24,7 @@ async def test_a_token_that_one_reminder_found_dead_is_posted_by_no_other() -> N
 async def test_registered_anew_it_is_sent_to_again() -> None:
     of = world(row("r1", tokens=[GONE]), daily("r2", tokens=[GONE]), answers=[DEAD])
     await of.dispatch(due("r1"))
-    del of.store.rows[device_key(GONE)]
+    assert await of.store.revive(device_key(GONE))
     await of.dispatch(due("r2"))
     assert (of.store[due("r2")]["status"], of.sent_to) == ("SENT", [GONE, GONE])
 

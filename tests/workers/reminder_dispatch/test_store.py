@@ -180,6 +180,8 @@ async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
     await store.entomb(address_key("Anna@example.com"), why="bounce", at=NOON, forget_at=1)
     asked = [address_key(name) for name in ("anna@example.com", "bob@example.com")]
     assert await store.dead(asked) == {asked[0]}
+    assert [await store.revive(asked[0]) for _ in range(2)] == [True, False]
+    assert await store.dead(asked) == set()
 
 
 def test_what_looks_like_a_token_or_an_address_is_what_its_caller_says() -> None:

@@ -54,7 +54,7 @@ async def test_no_later_reminder_goes_to_an_address_of_which_ses_says_so(name: s
 async def test_an_address_that_is_registered_anew_gets_e_mail_again() -> None:
     of = world(letter("r1"))
     await hear(of, said("ses-bounce"))
-    del of.store.rows[address_key("Anna@example.com")]
+    assert await of.store.revive(address_key("Anna@example.com"))
     await of.dispatch(due("r1"))
     assert of.store[due("r1")]["status"] == "SENT"
 

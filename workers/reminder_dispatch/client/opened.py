@@ -72,6 +72,10 @@ class BlockingReminders:
         """As ReminderClient.cancel."""
         return self._runner.run(self._client.cancel(tenant_id, reminder_id))
 
+    def unsuppress(self, *, email: str = "", token: str = "") -> bool:
+        """As ReminderClient.unsuppress."""
+        return self._runner.run(self._client.unsuppress(email=email, token=token))
+
 
 @contextmanager
 def open_reminders_blocking(environment: Mapping[str, str], *, now: Now = _now) -> Iterator[BlockingReminders]:

@@ -26,7 +26,7 @@ from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.sending.moves import KEPT, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
-from workers.reminder_dispatch.table.keys import TENANT, due_text, head_key, key_of
+from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, due_text, head_key, key_of
 from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
 
 if TYPE_CHECKING:
@@ -167,6 +167,16 @@ class ReminderClient:
                 ended, in_flight = await self._end(reminder_id, head.revision, why="cancelled")
                 return Cancelled(reminder_id, ended, in_flight)
         raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
+
+    async def unsuppress(self, *, email: str = "", token: str = "") -> bool:
+        """Reminders go to this address or device again, for every tenant: to be called when a person registers it anew. Whether it was
+        marked: as bounced, complained of, or gone. SES's own suppression list is another: it keeps what it has. Raises WrongField.
+        """
+        if bool(email) == bool(token):
+            raise WrongField("email", "one address, or one token")
+        if email and "@" not in email:
+            raise WrongField("email", "an address such as ada@example.com")
+        return await self._store.revive(address_key(email) if email else device_key(token))
 
     async def _scheduled_before(self, wanted: Reminder) -> Scheduled:
         try:

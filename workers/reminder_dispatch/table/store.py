@@ -72,6 +72,9 @@ class Reminders(Protocol):
     async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         """Note that a push token or an e-mail address is dead."""
 
+    async def revive(self, recipient: Key) -> bool:
+        """Whether a push token or an e-mail address was noted as dead, and is no more."""
+
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
 
@@ -196,6 +199,12 @@ class DynamoReminders:
         await self._client.put_item(
             TableName=self._table, Item=typed({"PK": recipient.pk, "SK": recipient.sk, **about})
         )
+
+    async def revive(self, recipient: Key) -> bool:
+        gone = await self._client.delete_item(
+            TableName=self._table, Key=typed({"PK": recipient.pk, "SK": recipient.sk}), ReturnValues="ALL_OLD"
+        )
+        return "Attributes" in gone
 
     async def load(self, key: Key) -> Row | None:
         for _ in range(2):  # a missing row ends its reminder, and an answer that was emptied on its way looks like one
