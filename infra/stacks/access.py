@@ -10,7 +10,7 @@ from constructs import Construct
 from infra.concerns import CONCERNS
 from infra.naming import name_of
 from infra.outputs import export
-from infra.resources.compute import grants
+from infra.resources.compute import grants, people
 from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
 from infra.resources.compute.settings import camel
 from infra.resources.compute.table import WORKERS
@@ -29,12 +29,12 @@ class AccessStack(FleetStack):
         self._inputs = Inputs(self)
         self._workers()
         self._tasks()
-        role(self, "release", [by_releases()], grants.release())
+        role(self, "release", [by_releases()], people.release())
         for name, statements in (
-            ("producer", grants.producer()),
+            ("producer", people.producer()),
             # The messaging stack's parameter DeliverySenders knows an operator by this name.
-            ("fleet-operator", [*grants.operator(), *self._signed(grants.heads_read())]),
-            ("reader", [*grants.reader(), *self._signed(grants.heads_read())]),
+            ("fleet-operator", [*people.operator(), *self._signed(grants.heads_read())]),
+            ("reader", [*people.reader(), *self._signed(grants.heads_read())]),
         ):
             role(self, name, [by_principals(self._people(name))], statements)
 

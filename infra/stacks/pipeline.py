@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
-from infra.resources.compute import grants
+from infra.resources.compute import people
 from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
 from infra.stack import FleetStack
@@ -137,5 +137,5 @@ def _deployer(deployment: str) -> list[dict[str, Any]]:
             ["s3:GetObject", "s3:PutObject"],
             [Fn.sub("arn:${AWS::Partition}:s3:::${LambdaDeploymentBucket}/fleet-lambda-*")],
         ),
-        *grants.reader(),
+        *people.reader(),
     ]
