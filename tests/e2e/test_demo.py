@@ -70,9 +70,16 @@ async def test_the_story_comes_to_its_end_though_a_worker_is_killed_in_the_middl
     assert (gone["enabled"], gone["delivered"], set(gone["answers"])) == (False, 0, {"410"})
     assert sum(endpoint["refused_signatures"] for endpoint in report["webhooks"]) == 0
 
-    assert {reminder["channel"] for reminder in report["reminders"]} == {"push", "email", "webhook"}
-    assert {reminder["status"] for reminder in report["reminders"]} == {"SENT"}
-    assert {reminder["deliveries"] for reminder in report["reminders"]} == {1, None}  # three ticks, one push each
+    waiting = [reminder for reminder in report["reminders"] if reminder["status"] == "PENDING"]
+    sent = [reminder for reminder in report["reminders"] if reminder not in waiting]
+    assert {reminder["channel"] for reminder in sent} == {"push", "email", "webhook"}
+    assert {reminder["status"] for reminder in sent} == {"SENT"}
+    assert {reminder["deliveries"] for reminder in sent} == {1, None}  # three ticks, one push each
+    assert [reminder["note"] for reminder in sent if reminder["note"]] == ["receipt: DELIVERED"]
+    held, refused = waiting
+    assert held["note"].startswith("quiet until ")
+    assert refused["note"] == "breaker open: UNAUTHORIZED"
+    assert (held["deliveries"], refused["deliveries"]) == (0, 0)
     assert sum(reminder["next_due_at"] is not None for reminder in report["reminders"]) == 1
 
     assert report["audit"]["verified"]

@@ -57,13 +57,20 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """A reminder that is due at `due_at`; `rule` makes it come again."""
+    """A reminder that is due at `due_at`; `rule` makes it come again. `waits`: why it is not sent while the demo runs."""
 
     reminder_id: str
     channel: Literal["push", "email", "webhook"]
     time_zone: str
     due_at: datetime
     rule: str | None = None
+    waits: Literal["", "quiet hours", "Expo: UNAUTHORIZED"] = ""
+
+    @property
+    def quiet_hours(self) -> tuple[str, str]:
+        """From an hour before it is due to two hours after, where it lives."""
+        here = self.due_at.astimezone(read_zone(self.time_zone))
+        return f"{here - timedelta(hours=1):%H:%M}", f"{here + timedelta(hours=2):%H:%M}"
 
     @property
     def local_time(self) -> str:
@@ -72,7 +79,7 @@ class Appointment:
 
     @property
     def token(self) -> str:
-        return f"ExponentPushToken[{self.reminder_id}]"
+        return f"ExponentPushToken[{'refused-' if self.waits.startswith('Expo') else ''}{self.reminder_id}]"
 
 
 def files(run: str) -> tuple[File, ...]:
@@ -150,6 +157,9 @@ def files_under_fire(run: str) -> tuple[File, ...]:
     return tuple(File(f"{run}-kill-{number}", f"under fire {number}.bin", 5 * KIB) for number in range(1, 7))
 
 
+REFUSING = "refusing"
+"""An Expo project that takes nothing of us: its tokens say so to the stand-in."""
+
 DOWN = Customer("down at first", "/down", ("order.placed",))
 """Fails once for each webhook, has asked for no retries, and is registered when its orders are placed."""
 
@@ -164,12 +174,14 @@ def customers() -> tuple[Customer, ...]:
 
 
 def appointments(run: str, *, now: datetime) -> tuple[Appointment, ...]:
-    """Due now, wherever their wall clocks stand; the first one comes again every day."""
+    """Due now, wherever their wall clocks stand; the first one comes again every day, the last two wait."""
     due = now.astimezone(UTC).replace(microsecond=0)
     return (
         Appointment(f"{run}-push", "push", "Europe/Berlin", due, rule="FREQ=DAILY;COUNT=3"),
         Appointment(f"{run}-email", "email", "America/New_York", due),
         Appointment(f"{run}-webhook", "webhook", "Asia/Kolkata", due),
+        Appointment(f"{run}-quiet", "push", "Asia/Tokyo", due, waits="quiet hours"),
+        Appointment(f"{run}-refused", "push", "Europe/Paris", due, waits="Expo: UNAUTHORIZED"),
     )
 
 
@@ -237,6 +249,11 @@ def reminder_item(appointment: Appointment, *, tenant: str, now: datetime) -> It
     }
     if appointment.channel == "push":
         item["tokens"] = {"L": [{"S": appointment.token}]}
+    if appointment.waits == "quiet hours":
+        begin, end = appointment.quiet_hours
+        item["quietHours"] = {"M": {"from": {"S": begin}, "until": {"S": end}}}
+    if appointment.waits == "Expo: UNAUTHORIZED":
+        item["project"] = {"S": REFUSING}
     if appointment.channel == "email":
         item["email"] = {"S": "guest@example.com"}
     if appointment.rule is not None:

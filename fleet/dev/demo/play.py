@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleet.dev.demo import cast, report
 from fleet.dev.demo.board import Board, Effect
 from fleet.dev.demo.outage import Outage
 from fleet.dev.demo.story import Story, tools
+from fleet.dev.demo.waiting import Waiting
 from fleet.dev.demo.watch import Watch
 from workers import roster
 from workers.audit_archive.chain.chain import Maker
@@ -116,9 +117,15 @@ async def _play_waves(
         async with asyncio.timeout(_left(deadline)):
             await asyncio.gather(story.catch_up(), story.register(), story.open_sessions(first.files))
             outage = Outage(story, story.fleet.workers.log("webhook-delivery"))
+            waiting = Waiting(story, story.fleet.workers.log("reminder-dispatch"))
             outage.expect()
+            waiting.expect()
             await asyncio.gather(
-                story.upload(first.files), story.remind(first.reminders), story.send_nonsense(), outage.play()
+                story.upload(first.files),
+                story.remind(first.reminders),
+                story.send_nonsense(),
+                outage.play(),
+                waiting.play(first.reminders[0]),
             )
             await story.board.complete(but=ended)
             kill = await _second_wave(story, direction.kill, second)
@@ -236,7 +243,20 @@ async def _reminder(watch: Watch, each: cast.Appointment) -> report.Reminder:
         status=row.get("status", {}).get("S", "missing"),
         deliveries=watch.deliveries(each),
         next_due_at=await watch.next_due(each) if each.rule else None,
+        note=_note(each, row),
     )
+
+
+def _note(each: cast.Appointment, row: Mapping[str, Any]) -> str:
+    """What is to be said of a reminder beside its status."""
+    match each.waits:
+        case "quiet hours":
+            return f"quiet until {each.quiet_hours[1]}"
+        case "Expo: UNAUTHORIZED":
+            return f"breaker open: {row.get('reason', {}).get('S', '?').removeprefix('Expo: ')}"
+        case _:
+            receipt = row.get("receipt", {}).get("S")
+            return f"receipt: {receipt}" if receipt else ""
 
 
 def _left(deadline: float) -> float:

@@ -41,7 +41,7 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Reminder:
     """One reminder; times in ISO 8601. `deliveries`: how often it arrived, None where nobody counts (email);
-    `next_due_at` None for one that comes once.
+    `next_due_at` None for one that comes once; `note` says why it waits, or what its receipt said.
     """
 
     channel: str
@@ -51,6 +51,7 @@ class Reminder:
     status: str
     deliveries: int | None
     next_due_at: str | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

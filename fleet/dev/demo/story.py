@@ -198,6 +198,9 @@ class Story:
 
     def _expect_reminder(self, each: cast.Appointment) -> None:
         what = f"{each.channel} reminder {each.reminder_id}"
+        if each.waits:
+            self.board.expect(Effect(("reminders", each.reminder_id), f"{what} put off: {each.waits}"))
+            return
         self.board.expect(Effect(("reminders", each.reminder_id), f"{what} marked SENT"))
         if each.channel == "push":
             self.board.expect(Effect(("pushes", each.reminder_id), f"{what} at Expo", self._hop(TO_PUSH)))

@@ -18,7 +18,9 @@ def render(report: Report) -> Iterator[RenderableType]:
     """Every table of the report, in the order of the story; then one line that says how it ended."""
     yield _table("uploads", ("file", "bytes", "session", "browser"), _uploads(report))
     yield _table("webhooks", ("endpoint", "state", "delivered", "answers", "refused signatures"), _webhooks(report))
-    yield _table("reminders", ("channel", "time zone", "local time", "status", "came", "next"), _reminders(report))
+    yield _table(
+        "reminders", ("channel", "time zone", "local time", "status", "came", "next", "note"), _reminders(report)
+    )
     yield _table("audit archive", ("records", "objects", "digests", "chain"), _audit(report))
     yield _table("dead letters", ("queue", "worker", "reason", "attempts"), _letters(report))
     yield _table("latency", ("hop", "samples", "p50 ms", "p99 ms"), _latency(report))
@@ -59,7 +61,7 @@ def _reminders(report: Report) -> Iterator[tuple[str, ...]]:
         came = "-" if each.deliveries is None else f"{each.deliveries} x"
         at, again = each.local_time.partition("T")[2], each.next_due_at
         following = "-" if again is None else f"{again[:16].replace('T', ' ')}Z"
-        yield each.channel, each.time_zone, at, each.status, came, following
+        yield each.channel, each.time_zone, at, each.status, came, following, each.note
 
 
 def _audit(report: Report) -> Iterator[tuple[str, ...]]:

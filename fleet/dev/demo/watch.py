@@ -70,7 +70,8 @@ class Watch:
         for each in appointments:
             if not self.story.board.has_seen(("reminders", each.reminder_id)):
                 row = await self.reminder(each)
-                if row.get("status", {}).get("S") == "SENT":
+                said = (row.get("status", {}).get("S"), row.get("reason", {}).get("S"))
+                if said == (("PENDING", each.waits) if each.waits else ("SENT", None)):
                     self.story.board.saw(("reminders", each.reminder_id))
             waits = each.rule and not self.story.board.has_seen(("reminders", each.reminder_id, "next"))
             if waits and await self.next_due(each):

@@ -37,7 +37,8 @@ class Push:
 class ExpoServer:
     """POST /--/api/v2/push/send and /push/getReceipts as Expo serves them, and GET /received for whoever checks.
 
-    A token that contains "dead" belongs to a device that is gone. With an `access_token`, others are refused.
+    A token that contains "dead" belongs to a device that is gone, one that contains "refused" to a project that takes nothing of us.
+    With an `access_token`, others are refused.
     """
 
     access_token: str | None = None
@@ -57,6 +58,8 @@ class ExpoServer:
         messages = body if isinstance(body, list) else [body]
         if not messages or not all(isinstance(message, dict) and recipients(message) for message in messages):
             return _errors(400, "VALIDATION_ERROR", "every message needs a recipient in `to`")
+        if any("refused" in token for message in messages for token in recipients(message)):
+            return _errors(401, "UNAUTHORIZED", "this project takes nothing of this access token")
         wanted = sum(len(recipients(message)) for message in messages)
         if wanted > MOST_RECIPIENTS:
             return _errors(400, "PUSH_TOO_MANY_NOTIFICATIONS", f"{wanted} recipients, {MOST_RECIPIENTS} are allowed")

@@ -26,7 +26,7 @@ FULL = report.Report(
     browser_messages=1,
     webhooks=[report.Endpoint("gone", "http://127.0.0.1/gone", False, 0, {"410": 2}, 0)],
     reminders=[
-        report.Reminder("push", "Europe/Berlin", "2026-11-21T10:00:00", "2026-11-21T09:00:00Z", "SENT", 1, None),
+        report.Reminder("push", "Europe/Berlin", "2026-11-21T10:00:00", "2026-11-21T09:00:00Z", "SENT", 1, None, "receipt: DELIVERED"),
         report.Reminder("email", "Asia/Tokyo", "2026-11-21T18:00:00", "2026-11-21T09:00:00Z", "SENT", None, "2026-11-22T09:00:00Z"),
     ],
     audit=report.Audit(10, 2, 1, True, None),
@@ -70,6 +70,7 @@ def test_the_tables_name_everything_and_take_no_file_name_for_markup() -> None:
         "10:00:00",
         "2026-11-22 09:00Z",
         "verified",
+        "receipt: DELIVERED",
     ):
         assert part in text
     assert "audit-archive was killed with -9 while it had 7 messages in hand" in text

@@ -105,6 +105,11 @@ async def test_expo_answers_one_ticket_per_recipient_in_order(served: Served) ->
     ]
 
 
+async def test_expo_refuses_us_for_a_project_whose_tokens_say_so(served: Served) -> None:
+    status, answer = await served.post("/expo/--/api/v2/push/send", {"to": "ExponentPushToken[refused-a]"})
+    assert (status, answer["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+
+
 async def test_expo_counts_recipients_and_not_messages(served: Served) -> None:
     status, answer = await served.post("/expo/--/api/v2/push/send", {"to": [f"t{n}" for n in range(101)]})
     assert (status, answer["errors"][0]["code"]) == (400, "PUSH_TOO_MANY_NOTIFICATIONS")
