@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.reminder_dispatch.schedule.recurrence import Series, following, instants
+from workers.reminder_dispatch.schedule.recurrence import Following, Series, following, instants
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
 
@@ -62,6 +62,14 @@ def test_a_skipped_time_at_the_end_of_a_series_is_reported_too() -> None:
         series("FREQ=DAILY;UNTIL=20260308", "2026-03-07T02:30:00", on_gap="skip"), utc("2026-03-07T07:30")
     )
     assert (found.next, [gap.wall for gap in found.skipped]) == (None, [wall("2026-03-08T02:30")])
+
+
+@pytest.mark.parametrize("gap", ["shift", "skip", "gap_end"])
+@pytest.mark.parametrize("until", ["20260306T073000Z", "20260307T073000Z", "20260307T023000", "20260307"])
+def test_what_would_come_after_the_end_of_a_series_was_not_skipped(until: str, gap: Any) -> None:
+    nights = series(f"FREQ=DAILY;UNTIL={until}", "2026-03-05T02:30:00", on_gap=gap)
+    last = utc(firings(nights, 9)[-1].removesuffix("Z"))
+    assert following(nights, last) == Following(next=None)
 
 
 @pytest.mark.parametrize(

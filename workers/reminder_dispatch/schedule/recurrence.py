@@ -138,7 +138,8 @@ def _calendar(
             number += 1
             if number > rule.count:
                 return
-        yield wall, tuple(instant for instant in moments if not rule.ended(wall, instant)), number or None
+        if not rule.ended(wall, moments[0] if moments else _shifted(wall, zone)):  # what UNTIL ends did not fall into a gap
+            yield wall, tuple(instant for instant in moments if not rule.ended(wall, instant)), number or None
 
 
 def _number_before(series: Series, rule: Rule, zone: ZoneInfo, since: datetime) -> int:
