@@ -8,6 +8,7 @@ from typing import assert_never
 
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import (
+    LONGEST_HELD,
     Content,
     Malformed,
     Move,
@@ -56,6 +57,9 @@ LONGEST_DELAY = 900
 
 MISSED_AFTER = timedelta(seconds=60)
 """How late an occurrence is that counts as missed under `skip`, as Quartz has it."""
+
+_NOT_NEEDED = ("onGap", "onOverlap", "occurrenceNumber", "localTime")
+"""What a series can do without: where one of these cannot be read, each of its occurrences says so, and it goes on."""
 
 RESENDS = 1
 """Times an occurrence whose fate is unknown is sent again under `at_least_once`."""
@@ -125,7 +129,7 @@ def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Tak
         case "SENT" | "FAILED" | "UNKNOWN":
             return Nothing("ended before", is_repetition=True)
         case "SENDING":
-            left = state.claimed_until - now.timestamp()
+            left = _left(state.claimed_until, now, "claimedUntil")
             return Taken(left) if left > 0 else None
         case "PENDING":
             early = (due_at - now).total_seconds()
@@ -133,12 +137,20 @@ def _held(state: State, due_at: datetime, now: datetime) -> Nothing | Wait | Tak
                 return Nothing("not due for long")
             if early > 0:
                 return Wait(early)
-            left = state.not_before - now.timestamp()
+            left = _left(state.not_before, now, "notBefore")
             if left > LONGEST_DELAY:  # held by quiet hours, and found by a tick at their end
                 return Nothing("held", is_repetition=True)
             return Wait(left) if left > 0 else None
         case other:
             assert_never(other)
+
+
+def _left(until: float, now: datetime, name: str) -> float:
+    """Seconds until then. Raises Malformed."""
+    left = until - now.timestamp()
+    if left > LONGEST_HELD:
+        raise Malformed(f"{name}: farther away than anything is held")
+    return left
 
 
 def _end_unsent(
@@ -170,8 +182,9 @@ def _recipients(content: Content, state: State) -> tuple[str, ...]:
     return tuple(token for token in dict.fromkeys(content.tokens) if token not in answered)
 
 
-def _follow(row: Row, event: ReminderDue, now: datetime) -> Follow:
-    series = read_series(row)
+def _follow(row: Row, event: ReminderDue, now: datetime, *, read: Row | None = None) -> Follow:
+    """How the series goes on; `read` instead of the row says what its rule is."""
+    series = read_series(row if read is None else read)
     if series is None:
         return SERIES_ENDS
     found = following(series, _missed_until(row, event.due_at, now))
@@ -201,7 +214,9 @@ def _missed_until(row: Row, due_at: datetime, now: datetime) -> datetime:
 
 def _follow_if_readable(row: Row, event: ReminderDue, now: datetime) -> Follow:
     """How a series goes on after an occurrence that cannot be read: what is wrong with its state is not inherited."""
-    try:
-        return _follow(row, event, now)
-    except (Malformed, BadRule):
-        return SERIES_ENDS
+    for aside in ((), _NOT_NEEDED):
+        try:
+            return _follow(row, event, now, read={name: row[name] for name in row if name not in aside})
+        except (Malformed, BadRule):
+            continue
+    return SERIES_ENDS

@@ -30,7 +30,36 @@ WRONG: dict[str, Any] = {
     "onUnknown": "never",
     "project": 7,
     "status": "LOST",
+    "onGap": "never",
+    "onOverlap": 7,
+    "occurrenceNumber": Decimal(HUGE),
+    "localTime": 7,
 }
+NUMBERS = ("attempts", "outages", "unknowns", "claimedUntil", "notBefore", "maxLateness", "occurrenceNumber")
+
+
+@pytest.mark.parametrize("number", [HUGE, "9" * 38, "1E+125", "-1"])
+@pytest.mark.parametrize("status", ["PENDING", "SENDING"])
+async def test_a_number_that_no_worker_wrote_ends_its_row_and_not_the_series(number: str, status: str) -> None:
+    for name in NUMBERS:
+        wrong: dict[str, Any] = {name: Decimal(number)}
+        of = world(daily(status=status, **wrong))
+        assert await of.dispatch(due()) == [None], name
+        ended = of.store[due()]
+        assert (ended["status"], ended["reason"].split(":")[0], "GSI1PK" in ended) == ("FAILED", name, False)
+        assert of.store[due(due_at=NOON + timedelta(days=1))]["status"] == "PENDING", name
+
+
+@pytest.mark.parametrize(("name", "status"), [("notBefore", "PENDING"), ("claimedUntil", "SENDING")])
+async def test_what_is_held_for_years_is_held_by_nobody(name: str, status: str) -> None:
+    held: dict[str, Any] = {name: int(NOON.timestamp()) + 10 * 365 * 86_400}
+    of = world(daily(status=status, **held))
+    assert await of.dispatch(due()) == [None]
+    assert of.store[due()]["reason"] == f"{name}: farther away than anything is held"
+    assert of.store[due(due_at=NOON + timedelta(days=1))]["status"] == "PENDING"
+    held = {name: Decimal(HUGE)}
+    counts, _ = await swept(row("r1", NOON - timedelta(hours=3), status=status, **held))
+    assert counts["queued"] == 1
 
 
 async def test_whatever_is_wrong_has_a_reason_and_the_series_goes_on() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -15,7 +15,7 @@ from workers.reminder_dispatch.channels.email.letter import Letter
 from workers.reminder_dispatch.channels.push.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours
 from workers.reminder_dispatch.schedule.recurrence import Moment, OnGap, OnOverlap, Place, Series
-from workers.reminder_dispatch.schedule.rule_text import BadRule
+from workers.reminder_dispatch.schedule.rule_text import LARGEST, BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
 from workers.reminder_dispatch.table.keys import Key, due_text, index_keys, key_of
 
@@ -31,6 +31,13 @@ _OF_ONE_SENDING = {
     *("sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
     *("receipt", "receiptAt", "receiptReason"),
 }
+
+
+Counted = Annotated[int, Field(ge=0, lt=2**31)]
+"""A number that is counted with, and written back one larger: DynamoDB keeps 38 digits of it."""
+LONGEST_HELD = 10 * 86_400.0
+"""Seconds: no claim, no outage and no quiet hours hold an occurrence longer. What says so was not written by a worker."""
+EpochSeconds = Annotated[float, Field(ge=0, lt=2**36)]
 
 
 class Malformed(ValueError):
@@ -54,12 +61,12 @@ class State(Wire):
     """
 
     status: Status
-    attempts: int = 0
-    outages: int = 0
+    attempts: Counted = 0
+    outages: Counted = 0
     owner: str = ""
-    claimed_until: float = Field(default=0, alias="claimedUntil")
-    not_before: float = Field(default=0, alias="notBefore")
-    unknowns: int = 0
+    claimed_until: EpochSeconds = Field(default=0, alias="claimedUntil")
+    not_before: EpochSeconds = Field(default=0, alias="notBefore")
+    unknowns: Counted = 0
     tickets: tuple[Mapping[str, str], ...] = ()
     dead_tokens: tuple[str, ...] = Field(default=(), alias="deadTokens")
 
@@ -78,7 +85,7 @@ class Content(Wire):
     mail: Letter | None = None
     tenant_id: str | None = Field(default=None, alias="tenantId")
     on_unknown: Literal["at_least_once", "at_most_once"] = Field(default="at_least_once", alias="onUnknown")
-    max_lateness: int | None = Field(default=None, alias="maxLateness", ge=0)
+    max_lateness: Counted | None = Field(default=None, alias="maxLateness")
     priority: Literal["normal", "high"] = "normal"
     misfire: Literal["fire_all", "fire_once", "skip"] = "fire_all"
     quiet_hours: QuietHours | None = Field(default=None, alias="quietHours")
@@ -96,7 +103,7 @@ class _Schedule(Wire):
     local_time: str | None = Field(default=None, alias="localTime")
     rule: str | None = None
     rule_start: str | None = Field(default=None, alias="ruleStart")
-    number: int | None = Field(default=None, alias="occurrenceNumber", ge=1)
+    number: int | None = Field(default=None, alias="occurrenceNumber", ge=1, le=LARGEST)
     on_gap: OnGap = Field(default="shift", alias="onGap")
     on_overlap: OnOverlap = Field(default="first", alias="onOverlap")
 

@@ -138,7 +138,9 @@ def _calendar(
             number += 1
             if number > rule.count:
                 return
-        if not rule.ended(wall, moments[0] if moments else _shifted(wall, zone)):  # what UNTIL ends did not fall into a gap
+        if not rule.ended(
+            wall, moments[0] if moments else _shifted(wall, zone)
+        ):  # what UNTIL ends did not fall into a gap
             yield wall, tuple(instant for instant in moments if not rule.ended(wall, instant)), number or None
 
 

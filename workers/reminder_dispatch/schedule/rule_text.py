@@ -36,7 +36,7 @@ _ALL = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_NUMBERS}
 _NUMBER = re.compile(r"[+-]?\d{1,6}", re.ASCII)
 _DAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
 _UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
-_LARGEST = 100_000
+LARGEST = 100_000
 """The largest COUNT and INTERVAL."""
 _LONGEST = 10_000
 """Characters of a rule, so that reading it is bounded: all numbers that all parts may hold are shorter."""
@@ -145,8 +145,8 @@ def _days(parts: Mapping[str, str], frequency: str) -> list[tuple[int, int]]:
 
 def _natural(parts: Mapping[str, str], name: str, default: int) -> int:
     value = parts.get(name, str(default))
-    if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= _LARGEST:
-        raise BadRule(f"rule: {name} is not between 1 and {_LARGEST}")
+    if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= LARGEST:
+        raise BadRule(f"rule: {name} is not between 1 and {LARGEST}")
     return int(value)
 
 

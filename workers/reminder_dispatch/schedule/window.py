@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from workers.reminder_dispatch.schedule.occurrence import Row, row_key
+from workers.reminder_dispatch.schedule.occurrence import LONGEST_HELD, Row, row_key
 from workers.reminder_dispatch.table.keys import MINUTE, identity_of, minute_of
 
 OVERLAP = timedelta(minutes=5)
@@ -124,6 +124,6 @@ def is_held(row: Row, now: datetime) -> bool:
     """Whether somebody sends it at present, or it waits for its next attempt, of which there is a message already."""
     held_until = row.get("claimedUntil") if row.get("status") == "SENDING" else row.get("notBefore")
     try:
-        return held_until is not None and bool(held_until > now.timestamp())
+        return held_until is not None and bool(0 < held_until - int(now.timestamp()) <= LONGEST_HELD)
     except TypeError:
-        return False  # no number: the dispatch will say so on the row
+        return False  # no number, or one that nobody wrote here: the dispatch will say so on the row
