@@ -36,7 +36,7 @@ _FIX: Final = {
     "timeZone": "an IANA name such as Europe/Berlin",
     "rule": "one RRULE of RFC 5545 such as FREQ=WEEKLY;BYDAY=MO, with fewer or wider steps where it is too costly",
     "channel": "push, email or webhook",
-    "email": "an address such as ada@example.com",
+    "email": "one address such as ada@example.com, in ASCII and without a name",
     "data": "a JSON object, its whole numbers below 2^63",
     "push": "fields of Expo's such as sound, badge, ttl or channelId, as docs/reminders.md lists them",
     "mail": "the name of a template that SES keeps, and unsubscribe, an https URL, as docs/reminders.md says",
@@ -46,7 +46,7 @@ _FIX: Final = {
     "quietHours": "such as 22:00-07:00, and days of MO, TU, WE, TH, FR, SA, SU",
     "priority": "normal or high",
     "misfire": "fire_all, fire_once or skip",
-    "maxLateness": "whole seconds, 0 or more",
+    "maxLateness": "whole seconds, from 0 to 2^31",
 }
 
 

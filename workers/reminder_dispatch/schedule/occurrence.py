@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,9 @@ Row = Mapping[str, Any]
 """A row's attributes as plain values: text, numbers (int or Decimal), booleans, lists, maps."""
 
 Status = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
+
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
+"""One address and nothing around it: a name beside it would hide it from the marks of what bounced, and SES takes no letters beyond ASCII."""
 
 INDEX = ("GSI1PK", "GSI1SK")
 LEASE = ("owner", "claimedUntil")
@@ -126,7 +130,7 @@ def read_state(row: Row) -> State:
 def read_content(row: Row) -> Content:
     """Raises Malformed or BadRule."""
     content = _read(Content, row)
-    if content.channel == "email" and "@" not in (content.email or ""):
+    if content.channel == "email" and not _ADDRESS.fullmatch(content.email or ""):
         raise Malformed("email: no address")
     if content.channel == "webhook" and not content.tenant_id:
         raise Malformed("tenantId: missing, and the event would reach nobody")
