@@ -91,6 +91,7 @@ class Attempt:
         """The bus event `reminder.due`: the same id for the same occurrence, so that consumers can tell a repetition."""
         return {
             "id": event_id(self.event.reminder_id, self.event.due_at),
+            "correlationId": self.event.reminder_id,
             "tenantId": self.content.tenant_id,
             "reminderId": self.event.reminder_id,
             "dueAt": due_text(self.event.due_at),
