@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import select
 import stat
 import sys
@@ -24,6 +23,8 @@ import structlog
 # every variable of the context, at each line; if it ever moves, this import says so, and merge_contextvars alone does the same.
 from structlog.contextvars import _CONTEXT_VARS, merge_contextvars
 
+from shared.telemetry.libraries import FromLibraries, FromLoop
+
 if TYPE_CHECKING:
     from structlog.typing import ExcInfo, Processor
 
@@ -42,17 +43,8 @@ DEEPEST = 20
 """Frames kept of each error in a chain of causes."""
 LONGEST_CHAIN = 5
 
-LONGEST_SAYING = 200
-"""Characters kept of what a library says."""
-FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
-"""Where the words of a text end and a value may begin."""
 SAID_BY_US = ("botocore.credentials", "aiobotocore.credentials")
 """Of keys that cannot be renewed these write a traceback each time: `keys_not_renewed` says it once."""
-TELEMETRY = "opentelemetry"
-"""No trouble of a collector is an error: those call a person, and no message waits for it."""
-LEVELS = ((40, "error"), (30, "warning"), (20, "info"))
-"""Those of Python's logging, and our word for each and for what is above it."""
-
 PATIENCE = 0.5
 """Seconds for which a line waits for a reader that has fallen behind; while one stands still, none waits."""
 
@@ -80,37 +72,6 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         if isinstance(each, FromLibraries) or type(each).__module__.startswith("awslambdaric"):
             root.removeHandler(each)
     root.addHandler(FromLibraries())
-
-
-class FromLoop(logging.Handler):
-    """What the event loop says of a task or a callback that nobody waits for: a line like the others, without the error's text and without
-    what the callback was given. Python would print both. What raised in a task of a connection that was reset was raised to
-    its call as well, which tells it.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if record.levelno < logging.WARNING or isinstance(error, ConnectionError):
-            return
-        about = {"exc_info": error} if error else {}
-        why = record.getMessage().partition("\n")[0].partition("(")[0]
-        structlog.get_logger().error("unhandled_in_loop", why=why, **about)
-
-
-class FromLibraries(logging.Handler):
-    """Makes a line of ours of what a library logs by Python's own logging: whose it is, and what kind of trouble. What it fills in may
-    quote a payload or an address with a secret in it, and is left out; of a text that is filled in already, so is all that may be
-    that. An error is told by its type, as everywhere.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        said = record.msg.partition("\n")[0][:LONGEST_SAYING] if isinstance(record.msg, str) else ""
-        said = said if record.args else FILLED_IN.split(said, 1)[0].strip()
-        worst = logging.WARNING if record.name.partition(".")[0] == TELEMETRY else record.levelno
-        level = next((name for number, name in LEVELS if min(worst, record.levelno) >= number), "debug")
-        getattr(structlog.get_logger(), level)(
-            "library_logged", logger=record.name, said=said, exc_info=record.exc_info
-        )
 
 
 def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from structlog.typing import FilteringBoundLogger
 
 from shared.telemetry import logging
+from shared.telemetry.libraries import FromLibraries
 from tests.fakes import delivery
 
 CANARY = "canary-7f3a"
@@ -51,7 +52,7 @@ def written() -> Iterator[Written]:
     yield Written(stream)
     structlog.configure(**before)
     root = stdlib.getLogger()
-    for each in [each for each in root.handlers if isinstance(each, logging.FromLibraries)]:
+    for each in [each for each in root.handlers if isinstance(each, FromLibraries)]:
         root.removeHandler(each)
 
 
