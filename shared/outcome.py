@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Mapping
@@ -123,7 +124,7 @@ def code_of(error: BaseException) -> str:
     class. Known by its shape (botocore's ClientError): this file imports no AWS. Never the text, which may quote a payload.
     """
     code = _code(_answer(error))
-    return (code if code.startswith("KMS.") else code.rpartition(".")[2]) or type(error).__name__
+    return (code if code.startswith("KMS.") else code.rpartition(".")[2]) or _exhausted(error) or type(error).__name__
 
 
 def _answer(error: BaseException) -> Mapping[str, Any]:
@@ -154,25 +155,13 @@ def status_of(error: BaseException) -> int | None:
 
 THROTTLED = frozenset(
     {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "ThrottlingError",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "SlowDown",
-        "PriorRequestNotComplete",
-        "TransactionInProgressException",
-        "EC2ThrottledException",
-        "ReplicatedWriteConflictException",
+        "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+        "TooManyRequestsException", "ThrottlingError", "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException", "RequestLimitExceeded", "BandwidthLimitExceeded",
+        "LimitExceededException", "SlowDown", "PriorRequestNotComplete", "TransactionInProgressException",
+        "EC2ThrottledException", "ReplicatedWriteConflictException",
     }
-)
+)  # fmt: skip
 KEYS_REFUSED = frozenset(
     {
         "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSecurity",
@@ -186,36 +175,15 @@ LONGEST_WITHOUT_KEYS = 1.0
 """Seconds between two tries, at most, where it is the keys that are refused: new ones are then used within three of their existing."""
 FORBIDDEN = KEYS_REFUSED | frozenset(
     {
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "NotAuthorized",
-        "NotAuthorizedForSourceException",
-        "NotAuthorizedForDetailTypeException",
-        "InvalidAccountIdException",
-        "AuthFailure",
-        "AccountProblem",
-        "AllAccessDisabled",
-        "NotSignedUp",
-        "OptInRequired",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "IncompleteSignature",
-        "KMSAccessDeniedException",
-        "KMSDisabledException",
-        "KMSInvalidStateException",
-        "KMSNotFoundException",
-        "KMSOptInRequired",
-        "NoSuchBucket",
-        "401",  # botocore's code where an answer has no body, as S3's to a HEAD
-        "403",
-        "QueueDoesNotExist",
-        "NonExistentQueue",
-        "TableNotFoundException",
-        "ResourceInUseException",
+        "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized",
+        "NotAuthorizedForSourceException", "NotAuthorizedForDetailTypeException", "InvalidAccountIdException",
+        "AuthFailure", "AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired",
+        "MissingAuthenticationToken", "RequestExpired", "RequestTimeTooSkewed", "IncompleteSignature",
+        "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
+        "KMSOptInRequired", "NoSuchBucket", "401", "403", "QueueDoesNotExist", "NonExistentQueue",
+        "TableNotFoundException", "ResourceInUseException",  # botocore's code, 401 and 403, where an answer has no body, as S3's to a HEAD
     }
-)
+)  # fmt: skip
 """Codes that speak of our permissions and configuration, whatever was asked: a dead letter cannot mend them."""
 
 
@@ -242,22 +210,38 @@ WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
 """Codes that speak of our configuration where they count as an outage at all."""
 
 
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.ENOBUFS})
+"""What this machine says where it has no descriptor, disk or memory left for anybody: no message is at fault, and none can mend it."""
+USED_UP = frozenset(errno.errorcode[number] for number in EXHAUSTED)
+"""The names of these."""
+
+
+def _exhausted(error: BaseException) -> str:
+    """What this machine has run out of, by the name of its error (`EMFILE`); empty for any other error."""
+    number = error.errno if isinstance(error, OSError) else None
+    return errno.errorcode[number] if number in EXHAUSTED and number is not None else ""
+
+
 def are_keys(code: str) -> bool:
     """Whether a failure with this code is one of our keys."""
     return code.rpartition(".")[2] in KEYS_REFUSED | KEYS_MISSING
 
 
 def describe_outage(code: str) -> str:
-    """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down."""
+    """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down. Or of this machine."""
+    if code in USED_UP:
+        return f"has used up what it has ({code})"
     name = code.rpartition(".")[2]
     refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name in WRONG
     return f"refuses ({code})" if refuses else f"is down ({code})"
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether an error of an AWS call says nothing about what was asked: no answer, a fault of theirs, a throttle, or what we
-    are not allowed or configured to do. Known by its shape, as `code_of`.
+    """Whether an error says nothing about what was asked: of an AWS call no answer, a fault of theirs, a throttle, or what we
+    are not allowed or configured to do; of this machine, that something is used up. Known by its shape, as `code_of`.
     """
+    if _exhausted(error):
+        return True
     if answer := _answer(error):
         return (
             (status := status_of(error) or 0) >= 500

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.outcome import (
+    USED_UP,
     Contended,
     Dead,
     Later,
@@ -49,7 +50,7 @@ def judge(
     """
     error, limits = _sole(error), worker.limits
     is_final, is_last = isinstance(error, Reject), attempt >= limits.max_receives
-    failed = down or ({"AWS": code_of(outage)} if (outage := _outage(error)) is not None else {})
+    failed = down or _failed(error)
     if failed and not is_final:
         why = explain(error)
         if down or not isinstance(error, Unavailable):
@@ -146,8 +147,16 @@ def _why(error: Reject | Later | Unavailable) -> str:
         return _type(error)
 
 
+def _failed(error: BaseException) -> dict[str, str]:
+    """Whose trouble it is, with its code, where it is not the message's."""
+    if (outage := _outage(error)) is None:
+        return {}
+    code = code_of(outage)
+    return {"this machine" if code in USED_UP else "AWS": code}
+
+
 def _outage(error: BaseException) -> BaseException | None:
-    """This error, or what it was raised from, where that is an AWS call that could not be made or answered."""
+    """This error, or what it was raised from, where that is an AWS call that could not be made or answered, or a machine's trouble."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None or is_outage(seen):

@@ -1,12 +1,13 @@
 """Which errors of AWS calls speak of the dependency and not of what was asked, and what is said of them."""
 
 import asyncio
+import errno
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
 from structlog.testing import capture_logs
 
-from shared.outcome import Stalled, Unavailable, is_outage
+from shared.outcome import Stalled, Unavailable, code_of, is_outage
 from shared.road.failure.breakers import LONGEST_PROBE, OPENS_AT, Breakers, Met, Needs, met_in_run
 from shared.road.failure.verdict import judge
 from tests.made import make_worker
@@ -31,6 +32,8 @@ def answered(code: str, status: int) -> ClientError:
         answered("NoSuchBucket", 404),
         EndpointConnectionError(endpoint_url="http://127.0.0.1"),
         ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOSPC, "No space left on device"),
     ],
 )
 def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exception) -> None:
@@ -46,6 +49,8 @@ def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exce
         ParamValidationError(report="x"),
         ValueError(),
         TimeoutError(),
+        OSError(errno.ENOENT, "No such file or directory"),
+        OSError("a text alone"),
     ],
 )
 def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> None:
@@ -114,6 +119,17 @@ def test_what_a_handler_says_is_unavailable_stalls_its_message_and_counts_no_run
     worker = make_worker(max_attempts=2)
     outcome = judge(Unavailable("Expo: 401", code="Unauthorized"), worker=worker, run=2, attempt=2)
     assert outcome == Stalled("Expo: 401")
+
+
+@pytest.mark.guarantee("R1")
+def test_what_a_machine_has_used_up_is_no_messages_fault_at_its_last_run_either() -> None:
+    """A process without a free descriptor fails every message that opens a file, loads a module or connects."""
+    worker = make_worker(max_attempts=2)
+    error = RuntimeError("the library's own")
+    error.__cause__ = OSError(errno.EMFILE, "Too many open files")
+    outcome = judge(error, worker=worker, run=2, attempt=2)
+    assert outcome == Stalled("RuntimeError: this machine has used up what it has (EMFILE)")
+    assert code_of(OSError(errno.ENOSPC, "/tmp/canary")) == "ENOSPC"
 
 
 def test_a_refusal_without_a_body_speaks_of_our_permissions() -> None:
