@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
+WAITING = 8
+"""Connections that wait to be accepted. Without a free descriptor asyncio tries and complains as often as this, squared, each second."""
+
+
 class Polls(Protocol):
     """What the health checks read from a poller; times are on the monotonic clock."""
 
@@ -88,7 +92,7 @@ async def served(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, backlog=WAITING).start()
         except OSError as error:
             why = f"cannot listen there ({error.strerror or type(error).__name__})"
             raise SettingsError(f"set or mend these environment variables: HEALTH_HOST, HEALTH_PORT: {why}") from error

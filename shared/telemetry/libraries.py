@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 
@@ -13,6 +18,8 @@ FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
 """Where the words of a text end and a value may begin."""
 TELEMETRY = "opentelemetry"
 """No trouble of a collector is an error: those call a person, and no message waits for it."""
+EACH_SAID, MOST_SAID = 60.0, 100
+"""Seconds between two lines of the same that the loop says, and how many different things are known as said."""
 LEVELS = ((40, "error"), (30, "warning"), (20, "info"))
 """Those of Python's logging, and our word for each and for what is above it."""
 
@@ -21,15 +28,38 @@ class FromLoop(logging.Handler):
     """What the event loop says of a task or a callback that nobody waits for: a line like the others, without the error's text and without
     what the callback was given. Python would print both. What raised in a task of a connection that was reset was raised to
     its call as well, which tells it.
+
+    The same is said once a minute: a loop without a free descriptor would say thousands of times a second that it accepts nobody.
     """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._told: dict[tuple[object, ...], float] = {}
+        self._repeated: Counter[tuple[object, ...]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if record.levelno < logging.WARNING or isinstance(error, ConnectionError):
             return
-        about = {"exc_info": error} if error else {}
         why = record.getMessage().partition("\n")[0].partition("(")[0]
+        said = (why, type(error), *_raised_at(error))
+        now = self._clock()
+        if now - self._told.get(said, -EACH_SAID) < EACH_SAID:
+            self._repeated[said] += 1
+            return
+        if len(self._told) >= MOST_SAID:
+            self._told.clear()
+        self._told[said] = now
+        about: dict[str, Any] = {"exc_info": error} if error else {}
+        if repeated := self._repeated.pop(said, 0):
+            about["repeated"] = repeated
         structlog.get_logger().error("unhandled_in_loop", why=why, **about)
+
+
+def _raised_at(error: BaseException | None) -> Iterable[tuple[str, int]]:
+    frames = [*traceback.walk_tb(error.__traceback__)] if error is not None else []
+    return [(frame.f_code.co_filename, line) for frame, line in frames[-1:]]
 
 
 class FromLibraries(logging.Handler):
