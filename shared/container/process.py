@@ -48,6 +48,8 @@ def main(app: App, environment: Mapping[str, str]) -> int:
     except Exception as error:
         log.exception("worker_failed", worker=app.name, error_type=code_of(first := _first(error)), exc_info=first)
         return 1
+    finally:
+        logging.let_go()
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from decimal import Decimal
 from functools import lru_cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import orjson
@@ -54,7 +54,7 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
     structlog.configure(
         processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=Lines(stream or sys.stdout.buffer),
+        logger_factory=Lines(stream or _stdout()),
         cache_logger_on_first_use=True,
     )
     for name in SAID_BY_US:
@@ -72,6 +72,20 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         if isinstance(each, FromLibraries) or type(each).__module__.startswith("awslambdaric"):
             root.removeHandler(each)
     root.addHandler(FromLibraries())
+
+
+def _stdout() -> BinaryIO:
+    """A process that was started without one works without a word."""
+    return sys.stdout.buffer if sys.stdout is not None else Path(os.devnull).open("wb")
+
+
+def let_go() -> None:
+    """Called at a process's end: what its output did not take must not become its exit code (Python's own is 120 then)."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = None  # what Python itself has there in a process without one
 
 
 def add_about(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -177,3 +177,24 @@ async def test_a_body_in_s3_reaches_the_worker_of_a_container(aws: Aws, scene: S
         process.process.terminate()
         assert await process.ends() == 0
     assert scene.done() == ["from afar"]
+
+
+BROKEN = """
+import sys
+from shared.app import App
+from shared.container import process
+
+def broken(_environment, _clients):
+    raise RuntimeError
+
+sys.exit(process.main(App("sample", ("uploads",), broken), {"HEALTH_PORT": "0"}))
+"""
+
+
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+async def test_an_output_that_takes_nothing_does_not_become_the_exit_code(output: str) -> None:
+    """A full disk, and a process that was started without an output: Python would end with 120, or not start."""
+    shell = ("sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-c", BROKEN)
+    ended = await asyncio.create_subprocess_exec(*shell, stderr=asyncio.subprocess.PIPE)
+    _, said = await ended.communicate()
+    assert (ended.returncode, said) == (1, b"")
