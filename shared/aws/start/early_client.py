@@ -91,8 +91,15 @@ class EarlyClient:
             await each.close()
 
     async def _late(self, name: str, /, *given: Any, **asked: Any) -> Any:
-        found = getattr(await self.whole(), name)(*given, **asked)
+        found = getattr(await self._whole_for(name, asked), name)(*given, **asked)
         return await found
+
+    async def _whole_for(self, name: str, asked: dict[str, Any]) -> Any:
+        """To read botocore takes a busy process seconds: a message whose time ends meanwhile is not at fault."""
+        if self._whole is not None or self._cut is None:
+            return await self.whole()
+        operation = "".join(map(str.capitalize, name.split("_")))
+        return await waited(self.whole(), self._cut, kind_of(operation, asked))
 
     async def _call(self, name: str, operation: Operation, pattern: Pattern, **asked: Any) -> Any:
         asked = operation.complete(asked)
@@ -115,7 +122,7 @@ class EarlyClient:
         return found
 
     async def _go_on(self, name: str, asked: dict[str, Any], came: Answer | Exception) -> Any:
-        whole: FastClient = await self.whole()
+        whole: FastClient = await self._whole_for(name, asked)
         return await whole.go_on(name, asked, self._url, came)
 
     def _connections(self, operation: Operation) -> Connections:

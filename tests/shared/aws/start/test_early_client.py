@@ -1,5 +1,6 @@
 """What an early client makes of every answer is what botocore makes of it; and botocore is loaded for none that is ordinary."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -108,3 +109,24 @@ async def test_it_says_that_it_has_no_meta() -> None:
     async with early("sqs", "http://127.0.0.1:9", Opening(None)) as client:
         with pytest.raises(AttributeError, match="calls and exceptions only"):
             _ = client.meta
+
+
+@pytest.mark.guarantee("R1")
+@pytest.mark.parametrize(("name", "kind"), [("get_item", "GetItem sessions"), ("query", "Query sessions")])
+async def test_who_is_cut_while_botocore_is_read_has_waited_for_the_dependency(name: str, kind: str) -> None:
+    """Else the run of a message whose limit is short would count, though nothing was asked yet."""
+    told: list[str] = []
+    refused = Odd(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}")
+
+    def cut(*, after: float, call: str) -> None:
+        assert after > 0.01
+        told.append(call)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async with stub(refused) as serving, early("dynamodb", serving.url, never, cut=cut) as client:  # type: ignore[arg-type]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await getattr(client, name)(TableName="sessions", Key={"sessionId": {"S": "s"}})
+    assert told == [kind]
