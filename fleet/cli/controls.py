@@ -66,8 +66,7 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
     """Give the order, and name every process that follows. Ends with 4 where none does."""
     async with Clients(os.environ) as clients:
         controls = await opened(clients)
-        orders = replace(change(await controls.read(worker)), number=uuid.uuid4().hex)
-        await controls.write(worker, orders)
+        orders = await controls.change(worker, change, number=uuid.uuid4().hex)
         state = "paused" if orders.paused else "running"
         own = "the worker's own"
         click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
@@ -77,10 +76,10 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
                 err=True,
             )
             return
-        named = await named_followers(worker, controls, say=lambda words: click.echo(words, err=True))
+        named = await named_followers(worker, orders.number, controls, say=lambda words: click.echo(words, err=True))
     if not named:
         click.echo(
-            f"nobody follows: no container of {worker} took the order within {WAITS:.0f} s. The order stays for those that "
+            f"nobody follows: no container of {worker} took the order within {WAITS:.0f} s. Unless somebody gave another one since, it stays for those that "
             "start later; a container without LEDGER_TABLE_NAME takes none, and a Lambda neither",
             err=True,
         )
@@ -90,15 +89,17 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
 class Answering(Protocol):
     """Who follows the orders in force."""
 
-    async def followers(self, worker: str) -> frozenset[str]: ...
+    async def followers(self, worker: str, number: str) -> frozenset[str]: ...
 
 
-async def named_followers(worker: str, controls: Answering, *, say: Callable[[str], None]) -> frozenset[str]:
-    """Wait as long as a running container may take, and say each process that follows as soon as it does."""
+async def named_followers(
+    worker: str, number: str, controls: Answering, *, say: Callable[[str], None]
+) -> frozenset[str]:
+    """Wait as long as a running container may take, and say each process that follows the order with this number as soon as it does."""
     named: frozenset[str] = frozenset()
     for _ in range(round(WAITS / EVERY)):
         await asyncio.sleep(EVERY)
-        found = await controls.followers(worker)
+        found = await controls.followers(worker, number)
         for process in sorted(found - named):
             say(f"{process} follows")
         named |= found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -50,9 +50,9 @@ class Controls:
         self._client = client
         self._table = table
 
-    async def read(self, worker: str) -> Orders:
+    async def read(self, worker: str, *, is_consistent: bool = False) -> Orders:
         """The orders in force; the defaults where none were given."""
-        found = await self._client.get_item(TableName=self._table, Key=_key(worker))
+        found = await self._client.get_item(TableName=self._table, Key=_key(worker), ConsistentRead=is_consistent)
         item: dict[str, Any] = dict(found.get("Item", {}))
         concurrency, rate = item.get("concurrency"), item.get("rate")
         return Orders(
@@ -62,16 +62,35 @@ class Controls:
             number=str(item.get("number", {}).get("S", "")),
         )
 
-    async def write(self, worker: str, orders: Orders) -> None:
-        """Give orders; they stay until others are given. Who followed the ones before is forgotten."""
-        item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}}
+    async def change(self, worker: str, change: Callable[[Orders], Orders], *, number: str) -> Orders:
+        """Give what `change` makes of the orders in force, under this number; they stay until others are given. Who followed the ones
+        before is forgotten. Where somebody gives others meanwhile it is made of those: a limit ends no pause that it has not seen.
+        """
+        while True:
+            found = await self.read(worker, is_consistent=True)
+            if found.number == number:  # an earlier try arrived, and only its answer was lost
+                return found
+            orders = replace(change(found), number=number)
+            try:
+                await self._put(worker, orders, instead_of=found.number)
+            except self._client.exceptions.ConditionalCheckFailedException:
+                continue
+            return orders
+
+    async def _put(self, worker: str, orders: Orders, *, instead_of: str) -> None:
+        item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}, "number": {"S": orders.number}}
         if orders.concurrency is not None:
             item["concurrency"] = {"N": str(orders.concurrency)}
         if orders.rate is not None:
             item["rate"] = {"N": str(orders.rate)}
-        if orders.number:
-            item["number"] = {"S": orders.number}
-        await self._client.put_item(TableName=self._table, Item=item)
+        seen: dict[str, Any] = {"ExpressionAttributeValues": {":seen": {"S": instead_of}}} if instead_of else {}
+        await self._client.put_item(
+            TableName=self._table,
+            Item=item,
+            ConditionExpression="#number = :seen" if instead_of else "attribute_not_exists(#number)",
+            ExpressionAttributeNames={"#number": "number"},
+            **seen,
+        )
 
     async def follow(self, worker: str, process: str, number: str) -> None:
         """Write down that `process` follows this order, unless another one was given since."""
@@ -87,10 +106,13 @@ class Controls:
         except self._client.exceptions.ConditionalCheckFailedException:
             log.info("orders_changed_again", worker=worker)
 
-    async def followers(self, worker: str) -> frozenset[str]:
-        """The processes that follow the orders in force."""
+    async def followers(self, worker: str, number: str) -> frozenset[str]:
+        """The processes that follow the orders with this number; none once others were given."""
         found = await self._client.get_item(TableName=self._table, Key=_key(worker), ConsistentRead=True)
-        return frozenset(name.removeprefix(FOLLOWS) for name in found.get("Item", {}) if name.startswith(FOLLOWS))
+        item: dict[str, Any] = dict(found.get("Item", {}))
+        if item.get("number", {}).get("S") != number:
+            return frozenset()
+        return frozenset(name.removeprefix(FOLLOWS) for name in item if name.startswith(FOLLOWS))
 
 
 async def opened(clients: Clients) -> Controls:

@@ -1,6 +1,9 @@
 """Orders reach running workers, and what cannot be read changes nothing."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -127,25 +130,49 @@ def test_an_order_is_answered_once_it_is_followed_and_again_where_the_answer_was
     assert virtual(story()) == ["1", "2", "2"]
 
 
+def given(orders: Orders) -> Callable[[Orders], Orders]:
+    return lambda _found: orders
+
+
 async def test_who_follows_is_known_until_the_next_order(aws: Aws) -> None:
     async with aws.open("dynamodb") as client:
         controls = Controls(client, table=aws.table("key"))
-        await controls.write("sample", Orders(paused=True, number="1"))
-        assert await controls.followers("sample") == frozenset()
+        await controls.change("sample", given(Orders(paused=True)), number="1")
+        assert await controls.followers("sample", "1") == frozenset()
         await controls.follow("sample", "host:7", "1")
         await controls.follow("sample", "host:8", "1")
         await controls.follow("sample", "host:9", "0")
-        assert await controls.followers("sample") == {"host:7", "host:8"}
+        assert await controls.followers("sample", "1") == {"host:7", "host:8"}
+        assert await controls.followers("sample", "0") == frozenset()
         assert await controls.read("sample") == Orders(paused=True, number="1")
-        await controls.write("sample", Orders(number="2"))
-        assert await controls.followers("sample") == frozenset()
+        await controls.change("sample", given(Orders()), number="2")
+        assert await controls.followers("sample", "1") == await controls.followers("sample", "2") == frozenset()
 
 
 async def test_orders_are_read_as_they_were_written(aws: Aws) -> None:
-    table = aws.table("key")
     async with aws.open("dynamodb") as client:
-        controls = Controls(client, table=table)
+        controls = Controls(client, table=aws.table("key"))
         assert await controls.read("sample") == Orders()
-        for orders in (Orders(paused=True), Orders(concurrency=7), Orders(rate=0.5), Orders()):
-            await controls.write("sample", orders)
-            assert await controls.read("sample") == orders
+        for number, orders in enumerate((Orders(paused=True), Orders(concurrency=7), Orders(rate=0.5), Orders())):
+            await controls.change("sample", given(orders), number=str(number))
+            assert await controls.read("sample") == replace(orders, number=str(number))
+
+
+async def test_a_limit_that_was_on_its_way_when_somebody_paused_does_not_end_the_pause(aws: Aws) -> None:
+    """Between its read and its write may lie the whole time that a slow DynamoDB takes."""
+    async with aws.open("dynamodb") as client:
+        controls = Controls(client, table=(table := aws.table("key")))
+        other = aws.session.client("dynamodb", endpoint_url=aws.url)
+
+        def limit(found: Orders) -> Orders:
+            if not found.paused:
+                item: dict[str, Any] = {
+                    "key": {"S": "control#sample"},
+                    "paused": {"BOOL": True},
+                    "number": {"S": "pause"},
+                }
+                other.put_item(TableName=table, Item=item)
+            return replace(found, rate=20.0)
+
+        assert await controls.change("sample", limit, number="limit") == Orders(paused=True, rate=20.0, number="limit")
+        assert await controls.change("sample", limit, number="limit") == Orders(paused=True, rate=20.0, number="limit")
