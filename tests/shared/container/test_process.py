@@ -195,6 +195,7 @@ sys.exit(process.main(App("sample", ("uploads",), broken), {"HEALTH_PORT": "0"})
 async def test_an_output_that_takes_nothing_does_not_become_the_exit_code(output: str) -> None:
     """A full disk, and a process that was started without an output: Python would end with 120, or not start."""
     shell = ("sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-c", BROKEN)
-    ended = await asyncio.create_subprocess_exec(*shell, stderr=asyncio.subprocess.PIPE)
+    buffered = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": ""}
+    ended = await asyncio.create_subprocess_exec(*shell, stderr=asyncio.subprocess.PIPE, env=buffered)
     _, said = await ended.communicate()
     assert (ended.returncode, said) == (1, b"")
