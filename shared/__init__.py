@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.backoff import Backoff
     from shared.bus import BusEntry, EventBus, NotPut
     from shared.clients import Clients
+    from shared.configuration.secret import Secret
     from shared.lambda_door.entry import make_lambda_handler
     from shared.lambda_door.function import make_function
     from shared.message.correlation import correlation_id
@@ -62,6 +63,7 @@ __all__ = [
     "S3Change",
     "S3Changes",
     "ScheduleTick",
+    "Secret",
     "Send",
     "Settings",
     "SettingsError",
@@ -94,6 +96,7 @@ _HOMES = {
     "EventBus": "shared.bus",
     "NotPut": "shared.bus",
     "Clients": "shared.clients",
+    "Secret": "shared.configuration.secret",
     "make_function": "shared.lambda_door.function",
     "make_lambda_handler": "shared.lambda_door.entry",
     "Attribute": "shared.message.delivery",

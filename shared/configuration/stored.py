@@ -1,9 +1,10 @@
-"""Settings out of Parameter Store and secrets out of Secrets Manager, read once at a door, as if the environment held them.
+"""Settings out of Parameter Store and secrets out of Secrets Manager, read at a door, as if the environment held them.
 
     SETTINGS_PATH=/fleet/prod/webhook-delivery   the parameter `.../LOG_LEVEL` below it stands for the variable LOG_LEVEL
     AUDIT_HASH_KEYS_SECRET_ARN=arn:aws:...       the secret's text stands for the variable AUDIT_HASH_KEYS
 
-What the environment itself says wins over a parameter. Where neither is set no call is made.
+What the environment itself says wins over a parameter. Where neither is set no call is made. Parameters are read
+this once; what uses a secret for long asks `Secret` (secret.py), which reads it again.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import Clients
+from shared.configuration.secret import SECRET, read_version
 from shared.outcome import code_of
 from shared.settings import SettingsError
 
 PATH: Final = "SETTINGS_PATH"
-SECRET: Final = "_SECRET_ARN"  # noqa: S105  the end of a name
-"""How the name of a variable ends that says where its secret is: the ARN or the name of one in Secrets Manager."""
 
 _NAME = re.compile("[A-Z][A-Z0-9_]*")
 
@@ -42,7 +42,7 @@ async def read_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
         if both := sorted(secrets.keys() & stored.keys()):
             raise SettingsError(f"a secret does not belong in {PATH}: {', '.join(both)}")
         kept = await clients.open("secretsmanager") if secrets else None
-        read = {name: await _secret(kept, name, arn) for name, arn in secrets.items()}
+        read = {name: await read_version(kept, name, arn) for name, arn in secrets.items()}
     given = {name: value for name, value in environment.items() if value}  # an empty variable counts as unset
     return {**stored, **given, **read}
 
@@ -64,15 +64,3 @@ async def _parameters(client: Any, path: str) -> dict[str, str]:
         if not answer.get("NextToken"):
             return found
         asked["NextToken"] = answer["NextToken"]
-
-
-async def _secret(client: Any, name: str, arn: str) -> str:
-    """The current version's text; while a rotation is under way that is still the former one's."""
-    try:
-        answer = await client.get_secret_value(SecretId=arn)
-    except (ClientError, BotoCoreError) as error:
-        raise SettingsError(f"{name}{SECRET}: the secret cannot be read ({code_of(error)})") from error
-    text = answer.get("SecretString")
-    if not text:
-        raise SettingsError(f"{name}{SECRET}: the secret has no text")
-    return str(text)

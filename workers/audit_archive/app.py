@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import BeforeValidator, Field
 
-from shared import App, Clients, Limits, Together, Worker, make_lambda_handler, read_settings
+from shared import App, BatchResult, Clients, Limits, Secret, Together, Worker, make_lambda_handler, read_settings
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.event import AuditEvent
 from workers.audit_archive.evidence.ages import DIGEST_SECONDS
@@ -22,6 +22,7 @@ from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.public import Public, public_fields
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.redaction.rotating import RotatingKeys
 from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket
@@ -41,7 +42,7 @@ class AuditSettings(EvidenceSettings):
     """What the audit worker reads from the environment. Times in seconds.
 
     AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
-    are kept for searches. AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
+    are kept for searches. A secret behind it may be rotated (redaction/rotating.py). AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
     `table:name,name;table:name`: where it is set, every value that it does not name is hashed.
     """
 
@@ -62,8 +63,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
     names = Names(settings.audit_personal_fields.split(","))
-    redactor = Redactor(settings.audit_hash_keys[0], names, settings.audit_public_fields)
-    seals = Seals(settings.audit_hash_keys)
+    rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
+    seals = Seals(settings.audit_hash_keys, again=rotating.again)
     sign = await open_signing(settings.audit_signing_key, clients)
     if sign is None:
         log.warning("audit_digests_unsigned", hint="AUDIT_SIGNING_KEY names no key")
@@ -76,19 +77,22 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         every=timedelta(seconds=settings.audit_digest_seconds),
         anchors=await open_anchors(settings.audit_anchors, clients),
     )
+    keep = Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep
+    stream = StreamReader(await clients.open("dynamodbstreams"))
+
+    async def handle(events: Sequence[AuditEvent | Refused]) -> BatchResult:
+        keys = await rotating.now()
+        seals.take(keys)
+        hide = Redactor(keys[0], names, settings.audit_public_fields).image
+        row, gap = partial(audit_row, hide=hide), partial(gap_row, hide=hide)
+        return await handle_batch(events, row=row, gap=gap, keep=keep, stream=stream, digests=chain)
+
     worker: Worker[AuditEvent | Refused] = Worker(
         name="audit-archive",
         queue="audit",
         decode=decode_or_gap,
         do=Together(
-            partial(
-                handle_batch,
-                row=partial(audit_row, hide=redactor.image),
-                gap=partial(gap_row, hide=redactor.image),
-                keep=Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep,
-                stream=StreamReader(await clients.open("dynamodbstreams")),
-                digests=chain,
-            ),
+            handle,
             count=settings.audit_batch_count,
             bytes=2 * 1024 * 1024,  # of the smallest values these become fifty times as many
             seconds=settings.audit_batch_seconds,

@@ -14,9 +14,9 @@ from operator import attrgetter
 from typing import Any
 from uuid import uuid4
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from shared import App, Clients, Limits, Settings, Together, Worker, make_lambda_handler, read_settings
+from shared import App, Clients, Limits, Secret, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.channels.apart import apart
 from workers.reminder_dispatch.channels.gate import Gates
 from workers.reminder_dispatch.event import decode_due, decode_tick
@@ -40,7 +40,6 @@ class ReminderSettings(Settings):
     reminders_table_name: str
     event_bus_name: str
     expo_push_url: str = Field(default="https://exp.host/--/api/v2/push/send", pattern="^https?://")
-    expo_access_token: SecretStr | None = None
     expo_per_second: int = Field(default=600, ge=1, le=600)
     email_sender: str | None = None
     email_configuration_set: str | None = None
@@ -58,7 +57,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     from workers.reminder_dispatch.table.store import DynamoReminders
 
     settings = read_settings(ReminderSettings, environment)
-    token = settings.expo_access_token
+    token = Secret.of(environment, "EXPO_ACCESS_TOKEN")
     store = DynamoReminders(await clients.open("dynamodb"), table=settings.reminders_table_name)
     queue = await clients.sender(REMINDERS)
     looks = await clients.sender(RECEIPTS)
@@ -68,7 +67,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         expo = Expo(
             session,
             url=settings.expo_push_url,
-            access_token=token.get_secret_value() if token else None,
+            access_token=token,
             per_second=settings.expo_per_second,
         )
         ports = Ports(
@@ -116,9 +115,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         )
         asked = receipts.Ports(
             store=store,
-            ask=ExpoReceipts(
-                session, url=settings.expo_push_url, access_token=token.get_secret_value() if token else None
-            ),
+            ask=ExpoReceipts(session, url=settings.expo_push_url, access_token=token),
             again=looks,
             now=now,
         )

@@ -12,11 +12,14 @@ from pydantic import BeforeValidator
 
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import Command, Failed, env_file_option
+from shared import Secret
+from shared.configuration.stored import read_environment
 from shared.settings import read_settings
 from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.rotating import RotatingKeys
 from workers.audit_archive.store.seal import Seals
 
 
@@ -58,11 +61,14 @@ def write_head(*, bucket: str | None) -> None:
 
 
 async def _digest(bucket: str | None) -> Digest | None:
-    settings = read_settings(DigestSettings, os.environ)
+    environment = await read_environment(os.environ)
+    settings = read_settings(DigestSettings, environment)
+    rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
     async with opened(bucket) as (place, clients):
+        seals = Seals(settings.audit_hash_keys, again=rotating.again)
         sign = await open_signing(settings.audit_signing_key, clients)
         chain = Chain(
-            maker=Maker(bucket=place, now=_now, sign=sign, seals=Seals(settings.audit_hash_keys)),
+            maker=Maker(bucket=place, now=_now, sign=sign, seals=seals),
             every=timedelta(0),
             anchors=await open_anchors(settings.audit_anchors, clients),
         )

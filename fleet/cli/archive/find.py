@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,14 +16,24 @@ from fleet.archive.find import Answer, Wanted, find, query
 from fleet.archive.terms import forms
 from fleet.cli.archive.searched import As, archive_at, faults_in_words, show, span_of, span_options
 from fleet.cli.command import Command, env_file_option
+from shared import Secret
+from shared.configuration.stored import read_environment
 from shared.settings import Settings, read_settings
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.rotating import RotatingKeys
 
 
 class SearchSettings(Settings):
-    """Every key that hashed what may be searched for, in AUDIT_HASH_KEYS; none: only what is in clear is found."""
+    """Every key that hashed what may be searched for, in AUDIT_HASH_KEYS or the secret that holds it; none: only what is in clear is found."""
 
     audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
+
+
+async def keys_of(environment: Mapping[str, str]) -> Sequence[HashKey]:
+    """Those of a secret with those of the version before it. Raises SettingsError."""
+    environment = await read_environment(environment)
+    keys = read_settings(SearchSettings, environment).audit_hash_keys
+    return await RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), keys).again()
 
 
 @click.command("find", cls=Command, short_help="Find rows by actor, id, correlation id, time or changed attribute.")
@@ -56,7 +67,7 @@ def find_rows(
 
     Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits.
     """
-    keys = read_settings(SearchSettings, os.environ).audit_hash_keys
+    keys = asyncio.run(keys_of(os.environ))
     wanted = Wanted(
         actor=forms(actor, keys) if actor else (),
         id=forms(id_, keys) if id_ else (),

@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 import pytest
 
+from shared import Secret
 from tests.workers.reminder_dispatch.expo_server import ExpoServer, Scripted
 from tests.workers.reminder_dispatch.fakes import PUSHED
 from workers.reminder_dispatch.channels.channel import (
@@ -51,7 +52,7 @@ def notes(count: int) -> list[Note]:
 @asynccontextmanager
 async def speaking_to(server: ExpoServer, access_token: str | None = None) -> AsyncIterator[Expo]:
     async with server.serving() as url, open_session() as session:
-        yield Expo(session, url=url, access_token=access_token)
+        yield Expo(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", (access_token,) if access_token else ()))
 
 
 async def pushed(server: ExpoServer, given: Sequence[Note], access_token: str | None = None) -> Sequence[Answer]:
@@ -107,6 +108,18 @@ async def test_without_a_valid_access_token_nothing_more_is_tried() -> None:
     assert await pushed(server, notes(250), "wrong") == [Misconfigured("Expo: UNAUTHORIZED")] * 250
     assert len(server.requests) == 1
     assert "Authorization" not in (await headers_without_token())
+
+
+async def test_a_token_that_was_rotated_is_read_again_and_the_notifications_go_out_once() -> None:
+    async def read() -> tuple[str, ...]:
+        return "new", "old"
+
+    server = ExpoServer(access_token="new")
+    async with server.serving() as url, open_session() as session:
+        expo = Expo(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", ("old",), read=read))
+        assert await expo.push(notes(250), until=FAR) == [Accepted(f"ticket of {one.token}") for one in notes(250)]
+    assert [headers["Authorization"] for headers in server.headers] == ["Bearer old", *3 * ["Bearer new"]]
+    assert len(server.accepted) == 250
 
 
 async def headers_without_token() -> dict[str, str]:

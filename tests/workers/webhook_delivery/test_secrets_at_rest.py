@@ -30,6 +30,8 @@ class Kms:
         self.model = botocore.session.get_session().get_service_model("kms")
         self.calls: list[str] = []
         self.fault = ""
+        self.alias = "first"
+        """The key behind any alias; what was wrapped under another one opens where none is named."""
 
     def check(self, operation: str, asked: Mapping[str, Any]) -> None:
         shape: Any = self.model.operation_model(operation).input_shape
@@ -41,13 +43,19 @@ class Kms:
     async def generate_data_key(self, **asked: Any) -> dict[str, bytes]:
         self.calls.append("generate_data_key")
         self.check("GenerateDataKey", asked)
-        return {"Plaintext": bytes(32), "CiphertextBlob": repr(asked["EncryptionContext"]).encode()}
+        return {"Plaintext": bytes(32), "CiphertextBlob": self._wrapped(self.alias, asked)}
+
+    @staticmethod
+    def _wrapped(key: str, asked: Mapping[str, Any]) -> bytes:
+        return f"{key} {asked['EncryptionContext']!r}".encode()
 
     async def decrypt(self, **asked: Any) -> dict[str, bytes]:
         self.calls.append("decrypt")
         self.check("Decrypt", asked)
-        wrong = asked["CiphertextBlob"] != repr(asked["EncryptionContext"]).encode()
-        if code := self.fault or ("InvalidCiphertextException" if wrong else ""):
+        key = asked["CiphertextBlob"].split(b" ")[0].decode()
+        wrong = asked["CiphertextBlob"] != self._wrapped(key, asked)
+        other = "IncorrectKeyException" if "KeyId" in asked and key != self.alias else ""
+        if code := self.fault or other or ("InvalidCiphertextException" if wrong else ""):
             raise ClientError({"Error": {"Code": code, "Message": ""}}, "Decrypt")
         return {"Plaintext": bytes(32)}
 
@@ -69,6 +77,22 @@ async def test_what_is_sealed_opens_in_its_own_row_alone_and_is_opened_once() ->
     with pytest.raises(SecretError):
         await (await local()).open(sealed, **ROW)
     kms.fault = "KMSInternalException"
+    with pytest.raises(ClientError):
+        await Seals(KmsKeys(kms, "alias/webhooks")).open(sealed, **ROW)
+
+
+async def test_what_was_sealed_before_the_alias_named_another_key_still_opens() -> None:
+    kms = Kms()
+    sealed = await Seals(KmsKeys(kms, "alias/webhooks")).seal(SECRET, **ROW)
+    kms.alias = "second"
+    seals = Seals(KmsKeys(kms, "alias/webhooks"))
+    assert await seals.open(sealed, **ROW) == SECRET
+    newer = await seals.seal(SECRET, **ROW)
+    assert await Seals(KmsKeys(kms, "alias/webhooks")).open(newer, **ROW) == SECRET
+    assert kms.calls == ["generate_data_key", "decrypt", "decrypt", "generate_data_key", "decrypt"]
+    with pytest.raises(SecretError, match="in this row"):
+        await seals.open(sealed, tenant_id="acme", endpoint_id="ep-2")
+    kms.fault = "AccessDeniedException"
     with pytest.raises(ClientError):
         await Seals(KmsKeys(kms, "alias/webhooks")).open(sealed, **ROW)
 

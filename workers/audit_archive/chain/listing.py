@@ -40,7 +40,11 @@ async def _read(key: str, found: Stored | None, seals: Seals | None) -> Listed |
     """None where this is not what a worker wrote."""
     stated = summary(found.metadata) if found else None
     content = await read_content(found.body, rows=stated.rows) if found and stated else None
-    if found is None or stated is None or content is None or not _is_ours(key, stated, content, seals):
+    if found is None or stated is None or content is None:
+        return None
+    if seals is not None and content.leaves:
+        await seals.know(stated.seal)
+    if not _is_ours(key, stated, content, seals):
         return None
     entry = Entry(
         key=key,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 
 from workers.audit_archive.redaction.redact import HashKey
 
@@ -12,20 +11,30 @@ _PURPOSE = b"audit archive: seal of an object"
 """Makes another secret of the one that hashes personal data, so that no hash can be taken for a seal."""
 
 
-@dataclass(frozen=True, slots=True)
 class Seals:
-    """Sets seals with the first key, and takes those of any."""
+    """Sets seals with the first key, and takes those of any. `again` reads the keys anew."""
 
-    keys: Sequence[HashKey]
-    _secrets: Mapping[str, bytes] = field(init=False, repr=False)
+    def __init__(
+        self, keys: Sequence[HashKey], *, again: Callable[[], Awaitable[Sequence[HashKey]]] | None = None
+    ) -> None:
+        self._again = again
+        self.take(keys)
 
-    def __post_init__(self) -> None:
-        secrets = {key.id: hmac.digest(key.secret, _PURPOSE, "sha256") for key in self.keys}
-        object.__setattr__(self, "_secrets", secrets)
+    def take(self, keys: Sequence[HashKey]) -> None:
+        """These keys from now on."""
+        self._first = keys[0].id
+        self._secrets = {key.id: hmac.digest(key.secret, _PURPOSE, "sha256") for key in keys}
+
+    async def know(self, seal: str) -> None:
+        """Look whether there is a newer key, where none that is known made this seal: another process may have read it first, and
+        whose object is taken for foreign is in no digest. Raises SettingsError or ValueError where that cannot be told.
+        """
+        if self._again is not None and seal.partition(":")[0] not in self._secrets:
+            self.take(await self._again())
 
     def seal(self, key: str, sha256: str) -> str:
         """Of the object that is to stand at `key` with content of this SHA-256 (hex)."""
-        return self._made(self.keys[0].id, key, sha256)
+        return self._made(self._first, key, sha256)
 
     def fits(self, seal: str, key: str, sha256: str) -> bool:
         """False also where the seal's own key is not known any more."""

@@ -8,28 +8,31 @@ from typing import Any
 import aiohttp
 import orjson
 
-from workers.reminder_dispatch.channels.push.expo import json_object, text_of
+from shared import Secret
+from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, json_object, text_of
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
 
 class ExpoReceipts:
     """Expo's receipts (https://docs.expo.dev/push-notifications/sending-notifications/#push-receipts). `url` is that of pushes."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, url: str, access_token: str | None = None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, url: str, access_token: Secret = NO_TOKEN) -> None:
         self._session = session
         self._url = f"{url.removesuffix('/send')}/getReceipts"
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if access_token:
-            self._headers["Authorization"] = f"Bearer {access_token}"
+        self._access_token = access_token
 
     async def __call__(self, ids: Sequence[str]) -> Mapping[str, Receipt]:
         """The receipts that there are. Raises Unanswered."""
         body = orjson.dumps({"ids": list(ids)})
+
+        async def attempt(token: str | None) -> tuple[int, bytes]:
+            headers = self._headers | bearer(token)
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                return response.status, await text_of(response)
+
         try:
-            async with self._session.post(
-                self._url, data=body, headers=self._headers, allow_redirects=False
-            ) as response:
-                status, text = response.status, await text_of(response)
+            status, text = await self._access_token.accepted(attempt, refused=lambda answer: answer[0] in {401, 403})
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered("no answer from Expo") from error
         found = json_object(text).get("data")

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Protocol
 
 from pydantic import AfterValidator, Field
 
+from shared import code_of
 from workers.webhook_delivery.signing.keys import PRIVATE, SecretError
 
 SEALED: Final = "sealed:1:"
@@ -25,7 +26,7 @@ REMEMBERED: Final = 10_000
 """Secrets that are kept open in memory: those used last."""
 _BYTES: Final = 32
 _NONCE: Final = 12
-_UNREADABLE: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException", "NotFoundException"})
+_UNREADABLE: Final = frozenset({"InvalidCiphertextException", "NotFoundException"})
 
 Context = Mapping[str, str]
 
@@ -70,16 +71,26 @@ class KmsKeys:
     async def unwrap(self, wrapped: bytes, context: Context) -> bytes:
         from botocore.exceptions import ClientError
 
+        asked = {"CiphertextBlob": wrapped, "EncryptionContext": {**context}}
         try:
-            opened = await self._client.decrypt(
-                CiphertextBlob=wrapped, KeyId=self._key_id, EncryptionContext={**context}
-            )
+            opened = await self._decrypt(asked)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _UNREADABLE:
+            if code_of(error) in _UNREADABLE:
                 raise SecretError("a sealed secret does not open with this key, or in this row") from error
             raise
         key: bytes = opened["Plaintext"]
         return key
+
+    async def _decrypt(self, asked: Mapping[str, Any]) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return await self._client.decrypt(KeyId=self._key_id, **asked)
+        except ClientError as error:
+            if code_of(error) != "IncorrectKeyException":
+                raise
+            # The alias names another key than when this was sealed: KMS finds that one itself, and the role says whether it may be used.
+            return await self._client.decrypt(**asked)
 
 
 class LocalKeys:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 import structlog
 
+from shared import Secret
 from workers.reminder_dispatch.channels.channel import (
     TOO_LATE,
     Accepted,
@@ -61,6 +62,8 @@ class _Rejected:
     projects: dict[str, str] = field(default_factory=dict)
 
 
+NO_TOKEN = Secret("EXPO_ACCESS_TOKEN", ())
+
 _Reply = _Tickets | _Rejected | Busy | Lost | Misconfigured
 
 
@@ -77,7 +80,8 @@ def open_session() -> aiohttp.ClientSession:
 
 class Expo:
     """Expo's push API (https://docs.expo.dev/push-notifications/sending-notifications/). `per_second`: recipients of one project that
-    this process may send to in any second; where several send, each has its share of Expo's limit.
+    this process may send to in any second; where several send, each has its share of Expo's limit. A token that Expo refuses is
+    read again, and of two that a rotation left the other one is tried, before an answer is Misconfigured.
     """
 
     def __init__(
@@ -85,15 +89,14 @@ class Expo:
         session: aiohttp.ClientSession,
         *,
         url: str,
-        access_token: str | None = None,
+        access_token: Secret = NO_TOKEN,
         per_second: int = PER_SECOND,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._session = session
         self._url = url
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if access_token:
-            self._headers["Authorization"] = f"Bearer {access_token}"
+        self._access_token = access_token
         self._caps: dict[str, RateCap] = {}
         self._per_second = per_second
         self._now = now
@@ -150,7 +153,16 @@ class Expo:
             body, headers = gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
         left = (until - self._now()).total_seconds()
         cap = self._caps.setdefault(notes[0].project, RateCap(limit=self._per_second))
-        if left <= 0 or not await cap.take(len(notes), within=left) or self._now() >= until:
+        if left <= 0 or not await cap.take(len(notes), within=left):
+            return TOO_LATE
+
+        async def attempt(token: str | None) -> _Reply:
+            return await self._post(body, headers | bearer(token), until, recipients=len(notes))
+
+        return await self._access_token.accepted(attempt, refused=lambda reply: isinstance(reply, Misconfigured))
+
+    async def _post(self, body: bytes, headers: Mapping[str, str], until: datetime, *, recipients: int) -> _Reply:
+        if self._now() >= until:
             return TOO_LATE
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
@@ -159,7 +171,7 @@ class Expo:
             return Busy("no connection to Expo")
         except (aiohttp.ClientError, TimeoutError):
             return Lost("no answer from Expo")
-        return _read(status, text, recipients=len(notes))
+        return _read(status, text, recipients=recipients)
 
 
 def unsendable(note: Note) -> str | None:
@@ -242,6 +254,11 @@ def _projects(details: Any) -> dict[str, str]:
     return {
         token: project for project, tokens in details.items() if isinstance(tokens, list) for token in map(str, tokens)
     }
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """The header that shows Expo's access token, where there is one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def json_object(text: bytes) -> dict[str, Any]:
