@@ -184,6 +184,14 @@ def test_every_number_of_the_page_is_the_default_of_its_parameter() -> None:
         assert default == 0 or re.search(rf"\b{default}\b", row), f"{name} is {default}"
 
 
+def test_the_lines_of_other_numbers_name_parameters_that_there_are() -> None:
+    said = (DOCS / "alarms.md").read_text().partition("A stage that is used less")[2].partition("\n\n")[0]
+    known = {name for template in templates() for name in template.text["Parameters"]}
+    given = dict(re.findall(r"(\w+)=(\d+)", said))
+    assert given == {"LambdaErrors": "50", "LambdaThrottles": "5", "TableThrottles": "5", "LambdaMilliseconds": "10000"}
+    assert given.keys() <= known
+
+
 def anchor(heading: str) -> str:
     """The anchor that GitHub gives a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
