@@ -14,7 +14,7 @@ import click
 
 from fleet.cli.command import Command, Finite, env_file_option
 from shared.clients import Clients
-from shared.container.controls import LOOKS_EVERY, Orders, opened
+from shared.container.controls import LEAST_RATE, LOOKS_EVERY, MOST_AT_ONCE, Orders, opened
 from workers import roster
 
 PARTLY = 4
@@ -52,9 +52,9 @@ def resume(worker: str, *, wait: bool) -> None:
 @click.command(cls=Command, short_help="Change a running worker's concurrency or rate.")
 @_worker
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1000), help="Messages or batches at once, per container and queue."
+    "--concurrency", type=click.IntRange(1, MOST_AT_ONCE), help="Messages or batches at once, per container and queue."
 )
-@click.option("--rate", type=Finite(0.1), help="Messages started per second, per container and queue.")
+@click.option("--rate", type=Finite(LEAST_RATE), help="Messages started per second, per container and queue.")
 @_wait
 @env_file_option
 def limit(worker: str, *, concurrency: int | None, rate: float | None, wait: bool) -> None:
@@ -66,7 +66,7 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
     """Give the order, and name every process that follows. Ends with 4 where none does."""
     async with Clients(os.environ) as clients:
         controls = await opened(clients)
-        orders = await controls.change(worker, change, number=uuid.uuid4().hex)
+        orders = await controls.change(worker, change, number=uuid.uuid4().hex, unread=_replaced)
         state = "paused" if orders.paused else "running"
         own = "the worker's own"
         click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
@@ -84,6 +84,10 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
             err=True,
         )
         sys.exit(PARTLY)
+
+
+def _replaced(why: ValueError) -> None:
+    click.echo(f"the orders before are not of their schema and are replaced: {why}", err=True)
 
 
 class Answering(Protocol):

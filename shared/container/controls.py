@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,20 +22,31 @@ log = structlog.get_logger()
 LOOKS_EVERY = 5.0
 """Seconds until an order reaches a running container; a look costs half a read unit."""
 
+MOST_AT_ONCE = 1000
+LEAST_RATE = 0.1
+
 FOLLOWS = "follows "
 """How the attributes begin that name the processes that follow an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker's containers are told: `concurrency` and `rate` (messages per second) are per container and queue;
-    None leaves the worker its own. `number` tells one order from the next; a container writes it down once it follows.
+    """What a worker's containers are told: `concurrency` (1 to 1,000) and `rate` (messages per second, 0.1 or more) are per container
+    and queue; None leaves the worker its own. `number` tells one order from the next; a container writes it down once it follows.
+
+    docs/schemas/orders.schema.json says the same. Raises ValueError that names the field.
     """
 
     paused: bool = False
     concurrency: int | None = None
     rate: float | None = None
     number: str = ""
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and not 1 <= self.concurrency <= MOST_AT_ONCE:
+            raise ValueError(f"concurrency is {self.concurrency}: set it to 1 to {MOST_AT_ONCE}, or leave it out")
+        if self.rate is not None and not LEAST_RATE <= self.rate < math.inf:
+            raise ValueError(f"rate is {self.rate}: set it to {LEAST_RATE} or more, or leave it out")
 
 
 class Adjustable(Protocol):
@@ -50,40 +62,44 @@ class Controls:
         self._client = client
         self._table = table
 
-    async def read(self, worker: str, *, is_consistent: bool = False) -> Orders:
-        """The orders in force; the defaults where none were given."""
-        found = await self._client.get_item(TableName=self._table, Key=_key(worker), ConsistentRead=is_consistent)
-        item: dict[str, Any] = dict(found.get("Item", {}))
-        concurrency, rate = item.get("concurrency"), item.get("rate")
-        return Orders(
-            paused=bool(item.get("paused", {}).get("BOOL", False)),
-            concurrency=int(concurrency["N"]) if concurrency else None,
-            rate=float(rate["N"]) if rate else None,
-            number=str(item.get("number", {}).get("S", "")),
-        )
+    async def read(self, worker: str) -> Orders:
+        """The orders in force; the defaults where none were given. Raises ValueError where the item is not of their schema."""
+        return orders_of(await self._item(worker))
 
-    async def change(self, worker: str, change: Callable[[Orders], Orders], *, number: str) -> Orders:
+    async def _item(self, worker: str, *, is_consistent: bool = False) -> dict[str, Any]:
+        found = await self._client.get_item(TableName=self._table, Key=_key(worker), ConsistentRead=is_consistent)
+        return dict(found.get("Item", {}))
+
+    async def change(
+        self, worker: str, change: Callable[[Orders], Orders], *, number: str, unread: Callable[[ValueError], None]
+    ) -> Orders:
         """Give what `change` makes of the orders in force, under this number; they stay until others are given. Who followed the ones
         before is forgotten. Where somebody gives others meanwhile it is made of those: a limit ends no pause that it has not seen.
+        Orders that are not of their schema are replaced, and `unread` hears why they are none.
         """
         while True:
-            found = await self.read(worker, is_consistent=True)
+            item = await self._item(worker, is_consistent=True)
+            try:
+                found = orders_of(item)
+            except ValueError as error:
+                unread(error)
+                found = Orders()
             if found.number == number:  # an earlier try arrived, and only its answer was lost
                 return found
             orders = replace(change(found), number=number)
             try:
-                await self._put(worker, orders, instead_of=found.number)
+                await self._put(worker, orders, instead_of=item.get("number"))
             except self._client.exceptions.ConditionalCheckFailedException:
                 continue
             return orders
 
-    async def _put(self, worker: str, orders: Orders, *, instead_of: str) -> None:
+    async def _put(self, worker: str, orders: Orders, *, instead_of: Mapping[str, Any] | None) -> None:
         item: dict[str, Any] = {**_key(worker), "paused": {"BOOL": orders.paused}, "number": {"S": orders.number}}
         if orders.concurrency is not None:
             item["concurrency"] = {"N": str(orders.concurrency)}
         if orders.rate is not None:
             item["rate"] = {"N": str(orders.rate)}
-        seen: dict[str, Any] = {"ExpressionAttributeValues": {":seen": {"S": instead_of}}} if instead_of else {}
+        seen: dict[str, Any] = {"ExpressionAttributeValues": {":seen": instead_of}} if instead_of else {}
         await self._client.put_item(
             TableName=self._table,
             Item=item,
@@ -179,6 +195,31 @@ async def obey(
                 untold = code_of(error)
                 tell("orders_unanswered", worker=worker, error_type=untold)
         await asyncio.sleep(every)
+
+
+def orders_of(item: Mapping[str, Any]) -> Orders:
+    """An item in DynamoDB's form, none of it: the defaults. Raises ValueError that names the field which is not of the schema."""
+    paused, concurrency, rate, number = (item.get(name, {}) for name in ("paused", "concurrency", "rate", "number"))
+    faults = [
+        f"{name} is not of the type {kind}"
+        for name, value, kind in (
+            ("paused", paused, "BOOL"),
+            ("concurrency", concurrency, "N"),
+            ("rate", rate, "N"),
+            ("number", number, "S"),
+        )
+        if value and kind not in value
+    ]
+    known = {"key", "paused", "concurrency", "rate", "number"}
+    faults += [f"{name} is no order" for name in item if name not in known and not name.startswith(FOLLOWS)]
+    if faults:
+        raise ValueError("; ".join(faults))
+    return Orders(
+        paused=bool(paused.get("BOOL", False)),
+        concurrency=int(concurrency["N"]) if concurrency else None,
+        rate=float(rate["N"]) if rate else None,
+        number=str(number.get("S", "")),
+    )
 
 
 def _key(worker: str) -> dict[str, Any]:

@@ -4,12 +4,14 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from shared.container.controls import orders_of
 from shared.message.dead_letter import letter
 from shared.outcome import Dead
 from shared.road.ledger import AlreadyDone, Reused, judge_held
@@ -88,6 +90,13 @@ def claim(item: Row) -> None:
     assert item.keys() >= {"key", "owner", "state", "expiresAt"}
 
 
+def orders(item: Row) -> None:
+    read = orders_of(
+        typed({name: Decimal(str(each)) if isinstance(each, float) else each for name, each in item.items()})
+    )
+    assert (read.paused, read.concurrency, read.rate) == (item["paused"], item["concurrency"], item["rate"])
+
+
 READERS: Mapping[str, Callable[[Row], None]] = {
     "session": session,
     "endpoint": endpoint,
@@ -97,6 +106,7 @@ READERS: Mapping[str, Callable[[Row], None]] = {
     "audit": audit,
     "failure": failure,
     "claim": claim,
+    "orders": orders,
 }
 
 

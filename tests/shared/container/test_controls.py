@@ -1,14 +1,17 @@
 """Orders reach running workers, and what cannot be read changes nothing."""
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from structlog.testing import capture_logs
 
-from shared.container.controls import LOOKS_EVERY, Controls, Orders, obey, obeyed
+from shared.container.controls import LOOKS_EVERY, Controls, Orders, obey, obeyed, orders_of
 from tests.aws import Aws
 from tests.virtual_time import clock, virtual
 
@@ -134,10 +137,14 @@ def given(orders: Orders) -> Callable[[Orders], Orders]:
     return lambda _found: orders
 
 
+def unseen(why: ValueError) -> None:
+    raise AssertionError(f"these orders can be read: {why}")
+
+
 async def test_who_follows_is_known_until_the_next_order(aws: Aws) -> None:
     async with aws.open("dynamodb") as client:
         controls = Controls(client, table=aws.table("key"))
-        await controls.change("sample", given(Orders(paused=True)), number="1")
+        await controls.change("sample", given(Orders(paused=True)), number="1", unread=unseen)
         assert await controls.followers("sample", "1") == frozenset()
         await controls.follow("sample", "host:7", "1")
         await controls.follow("sample", "host:8", "1")
@@ -145,7 +152,7 @@ async def test_who_follows_is_known_until_the_next_order(aws: Aws) -> None:
         assert await controls.followers("sample", "1") == {"host:7", "host:8"}
         assert await controls.followers("sample", "0") == frozenset()
         assert await controls.read("sample") == Orders(paused=True, number="1")
-        await controls.change("sample", given(Orders()), number="2")
+        await controls.change("sample", given(Orders()), number="2", unread=unseen)
         assert await controls.followers("sample", "1") == await controls.followers("sample", "2") == frozenset()
 
 
@@ -154,7 +161,7 @@ async def test_orders_are_read_as_they_were_written(aws: Aws) -> None:
         controls = Controls(client, table=aws.table("key"))
         assert await controls.read("sample") == Orders()
         for number, orders in enumerate((Orders(paused=True), Orders(concurrency=7), Orders(rate=0.5), Orders())):
-            await controls.change("sample", given(orders), number=str(number))
+            await controls.change("sample", given(orders), number=str(number), unread=unseen)
             assert await controls.read("sample") == replace(orders, number=str(number))
 
 
@@ -174,5 +181,61 @@ async def test_a_limit_that_was_on_its_way_when_somebody_paused_does_not_end_the
                 other.put_item(TableName=table, Item=item)
             return replace(found, rate=20.0)
 
-        assert await controls.change("sample", limit, number="limit") == Orders(paused=True, rate=20.0, number="limit")
-        assert await controls.change("sample", limit, number="limit") == Orders(paused=True, rate=20.0, number="limit")
+        assert await controls.change("sample", limit, number="limit", unread=unseen) == Orders(
+            paused=True, rate=20.0, number="limit"
+        )
+        assert await controls.change("sample", limit, number="limit", unread=unseen) == Orders(
+            paused=True, rate=20.0, number="limit"
+        )
+
+
+async def test_orders_that_somebody_spoiled_are_replaced_and_that_is_told(aws: Aws) -> None:
+    async with aws.open("dynamodb") as client:
+        controls = Controls(client, table=(table := aws.table("key")))
+        other = aws.session.client("dynamodb", endpoint_url=aws.url)
+        for number in ({}, {"number": {"S": "9"}}, {"number": {"N": "9"}}):
+            other.put_item(TableName=table, Item={"key": {"S": "control#sample"}, "concurrency": {"N": "0"}, **number})
+            told: list[ValueError] = []
+            orders = Orders(paused=True, number="1")
+            assert await controls.change("sample", given(orders), number="1", unread=told.append) == orders
+            assert any(name in str(told[0]) for name in ("concurrency", "number"))
+            assert await controls.read("sample") == orders
+
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "orders.schema.json"
+RIGHT: list[dict[str, Any]] = [
+    {},
+    {"paused": True},
+    {"concurrency": 1, "rate": 0.1, "number": "7"},
+    {"concurrency": 1000, "rate": 5000, "follows host:7": "7"},
+]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"concurrency": 0}, "concurrency is 0: set it to 1 to 1000"),
+    ({"concurrency": 1001}, "concurrency is 1001"),
+    ({"concurrency": 2.5}, "2.5"),
+    ({"concurrency": "3"}, "concurrency is not of the type N"),
+    ({"rate": 0}, "rate is 0.0: set it to 0.1 or more"),
+    ({"rate": "fast"}, "rate is not of the type N"),
+    ({"paused": "true"}, "paused is not of the type BOOL"),
+    ({"pause": True}, "pause is no order"),
+]
+
+
+def typed(order: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {bool: "BOOL", str: "S"}
+    return {
+        name: {(kind := kinds.get(type(each), "N")): str(each) if kind == "N" else each} for name, each in order.items()
+    }
+
+
+def test_the_published_schema_takes_what_a_container_takes_and_nothing_else() -> None:
+    schema = Draft202012Validator(json.loads(SCHEMA.read_text()))
+    Draft202012Validator.check_schema(schema.schema)
+    base = {"key": "control#sample", "paused": False}
+    for order in RIGHT:
+        assert schema.is_valid(base | order)
+        orders_of(typed(base | order))
+    for order, fault in WRONG:
+        assert not schema.is_valid(base | order), order
+        with pytest.raises(ValueError, match=fault):
+            orders_of(typed(base | order))
