@@ -35,6 +35,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.h
 """
 EVENTS_QUOTA: Final = 10_000
 """PutEvents a second in the largest regions; in others from 600."""
+MOST_PLANNED, LEAST_PLANNED, GRID = 100_000.0, 0.001, 1.02
+"""Between these rates a second, in steps of 2 %, it is looked for where Lambda becomes dearer than Fargate."""
 IN_FLIGHT_QUOTA: Final = 120_000
 """Messages in hand of one standard queue."""
 
@@ -104,6 +106,19 @@ def plan(rates: Mapping[str, float], *, work: Work, roads: Mapping[str, Any], pr
         "CloudWatch Logs": messages * MONTH * LINE_BYTES / 1e9 * prices["logs_gb"],
     }
     return Plan(needs, costs, _limits(needs, events))
+
+
+def dearer_from(kind: str, *, work: Work, roads: Mapping[str, Any], prices: Mapping[str, Any]) -> float | None:
+    """The rate a second of this kind above which its worker costs more behind Lambda than on Fargate, to 2 %; None where it never does
+    below MOST_PLANNED. Tasks come in steps: below the rate either may be cheaper, above it Fargate always is.
+    """
+    rate = MOST_PLANNED
+    while rate > LEAST_PLANNED:
+        need = _need(kind, rate, work, roads[kind], prices)
+        if need.lambda_cost <= need.fargate_cost:
+            return None if rate == MOST_PLANNED else rate * GRID
+        rate /= GRID
+    return LEAST_PLANNED
 
 
 def _need(kind: str, rate: float, work: Work, road: Mapping[str, Any], prices: Mapping[str, Any]) -> Need:

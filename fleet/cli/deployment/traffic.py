@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
 
     A RATE is a number per second, minute, hour, day or month. An option wins over the file. Asks nothing of AWS.
     """
-    from fleet.planner.plan import plan
+    from fleet.planner.plan import dearer_from, plan
     from fleet.planner.traffic import UnknownTraffic, per_second, read
     from fleet.planner.work import NoBenchmark
     from fleet.planner.work import read as read_work
@@ -57,10 +58,11 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
         raise Misconfigured("no traffic: give --uploads, --webhooks, --reminders or --changes, or a --file with them")
     prices, roads = (orjson.loads((HERE / name).read_bytes()) for name in ("prices.json", "roads.json"))
     made = plan(rates, work=work, roads=roads, prices=prices)
+    dearer = {need.kind: dearer_from(need.kind, work=work, roads=roads, prices=prices) for need in made.needs}
     if as_json:
-        click.echo(orjson.dumps(_document(made, prices), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(_document(made, dearer, prices), option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(made, work, prices)
+        _show(made, dearer, work, prices)
 
 
 def _text(path: Path) -> str:
@@ -70,18 +72,18 @@ def _text(path: Path) -> str:
         raise Misconfigured(f"{path}: {error.strerror}; --benchmark names a file that `make bench` wrote") from error
 
 
-def _document(made: Plan, prices: dict[str, Any]) -> dict[str, Any]:
+def _document(made: Plan, dearer: Mapping[str, float | None], prices: dict[str, Any]) -> dict[str, Any]:
     first = made.first_limit
     return {
         "version": VERSION,
         "prices": {"date": prices["date"], "region": prices["region"], "currency": prices["currency"]},
-        "needs": [asdict(need) for need in made.needs],
+        "needs": [asdict(need) | {"lambda_dearer_from": dearer[need.kind]} for need in made.needs],
         "costs": made.costs,
         "first_limit": {**asdict(first), "reached_at": first.reached_at},
     }
 
 
-def _show(made: Plan, work: Work, prices: dict[str, Any]) -> None:
+def _show(made: Plan, dearer: Mapping[str, float | None], work: Work, prices: dict[str, Any]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -117,6 +119,8 @@ def _show(made: Plan, work: Work, prices: dict[str, Any]) -> None:
     whole = sum(made.costs.values())
     by_door = [sum(getattr(need, f"{door}_cost") for need in made.needs) for door in ("lambda", "fargate")]
     click.echo(f"all of it: {whole + by_door[0]:,.2f} $ a month on Lambda, {whole + by_door[1]:,.2f} $ on Fargate")
+    said = [f"{kind} {f'from {rate:,.1f} a second' if rate else 'never'}" for kind, rate in dearer.items()]
+    click.echo(f"Lambda costs more than Fargate: {', '.join(said)}")
     first = made.first_limit
     click.echo(
         f"first limit: {first.name}, {first.used:,.0f} of {first.allowed:,.0f}; reached at {first.reached_at:,.1f} times this traffic"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from fleet.cli import fleet
-from fleet.planner.plan import MONTH, plan
+from fleet.planner.plan import MONTH, dearer_from, plan
 from fleet.planner.traffic import UnknownTraffic, per_second, read
 from fleet.planner.work import NoBenchmark, Work
 from fleet.planner.work import read as read_work
@@ -100,6 +100,22 @@ def test_lambda_is_cheaper_for_little_and_a_task_for_much() -> None:
     assert much.lambda_cost > much.fargate_cost
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ROADS if kind != "about"])
+def test_above_the_rate_that_is_told_lambda_is_always_dearer(kind: str) -> None:
+    told = dearer_from(kind, work=WORK, roads=ROADS, prices=PRICES)
+    assert told is not None
+    for times in (1.0, 1.5, 4.0, 30.0, 200.0):
+        above = plan({kind: told * times}, work=WORK, roads=ROADS, prices=PRICES).needs[0]
+        assert above.lambda_cost > above.fargate_cost
+    below = plan({kind: told / 1.03}, work=WORK, roads=ROADS, prices=PRICES).needs[0]
+    assert below.lambda_cost <= below.fargate_cost * 1.05
+
+
+def test_where_lambda_costs_nothing_it_is_never_dearer() -> None:
+    free = {**PRICES, "lambda_gb_second": 0.0, "lambda_million_requests": 0.0}
+    assert dearer_from("webhooks", work=WORK, roads=ROADS, prices=free) is None
+
+
 def test_more_work_for_a_message_needs_more_tasks() -> None:
     slow = Work(date="", cpu=0.01, cpu_of_uploads=0.01, cpu_behind_lambda=0.01, requests=0.2, idle_requests=3)
     rates = {"webhooks": 100.0}
@@ -118,7 +134,16 @@ def test_each_road_names_queues_and_a_worker_of_the_fleet_and_where_its_numbers_
 def test_the_command_says_rates_needs_bill_first_limit_and_the_date_of_the_prices() -> None:
     said = run("--uploads", "1e6/day", "--webhooks", "5e6/day")
     assert said.exit_code == 0
-    for word in ("webhook-deliveries", "57.87", "DynamoDB", "first limit: ", PRICES["date"], "on Lambda", "on Fargate"):
+    for word in (
+        "webhook-deliveries",
+        "57.87",
+        "DynamoDB",
+        "first limit: ",
+        "Lambda costs more than Fargate: uploads from",
+        PRICES["date"],
+        "on Lambda",
+        "on Fargate",
+    ):
         assert word in said.output
 
 
@@ -132,6 +157,7 @@ def test_an_option_wins_over_the_file_and_json_is_one_document(tmp_path: Path) -
         "changes": 7.0,
     }
     assert document["first_limit"]["reached_at"] > 1
+    assert all(each["lambda_dearer_from"] > 0 for each in document["needs"])
 
 
 def test_wrong_use_ends_with_2_and_names_what_to_mend(tmp_path: Path) -> None:
