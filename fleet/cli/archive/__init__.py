@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fleet.cli.archive.backfill import backfill
 from fleet.cli.archive.chain import write_digest, write_head
 from fleet.cli.archive.compact import compact_hours
 from fleet.cli.archive.find import find_rows, query_rows
@@ -22,6 +23,7 @@ for command in (
     find_rows,
     query_rows,
     compact_hours,
+    backfill,
     write_proof,
     write_digest,
     write_head,

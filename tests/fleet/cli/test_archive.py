@@ -175,3 +175,19 @@ def test_the_bucket_is_the_one_of_the_environment_unless_another_is_named(aws: A
     result = archive(aws, "digest")
     assert result.exit_code == 0
     assert result.stderr == "no digest was needed\n"
+
+
+def test_an_old_log_is_told_of_first_and_then_sent_to_the_archives_queue(aws: Aws, tmp_path: Path) -> None:
+    queue, file = aws.queue("audit"), tmp_path / "log.csv"
+    file.write_text("visit,at\nv-1,2024-05-01T09:00:00Z\nv-2,2024-06-01T09:00:00Z\n")
+    words = ("backfill", str(file), "--table", "door-log", "--key", "visit", "--time", "at")
+    environment = {**aws.environment, "AUDIT_QUEUE_URL": queue}
+    told = CliRunner().invoke(fleet, ["archive", *words], env=environment)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr == "2 rows of door-log, 2024-05-01 to 2024-06-01\nnothing was sent: --yes sends them\n"
+    assert aws.bodies(queue) == []
+    sent = CliRunner().invoke(fleet, ["archive", *words, "--yes"], env=environment)
+    assert (sent.exit_code, sent.stderr.splitlines()[-1]) == (0, "2 sent")
+    assert sum("table/door-log/" in body for body in aws.bodies(queue)) == 2
+    wrong = CliRunner().invoke(fleet, ["archive", *words[:-1], "when", "--yes"], env=environment)
+    assert (wrong.exit_code, "--time: the header has 0 columns" in wrong.stderr) == (2, True)
