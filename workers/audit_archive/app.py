@@ -22,12 +22,11 @@ from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.public import Public, public_fields
 from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
-from workers.audit_archive.redaction.rotating import RotatingKeys
 from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.claims import DynamoDbClaims
-from workers.audit_archive.store.seal import Seals
+from workers.audit_archive.store.rotating import RotatingKeys
 from workers.audit_archive.store.stream import StreamReader
 
 log = structlog.get_logger()
@@ -42,7 +41,7 @@ class AuditSettings(EvidenceSettings):
     """What the audit worker reads from the environment. Times in seconds.
 
     AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
-    are kept for searches. A secret behind it may be rotated (redaction/rotating.py). AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
+    are kept for searches. A secret behind it may be rotated (store/rotating.py). AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
     `table:name,name;table:name`: where it is set, every value that it does not name is hashed.
     """
 
@@ -64,7 +63,6 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     claims = DynamoDbClaims(await clients.open("dynamodb"), table=settings.ledger_table_name)
     names = Names(settings.audit_personal_fields.split(","))
     rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
-    seals = Seals(settings.audit_hash_keys, again=rotating.again)
     sign = await open_signing(settings.audit_signing_key, clients)
     if sign is None:
         log.warning("audit_digests_unsigned", hint="AUDIT_SIGNING_KEY names no key")
@@ -73,16 +71,15 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             "audit_head_anchored_once", hint="AUDIT_ANCHORS names one place, and who owns it can hide a cut chain"
         )
     chain = Chain(
-        maker=Maker(bucket=bucket, now=_now, sign=sign, seals=seals),
+        maker=Maker(bucket=bucket, now=_now, sign=sign, seals=rotating.seals),
         every=timedelta(seconds=settings.audit_digest_seconds),
         anchors=await open_anchors(settings.audit_anchors, clients),
     )
-    keep = Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=seals).keep
+    keep = Archive(claims=claims, bucket=bucket, now=_now, token=_token, seals=rotating.seals).keep
     stream = StreamReader(await clients.open("dynamodbstreams"))
 
     async def handle(events: Sequence[AuditEvent | Refused]) -> BatchResult:
         keys = await rotating.now()
-        seals.take(keys)
         hide = Redactor(keys[0], names, settings.audit_public_fields).image
         row, gap = partial(audit_row, hide=hide), partial(gap_row, hide=hide)
         return await handle_batch(events, row=row, gap=gap, keep=keep, stream=stream, digests=chain)

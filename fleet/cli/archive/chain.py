@@ -19,8 +19,7 @@ from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
-from workers.audit_archive.redaction.rotating import RotatingKeys
-from workers.audit_archive.store.seal import Seals
+from workers.audit_archive.store.rotating import RotatingKeys
 
 
 class DigestSettings(EvidenceSettings):
@@ -65,10 +64,9 @@ async def _digest(bucket: str | None) -> Digest | None:
     settings = read_settings(DigestSettings, environment)
     rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
     async with opened(bucket) as (place, clients):
-        seals = Seals(settings.audit_hash_keys, again=rotating.again)
         sign = await open_signing(settings.audit_signing_key, clients)
         chain = Chain(
-            maker=Maker(bucket=place, now=_now, sign=sign, seals=seals),
+            maker=Maker(bucket=place, now=_now, sign=sign, seals=rotating.seals),
             every=timedelta(0),
             anchors=await open_anchors(settings.audit_anchors, clients),
         )

@@ -20,7 +20,7 @@ from shared import Secret
 from shared.configuration.stored import read_environment
 from shared.settings import Settings, read_settings
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
-from workers.audit_archive.redaction.rotating import RotatingKeys
+from workers.audit_archive.store.rotating import RotatingKeys
 
 
 class SearchSettings(Settings):

@@ -2,13 +2,16 @@
 
 import base64
 import gzip
+import uuid
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from structlog.testing import capture_logs
 
 from shared.clients import Clients
+from shared.configuration.stored import read_environment
 from shared.settings import SettingsError
 from shared.worker import Together
 from tests.aws import Aws
@@ -65,6 +68,28 @@ async def test_messages_become_a_verified_archive_and_come_again_without_harm(
         raw for raw in (b"anna", b"whsec_", b"ExponentPush", b"170 1234567", b"session-uploads") if raw in lines
     ]
     assert await verify(Directory(tmp_path)) == found
+
+
+@pytest.mark.slow
+async def test_a_worker_of_before_a_rotation_lists_what_one_of_after_it_archived(
+    aws: Aws, environment: dict[str, str]
+) -> None:
+    manager: Any = aws.session.client("secretsmanager", endpoint_url=aws.endpoint.url_of("secretsmanager"))
+    name = f"{aws.project}-{uuid.uuid4().hex[:8]}"
+    manager.create_secret(Name=name, SecretString=environment.pop("AUDIT_HASH_KEYS"))
+    environment["AUDIT_HASH_KEYS_SECRET_ARN"] = name
+    before = await read_environment(environment)
+    manager.put_secret_value(SecretId=name, SecretString=KEYS.replace("k1:", "k2:").replace("YWFh", "YWFi"))
+    after = await read_environment(environment)
+    body = (EVENTS / "stream-insert.json").read_text()
+    async with Clients(before) as old, Clients(after) as new:
+        async with open_workers(before, old) as (older,), open_workers(after, new) as (newer,):
+            # The newer one tries for a digest with its first batch; what it archives in its second is left to the older one.
+            assert await newer.do.handle([newer.decode(delivery(TICK, queue="audit"))]) == [None]
+            assert await newer.do.handle([newer.decode(delivery(body, queue="audit"))]) == [None]
+            assert await older.do.handle([older.decode(delivery(TICK, queue="audit"))]) == [None]
+        found = await verify(S3Bucket(await new.open("s3"), name=environment["AUDIT_BUCKET_NAME"]))
+    assert (found.findings, found.notes, found.digests, found.rows) == ((), (), 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from shared import Secret
 from tests.workers.audit_archive.fakes import World, row
 from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
-from workers.audit_archive.redaction.rotating import RotatingKeys
 from workers.audit_archive.store.archive import Archive
+from workers.audit_archive.store.rotating import RotatingKeys
 from workers.audit_archive.store.seal import Seals
 
 
@@ -45,8 +45,12 @@ async def test_both_versions_count_and_the_first_key_of_the_current_one_makes_ne
     kept = Kept(f"{text('k2')},{text('k1')}")
     keys = kept.keys()
     assert ids(await keys.now()) == ["k2", "k1"]
+    assert keys.seals.seal("object", "0" * 64).startswith("k2:")
     kept.texts = (text("k3"), *kept.texts)  # who rotates may leave the old ones out
-    assert ids(await keys.again()) == ids(await keys.now()) == ["k3", "k2", "k1"]
+    kept.at += 1000
+    assert ids(await keys.now()) == ["k3", "k2", "k1"]
+    assert keys.seals.seal("object", "0" * 64).startswith("k3:")
+    assert ids(await keys.again()) == ["k3", "k2", "k1"]
 
 
 async def test_a_new_version_that_cannot_be_read_changes_nothing_and_is_told_once() -> None:
@@ -79,22 +83,20 @@ def sealing(world: World, seals: Seals) -> Archive:
 async def test_a_digest_lists_what_another_process_sealed_with_a_key_that_this_one_has_not_read() -> None:
     world, kept = World(), Kept(text("k1"))
     rotating = kept.keys()
-    older = Seals(await rotating.now(), again=rotating.again)
     kept.texts = (text("k2"), *kept.texts)
     assert await sealing(world, Seals(hash_keys(kept.texts[0]))).keep([row("a")]) == {row("a").identity: None}
-    await Maker(bucket=world.bucket, now=world.clock, seals=older).make()
+    await Maker(bucket=world.bucket, now=world.clock, seals=rotating.seals).make()
     assert world.listed() == world.data_objects() != []
 
 
 async def test_where_the_newer_key_cannot_be_read_there_is_no_digest_yet_and_nothing_is_given_up() -> None:
     world, kept = World(), Kept(text("k1"))
     rotating = kept.keys()
-    older = Seals(await rotating.now(), again=rotating.again)
     await sealing(world, Seals(hash_keys(text("k2")))).keep([row("a")])
     kept.texts = ("unreadable", *kept.texts)
     with pytest.raises(ValueError, match="not of the form"):
-        await Maker(bucket=world.bucket, now=world.clock, seals=older).make()
+        await Maker(bucket=world.bucket, now=world.clock, seals=rotating.seals).make()
     kept.texts = (text("k2"), text("k1"))
     world.clock.at += timedelta(minutes=1)
-    await Maker(bucket=world.bucket, now=world.clock, seals=older).make()
+    await Maker(bucket=world.bucket, now=world.clock, seals=rotating.seals).make()
     assert world.listed() == world.data_objects() != []

@@ -8,18 +8,20 @@ import structlog
 
 from shared import Secret
 from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()
 
 
 class RotatingKeys:
     """The keys of both versions of AUDIT_HASH_KEYS, those of the current one first: its first key makes new hashes and seals, and what
-    other processes made with any of them is taken. A version that cannot be read changes nothing and is logged.
+    other processes made with any of them is taken. A version that cannot be read changes nothing and is logged. `seals` go along.
     """
 
     def __init__(self, secret: Secret, keys: Sequence[HashKey]) -> None:
         self._secret = secret
         self._keys = keys
+        self.seals = Seals(keys, again=self.again)
         self._refused: tuple[str, ...] = ()
         self._taken: tuple[str, ...] = ()
 
@@ -49,6 +51,7 @@ class RotatingKeys:
                 if keys.setdefault(key.id, key) != key:
                     log.error("audit_hash_key_id_reused", key_id=key.id)  # what the old key made fits no more
         self._keys, self._taken = tuple(keys.values()), texts
+        self.seals.take(self._keys)
 
 
 def _of_before(text: str) -> Sequence[HashKey]:
