@@ -88,8 +88,15 @@ async def test_a_worker_of_before_a_rotation_lists_what_one_of_after_it_archived
             assert await newer.do.handle([newer.decode(delivery(TICK, queue="audit"))]) == [None]
             assert await newer.do.handle([newer.decode(delivery(body, queue="audit"))]) == [None]
             assert await older.do.handle([older.decode(delivery(TICK, queue="audit"))]) == [None]
+            personal = (EVENTS / "stream-reminder-with-personal-data.json").read_text()
+            assert await older.do.handle([older.decode(delivery(each, queue="audit")) for each in (personal, TICK)])
         found = await verify(S3Bucket(await new.open("s3"), name=environment["AUDIT_BUCKET_NAME"]))
-    assert (found.findings, found.notes, found.digests, found.rows) == ((), (), 1, 1)
+    assert (found.findings, found.notes, found.digests, found.rows) == ((), (), 2, 2)
+    keys = [each["Key"] for each in aws.s3.list_objects_v2(Bucket=environment["AUDIT_BUCKET_NAME"])["Contents"]]
+    bodies = [aws.s3.get_object(Bucket=environment["AUDIT_BUCKET_NAME"], Key=key)["Body"].read() for key in keys]
+    lines = b"".join(gzip.decompress(body) for key, body in zip(keys, bodies, strict=True) if key.startswith("table="))
+    assert b"hmac:k2:" in lines
+    assert b"hmac:k1:" not in lines, "once it has read the newer key it hashes with that one"
 
 
 @pytest.mark.parametrize(
