@@ -125,6 +125,6 @@ def test_the_fleets_own_commands_are_there_with_these_options(calls: list[list[s
     assert looked == ["fleet", "--project", "acme", "--stage", "dev", "doctor"]
     said = CliRunner().invoke(fleet, planned[1:])
     assert said.exit_code == 0
-    assert "fixed cost: 15.50 $" in said.output, "as the page has it"
+    assert "fixed cost: 15.60 $" in said.output, "as the page has it"
     assert {"--project", "--stage"} <= {name for each in fleet.params for name in each.opts}
     assert "doctor" in fleet.list_commands(click.Context(fleet))
