@@ -16,7 +16,7 @@ from shared.outcome import code_of, is_outage, status_of
 from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import LEDGER, DynamoDbLedger, Ledger
-from shared.settings import ClaimCheckSettings, SettingsError, read_settings
+from shared.settings import ClaimCheckSettings, SettingsError, read_settings, unset
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from shared.telemetry.aws_calls import TracedClient, tell_request_id
@@ -82,7 +82,7 @@ class Clients:
 
     async def queue(self, name: str) -> SqsQueue:
         """The queue behind UPLOADS_QUEUE_URL and UPLOADS_DLQ_URL, for the logical name `uploads`."""
-        url, dead_letter_url = self.required(f"{variable(name)}_QUEUE_URL", f"{variable(name)}_DLQ_URL")
+        url, dead_letter_url = self.required(*queue_variables(name))
         if url == dead_letter_url:
             raise SettingsError(
                 f"{variable(name)}_DLQ_URL is {variable(name)}_QUEUE_URL: what is buried would come back"
@@ -160,10 +160,8 @@ class Clients:
 
     def required(self, *names: str) -> list[str]:
         """The values of these variables. Raises SettingsError that names each one that is unset or empty."""
-        missing = [name for name in names if not self._environment.get(name)]
-        if missing:
-            faults = "; ".join(f"{name}: Field required" for name in missing)
-            raise SettingsError(f"set or mend these environment variables: {faults}")
+        if missing := [name for name in names if not self._environment.get(name)]:
+            raise SettingsError.of({name: unset(name, meaning(name)) for name in missing})
         return [self._environment[name] for name in names]
 
     def _early(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
@@ -206,9 +204,8 @@ class Clients:
         try:
             client = await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
         except NoRegionError as error:
-            raise SettingsError(
-                "set or mend these environment variables: AWS_DEFAULT_REGION: Field required"
-            ) from error
+            region = "AWS_DEFAULT_REGION"
+            raise SettingsError.of({region: unset(region, "the AWS region, such as eu-central-1")}) from error
         except ValueError:  # botocore's, which quotes it
             said = f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
             where = "the endpoint given for it" if endpoint_url else said
@@ -298,3 +295,21 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
 def variable(queue: str) -> str:
     """How a logical queue name is spelt in the environment: `reminder-ticks` is REMINDER_TICKS."""
     return queue.upper().replace("-", "_")
+
+
+def queue_variables(queue: str) -> tuple[str, str]:
+    """The variables that say where a logical queue and its dead-letter queue are."""
+    return f"{variable(queue)}_QUEUE_URL", f"{variable(queue)}_DLQ_URL"
+
+
+def meaning(name: str) -> str:
+    """What one of the variables that `Clients` reads by name is for."""
+    stem, _, ending = name.rpartition("_")
+    queue = stem.rpartition("_")[0].lower().replace("_", "-")
+    match ending, stem.rpartition("_")[2]:
+        case "URL", "QUEUE":
+            return f"the URL of the queue {queue}"
+        case "URL", "DLQ":
+            return f"the URL of the dead-letter queue of {queue}"
+        case _:
+            return "the DynamoDB table where claims are kept" if name == "LEDGER_TABLE_NAME" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +13,19 @@ BODY_BUDGET: Final = 16 * 1_048_576
 
 
 class SettingsError(Exception):
-    """The environment lacks or misspells something; the text names every variable and never quotes a value."""
+    """The environment lacks or misspells something; the text names every variable and never quotes a value.
+
+    `faults` is the same by variable, as far as it is known: `UPLOADS_QUEUE_URL` and what is wrong with it.
+    """
+
+    def __init__(self, text: str, faults: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(text)
+        self.faults = faults
+
+    @classmethod
+    def of(cls, faults: Mapping[str, str]) -> Self:
+        """All of them in one sentence."""
+        return cls(f"set or mend these environment variables: {'; '.join(faults.values())}", faults)
 
 
 class Settings(BaseModel):
@@ -64,20 +77,63 @@ Model = TypeVar("Model", bound=Settings)
 
 def read_settings(model: type[Model], environment: Mapping[str, str]) -> Model:
     """Build `model` from `environment`; an empty variable counts as unset. Raises SettingsError naming every fault."""
-    given = {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
     try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])).upper() or model.__name__}: {_safe_text(fault, given)}"
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        )
+        return model.model_validate(_given(model, environment))
+    except ValidationError:
+        pass
     # Raised outside the handler so that no traceback carries pydantic's error, which knows the values.
-    raise SettingsError(f"set or mend these environment variables: {faults}")
+    raise SettingsError.of(faults_of(model, environment))
+
+
+def faults_of(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
+    """What `model` would refuse, by variable; a rule over several is named as the model."""
+    given = _given(model, environment)
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        found = {}
+        for fault in error.errors(include_url=False, include_input=False):
+            field = str(fault["loc"][0]) if fault["loc"] else ""
+            name = ".".join(map(str, fault["loc"])).upper() or model.__name__
+            if fault["type"] == "missing":
+                found[name] = unset(name, model.model_fields[field].description or "")
+            else:
+                found[name] = f"{name}: {_safe_text(fault, given)}"
+        return found
+    return {}
+
+
+def unset(name: str, meaning: str = "") -> str:
+    """How a missing variable is told of."""
+    return f"{name} is not set: {meaning}" if meaning else f"{name} is not set"
+
+
+def _given(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
+    return {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
+
+
+_WORDS: Final = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_too_long": "must have {max_length} characters or fewer",
+}
+"""Pydantic's kinds of faults that an operator meets, in our words."""
 
 
 def _safe_text(fault: Mapping[str, Any], given: Mapping[str, str]) -> str:
-    """Pydantic's text, or only its kind where the text quotes the value, as that of a time zone does."""
-    text, place = str(fault["msg"]), fault["loc"]
+    """In words, or only the kind where the text quotes the value, as pydantic's of a time zone does."""
+    text, place = str(fault["msg"]).removeprefix("Value error, "), fault["loc"]
+    if words := _WORDS.get(str(fault["type"])):
+        return words.format(**fault.get("ctx", {}))  # the limits of the field
     values = [given.get(str(place[0]), "")] if place else list(given.values())
     return str(fault["type"]) if any(value and value in text for value in values) else text

@@ -40,9 +40,10 @@ def main(app: App, environment: Mapping[str, str]) -> int:
     70, one that an error ends returns 1. Raises SettingsError.
     """
     environment = asyncio.run(read_environment(environment))
-    timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
     try:
-        asyncio.run(run(app, environment, leaves=timer.start))
+        with app.naming_all_faults(environment):
+            timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
+            asyncio.run(run(app, environment, leaves=timer.start))
     except SettingsError:
         raise
     except Exception as error:

@@ -113,12 +113,13 @@ class Sandbox:
         """Raises TimeoutError: all messages stay then, and the next invocation tries again in the same sandbox."""
         try:
             async with asyncio.timeout(max(0.0, deadline - lease_time())):
-                return await self._open()
+                environment = await read_environment(os.environ if self._environment is None else self._environment)
+                with self._app.naming_all_faults(environment):
+                    return await self._open(environment)
         except TimeoutError as error:
             raise TimeoutError(f"{self._app.name} could not be opened in the time of this invocation") from error
 
-    async def _open(self) -> tuple[Consumer, ...]:
-        environment = await read_environment(os.environ if self._environment is None else self._environment)
+    async def _open(self, environment: Mapping[str, str]) -> tuple[Consumer, ...]:
         settings = read_settings(RuntimeSettings, environment)
         logging.configure(settings.log_level)
         tracing.configure(environment, service=self._app.name)

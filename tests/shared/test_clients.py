@@ -97,7 +97,10 @@ async def test_a_queue_without_its_variables_names_them_all_and_opens_nothing() 
     async with Clients({}) as clients:
         with pytest.raises(SettingsError) as error:
             await clients.queue("webhook-events")
-        assert refusal(error) == "WEBHOOK_EVENTS_QUEUE_URL: Field required; WEBHOOK_EVENTS_DLQ_URL: Field required"
+        assert refusal(error) == (
+            "WEBHOOK_EVENTS_QUEUE_URL is not set: the URL of the queue webhook-events; "
+            "WEBHOOK_EVENTS_DLQ_URL is not set: the URL of the dead-letter queue of webhook-events"
+        )
         assert clients._opened == {}
 
 
@@ -105,24 +108,24 @@ async def test_an_empty_variable_is_a_missing_one() -> None:
     async with Clients({"UPLOADS_QUEUE_URL": "http://127.0.0.1/q", "UPLOADS_DLQ_URL": ""}) as clients:
         with pytest.raises(SettingsError) as error:
             await clients.queue("uploads")
-        assert refusal(error) == "UPLOADS_DLQ_URL: Field required"
+        assert refusal(error) == "UPLOADS_DLQ_URL is not set: the URL of the dead-letter queue of uploads"
 
 
 async def test_sender_and_ledger_name_what_they_miss() -> None:
     async with Clients({}) as clients:
         with pytest.raises(SettingsError) as error:
             await clients.sender("reminders")
-        assert refusal(error) == "REMINDERS_QUEUE_URL: Field required"
+        assert refusal(error) == "REMINDERS_QUEUE_URL is not set: the URL of the queue reminders"
         with pytest.raises(SettingsError) as error:
             await clients.ledger()
-        assert refusal(error) == "LEDGER_TABLE_NAME: Field required"
+        assert refusal(error) == "LEDGER_TABLE_NAME is not set: the DynamoDB table where claims are kept"
 
 
 async def test_a_missing_region_is_named_like_any_other_variable() -> None:
     async with Clients({}) as clients:
         with pytest.raises(SettingsError) as error:
             await clients.open("sqs")
-        assert refusal(error) == "AWS_DEFAULT_REGION: Field required"
+        assert refusal(error) == "AWS_DEFAULT_REGION is not set: the AWS region, such as eu-central-1"
 
 
 async def test_all_connections_are_closed_together(environment: Mapping[str, str], server: SqsServer) -> None:

@@ -38,21 +38,21 @@ assert TIMEOUT < LEASE
 
 
 class AuditSettings(EvidenceSettings):
-    """What the audit worker reads from the environment. Times in seconds.
+    """What the audit worker reads from the environment. Times in seconds. A secret behind the hash keys may be rotated (store/rotating.py)."""
 
-    AUDIT_HASH_KEYS: `keyid:base64[,keyid:base64...]`, 32 bytes or more each; the first makes new hashes, the others
-    are kept for searches. A secret behind it may be rotated (store/rotating.py). AUDIT_PERSONAL_FIELDS: further attribute names, separated by commas. AUDIT_PUBLIC_FIELDS:
-    `table:name,name;table:name`: where it is set, every value that it does not name is hashed.
-    """
-
-    audit_bucket_name: str
-    ledger_table_name: str
-    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
-    audit_personal_fields: str = ""
-    audit_public_fields: Annotated[Public, BeforeValidator(public_fields)] = Public()
-    audit_batch_count: int = Field(default=500, ge=1, le=5000)
-    audit_batch_seconds: float = Field(default=5.0, gt=0, le=300)
-    audit_digest_seconds: float = Field(default=DIGEST_SECONDS, gt=0, le=86_400)
+    audit_bucket_name: str = Field(description="the bucket of the archive")
+    ledger_table_name: str = Field(description="the DynamoDB table where claims are kept")
+    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = Field(
+        description="`keyid:base64`, several with commas, 32 bytes or more each: the first hashes personal values, the others are for searches"
+    )
+    audit_personal_fields: str = Field(default="", description="further attributes to be hashed, with commas")
+    audit_public_fields: Annotated[Public, BeforeValidator(public_fields)] = Field(
+        default=Public(),
+        description="`table:name,name;table:name`: where it is set, every value that it does not name is hashed",
+    )
+    audit_batch_count: int = Field(default=500, ge=1, le=5000, description="rows that start a batch")
+    audit_batch_seconds: float = Field(default=5.0, gt=0, le=300, description="age of the first row that starts one")
+    audit_digest_seconds: float = Field(default=DIGEST_SECONDS, gt=0, le=86_400, description="from digest to digest")
 
 
 @asynccontextmanager
@@ -107,6 +107,6 @@ def _token() -> str:
     return secrets.token_hex(8)
 
 
-APP = App(name="audit-archive", queues=("audit",), open_workers=open_workers)
+APP = App("audit-archive", ("audit",), open_workers, settings=(AuditSettings,))
 
 lambda_handler = make_lambda_handler(APP)

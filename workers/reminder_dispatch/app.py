@@ -37,12 +37,18 @@ DISPATCH_TIMEOUT = 30.0
 
 
 class ReminderSettings(Settings):
-    reminders_table_name: str
-    event_bus_name: str
-    expo_push_url: str = Field(default="https://exp.host/--/api/v2/push/send", pattern="^https?://")
-    expo_per_second: int = Field(default=600, ge=1, le=600)
-    email_sender: str | None = None
-    email_configuration_set: str | None = None
+    """What this worker reads from the environment."""
+
+    reminders_table_name: str = Field(description="the DynamoDB table of reminders")
+    event_bus_name: str = Field(description="the bus that webhook reminders are put on")
+    expo_push_url: str = Field(
+        default="https://exp.host/--/api/v2/push/send", pattern="^https?://", description="where Expo takes pushes"
+    )
+    expo_per_second: int = Field(default=600, ge=1, le=600, description="pushes a second from each process")
+    email_sender: str | None = Field(
+        default=None, description="the address that e-mail is sent from, verified with SES; without it none is sent"
+    )
+    email_configuration_set: str | None = Field(default=None, description="the SES configuration set of what is sent")
 
 
 @asynccontextmanager
@@ -139,5 +145,5 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-APP = App(name=NAME, queues=(TICKS, REMINDERS, RECEIPTS), open_workers=open_workers)
+APP = App(NAME, (TICKS, REMINDERS, RECEIPTS), open_workers, settings=(ReminderSettings,))
 lambda_handler = make_lambda_handler(APP)

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from opentelemetry.metrics import get_meter
+from pydantic import Field
 
 from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from shared.telemetry.metrics import Counter
@@ -23,20 +24,22 @@ from workers.upload_notification.store.sessions import DynamoDbSessions
 
 
 class UploadSettings(Settings):
-    """What this worker reads from the environment; WS_API_ENDPOINT with or without a scheme.
+    """What this worker reads from the environment."""
 
-    UPLOAD_UNKNOWN_SCAN says what becomes of a file whose malware scan tells nothing (failed, unsupported): rejected, or complete.
-    UPLOAD_TELL_CHECKSUM has S3 asked for the SHA-256 of each file that is told, by one HeadObject more.
-    UPLOAD_TAG_THREATS has an object in which threats were found tagged `fleet-quarantine`.
-    """
-
-    sessions_table_name: str
-    upload_bucket_name: str
-    event_bus_name: str
-    ws_api_endpoint: str
-    upload_unknown_scan: ScanPolicy = "reject"
-    upload_tag_threats: bool = False
-    upload_tell_checksum: bool = False
+    sessions_table_name: str = Field(description="the DynamoDB table of upload sessions")
+    upload_bucket_name: str = Field(description="the bucket that browsers upload to")
+    event_bus_name: str = Field(description="the bus that finished uploads are announced on")
+    ws_api_endpoint: str = Field(description="the WebSocket API that tells browsers, with or without a scheme")
+    upload_unknown_scan: ScanPolicy = Field(
+        default="reject",
+        description="what becomes of a file whose malware scan tells nothing (failed, unsupported): reject or complete",
+    )
+    upload_tag_threats: bool = Field(
+        default=False, description="whether an object in which threats were found is tagged `fleet-quarantine`"
+    )
+    upload_tell_checksum: bool = Field(
+        default=False, description="whether S3 is asked for the SHA-256 of each file that is told, by one HeadObject more"
+    )
 
 
 @asynccontextmanager
@@ -87,5 +90,5 @@ def counter() -> Count:
     return count
 
 
-APP = App(name="upload-notification", queues=("uploads",), open_workers=open_workers)
+APP = App("upload-notification", ("uploads",), open_workers, settings=(UploadSettings,))
 lambda_handler = make_lambda_handler(APP)

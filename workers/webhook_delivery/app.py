@@ -21,7 +21,7 @@ from workers.webhook_delivery.life import DISABLE_AFTER
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Schedule
 from workers.webhook_delivery.signing import SecretsKey, open_seals
-from workers.webhook_delivery.store.kept import open_kept
+from workers.webhook_delivery.store.kept import KeptSettings, open_kept
 from workers.webhook_delivery.store.shared_reads import FRESH, SharedReads, recent_pages
 from workers.webhook_delivery.store.table import DynamoDbStore
 
@@ -43,17 +43,32 @@ Delay = Annotated[float, Field(ge=0, le=14 * 86_400, allow_inf_nan=False)]
 class WebhookSettings(Settings):
     """Of this worker; times in seconds. The schedule's first entry is the delay of the first attempt."""
 
-    webhooks_table_name: str
-    event_bus_name: str
-    webhook_allow_loopback: bool = False
-    webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
-    webhook_breaker_seconds: float = Field(default=FIRST_PAUSE, gt=0, le=LONGEST_PAUSE)
-    webhook_disable_after_seconds: float = Field(default=DISABLE_AFTER, ge=60, le=365 * 86_400)
+    webhooks_table_name: str = Field(description="the DynamoDB table of endpoints and deliveries")
+    event_bus_name: str = Field(description="the bus that disabled endpoints are announced on")
+    webhook_allow_loopback: bool = Field(
+        default=False, description="whether endpoints on this machine are posted to: for development only"
+    )
+    webhook_timeout_seconds: float = Field(
+        default=15.0, gt=0, le=20, description="what an endpoint may take for its answer, where it sets no limit itself"
+    )
+    webhook_breaker_seconds: float = Field(
+        default=FIRST_PAUSE, gt=0, le=LONGEST_PAUSE, description="the first pause of an endpoint that keeps failing"
+    )
+    webhook_disable_after_seconds: float = Field(
+        default=DISABLE_AFTER,
+        ge=60,
+        le=365 * 86_400,
+        description="how long an endpoint may fail without a success before it is disabled",
+    )
     webhook_retry_schedule: Annotated[
         tuple[Delay, ...], BeforeValidator(_listed), Field(min_length=1, max_length=100)
-    ] = STANDARD_WEBHOOKS.delays
-    webhook_secrets_key: SecretsKey = None
-    concurrency: int | None = Field(default=None, ge=1, le=1000)
+    ] = Field(
+        default=STANDARD_WEBHOOKS.delays, description="delays of the attempts, with commas; first of the first one"
+    )
+    webhook_secrets_key: SecretsKey = Field(
+        default=None, description="the KMS key that endpoints' secrets are sealed with, where they are"
+    )
+    concurrency: int | None = Field(default=None, ge=1, le=1000, description="deliveries at once, in place of 50")
 
 
 @asynccontextmanager
@@ -118,5 +133,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-APP = App(name="webhook-delivery", queues=("webhook-events", "webhook-deliveries"), open_workers=open_workers)
+APP = App(
+    "webhook-delivery", ("webhook-events", "webhook-deliveries"), open_workers, settings=(WebhookSettings, KeptSettings)
+)
 lambda_handler = make_lambda_handler(APP)

@@ -44,6 +44,8 @@ def write_public_key() -> None:
 async def _public_key() -> str:
     settings = read_settings(EvidenceSettings, os.environ)
     if settings.audit_signing_key is None:
-        raise SettingsError("set or mend these environment variables: AUDIT_SIGNING_KEY: Field required")
+        raise SettingsError(
+            "AUDIT_SIGNING_KEY is not set: `kms:alias/NAME` or `file:PATH` of the key that signs digests"
+        )
     async with Clients(os.environ) as clients:
         return await public_key(settings.audit_signing_key, clients)

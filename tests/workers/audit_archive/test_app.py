@@ -102,9 +102,9 @@ async def test_a_worker_of_before_a_rotation_lists_what_one_of_after_it_archived
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("AUDIT_HASH_KEYS", None, "AUDIT_HASH_KEYS: Field required"),
-        ("AUDIT_HASH_KEYS", "k1:c2VjcmV0", "AUDIT_HASH_KEYS: Value error, key 1 is not base64 of 32 bytes or more"),
-        ("AUDIT_BUCKET_NAME", None, "AUDIT_BUCKET_NAME: Field required"),
+        ("AUDIT_HASH_KEYS", None, "AUDIT_HASH_KEYS is not set: `keyid:base64`"),
+        ("AUDIT_HASH_KEYS", "k1:c2VjcmV0", "AUDIT_HASH_KEYS: key 1 is not base64 of 32 bytes or more"),
+        ("AUDIT_BUCKET_NAME", None, "AUDIT_BUCKET_NAME is not set: the bucket of the archive"),
         ("AUDIT_DIGEST_SECONDS", "0", "AUDIT_DIGEST_SECONDS"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from shared import Clients, Settings, SettingsError
 from workers.audit_archive.chain.chain import Sign
@@ -57,14 +57,16 @@ def signing_key(text: str) -> SigningKey:
 
 
 class EvidenceSettings(Settings):
-    """What is shown of the archive to those who do not trust its bucket.
+    """What is shown of the archive to those who do not trust its bucket."""
 
-    AUDIT_SIGNING_KEY: `kms:alias/NAME` (ECC_NIST_P256, SIGN_VERIFY) or `file:PATH` (ed25519); unset, digests are not signed.
-    AUDIT_ANCHORS: `log`, `s3://bucket/prefix`, `ssm:/name`, separated by commas: where the head of the chain is kept besides.
-    """
-
-    audit_signing_key: Annotated[SigningKey | None, BeforeValidator(signing_key)] = None
-    audit_anchors: Annotated[tuple[Place, ...], BeforeValidator(places)] = (LogPlace(),)
+    audit_signing_key: Annotated[SigningKey | None, BeforeValidator(signing_key)] = Field(
+        default=None,
+        description="`kms:alias/NAME` (ECC_NIST_P256, SIGN_VERIFY) or `file:PATH` (ed25519); unset, digests are not signed",
+    )
+    audit_anchors: Annotated[tuple[Place, ...], BeforeValidator(places)] = Field(
+        default=(LogPlace(),),
+        description="`log`, `s3://bucket/prefix`, `ssm:/name`, with commas: where the head of the chain is kept besides",
+    )
 
 
 async def open_signing(key: SigningKey | None, clients: Clients) -> Sign | None:

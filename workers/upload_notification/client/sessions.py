@@ -90,7 +90,7 @@ class Sessions:
         NoSuchSession, WrongField, SettingsError without a bucket, or Refused where it takes no file any more.
         """
         if self._s3 is None:
-            raise SettingsError("set or mend these environment variables: UPLOAD_BUCKET_NAME: Field required")
+            raise SettingsError("UPLOAD_BUCKET_NAME is not set: the bucket that browsers upload to")
         at = self._now().timestamp()
         shown = state_of(await self._row(session_id, secret=secret), at=at)
         if shown.is_final:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import Field
 
 from shared import Clients, Settings, read_settings
 from workers.webhook_delivery.event import Published
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 class KeptSettings(Settings):
     """Where payloads are kept: the bucket is the one of bodies that no queue takes."""
 
-    webhooks_table_name: str
+    webhooks_table_name: str = Field(description="the DynamoDB table of endpoints and deliveries")
     claim_check_bucket_name: str | None = None
     claim_check_prefix: str | None = None
 
