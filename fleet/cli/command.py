@@ -67,9 +67,20 @@ def report_faults() -> Iterator[None]:
         if os.environ.get(name) == "":
             del os.environ[name]  # boto takes an empty one for the region's name
     try:
-        yield
+        with _report_aws_faults():
+            yield
     except SettingsError as error:
         raise Misconfigured(str(error)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise Misconfigured(f"{error.filename}: {error.strerror}") from error
+
+
+@contextmanager
+def _report_aws_faults() -> Iterator[None]:
+    try:
+        yield
     except ClientError as error:
         raise Failed(f"AWS refused: {error}") from error
     except NoRegionError as error:
@@ -82,6 +93,16 @@ def report_faults() -> Iterator[None]:
         raise Misconfigured(
             "an endpoint is not a URL, such as http://127.0.0.1:4566: look at AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE"
         ) from error
+
+
+def text_of(path: Path, *, hint: str = "") -> str:
+    """What a file that was named holds, as text. Raises Misconfigured."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{path}: {error.strerror}{hint}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path} is not text: byte {error.start} is not UTF-8") from error
 
 
 def _no_region() -> str:

@@ -25,6 +25,8 @@ def read(path: Path) -> dict[str, str]:
     """Read such a file. Raises OSError, and ValueError naming the line that is not NAME=value."""
     found: dict[str, str] = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if "\0" in line:
+            raise ValueError(f"line {number} holds a NUL character, which no variable can have")
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue

@@ -96,18 +96,28 @@ class Crew:
 
     async def ready(self, *, seconds: float) -> None:
         """Return when every post has answered that it is ready; from then on each is kept filled. Raises CrewFailed."""
-        waiting = list(self._posts)
+        for why in (await self.started(seconds=seconds)).values():
+            raise CrewFailed(why)
+
+    async def started(self, *, seconds: float) -> Mapping[str, str]:
+        """Return when every post has answered or ended, or the seconds have passed: why, of each that is not ready. From then on all
+        are kept filled, those as well.
+        """
+        waiting, ended = list(self._posts), dict[str, str]()
         try:
             async with asyncio.timeout(seconds), aiohttp.ClientSession() as client:
                 while waiting:
-                    for post in waiting:
-                        self._fail_if_ended(post)
-                    waiting = [post for post in waiting if not await _answers(client, post.ready_url)]
+                    ended |= {post.name: why for post in waiting if (why := self._why_ended(post))}
+                    waiting = [
+                        post
+                        for post in waiting
+                        if post.name not in ended and not await _answers(client, post.ready_url)
+                    ]
                     await asyncio.sleep(GLANCE)
         except TimeoutError:
-            logs = ", ".join(str(post.log) for post in waiting)
-            raise CrewFailed(f"not ready within {seconds:.0f} s; see {logs}") from None
+            ended |= {post.name: f"{post.name} is not ready within {seconds:.0f} s; see {post.log}" for post in waiting}
         self._watches = [asyncio.create_task(self._watch(post)) for post in self._posts]
+        return ended
 
     async def ready_again(self, name: str, *, after: int) -> None:
         """Return when `name` answers from a process started after `after` restarts."""
@@ -129,21 +139,25 @@ class Crew:
         )
 
     async def _watch(self, post: Post) -> None:
-        pause = 0.0
+        pause = before = 0.0
         while True:
             started = time.monotonic()
             code = await _end(self._running[post.name])
-            self._say(f"{post.name} ended ({_exit_text(code)}) and is started again")
             lived_long = time.monotonic() - started > LONGEST_PAUSE
             pause = 0.0 if lived_long or not self.restarts[post.name] else min(max(0.5, pause * 2), LONGEST_PAUSE)
+            if pause < LONGEST_PAUSE or before < LONGEST_PAUSE:  # what keeps ending says so no more
+                again = "is started again" if pause < LONGEST_PAUSE else f"is tried every {pause:.0f} s: see {post.log}"
+                self._say(f"{post.name} ended ({_exit_text(code)}) and {again}")
+            before = pause
             await asyncio.sleep(pause)
             self._start(post)
             self.restarts[post.name] += 1
 
-    def _fail_if_ended(self, post: Post) -> None:
+    def _why_ended(self, post: Post) -> str | None:
         running = self._running[post.name]
-        if (code := running.process.poll()) is not None:
-            raise CrewFailed(f"{post.name} ended ({_exit_text(code)}) while starting:\n{running.last_words()}")
+        if (code := running.process.poll()) is None:
+            return None
+        return f"{post.name} ended ({_exit_text(code)}) while starting:\n{running.last_words()}"
 
 
 async def _end(running: child.Child) -> int:

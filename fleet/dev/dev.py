@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.dev import child, private
-from fleet.dev.crew import Crew, Post
+from fleet.dev.crew import Crew, CrewFailed, Post
 from fleet.dev.deploy import deploy, pipes, session
 from fleet.dev.emulators.ministack import Endpoint, answers, free_port, ministack
 from fleet.dev.stand_ins import server
@@ -102,9 +102,10 @@ def open_ground(plan: Plan, say: Say) -> Iterator[Ground]:
 
 
 @asynccontextmanager
-async def run_workers(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fleet]:
+async def run_workers(plan: Plan, ground: Ground, say: Say, *, all_of_them: bool = True) -> AsyncIterator[Fleet]:
     """Run the stand-ins and the workers inside the block; yields when all are ready. Raises CrewFailed.
 
+    Without `all_of_them` a worker that cannot start is told of by `say` and tried again later, and the others run.
     The workers drain first and the stand-ins end after them, so that the last webhook still finds its receiver.
     """
     with child.listening() as listener:
@@ -117,7 +118,11 @@ async def run_workers(plan: Plan, ground: Ground, say: Say) -> AsyncIterator[Fle
         beside = Crew([_stand_ins(environment, logs, listener)], say=say, patience=5.0)
         async with beside as around, Crew(posts, say=say, patience=patience) as workers:
             await around.ready(seconds=READY_WITHIN)
-            await workers.ready(seconds=READY_WITHIN)
+            missing = await workers.started(seconds=READY_WITHIN)
+            for why in missing.values():
+                if all_of_them:
+                    raise CrewFailed(why)
+                say(f"{why}\nThe others run; it is tried again.")
             yield Fleet(ground, environment, workers)
 
 

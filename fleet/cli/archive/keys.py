@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fleet.cli.command import Command, Failed, env_file_option
+from fleet.cli.command import Command, Misconfigured, env_file_option
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
 from workers.audit_archive.evidence.places import EvidenceSettings, public_key
@@ -27,7 +27,7 @@ def new_key(*, file: Path) -> None:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(key.to_pem())
     except OSError as error:
-        raise Failed(f"{file}: {error.strerror}") from error
+        raise Misconfigured(f"{file}: {error.strerror}") from error
     click.echo(key.public_pem(), nl=False)
 
 

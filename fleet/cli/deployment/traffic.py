@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from fleet.cli.command import Command, Misconfigured
+from fleet.cli.command import Command, Misconfigured, text_of
 
 if TYPE_CHECKING:
     from fleet.planner.plan import Plan
@@ -66,10 +66,7 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Misconfigured(f"{path}: {error.strerror}; --benchmark names a file that `make bench` wrote") from error
+    return text_of(path, hint="; --benchmark names a file that `make bench` wrote")
 
 
 def _document(made: Plan, dearer: Mapping[str, float | None], prices: dict[str, Any]) -> dict[str, Any]:

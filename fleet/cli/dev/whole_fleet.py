@@ -17,7 +17,7 @@ from fleet.dev import private
 from fleet.dev.dev import Fleet, Ground, Plan, open_ground, run_workers
 from fleet.dev.stand_ins import server
 
-words = Console(stderr=True, highlight=False)
+words = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 SECRETS = frozenset({"AWS_SECRET_ACCESS_KEY", "AUDIT_HASH_KEYS", "EXPO_ACCESS_TOKEN", "STAND_INS_WEBHOOK_SECRET"})
 """Left out of the table; the file has them."""
@@ -48,7 +48,7 @@ def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
 
 
 async def _serve(plan: Plan, ground: Ground, file: Path) -> None:
-    async with run_workers(plan, ground, words.print) as fleet:
+    async with run_workers(plan, ground, words.print, all_of_them=False) as fleet:
         private.folder(file.parent)
         env_file.write(file, fleet.environment)
         Console().print(table(fleet))

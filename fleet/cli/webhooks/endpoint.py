@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import FAILED, Finite
+from fleet.cli.command import FAILED, Finite, text_of
 from fleet.cli.webhooks.frame import (
     NOTHING,
     WebhooksCommand,
@@ -30,7 +30,7 @@ _id = click.argument("endpoint_id", metavar="ID")
 
 
 def _text(path: Path) -> str:
-    if text := path.read_text().strip():
+    if text := text_of(path).strip():
         return text
     raise click.BadParameter("the file is empty", param_hint="--secret-file")
 

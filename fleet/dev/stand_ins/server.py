@@ -26,7 +26,7 @@ from fleet.dev.stand_ins.stream_pipe import StreamPipe
 from fleet.dev.stand_ins.webhook_receiver import WebhookReceiver
 from fleet.dev.stand_ins.websocket_gateway import WebSocketGateway
 from shared.clients import Clients
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, SettingsError, read_settings
 from shared.telemetry import logging
 from workers.upload_notification.client import open_sessions
 
@@ -50,10 +50,10 @@ class StandInSettings(Settings):
     fleet_listener: int | None = None
     stand_ins_webhook_secret: SecretStr = SecretStr("whsec_bWFkZS1mb3ItZGV2ZWxvcG1lbnQtYW5kLWtub3duLXRvLWFsbA==")
     expo_access_token: SecretStr | None = None
-    sessions_table_name: str
-    reminders_table_name: str
-    webhooks_table_name: str
-    audit_queue_url: str
+    sessions_table_name: str = Field(description="the DynamoDB table of upload sessions")
+    reminders_table_name: str = Field(description="the DynamoDB table of reminders")
+    webhooks_table_name: str = Field(description="the DynamoDB table of endpoints and deliveries")
+    audit_queue_url: str = Field(description="the URL of the queue audit")
     upload_bucket_name: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
@@ -113,7 +113,13 @@ async def serving(settings: StandInSettings, *, pipes: Sequence[StreamPipe], edg
     pumps = [asyncio.create_task(pipe.run()) for pipe in pipes]
     try:
         await runner.setup()
-        await _site(runner, settings).start()
+        try:
+            await _site(runner, settings).start()
+        except OSError as error:
+            names, why = "STAND_INS_HOST, STAND_INS_PORT", error.strerror or type(error).__name__
+            raise SettingsError(
+                f"set or mend these environment variables: {names}: cannot listen there ({why})"
+            ) from error
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"
     finally:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -65,9 +66,23 @@ async def test_a_process_that_ends_while_starting_is_named_with_its_last_words(t
             await crew.ready(seconds=30)
 
 
+@pytest.mark.slow
+async def test_a_process_that_cannot_start_is_told_of_and_tried_again_while_the_others_run(tmp_path: Path) -> None:
+    said: list[str] = []
+    broken = replace(post(tmp_path, STAND_INS_PORT="a lot"), name="broken", log=tmp_path / "broken.log")
+    async with Crew([broken, post(tmp_path)], say=said.append, patience=10) as crew:
+        missing = await crew.started(seconds=30)
+        assert [*missing] == ["broken"]
+        assert "STAND_INS_PORT: must be a whole number" in missing["broken"]
+        before = crew.pids["stand-ins"]
+        await until(lambda: crew.restarts["broken"] > 0, seconds=30, what="another try")
+        assert crew.pids["stand-ins"] == before
+    assert said[0] == "broken ended (with exit code 2) and is started again"
+
+
 async def test_a_process_that_is_never_ready_is_named_with_its_log(tmp_path: Path) -> None:
     silent = Post("silent", ("stand-ins",), post(tmp_path).environment, tmp_path / "log", "http://127.0.0.1:9/readyz")
-    with pytest.raises(CrewFailed, match="not ready within 1 s"):
+    with pytest.raises(CrewFailed, match="silent is not ready within 1 s; see "):
         async with Crew([silent], say=print) as crew:
             await crew.ready(seconds=1)
 
