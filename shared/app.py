@@ -7,8 +7,17 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.clients import Clients, meaning, queue_variables
-from shared.settings import ClaimCheckSettings, RuntimeSettings, Settings, SettingsError, faults_of, unset
+from shared.clients import Clients
+from shared.settings import (
+    ClaimCheckSettings,
+    RuntimeSettings,
+    Settings,
+    SettingsError,
+    faults_of,
+    meaning,
+    queue_variables,
+    unset,
+)
 from shared.worker import Worker
 
 OpenWorkers = Callable[[Mapping[str, str], Clients], AbstractAsyncContextManager[tuple[Worker[Any], ...]]]

@@ -16,7 +16,7 @@ from shared.outcome import code_of, is_outage, status_of
 from shared.road.failure.apart import Apart
 from shared.road.failure.breakers import Breakers
 from shared.road.ledger import LEDGER, DynamoDbLedger, Ledger
-from shared.settings import ClaimCheckSettings, SettingsError, read_settings, unset
+from shared.settings import ClaimCheckSettings, SettingsError, meaning, queue_variables, read_settings, unset, variable
 from shared.sqs.queue import SqsQueue
 from shared.sqs.sender import SqsSender
 from shared.telemetry.aws_calls import TracedClient, tell_request_id
@@ -290,26 +290,3 @@ def watch(client: Any, service: str, breakers: Breakers) -> None:
         return answer
 
     client._make_api_call = called  # noqa: SLF001
-
-
-def variable(queue: str) -> str:
-    """How a logical queue name is spelt in the environment: `reminder-ticks` is REMINDER_TICKS."""
-    return queue.upper().replace("-", "_")
-
-
-def queue_variables(queue: str) -> tuple[str, str]:
-    """The variables that say where a logical queue and its dead-letter queue are."""
-    return f"{variable(queue)}_QUEUE_URL", f"{variable(queue)}_DLQ_URL"
-
-
-def meaning(name: str) -> str:
-    """What one of the variables that `Clients` reads by name is for."""
-    stem, _, ending = name.rpartition("_")
-    queue = stem.rpartition("_")[0].lower().replace("_", "-")
-    match ending, stem.rpartition("_")[2]:
-        case "URL", "QUEUE":
-            return f"the URL of the queue {queue}"
-        case "URL", "DLQ":
-            return f"the URL of the dead-letter queue of {queue}"
-        case _:
-            return "the DynamoDB table where claims are kept" if name == "LEDGER_TABLE_NAME" else ""

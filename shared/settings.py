@@ -108,6 +108,29 @@ def unset(name: str, meaning: str = "") -> str:
     return f"{name} is not set: {meaning}" if meaning else f"{name} is not set"
 
 
+def variable(queue: str) -> str:
+    """How a logical queue name is spelt in the environment: `reminder-ticks` is REMINDER_TICKS."""
+    return queue.upper().replace("-", "_")
+
+
+def queue_variables(queue: str) -> tuple[str, str]:
+    """The variables that say where a logical queue and its dead-letter queue are."""
+    return f"{variable(queue)}_QUEUE_URL", f"{variable(queue)}_DLQ_URL"
+
+
+def meaning(name: str) -> str:
+    """What one of the variables that `Clients` reads by name is for."""
+    stem, _, ending = name.rpartition("_")
+    queue = stem.rpartition("_")[0].lower().replace("_", "-")
+    match ending, stem.rpartition("_")[2]:
+        case "URL", "QUEUE":
+            return f"the URL of the queue {queue}"
+        case "URL", "DLQ":
+            return f"the URL of the dead-letter queue of {queue}"
+        case _:
+            return "the DynamoDB table where claims are kept" if name == "LEDGER_TABLE_NAME" else ""
+
+
 def _given(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
     return {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
 

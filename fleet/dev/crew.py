@@ -58,6 +58,7 @@ class Crew:
         self._patience = patience
         self._running: dict[str, child.Child] = {}
         self._watches: list[asyncio.Task[None]] = []
+        self._renewed = {post.name: asyncio.Event() for post in posts}
         self.restarts: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -132,6 +133,12 @@ class Crew:
         _kill(running)
         return running.pid
 
+    def renew(self, name: str) -> None:
+        """Have a process drain and be started again; at once, where it keeps ending and waits for its next try."""
+        self._renewed[name].set()
+        if (running := self._running[name].process).poll() is None:
+            running.terminate()
+
     def _start(self, post: Post) -> None:
         command = [sys.executable, "-m", "fleet.cli", *post.arguments]
         self._running[post.name] = child.start(
@@ -139,17 +146,22 @@ class Crew:
         )
 
     async def _watch(self, post: Post) -> None:
-        pause = before = 0.0
+        pause, renewed = 0.0, self._renewed[post.name]
         while True:
-            started = time.monotonic()
+            started, before = time.monotonic(), pause
             code = await _end(self._running[post.name])
             lived_long = time.monotonic() - started > LONGEST_PAUSE
             pause = 0.0 if lived_long or not self.restarts[post.name] else min(max(0.5, pause * 2), LONGEST_PAUSE)
-            if pause < LONGEST_PAUSE or before < LONGEST_PAUSE:  # what keeps ending says so no more
+            if renewed.is_set():
+                self._say(f"{post.name} is started again: its code has changed")
+            elif pause < LONGEST_PAUSE or before < LONGEST_PAUSE:  # what keeps ending says so no more
                 again = "is started again" if pause < LONGEST_PAUSE else f"is tried every {pause:.0f} s: see {post.log}"
                 self._say(f"{post.name} ended ({_exit_text(code)}) and {again}")
-            before = pause
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await renewed.wait()
+            pause = 0.0 if renewed.is_set() else pause
+            renewed.clear()
             self._start(post)
             self.restarts[post.name] += 1
 

@@ -12,9 +12,9 @@ from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor import beyond, queues, stores
 from fleet.doctor.check import Check, Trouble, ask, fault
 from fleet.doctor.deployed import Stage, deployed
-from shared.clients import Clients, variable
+from shared.clients import Clients
 from shared.configuration.stored import read_environment
-from shared.settings import SettingsError, read_settings
+from shared.settings import SettingsError, read_settings, variable
 from workers import roster
 from workers.reminder_dispatch.schedule import zones
 

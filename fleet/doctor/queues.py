@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleet.doctor.check import Check, State, Trouble, ask, fault, find_refusal
-from shared.clients import variable
+from shared.settings import variable
 from shared.worker import Limits
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from shared.clients import variable
 from shared.message.pointer import MARK, Pointer
+from shared.settings import variable
 from tests.aws import Aws
 from tests.waiting import until
 from workers import roster

@@ -19,8 +19,8 @@ import boto3
 from fleet.dev.deploy import session
 from fleet.dev.dev import Ground
 from fleet.dev.stand_ins import server
-from shared.clients import variable
 from shared.message.identity import ATTRIBUTE
+from shared.settings import variable
 from tests.waiting import until
 
 PATIENCE = 240.0

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.clients import Clients, variable
+from shared.clients import Clients
 from shared.road.failure.breakers import OPENS_AT
 from shared.road.ledger import Claimed
-from shared.settings import SettingsError
+from shared.settings import SettingsError, variable
 from shared.sqs.sender import Message
 from shared.worker import Fifo, Worker
 from tests.aws import Aws

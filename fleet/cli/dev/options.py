@@ -19,6 +19,7 @@ from fleet.dev.dev import NotAnEmulator, Unreachable
 from fleet.dev.emulators.ministack import EmulatorFailed
 from fleet.dev.environments import EnvironmentBroken
 from fleet.dev.private import NotPrivate
+from fleet.dev.reload import NotInstalled
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Answer = TypeVar("Answer")
@@ -47,7 +48,7 @@ class LocalCommand(Strict):
 def _report_local_faults() -> Iterator[None]:
     try:
         yield
-    except NotAnEmulator as error:
+    except (NotAnEmulator, NotInstalled) as error:
         raise Misconfigured(str(error)) from error
     except (CrewFailed, DeploymentFailed, EmulatorFailed, EnvironmentBroken, NotPrivate, Unreachable) as error:
         raise Failed(str(error)) from error

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from fleet.cli import env_file
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
-from fleet.dev import private
+from fleet.dev import private, reload
 from fleet.dev.dev import Fleet, Ground, Plan, open_ground, run_workers
 from fleet.dev.stand_ins import server
+from workers import roster
 
 words = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -33,7 +34,8 @@ SECRETS = frozenset({"AWS_SECRET_ACCESS_KEY", "AUDIT_HASH_KEYS", "EXPO_ACCESS_TO
     show_default=True,
     help="Where to write every name and address, for other programs.",
 )
-def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
+@click.option("--reload", "reloads", is_flag=True, help="Start a worker again when its code changes.")
+def dev(endpoint: str | None, project: str, stage: str, file: Path, *, reloads: bool) -> None:
     """Run the whole fleet on this machine, for any AWS client to drive.
 
     Starts an emulator, deploys the topology, starts what the emulator lacks and the workers, each a process of its
@@ -42,19 +44,19 @@ def dev(endpoint: str | None, project: str, stage: str, file: Path) -> None:
     plan = Plan(endpoint=endpoint, project=project, stage=stage, home=file.parent)
     try:
         with sigterm_leaves_in_order(), open_ground(plan, words.print) as ground:
-            until_signalled(_serve(plan, ground, file))
+            until_signalled(_serve(plan, ground, file, reloads=reloads))
     finally:
         file.unlink(missing_ok=True)  # what it names has ended
 
 
-async def _serve(plan: Plan, ground: Ground, file: Path) -> None:
+async def _serve(plan: Plan, ground: Ground, file: Path, *, reloads: bool) -> None:
     async with run_workers(plan, ground, words.print, all_of_them=False) as fleet:
         private.folder(file.parent)
         env_file.write(file, fleet.environment)
         Console().print(table(fleet))
         words.print(f"ready. For your shell: set -a; . {file}; set +a     Logs: {plan.home}/logs     Ctrl-C drains all")
         try:
-            await asyncio.Event().wait()
+            await (reload.watch(roster.WORKERS, fleet.workers.renew) if reloads else asyncio.Event().wait())
         except asyncio.CancelledError:
             words.print("draining")
 

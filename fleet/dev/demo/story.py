@@ -17,7 +17,7 @@ import orjson
 from fleet.dev.demo import cast
 from fleet.dev.demo.board import Board, Effect
 from fleet.dev.stand_ins import server
-from shared.clients import variable
+from shared.settings import variable
 from workers.reminder_dispatch.table.keys import minute_text
 
 if TYPE_CHECKING:

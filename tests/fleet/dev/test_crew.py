@@ -77,7 +77,11 @@ async def test_a_process_that_cannot_start_is_told_of_and_tried_again_while_the_
         before = crew.pids["stand-ins"]
         await until(lambda: crew.restarts["broken"] > 0, seconds=30, what="another try")
         assert crew.pids["stand-ins"] == before
+        crew.renew("stand-ins")
+        await crew.ready_again("stand-ins", after=0)
+        assert crew.pids["stand-ins"] != before
     assert said[0] == "broken ended (with exit code 2) and is started again"
+    assert "stand-ins is started again: its code has changed" in said
 
 
 async def test_a_process_that_is_never_ready_is_named_with_its_log(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from shared.clients import variable
+from shared.settings import variable
 from workers import roster
 
 ROOT = Path(__file__).parents[3]
