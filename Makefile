@@ -98,8 +98,8 @@ cfn-lint: setup-infra  ## lint the committed templates
 nag: setup-infra  ## hold the stacks against AWS's own rules (cdk-nag): what stays has its reason in infra/nag.py
 	@.infra/bin/python -m infra.nag
 
-bundle: setup  ## the zip that Lambda runs: build/fleet-lambda.zip
-	@$(RUN)/python -m fleet.dev.bundle build/fleet-lambda.zip
+bundle: setup  ## the zip that Lambda runs, for the runtime of infra, which its name says: build/fleet-lambda-pythonX.Y-ARCHITECTURE.zip
+	@$(RUN)/python -m fleet.dev.bundle $(ARGS)
 
 sbom: setup  ## list what the zip and the image hold, as CycloneDX: build/sbom.json
 	@$(ENVIRONMENT) .audit requirements/audit.txt

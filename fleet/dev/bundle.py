@@ -1,19 +1,21 @@
 """The zip that Lambda runs: the workers, what they import, and nothing a developer needs.
 
-    python -m fleet.dev.bundle build/fleet-lambda.zip [--platform aarch64-unknown-linux-gnu --python 3.13]
+    python -m fleet.dev.bundle [build/fleet-lambda.zip] [--platform aarch64-unknown-linux-gnu --python 3.13]
 
-The same sources and lock give the same bytes. Handlers are named `workers.<concern>.app.lambda_handler`.
+It is built for the runtime and the processor that infra/templates/workers.json names, whatever runs here, and its name says for which. The same sources and lock give the same bytes. Handlers are named `workers.<concern>.app.lambda_handler`.
 """
 
 import argparse
 import compileall
 import hashlib
+import json
 import py_compile
 import shutil
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.dev.environments import PROJECT, EnvironmentBroken, install_into, one_builder
@@ -46,6 +48,35 @@ _RECORDS = {
 }  # of the installer, not of the package
 
 
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a zip is built for: `python` (`3.13`) and Lambda's name of a processor (`arm64`)."""
+
+    python: str
+    architecture: str
+
+    @property
+    def platform(self) -> str:
+        """Uv's name of it."""
+        return f"{'aarch64' if self.architecture == 'arm64' else self.architecture}-unknown-linux-gnu"
+
+    @property
+    def zip_name(self) -> str:
+        return f"fleet-lambda-python{self.python}-{self.architecture}.zip"
+
+
+def deployed_runtime() -> Runtime:
+    """What the functions of the committed template run on."""
+    text = (PROJECT / "infra" / "templates" / "workers.json").read_text(encoding="utf-8")
+    template = json.loads(text)
+    functions = [
+        each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Lambda::Function"
+    ]
+    [architecture] = {name for each in functions for name in each["Architectures"]}
+    python = template["Parameters"]["LambdaRuntime"]["Default"]
+    return Runtime(str(python).removeprefix("python"), str(architecture))
+
+
 def bundle(target: Path, *, platform: str | None = None, python: str | None = None) -> Path:
     """Write the zip to `target` and answer its path.
 
@@ -55,7 +86,7 @@ def bundle(target: Path, *, platform: str | None = None, python: str | None = No
     Raises:
         EnvironmentBroken: the requirements could not be installed.
     """
-    compiled = python in {None, f"{sys.version_info.major}.{sys.version_info.minor}"}
+    compiled = _is_own(python)
     requirements = _requirements(platform, python, compiled=compiled)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
@@ -68,6 +99,10 @@ def bundle(target: Path, *, platform: str | None = None, python: str | None = No
                 entry.external_attr = 0o644 << 16  # Lambda's own user reads them
                 archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=6)
     return unfinished.replace(target)
+
+
+def _is_own(python: str | None) -> bool:
+    return python in {None, f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 
 def _requirements(platform: str | None, python: str | None, *, compiled: bool) -> Path:
@@ -121,18 +156,34 @@ def _is_ballast(inside: Path) -> bool:
 
 
 def main() -> int:
+    runtime = deployed_runtime()
     parser = argparse.ArgumentParser(description="Build the zip that Lambda runs.")
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--platform", help="uv's name of another platform: aarch64-unknown-linux-gnu")
-    parser.add_argument("--python", help="another Python's version: 3.13")
+    parser.add_argument("target", type=Path, nargs="?", help=f"the zip; build/{runtime.zip_name} unless it is named")
+    parser.add_argument("--platform", help=f"uv's name of another platform than {runtime.platform}")
+    parser.add_argument("--python", help=f"another Python's version than {runtime.python}")
+    parser.add_argument("--here", action="store_true", help="for the Python and the machine that run this")
     asked = parser.parse_args()
+    if asked.here and (asked.platform or asked.python):
+        parser.error("--here is this machine: leave --platform and --python out")
+    if asked.target is None and (asked.here or asked.platform or asked.python):
+        parser.error("name the zip: it is not built for what the templates name")
+    platform, python = (
+        (None, None) if asked.here else (asked.platform or runtime.platform, asked.python or runtime.python)
+    )
     try:
-        written = bundle(asked.target, platform=asked.platform, python=asked.python)
+        written = bundle(asked.target or PROJECT / "build" / runtime.zip_name, platform=platform, python=python)
     except EnvironmentBroken as trouble:
         print(trouble, file=sys.stderr)
         return 1
     digest = hashlib.sha256(written.read_bytes()).hexdigest()
     print(f"{written}  {written.stat().st_size / 1e6:.1f} MB  sha256 {digest}")
+    print(
+        f"built for {f'Python {python} on {platform}' if platform else 'this Python on this machine'}", file=sys.stderr
+    )
+    if not _is_own(python):
+        print(
+            f"without byte code, which costs a cold start a second: run by Python {python} it has it", file=sys.stderr
+        )
     return 0
 
 

@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,49 @@ from fleet.dev.environments import PROJECT
 from workers.roster import WORKERS
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, object]]:
+    """What the command would build for these arguments."""
+
+    def ask(*arguments: str) -> dict[str, object]:
+        built: dict[str, object] = {}
+
+        def bundle(target: Path, **given: object) -> Path:
+            built.update(given, target=target)
+            return Path(__file__)
+
+        monkeypatch.setattr(bundling, "bundle", bundle)
+        monkeypatch.setattr(sys, "argv", ["bundle", *arguments])
+        assert bundling.main() == 0
+        return built
+
+    return ask
+
+
+def test_without_arguments_it_is_built_for_what_the_template_names_and_called_so(
+    asked: Callable[..., dict[str, object]],
+) -> None:
+    assert asked() == {
+        "target": PROJECT / "build" / "fleet-lambda-python3.13-arm64.zip",
+        "platform": "aarch64-unknown-linux-gnu",
+        "python": "3.13",
+    }
+
+
+def test_arguments_are_honoured(asked: Callable[..., dict[str, object]]) -> None:
+    assert asked("a.zip", "--here") == {"target": Path("a.zip"), "platform": None, "python": None}
+    other = asked("a.zip", "--platform", "x86_64-unknown-linux-gnu", "--python", "3.12")
+    assert other == {"target": Path("a.zip"), "platform": "x86_64-unknown-linux-gnu", "python": "3.12"}
+
+
+@pytest.mark.parametrize("wrong", [["--here"], ["--python", "3.12"], ["a.zip", "--here", "--python", "3.12"]])
+def test_a_zip_for_something_else_has_a_name_of_its_own(
+    wrong: list[str], asked: Callable[..., dict[str, object]]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        asked(*wrong)
 
 
 @pytest.fixture(scope="module")
