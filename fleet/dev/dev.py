@@ -86,10 +86,11 @@ def open_ground(plan: Plan, say: Say) -> Iterator[Ground]:
     """Start the emulator, or take the one that is there, and deploy the topology.
 
     Raises:
+        Taken: another run has its home here.
         NotAnEmulator, Unreachable: the given endpoint will not do.
         EmulatorFailed, EnvironmentBroken, DeploymentFailed: what they say.
     """
-    with _endpoint(plan, say) as endpoint:
+    with private.held(plan.home), _endpoint(plan, say) as endpoint:
         say(f"deploying {plan.project}-messaging-{plan.stage} by CloudFormation")
         try:
             names = deploy(endpoint, project=plan.project, stage=plan.stage)

@@ -3,8 +3,11 @@
 The standard library alone: the builder of the environments uses it before anything is installed.
 """
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HOME = ".fleet"
@@ -13,6 +16,21 @@ HOME = ".fleet"
 
 class NotPrivate(Exception):
     """Somebody else has laid out what a run would write into."""
+
+
+class Taken(Exception):
+    """Another run uses the folder."""
+
+
+@contextmanager
+def held(home: Path) -> Iterator[None]:
+    """Keep `home` for this run, until the block or the process ends. Raises Taken, NotPrivate."""
+    with os.fdopen(log_file(folder(home / "logs") / ".lock"), "ab") as door:
+        try:
+            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Taken(f"another run keeps its logs and addresses in {home}") from None
+        yield
 
 
 def folder(path: Path) -> Path:

@@ -18,7 +18,7 @@ from fleet.dev.deploy import DeploymentFailed
 from fleet.dev.dev import NotAnEmulator, Unreachable
 from fleet.dev.emulators.ministack import EmulatorFailed
 from fleet.dev.environments import EnvironmentBroken
-from fleet.dev.private import NotPrivate
+from fleet.dev.private import NotPrivate, Taken
 from fleet.dev.reload import NotInstalled
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -48,7 +48,7 @@ class LocalCommand(Strict):
 def _report_local_faults() -> Iterator[None]:
     try:
         yield
-    except (NotAnEmulator, NotInstalled) as error:
+    except (NotAnEmulator, NotInstalled, Taken) as error:
         raise Misconfigured(str(error)) from error
     except (CrewFailed, DeploymentFailed, EmulatorFailed, EnvironmentBroken, NotPrivate, Unreachable) as error:
         raise Failed(str(error)) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -14,16 +15,22 @@ from workers.reminder_dispatch.client import Reminder
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
+_FROM_NOW = re.compile(r"\+([0-9]{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
 class At(click.ParamType[datetime]):
-    """ISO 8601: with an offset an instant, without one a wall-clock time."""
+    """ISO 8601: with an offset an instant, without one a wall-clock time. `+5s`, `+10m`, `+2h`, `+1d`: so long from now."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, str) and (given := _FROM_NOW.fullmatch(value)):
+            return datetime.now(UTC) + timedelta(seconds=int(given[1]) * _SECONDS[given[2]])
         try:
             return value if isinstance(value, datetime) else datetime.fromisoformat(value)
         except ValueError:
-            self.fail("write 2026-12-01T09:00 with --zone, or 2026-12-01T08:00:00Z", param, ctx)
+            self.fail("write 2026-12-01T09:00 with --zone, 2026-12-01T08:00:00Z, or +10m from now", param, ctx)
 
 
 def _json(_: click.Context, __: click.Parameter, given: str) -> Any:
@@ -42,7 +49,7 @@ _OPTIONS = (
         "--at",
         type=At(),
         required=True,
-        help="When: an instant, or a wall-clock time in --zone; the start of a --rule.",
+        help="When: an instant, +10m from now, or a wall-clock time in --zone; the start of a --rule.",
     ),
     click.option("--zone", "time_zone", default="", help="The recipient's, such as Europe/Berlin."),
     click.option("--rule", default="", help="RFC 5545, such as FREQ=WEEKLY;BYDAY=MO."),

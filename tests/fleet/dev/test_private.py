@@ -54,3 +54,13 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
         child.start(["true"], environment={}, log=link)
     os.close(private.new_file(link))
     assert (theirs.read_text(), link.is_symlink()) == ("untouched", False)
+
+
+def test_a_folder_is_held_by_one_run_until_it_ends(tmp_path: Path) -> None:
+    with private.held(tmp_path / "a"):
+        with pytest.raises(private.Taken, match="another run"), private.held(tmp_path / "a"):
+            raise AssertionError("held twice")
+        with private.held(tmp_path / "b"):
+            pass
+    with private.held(tmp_path / "a"):
+        pass
