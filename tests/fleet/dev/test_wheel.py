@@ -36,7 +36,17 @@ def test_it_holds_the_library_the_workers_and_the_command_and_nothing_for_develo
     folders = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_dir()}
     assert {"shared/road", "workers/webhook_delivery", "fleet/cli", "fleet/doctor", "fleet/dead_letters"} <= folders
     assert [folder for folder in folders if folder.startswith(("fleet/dev", "tests", "infra"))] == []
-    assert (installed / "shared" / "py.typed").exists()
+    assert all((installed / package / "py.typed").exists() for package in ("shared", "workers", "fleet"))
+
+
+def test_what_it_needs_is_a_range_that_the_locks_lie_in_and_that_leaves_room_beside_others(installed: Path) -> None:
+    [metadata] = installed.glob("*.dist-info/METADATA")
+    told = metadata.read_text()
+    needs = [line.removeprefix("Requires-Dist: ") for line in told.splitlines() if line.startswith("Requires-Dist: ")]
+    assert needs
+    assert [need for need in needs if "==" in need.partition(";")[0] or ">=" not in need] == []
+    assert "Description-Content-Type: text/markdown" in told
+    assert "Classifier: Typing :: Typed" in told
 
 
 @pytest.mark.parametrize("command", ["dev", "demo", "new", "stand-ins"])
