@@ -86,8 +86,9 @@ types: setup  ## mypy, strict
 types-infra: setup-infra  ## mypy over the CDK app
 	@$(RUN)/mypy --python-executable .infra/bin/python infra
 
-templates: setup-infra  ## synthesize infra/templates from the CDK app (needs Node)
+templates: setup-infra  ## synthesize infra/templates from the CDK app (needs Node), and docs/reference.md from them and the code
 	@.infra/bin/python -m infra.app
+	@$(RUN)/python -m fleet.dev.reference.page
 
 templates-check: setup-infra  ## say when infra/templates is not what the CDK app says
 	@.infra/bin/python -m infra.app --check

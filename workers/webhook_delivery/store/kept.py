@@ -25,8 +25,8 @@ class KeptSettings(Settings):
     """Where payloads are kept: the bucket is the one of bodies that no queue takes."""
 
     webhooks_table_name: str = Field(description="the DynamoDB table of endpoints and deliveries")
-    claim_check_bucket_name: str | None = None
-    claim_check_prefix: str | None = None
+    claim_check_bucket_name: str | None = Field(default=None, description="the bucket of payloads that no row takes")
+    claim_check_prefix: str | None = Field(default=None, description="the beginning of their keys there")
 
 
 class KeptPayloads:
