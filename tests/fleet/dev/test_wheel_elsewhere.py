@@ -1,6 +1,7 @@
 """A worker that lives outside of this repository, on the installed package: a new environment with what the lock names, and nothing of ours beside it."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.dev.environments import PROJECT, ensure
+from fleet.dev.environments import PROJECT
 from tests.aws import Aws
 from tests.fleet.cli.test_run_foreign import POINTS
 from tests.waiting import until
@@ -16,10 +17,25 @@ from tests.waiting import until
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> Path:
+def newest() -> str | None:
+    """The newest Python on the PATH that is newer than this one, and runs."""
+    for minor in range(20, sys.version_info.minor, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return found
+    return None
+
+
+@pytest.fixture(params=["this", "newest"])
+def python(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """The interpreter of an environment that holds the wheel and what it needs."""
-    made = ensure(tmp_path / "environment", PROJECT / "requirements" / "runtime.txt")
+    interpreter = sys.executable if request.param == "this" else newest()
+    if interpreter is None:
+        pytest.skip("there is no newer Python here")
+    home = tmp_path / "environment"
+    lock = PROJECT / "requirements" / "runtime.txt"
+    subprocess.run([interpreter, "-m", "fleet.dev.environments", str(home), str(lock)], cwd=PROJECT, check=True)
+    made = home / "bin" / "python"
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
