@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fleet.cli.command import Command, Misconfigured, env_file_option
+from fleet.cli.command import Command, Failed, Misconfigured, env_file_option
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
 from workers.audit_archive.evidence.places import EvidenceSettings, public_key
@@ -26,6 +26,8 @@ def new_key(*, file: Path) -> None:
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(key.to_pem())
+    except FileExistsError as error:
+        raise Failed(f"{file}: {error.strerror}") from error
     except OSError as error:
         raise Misconfigured(f"{file}: {error.strerror}") from error
     click.echo(key.public_pem(), nl=False)

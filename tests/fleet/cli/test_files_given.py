@@ -41,7 +41,7 @@ def test_a_place_that_cannot_be_written_is_told_of_in_a_line(tmp_path: Path, com
     (tmp_path / "file").touch()
     result = CliRunner().invoke(fleet, [*command, str(tmp_path / "file" / "below")], prog_name="fleet")
     assert isinstance(result.exception, SystemExit)
-    assert (result.exit_code, "Not a directory" in result.stderr) == (2, True)
+    assert (result.exit_code, f"{tmp_path / 'file'}" in result.stderr) == (2, True)
 
 
 def test_a_port_that_is_taken_is_told_of_by_its_variable() -> None:

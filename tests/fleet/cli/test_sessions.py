@@ -68,6 +68,6 @@ def test_every_fault_is_a_line_and_an_exit_code(lines: Lines) -> None:
     ):
         assert said in lines(*words, exits=code).stderr
     lines.environment.pop("UPLOAD_BUCKET_NAME")
-    assert "UPLOAD_BUCKET_NAME: " in lines("form", "mine", "a", exits=2).stderr
+    assert "UPLOAD_BUCKET_NAME is not set: " in lines("form", "mine", "a", exits=2).stderr
     lines.environment.pop("SESSIONS_TABLE_NAME")
     assert "SESSIONS_TABLE_NAME" in lines("show", "mine", exits=2).stderr

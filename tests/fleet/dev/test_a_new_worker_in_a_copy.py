@@ -12,7 +12,7 @@ import pytest
 from fleet.dev.environments import PROJECT
 from fleet.dev.new_worker.given import SOURCES
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1_500)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3_600)]
 
 BUILT = (".venv", ".infra", ".emulators")
 """Environments, which the copy shares."""
