@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
 .PHONY: test-313 test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
-	templates-check cfn-lint nag bundle sbom audit lock clean
+	templates-check cfn-lint nag bundle site sbom audit lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
@@ -102,6 +102,10 @@ nag: setup-infra  ## hold the stacks against AWS's own rules (cdk-nag): what sta
 bundle: setup  ## the zip that Lambda runs, for the runtime of infra, which its name says: build/fleet-lambda-pythonX.Y-ARCHITECTURE.zip
 	@$(RUN)/python -m fleet.dev.bundle $(ARGS)
 
+site:  ## docs/ as pages to read offline: build/site (an environment of its own)
+	@$(ENVIRONMENT) .docs requirements/docs.txt
+	@.docs/bin/mkdocs build --quiet --strict
+
 sbom: setup  ## list what the zip and the image hold, as CycloneDX: build/sbom.json
 	@$(ENVIRONMENT) .audit requirements/audit.txt
 	@mkdir -p build
@@ -113,12 +117,12 @@ audit: setup  ## ask the package index for known faults of what is shipped
 
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
-	@for lock in runtime archive lambda build dev bench bench-calls ministack localstack audit uv; do \
+	@for lock in runtime archive lambda build dev bench bench-calls ministack localstack audit docs uv; do \
 		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
 		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \
 	done
 
 clean:  ## remove everything that was built
-	rm -rf .venv .venv-313 .audit .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
+	rm -rf .venv .venv-313 .audit .docs .bench .bench-calls .emulators .infra .fleet build dist htmlcov .coverage .coverage.* coverage.json \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis
