@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -63,3 +64,11 @@ def test_a_command_for_development_says_in_words_what_is_missing(installed: Path
 def test_every_other_command_is_there(installed: Path, command: str) -> None:
     done = fleet(installed, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_image_is_given_every_file_that_the_wheel_is_built_from() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    built_from = {project["project"]["readme"], *project["project"]["license-files"], "pyproject.toml"}
+    built_from |= {*project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    ignored = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert built_from <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
