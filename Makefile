@@ -88,7 +88,7 @@ types-infra: setup-infra  ## mypy over the CDK app
 
 templates: setup-infra  ## synthesize infra/templates from the CDK app (needs Node), and docs/reference.md from them and the code
 	@.infra/bin/python -m infra.app
-	@$(RUN)/python -m fleet.dev.reference.page
+	@$(RUN)/python -m fleet.dev.reference
 
 templates-check: setup-infra  ## say when infra/templates is not what the CDK app says
 	@.infra/bin/python -m infra.app --check

@@ -38,7 +38,8 @@ class UploadSettings(Settings):
         default=False, description="whether an object in which threats were found is tagged `fleet-quarantine`"
     )
     upload_tell_checksum: bool = Field(
-        default=False, description="whether S3 is asked for the SHA-256 of each file that is told, by one HeadObject more"
+        default=False,
+        description="whether S3 is asked for the SHA-256 of each file that is told, by one HeadObject more",
     )
 
 

@@ -64,7 +64,7 @@ def run(copy: Path) -> Run:
 def test_a_new_worker_is_green_and_runs_as_it_was_written(copy: Path, run: Run, source: str) -> None:
     run("fleet.cli", "new", "worker", "loyalty-points", "--from", source)
     run("infra.app", python=str(copy / ".infra" / "bin" / "python"))
-    run("fleet.dev.reference.page")
+    run("fleet.dev.reference")
     run("ruff", "check", "--no-cache", ".")
     run("ruff", "format", "--no-cache", "--check", ".")
     run("mypy")

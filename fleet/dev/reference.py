@@ -1,4 +1,4 @@
-"""The page itself: `python -m fleet.dev.reference.page` writes docs/reference.md."""
+"""Each worker's variables and AWS actions, from the code and the templates: `python -m fleet.dev.reference` writes docs/reference.md."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.dev.environments import PROJECT
-from fleet.dev.reference import advice
-from fleet.dev.reference.events import events, metrics
 from shared.app import App
 from shared.settings import meaning, queue_variables
 from workers import roster
@@ -18,12 +16,12 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PAGE = PROJECT / "docs" / "reference.md"
-HEAD = """# Reference: variables, permissions, log events, metrics
+HEAD = """# Reference: each worker's variables and AWS actions
 
-Written from the code by `python -m fleet.dev.reference.page`, which `make templates` runs as well; a test says when it is stale.
+Written from the code by `python -m fleet.dev.reference`, which `make templates` runs as well; a test says when it is stale.
 
 Every worker reads the runtime's own variables as well ([consumer/settings.md](consumer/settings.md#environment), and of bodies in S3
-[consumer/bodies.md](consumer/bodies.md)). A missing or wrong one ends the start with exit code 2, all of them named at once.
+[consumer/bodies.md](consumer/bodies.md)). Log lines and metrics are in [telemetry.md](telemetry.md). A missing or wrong one ends the start with exit code 2, all of them named at once.
 """
 
 
@@ -35,13 +33,6 @@ def page(root: Path = PROJECT) -> str:
         parts += [f"## {name}\n", _table(("variable", "default", "meaning"), _variables(roster.app(name)))]
         actions = ", ".join(f"`{each}`" for each in sorted(_actions(roles, name)))
         parts.append(f"AWS actions of its role: {actions}.\n")
-    found = events(root)
-    grave = [(f"`{each.name}`", each.level, advice.EVENTS.get(each.name, "")) for each in found if each.level != "info"]
-    parts += ["## Log events that somebody should look at\n", _table(("event", "level", "what to do"), grave)]
-    quiet = ", ".join(f"`{each.name}`" for each in found if each.level == "info")
-    parts.append(f"Of level info, for whoever follows one message: {quiet}.\n")
-    counted = [(f"`{each.name}`", each.unit or "-", advice.METRICS.get(each.name, "")) for each in metrics(root)]
-    parts += ["## Metrics\n", _table(("metric", "unit", "counts"), counted)]
     return "\n".join(parts)
 
 

@@ -1,1 +1,0 @@
-"""docs/reference.md, written from the code: variables, AWS actions, log events and metrics, with what an operator does about each."""
