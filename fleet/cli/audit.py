@@ -15,7 +15,8 @@ import click
 import orjson
 
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
-from fleet.cli.dlq.frame import NOTHING, DlqCommand, Refused, answer, given_reason, log_of, print_json, say
+from fleet.cli.dlq.frame import NOTHING, DlqCommand, Refused, answer, given_reason, print_json, say
+from fleet.dead_letters.audit.home import log_of
 from fleet.dead_letters.audit.log import Anchor, AuditLog, NoLog
 from fleet.dead_letters.audit.renewal import closed, renew
 from fleet.dead_letters.audit.story import ids_that_fit, story

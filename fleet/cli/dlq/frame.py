@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from fleet.cli.command import Command, Failed, env_file_option
-from fleet.dead_letters.audit.log import AuditLog, Entry, NoLog, Outcome, PartlyKept
-from fleet.dead_letters.audit.mirror import Mirror
+from fleet.dead_letters.audit.home import log_of
+from fleet.dead_letters.audit.log import Entry, NoLog, Outcome, PartlyKept
 from fleet.dead_letters.audit.renewal import closed
 from fleet.dead_letters.body_check import NotMended
 from fleet.dead_letters.model import redaction
@@ -31,7 +29,6 @@ from fleet.dead_letters.queues.catalog import (
     OddAttributes,
     OtherPlace,
     connect,
-    service,
 )
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.replay.inventory import Desk
@@ -282,16 +279,6 @@ def enter(tools: Desk, command: str, record: Record, *, reason: str, note: str =
         what = "nothing was done" if record.outcome == "begun" else f"this `{command}` ended without a record"
         path = tools.settings.audit_log
         raise Refused(f"{what}: the audit log {path} cannot be written ({error.strerror})") from error
-
-
-def log_of(settings: ReplaySettings, path: Path | None = None) -> AuditLog:
-    """The audit log, or one at another place, with its mirror."""
-    place = settings.dlq_audit_mirror
-    return AuditLog(
-        path or settings.audit_log,
-        now=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
-        mirror=Mirror(service("s3"), place=place) if place else None,
-    )
 
 
 def _colourless(_: click.Context, __: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's signature

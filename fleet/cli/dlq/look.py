@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -26,6 +25,8 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.dead_letters.looking import counted, fed, is_whole, look_through, summed_up, told
+from fleet.dead_letters.looking import shown as letter_shown
 from fleet.dead_letters.model import expiry, record, redaction, view
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.filters import Filters
@@ -35,16 +36,11 @@ from fleet.dead_letters.model.view import View
 from fleet.dead_letters.queues.catalog import (
     Catalog,
     NoSuchQueue,
-    NotDeadLetters,
     OddAttributes,
-    OtherPlace,
     QueueInfo,
-    service,
     side_by_side,
 )
-from fleet.dead_letters.queues.dead_letter_queue import MOST_IN_FLIGHT, MOST_IN_FLIGHT_FIFO
 from fleet.dead_letters.queues.own_policy import OwnPolicy
-from fleet.dead_letters.queues.topics import Topics, routed
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
 from shared.message.identity import ATTRIBUTE
 
@@ -150,7 +146,7 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
         entry.ids = [letter_id]
         info, each, complete = one(tools, queue, letter_id)
         entry.queue, entry.counts = info.name, {"revealed": 1}
-    shown = _shown(each)
+    shown = letter_shown(each)
     if reveal:
         assert each.letter is not None
         shown |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
@@ -178,36 +174,10 @@ def looked_through(
     origin = tools.catalog.origin(info)
     say(f"{info.name} holds dead letters of {_listed(info.fed_by)}")
     say(f"reading {info.name}: should this be killed, every letter is visible again within {hidden_for(info)} s")
-
-    async def reading() -> Inventory:
-        async with tools.open(info, origin) as opened:
-            return await tools.inventory(opened, filters, payload=payload, meet=meet)
-
-    found = until_done(reading())
-    if any(each.standing.topic for each in found.views):
-        found = replace(found, views=tuple(routed(found.views, Topics(service("sns")), queue_arn=info.arn)))
-    if not found.complete:
-        say(f"incomplete: {found.scanned} of about {found.expected} letters seen; {unseen(info, found)}")
-    if found.refused:
-        until = datetime.fromtimestamp(tools.now() + hidden_for(info), UTC).isoformat(timespec="seconds")
-        said = f" ({found.refusal})" if found.refusal else ""
-        say(f"{found.refused} letters were not given back by SQS: they stay hidden until {until} at the latest{said}")
-    for name, why in found.faults.items():
-        say(f"left: {name}: {why}")
-    if unverified := sum(each.unverified_mark for each in found.views):
-        say(f"{unverified} letters with an unverified mark: they say that they were replayed, and nothing goes by that")
-    if found.refused or found.faults:
-        found = replace(found, complete=False)
-    return info, origin, found
-
-
-def unseen(info: QueueInfo, found: Inventory) -> str:
-    """Why a look did not see all letters."""
-    most = MOST_IN_FLIGHT_FIFO if info.fifo else MOST_IN_FLIGHT
-    if found.expected <= most:
-        behind = ", or they are behind the first letters of their group (ten at most), which is what SQS hands out: replay or archive these"
-        return f"somebody else holds the others{behind if info.fifo else ''}"
-    return f"SQS lets no more than {most} be in flight: replay or archive these, and look again"
+    found = until_done(look_through(tools, info, origin, filters, payload=payload, meet=meet))
+    for words in told(info, found, now=tools.now()):
+        say(words)
+    return info, origin, replace(found, complete=is_whole(found))
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:
@@ -224,40 +194,15 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
 
 
 def _fed(catalog: Catalog) -> list[QueueInfo]:
-    """Every dead-letter queue that something feeds; one that is only called so is named on stderr and left out."""
-
-    def judged(info: QueueInfo) -> QueueInfo | Exception:
-        try:
-            return info if info.fed_by else catalog.dead_letter_queue(info.url)
-        except (NoSuchQueue, NotDeadLetters, OtherPlace) as error:  # deleted while others were asked, or never one
-            return error
-
-    found: list[QueueInfo] = []
-    queues = catalog.dead_letter_queues()
-    for unread in catalog.unread:
-        say(f"left out: {unread}")
-    for each in side_by_side(judged, queues):
-        if isinstance(each, QueueInfo):
-            found.append(each)
-        else:
-            say(f"left out: {each}")
+    """As `fed`; what it leaves out is named on stderr."""
+    found, left_out = fed(catalog)
+    for words in left_out:
+        say(words)
     return found
 
 
 def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any], bool]:
-    line: dict[str, Any] = {
-        "version": 1,
-        "queue": info.name,
-        "url": info.url,
-        "visible": info.visible,
-        "in_flight": info.in_flight,
-        "retention_s": int(info.retention),
-        "oldest_sent_at": None,
-        "expires_in_s": None,
-        "expires_soon": False,
-        "groups": None,
-        "fed_by": list(info.fed_by),
-    }
+    line = counted(info)
     if quick or not info.visible + info.in_flight:
         return line | {"groups": 0 if not quick else None}, True
     if info.redrives_to:
@@ -270,24 +215,4 @@ def _queue(tools: Desk, info: QueueInfo, *, quick: bool) -> tuple[dict[str, Any]
             say(f"{error}; `groups` and `list` are refused until then")
         return line, False
     _, _, found = looked_through(tools, info.url, Filters())
-    line["groups"] = len(grouping.grouped(found.views))
-    if found.views:
-        oldest = found.views[0]
-        line |= {
-            "oldest_sent_at": view.instant(oldest.sent_at),
-            "expires_in_s": round(oldest.expires_in),
-            "expires_soon": expiry.is_soon(oldest.expires_in),
-        }
-    return line, found.complete
-
-
-def _shown(each: View) -> dict[str, Any]:
-    letter = each.letter
-    assert letter is not None
-    return {
-        **redaction.listed(view.document(each)),
-        "reason": None if letter.moved_from else redaction.reason(letter.written(ATTRIBUTE)) or None,
-        "attributes": redaction.attributes(letter.attributes),
-        "body": redaction.body(letter.body),
-        "body_in_s3": redaction.stored(letter),
-    }
+    return line | summed_up(found.views), found.complete

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.dlq.look import unseen
+from fleet.dead_letters.looking import unseen
 from fleet.dead_letters.queues.catalog import QueueInfo
 from fleet.dead_letters.replay.inventory import Inventory
 from tests.fleet.dead_letters.conftest import Lines
