@@ -97,7 +97,7 @@ ONLY_LOOKED_AT = [
         ),
     ),
     *of(
-        "fleet/cli/dlq/look.py",
+        "fleet/dead_letters/looking.py",
         (
             "    if found.expected <= most:\n",
             "    if True:\n",

@@ -72,7 +72,7 @@ ONE_LOG = [
         ),
     ),
     *of(
-        "fleet/cli/dlq/frame.py",
+        "fleet/dead_letters/audit/home.py",
         (
             'mirror=Mirror(service("s3"), place=place) if place else None',
             "mirror=None",
