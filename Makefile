@@ -117,7 +117,7 @@ audit: setup  ## ask the package index for known faults of what is shipped
 
 lock:  ## resolve the locks again; pins that still fit stay
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
-	@for lock in runtime archive lambda build dev bench bench-calls ministack localstack audit docs uv; do \
+	@for lock in runtime archive console lambda build dev bench bench-calls ministack localstack audit docs uv; do \
 		case $$lock in runtime) from=pyproject.toml ;; *) from=requirements/$$lock.in ;; esac; \
 		.fleet/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command 'make lock' $$from --output-file requirements/$$lock.txt || exit 1; \

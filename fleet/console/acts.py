@@ -1,0 +1,176 @@
+"""What a form asks for: a queue read, a letter revealed, a plan made, checked and carried out, each by the command line's own command."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from fleet.console import pages, state
+from fleet.console.commands import spelled
+from fleet.console.plans import Kept, words_of
+from fleet.console.state import Check
+from fleet.dead_letters.audit.home import log_of
+from fleet.dead_letters.audit.log import Entry
+
+PATIENCE = 3.0
+"""Seconds for which a reading is waited for; then its page says that it goes on."""
+OPTIONS = (
+    "error",
+    "worker",
+    "fingerprint",
+    "tenant",
+    "shape",
+    "since",
+    "until",
+    "body",
+    "limit",
+    "to",
+    "rate",
+    "canary",
+    "watch",
+)
+"""Fields of the form of a plan, each the option of that name."""
+
+Form = MultiMapping[str | bytes | bytearray | web.FileField]
+
+
+async def read(request: web.Request) -> web.Response:
+    """Read one queue, as `fleet dlq groups` does: every letter is given back."""
+    await _sent(request, request.path)
+    name = request.match_info["queue"]
+    await state.of(request).inventories.read(name, wait=PATIENCE)
+    raise pages.see(f"/queues/{pages.part(name)}")
+
+
+async def read_all(request: web.Request) -> web.Response:
+    await _sent(request, request.path)
+    inventories = state.of(request).inventories
+    for info in (await inventories.overview()).dead:
+        if info.visible + info.in_flight:
+            await inventories.read(info.name, wait=PATIENCE)
+    raise pages.see("/")
+
+
+async def reveal(request: web.Request) -> web.Response:
+    """Body and attributes as they are: with a reason, and a record in the audit log."""
+    form = await _sent(request, request.path)
+    console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
+    arguments = ("dlq", "show", "--reveal", f"--reason={_reason(form)}", "--json", "--", queue, name)
+    said = await console.commands.ask(*arguments)
+    if not said.documents:
+        return pages.page(request, "said.html", status=409, title="Not revealed", said=said, typed=spelled(*arguments))
+    look = console.inventories.looks.get(queue)
+    whole = state.document(said)
+    return pages.page(
+        request,
+        "letter.html",
+        queue=queue,
+        look=look,
+        reading=False,
+        fault="",
+        letter=whole,
+        shown=whole,
+        id=name,
+        revealed=said,
+    )
+
+
+async def make_plan(request: web.Request) -> web.Response:
+    """Freeze a selection in a file; sends nothing."""
+    form = await _sent(request, request.path)
+    console, queue = state.of(request), request.match_info["queue"]
+    file = console.plans.fresh(queue, now=console.now())
+    options = [f"--{name}={value}" for name in OPTIONS if (value := _text(form, name))]
+    options += ["--keep"] if _text(form, "keep") else []
+    ids = [str(each) for each in form.getall("ids", [])]
+    options += ["--ids=-"] if ids else []
+    arguments = ("dlq", "plan", *options, "-o", str(file), "--json", "--", queue)
+    said = await console.commands.ask(*arguments, stdin="\n".join(ids))
+    if not file.is_file():
+        return pages.page(
+            request, "said.html", status=409, title="No plan was made", said=said, typed=spelled(*arguments)
+        )
+    console.planned[file.name] = said
+    raise pages.see(f"/plans/{pages.part(file.name)}")
+
+
+async def check(request: web.Request) -> web.Response:
+    """A dry run of what comes next with this plan."""
+    await _sent(request, request.path)
+    console, kept = state.of(request), _kept(request)
+    if kept.act not in ("replay", "resume"):
+        raise web.HTTPConflict(text=f"this plan is {kept.status['state']}: there is nothing to check")
+    said = await console.commands.ask("dlq", kept.act, "--json", "--", str(kept.file))
+    console.checks[kept.name] = Check(said, kept.digest, kept.act, console.now())
+    raise pages.see(f"/plans/{pages.part(kept.name)}/confirm")
+
+
+async def carry_out(request: web.Request) -> web.Response:
+    """`replay` or `resume`: begun by the form of the page that showed this very plan and its dry run, and of no other."""
+    console, kept = state.of(request), _kept(request)
+    act = request.match_info["act"]
+    _may_write(request, act, kept)
+    form = await _sent(request, f"{request.path} {kept.digest}")
+    checked = console.checks.pop(kept.name, None)
+    if kept.act != act or checked is None or (checked.digest, checked.act) != (kept.digest, act):
+        raise web.HTTPConflict(
+            text=f"this plan is {kept.status['state']} now, or was not checked: look at it once more"
+        )
+    arguments = ("dlq", act, "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
+    await console.commands.start(*arguments, words=words_of(kept.file))
+    raise pages.see(f"/plans/{pages.part(kept.name)}")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Stop a replay, whoever began it."""
+    console, kept = state.of(request), _kept(request)
+    _may_write(request, "cancel", kept)
+    form = await _sent(request, request.path)
+    arguments = ("dlq", "cancel", "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
+    said = await console.commands.ask(*arguments)
+    if said.code:
+        return pages.page(request, "said.html", status=409, title="Not cancelled", said=said, typed=spelled(*arguments))
+    raise pages.see(f"/plans/{pages.part(kept.name)}")
+
+
+def _kept(request: web.Request) -> Kept:
+    return state.of(request).plans.read(request.match_info["plan"])
+
+
+def _may_write(request: web.Request, act: str, kept: Kept) -> None:
+    """Raises HTTPForbidden where this console only looks; the log has who tried."""
+    console = state.of(request)
+    if console.allow_writes:
+        return
+    settings = console.settings
+    tried = Entry(
+        act, kept.plan.place.queue, "", "refused", settings.actor, plan_id=kept.plan.plan_id, note=state.READ_ONLY
+    )
+    log_of(settings).append(tried)
+    raise web.HTTPForbidden(text=state.READ_ONLY)
+
+
+async def _sent(request: web.Request, purpose: str) -> Form:
+    """The form, which is good once. Raises HTTPForbidden, HTTPConflict."""
+    form: Form = await request.post()
+    match state.of(request).forms.spend(_text(form, "form"), purpose):
+        case "fresh":
+            return form
+        case "sent already":
+            raise web.HTTPConflict(
+                text="this form was sent already, and what it asks for is done once: open the page again"
+            )
+        case "unknown":
+            raise web.HTTPForbidden(text="this form is not of this console, or too old: open its page again")
+
+
+def _reason(form: Form) -> str:
+    """Raises HTTPBadRequest."""
+    if reason := " ".join(_text(form, "reason").split()):
+        return reason
+    raise web.HTTPBadRequest(text="a reason is required: it goes to the audit log")
+
+
+def _text(form: Form, name: str) -> str:
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""

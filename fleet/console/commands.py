@@ -1,0 +1,116 @@
+"""`fleet ...` as processes of their own: whatever the console does, the command line does it, refuses it and writes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+LONGEST = 900.0
+"""Seconds after which a command that somebody waits for is ended; a replay is waited for by nobody."""
+CODES = {
+    0: "done",
+    1: "it failed",
+    2: "wrong usage",
+    3: "nothing matched",
+    4: "partly done",
+    5: "refused by a rule of safety",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended: its exit code, its JSON lines, and its words on stderr."""
+
+    code: int
+    documents: Sequence[Mapping[str, Any]] = ()
+    words: Sequence[str] = ()
+
+    @property
+    def meaning(self) -> str:
+        return CODES.get(self.code, f"ended with {self.code}")
+
+
+class Commands(Protocol):
+    """What the console asks of the command line; arguments are those behind `fleet`."""
+
+    async def ask(self, *arguments: str, stdin: str = "") -> Said:
+        """Run to the end."""
+        ...
+
+    async def start(self, *arguments: str, words: Path) -> int | None:
+        """Begin what outlives the console; its output goes to `words`. The exit code where it ended within moments."""
+        ...
+
+
+def spelled(*arguments: str) -> str:
+    """As a person types it."""
+    return shlex.join(["fleet", *arguments])
+
+
+@dataclass
+class Processes:
+    """The command line of this installation, in this process's environment. `moments`: seconds to wait for an early end."""
+
+    environment: Mapping[str, str]
+    moments: float = 2.0
+    _waited_for: set[asyncio.Task[int]] = field(default_factory=set)
+
+    async def ask(self, *arguments: str, stdin: str = "") -> Said:
+        process = await asyncio.create_subprocess_exec(
+            *_interpreter(arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(self.environment),
+        )
+        try:
+            async with asyncio.timeout(LONGEST):
+                out, err = await process.communicate(stdin.encode(errors="replace"))
+        except TimeoutError:
+            return Said(1, words=[f"it was ended after {LONGEST:.0f} s"])
+        finally:
+            if process.returncode is None:
+                process.terminate()  # it gives back what it holds
+                await process.wait()
+        return Said(process.returncode or 0, _documents(out), err.decode(errors="replace").splitlines())
+
+    async def start(self, *arguments: str, words: Path) -> int | None:
+        with os.fdopen(os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *_interpreter(arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=dict(self.environment),
+                start_new_session=True,  # Ctrl-C ends the console, and not what it began
+            )
+        waiting = asyncio.create_task(process.wait())
+        self._waited_for.add(waiting)
+        waiting.add_done_callback(self._waited_for.discard)
+        done, _ = await asyncio.wait([waiting], timeout=self.moments)
+        return waiting.result() if done else None
+
+
+def _interpreter(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "fleet.cli", *arguments]
+
+
+def _documents(out: bytes) -> list[Mapping[str, Any]]:
+    """The lines that are JSON objects; others are for people, and the console shows none of them."""
+    found: list[Mapping[str, Any]] = []
+    for line in out.splitlines():
+        try:
+            opened = orjson.loads(line)
+        except ValueError:
+            continue
+        if isinstance(opened, dict):
+            found.append(opened)
+    return found

@@ -1,0 +1,60 @@
+"""What every page of one console shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from fleet.console.commands import Commands, Said
+from fleet.console.forms import Forms
+from fleet.console.guard import Door
+from fleet.console.inventories import Inventories
+from fleet.console.plans import Plans
+from fleet.dead_letters.settings import ReplaySettings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+READ_ONLY = "this console only looks: start it with `fleet console --allow-writes` to act"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A dry run: what it said of the plan file with this digest, at `at` (epoch seconds)."""
+
+    said: Said
+    digest: str
+    act: str
+    at: float
+
+
+@dataclass
+class Console:
+    """`now` is the wall clock in epoch seconds. `checks` and `planned`: what dry runs and planning said, by the plan's name."""
+
+    door: Door
+    settings: ReplaySettings
+    inventories: Inventories
+    plans: Plans
+    commands: Commands
+    templates: Environment
+    now: Callable[[], float]
+    allow_writes: bool = False
+    forms: Forms = field(default_factory=Forms)
+    checks: dict[str, Check] = field(default_factory=dict)
+    planned: dict[str, Said] = field(default_factory=dict)
+
+
+CONSOLE = web.AppKey("console", Console)
+
+
+def of(request: web.Request) -> Console:
+    return request.app[CONSOLE]
+
+
+def document(said: Said) -> dict[str, Any]:
+    """The first JSON line of a command; empty where it printed none."""
+    return dict(said.documents[0]) if said.documents else {}

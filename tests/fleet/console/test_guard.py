@@ -1,0 +1,164 @@
+"""Who may speak with the console: the printed address, its session, its own forms, and nobody else."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, CookieJar
+
+from tests.fleet.console.fakes import QUEUE, SAME, Bench, bench
+
+PAGES = (
+    "/",
+    f"/queues/{QUEUE}",
+    f"/queues/{QUEUE}/letters",
+    f"/queues/{QUEUE}/letters/m-0",
+    f"/queues/{QUEUE}/plan",
+    "/plans",
+    "/audit",
+    "/static/console.css",
+    "/static/console.js",
+    "/nowhere",
+)
+
+
+async def test_without_the_cookie_every_page_is_401_and_tells_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path, enter=False) as made:
+        for path in (*PAGES, "/plans/x.plan", "/plans/x.plan/file", "/plans/x.plan/confirm"):
+            status, text = await made.browser.get(path)
+            assert status == 401
+            assert QUEUE not in text
+            assert "tester" not in text
+        assert (await made.browser.post(f"/queues/{QUEUE}/read"))[0] == 401
+        assert (await made.browser.get("/live")) == (204, "")
+
+
+async def test_the_printed_address_opens_once_and_hides_its_token_behind_a_cookie(tmp_path: Path) -> None:
+    async with bench(tmp_path, enter=False) as made, ClientSession() as other:
+        url = made.console.door.url
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/enter\?token=[\w-]{40,}", url)
+        async with made.browser.session.get(url, allow_redirects=False) as first:
+            assert (first.status, first.headers["Location"]) == (303, "/")
+            cookie = first.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Strict" in cookie
+        async with other.get(url, allow_redirects=False) as second:
+            assert (second.status, "Set-Cookie" in second.headers) == (401, False)
+        assert (await made.browser.get("/"))[0] == 200
+
+
+@pytest.mark.parametrize("token", ["", "?token=", "?token=guessed", "?token=%00"])
+async def test_no_other_token_opens(token: str, tmp_path: Path) -> None:
+    async with bench(tmp_path, enter=False) as made:
+        assert (await made.browser.get(f"/enter{token}"))[0] == 401
+        assert (await made.browser.post(f"/enter{token}"))[0] == 401
+        made.console.door.may_enter(made.console.door.token)
+        assert (await made.browser.get(f"/enter{token}"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.test", "evil.test:{port}", "127.0.0.1", "127.0.0.1:1", "localhost:{port}", "127.0.0.1:{port}.evil.test", ""],
+)
+async def test_a_host_that_is_not_the_bound_address_is_400(host: str, desk: Bench) -> None:
+    headers = {"Host": host.format(port=desk.browser.address.rpartition(":")[2]), **SAME}
+    page = await desk.browser.page(f"/queues/{QUEUE}")
+    assert QUEUE in page
+    for path in ("/", f"/queues/{QUEUE}", "/live"):
+        status, text = await desk.browser.get(path, headers=headers)
+        assert (status, QUEUE in text) == (400, False)
+    assert (await desk.browser.post(f"/queues/{QUEUE}/read", headers=headers))[0] == 400
+    assert desk.box.received == 0
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site", "none", "same-origin, cross-site", "", None])
+@pytest.mark.parametrize("action", ["read", "plan", "letters/m-0/reveal"])
+async def test_a_post_that_no_page_of_the_console_sent_is_403_and_changes_nothing(
+    site: str | None, action: str, desk: Bench
+) -> None:
+    await desk.browser.page(f"/queues/{QUEUE}")
+    form = desk.console.forms.issue(f"/queues/{QUEUE}/{action}")
+    headers = {} if site is None else {"Sec-Fetch-Site": site}
+    status, _ = await desk.browser.post(f"/queues/{QUEUE}/{action}", [("form", form), ("reason", "x")], headers)
+    assert status == 403
+    assert (desk.box.received, desk.commands.asked, desk.audit(), desk.console.plans.names()) == (0, [], [], [])
+
+
+@pytest.mark.parametrize("form", ["", "made-up", "of another page"])
+async def test_a_post_without_a_form_of_that_page_is_403(form: str, desk: Bench) -> None:
+    given = desk.console.forms.issue("/plans/other/check") if form == "of another page" else form
+    status, text = await desk.browser.post(f"/queues/{QUEUE}/read", [("form", given)])
+    assert (status, "open its page again" in text) == (403, True)
+    assert desk.box.received == 0
+
+
+async def test_a_form_is_taken_once(desk: Bench) -> None:
+    page = await desk.browser.page(f"/queues/{QUEUE}/plan")
+    assert (await desk.browser.send(page, f"/queues/{QUEUE}/plan"))[0] == 200
+    assert (await desk.browser.send(page, f"/queues/{QUEUE}/plan"))[0] == 409
+    assert len(desk.console.plans.names()) == 1
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "multipart/form-data; boundary=x"])
+async def test_other_bodies_than_plain_forms_are_refused(kind: str, desk: Bench) -> None:
+    async with desk.browser.session.post(
+        f"http://{desk.browser.address}/queues/{QUEUE}/read", data=b"form=x", headers={**SAME, "Content-Type": kind}
+    ) as answer:
+        assert answer.status == 415
+    assert desk.box.received == 0
+
+
+async def test_a_body_above_the_limit_is_413(desk: Bench) -> None:
+    assert (await desk.browser.post("/read", [("form", "x" * (300 << 10))]))[0] == 413
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
+async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_origins(method: str, desk: Bench) -> None:
+    headers = {"Origin": "http://evil.test", "Access-Control-Request-Method": "POST", **SAME}
+    for path in ("/", f"/queues/{QUEUE}/read"):
+        async with desk.browser.session.request(
+            method, f"http://{desk.browser.address}{path}", headers=headers
+        ) as answer:
+            assert answer.status == 405
+            assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+async def test_every_answer_carries_the_headers_that_shut_it_in_with_a_nonce_of_its_own(desk: Bench) -> None:
+    await desk.read()
+    nonces, answers = set(), 0
+    for path in (*PAGES, await desk.planned(), "/enter", "/live"):
+        for headers in ({"Origin": "http://evil.test"}, {"Host": "evil.test"}):
+            async with desk.browser.session.get(f"http://{desk.browser.address}{path}", headers=headers) as answer:
+                policy, answers = answer.headers["Content-Security-Policy"], answers + 1
+                assert "default-src 'self';" in policy
+                assert "frame-ancestors 'none'" in policy
+                assert "unsafe-" not in policy
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+                nonces |= set(re.findall(r"'nonce-([^']+)'", policy))
+                assert {f"'nonce-{each}'" for each in re.findall('nonce="([^"]+)"', await answer.text())} <= set(
+                    policy.replace(";", "").split()
+                )
+    assert len(nonces) == answers
+
+
+async def test_nothing_listens_beside_127_0_0_1(desk: Bench) -> None:
+    port = int(desk.browser.address.rpartition(":")[2])
+    with socket.socket() as other, pytest.raises(ConnectionRefusedError):
+        other.connect(("127.0.0.2", port))  # a socket of all addresses would answer here as well
+
+
+async def test_a_cookie_of_another_console_on_this_computer_opens_nothing(desk: Bench, tmp_path: Path) -> None:
+    async with (
+        bench(tmp_path / "other", enter=False) as other,
+        ClientSession(cookie_jar=CookieJar(unsafe=True)) as session,
+    ):
+        cookies = {
+            other.console.door.cookie: desk.console.door.session,
+            desk.console.door.cookie: desk.console.door.session,
+        }
+        async with session.get(f"http://{other.browser.address}/", cookies=cookies) as answer:
+            assert answer.status == 401
