@@ -1,4 +1,4 @@
-"""Consoles over queues in memory."""
+"""Consoles over queues in memory, and real ones over queues of the emulator."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.console.fakes import Bench, bench
+from tests.fleet.dead_letters.conftest import cli, ground, twelve
+
+__all__ = ("cli", "ground", "twelve")
 
 
 @pytest.fixture
