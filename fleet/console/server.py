@@ -26,7 +26,7 @@ MISSING, FORBIDDEN = (
     (NoPlan, NoSuchQueue),
     (JournalUnreadable, NotDeadLetters, OddAttributes, OtherPlace, OwnPolicy, PlanRefused),
 )
-STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 ROUTES = (
     web.get("/", looks.overview),
