@@ -135,7 +135,7 @@ def summed_up(views: Iterable[View]) -> dict[str, Any]:
 
 
 def shown(each: View) -> dict[str, Any]:
-    """A letter with its payload, redacted: what anybody may see of it (schema dlq-show, version 1)."""
+    """A letter with its payload, redacted: what anybody may see of it (schema dlq-letter-content, version 1)."""
     letter = each.letter
     assert letter is not None
     return {

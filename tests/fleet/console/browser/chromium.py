@@ -71,7 +71,7 @@ class Chromium:
         for domain in ("Page", "Network", "Log", "Runtime"):
             await made.call(f"{domain}.enable")
         await made.call("Emulation.setScriptExecutionDisabled", value=not scripts)
-        await made.call("Emulation.setDeviceMetricsOverride", width=1280, height=760, deviceScaleFactor=1, mobile=False)
+        await made.call("Emulation.setDeviceMetricsOverride", width=1200, height=760, deviceScaleFactor=1, mobile=False)
         await made.dark(on=dark)
         return made
 
@@ -151,8 +151,12 @@ class Tab:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if on else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
 
-    async def picture(self) -> bytes:
-        """PNG of what is in the window."""
+    async def picture(self, height: int) -> bytes:
+        """PNG of the page's first pixels."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=1200, height=height, deviceScaleFactor=1, mobile=False
+        )
+        await self.run("scrollTo(0, 0)")
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
     async def _loaded(self, before: int) -> None:
@@ -162,7 +166,7 @@ class Tab:
         name = json.dumps(selector)
         found = await self.run(
             f"(() => {{ const e = document.querySelector({name}); if (!e) return null; e.scrollIntoView({{block: 'center'}}); "
-            "const r = e.getBoundingClientRect(); return {x: r.x + Math.min(r.width / 2, 40), y: r.y + r.height / 2}; })()"
+            "const r = e.getClientRects()[0]; return {x: r.x + Math.min(r.width / 2, 40), y: r.y + r.height / 2}; })()"
         )
         assert found, f"{selector} is not on {await self.run('location.href')}: {await self.text()}"
         return dict(found)

@@ -4,24 +4,27 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
+from tests.aws import Aws
 from tests.fleet.console.browser.chromium import OTHERS, Chromium, Tab, chromium, found
 from tests.fleet.console.running import Running, running
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.worker import Worker
+from tests.sqs_server.running import sqs_server
 
 AXE = Path(__file__).with_name("axe.min.js")
 """axe-core 4.14.1, https://github.com/dequelabs/axe-core, as published; MPL-2.0. It is a test's tool, and in no package."""
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PICTURES = Path(__file__).parents[4] / "docs"
 HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(2)</script>"
+ORDER = {"tenantId": "t1", "order": {"id": "order-42", "total": 1999, "email": "anna@example.com"}}
 PAGES = ("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere")
 
 pytestmark = [
@@ -100,33 +103,52 @@ def test_from_a_group_to_the_report_every_letter_is_handled_once(
     assert (twelve.counts(), worker.handled, len(worker.effects)) == ((5, 0), 7, 7)
 
 
-def test_axe_finds_nothing_serious_and_the_pictures_are_what_is_there(
-    twelve: Ground, cli: Lines, tmp_path: Path
-) -> None:
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[tuple[Lines, str]]:
+    """Queues as a picture shows them: the command line, and the name of the one with dead letters."""
+    with sqs_server() as server:
+        source, dead = server.make_pair("acme-webhook-deliveries-prod", receives=3)
+        made = Ground(cast("Aws", server), source, dead)
+        stack = ["workers.webhook_delivery.handler:deliver:88", "workers.webhook_delivery.egress.client:post:61"]
+        made.park(*({**ORDER, "number": number} for number in range(7)), stack=stack)
+        made.park(*({"tenantId": "t3", "n": number} for number in range(3)), error_type="SignatureError")
+        made.die({"tenantId": "t4"}, {"tenantId": "t5"})
+        environment = {
+            **{name: value for name, value in server.environment.items() if name.startswith("AWS_")},
+            "DLQ_AUDIT_LOG": str(tmp_path / "audit.jsonl"),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "DLQ_LAST_LOOK_SECONDS": "0",
+            "DLQ_ACTOR": "you",
+        }
+        yield Lines(environment, tmp_path), made.name
+
+
+def test_axe_finds_nothing_serious_and_the_pictures_are_what_is_there(shop: tuple[Lines, str], tmp_path: Path) -> None:
+    cli, queue = shop
+
     async def walk(console: Running, name: str) -> dict[str, list[str]]:
         async with opened(tmp_path) as browser:
-            tab, queue = await browser.tab(), twelve.name
+            tab = await browser.tab()
             await tab.go(console.url)
             await tab.click("form[action='/read'] button")
             await tab.go(f"http://{console.address}/queues/{queue}")
             await tab.reads("complete: 12 letters of")
-            pictured("console-groups.png", await tab.picture())
+            pictured("console-groups.png", await tab.picture(620))
             letter = f"/queues/{queue}/letters/{name}"
             seen = {path: await _at(tab, console, path) for path in (*(each.format(q=queue) for each in PAGES), letter)}
-            pictured("console-letter.png", await tab.picture())
+            pictured("console-letter.png", await tab.picture(1330))
             await tab.go(f"http://{console.address}/queues/{queue}/plan?error=ConnectTimeout")
-            await tab.fill("input[name=canary]", "1,5")
-            await tab.fill("input[name=rate]", "50")
-            await tab.fill("input[name=watch]", "60")
+            for field, value in (("canary", "1,5"), ("rate", "50"), ("watch", "60")):
+                await tab.fill(f"input[name={field}]", value)
             await tab.click("form.plan button")
             seen["plan"] = await axe(tab)
             await tab.click("form[action$='/check'] button")
             seen["confirm"] = await axe(tab)
-            pictured("console-confirm.png", await tab.picture())
+            pictured("console-confirm.png", await tab.picture(630))
             seen["complaints"] = [each for each in tab.complaints if "404" not in each]
             return seen
 
-    name = cli.json("groups", twelve.name)[0]["ids"][0]
+    name = cli.json("groups", queue)[0]["ids"][0]
     with running(cli, "--allow-writes", "--plans", str(cli.home / "plans")) as console:
         seen = asyncio.run(walk(console, name))
     assert {page: findings for page, findings in seen.items() if findings} == {}
