@@ -25,6 +25,7 @@ AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PICTURES = Path(__file__).parents[4] / "docs"
 HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(2)</script>"
 ORDER = {"tenantId": "t1", "order": {"id": "order-42", "total": 1999, "email": "anna@example.com"}}
+TIMES = {"first_failure": "2026-11-20T08:59:00Z", "last_failure": "2026-11-20T09:00:00Z"}
 PAGES = ("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere")
 
 pytestmark = [
@@ -110,7 +111,7 @@ def shop(tmp_path: Path) -> Iterator[tuple[Lines, str]]:
         source, dead = server.make_pair("acme-webhook-deliveries-prod", receives=3)
         made = Ground(cast("Aws", server), source, dead)
         stack = ["workers.webhook_delivery.handler:deliver:88", "workers.webhook_delivery.egress.client:post:61"]
-        made.park(*({**ORDER, "number": number} for number in range(7)), stack=stack)
+        made.park(*({**ORDER, "number": number} for number in range(7)), stack=stack, source_queue=source.rpartition("/")[2], **TIMES)
         made.park(*({"tenantId": "t3", "n": number} for number in range(3)), error_type="SignatureError")
         made.die({"tenantId": "t4"}, {"tenantId": "t5"})
         environment = {
@@ -136,7 +137,7 @@ def test_axe_finds_nothing_serious_and_the_pictures_are_what_is_there(shop: tupl
             pictured("console-groups.png", await tab.picture(620))
             letter = f"/queues/{queue}/letters/{name}"
             seen = {path: await _at(tab, console, path) for path in (*(each.format(q=queue) for each in PAGES), letter)}
-            pictured("console-letter.png", await tab.picture(1330))
+            pictured("console-letter.png", await tab.picture(1240))
             await tab.go(f"http://{console.address}/queues/{queue}/plan?error=ConnectTimeout")
             for field, value in (("canary", "1,5"), ("rate", "50"), ("watch", "60")):
                 await tab.fill(f"input[name={field}]", value)
