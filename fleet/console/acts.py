@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 from multidict import MultiMapping
 
@@ -11,9 +13,12 @@ from fleet.console.plans import Kept, words_of
 from fleet.console.state import Check
 from fleet.dead_letters.audit.home import log_of
 from fleet.dead_letters.audit.log import Entry
+from fleet.dead_letters.model.letter import sha256
 
 PATIENCE = 3.0
 """Seconds for which a reading is waited for; then its page says that it goes on."""
+MOMENT = 0.5
+"""Seconds for which a command that outlives the console is looked after."""
 OPTIONS = (
     "error",
     "worker",
@@ -75,6 +80,35 @@ async def reveal(request: web.Request) -> web.Response:
     )
 
 
+async def check_edit(request: web.Request) -> web.Response:
+    """A dry run of a mended body."""
+    console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
+    _may_write(request, "edit", queue)
+    body = _body(await _sent(request, request.path))
+    said = await console.commands.ask("dlq", "edit", "--body-file=-", "--json", "--", queue, name, stdin=body)
+    if said.code or not said.documents:
+        typed = spelled("dlq", "edit", "--body-file", "FILE", queue, name)
+        return pages.page(request, "said.html", status=409, title="Not to be mended so", said=said, typed=typed)
+    purpose = f"{request.path}/send {sha256(body)}"
+    dry = state.document(said)
+    return pages.page(request, "edit.html", queue=queue, id=name, body=body, dry=dry, said=said, purpose=purpose)
+
+
+async def edit(request: web.Request) -> web.Response:
+    """Send the body that the dry run was about, and no other; the original is archived first."""
+    console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
+    _may_write(request, "edit", queue)
+    body = _body(await request.post())
+    form = await _sent(request, f"{request.path} {sha256(body)}")
+    arguments = ("dlq", "edit", "--body-file=-", "--yes", f"--reason={_reason(form)}", "--json", "--", queue, name)
+    said = await console.commands.ask(*arguments, stdin=body)
+    title = "Not mended" if said.code else "A mended copy was sent"
+    status = 409 if said.code else 200
+    return pages.page(
+        request, "said.html", status=status, title=title, said=said, typed=spelled("dlq", "groups", queue)
+    )
+
+
 async def make_plan(request: web.Request) -> web.Response:
     """Freeze a selection in a file; sends nothing."""
     form = await _sent(request, request.path)
@@ -98,7 +132,7 @@ async def check(request: web.Request) -> web.Response:
     """A dry run of what comes next with this plan."""
     await _sent(request, request.path)
     console, kept = state.of(request), _kept(request)
-    if kept.act not in ("replay", "resume"):
+    if kept.act not in ("replay", "resume") or console.is_starting(kept):
         raise web.HTTPConflict(text=f"this plan is {kept.status['state']}: there is nothing to check")
     said = await console.commands.ask("dlq", kept.act, "--json", "--", str(kept.file))
     console.checks[kept.name] = Check(said, kept.digest, kept.act, console.now())
@@ -109,22 +143,28 @@ async def carry_out(request: web.Request) -> web.Response:
     """`replay` or `resume`: begun by the form of the page that showed this very plan and its dry run, and of no other."""
     console, kept = state.of(request), _kept(request)
     act = request.match_info["act"]
-    _may_write(request, act, kept)
+    _may_write(request, act, kept.plan.place.queue, kept.plan.plan_id)
     form = await _sent(request, f"{request.path} {kept.digest}")
     checked = console.checks.pop(kept.name, None)
-    if kept.act != act or checked is None or (checked.digest, checked.act) != (kept.digest, act):
+    if (
+        kept.act != act
+        or console.is_starting(kept)
+        or checked is None
+        or (checked.digest, checked.act) != (kept.digest, act)
+    ):
         raise web.HTTPConflict(
             text=f"this plan is {kept.status['state']} now, or was not checked: look at it once more"
         )
     arguments = ("dlq", act, "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
-    await console.commands.start(*arguments, words=words_of(kept.file))
+    console.begun[kept.name] = begun = await console.commands.start(*arguments, words=words_of(kept.file))
+    await asyncio.wait([begun], timeout=MOMENT)  # what is refused at once is told by the page that follows
     raise pages.see(f"/plans/{pages.part(kept.name)}")
 
 
 async def cancel(request: web.Request) -> web.Response:
     """Stop a replay, whoever began it."""
     console, kept = state.of(request), _kept(request)
-    _may_write(request, "cancel", kept)
+    _may_write(request, "cancel", kept.plan.place.queue, kept.plan.plan_id)
     form = await _sent(request, request.path)
     arguments = ("dlq", "cancel", "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
     said = await console.commands.ask(*arguments)
@@ -137,15 +177,13 @@ def _kept(request: web.Request) -> Kept:
     return state.of(request).plans.read(request.match_info["plan"])
 
 
-def _may_write(request: web.Request, act: str, kept: Kept) -> None:
+def _may_write(request: web.Request, act: str, queue: str, plan_id: str = "") -> None:
     """Raises HTTPForbidden where this console only looks; the log has who tried."""
     console = state.of(request)
     if console.allow_writes:
         return
     settings = console.settings
-    tried = Entry(
-        act, kept.plan.place.queue, "", "refused", settings.actor, plan_id=kept.plan.plan_id, note=state.READ_ONLY
-    )
+    tried = Entry(act, queue, "", "refused", settings.actor, plan_id=plan_id, note=state.READ_ONLY)
     log_of(settings).append(tried)
     raise web.HTTPForbidden(text=state.READ_ONLY)
 
@@ -169,6 +207,12 @@ def _reason(form: Form) -> str:
     if reason := " ".join(_text(form, "reason").split()):
         return reason
     raise web.HTTPBadRequest(text="a reason is required: it goes to the audit log")
+
+
+def _body(form: Form) -> str:
+    """A form sends each line end as CR LF; a body that holds a CR is not offered to be mended here."""
+    value = form.get("body", "")
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
 
 def _text(form: Form, name: str) -> str:

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,8 +45,8 @@ class Commands(Protocol):
         """Run to the end."""
         ...
 
-    async def start(self, *arguments: str, words: Path) -> int | None:
-        """Begin what outlives the console; its output goes to `words`. The exit code where it ended within moments."""
+    async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
+        """Begin what outlives the console; its output goes to `words`. Answers at once, with what has the exit code in the end."""
         ...
 
 
@@ -57,11 +57,9 @@ def spelled(*arguments: str) -> str:
 
 @dataclass
 class Processes:
-    """The command line of this installation, in this process's environment. `moments`: seconds to wait for an early end."""
+    """The command line of this installation, in this process's environment."""
 
     environment: Mapping[str, str]
-    moments: float = 2.0
-    _waited_for: set[asyncio.Task[int]] = field(default_factory=set)
 
     async def ask(self, *arguments: str, stdin: str = "") -> Said:
         process = await asyncio.create_subprocess_exec(
@@ -82,7 +80,7 @@ class Processes:
                 await process.wait()
         return Said(process.returncode or 0, _documents(out), err.decode(errors="replace").splitlines())
 
-    async def start(self, *arguments: str, words: Path) -> int | None:
+    async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
         with os.fdopen(os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             process = await asyncio.create_subprocess_exec(
                 *_interpreter(arguments),
@@ -92,11 +90,7 @@ class Processes:
                 env=dict(self.environment),
                 start_new_session=True,  # Ctrl-C ends the console, and not what it began
             )
-        waiting = asyncio.create_task(process.wait())
-        self._waited_for.add(waiting)
-        waiting.add_done_callback(self._waited_for.discard)
-        done, _ = await asyncio.wait([waiting], timeout=self.moments)
-        return waiting.result() if done else None
+        return asyncio.create_task(process.wait())
 
 
 def _interpreter(arguments: Sequence[str]) -> list[str]:

@@ -13,8 +13,8 @@ COOKIE = "fleet-console"
 LIVE, ENTER = "/live", "/enter"
 LET_IN = web.RequestKey("let_in", bool)
 """Of a request that brought the session's cookie."""
-LONGEST_BODY = 256 << 10
-"""Bytes of a request's body."""
+LONGEST_BODY = 4 << 20
+"""Bytes of a request's body: the longest of a message, each of whose bytes may be spelt with three."""
 NONCE = web.RequestKey("nonce", str)
 SAFE = ("GET", "HEAD")
 

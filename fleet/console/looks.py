@@ -96,8 +96,9 @@ async def plans(request: web.Request) -> web.Response:
 async def plan(request: web.Request) -> web.Response:
     console, name = state.of(request), request.match_info["plan"]
     kept = console.plans.read(name)
-    said = console.planned.get(name)
-    return pages.page(request, "plan.html", kept=kept, said=said, words=console.plans.words(name))
+    said, starting = console.planned.get(name), console.is_starting(kept)
+    words = console.plans.words(name)
+    return pages.page(request, "plan.html", kept=kept, said=said, starting=starting, words=words)
 
 
 async def confirm(request: web.Request) -> web.Response:

@@ -9,12 +9,13 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fleet.console import state
 from fleet.console.commands import spelled
 from fleet.console.guard import nonce
 from fleet.dead_letters.model import expiry, redaction
+from fleet.dead_letters.settings import EDIT_DISABLED
 
 
 def templates() -> Environment:
@@ -27,7 +28,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"part": part, "left": expiry.spelled, "at": at, "ago": ago}
+    made.filters |= {"part": part, "left": expiry.spelled, "at": at, "ago": ago, "whole": whole}
     made.globals |= {"command": spelled, "query": query}
     return made
 
@@ -42,6 +43,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
         now=console.now(),
         form=console.forms.issue,
         why_disabled="" if console.allow_writes else state.READ_ONLY,
+        edit_disabled=EDIT_DISABLED,
         **values,
     )
     return web.Response(text=written, status=status, content_type="text/html")
@@ -50,6 +52,11 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
 def see(path: str) -> web.HTTPSeeOther:
     """To be raised when a form was taken: the page that follows can be read again without sending it again."""
     return web.HTTPSeeOther(path)
+
+
+def whole(text: str) -> Markup:
+    """Escaped for HTML and otherwise as it is: what a person mends is sent back to the byte."""
+    return escape(text)
 
 
 def part(text: str) -> str:

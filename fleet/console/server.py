@@ -36,6 +36,8 @@ ROUTES = (
     web.get("/queues/{queue}/letters", looks.letters),
     web.get("/queues/{queue}/letters/{letter}", looks.letter),
     web.post("/queues/{queue}/letters/{letter}/reveal", acts.reveal),
+    web.post("/queues/{queue}/letters/{letter}/edit", acts.check_edit),
+    web.post("/queues/{queue}/letters/{letter}/edit/send", acts.edit),
     web.get("/queues/{queue}/plan", looks.plan_form),
     web.post("/queues/{queue}/plan", acts.make_plan),
     web.get("/plans", looks.plans),

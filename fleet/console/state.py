@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from fleet.console.commands import Commands, Said
 from fleet.console.forms import Forms
 from fleet.console.guard import Door
 from fleet.console.inventories import Inventories
-from fleet.console.plans import Plans
+from fleet.console.plans import Kept, Plans
 from fleet.dead_letters.settings import ReplaySettings
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Check:
 
 @dataclass
 class Console:
-    """`now` is the wall clock in epoch seconds. `checks` and `planned`: what dry runs and planning said, by the plan's name."""
+    """`now` is the wall clock in epoch seconds. By the plan's name: what dry runs (`checks`) and planning (`planned`) said, and the exit
+    code to come of what was begun here (`begun`).
+    """
 
     door: Door
     settings: ReplaySettings
@@ -46,6 +49,12 @@ class Console:
     forms: Forms = field(default_factory=Forms)
     checks: dict[str, Check] = field(default_factory=dict)
     planned: dict[str, Said] = field(default_factory=dict)
+    begun: dict[str, asyncio.Future[int]] = field(default_factory=dict)
+
+    def is_starting(self, kept: Kept) -> bool:
+        """Whether a command was begun here that has not taken up the plan yet: nothing else may be begun."""
+        begun = self.begun.get(kept.name)
+        return begun is not None and not begun.done() and not kept.status["running"]
 
 
 CONSOLE = web.AppKey("console", Console)

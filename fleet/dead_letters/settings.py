@@ -10,6 +10,8 @@ from pydantic import Field, field_validator
 
 from shared.settings import Settings
 
+EDIT_DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
+
 
 class ReplaySettings(Settings):
     """All of it may stay unset.

@@ -29,9 +29,9 @@ from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped, report
 from fleet.dead_letters.sent_before import sent_before
+from fleet.dead_letters.settings import EDIT_DISABLED
 from shared.outcome import code_of
 
-DISABLED = "editing is off: set DLQ_EDIT_ENABLED=true where this may be done"
 SHOWN = 20
 twice_option = click.option(
     "--twice",
@@ -115,7 +115,7 @@ def check_changes(tools: Desk, plan: Plan) -> None:
     """Before anything is sent. Raises Refused, or UsageError where there is no archive for the originals."""
     if changed_bodies(plan):
         if not tools.settings.dlq_edit_enabled:
-            raise Refused(f"this plan changes bodies; {DISABLED}")
+            raise Refused(f"this plan changes bodies; {EDIT_DISABLED}")
         if not tools.settings.dlq_archive_bucket_name:
             raise click.UsageError("set DLQ_ARCHIVE_BUCKET_NAME: letters whose bodies are changed are archived first")
         opened_archive(tools, "")
@@ -242,4 +242,4 @@ def show_changes(tools: Desk, plan: Plan) -> None:
     if len(changed) > SHOWN:
         click.echo(f"  and of {len(changed) - SHOWN} more: --json names all")
     if changed and not tools.settings.dlq_edit_enabled:
-        click.echo(f"  to act, {DISABLED}")
+        click.echo(f"  to act, {EDIT_DISABLED}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fleet.cli.command import Failed
-from fleet.cli.dlq.changes import DISABLED, name_sent, sent_already, twice_option
+from fleet.cli.dlq.changes import name_sent, sent_already, twice_option
 from fleet.cli.dlq.filters import filter_options
 from fleet.cli.dlq.frame import (
     PARTLY,
@@ -49,6 +49,7 @@ from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.queues.archive import EDIT
 from fleet.dead_letters.queues.removal import Taken
 from fleet.dead_letters.replay import run
+from fleet.dead_letters.settings import EDIT_DISABLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ def edit(
     if not tools.settings.dlq_edit_enabled:
         with audited(tools, "edit", queue=queue, reason=reason or "") as entry:
             entry.ids = [letter_id]
-            raise Refused(DISABLED)
+            raise Refused(EDIT_DISABLED)
     why = given_reason(reason) if yes else ""
     with audited(tools, "edit", queue=queue, reason=why) if yes else nullcontext(Record()) as entry:
         entry.ids = [letter_id]
@@ -185,7 +186,7 @@ def import_(*, queue: str, file: BinaryIO, output: Path, to: str, as_json: bool,
     arn = destination(tools, info, to)
     mended = {each.id: given[each.id].body for each in found.views if given[each.id].digest != each.digest}
     if mended and not tools.settings.dlq_edit_enabled:
-        raise Refused(DISABLED)
+        raise Refused(EDIT_DISABLED)
     drafted = draft(found.views, to=arn, mended=mended)
     for each in drafted.planned:
         if each.mended is not None:

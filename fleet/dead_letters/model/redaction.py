@@ -47,6 +47,8 @@ _KEY = re.compile(
 """Idempotency keys that hold no name that a producer or a customer chose, but for plain ids of events."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,199}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?\+\d\d:\d\d")
+"""A time with its zone: of all plain values the only one with a plus in it."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _DEEPEST = 32
 LONGEST_GIST = 120
@@ -78,7 +80,7 @@ def reason(written: Mapping[str, Any]) -> dict[str, Any]:
             shown[name] = [str(each) for each in value]
         elif name == "idempotency_key":
             shown[name] = key(str(value))
-        elif name in REASON and (isinstance(value, bool | int | float) or _PLAIN.fullmatch(str(value))):
+        elif name in REASON and (isinstance(value, bool | int | float) or _is_plain(str(value))):
             shown[name] = value
         else:
             shown[_key(name)] = "[hidden]"
@@ -177,7 +179,11 @@ def _hidden_text(value: str, depth: int) -> Any:
 
 
 def _is_shown(name: str, value: str) -> bool:
-    return name.lower() in SHOWN and _PLAIN.fullmatch(value) is not None
+    return name.lower() in SHOWN and _is_plain(value)
+
+
+def _is_plain(value: str) -> bool:
+    return bool(_PLAIN.fullmatch(value) or _TIME.fullmatch(value))
 
 
 def _key(name: str) -> str:

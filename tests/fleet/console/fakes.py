@@ -1,5 +1,6 @@
 """A console over a dead-letter queue in memory, a command line that only writes down what it is asked, and a browser without a window."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -77,6 +78,7 @@ class FakeCommands:
     started: list[tuple[str, ...]] = field(default_factory=list)
     stdin: str = ""
     answers: dict[str, Said] = field(default_factory=dict)
+    still: "asyncio.Future[int] | None" = None
 
     async def ask(self, *arguments: str, stdin: str = "") -> Said:
         self.asked.append(arguments)
@@ -94,10 +96,12 @@ class FakeCommands:
         dry = {"planned": 12, "remaining": 12, "destinations": [SOURCE], "changed_bodies": {}}
         return Said(0, [dry], ["would be fine"])
 
-    async def start(self, *arguments: str, words: Path) -> int | None:
+    async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
         self.started.append(arguments)
         _write(words, b"a canary has no verdict yet\n{}\n")
-        return None
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        ended.set_result(4)
+        return self.still or ended
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -71,6 +71,20 @@ async def test_a_double_click_begins_one_replay(desk: Bench) -> None:
     assert len(desk.commands.started) == 1
 
 
+async def test_while_what_was_begun_has_not_taken_up_the_plan_nothing_else_is_begun(desk: Bench) -> None:
+    desk.commands.still = asyncio.get_running_loop().create_future()
+    plan = await desk.planned()
+    _, page = await desk.browser.send(await desk.browser.page(plan), f"{plan}/check")
+    _, page = await desk.browser.send(page, f"{plan}/replay", reason="x")
+    assert "<strong>starting</strong>" in page
+    assert 'data-running="yes"' in page
+    assert f'action="{plan}/check"' not in page
+    form = desk.console.forms.issue(f"{plan}/check")
+    assert (await desk.browser.post(f"{plan}/check", [("form", form)]))[0] == 409
+    desk.commands.still.set_result(5)
+    assert "<strong>not begun</strong>" in await desk.browser.page(plan)
+
+
 async def test_a_reason_is_required(desk: Bench) -> None:
     plan = await desk.planned()
     _, page = await desk.browser.send(await desk.browser.page(plan), f"{plan}/check")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.fleet.console.fakes import SAME, Browser
 from tests.fleet.console.running import Running, entered, running, shown
 from tests.fleet.console.test_looks import cells
 from tests.fleet.dead_letters.conftest import Ground, Lines
+from tests.waiting import until
 
 ACT = ("--yes", "--reason", "the endpoint is back")
 
@@ -73,21 +75,19 @@ async def test_a_replay_goes_on_without_its_tab_and_without_the_console_and_neve
     ground.park(*({"n": number} for number in range(600)))
     folder, seen = cli.home / "plans", [0]
 
-    def sent(page: str) -> int:
-        seen.append(int(cells(page, "<caption>Report</caption>")[0][1]))
-        return seen[-1]
+    async def reached(browser: Browser, plan: str, count: int) -> bool:
+        seen.append(int(cells(await browser.page(plan), "<caption>Report</caption>")[0][1]))
+        return seen[-1] >= count
 
     with running(cli, "--allow-writes", "--plans", str(folder)) as console:
         async with entered(console) as browser:
             plan = await _planned(browser, ground.name, "", rate="50")
             await _replayed(browser, plan)
-            while sent(await browser.page(plan)) < 100:
-                pass
+            await until(partial(reached, browser, plan, 100), what="a hundred letters")
         assert console.end() == 0
     with running(cli, "--plans", str(folder)) as console:
         async with entered(console) as browser:
-            while sent(page := await browser.page(plan)) < 600:
-                assert "<strong>running</strong>" in page
+            await until(partial(reached, browser, plan, 600), seconds=90, what="all letters")
             await shown(browser, plan, "<strong>done</strong>")
     assert seen == sorted(seen)
     assert (ground.counts(), ground.counts(ground.source)) == ((0, 0), (600, 0))
@@ -104,7 +104,8 @@ async def test_a_replay_is_cancelled_from_the_page_of_another_console_and_resume
         async with entered(console) as browser, entered(other) as second:
             plan = await _planned(browser, ground.name, "", rate="20")
             await _replayed(browser, plan)
-            status, _ = await second.send(await second.page(plan), f"{plan}/cancel", reason="wrong queue")
+            page = await shown(second, plan, "<strong>running</strong>")
+            status, _ = await second.send(page, f"{plan}/cancel", reason="wrong queue")
             assert status == 200
             page = await shown(browser, plan, "<strong>cancelled</strong>")
             assert 0 < int(cells(page, "<caption>Report</caption>")[0][1]) < 200

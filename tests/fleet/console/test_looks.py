@@ -177,12 +177,12 @@ async def test_while_a_queue_is_read_its_page_says_so_and_the_console_lets_go_at
     assert not desk.console.inventories.is_reading(QUEUE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_two_hundred_pages_over_ten_thousand_letters_take_less_than_200_ms_each(desk: Bench) -> None:
     for number in range(25):
         attributes = {"fleet-failure": envelope(f"Error{number}", message="x" * 200)}
         desk.world.put(*(json.dumps({"n": each}) for each in range(400)), attributes=attributes)
-    await desk.read()
+    await desk.console.inventories.read(QUEUE, wait=120)
     received = desk.box.received
     await desk.browser.page(f"/queues/{QUEUE}")
     took = []

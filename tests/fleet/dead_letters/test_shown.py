@@ -58,6 +58,15 @@ def test_a_fingerprint_or_plan_that_is_not_a_plain_identifier_is_hidden(ground: 
     assert redaction.listed({"plan_id": "of Jane Doe"}) == {"plan_id": "[hidden]"}
 
 
+@pytest.mark.parametrize(
+    "time", ["2026-11-20T09:00:00+00:00", "2026-11-20T09:00:00.123456+02:00", "2026-11-20T09:00:00Z"]
+)
+def test_a_time_with_its_zone_is_shown(time: str) -> None:
+    assert redaction.reason({"last_failure": time}) == {"last_failure": time}
+    assert redaction.reason({"last_failure": f"{time} jane"}) == {"last_failure": "[hidden]"}
+    assert json.loads(redaction.body(json.dumps({"time": time, "phone": time})))["time"] == time
+
+
 @pytest.mark.parametrize("key", ["body:" + "0" * 32, "stream:c9a3", "event:shop:order.placed:t1:order-42"])
 def test_a_key_that_was_derived_is_shown(key: str) -> None:
     assert redaction.key(key) == key

@@ -25,7 +25,7 @@ AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PICTURES = Path(__file__).parents[4] / "docs"
 HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(2)</script>"
 ORDER = {"tenantId": "t1", "order": {"id": "order-42", "total": 1999, "email": "anna@example.com"}}
-TIMES = {"first_failure": "2026-11-20T08:59:00Z", "last_failure": "2026-11-20T09:00:00Z"}
+TIMES: dict[str, Any] = {"first_failure": "2026-11-20T08:59:00Z", "last_failure": "2026-11-20T09:00:00Z"}
 PAGES = ("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere")
 
 pytestmark = [
@@ -111,7 +111,12 @@ def shop(tmp_path: Path) -> Iterator[tuple[Lines, str]]:
         source, dead = server.make_pair("acme-webhook-deliveries-prod", receives=3)
         made = Ground(cast("Aws", server), source, dead)
         stack = ["workers.webhook_delivery.handler:deliver:88", "workers.webhook_delivery.egress.client:post:61"]
-        made.park(*({**ORDER, "number": number} for number in range(7)), stack=stack, source_queue=source.rpartition("/")[2], **TIMES)
+        made.park(
+            *({**ORDER, "number": number} for number in range(7)),
+            stack=stack,
+            source_queue=source.rpartition("/")[2],
+            **TIMES,
+        )
         made.park(*({"tenantId": "t3", "n": number} for number in range(3)), error_type="SignatureError")
         made.die({"tenantId": "t4"}, {"tenantId": "t5"})
         environment = {
