@@ -25,7 +25,7 @@ MISSING = "the console needs Jinja2: pip install --require-hashes -r requirement
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of 127.0.0.1; a free one by default.")
 @click.option("--host", default=HOST, metavar=HOST, help="Any other address is refused.")
 @click.option(
-    "--allow-writes", is_flag=True, help="Let the pages replay, resume and cancel; without it they only look."
+    "--allow-writes", is_flag=True, help="Let the pages replay, resume, cancel and edit; without it they only look."
 )
 @click.option(
     "--plans",

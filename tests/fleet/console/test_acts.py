@@ -1,5 +1,7 @@
 """What a form does: the command line's own command, once, after a page that showed what it is."""
 
+import asyncio
+import re
 from html import unescape
 
 import pytest
@@ -8,7 +10,9 @@ from fleet.console.commands import Said
 from fleet.console.forms import Forms
 from fleet.console.state import READ_ONLY
 from fleet.dead_letters.looking import shown
+from fleet.dead_letters.model.letter import sha256
 from fleet.dead_letters.model.plan import plan as planning
+from fleet.dead_letters.settings import EDIT_DISABLED
 from tests.fleet.console.fakes import KEY, QUEUE, Bench
 from tests.fleet.dead_letters.fakes import SOURCE
 
@@ -132,6 +136,54 @@ async def test_content_is_revealed_by_the_command_that_records_it_and_only_with_
     assert '{"mail":"<anna@example.com>"}' in unescape(page)
     assert "<anna@example.com>" not in page
     assert "anna@example.com" not in await desk.browser.page(letter)
+
+
+BODY = '\n{"a": "\u202e",\n "n": 1}\n'
+CRLF = BODY.replace("\n", "\r\n")
+"""As a browser sends it."""
+
+
+async def _mendable(desk: Bench) -> tuple[str, str]:
+    """The path of a letter, and its page once it is revealed."""
+    await desk.read()
+    letter = f"/queues/{QUEUE}/letters/m-0"
+    each = desk.console.inventories.looks[QUEUE].view("m-0", now=desk.world.now)
+    assert each is not None
+    desk.commands.answers["show"] = Said(0, [{**shown(each), "body": BODY}])
+    _, page = await desk.browser.send(await desk.browser.page(letter), f"{letter}/reveal", reason="x")
+    return letter, page
+
+
+async def test_a_body_is_mended_behind_its_dry_run_and_sent_to_the_byte(desk: Bench) -> None:
+    desk.console.settings = desk.console.settings.model_copy(update={"dlq_edit_enabled": True})
+    letter, page = await _mendable(desk)
+    [written] = re.findall(r"<textarea [^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    assert unescape(written) == BODY
+    dry = {"destination": SOURCE, "before": "0" * 64, "after": "1" * 64, "validated": False}
+    desk.commands.answers["edit"] = Said(0, [dry])
+    _, page = await desk.browser.send(page, f"{letter}/edit", body=CRLF)
+    assert desk.commands.asked[-1] == ("dlq", "edit", "--body-file=-", "--json", "--", QUEUE, "m-0")
+    assert desk.commands.stdin == BODY
+    assert "Send a mended copy of m-0" in page
+    assert (await desk.browser.send(page, f"{letter}/edit/send", body=f"{BODY}x", reason="typo"))[0] == 403
+    status, page = await desk.browser.send(page, f"{letter}/edit/send", body=CRLF, reason="typo")
+    sent = ("dlq", "edit", "--body-file=-", "--yes", "--reason=typo", "--json", "--", QUEUE, "m-0")
+    assert (status, desk.commands.asked[-1], desk.commands.stdin) == (200, sent, BODY)
+
+
+async def test_where_editing_is_off_its_button_says_so(desk: Bench) -> None:
+    _, page = await _mendable(desk)
+    assert '<button disabled aria-describedby="why-off">Check: a dry run of the edit</button>' in page
+    assert EDIT_DISABLED in page
+
+
+async def test_a_console_that_only_looks_mends_nothing_and_writes_that_down(looking: Bench) -> None:
+    letter = f"/queues/{QUEUE}/letters/m-0"
+    for path, about in ((f"{letter}/edit", ""), (f"{letter}/edit/send", f" {sha256('x')}")):
+        form = looking.console.forms.issue(f"{path}{about}")
+        status, _ = await looking.browser.post(path, [("form", form), ("body", "x"), ("reason", "x")])
+        assert (status, looking.commands.asked) == (403, [])
+    assert [(each["command"], each["outcome"]) for each in looking.audit()] == [("edit", "refused")] * 2
 
 
 @pytest.mark.parametrize(

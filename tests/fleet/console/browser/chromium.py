@@ -126,10 +126,11 @@ class Tab:
         await self._loaded(before)
 
     async def fill(self, selector: str, text: str) -> None:
-        """Type into a field."""
+        """Type into a field, over what is in it."""
         place = await self._place(selector)
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+        await self.run(f"document.querySelector({json.dumps(selector)}).select()")
         await self.call("Input.insertText", text=text)
 
     async def text(self) -> str:

@@ -25,6 +25,7 @@ AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PICTURES = Path(__file__).parents[4] / "docs"
 HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(2)</script>"
 ORDER = {"tenantId": "t1", "order": {"id": "order-42", "total": 1999, "email": "anna@example.com"}}
+MENDED = '{"tenantId": "t1", "order": {"total": 5}}'
 TIMES: dict[str, Any] = {"first_failure": "2026-11-20T08:59:00Z", "last_failure": "2026-11-20T09:00:00Z"}
 PAGES = ("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere")
 
@@ -71,8 +72,10 @@ def pictured(name: str, picture: bytes) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_from_a_group_to_the_report_every_letter_is_handled_once(
-    *, scripts: bool, twelve: Ground, cli: Lines, tmp_path: Path
+    *, scripts: bool, twelve: Ground, aws: Aws, cli: Lines, tmp_path: Path
 ) -> None:
+    cli.environment |= {"DLQ_EDIT_ENABLED": "true", "DLQ_ARCHIVE_BUCKET_NAME": aws.bucket("archive")}
+
     async def journey(console: Running) -> Tab:
         async with opened(tmp_path) as browser:
             tab = await browser.tab(scripts=scripts)
@@ -84,17 +87,25 @@ def test_from_a_group_to_the_report_every_letter_is_handled_once(
             await tab.click("tbody tr:first-child a[href*='/letters']")
             await tab.click("tbody tr:first-child th a")
             assert "[number]" in await tab.text()
+            await tab.fill("form[action$='/reveal'] input[name=reason]", "a total of nothing")
+            await tab.click("form[action$='/reveal'] button")
+            await tab.fill("textarea[name=body]", MENDED)
+            await tab.click("form[action$='/edit'] button")
+            assert "Confirm an edit" in await tab.text()
+            await tab.fill("input[name=reason]", "a total of nothing")
+            await tab.click("button.acts")
+            assert "A mended copy was sent" in await tab.text()
             await tab.go(f"http://{console.address}/queues/{twelve.name}?error=ConnectTimeout")
             await tab.click("tbody tr:first-child a[href*='/plan']")
             await tab.fill("input[name=canary]", "1")
             await tab.fill("input[name=watch]", "30")
             await tab.click("form.plan button")
             await tab.click("form[action$='/check'] button")
-            assert f"Send 7 letters of {twelve.name}" in await tab.text()
+            assert f"Send 6 letters of {twelve.name}" in await tab.text()
             await tab.fill("input[name=reason]", "the endpoint is back")
             await tab.click("button.acts")
             report = await tab.reads("Done since")
-            assert "7 of 7 sent" in report
+            assert "6 of 6 sent" in report
             return tab
 
     with running(cli, "--allow-writes", "--plans", str(cli.home / "plans")) as console, Worker(twelve) as worker:
