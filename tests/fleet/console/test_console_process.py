@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def test_help_says_what_it_is_and_how_it_acts(bare: Lines) -> None:
         assert words in said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_console_does_what_the_command_line_does_and_nothing_else(twelve: Ground, cli: Lines) -> None:
     folder, queue = cli.home / "plans", twelve.name
     groups = cli.json("groups", queue)
@@ -75,19 +74,24 @@ async def test_a_replay_goes_on_without_its_tab_and_without_the_console_and_neve
     ground.park(*({"n": number} for number in range(600)))
     folder, seen = cli.home / "plans", [0]
 
-    async def reached(browser: Browser, plan: str, count: int) -> bool:
-        seen.append(int(cells(await browser.page(plan), "<caption>Report</caption>")[0][1]))
-        return seen[-1] >= count
+    async def reached(browser: Browser, plan: str, count: int) -> None:
+        async def page() -> str:
+            found = await browser.page(plan)
+            seen.append(int(cells(found, "<caption>Report</caption>")[0][1]))
+            return found if seen[-1] >= count else ""
+
+        found: str = await until(page, seconds=90, what=f"{count} letters")
+        assert "Report" in found
 
     with running(cli, "--allow-writes", "--plans", str(folder)) as console:
         async with entered(console) as browser:
             plan = await _planned(browser, ground.name, "", rate="50")
             await _replayed(browser, plan)
-            await until(partial(reached, browser, plan, 100), what="a hundred letters")
+            await reached(browser, plan, 100)
         assert console.end() == 0
     with running(cli, "--plans", str(folder)) as console:
         async with entered(console) as browser:
-            await until(partial(reached, browser, plan, 600), seconds=90, what="all letters")
+            await reached(browser, plan, 600)
             await shown(browser, plan, "<strong>done</strong>")
     assert seen == sorted(seen)
     assert (ground.counts(), ground.counts(ground.source)) == ((0, 0), (600, 0))

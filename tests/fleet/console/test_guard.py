@@ -1,6 +1,7 @@
 """Who may speak with the console: the printed address, its session, its own forms, and nobody else."""
 
 import io
+import itertools
 import re
 import socket
 from pathlib import Path
@@ -58,31 +59,37 @@ async def test_no_other_token_opens(token: str, tmp_path: Path) -> None:
         assert (await made.browser.get(f"/enter{token}"))[0] == 401
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["evil.test", "evil.test:{port}", "127.0.0.1", "127.0.0.1:1", "localhost:{port}", "127.0.0.1:{port}.evil.test", ""],
+HOSTS = (
+    "evil.test",
+    "evil.test:{port}",
+    "127.0.0.1",
+    "127.0.0.1:1",
+    "localhost:{port}",
+    "127.0.0.1:{port}.evil.test",
+    "",
 )
-async def test_a_host_that_is_not_the_bound_address_is_400(host: str, desk: Bench) -> None:
-    headers = {"Host": host.format(port=desk.browser.address.rpartition(":")[2]), **SAME}
-    page = await desk.browser.page(f"/queues/{QUEUE}")
-    assert QUEUE in page
-    for path in ("/", f"/queues/{QUEUE}", "/live"):
-        status, text = await desk.browser.get(path, headers=headers)
-        assert (status, QUEUE in text) == (400, False)
-    assert (await desk.browser.post(f"/queues/{QUEUE}/read", headers=headers))[0] == 400
+
+
+async def test_a_host_that_is_not_the_bound_address_is_400(desk: Bench) -> None:
+    assert QUEUE in await desk.browser.page(f"/queues/{QUEUE}")
+    for host in HOSTS:
+        headers = {"Host": host.format(port=desk.browser.address.rpartition(":")[2]), **SAME}
+        for path in ("/", f"/queues/{QUEUE}", "/live"):
+            status, text = await desk.browser.get(path, headers=headers)
+            assert (status, QUEUE in text) == (400, False), host
+        assert (await desk.browser.post(f"/queues/{QUEUE}/read", headers=headers))[0] == 400
     assert desk.box.received == 0
 
 
-@pytest.mark.parametrize("site", ["same-site", "cross-site", "none", "same-origin, cross-site", "", None])
-@pytest.mark.parametrize("action", ["read", "plan", "letters/m-0/reveal"])
-async def test_a_post_that_no_page_of_the_console_sent_is_403_and_changes_nothing(
-    site: str | None, action: str, desk: Bench
-) -> None:
-    await desk.browser.page(f"/queues/{QUEUE}")
-    form = desk.console.forms.issue(f"/queues/{QUEUE}/{action}")
-    headers = {} if site is None else {"Sec-Fetch-Site": site}
-    status, _ = await desk.browser.post(f"/queues/{QUEUE}/{action}", [("form", form), ("reason", "x")], headers)
-    assert status == 403
+SITES = ("same-site", "cross-site", "none", "same-origin, cross-site", "", None)
+
+
+async def test_a_post_that_no_page_of_the_console_sent_is_403_and_changes_nothing(desk: Bench) -> None:
+    for site, action in itertools.product(SITES, ("read", "plan", "letters/m-0/reveal")):
+        form = desk.console.forms.issue(f"/queues/{QUEUE}/{action}")
+        headers = {} if site is None else {"Sec-Fetch-Site": site}
+        status, _ = await desk.browser.post(f"/queues/{QUEUE}/{action}", [("form", form), ("reason", "x")], headers)
+        assert status == 403, (site, action)
     assert (desk.box.received, desk.commands.asked, desk.audit(), desk.console.plans.names()) == (0, [], [], [])
 
 
@@ -119,14 +126,13 @@ async def test_a_body_above_the_limit_is_413(desk: Bench) -> None:
         assert answer.status == 413
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
-async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_origins(method: str, desk: Bench) -> None:
+async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_origins(desk: Bench) -> None:
     headers = {"Origin": "http://evil.test", "Access-Control-Request-Method": "POST", **SAME}
-    for path in ("/", f"/queues/{QUEUE}/read"):
-        async with desk.browser.session.request(
-            method, f"http://{desk.browser.address}{path}", headers=headers
-        ) as answer:
-            assert answer.status == 405
+    methods = ("OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND")
+    for method, path in itertools.product(methods, ("/", f"/queues/{QUEUE}/read")):
+        url = f"http://{desk.browser.address}{path}"
+        async with desk.browser.session.request(method, url, headers=headers) as answer:
+            assert answer.status == 405, method
             assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 

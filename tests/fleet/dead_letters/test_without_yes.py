@@ -19,6 +19,7 @@ HALVES = [(), ("--yes",), ("--reason", "because"), ("--yes", "--reason", ""), ("
 OUTSIDE = {
     "archive",
     "audit",
+    "console",  # what it does to letters is these commands, each run as a person runs it
     "demo",
     "deploy",
     "dev",
