@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from workers.audit_archive.redaction.redact import HashKey, Redactor
+from workers.audit_archive.redaction.keys import HashKey
+from workers.audit_archive.redaction.redact import Redactor
 
 _HASHES = re.compile(r"hmac:[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")

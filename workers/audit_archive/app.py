@@ -19,9 +19,10 @@ from workers.audit_archive.evidence.ages import DIGEST_SECONDS
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
 from workers.audit_archive.gap import Refused, decode_or_gap, gap_row
 from workers.audit_archive.handler import handle_batch
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.public import Public, public_fields
-from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE, Archive
 from workers.audit_archive.store.bucket import S3Bucket

@@ -18,7 +18,7 @@ from shared.settings import read_settings
 from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
-from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.rotating import RotatingKeys
 
 

@@ -19,7 +19,7 @@ from fleet.cli.command import Command, env_file_option
 from shared import Secret
 from shared.configuration.stored import read_environment
 from shared.settings import Settings, read_settings
-from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.rotating import RotatingKeys
 
 

@@ -22,7 +22,7 @@ from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.chain.report import Verification
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.evidence.signing import FileKey, KeyRing
-from workers.audit_archive.redaction.redact import hash_keys
+from workers.audit_archive.redaction.keys import hash_keys
 from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.seal import Seals
 

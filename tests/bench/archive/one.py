@@ -19,7 +19,7 @@ from fleet.archive.opened import Span
 from fleet.archive.places import InFolder
 from fleet.archive.terms import forms
 from tests.bench.archive.fill import BEGIN, TABLE
-from workers.audit_archive.redaction.redact import HashKey
+from workers.audit_archive.redaction.keys import HashKey
 
 KEYS = tuple(HashKey(f"v{number}", bytes([number]) * 32) for number in range(1, 6))
 TERMS = {"actor": "user-17", "id": "session-000017"}

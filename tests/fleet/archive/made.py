@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.workers.audit_archive.fakes import World, record
 from workers.audit_archive.chain.chain import Maker
-from workers.audit_archive.redaction.redact import HashKey, Redactor
+from workers.audit_archive.redaction.keys import HashKey
+from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.rules import Row, audit_row
 
 KEYS = tuple(HashKey(f"v{number}", bytes([number]) * 32) for number in range(1, 6))

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from fleet.cli import fleet
 from tests.aws import Aws
-from workers.audit_archive.redaction.redact import hash_keys
+from workers.audit_archive.redaction.keys import hash_keys
 from workers.audit_archive.rules import Row, marker, object_key, partition
 from workers.audit_archive.store.objects import pack
 from workers.audit_archive.store.seal import Seals

@@ -11,8 +11,9 @@ import orjson
 
 from shared.message.envelope import StreamRecord
 from workers.audit_archive.event import Span
+from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.personal import Names
-from workers.audit_archive.redaction.redact import HashKey, Redactor
+from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.rules import Row, audit_row
 from workers.audit_archive.store.archive import Archive
 from workers.audit_archive.store.bucket import Found, Stored

@@ -12,7 +12,7 @@ from workers.audit_archive.chain.digest import digest_key, hash_of
 from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.evidence.ages import Ages
-from workers.audit_archive.redaction.redact import HashKey
+from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.rules import canonical, marker, object_key
 from workers.audit_archive.source import InColdStorage
 from workers.audit_archive.store.objects import pack

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from workers.audit_archive.redaction.redact import hash_keys
+from workers.audit_archive.redaction.keys import hash_keys
 
 ONE = "A" * 64
 TWO = "B" * 64

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from shared.message.envelope import stream_record
 from tests.workers.audit_archive.fakes import KEY, REDACTOR
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.redaction.personal import FIELDS, Names, names_within
-from workers.audit_archive.redaction.redact import HashKey, Redactor, hash_keys
+from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.rules import audit_row, canonical
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from shared import Secret
 from tests.workers.audit_archive.fakes import World, row
 from workers.audit_archive.chain.chain import Maker
-from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.archive import Archive
 from workers.audit_archive.store.rotating import RotatingKeys
 from workers.audit_archive.store.seal import Seals

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,34 +11,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from shared import Image
+from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.looks import encoded, looks, numbers
 from workers.audit_archive.redaction.personal import Names, names_within, pairs
 from workers.audit_archive.redaction.public import Declared, Public
 
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_SHORTEST_SECRET = 32
 _DEEPEST = 64
 """Levels of maps, lists and JSON in strings that are looked through; JSON that lies deeper is hashed whole."""
 
 _OPENS_JSON = ("{", "[", '"')
-
-
-@dataclass(frozen=True, slots=True)
-class HashKey:
-    """One key for HMAC-SHA256. Its id stands in every hash made with it; destroying it makes those unlinkable."""
-
-    id: str
-    secret: bytes = field(repr=False)
-
-
-def hash_keys(text: str) -> tuple[HashKey, ...]:
-    """Read `keyid:base64[,keyid:base64...]`, or the same as a JSON object, as Secrets Manager generates one; the first is the
-    current one. Raises ValueError without quoting a key.
-    """
-    keys = tuple(_hash_key(part.strip(), place) for place, part in enumerate(_parts(text), start=1))
-    if len({key.id for key in keys}) != len(keys):
-        raise ValueError("two keys have the same id")
-    return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,28 +231,3 @@ def _written(value: Any) -> Iterator[str]:
             yield value
         case _:
             yield json.dumps(value)
-
-
-def _parts(text: str) -> list[str]:
-    if not text.lstrip().startswith("{"):
-        return text.split(",")
-    try:
-        found = [f"{key_id}:{secret}" for key_id, secret in json.loads(text, object_pairs_hook=list)]
-    except ValueError:
-        found = []  # the error's text quotes the input
-    if found:
-        return found
-    raise ValueError('no JSON object of the form {"keyid": "base64"}')
-
-
-def _hash_key(text: str, place: int) -> HashKey:
-    key_id, colon, encoded = text.partition(":")
-    if not colon or not _KEY_ID.fullmatch(key_id):
-        raise ValueError(f"key {place} is not of the form keyid:base64, or its id has characters beyond A-Za-z0-9_-")
-    try:
-        secret = b64decode(encoded, validate=True)
-    except ValueError:
-        secret = b""
-    if len(secret) < _SHORTEST_SECRET:
-        raise ValueError(f"key {place} is not base64 of {_SHORTEST_SECRET} bytes or more")
-    return HashKey(key_id, secret)

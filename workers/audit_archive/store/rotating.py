@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from shared import Secret
-from workers.audit_archive.redaction.redact import HashKey, hash_keys
+from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 
-from workers.audit_archive.redaction.redact import HashKey
+from workers.audit_archive.redaction.keys import HashKey
 
 _PURPOSE = b"audit archive: seal of an object"
 """Makes another secret of the one that hashes personal data, so that no hash can be taken for a seal."""
