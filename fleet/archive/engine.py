@@ -22,7 +22,7 @@ COLUMNS = {
 }  # fmt: skip
 """Of every row: `event_time` is in UTC, `line` the row as it was written, `object` and `number` where it stands there, from 0."""
 
-_ID = r"""hmac:[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}"""
+_ID = r"""hmac:(?:s:)?[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}"""
 _VALUE = r"""\{"[SNB]":"((?:[^"\\]|\\.)*)"\}"""
 _NAMED = rf""""[A-Za-z0-9_]*(?:Id|ID|_id|id)":{_VALUE}"""
 

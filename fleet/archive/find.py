@@ -20,6 +20,7 @@ class Wanted:
     id: Sequence[str] = ()
     correlation: Sequence[str] = ()
     changes: Sequence[str] = ()
+    subject: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ async def find(place: Place, span: Span, wanted: Wanted, *, limit: int) -> Answe
             *([f"actor IN {_set(wanted.actor)}"] if wanted.actor else []),
             *([f"correlation_id IN {_set(wanted.correlation)}"] if wanted.correlation else []),
             *([f"list_has_any(ids, {literals(wanted.id)})"] if wanted.id else []),
+            *([f"list_has_any(ids, {literals(wanted.subject)})"] if wanted.subject else []),
             *(f"list_contains(changed, {literal(name)})" for name in wanted.changes),
         ]
         where = f"WHERE {' AND '.join(tests)}" if tests else ""

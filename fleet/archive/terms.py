@@ -10,7 +10,7 @@ import orjson
 from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.redact import Redactor
 
-_HASHES = re.compile(r"hmac:[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}")
+_HASHES = re.compile(r"hmac:(?:s:)?[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 

@@ -33,7 +33,7 @@ class AccessStack(FleetStack):
         for name, statements in (
             ("producer", people.producer()),
             # The messaging stack's parameter DeliverySenders knows an operator by this name.
-            ("fleet-operator", [*people.operator(), *self._signed(grants.heads_read())]),
+            ("fleet-operator", [*people.operator(), *self._signed([*grants.heads_read(), _subjects()])]),
             ("reader", [*people.reader(), *self._signed(grants.heads_read())]),
         ):
             role(self, name, [by_principals(self._people(name))], statements)
@@ -83,7 +83,7 @@ class AccessStack(FleetStack):
                 self._with_key(
                     "AuditSigningKeyArn", "Key that signs digests of the archive", "kms:GetPublicKey", "kms:Sign"
                 ),
-                *self._signed(grants.heads_kept()),
+                *self._signed([*grants.heads_kept(), _subjects()]),
             ],
             **{each.name: _asked_for(each) for each in CONCERNS},
         }
@@ -145,6 +145,11 @@ class AccessStack(FleetStack):
                 allow(["logs:CreateLogStream", "logs:PutLogEvents"], [groups]),
             ],
         )
+
+
+def _subjects() -> Statement:
+    """The worker hides with the keys of persons; an operator searches with them, and erases."""
+    return allow(["dynamodb:BatchGetItem", "dynamodb:PutItem"], grants.table("subject-keys"))
 
 
 def _asked_for(concern: Concern) -> list[Statement]:

@@ -1,4 +1,4 @@
-"""The stack `evidence`: a key that signs digests of the archive, a place of their heads that nobody rewrites, and the worker's word of both.
+"""The stack `evidence`: a key that signs digests of the archive, a place of their heads that nobody rewrites, the keys of persons, and the worker's word of all.
 
 docs/archive.md tells what they show, and to whom. Best is the bucket of another account: then `AUDIT_ANCHORS` is yours to set.
 """
@@ -6,6 +6,7 @@ docs/archive.md tells what they show, and to whom. Best is the bucket of another
 from typing import Final
 
 from aws_cdk import CfnDeletionPolicy, CfnResource, Fn
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
@@ -20,6 +21,7 @@ from infra.settings import AUDIT_EXPIRY_DAYS, STAGES
 from infra.stack import FleetStack
 
 HEADS: Final = "audit-heads"
+SUBJECTS: Final = "subject-keys"
 ANCHORS: Final = "log,s3://${ProjectName}-audit-heads-${Stage}/heads,ssm:/${ProjectName}/${Stage}/audit-head"
 SETTINGS: Final = "/${ProjectName}/${Stage}/audit-archive/"
 
@@ -53,11 +55,13 @@ class EvidenceStack(FleetStack):
             bucket=bucket.ref,
             policy_document=document(deny_without_tls("s3", bucket.attr_arn, f"{bucket.attr_arn}/*")),
         )
+        subjects = _subject_keys(self)
         settings = (
+            self._setting("SubjectKeysTableName", "SUBJECT_KEYS_TABLE_NAME", subjects.ref),
             self._setting("AuditSigningKey", "AUDIT_SIGNING_KEY", Fn.join(":", ["kms", key.attr_arn])),
             self._setting("AuditAnchors", "AUDIT_ANCHORS", Fn.sub(ANCHORS)),
         )
-        made: tuple[CfnResource, ...] = (key, alias, bucket, policy, *settings)
+        made: tuple[CfnResource, ...] = (key, alias, bucket, policy, subjects, *settings)
         for each in made:
             each.override_logical_id(each.node.id)
         export(self, "AuditSigningKeyArn", key.attr_arn)
@@ -66,6 +70,27 @@ class EvidenceStack(FleetStack):
     def _setting(self, stem: str, name: str, value: str) -> ssm.CfnParameter:
         """The worker finds it at its next start: no deployment of functions is needed."""
         return ssm.CfnParameter(self, stem, type="String", name=Fn.sub(SETTINGS + name), value=value)
+
+
+def _subject_keys(scope: Construct) -> dynamodb.CfnTable:
+    """What is erased there must be gone for good, and soon: no stream, no backup of `care`, and seven days to put it back, not 35."""
+    table = dynamodb.CfnTable(
+        scope,
+        "SubjectKeysTable",
+        table_name=name_of(SUBJECTS),
+        billing_mode="PAY_PER_REQUEST",
+        attribute_definitions=[
+            dynamodb.CfnTable.AttributeDefinitionProperty(attribute_name="name", attribute_type="S")
+        ],
+        key_schema=[dynamodb.CfnTable.KeySchemaProperty(attribute_name="name", key_type="HASH")],
+        sse_specification=dynamodb.CfnTable.SSESpecificationProperty(sse_enabled=True),
+        point_in_time_recovery_specification=dynamodb.CfnTable.PointInTimeRecoverySpecificationProperty(
+            point_in_time_recovery_enabled=True, recovery_period_in_days=7
+        ),
+        deletion_protection_enabled=True,  # who loses it loses every search by person
+    )
+    keep(table)
+    return table
 
 
 def _heads(scope: Construct, mode: str) -> s3.CfnBucket:

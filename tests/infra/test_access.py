@@ -45,6 +45,10 @@ MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMess
 
 PAYLOADS = "arn:aws:s3:::fleet-payloads-dev/*"
 DOORS = ("/aws/lambda/", "/ecs/")
+SUBJECTS = {
+    (f"dynamodb:{action}", f"arn:aws:dynamodb:{PLACE}:table/fleet-subject-keys-dev")
+    for action in ("BatchGetItem", "PutItem")
+}
 HEAD = f"arn:aws:ssm:{PLACE}:parameter/fleet/dev/audit-head"
 
 
@@ -69,6 +73,8 @@ def beside(who: str) -> set[Call]:
     groups = [f"arn:aws:logs:{PLACE}:log-group:{door}fleet-{each}-dev:*" for door in DOORS for each in QUEUES]
     found |= {("logs:StartQuery", group) for group in groups}
     if who == "fleet-operator":
+        # A subject is looked for, or erased: tests/fleet/cli.
+        found |= SUBJECTS
         # A webhook's payload is sent again, or expunged: tests/workers/webhook_delivery.
         found |= {(f"s3:{verb}Object", PAYLOADS) for verb in ("Delete", "Get", "Put")}
         # Reminders that newer zone data moves are rewritten: tests/workers/reminder_dispatch.
@@ -127,6 +133,8 @@ def _beside(worker: str) -> set[Call]:
         verbs = ("SendEmail", "SendTemplatedEmail")
         found |= {(f"ses:{verb}", f"arn:aws:ses:{PLACE}:{each}") for verb in verbs for each in mail}
     if worker == "audit-archive":
+        # The stories declare no subjects: tests/workers/audit_archive.
+        found |= SUBJECTS
         # Digests are signed where a key is named, and no pipe of the stories gives up: tests/workers/audit_archive.
         found |= {(f"kms:{action}", "AuditSigningKeyArn") for action in ("GetPublicKey", "Sign")}
         found |= {("s3:PutObject", "arn:aws:s3:::fleet-audit-heads-dev/heads/*"), ("ssm:PutParameter", HEAD)}

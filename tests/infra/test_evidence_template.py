@@ -45,6 +45,19 @@ def test_the_worker_finds_both_in_its_settings_and_may_write_where_they_say() ->
     assert ("ssm:PutParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/fleet/dev/audit-head") in permitted
 
 
+def test_keys_of_persons_are_kept_and_what_is_erased_can_come_back_for_a_week_only() -> None:
+    evidence = stack("evidence")
+    table = evidence.properties("SubjectKeysTable")
+    assert table["KeySchema"] == [{"AttributeName": "name", "KeyType": "HASH"}]
+    assert (table["DeletionProtectionEnabled"], table["SSESpecification"]) == (True, {"SSEEnabled": True})
+    recovery = table["PointInTimeRecoverySpecification"]
+    assert recovery == {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7}
+    assert not {"StreamSpecification", "TimeToLiveSpecification"} & table.keys()
+    setting = evidence.properties("SubjectKeysTableName")
+    assert setting["Name"] == "/fleet/dev/audit-archive/SUBJECT_KEYS_TABLE_NAME"
+    assert setting["Value"] in {"SubjectKeysTable", "fleet-subject-keys-dev"}
+
+
 @pytest.mark.slow
 def test_it_stands_twice_and_its_key_is_the_one_that_the_settings_name(emulator: Endpoint) -> None:
     project = f"v{uuid.uuid4().hex[:8]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,8 @@ class Gap:
     sequence_number: str = ""
     keys: Image | None = None
     span: Span | None = None
+    told: tuple[Any, ...] = field(default=(), repr=False)
+    """The images as they came, of any shape: they may name whom the row is about. They are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def gap_of(record: StreamRecord, reason: str, *, can_be_filled: bool = True) -> 
         event_id=record.event_id,
         sequence_number=record.sequence_number if can_be_filled else "",
         keys=record.keys,
+        told=(record.old, record.new),
     )
 
 
@@ -92,7 +95,7 @@ def gap_of_span(span: Span, at: datetime | None) -> Gap:
 
 def gap_row(gap: Gap, *, hide: Hide) -> Row:
     """The gap as a row of its own folder. It comes once for the same content, as often as that comes."""
-    keys, found = hide(gap.keys, gap.table) if gap.keys else (None, 0)
+    (keys,), found = hide((gap.keys or None,), gap.table, told=gap.told)
     line = canonical(
         {
             "schema": SCHEMA,
@@ -145,6 +148,7 @@ def _gap(opened: Mapping[str, Any], delivery: Delivery, reason: str) -> Gap:
         event_id=_matching(EVENT_ID, opened.get("eventID")),
         sequence_number=_matching(SEQUENCE, change.get("SequenceNumber")),
         keys=_keys(change.get("Keys")),
+        told=(change.get("OldImage"), change.get("NewImage")),
     )
 
 

@@ -11,8 +11,9 @@ import structlog
 
 from shared import Delivery, KeyReused, Later, Reject, StreamRecord, code_of
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged, RowsPointedTo
-from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span
-from workers.audit_archive.rules import Row, fingerprint, identity
+from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span, gap_row
+from workers.audit_archive.hiding import Hiding, NoSubjectKey
+from workers.audit_archive.rules import Hide, Row, audit_row, fingerprint, identity
 from workers.audit_archive.store.stream import NotReached, Reader, message, number_of
 
 log = structlog.get_logger()
@@ -35,29 +36,35 @@ class Digests(Protocol):
 Keep = Callable[[Collection[Row]], Awaitable[Mapping[str, Exception | None]]]
 
 
+class RowOf(Protocol):
+    """The row of a record, once its personal data are hidden."""
+
+    def __call__(self, record: StreamRecord, /, *, hide: Hide) -> Row: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
     """How rows are made, and where they are kept."""
 
-    row: Callable[[StreamRecord], Row]
-    gap: Callable[[Gap], Row]
+    hiding: Hiding
     keep: Keep
+    row: RowOf
 
 
 async def handle_batch(
     events: Sequence[AuditEvent | Refused],
     *,
-    row: Callable[[StreamRecord], Row],
-    gap: Callable[[Gap], Row],
+    hiding: Hiding,
     keep: Keep,
     stream: Reader,
     digests: Digests,
+    row: RowOf = audit_row,
 ) -> list[Exception | None]:
     """One result for each event, in order. An event that comes twice in the batch is archived once and done twice; another
     one under the same identity is KeyReused. What is refused for good fails only when its gap is kept. A pointer is done when
     all that its stream still has is archived, and the rest is a gap.
     """
-    keeping = Keeping(row=row, gap=gap, keep=keep)
+    keeping = Keeping(hiding=hiding, keep=keep, row=row)
     results = await _archive(events, keeping)
     until = asyncio.get_running_loop().time() + READ_BACK_SECONDS
     for place, event in enumerate(events):
@@ -81,16 +88,7 @@ async def _archive(events: Sequence[AuditEvent | Refused], keeping: Keeping) -> 
     for event in events:
         if isinstance(event, RowChanged):
             records.setdefault(identity(event.record), event.record)
-    outcomes: dict[str, Exception | None] = {}
-    rows = []
-    for name, record in records.items():
-        try:
-            rows.append(keeping.row(record))
-        except Exception as error:  # noqa: BLE001  # one strange item must not take the others of its batch with it
-            outcomes[name] = error
-    if found := sum(each.found for each in rows):
-        log.info("audit_personal_data_found", count=found)  # names to add to AUDIT_PERSONAL_FIELDS, perhaps
-    strange = frozenset(outcomes)
+    rows, outcomes, strange = await _rows(records, keeping)
     if rows:
         outcomes |= await keeping.keep(rows)
     results = [_result(event, records, outcomes) for event in events]
@@ -98,14 +96,50 @@ async def _archive(events: Sequence[AuditEvent | Refused], keeping: Keeping) -> 
     return await _with_gaps(results, lacking, keeping) if any(lacking) else results
 
 
+async def _rows(
+    records: Mapping[str, StreamRecord], keeping: Keeping
+) -> tuple[list[Row], dict[str, Exception | None], set[str]]:
+    """The rows, why a record has none, and which of those are strange: of them no row can ever be made."""
+    hide = await keeping.hiding([(each.table, (each.keys, each.old, each.new)) for each in records.values()])
+    rows, outcomes, strange = list[Row](), dict[str, Exception | None](), set[str]()
+    for name, record in records.items():
+        try:
+            rows.append(keeping.row(record, hide=hide))
+        except NoSubjectKey as error:
+            outcomes[name] = _cause(error)
+        except Exception as error:  # noqa: BLE001  # one strange item must not take the others of its batch with it
+            outcomes[name] = error
+            strange.add(name)
+    if found := sum(each.found for each in rows):
+        log.info("audit_personal_data_found", count=found)  # names to add to AUDIT_PERSONAL_FIELDS, perhaps
+    return rows, outcomes, strange
+
+
 async def _with_gaps(
     results: Sequence[Exception | None], lacking: Sequence[Gap | None], keeping: Keeping
 ) -> list[Exception | None]:
     """Keep the gaps; one that could not be kept is its event's failure, in place of the refusal."""
-    rows = [None if gap is None else keeping.gap(gap) for gap in lacking]
-    kept = await keeping.keep([*{row.identity: row for row in rows if row is not None}.values()])
+    hide = await keeping.hiding([(gap.table, (*gap.told, gap.keys)) for gap in lacking if gap is not None])
+    made = [None if gap is None else _gap_row(gap, hide) for gap in lacking]
+    rows = {each.identity: each for each in made if isinstance(each, Row)}
+    kept = await keeping.keep([*rows.values()])
     log.warning("audit_gap_kept", count=sum(each is None for each in kept.values()))
-    return [result if row is None else kept[row.identity] or result for result, row in zip(results, rows, strict=True)]
+    return [
+        (kept[row.identity] or result) if isinstance(row, Row) else row or result
+        for result, row in zip(results, made, strict=True)
+    ]
+
+
+def _gap_row(gap: Gap, hide: Hide) -> Row | Exception:
+    try:
+        return gap_row(gap, hide=hide)
+    except NoSubjectKey as error:
+        return _cause(error)
+
+
+def _cause(error: NoSubjectKey) -> Exception:
+    """What hindered it is judged as what it is: an outage, say, and no fault of the record."""
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error
 
 
 async def _read_back(event: RowsPointedTo, stream: Reader, keeping: Keeping) -> Exception | None:

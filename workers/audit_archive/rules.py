@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -18,8 +18,17 @@ SCHEMA = 2
 
 WRITER = "audit-archive"
 
-Hide = Callable[[Image, str], tuple[Image, int]]
-"""Takes the personal data out of an image of the table of this name; the number counts what was found by its look and not by its name."""
+
+class Hide(Protocol):
+    """Takes the personal data out of the images of one row of a table; the number counts what only its look gave away.
+
+    `told` are further images, as they came, that may name the subject. Raises where the key of that subject cannot be had.
+    """
+
+    def __call__(
+        self, images: Sequence[Image | None], table: str, *, told: Sequence[Any] = ()
+    ) -> tuple[list[Image | None], int]: ...
+
 
 OBJECT_KEY = (
     r"table=[A-Za-z0-9_.-]{3,255}/year=[0-9]{4}/month=[0-9]{2}/day=[0-9]{2}/hour=[0-9]{2}/"
@@ -50,9 +59,7 @@ class Row:
 
 def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
     """The row of one record. Images stay typed DynamoDB JSON, so that no number is rounded and no set is reordered."""
-    keys, found_in_keys = hide(record.keys, record.table)
-    old, found_in_old = hide(record.old, record.table) if record.old is not None else (None, 0)
-    new, found_in_new = hide(record.new, record.table) if record.new is not None else (None, 0)
+    (keys, old, new), found = hide((record.keys, record.old, record.new), record.table)
     expired = record.event_name == "REMOVE" and record.by_time_to_live
     happened = _utc(record.created_at)
     line = canonical(
@@ -81,7 +88,7 @@ def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
         event_time=happened,
         order=(canonical(keys), int(record.sequence_number)),  # as text, "9" would come after "10"
         line=line,
-        found=found_in_keys + found_in_old + found_in_new,
+        found=found,
     )
 
 

@@ -7,6 +7,7 @@ import click
 from fleet.cli.archive.backfill import backfill
 from fleet.cli.archive.chain import write_digest, write_head
 from fleet.cli.archive.compact import compact_hours
+from fleet.cli.archive.erase import erase_subject
 from fleet.cli.archive.find import find_rows, query_rows
 from fleet.cli.archive.keys import new_key, write_public_key
 from fleet.cli.archive.prove import write_proof
@@ -25,6 +26,7 @@ for command in (
     compact_hours,
     backfill,
     write_proof,
+    erase_subject,
     write_digest,
     write_head,
     write_public_key,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,25 +13,16 @@ from pydantic import BeforeValidator
 from fleet.archive.find import Answer, Wanted, find, query
 from fleet.archive.terms import forms
 from fleet.cli.archive.searched import As, archive_at, faults_in_words, show, span_of, span_options
+from fleet.cli.archive.subject import HashKeys, hash_keys_of, known_subject
 from fleet.cli.command import Command, env_file_option
-from shared import Secret
-from shared.configuration.stored import read_environment
-from shared.settings import Settings, read_settings
 from workers.audit_archive.redaction.keys import HashKey, hash_keys
-from workers.audit_archive.store.rotating import RotatingKeys
+from workers.audit_archive.store.subject_keys import Known
 
 
-class SearchSettings(Settings):
-    """Every key that hashed what may be searched for, in AUDIT_HASH_KEYS or the secret that holds it; none: only what is in clear is found."""
+class SearchSettings(HashKeys):
+    """None: only what is in clear is found."""
 
     audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
-
-
-async def keys_of(environment: Mapping[str, str]) -> Sequence[HashKey]:
-    """Those of a secret with those of the version before it. Raises SettingsError."""
-    environment = await read_environment(environment)
-    keys = read_settings(SearchSettings, environment).audit_hash_keys
-    return await RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), keys).again()
 
 
 @click.command("find", cls=Command, short_help="Find rows by actor, id, correlation id, time or changed attribute.")
@@ -45,6 +34,11 @@ async def keys_of(environment: Mapping[str, str]) -> Sequence[HashKey]:
     "id_",
     metavar="ID",
     help="The row's key, event id, any attribute named like an id, or anything hashed: an e-mail, a telephone number.",
+)
+@click.option(
+    "--subject",
+    metavar="WHO",
+    help="Rows about this person, and ids hashed with their key as well; needs SUBJECT_KEYS_TABLE_NAME.",
 )
 @click.option("--correlation", metavar="ID", help="The correlation id.")
 @click.option("--change", "changes", multiple=True, metavar="ATTRIBUTE", help="It changed; may be given often.")
@@ -59,6 +53,7 @@ def find_rows(
     shown_as: As,
     actor: str | None,
     id_: str | None,
+    subject: str | None,
     correlation: str | None,
     changes: tuple[str, ...],
     limit: int,
@@ -67,12 +62,18 @@ def find_rows(
 
     Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits.
     """
-    keys = asyncio.run(keys_of(os.environ))
+    keys = asyncio.run(hash_keys_of(SearchSettings))
+    known = asyncio.run(known_subject(subject)) if subject else None
+    if known and not known.keys:
+        click.echo(f"no row can be found: {_unknown(known)}", err=True)
+        return
+    keys = (*keys, *(known.keys if known else ()))
     wanted = Wanted(
         actor=forms(actor, keys) if actor else (),
         id=forms(id_, keys) if id_ else (),
         correlation=forms(correlation, keys) if correlation else (),
         changes=changes,
+        subject=[each for each in forms(subject, known.keys) if each.startswith("hmac:")] if subject and known else (),
     )
     span = span_of(table, since, until)
 
@@ -89,6 +90,10 @@ def find_rows(
         click.echo(
             f"no row fits{'' if keys else '; AUDIT_HASH_KEYS is not set, so nothing hashed was searched for'}", err=True
         )
+
+
+def _unknown(known: Known) -> str:
+    return f"the subject was erased on {known.erased_at}" if known.erased_at else "no key is of this subject"
 
 
 @click.command("query", cls=Command, short_help="Ask the archive in SQL.")

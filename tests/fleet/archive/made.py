@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.workers.audit_archive.fakes import World, record
+from tests.workers.audit_archive.fakes import World, hide_with, record
 from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.redact import Redactor
@@ -18,7 +18,7 @@ def change(number: int, at: datetime, *, key: HashKey = KEYS[0], **fields: str) 
     keys = {"sessionId": {"S": f"session-{number}"}}
     new = {**keys, **{name: {"S": value} for name, value in fields.items()}}
     made = record(f"e{number}", keys=keys, new=new, table=TABLE, sequence_number=str(number), created_at=at)
-    return audit_row(made, hide=Redactor(key).image)
+    return audit_row(made, hide=hide_with(Redactor(key)))
 
 
 async def written(world: World, *batches: list[Row]) -> None:

@@ -18,7 +18,7 @@ from fleet.archive.opened import NotSearchable, Span
 from fleet.archive.places import InFolder
 from fleet.archive.terms import forms
 from tests.fleet.archive.made import KEYS, TABLE, change, laid, nine, written
-from tests.workers.audit_archive.fakes import World, contents
+from tests.workers.audit_archive.fakes import World, contents, hide_with
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.gap import Gap, gap_row
 from workers.audit_archive.redaction.redact import Redactor
@@ -192,7 +192,7 @@ def test_an_object_that_is_no_ndjson_is_named(root: Path) -> None:
 def test_a_tables_rows_come_with_its_gaps(tmp_path: Path) -> None:
     world = World()
     mine, other = (
-        gap_row(Gap("no images", name, nine(), table=name, event_id=f"gap-{name}"), hide=Redactor(KEYS[0]).image)
+        gap_row(Gap("no images", name, nine(), table=name, event_id=f"gap-{name}"), hide=hide_with(Redactor(KEYS[0])))
         for name in (TABLE, "others")
     )
     asyncio.run(written(world, [change(1, nine()), mine, other]))

@@ -9,12 +9,13 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from shared.message.envelope import StreamRecord
+from shared.message.envelope import Image, StreamRecord
 from workers.audit_archive.event import Span
+from workers.audit_archive.hiding import Told
 from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.redact import Redactor
-from workers.audit_archive.rules import Row, audit_row
+from workers.audit_archive.rules import Hide, Row, audit_row
 from workers.audit_archive.store.archive import Archive
 from workers.audit_archive.store.bucket import Found, Stored
 from workers.audit_archive.store.claims import Claim
@@ -27,6 +28,24 @@ NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 KEY = HashKey("k1", b"0123456789abcdef0123456789abcdef")
 REDACTOR = Redactor(KEY, Names())
 SEALS = Seals([KEY])
+
+
+def hide_with(redactor: Redactor) -> Hide:
+    """Without any subject."""
+
+    def hide(images: Sequence[Image | None], table: str, *, told: Sequence[Any] = ()) -> tuple[list[Image | None], int]:
+        done = [None if image is None else redactor.image(image, table) for image in images]
+        return [each and each[0] for each in done], sum(each[1] for each in done if each)
+
+    return hide
+
+
+HIDE = hide_with(REDACTOR)
+
+
+async def hiding(rows: Sequence[Told]) -> Hide:
+    """Every row is hidden with the one key."""
+    return HIDE
 
 
 class Wire(Protocol):
@@ -204,7 +223,7 @@ def event_of(identity: str) -> str:
 
 
 def row(event_id: str = "e1", name: str = "INSERT", **fields: Any) -> Row:
-    return audit_row(record(event_id, name, **fields), hide=REDACTOR.image)
+    return audit_row(record(event_id, name, **fields), hide=HIDE)
 
 
 @dataclass

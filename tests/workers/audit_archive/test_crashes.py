@@ -7,14 +7,12 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from tests.workers.audit_archive.fakes import NO_STREAM, NOON, REDACTOR, World, record
+from tests.workers.audit_archive.fakes import NO_STREAM, NOON, World, hiding, record
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
-from workers.audit_archive.gap import gap_row
 from workers.audit_archive.handler import handle_batch
-from workers.audit_archive.rules import audit_row
 from workers.audit_archive.store.archive import LEASE
 
 Result = TypeVar("Result")
@@ -87,8 +85,7 @@ async def run(world: World, wire: Mortal | Deaf | None) -> bool:
     try:
         results = await handle_batch(
             BATCH,
-            row=lambda given: audit_row(given, hide=REDACTOR.image),
-            gap=lambda given: gap_row(given, hide=REDACTOR.image),
+            hiding=hiding,
             keep=archive.keep,
             stream=NO_STREAM,
             digests=chain,
@@ -160,8 +157,7 @@ async def test_a_batch_of_duplicates_of_one_event_is_one_row() -> None:
     for _ in range(4):
         results = await handle_batch(
             [RowChanged(record("e1"))] * 4,
-            row=lambda given: audit_row(given, hide=REDACTOR.image),
-            gap=lambda given: gap_row(given, hide=REDACTOR.image),
+            hiding=hiding,
             keep=archive.keep,
             stream=NO_STREAM,
             digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(minutes=5)),

@@ -14,14 +14,14 @@ from shared.message.envelope import StreamRecord
 from shared.outcome import Later, Reject
 from shared.road.once import KeyReused
 from tests.fakes import delivery
-from tests.workers.audit_archive.fakes import NO_STREAM, REDACTOR, World, record
+from tests.workers.audit_archive.fakes import NO_STREAM, World, hiding, record
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, RowChanged
-from workers.audit_archive.gap import Refused, decode_or_gap, gap_row
+from workers.audit_archive.gap import Refused, decode_or_gap
 from workers.audit_archive.handler import handle_batch
-from workers.audit_archive.rules import Row, audit_row
+from workers.audit_archive.rules import Hide, Row, audit_row
 
 BODY: dict[str, Any] = orjson.loads((Path(__file__).parents[2] / "events" / "stream-insert.json").read_bytes())
 STRANGE = "strange"
@@ -35,17 +35,17 @@ def broken(**change: Any) -> dict[str, Any]:
     return BODY | {"dynamodb": BODY["dynamodb"] | change}
 
 
-def row(given: StreamRecord) -> Row:
+def row(given: StreamRecord, /, *, hide: Hide) -> Row:
     if given.event_id == STRANGE:
         raise RecursionError("of anna@example.com")
-    return audit_row(given, hide=REDACTOR.image)
+    return audit_row(given, hide=hide)
 
 
 async def handled(world: World, *events: AuditEvent | Refused) -> list[Exception | None]:
     results = await handle_batch(
         events,
         row=row,
-        gap=lambda gap: gap_row(gap, hide=REDACTOR.image),
+        hiding=hiding,
         keep=world.worker().keep,
         stream=NO_STREAM,
         digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(0)),
@@ -105,7 +105,7 @@ async def test_a_message_whose_gap_could_not_be_kept_is_not_given_up() -> None:
     results = await handle_batch(
         [refused],
         row=row,
-        gap=lambda gap: gap_row(gap, hide=REDACTOR.image),
+        hiding=hiding,
         keep=keep,
         stream=NO_STREAM,
         digests=chain,

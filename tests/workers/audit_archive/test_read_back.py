@@ -14,13 +14,11 @@ from shared.outcome import Later, Reject
 from tests.fakes import delivery
 from tests.fleet.dead_letters import letters
 from tests.virtual_time import virtual
-from tests.workers.audit_archive.fakes import REDACTOR, FakeStream, World
+from tests.workers.audit_archive.fakes import FakeStream, World, hiding
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import RowsPointedTo, Span, decode
-from workers.audit_archive.gap import gap_row
 from workers.audit_archive.handler import handle_batch
-from workers.audit_archive.rules import Row, audit_row
 from workers.audit_archive.store.stream import EMPTY_PAGES, NotReached, StreamReader
 
 ARN = "arn:aws:dynamodb:eu-central-1:111122223333:table/fleet-sessions-dev/stream/2026-11-21T00:00:00.000"
@@ -107,15 +105,10 @@ async def test_of_what_is_trimmed_the_rest_is_read_and_a_stream_that_is_gone_has
         await read(FakeShard([], {"AT_SEQUENCE_NUMBER": "InternalServerError"}))
 
 
-def row(given: Any) -> Row:
-    return audit_row(given, hide=REDACTOR.image)
-
-
 async def handled(world: World, stream: FakeStream, keep: Any = None) -> Exception | None:
     (result,) = await handle_batch(
         [POINTER],
-        row=row,
-        gap=lambda gap: gap_row(gap, hide=REDACTOR.image),
+        hiding=hiding,
         keep=keep or world.worker().keep,
         stream=stream,
         digests=Chain(maker=Maker(bucket=world.bucket, now=world.clock), every=timedelta(0)),

@@ -1,5 +1,6 @@
 """Stream records as audit rows, and the names rows are kept under."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import orjson
 import pytest
 
 from shared.message.envelope import Image, StreamRecord, stream_record
-from tests.workers.audit_archive.fakes import NOON, REDACTOR, record, row
+from tests.workers.audit_archive.fakes import HIDE, NOON, record, row
 from workers.audit_archive.rules import (
     audit_row,
     canonical,
@@ -24,9 +25,9 @@ EVENTS = Path(__file__).parents[2] / "events"
 SESSIONS = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=09"
 
 
-def shown(image: Image, table: str) -> tuple[Image, int]:
+def shown(images: Sequence[Image | None], table: str, *, told: Sequence[Any] = ()) -> tuple[list[Image | None], int]:
     """Hides nothing."""
-    return image, 0
+    return [*images], 0
 
 
 def line_of(source: StreamRecord | str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def test_every_type_is_archived_without_loss() -> None:
 
 def test_redaction_loses_nothing_of_what_is_not_personal() -> None:
     given = stream_record((EVENTS / "stream-all-types.json").read_text())
-    assert orjson.loads(audit_row(given, hide=REDACTOR.image).line)["new"] == given.new
+    assert orjson.loads(audit_row(given, hide=HIDE).line)["new"] == given.new
 
 
 def test_a_line_is_one_line_of_utf_8_with_sorted_keys() -> None:

@@ -8,7 +8,7 @@ from fleet.dev.stand_ins.stream_pipe import pipe_message
 from tests.aws import Aws
 from tests.fakes import delivery
 from tests.waiting import until
-from tests.workers.audit_archive.fakes import REDACTOR
+from tests.workers.audit_archive.fakes import HIDE
 from workers.audit_archive.event import RowChanged, decode
 from workers.audit_archive.rules import audit_row
 
@@ -43,7 +43,7 @@ async def test_an_items_life_is_three_rows_and_reading_it_again_gives_the_same_o
 def line(body: str) -> bytes:
     event = decode(delivery(body))
     assert isinstance(event, RowChanged)
-    return audit_row(event.record, hide=REDACTOR.image).line
+    return audit_row(event.record, hide=HIDE).line
 
 
 def three(bodies: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.looks import encoded, looks, numbers
 from workers.audit_archive.redaction.personal import Names, names_within, pairs
 from workers.audit_archive.redaction.public import Declared, Public
+from workers.audit_archive.redaction.subjects import Subject, words_of
 
 _DEEPEST = 64
 """Levels of maps, lists and JSON in strings that are looked through; JSON that lies deeper is hashed whole."""
@@ -26,7 +27,7 @@ _OPENS_JSON = ("{", "[", '"')
 class Redactor:
     """Hides what is personal by its name or by its look, and of tables whose public part is declared, all the rest.
 
-    A value becomes `hmac:<keyid>:<64 hex>`: the same value gives the same hash in every item, table and nesting, so
+    A value becomes `hmac:<keyid>:<64 hex>`, or `hmac:s:<tag>:<64 hex>` with a subject's own key: under one key the same value gives the same hash in every item, table and nesting, so
     that rows of one guest can be found by who holds the key, and by nobody else.
     """
 
@@ -34,9 +35,12 @@ class Redactor:
     names: Names = field(default_factory=Names)
     public: Public = field(default_factory=Public)
 
-    def image(self, image: Image, table: str = "") -> tuple[Image, int]:
-        """The item without personal data, and how often only a look gave some away. It stays typed DynamoDB JSON."""
-        walk = _Walk(self.key, self.names)
+    def image(self, image: Image, table: str = "", subject: Subject | None = None) -> tuple[Image, int]:
+        """The item without personal data, and how often only a look gave some away. It stays typed DynamoDB JSON.
+
+        Of a known subject everything is hidden with their own key, and their name as well, wherever it is a word of a text.
+        """
+        walk = _Walk(subject.key if subject else self.key, self.names, subject)
         return walk.map(image, personal=False, depth=0, declared=self.public.of(table)), walk.found
 
 
@@ -54,18 +58,22 @@ class _Number(str):
 class _Walk:
     key: HashKey
     names: Names
+    subject: Subject | None = None
     found: int = 0
 
     def map(self, content: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> dict[str, Any]:
         return {
             self._name(name, declared, depth): self._typed(
                 value,
-                personal=personal or self.names.personal(name),
+                personal=personal or self._is_personal(name),
                 depth=depth + 1,
                 declared=declared.under(name),
             )
             for name, value in content.items()
         }
+
+    def _is_personal(self, name: str) -> bool:
+        return self.names.personal(name) or (self.subject is not None and name == self.subject.attribute)
 
     def _name(self, name: str, declared: Declared, depth: int) -> str:
         """A column's name is the schema's; names within an item may be data, and are hidden where none declared them."""
@@ -117,7 +125,7 @@ class _Walk:
         """The text with each Base64 in it hidden whole that holds something personal."""
         pieces, end = [], 0
         for start, stop, opened in encoded(text) if depth < _DEEPEST else ():
-            inner = _Walk(self.key, self.names)
+            inner = _Walk(self.key, self.names, self.subject)
             if inner._text(opened, depth + 1) != opened:  # of its own class
                 pieces += [text[end:start], self._whole(text[start:stop])]
                 end = stop
@@ -132,7 +140,7 @@ class _Walk:
                 hidden = _Pairs(
                     (
                         self._by_look(name),
-                        self._json(each, personal=personal or self.names.personal(name), depth=depth + 1),
+                        self._json(each, personal=personal or self._is_personal(name), depth=depth + 1),
                     )
                     for name, each in value
                 )
@@ -150,7 +158,7 @@ class _Walk:
 
     def _by_look(self, text: str) -> str:
         """The text with what looks personal replaced in place: `GUEST#a@b.example` keeps its prefix."""
-        for find in (looks, numbers, self._pairs):
+        for find in (looks, numbers, self._pairs, self._subject):
             pieces, end = [], 0
             for start, stop, value in find(text):
                 pieces += [text[end:start], self._hash("S", value)]
@@ -162,6 +170,12 @@ class _Walk:
 
     def _pairs(self, text: str) -> Iterator[tuple[int, int, str]]:
         return (pair for pair in pairs(text, self.names) if not pair[2].startswith("hmac:"))
+
+    def _subject(self, text: str) -> Iterator[tuple[int, int, str]]:
+        if self.subject is not None and self.subject.value in text:
+            for found in words_of(self.subject.value).finditer(text):
+                if found[1] is not None:
+                    yield *found.span(1), found[1]
 
     def _whole(self, text: str) -> str:
         self.found += 1
@@ -179,7 +193,8 @@ class _Walk:
             text = content.decode()
         except UnicodeDecodeError:
             return False
-        return Redactor(self.key, self.names).image({"": {"S": text}})[0] != {"": {"S": text}}
+        inner = _Walk(self.key, self.names, self.subject)
+        return inner._text(text, 0) != text  # of its own class
 
     def _hash(self, kind: str, value: str) -> str:
         digest = hmac.digest(self.key.secret, _message(kind, value), "sha256")
