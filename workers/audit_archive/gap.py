@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,11 +95,24 @@ def gap_of_span(span: Span, at: datetime | None) -> Gap:
 
 def gap_row(gap: Gap, *, hide: Hide) -> Row:
     """The gap as a row of its own folder. It comes once for the same content, as often as that comes."""
-    (keys,), found = hide((gap.keys or None,), gap.table, told=gap.told)
+    # Of what came, and so of personal data: in clear, it would say of each guess whether it is right.
+    secret: Image = {"secret": {"S": gap.fingerprint}}
+    (keys, hidden), found = hide((gap.keys or None, secret), gap.table, told=gap.told)
+    return _row(gap, "gap", keys, str((hidden or {})["secret"]["S"]), found)
+
+
+def read_back_row(span: Span, at: datetime | None) -> Row:
+    """That all of a range was read and archived: a later pointer to it, which finds the stream trimmed, is no loss."""
+    gap = gap_of_span(span, at)
+    return _row(replace(gap, reason="read back from the stream"), "read back", None, gap.fingerprint, 0)
+
+
+def _row(gap: Gap, activity: str, keys: Image | None, told: str, found: int) -> Row:
+    """`told` stands for what came."""
     line = canonical(
         {
             "schema": SCHEMA,
-            "activity": "gap",
+            "activity": activity,
             "account": gap.account,
             "region": gap.region,
             "table": gap.table,
@@ -108,13 +121,13 @@ def gap_row(gap: Gap, *, hide: Hide) -> Row:
             "keys": keys,
             "range": None if gap.span is None else asdict(gap.span),
             "reason": gap.reason,
-            "fingerprint": gap.fingerprint,
+            "fingerprint": told,
             "event_time": gap.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "archived_by": WRITER,
         }
     )
     return Row(
-        identity=f"gap#{gap.fingerprint}",
+        identity=f"{activity}#{gap.fingerprint}",
         fingerprint=gap.fingerprint,
         partition=partition(GAPS, gap.at),
         event_time=gap.at,

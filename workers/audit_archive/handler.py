@@ -11,7 +11,7 @@ import structlog
 
 from shared import Delivery, KeyReused, Later, Reject, StreamRecord, code_of
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged, RowsPointedTo
-from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span, gap_row
+from workers.audit_archive.gap import Gap, Refused, decode_or_gap, gap_of, gap_of_span, gap_row, read_back_row
 from workers.audit_archive.hiding import Hiding, NoSubjectKey
 from workers.audit_archive.rules import Hide, Row, audit_row, fingerprint, identity
 from workers.audit_archive.store.stream import NotReached, Reader, message, number_of
@@ -155,6 +155,9 @@ async def _read_back(event: RowsPointedTo, stream: Reader, keeping: Keeping) -> 
         return Later("the stream did not come to the end of what was pointed to", after=60.0)
     except Exception as error:  # noqa: BLE001  # a stream that cannot be read is the pointer's failure, and no row's
         return error
+    if failure is None and oldest:
+        row = read_back_row(replace(span, first=str(oldest)), event.at)
+        failure = (await keeping.keep([row]))[row.identity]
     if failure is None and oldest != int(span.first):
         rest = replace(span, last=str(oldest - 1)) if oldest else span
         (failure,) = await _with_gaps([None], [gap_of_span(rest, event.at)], keeping)

@@ -15,9 +15,16 @@ import orjson
 
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
+from fleet.cli.dlq.frame import desk, say
+from fleet.cli.dlq.look import looked_through
+from fleet.dead_letters.model.filters import Filters
+from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace
+from fleet.dead_letters.queues.own_policy import OwnPolicy
 from shared.clients import Clients
 from shared.settings import Settings, read_settings
 from workers.audit_archive.chain.digest import Head
+from workers.audit_archive.chain.gaps import Lying, lying
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.report import Standing, Unseen, Verification
 from workers.audit_archive.chain.verify import verify
@@ -26,6 +33,8 @@ from workers.audit_archive.evidence.anchors import LogPlace, place, read_head
 from workers.audit_archive.evidence.places import open_anchor
 from workers.audit_archive.evidence.signing import KeyRing
 from workers.audit_archive.source import Directory
+
+DEAD_LETTERS = "audit-dlq"
 
 
 class PeriodSettings(Settings):
@@ -43,6 +52,7 @@ class Asked:
     keys: KeyRing | None
     anchors: Sequence[str]
     ages: Ages | None
+    letters: Sequence[Lying] | None
 
 
 @click.command("verify", cls=Command, short_help="Walk the chain of digests; name what is broken or missing.")
@@ -77,6 +87,12 @@ class Asked:
     show_default=True,
     help="The lifecycle's: older rows that are gone have expired, younger ones are missing.",
 )
+@click.option(
+    "--dead-letters",
+    "reads_letters",
+    is_flag=True,
+    help="Read the audit worker's dead-letter queue, and say which gaps lie there and which records only it has.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify_archive(
     *,
@@ -86,6 +102,7 @@ def verify_archive(
     anchors: tuple[str, ...],
     as_of: datetime | None,
     retention_days: int,
+    reads_letters: bool,
     as_json: bool,
 ) -> None:
     """Walk the chain of digests and check every object; name the first broken or missing one, then all others.
@@ -93,12 +110,13 @@ def verify_archive(
     Without --keys and --anchor it shows that the archive hangs together; with them, who signed it, and that nothing which
     was anchored is cut off or changed. The last line says which, and how much was looked at and how much not. Ends with 0 where all is as the digests say, with 1 on any
     finding and where there is no digest at all. Notes (an object that waits for the next digest, a digest that asserts
-    silence, what expired or is in cold storage) are not findings.
+    silence, what expired or is in cold storage, a gap) are not findings.
     """
     if bucket and directory:
         raise click.UsageError("give --bucket or --directory, not both")
+    letters = _letters() if reads_letters else None
     found = asyncio.run(
-        _verify(Asked(bucket, directory, _key_ring(keys), anchors, _ages(directory, as_of, retention_days)))
+        _verify(Asked(bucket, directory, _key_ring(keys), anchors, _ages(directory, as_of, retention_days), letters))
     )
     if as_json:
         click.echo(orjson.dumps({"ok": found.ok, **asdict(found)}, option=orjson.OPT_INDENT_2).decode())
@@ -112,9 +130,11 @@ def verify_archive(
 async def _verify(asked: Asked) -> Verification:
     heads = await _heads(asked.anchors)
     if asked.directory:
-        return await verify(Directory(asked.directory), keys=asked.keys, anchors=heads, ages=asked.ages)
+        return await verify(
+            Directory(asked.directory), keys=asked.keys, anchors=heads, ages=asked.ages, lying=asked.letters
+        )
     async with opened(asked.bucket) as (source, _):
-        return await verify(source, keys=asked.keys, anchors=heads, ages=asked.ages)
+        return await verify(source, keys=asked.keys, anchors=heads, ages=asked.ages, lying=asked.letters)
 
 
 async def _heads(anchors: Sequence[str]) -> list[Head]:
@@ -141,6 +161,30 @@ async def _heads(anchors: Sequence[str]) -> list[Head]:
     return heads
 
 
+def _letters() -> Sequence[Lying]:
+    """Reads the whole queue and gives everything back. Raises Failed where not all of it was seen: what is not seen must not count as lost."""
+    found: list[Lying] = []
+    others = 0
+
+    def meet(letter: DeadLetter) -> None:
+        nonlocal others
+        record = lying(letter.body, DEAD_LETTERS)
+        if record is None:
+            others += 1
+        else:
+            found.append(record)
+
+    try:
+        _, _, seen = looked_through(desk(), DEAD_LETTERS, Filters(), meet=meet)
+    except (NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace, OwnPolicy) as error:
+        raise Failed(str(error)) from error
+    if not seen.complete:
+        raise Failed(f"{DEAD_LETTERS} was not read to its end, so gaps cannot be told from losses: try again")
+    if others:
+        say(f"{others} letters of {DEAD_LETTERS} name no record: a pointer, a body kept in S3, or no record at all")
+    return found
+
+
 def _ages(directory: Path | None, as_of: datetime | None, retention_days: int) -> Ages | None:
     """A copy has no clock of its own. Digests come at least every AUDIT_DIGEST_SECONDS."""
     if directory is not None and as_of is None:
@@ -164,7 +208,10 @@ def _print(found: Verification, *, has_keys: bool, has_anchors: bool) -> None:
     for finding in found.findings:
         click.echo(f"{finding.kind}: {finding.where}{f' ({finding.detail})' if finding.detail else ''}")
     for note in found.notes:
-        click.echo(f"note: {note.kind}: {note.where}{f' ({note.detail})' if note.kind == 'gap' else ''}", err=True)
+        click.echo(
+            f"note: {note.kind}: {note.where}{f' ({note.detail})' if note.kind in {'gap', 'dead letter'} else ''}",
+            err=True,
+        )
     looked_at = f"{found.digests} digests, {found.objects} objects, {found.rows} rows"
     faults = len(found.findings)
     verdict = f"{faults} finding{'s' * (faults != 1)} in" if faults else "all as the digests say:"
@@ -182,8 +229,15 @@ def _not_seen(unseen: Unseen) -> str:
         else "",
         f"{unseen.pending_objects} objects that wait for a digest" if unseen.pending_objects else "",
     ]
-    gaps = f"; {unseen.open_gaps} gaps, {unseen.filled_gaps} filled" if unseen.open_gaps or unseen.filled_gaps else ""
-    return f"not looked at: {', '.join(filter(None, parts)) or 'nothing'}{gaps}"
+    return f"not looked at: {', '.join(filter(None, parts)) or 'nothing'}{_gaps(unseen)}"
+
+
+def _gaps(unseen: Unseen) -> str:
+    if not unseen.open_gaps and not unseen.filled_gaps and unseen.lying_gaps is None:
+        return ""
+    lying = "" if unseen.lying_gaps is None else f", {unseen.lying_gaps} of them in the dead-letter queue"
+    others = f", {unseen.dead_letters} records there that are neither" if unseen.dead_letters else ""
+    return f"; {unseen.open_gaps} gaps{lying}, {unseen.filled_gaps} filled{others}"
 
 
 def _until(standing: Standing | None) -> str:

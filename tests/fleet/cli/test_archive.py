@@ -19,6 +19,7 @@ from workers.audit_archive.store.seal import Seals
 
 KEYS = f"k1:{base64.b64encode(b'a' * 32).decode()}"
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+EVENTS = Path(__file__).parents[2] / "events"
 
 
 @pytest.fixture
@@ -191,3 +192,20 @@ def test_an_old_log_is_told_of_first_and_then_sent_to_the_archives_queue(aws: Aw
     assert sum("table/door-log/" in body for body in aws.bodies(queue)) == 2
     wrong = CliRunner().invoke(fleet, ["archive", *words[:-1], "when", "--yes"], env=environment)
     assert (wrong.exit_code, "--time: the header has 0 columns" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_what_lies_in_the_dead_letter_queue_is_told_from_what_is_lost(aws: Aws, bucket: str) -> None:
+    archive(aws, "digest", "--bucket", bucket)
+    dead = aws.queue("audit-dlq")
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    source = aws.queue("audit", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5}))
+    aws.sqs.send_message(QueueUrl=dead, MessageBody=(EVENTS / "stream-insert.json").read_text())
+    aws.sqs.send_message(QueueUrl=dead, MessageBody="{}")
+    env = {**aws.environment, "AUDIT_DLQ_URL": dead, "AUDIT_QUEUE_URL": source}
+    found = CliRunner().invoke(fleet, ["archive", "verify", "--bucket", bucket, "--dead-letters"], env=env)
+    assert found.exit_code == 0, found.output
+    assert "0 gaps, 0 of them in the dead-letter queue, 0 filled, 1 records there that are neither" in found.stdout
+    assert "note: dead letter: audit-dlq (" in found.stderr
+    assert "1 letters of audit-dlq name no record" in found.stderr
+    assert len(aws.bodies(dead)) == 2  # given back

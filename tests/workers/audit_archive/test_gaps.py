@@ -16,6 +16,7 @@ from shared.road.once import KeyReused
 from tests.fakes import delivery
 from tests.workers.audit_archive.fakes import NO_STREAM, World, hiding, record
 from workers.audit_archive.chain.chain import Chain, Maker
+from workers.audit_archive.chain.gaps import lying
 from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, RowChanged
@@ -126,6 +127,39 @@ async def test_a_second_payload_and_a_record_that_makes_no_row_leave_gaps() -> N
     await handled(world)
     found = await verify(world.bucket)
     assert found.unseen == Unseen(open_gaps=2)  # the first payload's row does not fill the second one's gap
+
+
+async def test_what_came_is_not_told_by_its_gap_to_who_guesses_it() -> None:
+    world = World()
+    refused = read(broken(NewImage=None))
+    assert isinstance(refused, Refused)
+    await handled(world, refused)
+    (line,) = gaps(world)
+    assert line["fingerprint"].startswith("hmac:k1:")
+    assert refused.gap.fingerprint not in str(line)
+
+
+async def test_a_gap_whose_record_lies_in_a_dead_letter_queue_is_told_from_a_loss() -> None:
+    world = World()
+    lost = broken(NewImage=None) | {"eventID": "lost-1"}
+    letters = [orjson.dumps(each).decode() for each in (broken(NewImage=None), BODY | {"eventID": "buried-1"}, BODY)]
+    await handled(world, read(broken(NewImage=None)), read(lost), RowChanged(record("e1")))
+    found = await verify(world.bucket, lying=[*filter(None, (lying(each, "audit-dlq") for each in letters))])
+    assert found.unseen == Unseen(open_gaps=2, lying_gaps=1, dead_letters=1)
+    told = sorted(f"{note.kind} {note.detail}" for note in found.notes if note.kind in {"gap", "dead letter"})
+    assert told[0].startswith("dead letter ")
+    assert told[0].endswith("fleet-sessions-dev buried-1 is not archived")
+    assert [each.rpartition("; ")[2] for each in told[1:]] == [
+        "lies in audit-dlq",
+        "in no dead-letter queue that was read",
+    ]
+    await handled(world, read(BODY), read(BODY | {"eventID": "buried-1"}))
+    found = await verify(world.bucket, lying=[*filter(None, (lying(each, "audit-dlq") for each in letters))])
+    assert found.unseen == Unseen(open_gaps=1, filled_gaps=1, lying_gaps=0)
+
+
+def test_a_letter_that_names_no_record_is_no_missing_one() -> None:
+    assert [lying(body, "audit-dlq") for body in ("", "[]", '{"dynamodb":{}}', '{"source":"scheduler"}')] == [None] * 4
 
 
 async def test_verification_tells_open_gaps_and_a_replay_fills_them() -> None:

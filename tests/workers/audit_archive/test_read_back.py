@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.fleet.dead_letters import letters
 from tests.virtual_time import virtual
 from tests.workers.audit_archive.fakes import FakeStream, World, hiding
 from workers.audit_archive.chain.chain import Chain, Maker
+from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import RowsPointedTo, Span, decode
 from workers.audit_archive.handler import handle_batch
@@ -105,9 +106,11 @@ async def test_of_what_is_trimmed_the_rest_is_read_and_a_stream_that_is_gone_has
         await read(FakeShard([], {"AT_SEQUENCE_NUMBER": "InternalServerError"}))
 
 
-async def handled(world: World, stream: FakeStream, keep: Any = None) -> Exception | None:
+async def handled(
+    world: World, stream: FakeStream, keep: Any = None, *, pointer: RowsPointedTo | None = None
+) -> Exception | None:
     (result,) = await handle_batch(
-        [POINTER],
+        [pointer or POINTER],
         hiding=hiding,
         keep=keep or world.worker().keep,
         stream=stream,
@@ -125,7 +128,7 @@ async def test_what_a_pointer_points_to_is_archived_once_and_leaves_no_gap() -> 
     world = World()
     whole = FakeStream([[record(101), record(102)], [record(103), record(104)]])
     assert [await handled(world, whole) for _ in range(2)] == [None, None]
-    assert sorted(world.archived()) == ["e101", "e102", "e103", "e104"]
+    assert sorted(world.archived()) == ["", "e101", "e102", "e103", "e104"]  # and that all of it was read
     assert {line["table"] for line in world.lines()} == {"fleet-sessions-dev"}
 
 
@@ -138,6 +141,34 @@ async def test_what_the_stream_has_no_longer_is_a_gap_with_its_range() -> None:
     found = await verify(world.bucket)
     told = [note.detail for note in found.notes if note.kind == "gap"]
     assert "111122223333/eu-central-1/fleet-sessions-dev 101 to 102 of shardId-1: lost: trimmed" in told[0] + told[1]
+
+
+async def test_a_pointer_that_comes_again_once_its_stream_is_trimmed_is_no_loss() -> None:
+    world = World()
+    assert await handled(world, FakeStream([[record(101), record(102)], [record(104)]])) is None
+    assert await handled(world, FakeStream()) is None  # a day later
+    assert await handled(world, FakeStream([[record(104)]])) is None
+    assert len([*gaps(world)]) == 2
+    assert (await verify(world.bucket)).unseen == Unseen(filled_gaps=2)
+
+
+async def test_of_a_range_that_was_read_back_in_part_the_rest_stays_a_gap() -> None:
+    world = World()
+    assert await handled(world, FakeStream([[record(103)], [record(104)]])) is None
+    assert await handled(world, FakeStream()) is None
+    assert (await verify(world.bucket)).unseen == Unseen(open_gaps=2)
+
+
+async def test_a_pointer_to_one_record_that_is_archived_is_no_loss() -> None:
+    world = World()
+    assert await handled(world, FakeStream([[record(101), record(104)]])) is None
+    one, other = (replace(POINTER, span=replace(POINTER.span, first=each, last=each)) for each in ("104", "103"))
+    for each in (one, other):
+        assert (
+            await handled(world, FakeStream(), pointer=replace(each, span=replace(each.span, shard="another"))) is None
+        )
+    unseen = (await verify(world.bucket)).unseen
+    assert (unseen.filled_gaps, unseen.open_gaps) == (1, 1)
 
 
 @dataclass

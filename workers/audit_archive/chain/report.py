@@ -27,6 +27,7 @@ Kind = Literal[
     "expired",  # a note: gone as the retention has it
     "asserted empty",  # a note: a digest says that nothing was archived in its period
     "pending",  # a note: an object that waits for the next digest
+    "dead letter",  # a note: a record that is neither archived nor a gap, and lies in a dead-letter queue
     "gap",  # a note: a record that could not be archived, and is not there now either
     "cold storage",  # a note: an object or digest that must be restored before it can be read
 ]
@@ -52,8 +53,9 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Unseen:
     """What was not looked at: objects in cold storage and those that expired, each with their rows; digests in cold
-    storage, which may list more; objects that wait for their digest; and gaps: records that could not be archived, and those of
-    them that came later after all.
+    storage, which may list more; objects that wait for their digest; and gaps: records that could not be archived, those of
+    them that lie in a dead-letter queue (None: nobody looked), and those that came later after all. `dead_letters` are records there that
+    are neither archived nor a gap.
     """
 
     cold_objects: int = 0
@@ -64,6 +66,8 @@ class Unseen:
     pending_objects: int = 0
     open_gaps: int = 0
     filled_gaps: int = 0
+    lying_gaps: int | None = None
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from workers.audit_archive.chain.digest import Digest, Entry, Head, TreeHead, digest_key, hash_of, parse, sequence_of
-from workers.audit_archive.chain.gaps import open_gaps
+from workers.audit_archive.chain.gaps import Lying, open_gaps
 from workers.audit_archive.chain.merkle import Tree
-from workers.audit_archive.chain.report import Finding, Kind, Unseen, Verification
+from workers.audit_archive.chain.report import Finding, Kind, Verification
 from workers.audit_archive.evidence.ages import Ages
 from workers.audit_archive.evidence.trust import Anchors, Keys, Signatures
 from workers.audit_archive.rules import marked
@@ -38,9 +38,10 @@ async def verify(
     keys: Keys | None = None,
     anchors: Sequence[Head] = (),
     ages: Ages | None = None,
+    lying: Sequence[Lying] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check every digest and every object. Safe beside workers that write: the order of the three looks is what makes
+    """Check every digest and every object. `lying` is what dead-letter queues hold. Safe beside workers that write: the order of the three looks is what makes
     "no digest and no marker names it" true for an object that was there at the first look. Without `ages` nothing is late
     and nothing expires.
     """
@@ -57,16 +58,15 @@ async def verify(
     )
     await walk.chain(kept)
     walk.rest(present, announced)
-    lacking, walk.unseen["filled_gaps"] = await open_gaps(source, walk.whole)
-    walk.unseen["open_gaps"] = len(lacking)
-    walk.notes += lacking
+    lacking = await open_gaps(source, walk.whole, lying)
+    walk.notes += lacking.notes
     return Verification(
         digests=walk.digests,
         objects=walk.objects,
         rows=walk.rows,
         findings=tuple(walk.findings),
         notes=tuple(walk.notes),
-        unseen=Unseen(**walk.unseen),
+        unseen=replace(lacking.counted, **walk.unseen),
         signed=walk.signatures.newest,
         anchored=walk.anchors.newest,
     )
