@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ def engine(files: Sequence[Path], *, folder: Path | None = None) -> Iterator[duc
     except ImportError as error:
         raise NoEngine(MISSING) from error
     alone: dict[str, str | bool | int | float | list[str]] = {
+        # A thread for each processor, but none that has no file to read.
+        "threads": max(1, min(len(files) or 64, os.cpu_count() or 1)),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }

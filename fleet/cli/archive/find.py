@@ -79,7 +79,7 @@ def find_rows(
 
     async def found() -> Answer:
         async with archive_at(bucket, directory) as place:
-            return await find(place, span, wanted, limit=limit + 1)
+            return await find(place, span, wanted, limit=limit + 1, is_whole=shown_as != "table")
 
     with faults_in_words():
         answer = asyncio.run(found())

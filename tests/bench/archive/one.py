@@ -45,7 +45,7 @@ async def found(root: Path, what: str, days: int) -> dict[str, float]:
     for _ in range(2):
         begun, cpu = time.monotonic(), _cpu()
         wanted = Wanted(actor=forms(TERMS[what], KEYS)) if what == "actor" else Wanted(id=forms(TERMS[what], KEYS))
-        answer = await find(InFolder(root), span, wanted, limit=100_000)
+        answer = await find(InFolder(root), span, wanted, limit=100_000, is_whole=False)
         rows = len(answer.rows)
         took.append((1000 * (time.monotonic() - begun), 1000 * (_cpu() - cpu)))
     return {"ms": took[0][0], "cpu_ms": took[0][1], "again_ms": took[1][0], "rows": rows}
