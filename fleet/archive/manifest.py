@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
-from fleet.archive.names import MANIFESTS
+from fleet.archive.names import MANIFESTS, PARQUET, held
 from fleet.archive.places import Place
 from workers.audit_archive.store.archive import each
 
@@ -64,6 +65,10 @@ def _read(key: str, body: bytes) -> Manifest:
         opened: dict[str, Any] = orjson.loads(body)
         if opened.pop("version") != 1:
             raise BadManifest(f"{key} is of another version than 1: use a newer release")
-        return Manifest(**{**opened, "parts": tuple(Part(**part) for part in opened["parts"])})
+        found = Manifest(**{**opened, "parts": tuple(Part(**part) for part in opened["parts"])})
+        is_ours = re.fullmatch(rf"{PARQUET}.+\.parquet", found.parquet) and held(found.parquet)
     except (ValueError, TypeError, KeyError) as error:
         raise BadManifest(f"{key} is not a manifest: move it away; its hour can then be compacted again") from error
+    if not is_ours:
+        raise BadManifest(f"{key} is not a manifest of the archive, for it names another file: move it away")
+    return found

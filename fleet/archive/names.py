@@ -14,8 +14,11 @@ PARQUET = "parquet/"
 MANIFESTS = "manifests/"
 
 _DAY = r"table=([A-Za-z0-9_.-]{3,255})/year=([0-9]{4})/month=([0-9]{2})/day=([0-9]{2})/"
+_NAME = r"[A-Za-z0-9_.-]+"
+"""Of one object: no slash, so that a key of somebody else's, with `..` in it, is no file's name outside of the folder."""
+
 _KEY = re.compile(
-    rf"(?:{PARQUET}|{MANIFESTS})?{_DAY}(?:hour=([0-9]{{2}})/.+|h([0-9]{{2}})-[0-9]{{4}}\..+|day-[0-9]{{4}}\..+)"
+    rf"(?:{PARQUET}|{MANIFESTS})?{_DAY}(?:hour=([0-9]{{2}})/{_NAME}|h([0-9]{{2}})-[0-9]{{4}}\.{_NAME}|day-[0-9]{{4}}\.{_NAME})"
 )
 
 

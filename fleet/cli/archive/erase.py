@@ -24,6 +24,8 @@ def erase_subject(*, subject: str, yes: bool, reason: str | None) -> None:
     Without --yes it tells what would be done. With it, the audit log has a line before and one after, with the subject's
     name as the table has it, an HMAC. What comes of the subject later is hidden with keys that nobody keeps. It cannot be undone.
     """
+    if not subject.strip():
+        raise click.BadParameter("is empty", param_hint="SUBJECT")
     why = given_reason(reason) if yes else ""
     names, alive, erased = asyncio.run(_standing(subject))
     if not yes:

@@ -62,6 +62,10 @@ def find_rows(
 
     Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits.
     """
+    for name, given in (("actor", actor), ("id", id_), ("subject", subject), ("correlation", correlation)):
+        _not_empty(name, given)
+    for change in changes:
+        _not_empty("change", change)
     keys = asyncio.run(hash_keys_of(SearchSettings))
     known = asyncio.run(known_subject(subject)) if subject else None
     if known and not known.keys:
@@ -90,6 +94,12 @@ def find_rows(
         click.echo(
             f"no row fits{'' if keys else '; AUDIT_HASH_KEYS is not set, so nothing hashed was searched for'}", err=True
         )
+
+
+def _not_empty(name: str, given: str | None) -> None:
+    """A variable that is not set must not find everything."""
+    if given is not None and not given.strip():
+        raise click.BadParameter("is empty", param_hint=f"--{name}")
 
 
 def _unknown(known: Known) -> str:

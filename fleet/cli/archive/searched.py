@@ -59,6 +59,8 @@ def span_options(command: Decorated) -> Decorated:
 
 
 def span_of(table: str | None, since: datetime | None, until: datetime | None) -> Span:
+    if table is not None and not table.strip():
+        raise click.BadParameter("is empty", param_hint="--table")
     since, until = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
     if since and until and since >= until:
         raise click.BadParameter("must be later than --since", param_hint="--until")

@@ -57,5 +57,8 @@ def test_what_cannot_be_asked_is_said(aws: Aws, bucket: str) -> None:
     assert (writing.exit_code, writing.stderr) == (1, "Error: give one SELECT\n")
     early = archive(aws, "compact", *place, "--table", TABLE, "--until", "2999-01-01")
     assert (early.exit_code, "is in the future" in early.stderr) == (2, True)
+    for option in ("--id", "--actor", "--correlation", "--subject", "--change", "--table"):
+        unset = archive(aws, "find", *place, option, "")
+        assert (unset.exit_code, "is empty" in unset.stderr) == (2, True)
     nothing = archive(aws, "find", *place, "--actor", "nobody")
     assert (nothing.exit_code, nothing.stderr) == (0, "no row fits\n")
