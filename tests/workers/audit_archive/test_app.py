@@ -106,7 +106,11 @@ async def test_a_worker_of_before_a_rotation_lists_what_one_of_after_it_archived
         ("AUDIT_HASH_KEYS", "k1:c2VjcmV0", "AUDIT_HASH_KEYS: key 1 is not base64 of 32 bytes or more"),
         ("AUDIT_BUCKET_NAME", None, "AUDIT_BUCKET_NAME is not set: the bucket of the archive"),
         ("AUDIT_DIGEST_SECONDS", "0", "AUDIT_DIGEST_SECONDS"),
-        ("AUDIT_SUBJECTS", "sessions:userId", "SUBJECT_KEYS_TABLE_NAME is not set: required where AUDIT_SUBJECTS is set"),
+        (
+            "AUDIT_SUBJECTS",
+            "sessions:userId",
+            "SUBJECT_KEYS_TABLE_NAME is not set: required where AUDIT_SUBJECTS is set",
+        ),
         ("AUDIT_SUBJECTS", "sessions", "AUDIT_SUBJECTS: table 1 is not of the form table:attribute"),
     ],
 )
