@@ -7,10 +7,10 @@ import click
 from fleet.cli.archive.backfill import backfill
 from fleet.cli.archive.chain import write_digest, write_head
 from fleet.cli.archive.compact import compact_hours
-from fleet.cli.archive.erase import erase_subject
 from fleet.cli.archive.find import find_rows, query_rows
 from fleet.cli.archive.keys import new_key, write_public_key
 from fleet.cli.archive.prove import write_proof
+from fleet.cli.archive.subject import erase_subject
 from fleet.cli.archive.verify import verify_archive
 
 

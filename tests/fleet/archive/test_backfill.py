@@ -6,7 +6,7 @@ import pytest
 
 from fleet.archive.backfill import Change, Log, NotBackfilled, changes
 from tests.fakes import delivery
-from tests.workers.audit_archive.fakes import REDACTOR, World
+from tests.workers.audit_archive.fakes import HIDE, World
 from workers.audit_archive.event import RowChanged, decode
 from workers.audit_archive.rules import audit_row, identity
 
@@ -28,7 +28,7 @@ def records(*lines: str) -> list[RowChanged]:
 
 async def test_a_line_is_archived_by_its_own_hour_under_its_table_and_holds_no_personal_data() -> None:
     world = World()
-    rows = [audit_row(each.record, hide=REDACTOR.image) for each in records(HEADER, FIRST, SECOND)]
+    rows = [audit_row(each.record, hide=HIDE) for each in records(HEADER, FIRST, SECOND)]
     assert set((await world.worker().keep(rows)).values()) == {None}
     assert [key.partition("/hour=")[0] for key in world.data_objects()] == 2 * [
         "table=door-log/year=2024/month=05/day=01"

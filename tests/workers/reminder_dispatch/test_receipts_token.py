@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from shared import Secret
-from workers.reminder_dispatch.channels.expo import open_session
+from workers.reminder_dispatch.channels.push.expo import open_session
 from workers.reminder_dispatch.receipts.expo import ExpoReceipts
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
