@@ -223,12 +223,15 @@ def test_a_door_opens_nothing_before_its_first_real_invocation(desk: Desk) -> No
 
 def test_what_an_invocation_logs_names_its_request_and_nothing_later_does() -> None:
     said: list[Mapping[str, Any]] = []
+    loops: list[asyncio.AbstractEventLoop] = []
 
     @asynccontextmanager
     async def open_workers(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Any, ...]]:
+        loops.append(asyncio.get_running_loop())
         said.append(logging.ABOUT.get())
         yield ()
 
     handler = make_lambda_handler(App("sample", (), open_workers), {})
     handler({"Records": []}, FakeContext(aws_request_id="c6af9ac6"))
+    loops[0].close()  # Lambda keeps its own
     assert (said, logging.ABOUT.get()) == ([{"request_id": "c6af9ac6"}], {})
