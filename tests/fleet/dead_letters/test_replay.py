@@ -196,6 +196,7 @@ def test_cancel_without_a_runner_is_refused_and_stops_no_later_run(twelve: Groun
     assert (result["sent"], result["cancelled"]) == (7, False)
 
 
+@pytest.mark.slow
 def test_only_one_runner_holds_a_plan_and_cancel_stops_it_within_two_seconds(ground: Ground, cli: Lines) -> None:
     ground.park(*({"order": number} for number in range(50)))
     cli("dlq", "plan", ground.name, "--rate", "2", "-o", cli.plan())

@@ -91,6 +91,7 @@ async def test_a_process_that_is_never_ready_is_named_with_its_log(tmp_path: Pat
             await crew.ready(seconds=1)
 
 
+@pytest.mark.slow
 async def test_a_process_that_does_not_drain_is_killed(tmp_path: Path) -> None:
     said: list[str] = []
     async with Crew([post(tmp_path)], say=said.append, patience=0.3) as crew:

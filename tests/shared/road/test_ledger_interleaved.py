@@ -128,6 +128,7 @@ class Interleaved(RuleBasedStateMachine):
         self.runner.close()
 
 
+@pytest.mark.slow
 @pytest.mark.guarantee("K7")
 def test_however_owners_interleave_the_ledger_in_memory_keeps_its_rules() -> None:
     run_state_machine_as_test(Interleaved, settings=settings(max_examples=examples(150), stateful_step_count=40))

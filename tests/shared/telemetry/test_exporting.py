@@ -122,6 +122,7 @@ def test_while_a_flush_is_still_at_it_no_second_one_is_started() -> None:
     assert provider.flushes > 1
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     started = time.monotonic()
     report = report_of("exporting", FLUSH_SECONDS="0.2", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")

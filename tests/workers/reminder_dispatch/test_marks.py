@@ -21,6 +21,7 @@ async def test_what_waits_for_its_dispatch_is_queued_once_by_all_ticks() -> None
     assert sorted(reminder for reminder, _, _ in ticks.queued) == sorted(ids)
 
 
+@pytest.mark.slow
 async def test_after_an_outage_of_six_hours_the_present_is_queued_once_and_the_past_too() -> None:
     past = [row(f"past-{number}", NOON - timedelta(minutes=number)) for number in range(6, 360, 3)]
     present = [row(f"now-{number}", NOON + timedelta(seconds=number)) for number in range(60)]

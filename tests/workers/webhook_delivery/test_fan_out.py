@@ -221,6 +221,7 @@ def goes_on(send: Slow) -> Published | None:
     return last if isinstance(last, Published) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "seconds"), [(5_000, 0.02), (2_000, 1.0), (500, 0.02)])
 def test_a_fan_out_to_many_takes_a_part_of_its_time_and_goes_on_where_it_was(count: int, seconds: float) -> None:
     store = FakeStore(page=100)

@@ -39,6 +39,7 @@ async def early(service: str, url: str, opening: Opening, **hooks: Any) -> Async
     await client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 async def test_an_early_client_makes_the_same_of_every_odd_answer(name: str) -> None:
     service, call, good, own = CALLS[name]

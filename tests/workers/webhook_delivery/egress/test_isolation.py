@@ -18,6 +18,7 @@ def judge(load: Load, dead_seconds: float) -> None:
     assert beside.hanging_posts > 0
 
 
+@pytest.mark.slow
 def test_healthy_endpoints_do_not_wait_for_those_that_hang() -> None:
     judge(replace(SHORT, hanging=20), 15.0)
 
@@ -37,5 +38,6 @@ def test_nor_for_many_for_dead_names_or_for_one_that_has_half_the_traffic(load: 
     judge(load, dead_seconds)
 
 
+@pytest.mark.slow
 def test_without_the_bulkhead_they_would() -> None:
     assert virtual(simulated(replace(SHORT, hanging=20), isolated=False)).quantile(0.99) > 1.0
