@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
@@ -18,7 +18,7 @@ from fleet.cli.given import Strict
 from shared.settings import SettingsError
 from shared.telemetry import logging
 
-FAILED, MISCONFIGURED = 1, 2
+FAILED, MISCONFIGURED, NOTHING, REFUSED = 1, 2, 3, 5
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -57,6 +57,41 @@ class Misconfigured(click.ClickException):
     """The environment or an option cannot be right."""
 
     exit_code = MISCONFIGURED
+
+
+class NotThere(click.ClickException):
+    """What is asked for is not there."""
+
+    exit_code = NOTHING
+
+
+class Forbidden(click.ClickException):
+    """A rule forbids it."""
+
+    exit_code = REFUSED
+
+
+class ClientCommand(Command):
+    """A command of a typed client, whose faults become one line and an exit code: `wrong` for a field that cannot be right, `refused` for
+    what a rule forbids, `missing` for what is not there, with how that is said.
+    """
+
+    wrong: ClassVar[type[Exception]]
+    refused: ClassVar[tuple[type[Exception], ...]]
+    missing: ClassVar[Mapping[type[Exception], str]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from fleet.dead_letters.model.redaction import one_line
+
+        try:
+            return super().invoke(ctx)
+        except self.wrong as error:
+            raise Misconfigured(one_line(str(error))) from error
+        except self.refused as error:
+            raise Forbidden(one_line(str(error))) from error
+        except tuple(self.missing) as error:
+            words = next(words for kind, words in self.missing.items() if isinstance(error, kind))
+            raise NotThere(one_line(words.format(error))) from error
 
 
 @contextmanager
@@ -113,6 +148,32 @@ def _no_region() -> str:
         f"no region: AWS_DEFAULT_REGION is not set, and {file} has none for the profile {profile}{unread}. Set it, or name a file "
         "that does with --env-file; the queues of a stage are then found with `fleet --stage prod dlq ls`"
     )
+
+
+def json_option(command: Decorated) -> Decorated:
+    """Give a command `--json`, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")(command)
+
+
+def say(words: str) -> None:
+    """To a person, on stderr."""
+    from fleet.dead_letters.model.redaction import one_line
+
+    click.echo(one_line(words), err=True)
+
+
+def tell(words: str) -> None:
+    """Data, on stdout; what a row holds cannot speak to the terminal."""
+    from fleet.dead_letters.model.redaction import printable
+
+    click.echo(printable(words))
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """A document on a line of its own, with the version of its form."""
+    from fleet.dead_letters.model.redaction import json_line
+
+    click.echo(json_line({"version": 1, **document}))
 
 
 def env_file_option(command: Decorated) -> Decorated:

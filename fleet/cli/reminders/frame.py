@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import ClassVar, TypeVar
 
 import click
 
-from fleet.cli.command import Command, Misconfigured, env_file_option
-from fleet.dead_letters.model.redaction import json_line, one_line, printable
+from fleet.cli.command import ClientCommand, Decorated, env_file_option, json_option
 from workers.reminder_dispatch.client import (
     Contested,
     NoSuchReminder,
@@ -20,42 +19,20 @@ from workers.reminder_dispatch.client import (
     open_reminders,
 )
 
-NOTHING, REFUSED = 3, 5
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 
-class NotThere(click.ClickException):
-    """The tenant has no such reminder."""
+class RemindersCommand(ClientCommand):
+    """A command of the reminders' client."""
 
-    exit_code = NOTHING
-
-
-class Forbidden(click.ClickException):
-    """A rule forbids it."""
-
-    exit_code = REFUSED
-
-
-class RemindersCommand(Command):
-    """A command whose faults become one line and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except WrongField as error:
-            raise Misconfigured(one_line(str(error))) from error
-        except NoSuchReminder as error:
-            raise NotThere(one_line(f"the tenant has no reminder {error}")) from error
-        except (Refused, Contested) as error:
-            raise Forbidden(one_line(str(error))) from error
+    wrong = WrongField
+    refused = (Refused, Contested)
+    missing: ClassVar = {NoSuchReminder: "the tenant has no reminder {}"}
 
 
 def shared(command: Decorated) -> Decorated:
     """--tenant, --json and --env-file."""
-    command = env_file_option(command)
-    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")(command)
+    command = json_option(env_file_option(command))
     return click.option("--tenant", required=True, help="The tenant's id.")(command)
 
 
@@ -67,17 +44,3 @@ def with_client(work: Callable[[ReminderClient], Awaitable[Result]]) -> Result:
             return await work(opened)
 
     return asyncio.run(run())
-
-
-def say(words: str) -> None:
-    """To a person, on stderr."""
-    click.echo(one_line(words), err=True)
-
-
-def tell(words: str) -> None:
-    """Data, on stdout; what a row holds cannot speak to the terminal."""
-    click.echo(printable(words))
-
-
-def print_json(document: Any) -> None:
-    click.echo(json_line({"version": 1, **document}))

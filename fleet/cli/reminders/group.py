@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from fleet.cli.command import FAILED, Command, Finite, Misconfigured, env_file_option
-from fleet.cli.reminders.frame import NOTHING
+from fleet.cli.command import FAILED, NOTHING, Command, Finite, Misconfigured, env_file_option
 from fleet.cli.reminders.producer import cancel, list_, preview, reschedule, schedule, show, unsuppress
 from fleet.dead_letters.model.filters import moment
 from shared.clients import Clients

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import env_file_option
-from fleet.cli.reminders.frame import NOTHING, RemindersCommand, print_json, say, shared, tell, with_client
+from fleet.cli.command import NOTHING, env_file_option, print_json, say, tell
+from fleet.cli.reminders.frame import RemindersCommand, shared, with_client
 from fleet.cli.reminders.given import reminder_of, reminder_options
 from workers.reminder_dispatch.client import Coming, Head, ReminderClient, Scheduled
 from workers.reminder_dispatch.client import preview as previewed

@@ -7,12 +7,11 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
-from fleet.cli.command import Command, Misconfigured, env_file_option
-from fleet.dead_letters.model.redaction import json_line, one_line, printable
+from fleet.cli.command import ClientCommand, Decorated, env_file_option, json_option, print_json, tell
 from workers.upload_notification.client import (
     NoSuchSession,
     Opening,
@@ -23,43 +22,22 @@ from workers.upload_notification.client import (
     open_sessions,
 )
 
-NOTHING, REFUSED = 3, 5
 EVERY = 1.0
 """Seconds between two looks of `watch`."""
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 
-class NotThere(click.ClickException):
-    """There is no such session."""
+class SessionsCommand(ClientCommand):
+    """A command of the upload sessions' client."""
 
-    exit_code = NOTHING
-
-
-class Forbidden(click.ClickException):
-    """A rule forbids it."""
-
-    exit_code = REFUSED
-
-
-class SessionsCommand(Command):
-    """A command whose faults become one line and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except WrongField as error:
-            raise Misconfigured(one_line(str(error))) from error
-        except NoSuchSession as error:
-            raise NotThere(one_line(f"there is no session {error}")) from error
-        except Refused as error:
-            raise Forbidden(one_line(str(error))) from error
+    wrong = WrongField
+    refused = (Refused,)
+    missing: ClassVar = {NoSuchSession: "there is no session {}"}
 
 
 def _shared(command: Decorated) -> Decorated:
-    command = env_file_option(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")(command)
+    return json_option(env_file_option(command))
 
 
 _id = click.argument("session_id", metavar="ID")
@@ -94,9 +72,9 @@ def open_(
     opened = _with_client(lambda client: client.open(wanted))
     if as_json:
         known = {"session_id": opened.session_id, "secret": opened.secret, "expires_at": opened.expires_at}
-        click.echo(json_line({"version": 1, **known}))
+        print_json(known)
     else:
-        _tell(f"session {opened.session_id}\nsecret  {opened.secret}")
+        tell(f"session {opened.session_id}\nsecret  {opened.secret}")
 
 
 @click.command("form", cls=SessionsCommand, short_help="A presigned POST for one file of a session.")
@@ -117,11 +95,11 @@ def form(*, session_id: str, name: str, content_type: str, seconds: int, sha256:
     made = _with_client(lambda client: client.form(session_id, name, **asked))
     if as_json:
         known = {"url": made.url, "fields": dict(made.fields), "key": made.key, "expires_at": made.expires_at}
-        click.echo(json_line({"version": 1, **known}))
+        print_json(known)
         return
-    _tell(f"POST {made.url}")
+    tell(f"POST {made.url}")
     for field, value in made.fields.items():
-        _tell(f"  {field}: {value}")
+        tell(f"  {field}: {value}")
 
 
 @click.command("show", cls=SessionsCommand, short_help="One session, and its file.")
@@ -143,7 +121,7 @@ def watch(*, session_id: str, as_json: bool) -> None:
             if as_json:
                 _print(state, as_json=True)
             else:
-                _tell(_line(state))
+                tell(_line(state))
             sys.stdout.flush()
 
     _with_client(work)
@@ -158,7 +136,7 @@ def close(*, session_id: str, as_json: bool) -> None:
     if as_json:
         _print(state, as_json=True)
     else:
-        _tell(_line(state))
+        tell(_line(state))
 
 
 def _with_client(work: Callable[[Sessions], Awaitable[Result]]) -> Result:
@@ -172,17 +150,12 @@ def _with_client(work: Callable[[Sessions], Awaitable[Result]]) -> Result:
 def _print(state: State, *, as_json: bool) -> None:
     document = {**state.document, "connected": state.is_connected}
     if as_json:
-        click.echo(json_line({"version": 1, **document}))
+        print_json(document)
         return
     for name, value in document.items():
-        _tell(f"{name:<14} {' '.join(value) if isinstance(value, list) else value}")
+        tell(f"{name:<14} {' '.join(value) if isinstance(value, list) else value}")
 
 
 def _line(state: State) -> str:
     file, reason = state.document.get("uploadKey", ""), state.document.get("reason", "")
     return " ".join(each for each in (state.session_id, state.status, reason, file) if each)
-
-
-def _tell(words: str) -> None:
-    """Data, on stdout; what a row holds cannot speak to the terminal."""
-    click.echo(printable(words))

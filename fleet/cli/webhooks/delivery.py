@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import Finite
-from fleet.cli.webhooks.frame import NOTHING, WebhooksCommand, print_json, say, shared, tell, with_client
+from fleet.cli.command import NOTHING, Finite, print_json, say, tell
+from fleet.cli.webhooks.frame import WebhooksCommand, shared, with_client
 from fleet.dead_letters.model.filters import moment
 from workers.webhook_delivery.client import Attempted, Wanted, Webhooks
 
@@ -51,7 +51,7 @@ def deliveries(*, tenant: str, endpoint_id: str, since: datetime | None, until: 
         async for each in webhooks.deliveries.list(tenant, endpoint_id, since=begin, until=until):
             count += 1
             if as_json:
-                print_json({"version": 1, **_fields(each)})
+                print_json(_fields(each))
             else:
                 tell(f"{each.webhook_id}  {_line(each)}")
         return count
@@ -72,7 +72,6 @@ def show(*, tenant: str, webhook_id: str, endpoint_id: str, with_payload: bool, 
     if as_json:
         print_json(
             {
-                "version": 1,
                 "webhook_id": found.webhook_id,
                 "event_type": found.event_type,
                 "state": found.state,
@@ -101,7 +100,7 @@ def resend(*, tenant: str, webhook_id: str, endpoint_id: str, as_json: bool) -> 
     """
     number = with_client(lambda webhooks: webhooks.deliveries.resend(tenant, webhook_id, endpoint_id))
     if as_json:
-        print_json({"version": 1, "webhook_id": webhook_id, "attempt": number})
+        print_json({"webhook_id": webhook_id, "attempt": number})
     else:
         tell(f"{webhook_id} is sent again as attempt {number}")
 
@@ -140,7 +139,7 @@ def recover(
     found = with_client(lambda webhooks: webhooks.recover(wanted, act=yes, rate=rate))
     if as_json:
         until_text = end.isoformat()
-        print_json({"version": 1, "acted": yes, "sent": found.sent, "left": dict(found.left), "until": until_text})
+        print_json({"acted": yes, "sent": found.sent, "left": dict(found.left), "until": until_text})
     else:
         for why, count in sorted(found.left.items()):
             say(f"left {count}: {why}")
@@ -165,7 +164,7 @@ def expunge(*, tenant: str, webhook_id: str, endpoint_ids: tuple[str, ...], yes:
         return
     count = with_client(lambda webhooks: webhooks.deliveries.expunge(tenant, webhook_id, *endpoint_ids))
     if as_json:
-        print_json({"version": 1, "webhook_id": webhook_id, "expunged": count})
+        print_json({"webhook_id": webhook_id, "expunged": count})
     else:
         tell(f"expunged in {count} places")
     if not count:

@@ -8,16 +8,8 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import FAILED, Finite, text_of
-from fleet.cli.webhooks.frame import (
-    NOTHING,
-    WebhooksCommand,
-    print_json,
-    say,
-    shared,
-    tell,
-    with_client,
-)
+from fleet.cli.command import FAILED, NOTHING, Finite, print_json, say, tell, text_of
+from fleet.cli.webhooks.frame import WebhooksCommand, shared, with_client
 from fleet.cli.webhooks.terms import CLEARED, TYPES, URL, given_of, terms
 from workers.webhook_delivery.client import Added, Kind, Registered, Registration, Webhooks
 
@@ -185,7 +177,6 @@ def test(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "version": 1,
                 "webhook_id": trial.webhook_id,
                 "status": reply.status,
                 "error": reply.error,
@@ -201,7 +192,7 @@ def test(*, tenant: str, endpoint_id: str, as_json: bool) -> None:
 def _print_added(added: Added, *, as_json: bool) -> None:
     if as_json:
         known = {"endpoint_id": added.endpoint_id, "secret": added.secret, "public_key": added.public_key or None}
-        print_json({"version": 1, **known})
+        print_json(known)
     else:
         tell(f"endpoint {added.endpoint_id}\nsecret   {added.secret}")
         if added.public_key:
@@ -223,7 +214,7 @@ def _print(found: Registered, *, as_json: bool) -> None:
 
 def _done(endpoint_id: str, what: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"version": 1, "endpoint_id": endpoint_id, what: True})
+        print_json({"endpoint_id": endpoint_id, what: True})
     else:
         tell(f"{endpoint_id} {what}")
 
@@ -236,7 +227,6 @@ def _state(found: Registered) -> str:
 
 def _document(found: Registered) -> dict[str, Any]:
     return {
-        "version": 1,
         "tenant_id": found.tenant_id,
         "endpoint_id": found.endpoint_id,
         "url": found.url,

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.command import Finite
-from fleet.cli.webhooks.frame import Decorated
+from fleet.cli.command import Decorated, Finite
 
 
 def _delays(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
