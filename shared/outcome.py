@@ -179,6 +179,7 @@ FORBIDDEN = KEYS_REFUSED | frozenset(
         "NotAuthorizedForSourceException", "NotAuthorizedForDetailTypeException", "InvalidAccountIdException",
         "AuthFailure", "AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired",
         "MissingAuthenticationToken", "RequestExpired", "RequestTimeTooSkewed", "IncompleteSignature",
+        "MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidIdentityToken",
         "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
         "KMSOptInRequired", "NoSuchBucket", "401", "403", "QueueDoesNotExist", "NonExistentQueue",
         "TableNotFoundException", "ResourceInUseException",  # botocore's code, 401 and 403, where an answer has no body, as S3's to a HEAD
@@ -186,23 +187,17 @@ FORBIDDEN = KEYS_REFUSED | frozenset(
 )  # fmt: skip
 """Codes that speak of our permissions and configuration, whatever was asked: a dead letter cannot mend them."""
 
+UNANSWERED = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
+"""Codes by which a service says, with a status of the asker's faults, that a connection was too slow for it."""
 
 NO_TABLE = ("Requested resource not found", "Cannot do operations on a non-existent table")
 """How DynamoDB (and its local edition) begins what it says of a table that is not there."""
 ON_ITEMS = frozenset(
     {
-        "GetItem",
-        "PutItem",
-        "UpdateItem",
-        "DeleteItem",
-        "Query",
-        "Scan",
-        "BatchGetItem",
-        "BatchWriteItem",
-        "TransactGetItems",
+        "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "TransactGetItems",
         "TransactWriteItems",
     }
-)
+)  # fmt: skip
 """Calls of DynamoDB that find no resource only where their table is missing; elsewhere that may be the fault of what was asked."""
 
 
@@ -210,8 +205,17 @@ WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
 """Codes that speak of our configuration where they count as an outage at all."""
 
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.ENOBUFS})
-"""What this machine says where it has no descriptor, disk or memory left for anybody: no message is at fault, and none can mend it."""
+EXHAUSTED = frozenset(
+    {
+        errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.ENOBUFS,
+        errno.EAGAIN, errno.EADDRNOTAVAIL,
+    }
+)  # fmt: skip
+"""What this machine says where it has no descriptor, disk, memory, process or thread (`EAGAIN`) or port (`EADDRNOTAVAIL`) left for
+anybody: no message is at fault, and none can mend it.
+"""
+NO_THREAD = "can't start new thread"
+"""How Python says that this machine has no thread left."""
 USED_UP = frozenset(errno.errorcode[number] for number in EXHAUSTED)
 """The names of these."""
 
@@ -219,6 +223,10 @@ USED_UP = frozenset(errno.errorcode[number] for number in EXHAUSTED)
 def _exhausted(error: BaseException) -> str:
     """What this machine has run out of, by the name of its error (`EMFILE`); empty for any other error."""
     number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    elif isinstance(error, RuntimeError) and error.args == (NO_THREAD,):
+        number = errno.EAGAIN
     return errno.errorcode[number] if number in EXHAUSTED and number is not None else ""
 
 
@@ -270,7 +278,7 @@ def _is_of_our_making(answer: Mapping[str, Any], operation: object) -> bool:
     code, message = _code(answer), answer["Error"].get("Message")
     if code == "ResourceNotFoundException":
         return operation in ON_ITEMS or (isinstance(message, str) and message.startswith(NO_TABLE))
-    return code.rpartition(".")[2] in THROTTLED | FORBIDDEN or code.upper().startswith("KMS")
+    return code.rpartition(".")[2] in THROTTLED | FORBIDDEN | UNANSWERED or code.upper().startswith("KMS")
 
 
 def _is_throttled_transaction(answer: Mapping[str, Any]) -> bool:

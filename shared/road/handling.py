@@ -11,7 +11,7 @@ from typing import Any
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_pointer, weight
 from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
-from shared.road.failure.verdict import unreadable
+from shared.road.failure.verdict import others_trouble, unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
 from shared.telemetry.message_log import correlate
@@ -155,7 +155,7 @@ class Handling:
     def _unread(self, error: Exception, delivery: Delivery) -> Run:
         if self._payloads is None and is_pointer(delivery.attributes):
             return unreadable(Reject(OFF), worker=self.worker.name)  # it is only a pointer
-        if self.worker.decode_errors == "permanent":
+        if self.worker.decode_errors == "permanent" and others_trouble(error) is None:
             return unreadable(error, worker=self.worker.name)
         return Failed(error)
 

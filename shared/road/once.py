@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 from shared.message.delivery import Delivery
 from shared.message.identity import digest, ledger_key, payload
 from shared.outcome import Contended, Reject, code_of
+from shared.road.failure.verdict import others_trouble
 from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
 from shared.road.ports import Ports
 from shared.telemetry import metrics
@@ -96,10 +97,12 @@ class KeyedWork:
                 assert_never(other)
 
     def _key(self) -> object:
-        """An error of `key` is permanent, as one of `decode` is: the same body would raise it again."""
+        """An error of `key` is permanent, as one of `decode` is: the same body would raise it again, unless it is this machine's."""
         try:
             return self._once.key(self._event)
         except Exception as error:
+            if others_trouble(error) is not None:
+                raise
             raise Reject(f"the event's idempotency key cannot be read: {type(error).__name__}") from error
 
     def _what_must_not_change(self) -> str:

@@ -102,10 +102,9 @@ class Stand:
             queue="uploads",
             decode=lambda given: dict(json.loads(given.body)),
             handle=self._handle,
-            key=lambda event: event["key"],
             timeout=timeout,
             backoff=Backoff(base=8.0),
-            **options,
+            **{"key": lambda event: event["key"], **options},
         )
         return lay_road(
             worker,

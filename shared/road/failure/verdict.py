@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from types import TracebackType
@@ -149,19 +150,40 @@ def _why(error: Reject | Later | Unavailable) -> str:
 
 def _failed(error: BaseException) -> dict[str, str]:
     """Whose trouble it is, with its code, where it is not the message's."""
-    if (outage := _outage(error)) is None:
+    if (trouble := others_trouble(error)) is None:
         return {}
-    code = code_of(outage)
+    code = code_of(trouble)
     return {"this machine" if code in USED_UP else "AWS": code}
 
 
+def others_trouble(error: BaseException) -> BaseException | None:
+    """This error, or what it was raised from, where that is an AWS call that could not be made or answered, or this machine's trouble;
+    None where it is the message's. A group is others' trouble where each error in it is.
+    """
+    return _outage(error) or (None if isinstance(error, Later) else _shortage())
+
+
 def _outage(error: BaseException) -> BaseException | None:
-    """This error, or what it was raised from, where that is an AWS call that could not be made or answered, or a machine's trouble."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None or is_outage(seen):
             return seen
+        if isinstance(seen, BaseExceptionGroup):
+            outages = [_outage(each) for each in seen.exceptions]
+            if all(outages):
+                return outages[0]
         seen = seen.__cause__ if seen.__cause__ is not None else seen.__context__
+    return None
+
+
+def _shortage() -> OSError | None:
+    """What this machine has run out of, where it has no descriptor left now. Libraries hide that behind a name that is not known or a
+    database that cannot be opened.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error if is_outage(error) else None
     return None
 
 

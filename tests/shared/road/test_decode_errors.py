@@ -1,5 +1,6 @@
 """What becomes of a message that cannot be read, as its worker wants it; and of a handler that answers nonsense."""
 
+import errno
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports
 from tests.fakes import delivery
 from tests.made import make_worker
+from tests.virtual_time import virtual
 
 
 class Ends:
@@ -75,6 +77,22 @@ async def test_by_default_it_is_buried_on_the_first_receipt(handling: dict[str, 
     assert await travelled(road(ends, decode=Reader(ValueError()), **handling), delivery("bad"), handling)
     assert [letter.body for letter in ends.letters] == ["bad"]
     assert ends.hidden == []
+
+
+@pytest.mark.guarantee("R1")
+@one_by_one_and_together
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_what_cannot_be_read_for_want_of_a_descriptor_or_memory_is_read_again(
+    error: Exception, handling: dict[str, Any]
+) -> None:
+    async def story() -> None:
+        ends = Ends()
+        last = delivery("bad", attempt=5)  # no run is left to it, if this one counted
+        assert not await travelled(road(ends, decode=Reader(error), **handling), last, handling)
+        assert ends.letters == []
+        assert [body for body, _ in ends.hidden] == ["bad"]
+
+    virtual(story())
 
 
 @one_by_one_and_together

@@ -1,6 +1,7 @@
 """Work with a key is done once: what its duplicates find, and what is kept for them."""
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -176,6 +177,19 @@ def test_a_key_that_cannot_be_read_is_as_permanent_as_a_body_that_cannot() -> No
         assert await stand.road().travel(delivery('{"say": "a"}'))
         assert stand.reasons == [("Reject", "the event's idempotency key cannot be read: KeyError")]
         assert stand.ran == []
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R1")
+def test_a_key_that_cannot_be_read_for_want_of_a_descriptor_is_read_again() -> None:
+    def key(event: dict[str, str]) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def story() -> None:
+        stand = Stand(at_once)
+        assert not await stand.road(key=key).travel(message())
+        assert (stand.letters, stand.ran, stand.ledger.rows) == ([], [], {})
 
     virtual(story())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import sys
@@ -170,9 +171,9 @@ class Connections:
             except (AddressRefused, ssl.SSLError):
                 raise
             except OSError as error:
-                if error.errno in OURS:
+                fault = _without_ipv6(error, address)
+                if fault.errno in OURS:
                     raise
-                fault = error
         raise fault
 
     def close(self) -> None:
@@ -212,6 +213,13 @@ class Connections:
         self._idle[origin].remove(connection)
         if not self._idle[origin]:
             del self._idle[origin]
+
+
+def _without_ipv6(error: OSError, address: Address) -> OSError:
+    """An address that cannot be had is a port that is used up, but for IPv6: where a machine has none, Linux says the same."""
+    if error.errno == errno.EADDRNOTAVAIL and address[0] == socket.AF_INET6:
+        return OSError(errno.ENETUNREACH, "no IPv6 here")
+    return error
 
 
 def _acked(transport: asyncio.Transport) -> int | None:

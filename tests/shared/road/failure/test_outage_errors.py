@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import os
+import socket
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ParamValidationError
 from structlog.testing import capture_logs
 
-from shared.outcome import Stalled, Unavailable, code_of, is_outage
+from shared.outcome import Dead, Later, Retry, Stalled, Unavailable, code_of, is_outage
 from shared.road.failure.breakers import LONGEST_PROBE, OPENS_AT, Breakers, Met, Needs, met_in_run
 from shared.road.failure.verdict import judge
 from tests.made import make_worker
@@ -34,6 +36,14 @@ def answered(code: str, status: int) -> ClientError:
         ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
         OSError(errno.EMFILE, "Too many open files"),
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        RuntimeError("can't start new thread"),
+        MemoryError(),
+        answered("RequestTimeout", 400),
+        answered("MissingAuthenticationTokenException", 400),
+        answered("IncompleteSignatureException", 400),
+        answered("InvalidIdentityToken", 400),
     ],
 )
 def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exception) -> None:
@@ -51,6 +61,9 @@ def test_an_answer_that_says_nothing_about_the_question_is_an_outage(error: Exce
         TimeoutError(),
         OSError(errno.ENOENT, "No such file or directory"),
         OSError("a text alone"),
+        RuntimeError("can't start new thread", 1),
+        RuntimeError("another"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
     ],
 )
 def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> None:
@@ -130,6 +143,45 @@ def test_what_a_machine_has_used_up_is_no_messages_fault_at_its_last_run_either(
     outcome = judge(error, worker=worker, run=2, attempt=2)
     assert outcome == Stalled("RuntimeError: this machine has used up what it has (EMFILE)")
     assert code_of(OSError(errno.ENOSPC, "/tmp/canary")) == "ENOSPC"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MemoryError(), "ENOMEM"), (RuntimeError("can't start new thread"), "EAGAIN")]
+)
+def test_what_is_used_up_has_the_systems_name(error: Exception, code: str) -> None:
+    assert code_of(error) == code
+
+
+@pytest.mark.guarantee("R1")
+@pytest.mark.parametrize(
+    ("errors", "is_ours"),
+    [
+        ([OSError(errno.EMFILE, "x"), answered("ThrottlingException", 400)], True),
+        ([ExceptionGroup("inner", [OSError(errno.EMFILE, "x"), MemoryError()]), MemoryError()], True),
+        ([OSError(errno.EMFILE, "x"), ValueError("the message's own")], False),
+    ],
+)
+def test_of_several_errors_at_once_each_must_be_others_trouble(errors: list[Exception], *, is_ours: bool) -> None:
+    """Two calls in a TaskGroup that both meet an outage raise both its errors."""
+    outcome = judge(ExceptionGroup("two", errors), worker=make_worker(max_attempts=2), run=2, attempt=2)
+    assert isinstance(outcome, Stalled) == is_ours
+
+
+@pytest.mark.guarantee("R1")
+def test_what_fails_while_no_descriptor_is_left_is_no_messages_fault_whatever_it_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first look-up of a process without descriptors knows no name, and SQLite cannot open its file."""
+    error, worker = socket.gaierror(-2, "Name or service not known"), make_worker(max_attempts=2)
+    assert isinstance(judge(error, worker=worker, run=2, attempt=2), Dead)
+
+    def none_left(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", none_left)
+    outcome = judge(error, worker=worker, run=2, attempt=2)
+    assert outcome == Stalled("gaierror: this machine has used up what it has (EMFILE)")
+    assert judge(Later("soon", after=7), worker=worker, run=1, attempt=1) == Retry("soon", after=7)
 
 
 def test_a_refusal_without_a_body_speaks_of_our_permissions() -> None:

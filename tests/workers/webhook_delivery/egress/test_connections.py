@@ -1,7 +1,9 @@
 """Connections that are kept: for how long, and what becomes of a request on one that its peer has just closed."""
 
 import asyncio
+import errno
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from shared.outcome import is_outage
 from tests.waiting import until
 from tests.workers.webhook_delivery.egress.servers import FakeResolver, Server, answering, response, serving
 from workers.webhook_delivery.egress import connections, names
-from workers.webhook_delivery.egress.sender import open_sender
+from workers.webhook_delivery.egress.sender import error_class, open_sender
 from workers.webhook_delivery.rules import Reply
 
 OK = answering(response(200, b"ok"))
@@ -145,3 +148,31 @@ async def test_a_name_whose_servers_never_answer_holds_one_look_up_and_is_a_dns_
         for _ in range(3):
             assert await sender("https://hangs.example/", headers={}, body=b"") == Reply(0, "dns_error")
     assert resolver.asked == ["hangs.example"]
+
+
+def dialled(family: socket.AddressFamily, fault: OSError) -> connections.Connections:
+    """Connections to a name with an IPv4 address that refuses and an IPv6 one, of which those of `family` meet `fault`."""
+
+    def make_socket(address: names.Address) -> socket.socket:
+        raise fault if address[0] == family else ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    found = names.Names(FakeResolver(["127.0.0.1", "::1"]))
+    return connections.Connections(found, make_socket=make_socket, tls=ssl.create_default_context(), most=1)
+
+
+NO_ADDRESS = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+
+async def test_a_machine_without_ipv6_books_a_customers_outage_on_the_customer() -> None:
+    """Else each try would raise, and after five of them a dead letter held what is to be retried for days."""
+    with pytest.raises(OSError, match="no IPv6") as raised:
+        await dialled(socket.AF_INET6, NO_ADDRESS).dial(connections.Origin("customer.example", 443, is_tls=True))
+    assert error_class(raised.value) == "unreachable"
+
+
+async def test_a_machine_without_ports_books_nothing_on_the_customer_and_no_run_on_the_message() -> None:
+    with pytest.raises(OSError, match="Cannot assign") as raised:
+        await dialled(socket.AF_INET, NO_ADDRESS).dial(connections.Origin("customer.example", 443, is_tls=True))
+    with pytest.raises(OSError, match="Cannot assign"):
+        error_class(raised.value)
+    assert is_outage(raised.value)

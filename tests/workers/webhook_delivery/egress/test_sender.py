@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.outcome import is_outage
 from tests.workers.webhook_delivery.egress.servers import FakeResolver, Script, Server, answering, response, serving
 from workers.webhook_delivery.egress.answer import KEPT, BadAnswer, Ended
-from workers.webhook_delivery.egress.names import NoAddress
+from workers.webhook_delivery.egress.names import OURS, NoAddress
 from workers.webhook_delivery.egress.sender import CUT, error_class, excerpt, open_sender
 from workers.webhook_delivery.rules import Reply
 
@@ -181,10 +182,11 @@ def test_a_network_that_has_no_way_there_is_unreachable(code: int) -> None:
     assert error_class(OSError(code, "no")) == "unreachable"
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL])
-def test_what_this_machine_has_run_out_of_is_not_booked_on_the_customer(code: int) -> None:
-    with pytest.raises(OSError, match="no"):
+@pytest.mark.parametrize("code", sorted(OURS))
+def test_what_this_machine_has_run_out_of_is_booked_neither_on_the_customer_nor_on_the_message(code: int) -> None:
+    with pytest.raises(OSError, match="no") as raised:
         error_class(OSError(code, "no"))
+    assert is_outage(raised.value)
 
 
 async def test_a_fault_of_this_machine_is_raised_out_of_the_post() -> None:
