@@ -94,7 +94,7 @@ class Poller:
         """Change a running worker's limits; None means its own. Concurrency 0 means pause: what runs is finished, nothing received."""
         self._concurrency = self._worker.limits.concurrency if concurrency is None else concurrency
         self._slots.resize(self._in_hand(self._concurrency))
-        self._batches.resize(max(1, self._concurrency))  # in a pause, those in hand are finished
+        self._batches.resize(max(1, self._concurrency))  # in a pause those in hand are finished, as in _start_turns
         self._throttle.change(self._worker.limits.rate if rate is None else rate)
         self._start_turns()
 
@@ -136,7 +136,7 @@ class Poller:
 
     def _start_turns(self) -> None:
         if self._turns.waiting and self._may_begin:
-            while len(self._running) < self._concurrency and (delivery := self._turns.next()) is not None:
+            while len(self._running) < max(1, self._concurrency) and (delivery := self._turns.next()) is not None:
                 if self._may_start(delivery):
                     self._start(self._travel(delivery), [delivery])
                 else:

@@ -60,7 +60,7 @@ JOIN = of(
 )
 POLLING = of(
     "shared/container/poller.py",
-    ("len(self._running) < self._concurrency", "True", TURNS),
+    ("len(self._running) < max(1, self._concurrency)", "True", TURNS),
     ("self._free(deliveries)\n        error", "error", POLLER),
     ("self._free(behind)", "pass", TURNS),
     ("await self._deletes.at_once(delivery)", "self._deletes.add(delivery)", TURNS),

@@ -197,35 +197,6 @@ def test_a_rate_can_be_changed_while_the_worker_runs() -> None:
     virtual(story())
 
 
-def test_a_pause_finishes_what_runs_and_receives_nothing_until_it_ends() -> None:
-    async def story() -> None:
-        rig = Rig(taking(5), pace=Pace(wait=1))
-        rig.queue.put("a")
-        await rig.runs_for(1)
-        rig.poller.adjust(concurrency=0, rate=None)
-        await rig.runs_for(5)
-        rig.queue.put("b")
-        await rig.runs_for(100)
-        assert rig.ended == ["a"]
-        rig.poller.adjust(concurrency=None, rate=None)
-        await rig.runs_for(10)
-        assert rig.ended == ["a", "b"]
-        await rig.drains()
-
-    virtual(story())
-
-
-def test_a_paused_worker_drains_at_once() -> None:
-    async def story() -> None:
-        rig = Rig(at_once, pace=Pace(wait=1))
-        await rig.runs_for(5)
-        rig.poller.adjust(concurrency=0, rate=None)
-        await rig.runs_for(5)
-        assert await rig.drains() < 0.1
-
-    virtual(story())
-
-
 def test_more_slots_are_used_as_soon_as_there_are_more() -> None:
     async def story() -> None:
         rig = Rig(taking(10), concurrency=2)
