@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import click
 from fleet.cli.command import Command, Finite, env_file_option
 from shared.clients import Clients
 from shared.container.controls import LEAST_RATE, LOOKS_EVERY, MOST_AT_ONCE, Orders, opened
+from shared.outcome import status_of
 from workers import roster
 
 PARTLY = 4
@@ -66,7 +67,8 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
     """Give the order, and name every process that follows. Ends with 4 where none does."""
     async with Clients(os.environ) as clients:
         controls = await opened(clients)
-        orders = await controls.change(worker, change, number=uuid.uuid4().hex, unread=_replaced)
+        giving = controls.change(worker, change, number=uuid.uuid4().hex, unread=_replaced)
+        orders = await told_where_unsure(giving, say=lambda words: click.echo(words, err=True))
         state = "paused" if orders.paused else "running"
         own = "the worker's own"
         click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
@@ -88,6 +90,18 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
 
 def _replaced(why: ValueError) -> None:
     click.echo(f"the orders before are not of their schema and are replaced: {why}", err=True)
+
+
+async def told_where_unsure(giving: Awaitable[Orders], *, say: Callable[[str], None]) -> Orders:
+    """The orders that were given. Of those that had no answer it is said that they may have been."""
+    try:
+        return await giving
+    except Exception as error:
+        if status_of(error) is None:
+            say(
+                "no answer: the order may have been given all the same. Give it again: that changes nothing where it was"
+            )
+        raise
 
 
 class Answering(Protocol):
