@@ -76,7 +76,7 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
 
 def _stdout() -> BinaryIO:
     """A process that was started without one works without a word."""
-    return sys.stdout.buffer if sys.stdout is not None else Path(os.devnull).open("wb")
+    return sys.stdout.buffer if sys.stdout is not None else Path(os.devnull).open(mode="wb")
 
 
 def let_go() -> None:

@@ -116,7 +116,7 @@ async def test_a_client_drives_the_development_fleet_and_ctrl_c_drains_it(tmp_pa
         async with asyncio.timeout(60):
             out, words = await process.communicate()
     assert process.returncode == 0, words.decode()
-    assert given["UPLOAD_BUCKET_NAME"] in out.decode()
+    assert given["AWS_ENDPOINT_URL"] in out.decode()
     assert given["AUDIT_HASH_KEYS"] not in out.decode()
     assert "draining" in words.decode()
     assert not file.exists()

@@ -1,5 +1,7 @@
 """docs/runbook.md, carried out: every command of every page, and every line it promises."""
 
+import asyncio
+import base64
 import json
 import os
 import re
@@ -20,9 +22,12 @@ from tests.fakes import delivery
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import NOW
 from tests.fleet.dead_letters.worker import Worker
+from workers.audit_archive.redaction.keys import HashKey
+from workers.audit_archive.store.subject_keys import DynamoDbSubjects, SubjectKeys
 
 PAGE = (Path(__file__).parents[3] / "docs" / "runbook.md").read_text()
 PAGES = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
+ERASED = "Somebody asks to be erased"
 ONCE_THROUGH = "From the alarm to a proven replay, once through"
 MOST_COMMANDS, MOST_SECONDS = 12, 600
 """Of a person who knows only the alarm's text, with the rollback among the commands."""
@@ -71,12 +76,27 @@ def happened(ground: Ground, page: str) -> None:
         ground.aws.sqs.set_queue_attributes(QueueUrl=ground.dead, Attributes={"MessageRetentionPeriod": "14400"})
 
 
+def somebody_has_a_key(ground: Ground, cli: Lines) -> None:
+    """The archive's worker has hidden a row of user-17."""
+    key, table = HashKey("k1", b"\1" * 32), ground.aws.table("name", label="subject-keys")
+    cli.environment["AUDIT_HASH_KEYS"] = f"{key.id}:{base64.b64encode(key.secret).decode()}"
+    cli.environment["SUBJECT_KEYS_TABLE_NAME"] = table
+
+    async def hide() -> None:
+        async with ground.aws.open("dynamodb") as client:
+            await SubjectKeys(DynamoDbSubjects(client, table=table), (key,), lambda: NOW).of({"user-17"})
+
+    asyncio.run(hide())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [name for name in PAGES if commands(name)])
 def test_every_step_of_the_runbook_does_what_the_page_shows(page: str, ground: Ground, cli: Lines) -> None:
     bucket = ground.aws.bucket("archive")
     cli.environment["DLQ_ARCHIVE_BUCKET_NAME"] = bucket
     happened(ground, page)
+    if page == ERASED:
+        somebody_has_a_key(ground, cli)
     archive_id = letter_id = ""
     began = time.monotonic()
     with Worker(ground):
