@@ -49,6 +49,7 @@ class Secret:
         self._clock = clock
         self._read_at = clock()
         self._old_at = self._read_at + LIFETIME
+        self._failed_at = self._retry_at = float("-inf")
         self._reading = asyncio.Lock()
 
     @classmethod
@@ -64,16 +65,22 @@ class Secret:
         return self._texts
 
     async def read_again(self) -> tuple[str, ...]:
-        """The versions, by a reading that began after this was called; of many callers one asks. Raises SettingsError where the secret
-        cannot be read.
+        """The versions, by a reading that began after this was called; of many callers one asks, and where that one failed while the
+        others waited, it failed for them too. Raises SettingsError where the secret cannot be read.
         """
         if self._read is None:
             return self._texts
         asked_at = self._clock()
         async with self._reading:
+            if self._failed_at > asked_at:
+                raise SettingsError(f"{self._name}{SECRET}: the secret could not be read a moment ago")
             if self._read_at <= asked_at:
                 began_at = self._clock()
-                texts = await self._read()
+                try:
+                    texts = await self._read()
+                except SettingsError:
+                    self._failed_at = self._clock()
+                    raise
                 if texts[:1] != self._texts[:1]:
                     log.info("secret_rotated", secret=self._name)
                 self._texts, self._read_at, self._old_at = texts, began_at, began_at + LIFETIME
@@ -96,37 +103,51 @@ class Secret:
         return answers[-1]
 
     async def _try_again(self) -> tuple[str, ...]:
-        try:
-            await self.read_again()
-        except SettingsError as error:
-            self._old_at = self._clock() + RETRY
-            log.warning("secret_not_read", secret=self._name, reason=str(error))
+        if self._clock() >= self._retry_at:
+            try:
+                await self.read_again()
+            except SettingsError as error:
+                if self._clock() >= self._retry_at:  # of many that waited for one reading, the first says so
+                    self._retry_at = self._clock() + RETRY
+                    log.warning("secret_not_read", secret=self._name, reason=str(error))
         return self._texts
 
 
+class NoTextError(SettingsError):
+    """A version is blank, or is bytes."""
+
+
 async def read_version(client: Any, name: str, arn: str, stage: str = CURRENT) -> str:
-    """One version's text. Raises SettingsError, of the cause where there is no such version."""
+    """One version's text, without the blanks and newlines around it that a file brings along. Raises SettingsError, of the cause where
+    there is no such version; NoTextError.
+    """
     try:
         answer = await client.get_secret_value(SecretId=arn, VersionStage=stage)
     except (ClientError, BotoCoreError) as error:
         raise SettingsError(f"{name}{SECRET}: the secret cannot be read ({code_of(error)})") from error
-    text = answer.get("SecretString")
+    text = str(answer.get("SecretString") or "").strip()
     if not text:
-        raise SettingsError(f"{name}{SECRET}: the secret has no text")
-    return str(text)
+        raise NoTextError(f"{name}{SECRET}: the secret has no text")
+    return text
+
+
+async def read_versions(client: Any, name: str, arn: str) -> tuple[str, ...]:
+    """The current version's text, and that of the one before where there is one. Raises SettingsError."""
+    current = await read_version(client, name, arn)
+    try:
+        return current, await read_version(client, name, arn, PREVIOUS)
+    except NoTextError:
+        return (current,)  # a slip that was put right: what is blank is no version that anybody takes
+    except SettingsError as error:
+        if error.__cause__ is None or code_of(error.__cause__) != "ResourceNotFoundException":
+            raise
+        return (current,)  # never rotated
 
 
 async def _versions(environment: Mapping[str, str], name: str, arn: str) -> tuple[str, ...]:
     # Clients of its own: while Secrets Manager is away, work goes on with what is known, and no breaker stops it.
     try:
         async with asyncio.timeout(TIMEOUT), Clients(environment) as clients:
-            client = await clients.open("secretsmanager")
-            current = await read_version(client, name, arn)
-            try:
-                return current, await read_version(client, name, arn, PREVIOUS)
-            except SettingsError as error:
-                if error.__cause__ is None or code_of(error.__cause__) != "ResourceNotFoundException":
-                    raise
-                return (current,)  # never rotated
+            return await read_versions(await clients.open("secretsmanager"), name, arn)
     except TimeoutError as error:
         raise SettingsError(f"{name}{SECRET}: the secret cannot be read in {TIMEOUT:g} s") from error

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.app import App
-from shared.configuration.secret import LIFETIME, RETRY, Secret
+from shared.configuration.secret import LIFETIME, RETRY, Secret, read_version, read_versions
 from shared.container import process
 from shared.lambda_door.entry import Sandbox
 from shared.settings import SettingsError
@@ -108,6 +108,29 @@ async def test_while_secrets_manager_is_away_the_known_version_is_used_and_it_is
     assert (await secret.texts(), kept.readings) == (("new", "old"), 2)
 
 
+async def test_many_that_wait_for_a_reading_that_fails_wait_for_that_one_alone() -> None:
+    kept = Kept()
+    secret, kept.is_down = kept.secret("old"), True
+    kept.at += LIFETIME
+    assert await asyncio.gather(*(secret.texts() for _ in range(20))) == 20 * [("old",)]
+    assert kept.readings == 1
+    told = await asyncio.gather(*(secret.read_again() for _ in range(20)), return_exceptions=True)
+    assert (kept.readings, {type(each) for each in told}) == (2, {SettingsError})
+
+
+async def test_while_secrets_manager_is_away_a_refusal_does_not_ask_it_each_time() -> None:
+    kept, peer = Kept("new"), Peer("new")
+    secret, kept.is_down = kept.secret("old"), True
+    for _ in range(5):
+        assert not await peer.ask(secret)
+    assert kept.readings == 1
+    kept.is_down = False
+    assert not await peer.ask(secret)
+    kept.at += RETRY
+    assert await peer.ask(secret)
+    assert kept.readings == 2
+
+
 async def test_who_must_know_is_told_that_it_cannot_be_read() -> None:
     kept = Kept("new")
     kept.is_down = True
@@ -126,6 +149,37 @@ async def test_a_plain_variable_or_none_is_tried_once_and_never_read(
 
 class Asked(Exception):
     """The worker was opened."""
+
+
+class Manager:
+    """Secrets Manager's answers, by label."""
+
+    def __init__(self, **versions: Mapping[str, Any]) -> None:
+        self._versions = versions
+
+    async def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Mapping[str, Any]:
+        assert SecretId == "arn"
+        return self._versions[VersionStage]
+
+
+@pytest.mark.parametrize("text", ["token\n", "token\r\n", " token", "\ttoken \n\n"])
+async def test_the_newline_of_the_file_that_a_secret_came_from_is_none_of_it(text: str) -> None:
+    assert await read_version(Manager(AWSCURRENT={"SecretString": text}), "TOKEN", "arn") == "token"
+
+
+BLANK: list[Mapping[str, Any]] = [{"SecretBinary": b"token"}, {"SecretString": ""}, {"SecretString": " \n"}]
+
+
+@pytest.mark.parametrize("version", BLANK)
+async def test_a_version_without_text_is_refused_by_name(version: Mapping[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="TOKEN_SECRET_ARN: the secret has no text"):
+        await read_version(Manager(AWSCURRENT=version), "TOKEN", "arn")
+
+
+@pytest.mark.parametrize("version", BLANK)
+async def test_a_slip_that_was_put_right_does_not_keep_the_right_version_away(version: Mapping[str, Any]) -> None:
+    found = await read_versions(Manager(AWSCURRENT={"SecretString": "right"}, AWSPREVIOUS=version), "TOKEN", "arn")
+    assert found == ("right",)
 
 
 def app(seen: list[Secret]) -> App:
