@@ -122,6 +122,19 @@ async def test_a_token_that_was_rotated_is_read_again_and_the_notifications_go_o
     assert len(server.accepted) == 250
 
 
+@pytest.mark.parametrize("slip", ["to\nken", "token\n", "to\rken", "to\0ken"])
+async def test_a_token_that_no_header_can_hold_is_as_a_refused_one(slip: str) -> None:
+    server = ExpoServer(access_token="good")
+    async with server.serving() as url, open_session() as session:
+        both = Expo(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", (slip, "good")))
+        assert await both.push(notes(1), until=FAR) == [Accepted("ticket of ExponentPushToken[0]")]
+        alone = Expo(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", (slip,)))
+        assert await alone.push(notes(1), until=FAR) == [
+            Misconfigured("EXPO_ACCESS_TOKEN: a control character is in it")
+        ]
+    assert [headers["Authorization"] for headers in server.headers] == ["Bearer good"]
+
+
 async def headers_without_token() -> dict[str, str]:
     server = ExpoServer()
     await pushed(server, notes(1))

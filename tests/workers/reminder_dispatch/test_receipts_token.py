@@ -53,3 +53,13 @@ async def test_where_no_version_is_taken_nothing_is_answered() -> None:
         with pytest.raises(Unanswered, match="Expo: 401"):
             await ExpoReceipts(session, url=url)(["t1"])
     assert shown == [None]
+
+
+async def test_a_token_that_no_header_can_hold_is_as_a_refused_one() -> None:
+    shown: list[str | None] = []
+    async with expo("good", shown) as url, open_session() as session:
+        ask = ExpoReceipts(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", ("to\nken", "good")))
+        assert await ask(["t1"]) == {"t1": Receipt()}
+        with pytest.raises(Unanswered, match="Expo: 401"):
+            await ExpoReceipts(session, url=url, access_token=Secret("EXPO_ACCESS_TOKEN", ("to\nken",)))(["t1"])
+    assert shown == ["Bearer good"]

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from shared import Secret
-from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, json_object, text_of
+from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, fits_a_header, json_object, text_of
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
 
@@ -27,6 +27,8 @@ class ExpoReceipts:
         body = orjson.dumps({"ids": list(ids)})
 
         async def attempt(token: str | None) -> tuple[int, bytes]:
+            if not fits_a_header(token):
+                return 401, b""  # as Expo would say of it
             headers = self._headers | bearer(token)
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 return response.status, await text_of(response)

@@ -157,6 +157,8 @@ class Expo:
             return TOO_LATE
 
         async def attempt(token: str | None) -> _Reply:
+            if not fits_a_header(token):
+                return Misconfigured("EXPO_ACCESS_TOKEN: a control character is in it")
             return await self._post(body, headers | bearer(token), until, recipients=len(notes))
 
         return await self._access_token.accepted(attempt, refused=lambda reply: isinstance(reply, Misconfigured))
@@ -259,6 +261,11 @@ def _projects(details: Any) -> dict[str, str]:
 def bearer(token: str | None) -> dict[str, str]:
     """The header that shows Expo's access token, where there is one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def fits_a_header(token: str | None) -> bool:
+    """Whether a request can carry it at all: a control character ends a header, and aiohttp raises before it sends anything."""
+    return token is None or token.isprintable()
 
 
 def json_object(text: bytes) -> dict[str, Any]:
