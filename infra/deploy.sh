@@ -13,26 +13,66 @@ for given in "$@"; do
 done
 
 parameters() {  # parameters TEMPLATE FILE GIVEN...: NAME=VALUE of all that the template knows, a line each
-    python3 - "$@" <<'PYTHON'
-import json, sys
-template, file, *given = sys.argv[1:]
+    python3 - "$stage" "$@" <<'PYTHON'
+import json, os, sys
+stage, template, file, *given = sys.argv[1:]
 known = json.load(open(template))["Parameters"]
-rows = {row["ParameterKey"]: row["ParameterValue"] for row in json.load(open(file))}
+rows = {}
+# A stack's own file is the last word, but a door that the workers' file names is also the alarms'.
+for each in (f"parameters/{stage}.json", f"parameters/workers-{stage}.json", file):
+    rows |= {row["ParameterKey"]: row["ParameterValue"] for row in json.load(open(each))} if os.path.exists(each) else {}
 rows |= dict(each.split("=", 1) for each in given)
 print(*(f"{name}={value}" for name, value in rows.items() if name in known), sep="\n")
 PYTHON
+}
+
+# A name that nothing takes is a slip, and a stage inside another one's stacks would rename what holds data.
+python3 - "$stage" "$@" <<'PYTHON' || exit 2
+import json, pathlib, sys
+stage, *given = sys.argv[1:]
+order = [line.split() for line in open("../fleet/release/stacks.py")]
+deployed = {row[0] for row in order if len(row) == 3 and row[1] in ("always", "asked")}
+known = {path.stem: set(json.load(open(path))["Parameters"]) for path in pathlib.Path("templates").glob("*.json")}
+here = set().union(*(names for stack, names in known.items() if stack in deployed))
+wrong = []
+for name, value in (each.split("=", 1) for each in given):
+    if name not in here:
+        others = [stack for stack, names in known.items() if name in names]
+        wrong.append(f"{name}: " + (f"a parameter of {others[0]}, which is deployed by hand" if others else "no stack has such a parameter"))
+    elif name == "Stage" and value != stage:
+        wrong.append(f"Stage={value}: STAGE is {stage}")
+for file in (f"parameters/{stage}.json", f"parameters/workers-{stage}.json"):
+    if pathlib.Path(file).is_file():
+        rows = {row["ParameterKey"]: row["ParameterValue"] for row in json.load(open(file))}
+        wrong += [f"infra/{file}: {name}: no stack has such a parameter" for name in rows if not any(name in names for names in known.values())]
+        if rows.get("Stage", stage) != stage:
+            wrong.append(f"infra/{file}: Stage={rows['Stage']}: STAGE is {stage}")
+sys.exit("\n".join(wrong) or None)
+PYTHON
+
+stands() {  # stands STACK: whether there is such a stack, once made; where that cannot be told, it ends here
+    local said
+    if said=$(aws cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus' --output text 2>&1); then
+        [[ $said == CREATE_COMPLETE || $said == *UPDATE* ]]
+    elif [[ $said == *"does not exist"* ]]; then
+        return 1
+    else
+        echo "$said" >&2
+        exit 1
+    fi
 }
 
 while read -r stack who file <&3; do
     [[ $who == always || $who == asked ]] || continue
     case $file in workers) file=parameters/workers-$stage.json ;; *) file=parameters/$stage.json ;; esac
     [ -f "$file" ] || { echo "no infra/$file: STAGE is dev, staging or prod" >&2; exit 2; }
-    # Fargate is deployed where a worker's door says so: its image and its network have to be named then.
-    if [ $stack = services ] && ! { parameters templates/services.json "$file" "$@" | grep -qE 'Door=(fargate|both)$'; }; then
-        continue
-    fi
     mapfile -t told < <(parameters "templates/$stack.json" "$file" "$@")
     project=$(printf '%s\n' "${told[@]}" | sed -n 's/^ProjectName=//p')
+    # Fargate is deployed where a worker's door says so: its image and its network have to be named then. Where the stack stands,
+    # it is deployed whatever the doors say, or a worker that has left Fargate would go on running there.
+    if [ $stack = services ] && ! { printf '%s\n' "${told[@]}" | grep -qE 'Door=(fargate|both)$' || stands "$project-$stack-$stage"; }; then
+        continue
+    fi
     echo "$project-$stack-$stage" >&2
     large=()
     if [ "$(wc -c < "templates/$stack.json")" -ge 51200 ]; then  # CloudFormation takes it only from a bucket: the zip's

@@ -1,5 +1,6 @@
 """How a commit comes to a stage: the workflows, the script that deploys, and what GitHub may do in an account."""
 
+import json
 import os
 import re
 import shutil
@@ -52,10 +53,21 @@ def test_nothing_is_built_that_was_not_looked_through_and_listed() -> None:
     assert order == sorted(order)
 
 
-def deployed(tmp_path: Path, *words: str, infra: Path = INFRA, **environment: str) -> tuple[int, list[list[str]], str]:
-    """What `infra/deploy.sh` calls the AWS command line with."""
+MISSING = "echo 'An error occurred (ValidationError): Stack with id $4 does not exist' >&2; exit 254"
+
+
+def deployed(
+    tmp_path: Path, *words: str, infra: Path = INFRA, says: str = MISSING, **environment: str
+) -> tuple[int, list[list[str]], str]:
+    """What `infra/deploy.sh` deploys by the AWS command line; `says`: what that answers where it is asked for a stack."""
     stub, log = tmp_path / "aws", tmp_path / "calls"
-    stub.write_text(f'#!/bin/sh\nprintf "%s\\t" "$@" >> {log}\necho >> {log}\n')
+    stub.write_text(
+        f"""#!/bin/sh
+if [ "$2" = describe-stacks ]; then {says}; fi
+printf "%s\\t" "$@" >> {log}
+echo >> {log}
+"""
+    )
     stub.chmod(0o755)
     done = subprocess.run(
         [str(infra / "deploy.sh"), *words],
@@ -67,6 +79,22 @@ def deployed(tmp_path: Path, *words: str, infra: Path = INFRA, **environment: st
     )
     calls = [line.rstrip("\t").split("\t") for line in log.read_text().splitlines()] if log.exists() else []
     return done.returncode, calls, done.stderr
+
+
+def copied(tmp_path: Path) -> Path:
+    """A folder `infra` that a test may change, with what the script reads beside it."""
+    infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
+    order = Path("fleet") / "release" / "stacks.py"
+    (tmp_path / order).parent.mkdir(parents=True)
+    shutil.copy(INFRA.parent / order, tmp_path / order)
+    return infra
+
+
+def in_file(infra: Path, name: str, value: str) -> None:
+    """Say it in the file of the workers of dev."""
+    file = infra / "parameters" / "workers-dev.json"
+    rows = [each for each in json.loads(file.read_text()) if each["ParameterKey"] != name]
+    file.write_text(json.dumps([*rows, {"ParameterKey": name, "ParameterValue": value}]))
 
 
 def after(call: list[str], option: str) -> list[str]:
@@ -91,20 +119,19 @@ def test_each_stack_is_given_what_it_knows_in_the_order_that_the_plan_tells(tmp_
 
 @pytest.mark.slow
 def test_services_come_where_a_worker_runs_on_fargate_and_as_the_role_that_is_named(tmp_path: Path) -> None:
-    _, calls, _ = deployed(
-        tmp_path, "dev", "AuditArchiveDoor=fargate", "Image=a@sha256:1", CLOUDFORMATION_ROLE_ARN="arn:role"
-    )
-    [services] = [call for call in calls if after(call, "--stack-name") == ["fleet-services-dev"]]
-    assert {"AuditArchiveDoor=fargate", "Image=a@sha256:1"} <= set(after(services, "--parameter-overrides"))
+    infra = copied(tmp_path)
+    in_file(infra, "AuditArchiveDoor", "fargate")
+    _, calls, _ = deployed(tmp_path, "dev", "Image=a@sha256:1", infra=infra, CLOUDFORMATION_ROLE_ARN="arn:role")
+    given = {after(call, "--stack-name")[0]: set(after(call, "--parameter-overrides")) for call in calls}
+    assert {"AuditArchiveDoor=fargate", "Image=a@sha256:1"} <= given["fleet-services-dev"]
+    assert "AuditArchiveDoor=fargate" in given["fleet-workers-dev"]
+    assert "AuditArchiveDoor=fargate" in given["fleet-alarms-dev"], "they read the log group of that door"
     assert {tuple(after(call, "--role-arn")) for call in calls} == {("arn:role",)}
 
 
 @pytest.mark.slow
 def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_zip(tmp_path: Path) -> None:
-    infra = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py"))
-    order = Path("fleet") / "release" / "stacks.py"
-    (tmp_path / order).parent.mkdir(parents=True)
-    shutil.copy(INFRA.parent / order, tmp_path / order)
+    infra = copied(tmp_path)
     large = infra / "templates" / "messaging.json"
     large.write_text(large.read_text() + " " * (51_200 - large.stat().st_size))
     _, calls, _ = deployed(tmp_path, "prod", "LambdaDeploymentBucket=acme-code", infra=infra)
@@ -112,6 +139,49 @@ def test_a_template_that_is_too_large_for_a_call_goes_through_the_bucket_of_the_
     assert through["fleet-messaging-prod"] == ["acme-code"]
     assert "fleet-care-prod" not in through
     assert after(calls[0], "--s3-prefix") == ["fleet-lambda-templates"]  # the workflow's role may write there
+
+
+@pytest.mark.slow
+def test_a_worker_that_leaves_fargate_is_taken_from_there(tmp_path: Path) -> None:
+    code, calls, _ = deployed(tmp_path, "dev", "AuditArchiveDoor=lambda", says="echo UPDATE_ROLLBACK_COMPLETE; exit 0")
+    [services] = [call for call in calls if after(call, "--stack-name") == ["fleet-services-dev"]]
+    given = after(services, "--parameter-overrides")
+    assert (code, "AuditArchiveDoor=lambda" in given) == (0, True)
+    assert not [each for each in given if each.startswith(("Image=", "Subnets="))], "the stack's own stay"
+
+
+@pytest.mark.slow
+def test_where_it_cannot_be_told_whether_services_stand_nothing_more_is_deployed(tmp_path: Path) -> None:
+    code, calls, said = deployed(tmp_path, "dev", says='echo "AccessDenied: no" >&2; exit 254')
+    assert (code, "AccessDenied" in said) == (1, True)
+    assert [after(call, "--stack-name") for call in calls][-1] == ["fleet-workers-dev"]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("LambdaCodekey=7.zip", "LambdaCodekey: no stack has such a parameter"),
+        ("JwtIssuer=https://a", "JwtIssuer: a parameter of edge, which is deployed by hand"),
+        ("Stage=prod", "Stage=prod: STAGE is dev"),
+    ],
+)
+def test_a_parameter_that_would_be_passed_over_is_said_before_anything_is_deployed(
+    tmp_path: Path, word: str, says: str
+) -> None:
+    assert deployed(tmp_path, "dev", "LambdaCodeKey=7.zip", word) == (2, [], f"{says}\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (("AuditArchiveDor", "both"), "AuditArchiveDor: no stack has such a parameter"),
+        (("Stage", "prod"), "Stage=prod: STAGE is dev"),
+    ],
+)
+def test_so_is_one_in_a_file_of_the_stage(tmp_path: Path, row: tuple[str, str], says: str) -> None:
+    infra = copied(tmp_path)
+    in_file(infra, *row)
+    assert deployed(tmp_path, "dev", infra=infra) == (2, [], f"infra/parameters/workers-dev.json: {says}\n")
 
 
 @pytest.mark.parametrize("words", [(), ("nowhere",), ("dev", "LambdaCodeKey")])
