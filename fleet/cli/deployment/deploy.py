@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PRICES = Path(__file__).resolve().parents[2] / "planner" / "prices.json"
 VERSION = 1
+NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
 
 class Group(Strict, click.Group):
@@ -48,9 +50,11 @@ def plan(stage: str, *, infra: Path, settings: tuple[str, ...], as_json: bool) -
 
     given = _given(infra / "parameters", stage) | dict(map(_setting, settings))
     prices = orjson.loads(PRICES.read_bytes())
-    templates = sorted((infra / "templates").glob("*.json"), key=lambda path: _place(path.stem))
+    paths = sorted((infra / "templates").glob("*.json"), key=lambda path: _place(path.stem))
+    templates = {path.stem: orjson.loads(path.read_bytes()) for path in paths}
+    _check(given, stage, [template["Parameters"] for template in templates.values()])
     try:
-        every = [made(path.stem, orjson.loads(path.read_bytes()), given, prices) for path in templates]
+        every = [made(stack, template, given, prices) for stack, template in templates.items()]
     except UnknownCondition as error:
         raise Misconfigured(str(error)) from error
     if as_json:
@@ -85,6 +89,22 @@ def _setting(text: str) -> tuple[str, str]:
     if not sign or not name:
         raise Misconfigured(f"--set {text}: write NAME=VALUE")
     return name, value
+
+
+def _check(given: dict[str, str], stage: str, templates: list[dict[str, Any]]) -> None:
+    """What CloudFormation would refuse, or the deployment pass over, changes no plan in silence. Raises Misconfigured."""
+    for name, value in given.items():
+        rules = [parameters[name] for parameters in templates if name in parameters]
+        if not rules:
+            raise Misconfigured(f"{name}: no stack has such a parameter")
+        for rule in rules:
+            if value not in rule.get("AllowedValues", [value]):
+                raise Misconfigured(f"{name}={value}: it is one of {', '.join(rule['AllowedValues'])}")
+            pattern = NUMBER if rule["Type"] == "Number" else rule.get("AllowedPattern", "(?s:.*)")
+            if not re.fullmatch(pattern, value, re.ASCII):
+                raise Misconfigured(f"{name}={value}: it is not of the form {pattern}")
+    if given.get("Stage", stage) != stage:
+        raise Misconfigured(f"Stage={given['Stage']}: STAGE is {stage}")
 
 
 def _place(stack: str) -> tuple[int, str]:

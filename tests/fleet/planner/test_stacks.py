@@ -53,6 +53,24 @@ def test_what_only_aws_knows_is_refused_and_not_guessed() -> None:
         made("x", unknown, {}, PRICES)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("WebhookDeliveryDor=both", "no stack has such a parameter"),
+        ("WebhookDeliveryDoor=fargat", "it is one of lambda, fargate, both, none"),
+        ("FewestTasks=few", "it is not of the form [0-9]+"),
+        ("StaleMinutes=ten", "it is not of the form -?[0-9]+"),
+        ("ProjectName=Acme", "it is not of the form [a-z]"),
+        ("Stage=prod", "STAGE is dev"),
+    ],
+)
+def test_a_parameter_that_would_be_refused_or_passed_over_changes_no_plan_in_silence(given: str, says: str) -> None:
+    done = run("dev", "--set", given)
+    assert done.exit_code == 2
+    assert given.partition("=")[0] in done.output
+    assert says in done.output
+
+
 @pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
 def test_the_plan_of_a_stage_counts_what_its_templates_declare(stage: str) -> None:
     document = json.loads(run(stage, "--json").stdout)
