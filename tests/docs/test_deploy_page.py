@@ -128,3 +128,15 @@ def test_the_fleets_own_commands_are_there_with_these_options(calls: list[list[s
     assert "fixed cost: 15.60 $" in said.output, "as the page has it"
     assert {"--project", "--stage"} <= {name for each in fleet.params for name in each.opts}
     assert "doctor" in fleet.list_commands(click.Context(fleet))
+
+
+def test_each_stack_that_keeps_something_is_named_where_the_page_takes_it_down() -> None:
+    down = PAGE.partition("## Take it down")[2]
+    told = set(re.findall(r"^\| `(.+?)` \|", down, re.MULTILINE))
+    kept = {
+        path.stem
+        for path in (ROOT / "infra" / "templates").glob("*.json")
+        for each in json.loads(path.read_text())["Resources"].values()
+        if each.get("DeletionPolicy", "Delete") != "Delete"
+    }
+    assert told == kept
