@@ -48,10 +48,10 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
     from fleet.planner.work import read as read_work
 
     try:
-        written = read(_text(file)) if file else {}
+        written = read(text_of(file)) if file else {}
         said = written | {name: value for name, value in given.items() if value is not None}
         rates = {name: per_second(name, value) for name, value in said.items()}
-        work = read_work(_text(benchmark))
+        work = read_work(text_of(benchmark, hint="; --benchmark names a file that `make bench` wrote"))
     except (UnknownTraffic, NoBenchmark) as error:
         raise Misconfigured(str(error)) from error
     if not any(rates.values()):
@@ -63,10 +63,6 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
         click.echo(orjson.dumps(_document(made, dearer, prices), option=orjson.OPT_INDENT_2).decode())
     else:
         _show(made, dearer, work, prices)
-
-
-def _text(path: Path) -> str:
-    return text_of(path, hint="; --benchmark names a file that `make bench` wrote")
 
 
 def _document(made: Plan, dearer: Mapping[str, float | None], prices: dict[str, Any]) -> dict[str, Any]:

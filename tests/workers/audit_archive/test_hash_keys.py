@@ -16,7 +16,7 @@ def test_a_json_object_holds_the_same_keys_in_its_order() -> None:
 
 
 def test_an_object_that_holds_no_keys_is_refused_without_a_quote() -> None:
-    for wrong in ("{", '{"k1": 3}', '{"k1": "AAAA"}', f'{{"k1": "{ONE}", "k1": "{ONE}"}}', "{}"):
+    for wrong in ("{", '{"k1": 3}', '{"k1": "AAAA"}', f'{{"k1": "{ONE}", "k1": "{ONE}"}}', "{}", '{"key":' * 9_000):
         with pytest.raises(ValueError, match="key") as refused:
             hash_keys(wrong)
         assert "AAAA" not in str(refused.value)

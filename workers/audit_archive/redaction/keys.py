@@ -34,7 +34,7 @@ def _parts(text: str) -> list[str]:
         return text.split(",")
     try:
         found = [f"{key_id}:{secret}" for key_id, secret in json.loads(text, object_pairs_hook=list)]
-    except ValueError:
+    except (ValueError, RecursionError):
         found = []  # the error's text quotes the input
     if found:
         return found
