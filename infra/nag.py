@@ -22,6 +22,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     rf"(access: \w+|pipeline: Deployer)Role: {_WIDE}.*:s3:::[^/*]+/[^/*]+[/=-][*]\]": "objects below one prefix of one bucket",
     rf"access: \w+Role: {_WIDE}.*-payloads-<Stage>/[*]\]": "a body's key is its hash: any object of a bucket that holds nothing else",
     rf"access: UploadNotificationRole: {_WIDE}.*/POST/@connections/[*]\]": "a post to one of a browser's connections, whose ids come and go",
+    rf"access: ReminderDispatchRole: {_WIDE}.*:(configuration-set|template)/[*]\]": "reminders name their templates; the sender is one identity",
     rf"access: AuditArchiveRole: {_WIDE}.*/stream/[*]\]": "a table's stream ends with the moment when it was switched on",
     rf"access: TaskExecutionRole: {_WIDE}[*]\]": "a registry's token is not one repository's",
     rf"access: TaskExecutionRole: {_WIDE}.*:log-group:/ecs/.*\]": "one role starts the tasks of all workers: groups of its stage",
@@ -32,6 +33,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     rf"{_PEOPLE}{_WIDE}[*]\]": "questions about an account's rules, functions, alarms and topics, which know no resources",
     rf"{_PEOPLE}{_WIDE}.*:stack/<ProjectName>-[*]-<Stage>/[*]\]": "the stage's own stacks",
     rf"{_PEOPLE}{_WIDE}.*:secret:<ProjectName>-audit-hash-keys-<Stage>-[*]\]": "one secret, described and not read: its ARN ends with what AWS chooses",
+    rf"{_PEOPLE}{_WIDE}.*:log-group:/(aws/lambda|ecs)/<ProjectName>-[*]-<Stage>:[*]\]": "a question over the lines of the stage's own workers",
     rf"{_PEOPLE}{_WIDE}.*:<ProjectName>-[*](-dlq)?-<Stage>\]": "the stage's own queues: a letter may have come to any of them",
     # Deploying a stage.
     r"pipeline: DeploymentRole: AwsSolutions-IAM4.*PowerUserAccess\]": "CloudFormation makes a dozen kinds of resources as this role, and nobody else can take it on",
