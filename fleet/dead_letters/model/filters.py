@@ -148,7 +148,10 @@ def _equal(found: Any, wanted: str) -> bool:
 def moment(given: str, *, now: datetime) -> datetime:
     """A point in time: ISO 8601 (UTC where it names no zone), or how long ago (`90m`, `2h`, `3d`). Raises ValueError."""
     if found := re.fullmatch(r"(\d{1,9})([smhd])", given):
-        return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+        try:
+            return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+        except OverflowError as error:
+            raise ValueError(f"{given} ago is before the first year") from error
     read = datetime.fromisoformat(given)
     return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
 

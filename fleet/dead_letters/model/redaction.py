@@ -50,6 +50,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,199}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?\+\d\d:\d\d")
 """A time with its zone: of all plain values the only one with a plus in it."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_TELLING = re.compile(r"[\d@]")
 _DEEPEST = 32
 LONGEST_GIST = 120
 
@@ -141,7 +142,7 @@ def escaped(text: str) -> str:
 def gist(text: str) -> str:
     """A reason as a group shows it: on one line, without quoted words and words that hold a digit or an address."""
     bare = re.sub(r"(['\"`]).*?\1", "#", text)
-    return printable(" ".join(re.sub(r"\S*[\d@]\S*", "#", bare).split()))[:LONGEST_GIST]
+    return printable(" ".join("#" if _TELLING.search(word) else word for word in bare.split()))[:LONGEST_GIST]
 
 
 def _attribute(name: str, value: Attribute) -> str:

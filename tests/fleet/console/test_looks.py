@@ -5,6 +5,7 @@ import json
 import re
 import time
 from html import unescape
+from itertools import product
 
 import pytest
 
@@ -58,6 +59,14 @@ async def test_letters_are_filtered_by_their_address_and_come_in_pages(desk: Ben
     assert f'href="/queues/{QUEUE}/letters?error=ReadTimeout&amp;page=1"' in page
     for wrong in ("page=0", "page=x", "since=yesterday", "shape=round"):
         assert (await desk.browser.get(f"/queues/{QUEUE}/letters?{wrong}"))[0] == 400
+
+
+async def test_a_time_that_is_none_is_refused_by_name(looking: Bench) -> None:
+    await looking.read()
+    times = ("999999999d", "999999999h", "yesterday", "2026-13-01", "-1d")
+    for page, name, told in product(("", "/letters", "/plan"), ("since", "until"), times):
+        status, text = await looking.browser.get(f"/queues/{QUEUE}{page}?{name}={told}")
+        assert (status, f"{name}: write ISO 8601" in text) == (400, True), told
 
 
 async def test_the_countdown_is_that_of_now_and_marked_below_a_day(desk: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from time import process_time
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from shared.message.identity import ATTRIBUTE, REPLAY
 from tests.fleet.dead_letters.conftest import Ground, Lines
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.letters import typed
+from tests.traced import allowed
 
 SECRET = "Jane.Doe.tumour"
 RAW = "\x1b[31m\x9b31m\u202e"
@@ -161,3 +163,11 @@ def test_a_narrow_terminal_gets_a_line_for_each_cell(
     monkeypatch.setattr("fleet.cli.dlq.tables.WIDE", 24)
     show(table(("id", "shape"), [("d" * 15, "sqs")]))
     assert capsys.readouterr().out.split() == ["id", "d" * 15, "shape", "sqs"]
+
+
+@pytest.mark.parametrize("unit", ["x", "'", "`'\"", "x ", "1", "'\n", "@"])
+def test_a_reason_of_any_length_and_kind_is_summed_up_in_time_that_grows_with_it(unit: str) -> None:
+    """Who may write a letter writes its reason: one that took minutes would keep everybody from the whole queue."""
+    began = process_time()
+    assert len(redaction.gist(unit * (200_000 // len(unit)) + "x")) <= redaction.LONGEST_GIST
+    assert process_time() - began < allowed(0.5)
