@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import os
 import secrets
-from collections.abc import Awaitable, Callable
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -16,22 +22,54 @@ LET_IN = web.RequestKey("let_in", bool)
 LONGEST_BODY = 4 << 20
 """Bytes of a request's body: the longest of a message, each of whose bytes may be spelt with three."""
 NONCE = web.RequestKey("nonce", str)
+NOBODY = -1
+ROOT = 0
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+"""Linux's connections and whose they are: https://docs.kernel.org/networking/proc_net_tcp.html"""
 SAFE = ("GET", "HEAD")
 
+_MAPPED = "0000000000000000FFFF0000"
+"""Before an IPv4 address in a table of IPv6."""
+End = tuple[str, int]
+"""An address and a port."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def holder(lines: Iterable[str], far: End, near: End) -> int:
+    """The uid of whoever holds the far end of a connection, by lines of `TABLES`; NOBODY where no process does: what was closed is shown
+    as root's.
+    """
+    ends = [f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}" for host, port in (far, near)]
+    between = " ".join(ends)
+    for line in lines:
+        if between in line.replace(f" {_MAPPED}", " "):
+            uid, _, inode = line.split()[7:10]
+            return int(uid) if inode != "0" else NOBODY
+    return NOBODY
+
+
+def is_ours(far: End, near: End) -> bool:
+    """Whether this user, or root, holds the far end; True where the system does not tell."""
+    tables = [each for each in TABLES if each.is_file()]
+    lines = (line for each in tables for line in each.read_text().splitlines())
+    return not tables or holder(lines, far, near) in (os.geteuid(), ROOT)
 
 
 @dataclass
 class Door:
-    """One console's address (`127.0.0.1:PORT`), the token that opens it once, and the session that it opens."""
+    """One console's address (`127.0.0.1:PORT`), the token that opens it once, and the session that it opens. `is_ours` answers whether
+    the far end of a connection (then the near one) is this user's.
+    """
 
     address: str
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    is_ours: Callable[[End, End], bool] = is_ours
+    _known: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet, repr=False)
 
     @property
     def cookie(self) -> str:
-        """Its own for each port: a browser gives a host's cookies to all its ports."""
+        """Its own name for each port: a browser gives a host's cookies to all its ports, also to those where others listen."""
         return f"{COOKIE}-{self.address.rpartition(':')[2]}"
 
     @property
@@ -55,6 +93,7 @@ class Door:
 
         - Host is exactly the address that was bound (else 400): a foreign name that resolves to 127.0.0.1 is none.
         - The session's cookie (else 401), but for a sign of life without content and for the printed address.
+        - A connection of this user (else 403): the cookie is shown to every server on 127.0.0.1, and some are of other users.
         - GET and HEAD change nothing; POST comes from a page of this console, as the browser itself says (else 403). What sends no
           Sec-Fetch-Site is no browser: there is the command line for that.
         """
@@ -66,6 +105,7 @@ class Door:
             return self._entered(request)
         if not self.knows(request):
             raise web.HTTPUnauthorized
+        self._of_this_user(request)
         request[LET_IN] = True
         if request.method in SAFE:
             return await handler(request)
@@ -78,11 +118,25 @@ class Door:
         return await handler(request)
 
     def _entered(self, request: web.Request) -> web.StreamResponse:
+        self._of_this_user(request)
         if request.method != "GET" or not self.may_enter(request.query.get("token", "")):
             raise web.HTTPUnauthorized
         answer = web.Response(status=303, headers={"Location": "/"})
         answer.set_cookie(self.cookie, self.session, httponly=True, samesite="Strict", path="/")
         return answer
+
+    def _of_this_user(self, request: web.Request) -> None:
+        """Raises HTTPForbidden."""
+        connection = request.transport
+        if connection is None:
+            raise web.HTTPForbidden(text="the connection is closed")
+        if connection in self._known:
+            return
+        if not self.is_ours(connection.get_extra_info("peername"), connection.get_extra_info("sockname")):
+            raise web.HTTPForbidden(
+                text="another user of this computer began the console, and it answers that one alone"
+            )
+        self._known.add(connection)
 
 
 def nonce(request: web.Request) -> str:

@@ -1,7 +1,9 @@
 """Who may speak with the console: the printed address, its session, its own forms, and nobody else."""
 
+import asyncio
 import io
 import itertools
+import os
 import re
 import socket
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from fleet.console.guard import NOBODY, holder
 from tests.fleet.console.fakes import QUEUE, SAME, Bench, bench
 
 PAGES = (
@@ -174,3 +177,53 @@ async def test_a_cookie_of_another_console_on_this_computer_opens_nothing(desk: 
         }
         async with session.get(f"http://{other.browser.address}/", cookies=cookies) as answer:
             assert answer.status == 401
+
+
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+FOUR = "   1: {far} {near} 01 00000000:00000000 00:00000000 00000000  {uid}        0 {inode} 1 0 20 4 30 10 -1"
+SIX = FOUR.replace("{", "0000000000000000FFFF0000{", 2)
+
+
+@pytest.mark.parametrize("line", [FOUR, SIX])
+def test_a_connection_is_that_of_who_holds_its_far_end(line: str) -> None:
+    far, near = (f"{int.from_bytes(bytes((127, 0, 0, 1)), 'little'):08X}:{port:04X}" for port in (40_000, 8_400))
+    ends = ("127.0.0.1", 40_000), ("127.0.0.1", 8_400)
+    ours = line.format(far=near, near=far, uid=7, inode=70)  # the console's own end is no answer
+    assert holder([HEAD, ours, line.format(far=far, near=near, uid=1001, inode=71)], *ends) == 1001
+    assert holder([HEAD, ours, line.format(far=far, near=near, uid=0, inode=0)], *ends) == NOBODY
+    assert holder([HEAD, ours, ""], *ends) == NOBODY
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can come as another user")
+async def test_another_user_of_this_computer_gets_nothing_with_cookie_or_token(desk: Bench, tmp_path: Path) -> None:
+    """A browser shows a host's cookies to all its ports, and so to whoever listens on one of them."""
+    door, page = desk.console.door, await desk.browser.page(f"/queues/{QUEUE}")
+    form = re.findall(r'name="form" value="([^"]*)"', page)[-1]
+    body = f"form={form}"
+    head = f"Host: {desk.browser.address}\r\nCookie: {door.cookie}={door.session}\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n"
+    kind = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+    assert b" 403 " in await _asked_as_nobody(door.address, f"GET / HTTP/1.1\r\n{head}\r\n")
+    post = f"POST /queues/{QUEUE}/read HTTP/1.1\r\n{head}{kind}\r\n{body}"
+    assert b" 403 " in await _asked_as_nobody(door.address, post)
+    assert desk.console.inventories.looks == {}
+    async with bench(tmp_path / "other", enter=False) as other:
+        door, head = other.console.door, f"Host: {other.browser.address}\r\nConnection: close\r\n"
+        enter = f"GET /enter?token={door.token} HTTP/1.1\r\n{head}\r\n"
+        assert b"et-Cookie" not in await _asked_as_nobody(door.address, enter)
+        assert (await other.browser.get(f"/enter?token={door.token}"))[0] == 200
+
+
+async def _asked_as_nobody(address: str, request: str) -> bytes:
+    """The head of the answer to a socket of another user."""
+    os.seteuid(65_534)
+    try:
+        made = socket.socket()
+    finally:
+        os.seteuid(0)
+    made.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", int(address.rpartition(":")[2])))
+    reader, writer = await asyncio.open_connection(sock=made)
+    writer.write(request.encode())
+    answer = await reader.read()
+    writer.close()
+    return answer.partition(b"\r\n\r\n")[0]
