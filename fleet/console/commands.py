@@ -81,7 +81,8 @@ class Processes:
         return Said(process.returncode or 0, _documents(out), err.decode(errors="replace").splitlines())
 
     async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
-        with os.fdopen(os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        words.unlink(missing_ok=True)  # never through a link that somebody laid there
+        with os.fdopen(os.open(words, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             process = await asyncio.create_subprocess_exec(
                 *_interpreter(arguments),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -61,14 +61,14 @@ class Plans:
         """The newest first."""
         if not self.folder.is_dir():
             return []
-        files = [each for each in self.folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(each.name) and each.is_file()]
+        files = [each for each in self.folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(each.name) and _is_plain(each)]
         files.sort(key=lambda each: (each.stat().st_mtime, each.name), reverse=True)
         return [each.name for each in files[:MOST]]
 
     def file(self, name: str) -> Path:
-        """Raises NoPlan; a name never leads out of the folder."""
+        """Raises NoPlan; a name never leads out of the folder, and a link is none of its files."""
         file = self.folder / name
-        if not _NAME.fullmatch(name) or not file.is_file():
+        if not _NAME.fullmatch(name) or not _is_plain(file):
             raise NoPlan(f"there is no plan {name}")
         return file
 
@@ -90,9 +90,13 @@ class Plans:
     def words(self, name: str) -> list[str]:
         """What the command that was begun last said, without its counts, which the journal has."""
         path = words_of(self.file(name))
-        if not path.is_file():
+        if not _is_plain(path):
             return []
         return [each for each in path.read_text(errors="replace").splitlines() if each.strip() and each[:1] != "{"]
+
+
+def _is_plain(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink()
 
 
 def words_of(file: Path) -> Path:

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 
-from fleet.console.commands import Said
+from fleet.console.commands import Processes, Said
 from fleet.console.forms import Forms
 from fleet.console.state import READ_ONLY
 from fleet.dead_letters.looking import shown
@@ -190,6 +191,22 @@ async def test_no_name_leads_out_of_the_folder_of_plans(desk: Bench) -> None:
     for name in ("../audit.jsonl", "..%2f..%2faudit.plan", "none.plan", ".plan", "%2Fetc%2Fpasswd", "a%00.plan"):
         for path in (f"/plans/{name}", f"/plans/{name}/file", f"/plans/{name}/confirm"):
             assert (await desk.browser.get(path))[0] == 404, path
+
+
+async def test_no_link_in_the_folder_of_plans_leads_out_of_it(desk: Bench, tmp_path: Path) -> None:
+    """Whoever may write into a folder that is shared would else read and overwrite what only this user can."""
+    plan, private = await desk.planned(), tmp_path / "private"
+    private.write_text("canary-7f3a")
+    folder = desk.console.plans.folder
+    (folder / "linked.plan").symlink_to(private)
+    words = folder / f"{plan.removeprefix('/plans/')}.words"
+    words.symlink_to(private)
+    assert "linked.plan" not in await desk.browser.page("/plans")
+    assert (await desk.browser.get("/plans/linked.plan/file"))[0] == 404
+    assert "canary-7f3a" not in await desk.browser.page(plan)
+    commands = Processes({})
+    await (await commands.start("--version", words=words))
+    assert (private.read_text(), words.is_symlink(), words.stat().st_mode & 0o777) == ("canary-7f3a", False, 0o600)
 
 
 async def test_a_file_that_is_no_plan_of_ours_is_named_and_stands_in_nobodys_way(desk: Bench) -> None:
