@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import orjson
 
@@ -81,8 +81,7 @@ class Processes:
         return Said(process.returncode or 0, _documents(out), err.decode(errors="replace").splitlines())
 
     async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
-        words.unlink(missing_ok=True)  # never through a link that somebody laid there
-        with os.fdopen(os.open(words, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with _fresh(words) as file:
             process = await asyncio.create_subprocess_exec(
                 *_interpreter(arguments),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -96,6 +95,12 @@ class Processes:
 
 def _interpreter(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "fleet.cli", *arguments]
+
+
+def _fresh(path: Path) -> BinaryIO:
+    """A new file that only its owner can read; what lay there is replaced, so that no link leads elsewhere."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _documents(out: bytes) -> list[Mapping[str, Any]]:
