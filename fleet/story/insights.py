@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fleet.story.moment import Ids, Moment, logged
+from fleet.story.moment import JOINING, Ids, Moment, logged
 
 PREFIXES = ("/aws/lambda/", "/ecs/")
 MOST_GROUPS, MOST_LINES, LONGEST_QUERY = 50, 10_000, 10_000
@@ -83,15 +83,21 @@ class Insights:
 
 
 def query_for(ids: Iterable[str]) -> str:
-    """Lines that name one of the ids; the first of them, where a query holds no more."""
-    head, tail = "fields @message | filter @message like /", f"/ | sort @timestamp asc | limit {MOST_LINES}"
-    names, room = [], LONGEST_QUERY - len(head) - len(tail)
-    for each in ids:
-        name = re.escape(each).replace("/", r"\/")
+    """Lines that name the first of the ids anywhere, or state another one as their own; those of the ids that a query holds."""
+    asked, *told = map(_literal, ids)
+    head, tail = f"fields @message | filter @message like /{asked}", f"/ | sort @timestamp asc | limit {MOST_LINES}"
+    own = f'|"(?:{"|".join(JOINING)})": ?"(?:'
+    names, room = [], LONGEST_QUERY - len(head) - len(own) - len('))"') - len(tail)
+    for name in told:
         if (room := room - len(name) - 1) < 0:
             break
         names.append(name)
-    return f"{head}{'|'.join(names)}{tail}"
+    others = f'{own}{"|".join(names)})"' if names else ""
+    return f"{head}{others}{tail}"
+
+
+def _literal(text: str) -> str:
+    return re.escape(text).replace("/", r"\/")
 
 
 def _messages(results: Iterable[Any]) -> Iterable[str]:

@@ -25,6 +25,7 @@ JOINING = (
 """Fields of a log line that name the same message, or what it is about."""
 TOLD = ("level", "outcome", "why", "error_type", "attempt", "duration_ms", "hidden_s", "fingerprint", *JOINING)
 """Fields of a log line that are repeated; no other is."""
+_DIGIT = re.compile(r"\d")
 MOST_IDS = 200
 """Ids that a story goes on to; what names more is no story of one message."""
 
@@ -62,6 +63,7 @@ class Ids:
 
     def __init__(self, asked: str) -> None:
         self._all = {asked: None}
+        self._asked = _whole(asked)
         self._pattern: re.Pattern[str] | None = None
 
     def __iter__(self) -> Iterator[str]:
@@ -70,29 +72,45 @@ class Ids:
     def __len__(self) -> int:
         return len(self._all)
 
+    def __contains__(self, found: object) -> bool:
+        return found in self._all
+
     def add(self, found: str) -> None:
         if found and len(self._all) < MOST_IDS and found not in self._all:
             self._all[found] = None
             self._pattern = None
 
     def are_in(self, text: str) -> bool:
-        """Whether the text names one of them, whole: `s-1` is not in `s-12`."""
+        """Whether the text names one of them, whole: `s-1` is not in `s-12`. Of those that a line told only what holds a digit: a customer
+        may give any word for an id, and `error` is in the text of every other story.
+        """
         if self._pattern is None:
-            self._pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, self._all))})(?![\w-])")
+            asked, *told = self._all
+            self._pattern = _whole(asked, *(each for each in told if _DIGIT.search(each)))
         return self._pattern.search(text) is not None
+
+    def are_of(self, said: Mapping[str, Any], text: str) -> bool:
+        """Whether a log line is of the story: its text names the id that was asked for, or it states one of the others as its own."""
+        stated = (said.get(name) for name in JOINING)
+        return any(isinstance(each, str) and each in self for each in stated) or self._asked.search(text) is not None
+
+
+def _whole(*names: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")
 
 
 def logged(line: bytes, ids: Ids) -> Moment | None:
     """A log line that names one of the ids, which learn its other ones; None for any other line, and for what is not JSON. Before the
     JSON may stand what a collector of logs writes there: a time, a container's name.
     """
-    if not ids.are_in(line.decode(errors="replace")):
+    text = line.decode(errors="replace")
+    if not any(each in text for each in ids):
         return None
     try:
         said = orjson.loads(line[max(0, line.find(b"{")) :])
     except ValueError:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(said, dict) or not ids.are_of(said, text):
         return None
     for name in JOINING:
         ids.add(said[name] if isinstance(said.get(name), str) else "")

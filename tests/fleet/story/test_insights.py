@@ -1,6 +1,7 @@
 """CloudWatch's logs as a source of a message's story: the query, its end, and what it is not allowed to do."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -105,11 +106,24 @@ def test_a_query_that_hangs_is_stopped_after_a_minute_and_one_that_failed_says_s
 def test_an_id_is_text_and_no_pattern_and_ends_no_query() -> None:
     query = query_for(["a.*/ | delete", "b"])
     assert query.count("/") - query.count(r"\/") == 2
-    assert r"a\.\*\/\ \|\ delete|b" in query
+    assert r'like /a\.\*\/\ \|\ delete|"(?:message_id|' in query
+    assert query.count('": ?"(?:b)"/ | sort ') == 1
 
 
 def test_a_query_never_grows_longer_than_aws_takes() -> None:
     assert len(query_for(f"{uuid.uuid4()}" for _ in range(5_000))) <= LONGEST_QUERY
+
+
+@pytest.mark.parametrize("forged", ["message_done", "worker", "2026-11-21T09:00:00Z", "1"])
+def test_a_word_for_an_id_asks_for_its_own_lines_alone(forged: str) -> None:
+    found = re.search(r"like /(.*)/ \|", query_for(["m-1", forged]))
+    assert found is not None
+    matches = [bool(re.search(found[1], each)) for each in (
+        line(message_id="m-1"),
+        line(message_id="m-2", correlation_id=forged, worker="w", attempt=1),
+        line(message_id="m-3", correlation_id="c-3", worker="w", attempt=1),
+    )]  # fmt: skip
+    assert matches == [True, True, False]
 
 
 def test_an_answer_that_is_cut_short_says_so() -> None:

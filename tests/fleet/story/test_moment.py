@@ -45,6 +45,26 @@ def test_lines_of_two_workers_are_joined_by_what_both_are_about() -> None:
     assert "msg_7" in [*ids]
 
 
+@pytest.mark.parametrize(
+    "forged", ["message_done", "worker", "webhooks", "error", "1", "2026-11-21T09:00:00Z", "timestamp"]
+)
+def test_a_word_that_is_given_for_an_id_joins_no_story_but_its_own(forged: str) -> None:
+    ids = Ids("m-1")
+    assert logged(line(worker="webhooks", level="error", message_id="m-1", correlation_id=forged), ids) is not None
+    assert logged(line(worker="webhooks", level="error", message_id="m-2", attempt=1), ids) is None
+    assert logged(line(worker="uploads", message_id="m-3", correlation_id=forged), ids) is not None
+    assert [*ids] == ["m-1", forged, "m-3"]
+
+
+@pytest.mark.parametrize("forged", ["INSERT", "event_id", "fleet-sessions-dev", "name"])
+def test_a_word_that_is_given_for_an_id_finds_no_letter_and_no_row_of_others(forged: str) -> None:
+    ids = Ids("m-1")
+    ids.add(forged)
+    row = {"event_id": "e-1", "table": "fleet-sessions-dev", "activity": "INSERT", "keys": {"name": "x"}}
+    assert [*archived([json.dumps(row).encode()], ids)] == []
+    assert buried(DeadLetter("l-1", json.dumps({**row, "name": forged}), {}), "dlq", ids) is None
+
+
 def test_what_a_collector_writes_before_a_line_is_passed_over() -> None:
     found = logged(b"2026-11-21T09:00:01 worker-1 " + line(message_id="s-1"), Ids("s-1"))
     assert found is not None
