@@ -34,15 +34,18 @@ def key() -> bytes:
         ) from error
 
 
-def read_plan(file: Path) -> Plan:
-    """Raises PlanRefused where this is not a plan, Failed where it cannot be read."""
+def read_plan(file: Path, *, only: str = "") -> Plan:
+    """The plan of this file; `only`: none but the one of this id. Raises PlanRefused where it is not, Failed where it cannot be read."""
     if not file.is_file():
         raise PlanRefused(f"{file} is not a plain file")
     try:
         content = file.read_bytes()
     except OSError as error:
         raise Failed(f"{file} cannot be read: {error.strerror}") from error
-    return planning.read(content, key=key())
+    plan = planning.read(content, key=key())
+    if only and plan.plan_id != only:
+        raise PlanRefused(f"{file} holds the plan {plan.plan_id} now, and not {only}: look at it once more")
+    return plan
 
 
 @contextmanager

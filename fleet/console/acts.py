@@ -134,7 +134,7 @@ async def check(request: web.Request) -> web.Response:
     console, kept = state.of(request), _kept(request)
     if kept.act not in ("replay", "resume") or console.is_starting(kept):
         raise web.HTTPConflict(text=f"this plan is {kept.status['state']}: there is nothing to check")
-    said = await console.commands.ask("dlq", kept.act, "--json", "--", str(kept.file))
+    said = await console.commands.ask("dlq", kept.act, f"--plan-id={kept.plan.plan_id}", "--json", "--", str(kept.file))
     console.checks[kept.name] = Check(said, kept.digest, kept.act, console.now())
     raise pages.see(f"/plans/{pages.part(kept.name)}/confirm")
 
@@ -155,7 +155,10 @@ async def carry_out(request: web.Request) -> web.Response:
         raise web.HTTPConflict(
             text=f"this plan is {kept.status['state']} now, or was not checked: look at it once more"
         )
-    arguments = ("dlq", act, "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
+    only = (
+        f"--plan-id={kept.plan.plan_id}"  # what was confirmed, should the file be another's before the command reads it
+    )
+    arguments = ("dlq", act, only, "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
     console.begun[kept.name] = begun = await console.commands.start(*arguments, words=words_of(kept.file))
     await asyncio.wait([begun], timeout=MOMENT)  # what is refused at once is told by the page that follows
     raise pages.see(f"/plans/{pages.part(kept.name)}")

@@ -57,24 +57,28 @@ from fleet.dead_letters.replay.post import UNANSWERED
 from fleet.dead_letters.replay.report import is_done
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+plan_id_option = click.option(
+    "--plan-id", "only", default="", help="Carry out the plan of this id alone: its file may be written anew meanwhile."
+)
 
 
 @click.command("replay", cls=DlqCommand, short_help="Carry out a plan; a dry run until --yes.")
 @plan_file
+@plan_id_option
 @twice_option
 @mutation_options
 @output_options
-def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+def replay(*, file: Path, only: str, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Send the letters of a plan back, and delete each one after it was sent.
 
     Without --yes nothing is sent: the plan, its destinations and its place are checked, and counts are printed.
     """
     if not yes:
-        _dry(file, to_begin, twice=twice, as_json=as_json)
+        _dry(file, only, to_begin, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "replay", queue="", reason=why) as entry:
-        plan = read_plan(file)
+        plan = read_plan(file, only=only)
         to_begin(file, plan, progress_of(file, plan, tools))
         _filled(entry, plan)
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
@@ -83,20 +87,21 @@ def replay(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: b
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
 @plan_file
+@plan_id_option
 @twice_option
 @mutation_options
 @output_options
-def resume(*, file: Path, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
+def resume(*, file: Path, only: str, twice: bool, yes: bool, reason: str | None, as_json: bool, no_input: bool) -> None:
     """Go on where the journal ends. What was sent is never sent again, but for what may not have arrived (`uncertain`): once more.
 
     Without --yes nothing is sent.
     """
     if not yes:
-        _dry(file, to_go_on, twice=twice, as_json=as_json)
+        _dry(file, only, to_go_on, twice=twice, as_json=as_json)
         return
     why, tools = given_reason(reason), desk()
     with audited(tools, "resume", queue="", reason=why) as entry:
-        plan = read_plan(file)
+        plan = read_plan(file, only=only)
         _filled(entry, plan)
         to_go_on(file, plan, progress_of(file, plan, tools))
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
@@ -157,8 +162,8 @@ def _at_work(file: Path, plan: Plan) -> dict[str, Any] | None:
     raise Refused("nobody is at work on this plan: there is nothing to stop")
 
 
-def _dry(file: Path, may: Callable[[Path, Plan, Progress], None], *, twice: bool, as_json: bool) -> None:
-    tools, plan = desk(), read_plan(file)
+def _dry(file: Path, only: str, may: Callable[[Path, Plan, Progress], None], *, twice: bool, as_json: bool) -> None:
+    tools, plan = desk(), read_plan(file, only=only)
     may(file, plan, progress := progress_of(file, plan, tools))
     reach = replace(run.checked(tools, plan), withheld=withheld(tools, plan, twice=twice))
     result = {**_status(file, plan), "dry_run": True, "estimate_s": round(plan.estimate, 1), "late": plan.late}

@@ -59,11 +59,15 @@ async def test_a_replay_begins_only_behind_its_dry_run_and_a_page_that_repeats_t
     assert f'action="{plan}/replay"' not in early
     status, page = await desk.browser.send(await desk.browser.page(plan), f"{plan}/check")
     assert status == 200
-    assert desk.commands.asked[-1] == ("dlq", "replay", "--json", "--", file)
+    only = f"--plan-id={desk.console.plans.read(plan.removeprefix('/plans/')).plan.plan_id}"
+    assert desk.commands.asked[-1] == ("dlq", "replay", only, "--json", "--", file)
+    assert only.removeprefix("--plan-id=") in page
     for words in (f"12 of {QUEUE}", SOURCE, "1, then 5", "would be fine", f"Send 12 letters of {QUEUE}"):
         assert words in page
     status, page = await desk.browser.send(page, f"{plan}/replay", reason="the endpoint\n is back")
-    assert desk.commands.started == [("dlq", "replay", "--yes", "--reason=the endpoint is back", "--json", "--", file)]
+    assert desk.commands.started == [
+        ("dlq", "replay", only, "--yes", "--reason=the endpoint is back", "--json", "--", file)
+    ]
     assert (status, "a canary has no verdict yet" in page) == (200, True)
 
 

@@ -277,3 +277,17 @@ def test_a_canary_that_nobody_watches_is_refused(canary: tuple[str, ...], ground
 @pytest.mark.parametrize("option", ["--limit", "--canary"])
 def test_a_number_beyond_all_letters_is_refused_in_words(option: str, cli: Lines) -> None:
     assert option in cli("dlq", "plan", "any", option, "9" * 20, "-o", cli.plan(), exits=2).stderr
+
+
+def test_of_a_file_that_was_written_anew_only_the_plan_that_was_looked_at_is_carried_out(
+    ground: Ground, cli: Lines
+) -> None:
+    ground.park({"n": 1}, {"n": 2})
+    looked_at = cli.json("plan", ground.name, "--limit", "1", "-o", cli.plan())[0]["plan_id"]
+    other = cli.json("plan", ground.name, "-o", cli.plan())[0]["plan_id"]
+    for act in ("replay", "resume"):
+        for more in ((), ACT):
+            said = cli("dlq", act, cli.plan(), "--plan-id", looked_at, *more, exits=5).stderr
+            assert f"holds the plan {other} now" in said
+    assert (ground.counts(), ground.counts(ground.source)) == ((2, 0), (0, 0))
+    assert cli.json("replay", cli.plan(), "--plan-id", other, *ACT)[0]["sent"] == 2
