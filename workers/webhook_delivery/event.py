@@ -6,10 +6,10 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from shared import BusEvent, Delivery, Reject, Wire, correlation_id, json_members, parsed, sorted_json
 
@@ -19,6 +19,9 @@ LONGEST_NAME = 256
 EVENT_ID = r"^[A-Za-z0-9_-]{1,128}$"
 LARGEST_PAYLOAD = 900_000
 """Bytes: an SQS message has 1 MiB, for the payload, what a job says beside it, and a result that waits with it."""
+
+Correlation = Annotated[str, BeforeValidator(correlation_id)]
+"""As a header carries it, whoever wrote the message; "" for anything else."""
 
 _PLAIN = '{"payload":{'
 _UNSENDABLE = re.compile("[\ufffe\uffff]")
@@ -37,7 +40,7 @@ class Published(Wire):
     tenant_id: str = Field(alias="tenantId", min_length=1, max_length=LONGEST_NAME)
     payload: str = Field(repr=False)
     fingerprint: str = ""
-    correlation_id: str = Field(default="", alias="correlationId")
+    correlation_id: Correlation = Field(default="", alias="correlationId")
     after: str = ""
     due: AwareDatetime | None = None
     taken: int = Field(default=0, ge=0)
@@ -82,7 +85,7 @@ class DeliveryJob(Wire):
     resent: str = Field(default="", max_length=64)
     ended: bool = False
     nonce: str = Field(default="", max_length=64)
-    correlation_id: str = Field(default="", alias="correlationId")
+    correlation_id: Correlation = Field(default="", alias="correlationId")
 
     def body(self) -> str:
         """As a message carries it."""

@@ -51,6 +51,15 @@ def test_what_cannot_be_a_header_is_no_correlation_id(odd: Any) -> None:
     assert published(delivery(json.dumps(body))).correlation_id == ""
 
 
+@pytest.mark.parametrize("odd", [None, 7, "two words", "line\nfeed", "a\r\nx-admin: yes", "x" * 257])
+async def test_a_job_that_somebody_else_wrote_brings_no_other_header_either(odd: Any) -> None:
+    sender, store = FakeSender(), FakeStore()
+    store.add(endpoint(), "upload.*")
+    await spread(store, sender, published(delivery(EVENT)))
+    written = {**json.loads(sender.sent[0].body), "correlationId": odd}
+    assert delivery_job(delivery(json.dumps(written))).correlation_id == ""
+
+
 def test_a_customers_own_header_of_that_name_stands() -> None:
     own = endpoint(headers=(("X-Correlation-Id", "theirs"),))
     headers = signed(own, message_id="msg_1", at=NOON, body=b"{}", correlation_id="ours").headers
