@@ -70,7 +70,7 @@ bench: setup-bench  ## measure this runtime against its peers, into docs/perform
 	@$(RUN)/python -m tests.bench $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode
-	@$(RUN)/python -m fleet.dev.emulators.localstack -- $(RUN)/pytest -m "e2e and not lambda_door or localstack" $(ARGS)
+	@$(RUN)/python -m fleet.dev.emulators.localstack -- $(RUN)/pytest -m "e2e and not lambda_door and not long or localstack" $(ARGS)
 
 lint: setup  ## ruff: rules and format
 	@$(RUN)/ruff check .
