@@ -21,6 +21,7 @@ from botocore.credentials import Credentials
 from localstack.runtime import main
 from localstack.services.dynamodb import server
 from localstack.services.dynamodbstreams.v2 import provider as streams
+from localstack.services.s3 import notifications
 from localstack.services.s3 import provider as s3
 from requests.adapters import HTTPAdapter
 from rolo.serving import twisted
@@ -107,6 +108,22 @@ def _sending(original: Send, port: int, keys: Credentials) -> Send:
     return send
 
 
+def _in_order(original: Callable[..., Any], sequencer: str) -> Callable[..., Any]:
+    """Events of S3 with a sequencer of their own, by their time: LocalStack gives all of them the same one, as if each came again."""
+
+    def payload(context: Any, *more: Any) -> Any:
+        own = f"{round(context.event_time.timestamp() * 1_000_000):018X}"
+        made = original(context, *more)
+        if "Detail" in made:
+            made["Detail"] = made["Detail"].replace(sequencer, own)
+        for each in made.get("Records", ()):
+            thing = each["s3"]["object"]
+            thing |= {"sequencer": own} if "sequencer" in thing else {}
+        return made
+
+    return payload
+
+
 def _main() -> Any:
     """Their names are replaced, then their own main runs."""
     given = os.environ
@@ -122,6 +139,11 @@ def _main() -> Any:
     HTTPAdapter.send = sending  # type: ignore[method-assign]  # theirs, replaced
     server.DynamodbServer.start_dynamodb = lambda _server: True
     streams.DynamoDBStreamsProvider.modify_stream_arn_for_ddb_local = lambda _provider, stream_arn: stream_arn
+    for notifier, sequencer in (
+        (notifications.BaseNotifier, "0055AED6DCD90281E5"),
+        (notifications.EventBridgeNotifier, "0062E99A88DC407460"),
+    ):
+        notifier._get_event_payload = staticmethod(_in_order(notifier._get_event_payload, sequencer))  # noqa: SLF001
     s3.DEFAULT_S3_TMP_DIR = os.path.join(given["FILESYSTEM_ROOT"], "s3")  # noqa: PTH118 - they join strings to it
     return main.main()
 
