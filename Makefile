@@ -37,7 +37,7 @@ demo: setup  ## the whole story on this machine: emulator, workers, real files, 
 dev: setup  ## the same fleet, left running for any boto3 client to drive; Ctrl-C drains it
 	@$(RUN)/fleet dev $(ARGS)
 
-test: setup  ## unit, contract and end-to-end tests on the embedded emulator: less than three minutes on two cores
+test: setup  ## unit, contract and end-to-end tests on the embedded emulator: about four minutes on two cores
 	@$(RUN)/pytest $(DAILY) --hypothesis-profile daily $(ARGS)
 
 test-313:  ## the daily tests on Python 3.13, what the image and Lambda run, in an environment of their own; without that Python nothing is run
