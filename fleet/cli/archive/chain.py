@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 
 import click
-from pydantic import BeforeValidator
 
 from fleet.cli.archive.place import bucket_option, opened
+from fleet.cli.archive.subject import HashKeys, read_with_keys
 from fleet.cli.command import Command, Failed, env_file_option
-from shared import Secret
-from shared.configuration.stored import read_environment
-from shared.settings import read_settings
 from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
 from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
-from workers.audit_archive.redaction.keys import HashKey, hash_keys
-from workers.audit_archive.store.rotating import RotatingKeys
 
 
-class DigestSettings(EvidenceSettings):
+class DigestSettings(EvidenceSettings, HashKeys):
     """What makes a digest the worker's."""
-
-    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
 
 
 @click.command("digest", cls=Command, short_help="Write the next digest now.")
@@ -60,9 +51,7 @@ def write_head(*, bucket: str | None) -> None:
 
 
 async def _digest(bucket: str | None) -> Digest | None:
-    environment = await read_environment(os.environ)
-    settings = read_settings(DigestSettings, environment)
-    rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
+    settings, rotating = await read_with_keys(DigestSettings)
     async with opened(bucket) as (place, clients):
         sign = await open_signing(settings.audit_signing_key, clients)
         chain = Chain(

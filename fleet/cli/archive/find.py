@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator
 from fleet.archive.find import Answer, Wanted, find, query
 from fleet.archive.terms import forms
 from fleet.cli.archive.searched import As, archive_at, faults_in_words, show, span_of, span_options
-from fleet.cli.archive.subject import HashKeys, hash_keys_of, known_subject
+from fleet.cli.archive.subject import HashKeys, known_subject, read_with_keys
 from fleet.cli.command import Command, env_file_option
 from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.subject_keys import Known
@@ -23,6 +24,11 @@ class SearchSettings(HashKeys):
     """None: only what is in clear is found."""
 
     audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
+
+
+async def _keys() -> Sequence[HashKey]:
+    _, rotating = await read_with_keys(SearchSettings)
+    return await rotating.again()
 
 
 @click.command("find", cls=Command, short_help="Find rows by actor, id, correlation id, time or changed attribute.")
@@ -66,7 +72,7 @@ def find_rows(
         _not_empty(name, given)
     for change in changes:
         _not_empty("change", change)
-    keys = asyncio.run(hash_keys_of(SearchSettings))
+    keys = asyncio.run(_keys())
     known = asyncio.run(known_subject(subject)) if subject else None
     if known and not known.keys:
         click.echo(f"no row can be found: {_unknown(known)}", err=True)

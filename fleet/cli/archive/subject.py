@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import click
 from pydantic import BeforeValidator
@@ -35,18 +35,23 @@ class SubjectSettings(HashKeys):
     subject_keys_table_name: str
 
 
-async def hash_keys_of(settings: type[HashKeys]) -> Sequence[HashKey]:
-    """Those of the environment; where a secret holds them, with those of the version before it. Raises SettingsError."""
+Read = TypeVar("Read", bound=HashKeys)
+
+
+async def read_with_keys(model: type[Read]) -> tuple[Read, RotatingKeys]:
+    """The settings of the environment, and their keys: where a secret holds these, `again` has those of the version before it too. Raises
+    SettingsError.
+    """
     environment = await read_environment(os.environ)
-    keys = read_settings(settings, environment).audit_hash_keys
-    return await RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), keys).again()
+    settings = read_settings(model, environment)
+    return settings, RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
 
 
 @asynccontextmanager
 async def subject_keys() -> AsyncIterator[SubjectKeys]:
     """Raises SettingsError."""
-    settings = read_settings(SubjectSettings, await read_environment(os.environ))
-    keys = await hash_keys_of(SubjectSettings)
+    settings, rotating = await read_with_keys(SubjectSettings)
+    keys = await rotating.again()
     async with Clients(os.environ) as clients:
         table = DynamoDbSubjects(await clients.open("dynamodb"), table=settings.subject_keys_table_name)
         yield SubjectKeys(table, keys, lambda: datetime.now(UTC))
