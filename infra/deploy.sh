@@ -66,7 +66,8 @@ while read -r stack who file <&3; do
     [[ $who == always || $who == asked ]] || continue
     case $file in workers) file=parameters/workers-$stage.json ;; *) file=parameters/$stage.json ;; esac
     [ -f "$file" ] || { echo "no infra/$file: STAGE is dev, staging or prod" >&2; exit 2; }
-    mapfile -t told < <(parameters "templates/$stack.json" "$file" "$@")
+    told=()  # bash 3, which is macOS's, has no mapfile
+    while IFS= read -r each; do told+=("$each"); done < <(parameters "templates/$stack.json" "$file" "$@")
     project=$(printf '%s\n' "${told[@]}" | sed -n 's/^ProjectName=//p')
     # Fargate is deployed where a worker's door says so: its image and its network have to be named then. Where the stack stands,
     # it is deployed whatever the doors say, or a worker that has left Fargate would go on running there.
