@@ -18,6 +18,7 @@ from infra.watch.stack import WatchedStack
 NOBODY: Final = "NONE"
 EVERY_NIGHT: Final = "cron(0 3 * * ? *)"  # UTC
 KEPT_DAYS: Final = 35
+BACKS_UP: Final = "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
 SPENT: Final = (("ACTUAL", 80), ("FORECASTED", 100))  # percent of the budget at which its mail is sent
 
 
@@ -65,9 +66,7 @@ class CareStack(WatchedStack):
                 }
             ),
             # What a backup of a table takes changes with the service: AWS keeps this policy, and it makes backups alone.
-            managed_policy_arns=[
-                Fn.sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup")
-            ],
+            managed_policy_arns=[Fn.sub(BACKS_UP)],
         )
         selection = backup.CfnBackupSelection(
             self,

@@ -15,13 +15,20 @@ from infra.resources.compute import people
 from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
 from infra.stack import FleetStack
+from infra.stacks.care import BACKS_UP
 
 GITHUB: Final = "token.actions.githubusercontent.com"
 NONE: Final = "NONE"
+# Repositories that were made or renamed since 15 July 2026 are told by their numbers as well, which nobody else is ever given:
+# https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
+REPOSITORY: Final = "[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+|[A-Za-z0-9_.-]+@[0-9]+/[A-Za-z0-9_.-]+@[0-9]+"
 STACKS: Final = (
     "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/${ProjectName}-*-${Stage}/*"
 )
 OWN_ROLES: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProjectName}-*-${Stage}"
+
+
+ATTACHED: Final = (BACKS_UP,)
 
 
 class PipelineStack(FleetStack):
@@ -31,7 +38,7 @@ class PipelineStack(FleetStack):
         """Declare everything."""
         super().__init__(scope, "pipeline", "What a workflow of GitHub deploys the worker fleet with")
         inputs = Inputs(self)
-        inputs.text("Repository", "The repository at GitHub, OWNER/NAME", pattern="[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+        inputs.text("Repository", "At GitHub: OWNER/NAME, or OWNER@ID/NAME@ID as its tokens say it", pattern=REPOSITORY)
         inputs.text("LambdaDeploymentBucket", "Bucket that the workflow puts the zip into")
         provider = self._provider(inputs)
         deployment = self._deployment_role()
@@ -83,7 +90,12 @@ class PipelineStack(FleetStack):
             policies=[
                 iam.CfnRole.PolicyProperty(
                     policy_name="roles-of-the-stage",
-                    policy_document=document(allow([f"iam:{each}" for each in ROLE_ACTIONS], [Fn.sub(OWN_ROLES)])),
+                    policy_document=document(
+                        allow([f"iam:{each}" for each in ROLE_ACTIONS], [Fn.sub(OWN_ROLES)]),
+                        # Of AWS's own policies those that a stack attaches, or a role could be made an administrator's by a name.
+                        allow(["iam:AttachRolePolicy", "iam:DetachRolePolicy"], [Fn.sub(OWN_ROLES)])
+                        | {"Condition": {"ArnEquals": {"iam:PolicyARN": [Fn.sub(each) for each in ATTACHED]}}},
+                    ),
                 )
             ],
         )
@@ -97,6 +109,8 @@ ROLE_ACTIONS: Final = (
     "DeleteRolePolicy",
     "GetRole",
     "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListRolePolicies",
     "PassRole",
     "PutRolePolicy",
     "TagRole",

@@ -31,7 +31,7 @@ class WorkersStack(FleetStack):
         inputs = Inputs(self, row={name: row.as_workers_mapping() for name, row in STAGES.items()})
         code = lambda_.CfnFunction.CodeProperty(
             s3_bucket=inputs.text("LambdaDeploymentBucket", "Bucket of the zip that `make bundle` builds"),
-            s3_key=inputs.text("LambdaCodeKey", "Its key there; another zip, another key", most=48),
+            s3_key=inputs.text("LambdaCodeKey", "Its key there; another zip, another key", most=40),
         )
         runtime = inputs.word("LambdaRuntime", "The Python that the zip was built for", RUNTIMES)
         asked(inputs)
@@ -60,6 +60,8 @@ class WorkersStack(FleetStack):
                 retention=retention,
                 key=Token.as_string(key),
                 network=where(in_network, network),
+                # The first subnet stands for all: a description has no room for more.
+                place=Fn.condition_if(in_network.logical_id, Fn.select(0, subnets), "no-network"),
                 windows={"audit": window},
             )
             # A condition is an expression; the CDK's stubs lack one of its members.
@@ -72,7 +74,7 @@ def asked(inputs: Inputs) -> None:
     """What variables of workers are made of; an empty one counts as unset."""
     inputs.text("WsApiEndpoint", "Browsers' WebSocket API, host/stage without a scheme", default="", most=120)
     inputs.text("EmailSender", "Reminders by e-mail come from this address, verified with SES", default="", most=60)
-    inputs.text("ExpoTokenSecretArn", "Secret with Expo's access token, where it asks for one", default="", most=120)
+    inputs.text("ExpoTokenSecretArn", "Secret with Expo's access token, where it asks for one", default="", most=100)
 
 
 def chosen(inputs: Inputs, settings: WorkerSettings, door: str) -> CfnCondition:

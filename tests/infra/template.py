@@ -75,6 +75,8 @@ class Template:
                 answer = re.sub(r"\$\{([^}]+)\}", lambda match: str(self._ref(match[1])), argument)
             case "Fn::Join":
                 answer = argument[0].join(self.value(argument[1]))
+            case "Fn::Select":
+                answer = self.value(argument[1]).split(",")[argument[0]]
             case "Fn::FindInMap":
                 mapping, row, column = self.value(argument)
                 answer = self.text["Mappings"][mapping][row][column]

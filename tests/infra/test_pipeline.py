@@ -199,6 +199,11 @@ def test_github_is_trusted_for_one_environment_of_one_repository() -> None:
         "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
         "token.actions.githubusercontent.com:sub": "repo:acme/fleet:environment:prod",
     }
+    numbered = stack("pipeline", "prod", Repository="acme@12/fleet@34").properties("DeployerRole")
+    [trusted] = numbered["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"].startswith(
+        "repo:acme@12/fleet@34:"
+    )
     told = stack("pipeline", GitHubProviderArn="arn:provider")
     assert "GitHubProvider" not in told.resources("AWS::IAM::OIDCProvider")
     assert told.properties("DeployerRole")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
@@ -222,6 +227,55 @@ def test_the_workflow_makes_nothing_itself_and_passes_one_role_to_cloudformation
     assert passes["Resource"] == ["DeploymentRole.Arn"]
     assert passes["Condition"]["StringEquals"] == {"iam:PassedToService": "cloudformation.amazonaws.com"}
     deployment = template.properties("DeploymentRole")
-    [roles] = deployment["Policies"][0]["PolicyDocument"]["Statement"]
-    assert roles["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/fleet-*-dev"]
-    assert not [action for action in roles["Action"] if "*" in action]
+    roles, attached = deployment["Policies"][0]["PolicyDocument"]["Statement"]
+    for each in (roles, attached):
+        assert each["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/fleet-*-dev"]
+        assert not [action for action in each["Action"] if "*" in action]
+
+
+@pytest.mark.parametrize(
+    ("repository", "fits"),
+    [
+        ("acme/fleet", True),
+        ("acme@12/fleet@34", True),
+        ("acme@12/fleet", False),
+        ("acme@*/fleet@*", False),
+        ("acme/fleet:ref", False),
+    ],
+)
+def test_a_repository_is_named_as_the_subject_of_its_tokens_names_it(repository: str, *, fits: bool) -> None:
+    pattern = raw(INFRA / "templates" / "pipeline.json")["Parameters"]["Repository"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, repository)) == fits
+
+
+def test_cloudformations_role_may_attach_what_a_stack_of_the_workflow_attaches_and_nothing_else() -> None:
+    wanted = {
+        policy
+        for name in DEPLOYED
+        for role in stack(name, Backup="true").resources("AWS::IAM::Role").values()
+        for policy in role["Properties"].get("ManagedPolicyArns", [])
+    }
+    _, attached = stack("pipeline").properties("DeploymentRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    assert set(attached["Action"]) == {"iam:AttachRolePolicy", "iam:DetachRolePolicy"}
+    assert set(attached["Condition"]["ArnEquals"]["iam:PolicyARN"]) == wanted != set()
+
+
+AWS_CALLS = re.compile(r"(?:^|\s)(?:aws|infra/deploy\.sh|\.venv/bin/fleet (?:--stage \S+ )?doctor)\s", re.MULTILINE)
+
+
+@pytest.mark.parametrize("workflow", ["deploy", "deploy-stage"])
+def test_a_step_that_calls_aws_has_asked_for_a_token_of_its_own_right_before(workflow: str) -> None:
+    """GitHub's token lasts five minutes, a deployment longer; what builds something first would hold an old one."""
+    calling = [step["run"] for step in steps(workflow) if AWS_CALLS.search(step.get("run", ""))]
+    assert calling
+    for run in calling:
+        before = run[: AWS_CALLS.search(run).start()]  # type: ignore[union-attr]  # searched above
+        assert ".github/web-identity" in before
+        assert "make" not in before.partition(".github/web-identity")[2]
+
+
+def test_the_script_is_one_for_the_bash_of_macos() -> None:
+    """It has 3.2: https://www.gnu.org/software/bash/manual/bash.html tells what came later."""
+    later = r"\b(?:mapfile|readarray|declare -A|local -n|coproc)\b|\$\{\w+(?:\^|,,|@[A-Z])|&>>|\|&"
+    for script in (INFRA / "deploy.sh", GITHUB / "web-identity"):
+        assert re.findall(later, re.sub(r"#.*", "", script.read_text())) == []

@@ -103,7 +103,11 @@ def test_another_code_or_parameter_makes_another_version_and_keeps_the_one_befor
     changed |= dict.fromkeys(worker.asked.values(), "other")
     for name, value in changed.items():
         assert stack("workers", **{name: value}).properties(f"{worker.stem}Version")["Description"] != said
+    moved = stack("workers", Subnets="subnet-0123456789abcdef0,subnet-1", SecurityGroups="sg-1")
+    into = moved.properties(f"{worker.stem}Version")["Description"]
+    assert into == said.replace("no-network", "subnet-0123456789abcdef0") != said, "else the alias stays outside"
     longest = sum(template.text["Parameters"][each].get("MaxLength", 12) + 1 for each in changed) + 12
+    longest += len(" subnet-0123456789abcdef0")
     assert longest <= 256, "CloudFormation takes no longer description"
     assert template.text["Resources"][f"{worker.stem}Version"]["UpdateReplacePolicy"] == "Retain"
 

@@ -33,9 +33,10 @@ class Function(Construct):
         retention: str,
         key: str,
         network: IResolvable,
+        place: IResolvable,
         windows: dict[str, str],
     ) -> None:
-        """`reserved`: concurrency kept for it; `retention` of its log in days, `key` its key; `network`: its VPC, or nothing; `windows` by queue, where a stage has its own."""
+        """`reserved`: concurrency kept for it; `retention` of its log in days, `key` its key; `network`: its VPC, or nothing, `place` a word for it; `windows` by queue, where a stage has its own."""
         super().__init__(scope, f"{settings.stem}Lambda")
         stem = settings.stem
         log_group = logs.CfnLogGroup(
@@ -45,7 +46,7 @@ class Function(Construct):
             retention_in_days=Token.as_number(retention),
             kms_key_id=key,
         )
-        said = _release(settings)
+        said = _release(settings, place)
         function = lambda_.CfnFunction(
             self,
             f"{stem}Function",
@@ -89,13 +90,12 @@ class Function(Construct):
         )
 
 
-def _release(settings: WorkerSettings) -> str:
+def _release(settings: WorkerSettings, place: IResolvable) -> str:
     """What a version is made of. Another text publishes another version; CloudFormation sees no other reason to.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
     """
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py")))
     parameters = ("LambdaCodeKey", "LambdaRuntime", *settings.asked.values())
-    return Fn.sub(
-        " ".join([hashlib.sha256(sources.encode()).hexdigest()[:12], *(f"${{{each}}}" for each in parameters)])
-    )
+    words = [hashlib.sha256(sources.encode()).hexdigest()[:12], *(f"${{{each}}}" for each in parameters)]
+    return Fn.join(" ", [Fn.sub(" ".join(words)), Token.as_string(place)])
