@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from fleet.cli.given import Strict
 
@@ -45,6 +46,17 @@ COMMANDS = {
 }
 
 NOT_HERE = "this installation leaves fleet.dev out; run it from the repository, after `make setup`"
+
+
+OWN_PLACE: Final = {
+    "release": "write fleet release COMMAND STAGE --project NAME",
+    "deploy": "write fleet deploy plan STAGE --set ProjectName=NAME",
+    "dev": "write them behind it",
+    "demo": "write them behind it",
+    "new": "it writes into the repository, of no stage",
+    "planner": "it asks nothing of any stage",
+}
+"""Commands that do not look where --stage says, and what to write instead."""
 
 
 class Lazily(Strict, click.Group):
@@ -108,10 +120,21 @@ def fleet(ctx: click.Context, *, stage: str | None, project: str) -> None:
     Workers are configured by environment variables alone; `fleet dev` writes a complete set to .fleet/dev.env, and --stage
     takes what a deployed stage is called: `fleet --stage prod dlq ls`.
     """
+    _refuse_what_would_be_passed_over(ctx)
     if stage is not None:
         from fleet.cli.stage import enter
 
         ctx.obj = enter(stage, project)
+
+
+def _refuse_what_would_be_passed_over(ctx: click.Context) -> None:
+    """Another fleet than the one that was named must not be rolled back, looked at or planned in silence."""
+    given = {name for name in ("stage", "project") if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    command = ctx.invoked_subcommand or ""
+    if given and command in OWN_PLACE:
+        raise click.UsageError(f"`fleet {command}` reads no --stage or --project before it: {OWN_PLACE[command]}")
+    if given == {"project"}:
+        raise click.UsageError("--project says nothing without --stage: give both")
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from fleet.cli import COMMANDS, OWN_PLACE, fleet
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import FLEET
 
@@ -64,3 +66,19 @@ def test_a_stage_that_is_not_there_is_named_with_the_region(aws: Aws, tmp_path: 
     ended = result("--stage", "nowhere", "dlq", "ls", home=tmp_path, **aws.endpoint.environment)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "no stack fleet-messaging-nowhere in us-east-1" in ended.stderr
+
+
+@pytest.mark.parametrize("command", OWN_PLACE)
+@pytest.mark.parametrize(
+    "words", [("--project", "acme"), ("--stage", "prod", "--project", "acme"), ("--stage", "prod")]
+)
+def test_a_stage_before_a_command_that_would_pass_it_over_is_refused(command: str, words: tuple[str, ...]) -> None:
+    """`fleet --project acme release rollback prod ...` went back in the fleet that is called `fleet`."""
+    ended = CliRunner().invoke(fleet, [*words, command, "status", "prod"])
+    assert (ended.exit_code, OWN_PLACE[command] in ended.output) == (2, True)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - OWN_PLACE.keys()))
+def test_a_project_without_its_stage_is_refused(command: str) -> None:
+    ended = CliRunner().invoke(fleet, ["--project", "acme", command])
+    assert (ended.exit_code, "--project says nothing without --stage" in ended.output) == (2, True)
