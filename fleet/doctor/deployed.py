@@ -1,10 +1,11 @@
-"""A deployed stage: its stacks, and whether each worker runs, reads its queues, is watched, and finds its secret."""
+"""A deployed stage: its stacks, and whether each worker runs, reads its queues, is watched, and finds what is kept for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from fleet.doctor import kept
 from fleet.doctor.check import Check, Trouble, ask, fault
 from fleet.release.alias import ALIAS
 from fleet.release.stacks import DEPLOYED, OPTIONAL
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from shared.clients import Clients
 
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
+EVIDENCE: Final = "evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +34,45 @@ async def deployed(stage: Stage, clients: Clients) -> list[Check]:
     """Look at everything that the stacks made and that messages need. Asks nothing that changes anything."""
     stacks = {name: await _stack(stage, clients, name) for name in DEPLOYED}
     checks = [check for check, _ in stacks.values()]
-    outputs = {key: value for _, given in stacks.values() for key, value in given.items()}
+    outputs = {key: value for _, made in stacks.values() for key, value in made.outputs.items()}
     for worker in roster.WORKERS:
         checks += await _worker(stage, clients, worker, outputs)
-    return [*checks, await _alarms(stage, clients), await _topic(clients, outputs), await _secret(clients, outputs)]
+    checks += [await _alarms(stage, clients), await _topic(clients, outputs)]
+    told = {name: made.parameters for name, (_, made) in stacks.items()}
+    checks += [await kept.hash_keys(clients, outputs.get("AuditHashKeysSecretArn")), await kept.token(clients, told)]
+    _, evidence = await _stack(stage, clients, EVIDENCE)  # where somebody deployed it: a stage may go without
+    return checks + await kept.evidence(clients, evidence.outputs, stage.name_of("subject-keys"), told["access"])
 
 
-async def _stack(stage: Stage, clients: Clients, name: str) -> tuple[Check, dict[str, str]]:
-    """How a stack ended, and its outputs."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A stack that stands: its outputs, and the parameters that it was deployed with."""
+
+    outputs: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+async def _stack(stage: Stage, clients: Clients, name: str) -> tuple[Check, Made]:
+    """How a stack ended, and what it was made of."""
     what = f"stack {name}"
     try:
         answer: Any = await ask((await clients.open("cloudformation")).describe_stacks(StackName=stage.name_of(name)))
     except Trouble as trouble:
         if trouble.code != "ValidationError":  # CloudFormation's way to say: no such stack
-            return fault(what, trouble), {}
+            return fault(what, trouble), Made()
         remedy = f"deploy it: infra/deploy.sh {stage.stage}"
-        return Check(what, "warning" if name in OPTIONAL else "fault", "not there", remedy), {}
+        return Check(what, "warning" if name in OPTIONAL else "fault", "not there", remedy), Made()
     [stack] = answer["Stacks"]
-    state, outputs = stack["StackStatus"], {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    state = stack["StackStatus"]
+    made = Made(
+        {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])},
+        {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
+    )
     if state in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        return Check(what, "ok", state), outputs
+        return Check(what, "ok", state), made
     if state.endswith("_IN_PROGRESS"):
-        return Check(what, "warning", state, "look again when the deployment has ended"), outputs
-    return Check(what, "fault", state, "see its events in CloudFormation, and deploy it again"), outputs
+        return Check(what, "warning", state, "look again when the deployment has ended"), made
+    return Check(what, "fault", state, "see its events in CloudFormation, and deploy it again"), made
 
 
 async def _worker(stage: Stage, clients: Clients, worker: str, outputs: dict[str, str]) -> list[Check]:
@@ -131,7 +149,9 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
     try:
         while True:
             page: Any = await ask(client.describe_alarms(AlarmNamePrefix=f"{stage.project}-", **token))
-            names |= {one["AlarmName"]: (one["StateValue"], one["ActionsEnabled"]) for one in page["MetricAlarms"]}
+            names |= {
+                one["AlarmName"]: (one["StateValue"], one.get("ActionsEnabled", True)) for one in page["MetricAlarms"]
+            }
             if not page.get("NextToken"):
                 break
             token = {"NextToken": page["NextToken"]}
@@ -170,17 +190,3 @@ async def _topic(clients: Clients, outputs: dict[str, str]) -> Check:
     return Check(
         what, "warning", found, "give the stack alarms AlarmEmail, PagerUrl or a Slack channel (docs/deploy.md)"
     )
-
-
-async def _secret(clients: Clients, outputs: dict[str, str]) -> Check:
-    what, secret = "archive's hash keys", outputs.get("AuditHashKeysSecretArn")
-    if secret is None:
-        return Check(what, "fault", "no secret", "deploy the stack access")
-    try:
-        found: Any = await ask((await clients.open("secretsmanager")).describe_secret(SecretId=secret))
-    except Trouble as trouble:
-        return fault(what, trouble)
-    if found.get("DeletedDate"):
-        remedy = f"aws secretsmanager restore-secret --secret-id {secret}: without it no search finds what is archived"
-        return Check(what, "fault", f"to be deleted at {found['DeletedDate']}", remedy)
-    return Check(what, "ok", found["Name"])

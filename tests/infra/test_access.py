@@ -60,9 +60,11 @@ def beside(who: str) -> set[Call]:
         # Bodies that no queue takes: tests/shared/sqs, tests/behaviours.
         return {("s3:PutObject", PAYLOADS)}
     found = {(action, "*") for action in (*ELSEWHERE, *DEPLOYED)}
-    found.add(
-        ("secretsmanager:DescribeSecret", f"arn:aws:secretsmanager:{PLACE}:secret:fleet-audit-hash-keys-dev-aBcDeF")
-    )
+    found |= {
+        ("secretsmanager:DescribeSecret", f"arn:aws:secretsmanager:{PLACE}:secret:fleet-{name}-dev-aBcDeF")
+        for name in ("audit-hash-keys", "expo-token")
+    }
+    found.add(("dynamodb:DescribeTable", f"arn:aws:dynamodb:{PLACE}:table/fleet-subject-keys-dev"))
     # Rows and digests of an archive that somebody verifies: tests/workers/audit_archive.
     found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))

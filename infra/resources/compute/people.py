@@ -86,7 +86,8 @@ def doctor() -> list[Statement]:
             ],
             ["*"],
         ),
-        allow(["secretsmanager:DescribeSecret"], [_secret("audit-hash-keys")]),
+        allow(["secretsmanager:DescribeSecret"], [_secret("*")]),
+        allow(["dynamodb:DescribeTable"], table("subject-keys")),  # where the stack `evidence` stands
     ]
 
 

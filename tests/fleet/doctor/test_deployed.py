@@ -37,7 +37,13 @@ class Aws:
         self.services: list[dict[str, int]] = []
         self.alarms = [("fleet-uploads-failing-prod", "OK", True), ("fleet-uploads-failing-dev", "ALARM", False)]
         self.subscriptions = ["arn:aws:sns:x"]
-        self.secret: dict[str, Any] = {"Name": "fleet-audit-hash-keys-prod"}
+        self.secret: dict[str, Any] = {
+            "Name": "fleet-audit-hash-keys-prod",
+            "VersionIdsToStages": {"v": ["AWSCURRENT"]},
+        }
+        self.secrets: dict[str, Any] = {}
+        self.parameters: dict[str, dict[str, str]] = {}
+        self.tables = {"fleet-subject-keys-prod": "ACTIVE"}
 
     async def open(self, _: str) -> "Aws":
         return self
@@ -55,9 +61,13 @@ class Aws:
         name = StackName.removeprefix("fleet-").removesuffix("-prod")
         if name not in self.stacks:
             raise refused("ValidationError")
-        told = self.outputs if name == "workers" else {}
+        told = {"workers": self.outputs, "evidence": {"AuditSigningKeyArn": "arn:key"}}.get(name, {})
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in told.items()]
-        return {"Stacks": [{"StackStatus": self.stacks[name], "Outputs": outputs}]}
+        given = [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in ({"Stage": "prod"} | self.parameters.get(name, {})).items()
+        ]
+        return {"Stacks": [{"StackStatus": self.stacks[name], "Outputs": outputs, "Parameters": given}]}
 
     def _get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
         assert (FunctionName.startswith("fleet-"), Qualifier) == (True, "live")
@@ -85,8 +95,17 @@ class Aws:
         return {"Subscriptions": [{"SubscriptionArn": each} for each in self.subscriptions]}
 
     def _describe_secret(self, *, SecretId: str) -> dict[str, Any]:
+        if SecretId in self.secrets:
+            if isinstance(self.secrets[SecretId], Exception):
+                raise self.secrets[SecretId]
+            return dict(self.secrets[SecretId])
         assert SecretId == "arn:secret"
         return self.secret
+
+    def _describe_table(self, *, TableName: str) -> dict[str, Any]:
+        if TableName not in self.tables:
+            raise refused("ResourceNotFoundException")
+        return {"Table": {"TableStatus": self.tables[TableName]}}
 
 
 async def found(aws: Aws) -> dict[str, Check]:
@@ -191,3 +210,49 @@ async def test_what_may_not_be_asked_is_a_fault_and_the_rest_is_still_looked_at(
     checks = await found(Denied())
     assert len(checks) == len(roster.WORKERS) + 3
     assert {check.found for check in checks.values()} == {"AccessDenied"}
+
+
+TOKEN = {"ExpoTokenSecretArn": "arn:expo"}
+
+
+@pytest.mark.parametrize(
+    ("secret", "state", "says"),
+    [
+        ({"Name": "x", "VersionIdsToStages": {"v": ["AWSCURRENT"]}}, None, ""),
+        ({"Name": "x", "VersionIdsToStages": {"v": ["AWSPREVIOUS"]}}, "fault", "it has no value"),
+        ({"Name": "x", "DeletedDate": "2026-12-01"}, "fault", "to be deleted at 2026-12-01"),
+        (refused("ResourceNotFoundException"), "fault", "arn:expo: ResourceNotFoundException"),
+        (refused("AccessDeniedException"), "warning", "arn:expo: AccessDeniedException"),
+    ],
+)
+async def test_the_token_that_reminders_are_pushed_with_is_there_and_has_a_value(
+    secret: Any, state: str | None, says: str
+) -> None:
+    aws = Aws()
+    aws.parameters = dict.fromkeys(("access", "workers", "services"), TOKEN)
+    aws.secrets = {"arn:expo": secret}
+    checks = await found(aws)
+    assert {what: (check.state, check.found) for what, check in checks.items()} == (
+        {"Expo's access token": (state, says)} if state else {}
+    )
+
+
+async def test_a_token_that_the_worker_is_told_of_and_its_role_may_not_read_is_a_fault() -> None:
+    aws = Aws()
+    aws.parameters = {"workers": TOKEN}
+    assert (await found(aws))["Expo's access token"].found == (
+        "access has none, workers has arn:expo, services has none"
+    )
+
+
+async def test_where_evidence_stands_its_table_is_there_and_its_key_may_be_used() -> None:
+    aws = Aws()
+    aws.stacks["evidence"] = "CREATE_COMPLETE"
+    assert (await found(aws))["archive's signing key"].found == "access was given none"
+    aws.parameters = {"access": {"AuditSigningKeyArn": "arn:key"}}
+    assert await found(aws) == {}
+    aws.tables = {"fleet-subject-keys-prod": "ARCHIVED"}
+    assert (await found(aws))["table subject-keys"].found == "ARCHIVED"
+    aws.tables = {}
+    [check] = (await found(aws)).values()
+    assert (check.what, check.state, check.found) == ("table subject-keys", "fault", "not there")
