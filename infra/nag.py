@@ -32,7 +32,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     # Looking at a stage: no action among these changes anything.
     rf"{_PEOPLE}{_WIDE}[*]\]": "questions about an account's rules, functions, alarms and topics, which know no resources",
     rf"{_PEOPLE}{_WIDE}.*:stack/<ProjectName>-[*]-<Stage>/[*]\]": "the stage's own stacks",
-    rf"{_PEOPLE}{_WIDE}.*:secret:<ProjectName>-audit-hash-keys-<Stage>-[*]\]": "one secret, described and not read: its ARN ends with what AWS chooses",
+    rf"{_PEOPLE}{_WIDE}.*:secret:<ProjectName>-(audit-hash-keys|expo-token)-<Stage>-[*]\]": "one secret, described and not read: its ARN ends with what AWS chooses",
     rf"{_PEOPLE}{_WIDE}.*:log-group:/(aws/lambda|ecs)/<ProjectName>-[*]-<Stage>:[*]\]": "a question over the lines of the stage's own workers",
     rf"{_PEOPLE}{_WIDE}.*:<ProjectName>-[*](-dlq)?-<Stage>\]": "the stage's own queues: a letter may have come to any of them",
     # Deploying a stage.

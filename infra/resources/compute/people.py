@@ -86,7 +86,7 @@ def doctor() -> list[Statement]:
             ],
             ["*"],
         ),
-        allow(["secretsmanager:DescribeSecret"], [_secret("*")]),
+        allow(["secretsmanager:DescribeSecret"], [_secret("audit-hash-keys"), _secret("expo-token")]),
         allow(["dynamodb:DescribeTable"], table("subject-keys")),  # where the stack `evidence` stands
     ]
 
