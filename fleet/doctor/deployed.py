@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
 EVIDENCE: Final = "evidence"
+PROJECT: Final = "fleet"
+"""Whose stage commands mean that name no project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,17 @@ class Stage:
     def name_of(self, resource: str) -> str:
         """The physical name of a resource, or of a stack."""
         return f"{self.project}-{resource}-{self.stage}"
+
+    @property
+    def deploys(self) -> str:
+        """The command that deploys it; another project's stacks would be made by one that does not name it."""
+        named = "" if self.project == PROJECT else f" ProjectName={self.project}"
+        return f"infra/deploy.sh {self.stage}{named}, with all parameters of the last time"
+
+    def goes_back(self, worker: str) -> str:
+        """The command that lets a worker run the version before."""
+        named = "" if self.project == PROJECT else f" --project {self.project}"
+        return f"fleet release rollback {self.stage} {worker}{named}"
 
 
 async def deployed(stage: Stage, clients: Clients) -> list[Check]:
@@ -60,7 +73,7 @@ async def _stack(stage: Stage, clients: Clients, name: str) -> tuple[Check, Made
     except Trouble as trouble:
         if trouble.code != "ValidationError":  # CloudFormation's way to say: no such stack
             return fault(what, trouble), Made()
-        remedy = f"deploy it: infra/deploy.sh {stage.stage}"
+        remedy = f"deploy it: {stage.deploys}"
         return Check(what, "warning" if name in OPTIONAL else "fault", "not there", remedy), Made()
     [stack] = answer["Stacks"]
     state = stack["StackStatus"]
@@ -105,7 +118,7 @@ async def _function(stage: Stage, clients: Clients, worker: str) -> list[Check]:
         checks = [Check(what, "ok", said)]
     else:
         why = found.get("StateReason") or found["State"]
-        checks = [Check(what, "fault", f"{said}: {why}", f"fleet release rollback {stage.stage} {worker}")]
+        checks = [Check(what, "fault", f"{said}: {why}", stage.goes_back(worker))]
     sources = {each["EventSourceArn"].rpartition(":")[2]: each for each in mapped["EventSourceMappings"]}
     return [*checks, *(_mapping(queue, sources.get(stage.name_of(queue))) for queue in roster.app(worker).queues)]
 
@@ -161,7 +174,7 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
     calling = sorted(name for name, (state, _) in ours.items() if state == "ALARM")
     silent = sorted(name for name, (_, enabled) in ours.items() if not enabled)
     if not ours:
-        return Check("alarms", "fault", "none: nobody hears of anything", f"deploy them: infra/deploy.sh {stage.stage}")
+        return Check("alarms", "fault", "none: nobody hears of anything", f"deploy them: {stage.deploys}")
     if silent:
         return Check("alarms", "fault", f"switched off: {', '.join(silent)}", "aws cloudwatch enable-alarm-actions")
     if calling:

@@ -130,7 +130,13 @@ async def test_a_stack_that_is_missing_or_came_back_half_way_is_named() -> None:
         "stack care": "warning",
         "stack dashboards": "warning",
     }
-    assert checks["stack alarms"].remedy == "deploy it: infra/deploy.sh prod"
+    assert checks["stack alarms"].remedy == "deploy it: infra/deploy.sh prod, with all parameters of the last time"
+
+
+def test_what_is_to_be_done_names_the_project_that_was_looked_at() -> None:
+    acme = Stage("acme", "prod")
+    assert acme.deploys.startswith("infra/deploy.sh prod ProjectName=acme,")
+    assert acme.goes_back("audit-archive") == "fleet release rollback prod audit-archive --project acme"
 
 
 async def test_a_worker_that_runs_nowhere_and_one_without_tasks_are_faults() -> None:
