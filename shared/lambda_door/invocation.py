@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -87,9 +87,12 @@ async def report(records: Sequence[Any], consumers: Sequence[Consumer], *, deadl
     return Report(tuple(dict.fromkeys(staying)), sum(left for _, left, _ in answers), goes_on)
 
 
-def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
-    """Each record to the consumer of its queue; the ids of those that could not be read."""
+def _share_out(records: Sequence[Any], shares: Sequence[Share]) -> list[str]:
+    """Each record to the consumer of its queue; the ids of those that could not be read. Raises TypeError where no record
+    has an id, for then nothing could be reported: no ids at all would tell that all of it is done.
+    """
     unreadable: list[str] = []
+    nameless = 0
     by_arn: dict[str, Share] = {}
     for record in records:
         try:
@@ -98,9 +101,12 @@ def _share_out(records: Iterable[Any], shares: Sequence[Share]) -> list[str]:
                 share = by_arn[arn] = _of(_queue(record), shares)
             share.add(record)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            unreadable += _named(record)
+            unreadable += (named := _named(record))
+            nameless += not named
             _stop_behind(record, shares)
             log.warning("record_unreadable", error_type=type(error).__name__)
+    if nameless and nameless == len(records):
+        raise TypeError("no record has a `messageId`: this function reads from an SQS event source mapping")
     return unreadable
 
 

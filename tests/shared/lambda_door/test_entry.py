@@ -177,6 +177,28 @@ def test_an_event_that_is_not_from_sqs_is_refused_with_a_clear_error(desk: Desk)
         desk.sandbox().invoke({"detail-type": "tick"}, remaining=30)
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"eventSource": "aws:s3", "s3": {"object": {"key": "a"}}},
+        {"EventSource": "aws:sns", "Sns": {"MessageId": "1", "Message": "a"}},
+        {
+            "eventSource": "aws:dynamodb",
+            "eventID": "1",
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:1:table/t/stream/1",
+        },
+        {"messageId": None, "body": "a"},
+        None,
+    ],
+)
+def test_records_of_another_source_are_refused_for_no_ids_would_say_that_they_are_done(
+    desk: Desk, record: object
+) -> None:
+    with pytest.raises(TypeError, match="event source mapping"):
+        desk.sandbox().invoke({"Records": [record, record]}, remaining=30)
+    assert desk.handled == []
+
+
 def test_one_loop_and_one_set_of_clients_serve_every_invocation(desk: Desk) -> None:
     sandbox = desk.sandbox()
     for word in "abcde":
