@@ -26,6 +26,9 @@ KEY_ATTRIBUTES = ("idempotency-key", "Idempotency-Key", "idempotency_key")
 CREATED = "ObjectCreated"
 """What the names of S3's events of new objects begin with."""
 
+UNVERSIONED = "null"
+"""The version of every object that is put while its bucket's versioning is suspended: it tells none from another."""
+
 _STREAM_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):([^:]+):table/([^/:]+)")
 
 LONGEST_KEY = 512
@@ -45,8 +48,9 @@ def idempotency_key(body: str, attributes: Mapping[str, Attribute], *, own: str 
     2. the identity that the source gave: `stream:{region}:{account}:{table}:{eventID}` of a stream record (without the three
        where it names no table),
        `event:{source}:{detail-type}:{tenantId}:{detail.id or id}` of a bus event, without the third part where the
-       detail names no tenant (a colon inside of a part is `%3A`, a percent sign `%25`),
-       `s3:{bucket}/{key}@{versionId or sequencer}` of an S3 notification with one record, with `:{ObjectRemoved, ...}`
+       detail names no tenant and with its JSON behind an empty part where that is no text (a colon inside of a part is
+       `%3A`, a percent sign `%25`),
+       `s3:{bucket}/{key}@{versionId or sequencer}` (the version "null" is none) of an S3 notification with one record, with `:{ObjectRemoved, ...}`
        behind it where it made no object: a version is removed under the id it was made under;
     3. `body:{the first 32 hex digits of the body's SHA-256}`.
     """
@@ -122,11 +126,12 @@ def _source_identity(body: str) -> str:
         case {"detail-type": str(kind), "source": str(source), "id": str(bus_id), "detail": detail}:
             said = detail if isinstance(detail, dict) else {}
             own, tenant = said.get("id"), said.get("tenantId")
-            whose = (tenant,) if isinstance(tenant, str) else ()
+            whose = (tenant,) if isinstance(tenant, str) else _other(tenant)
             parts = (source, kind, *whose, own if isinstance(own, str) and own else bus_id)
             return f"event:{_joined(*parts)}"
         case {"Records": [{"s3": {"bucket": {"name": str(bucket)}, "object": dict(thing)}} as record]}:
-            mark = thing.get("versionId") or thing.get("sequencer")
+            version = thing.get("versionId")
+            mark = version if version and version != UNVERSIONED else thing.get("sequencer")
             happened = str(record.get("eventName") or CREATED).removeprefix("s3:").partition(":")[0]
             other = "" if happened == CREATED else f":{happened}"
             return f"s3:{bucket}/{thing.get('key')}@{mark}{other}" if mark else ""
@@ -138,6 +143,11 @@ def _table(arn: object) -> tuple[str, ...]:
     """Region, account and table of a stream's ARN; empty where it is none."""
     found = _STREAM_ARN.match(arn) if isinstance(arn, str) else None
     return found.groups() if found else ()
+
+
+def _other(tenant: object) -> tuple[str, ...]:
+    """A tenant that is no text is another one all the same: two parts, which no text is."""
+    return ("", orjson.dumps(tenant).decode()) if tenant is not None else ()
 
 
 def _joined(*parts: str) -> str:

@@ -1,5 +1,6 @@
 """The key of an effect: from the business, whatever happened to the message on its way."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,11 +48,21 @@ def written(name: str, **content: Any) -> dict[str, Attribute]:
         (bus(detail={"id": "a:50%"}), "event:fleet.uploads:upload.completed:a%3A50%25"),
         (s3(OBJECT), "s3:b/a+b.png@v1"),
         (s3({"key": "k", "sequencer": "0055"}), "s3:b/k@0055"),
+        (s3({"key": "k", "sequencer": "0055", "versionId": "null"}), "s3:b/k@0055"),
         (text({"Type": "Notification", "Message": text(STREAM)}), "stream:e1"),
     ],
 )
 def test_the_source_s_own_identity_is_the_key(body: str, key: str) -> None:
     assert idempotency_key(body, {}) == key
+
+
+def test_tenants_are_never_one_whatever_their_ids_are_written_as() -> None:
+    tenants = ["5", 5, 6, 5.5, True, False, "true", "", [5], {"id": 5}, 2**70]
+    keys = {idempotency_key(bus(detail={"id": "up_1"}), {})}
+    for each in tenants:
+        body = json.dumps({"id": "6a7e", "source": "s", "detail-type": "t", "detail": {"id": "up_1", "tenantId": each}})
+        keys.add(idempotency_key(body, {}))
+    assert len(keys) == len(tenants) + 1
 
 
 @pytest.mark.parametrize("other", ["eu-west-1:1:table/b", "us-east-1:1:table/a", "eu-west-1:2:table/a"])
