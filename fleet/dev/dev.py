@@ -150,9 +150,14 @@ def worker_environment(ground: Ground, *, port: int) -> dict[str, str]:
 
 
 def signing_key(home: Path) -> str:
-    """AUDIT_SIGNING_KEY of the fleet that has its `home` here: a key that is made once, and kept, as the archive is."""
+    """AUDIT_SIGNING_KEY of the fleet that has its `home` here: a key that is made once, and kept, as the archive is.
+
+    Raises NotPrivate where somebody else has laid one there.
+    """
     path = private.folder(home.absolute()) / "audit-signing-key.pem"
-    if not path.exists():
+    if os.path.lexists(path):
+        private.checked(path)
+    else:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(FileKey.new().to_pem())
     return f"file:{path}"

@@ -37,10 +37,10 @@ def folder(path: Path) -> Path:
     """Make the folder and what is missing above it, for its owner alone; close a `.fleet` that stands open to others.
 
     Raises:
-        NotPrivate: `.fleet` is a link, or belongs to somebody who does not own the folder around it.
+        NotPrivate: `.fleet`, or a folder in it, is a link, or belongs to somebody who does not own the folder around it.
     """
     for each in (*reversed(path.parents), path):
-        if each.name == HOME:
+        if HOME in each.parts:
             _ours(each)
         elif not each.is_dir():
             each.mkdir(mode=0o700, exist_ok=True)
@@ -58,12 +58,20 @@ def log_file(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
 
+def checked(path: Path) -> os.stat_result:
+    """What bears the name. Raises NotPrivate where that is a link, or another's who does not own the folder around it."""
+    found, around = path.lstat(), path.parent.stat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid not in {os.getuid(), around.st_uid}:
+        raise NotPrivate(f"{path} is a link, or somebody else's: remove it first")
+    return found
+
+
 def _ours(path: Path) -> None:
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        found, around = path.lstat(), path.parent.stat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.getuid(), around.st_uid}:
-            raise NotPrivate(f"{path} is a link, or somebody else's: remove it first") from None
-        if stat.S_IMODE(found.st_mode) & 0o077:
+        mode = checked(path).st_mode
+        if not stat.S_ISDIR(mode):
+            raise NotPrivate(f"{path} is no folder: remove it first") from None
+        if path.name == HOME and stat.S_IMODE(mode) & 0o077:
             path.chmod(0o700)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.dev import child, private
+from fleet.dev.dev import signing_key
 
 
 def mode(path: Path) -> int:
@@ -36,6 +37,36 @@ def test_a_home_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".fleet").symlink_to(tmp_path / "theirs")
     with pytest.raises(private.NotPrivate, match="remove it first"):
         private.folder(tmp_path / ".fleet" / "logs")
+
+
+def test_a_folder_in_a_home_that_is_a_link_or_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    private.folder(tmp_path / ".fleet")
+    (tmp_path / ".fleet" / "logs").symlink_to(tmp_path / "theirs")
+    (tmp_path / ".fleet" / "file").touch()
+    for name in ("logs", "file"):
+        with pytest.raises(private.NotPrivate, match="remove it first"):
+            private.folder(tmp_path / ".fleet" / name)
+
+
+def test_a_signing_key_that_is_a_link_is_not_used(tmp_path: Path) -> None:
+    kept = signing_key(tmp_path / ".fleet")
+    assert signing_key(tmp_path / ".fleet") == kept
+    key = Path(kept.removeprefix("file:"))
+    key.rename(tmp_path / "theirs.pem")
+    key.symlink_to(tmp_path / "theirs.pem")
+    with pytest.raises(private.NotPrivate, match="remove it first"):
+        signing_key(tmp_path / ".fleet")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")
+@pytest.mark.parametrize("name", ["logs", "audit-signing-key.pem"])
+def test_what_somebody_else_laid_into_a_home_that_stood_open_is_refused(tmp_path: Path, name: str) -> None:
+    signing_key(tmp_path / ".fleet")
+    private.folder(tmp_path / ".fleet" / "logs")
+    os.chown(tmp_path / ".fleet" / name, 65534, 65534)
+    with pytest.raises(private.NotPrivate):
+        signing_key(private.folder(tmp_path / ".fleet" / "logs").parent)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")
