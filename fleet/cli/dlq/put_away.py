@@ -79,7 +79,7 @@ def archive(
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "partly" if _is_partly(taken, found) else "done"
     if not found.views:
-        _dry("archive", info, found, as_json=as_json)
+        _dry("archive", info, found, as_json=as_json, acting=True)
     _print_taken("archived", taken, found, as_json=as_json, archive_id=archive_id, bucket=bucket)
 
 
@@ -121,7 +121,7 @@ def purge(
             entry.counts = {"planned": len(found.views), **taken.counts()}
             entry.outcome = "partly" if _is_partly(taken, found) else "done"
     if not found.views:
-        _dry("purge", info, found, as_json=as_json)
+        _dry("purge", info, found, as_json=as_json, acting=True)
     _print_taken("purged", taken, found, as_json=as_json, purge_id=entry.plan_id)
 
 
@@ -177,10 +177,10 @@ def _confirm(info: QueueInfo, confirm: str, *, no_input: bool) -> None:
         raise Refused(f"nothing was deleted: give --confirm {info.name}")
 
 
-def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool) -> None:
+def _dry(what: str, info: QueueInfo, found: Inventory, *, as_json: bool, acting: bool = False) -> None:
     if as_json:
         ids = [each.id for each in found.views]
-        print_json({"version": 1, "dry_run": True, "queue": info.name, "planned": len(ids), "ids": ids})
+        print_json({"version": 1, "dry_run": not acting, "queue": info.name, "planned": len(ids), "ids": ids})
     elif found.views:
         answer(f"would {what} {len(found.views)} letters of {info.name}; act with --yes --reason ...")
     else:

@@ -47,6 +47,10 @@ def test_archived_letters_come_back_as_they_were_and_later_ones_are_not_touched(
     after = {body: found or None for body, found in after.items()}
     assert {body: after[body] for body in before} == before
     assert cli.json("restore", twelve.name, exits=3) == []
+    for command in (("archive", twelve.name), ("purge", twelve.name, "--confirm", twelve.name)):
+        [nothing] = cli.json(*command, "--error", "Nobody", "--yes", *WHY, exits=3)
+        valid("dlq-taken", nothing)
+        assert (nothing["dry_run"], nothing["planned"]) == (False, 0)
 
 
 def test_a_letter_that_sqs_moved_can_still_go_home_after_the_archive(ground: Ground, cli: Lines, archive: str) -> None:
