@@ -21,7 +21,11 @@ async def closed_to_other_pages(request: web.Request, handler: Handler) -> web.S
     is_ours = origin == f"http://{request.host}" or is_websocket(request)
     if origin is not None and not (is_ours and is_loopback(origin)):
         raise web.HTTPForbidden(text="web pages of other origins have no business here")
-    return await handler(request)
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge as refusal:
+        # Not raised on: while the rest of the body is awaited, for ten seconds, the error would keep what was read of it.
+        return web.Response(status=refusal.status, text=refusal.text)
 
 
 def is_own_name(host: str) -> bool:

@@ -1,6 +1,8 @@
 """What strangers can make a stand-in keep, and which pages may speak to it."""
 
+import asyncio
 import base64
+import gc
 import hashlib
 import hmac
 import io
@@ -11,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from fleet.dev.stand_ins.expo_server import ExpoServer
 from fleet.dev.stand_ins.pages import is_own_name
@@ -89,6 +92,18 @@ async def test_a_slow_endpoint_does_not_hold_what_is_unsigned(served: Served) ->
 @pytest.mark.parametrize("path", ["/webhooks/ok", SEND, "/gateway/@connections/any"])
 async def test_a_body_above_the_limit_is_refused(served: Served, path: str) -> None:
     assert await served.post(path, b"x" * (LARGEST_BODY + 1)) == 413
+
+
+async def test_of_a_body_above_the_limit_nothing_is_kept_while_its_rest_is_awaited(served: Served) -> None:
+    place = URL(served.url)
+    reader, writer = await asyncio.open_connection(place.host, place.port)
+    head = f"POST /webhooks/ok HTTP/1.1\r\nHost: {place.authority}\r\nContent-Length: {LARGEST_BODY * 2}\r\n\r\n"
+    writer.write(head.encode() + b"x" * (LARGEST_BODY + 1))
+    assert b"413" in await reader.readline()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, web.HTTPRequestEntityTooLarge)]
+    writer.close()
+    assert kept == []
 
 
 async def test_a_signed_webhook_is_kept_as_the_text_it_came_in(served: Served) -> None:
