@@ -19,7 +19,7 @@ from tests.waiting import until
 from tests.workers.reminder_dispatch import fakes as reminders
 from tests.workers.webhook_delivery import fakes as webhooks
 from workers.audit_archive.store.bucket import S3Bucket
-from workers.audit_archive.store.claims import DynamoDbClaims
+from workers.audit_archive.store.items import DynamoDbItems
 from workers.reminder_dispatch.table.keys import shard_of
 from workers.reminder_dispatch.table.store import DynamoReminders
 from workers.webhook_delivery.store.table import DynamoDbStore
@@ -46,7 +46,7 @@ STORES: dict[str, tuple[str, Callable[[Any], Awaitable[Any]]]] = {
     "a reminder's row": ("dynamodb", lambda to: DynamoReminders(to, table="t").add(reminders.daily())),
     "the ledger's claim": ("dynamodb", lambda to: DynamoDbLedger(to, table="t").claim("k", owner="o", now=1.0, lease=9.0, fingerprint="f")),
     "the ledger's end": ("dynamodb", lambda to: DynamoDbLedger(to, table="t").complete("k", owner="o", now=1.0, keep=9.0)),
-    "an event's claim": ("dynamodb", lambda to: DynamoDbClaims(to, table="t").read("identity")),
+    "an event's claim": ("dynamodb", lambda to: DynamoDbItems(to, table="t").add("place", {"event": b"entry"}, folder="f", expires=1)),
     "a payload": ("s3", lambda to: payloads(to).check_in("body", {})),
     "an archived object": ("s3", lambda to: S3Bucket(to, name="b").put_new("k", b"rows", {})),
     "a list of objects": ("s3", lambda to: S3Bucket(to, name="b").keys("prefix/")),

@@ -126,8 +126,10 @@ def _row(gap: Gap, activity: str, keys: Image | None, told: str, found: int) -> 
             "archived_by": WRITER,
         }
     )
+    name = f"{activity}#{gap.fingerprint}"
     return Row(
-        identity=f"{activity}#{gap.fingerprint}",
+        identity=name,
+        page=name,  # the same gap may come with another time
         fingerprint=gap.fingerprint,
         partition=partition(GAPS, gap.at),
         event_time=gap.at,

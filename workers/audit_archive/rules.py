@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +45,12 @@ _ACTIVITY = {"INSERT": "create", "MODIFY": "update", "REMOVE": "delete"}
 class Row:
     """One audit row. `line` is its canonical JSON without the line feed; rows of an object are sorted by `order`.
 
-    `identity` and `fingerprint` are its record's. `partition` is the folder of its table and of the hour in which the row changed. `found` counts personal data that
+    `identity` and `fingerprint` are its record's; `page` is where it is claimed together with others. `partition` is the folder of its table and of the hour in which the row changed. `found` counts personal data that
     only its look gave away.
     """
 
     identity: str
+    page: str
     fingerprint: str
     partition: str
     event_time: datetime
@@ -83,6 +85,7 @@ def audit_row(record: StreamRecord, *, hide: Hide) -> Row:
     )
     return Row(
         identity=identity(record),
+        page=page(record),
         fingerprint=fingerprint(record),
         partition=partition(record.table, happened),
         event_time=happened,
@@ -97,6 +100,13 @@ def identity(record: StreamRecord) -> str:
     stream's, and tables of one name are in each account and region.
     """
     return f"{record.account}/{record.region}/{record.table}#{record.sequence_number}#{record.event_id}"
+
+
+def page(record: StreamRecord) -> str:
+    """`{account}/{region}/{table}#{second}`: of the record alone, and of one hour. A stream rounds the time down to the second.
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+    """
+    return f"{record.account}/{record.region}/{record.table}#{math.floor(_utc(record.created_at).timestamp())}"
 
 
 def fingerprint(record: StreamRecord) -> str:
@@ -143,6 +153,11 @@ def named_at(key: str) -> datetime | None:
         return datetime.strptime(f"{found[1]}{found[2]}000+0000", "%Y%m%dT%H%M%S%f%z")
     except ValueError:  # a thirteenth month
         return None
+
+
+def token_of(key: str) -> str:
+    """The token in the name of an object of ours."""
+    return key.removesuffix(".ndjson.gz")[-16:]
 
 
 def marker(key: str) -> str:

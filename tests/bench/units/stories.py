@@ -5,7 +5,7 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -162,10 +162,29 @@ async def reminders(on: Ground, *, is_series: bool) -> Tally:
     return clients.tally.of(len(ids))
 
 
-async def audit_rows(on: Ground) -> Tally:
-    bodies = [path.read_text() for path in sorted(EVENTS.glob("stream-*.json"))]
+def recorded_changes() -> list[str]:
+    return [path.read_text() for path in sorted(EVENTS.glob("stream-*.json"))]
+
+
+def changes_of_one_second() -> list[str]:
+    """A hundred, as a busy table has them."""
+    change = json.loads(recorded_changes()[0])
+    number = int(change["dynamodb"]["SequenceNumber"])
+    return [
+        json.dumps(
+            {
+                **change,
+                "eventID": f"{each:032x}",
+                "dynamodb": {**change["dynamodb"], "SequenceNumber": str(number + each)},
+            }
+        )
+        for each in range(100)
+    ]
+
+
+async def audit_rows(on: Ground, *, changes: Callable[[], Sequence[str]]) -> Tally:
     async with CountingClients(on.environment) as clients, open_audit(on.environment, clients) as (worker,):
-        events = [worker.decode(delivery(body, queue="audit")) for body in bodies]
+        events = [worker.decode(delivery(body, queue="audit")) for body in changes()]
         clients.tally.clear()
         handled: Any = worker.do
         assert await handled.handle(events) == [None] * len(events)
@@ -182,5 +201,6 @@ STORIES: dict[str, Story] = {
     f"fan-out of {BURST} events at once": fan_out,
     "reminder by push": partial(reminders, is_series=False),
     "reminder with a rule": partial(reminders, is_series=True),
-    AUDIT_ROW: audit_rows,
+    AUDIT_ROW: partial(audit_rows, changes=recorded_changes),
+    "audit row, a hundred of one second": partial(audit_rows, changes=changes_of_one_second),
 }

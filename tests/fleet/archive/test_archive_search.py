@@ -192,8 +192,8 @@ def test_an_object_that_is_no_ndjson_is_named(root: Path) -> None:
 def test_a_tables_rows_come_with_its_gaps(tmp_path: Path) -> None:
     world = World()
     mine, other = (
-        gap_row(Gap("no images", name, nine(), table=name, event_id=f"gap-{name}"), hide=hide_with(Redactor(KEYS[0])))
-        for name in (TABLE, "others")
+        gap_row(Gap("no images", told, nine(), table=name, event_id=f"gap-{name}"), hide=hide_with(Redactor(KEYS[0])))
+        for name, told in ((TABLE, "a" * 32), ("others", "b" * 32))
     )
     asyncio.run(written(world, [change(1, nine()), mine, other]))
     laid(world, tmp_path)

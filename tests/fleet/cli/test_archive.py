@@ -27,7 +27,7 @@ def bucket(aws: Aws) -> str:
     """A bucket with one object that waits for its digest."""
     name = aws.bucket("archive")
     folder = partition("things", NOW)
-    packed = pack([Row("things#1#event-1", "f1", folder, NOW, (b"", 1), b'{"event_id":"event-1"}')])
+    packed = pack([Row("things#1#event-1", "things#1", "f1", folder, NOW, (b"", 1), b'{"event_id":"event-1"}')])
     key = object_key(folder, at=NOW, token="0" * 16)
     aws.s3.put_object(Bucket=name, Key=marker(key), Body=b"")
     metadata = {**packed.metadata, "seal": Seals(hash_keys(KEYS)).seal(key, packed.metadata["sha256"])}

@@ -76,7 +76,7 @@ def test_the_sums_are_those_that_one_does_by_hand() -> None:
     assert (uploads.queues, changes.queues) == ({"uploads": 10.0}, {"audit": 20.0})
     assert (uploads.write_units, uploads.read_units) == (20.0, 10.0)
     assert made.costs["SQS"] == pytest.approx(30 * MONTH * 1.2 / 1e6 * 0.40)
-    assert made.costs["DynamoDB"] == pytest.approx(MONTH / 1e6 * (20.08 * 0.625 + 10 * 0.125))
+    assert made.costs["DynamoDB"] == pytest.approx(MONTH / 1e6 * (22.0 * 0.625 + 10 * 0.125))
     seconds = 0.05 + 10 * 0.00015 * 1.769 / 0.5
     assert uploads.invocations == 1.0
     assert uploads.lambda_cost == pytest.approx(MONTH * (seconds * 0.5 * PRICES["lambda_gb_second"] + 0.2e-6))

@@ -18,7 +18,7 @@ from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.rules import Hide, Row, audit_row
 from workers.audit_archive.store.archive import Archive
 from workers.audit_archive.store.bucket import Found, Stored
-from workers.audit_archive.store.claims import Claim
+from workers.audit_archive.store.claims import Item, PagedClaims
 from workers.audit_archive.store.objects import summary
 from workers.audit_archive.store.seal import Seals
 
@@ -73,36 +73,41 @@ class Clock:
 
 
 @dataclass
-class FakeClaims:
-    """`over(wire)` is the same ledger, seen over another wire."""
+class FakeItems:
+    """The ledger's items of claims; one is full with three. `over(wire)` is the same ledger, seen over another wire."""
 
-    held: dict[str, Claim] = field(default_factory=dict)
+    held: dict[str, tuple[dict[str, bytes], str]] = field(default_factory=dict)
     wire: Wire = at_once
+    full: int = 3
 
-    def over(self, wire: Wire) -> "FakeClaims":
+    def over(self, wire: Wire) -> "FakeItems":
         return replace(self, wire=wire)
 
-    async def put(self, event_id: str, claim: Claim) -> bool:
-        return await self.wire("put", event_id, lambda: self._put(event_id, claim))
+    async def add(self, place: str, entries: Mapping[str, bytes], *, folder: str, expires: int) -> Item | None:
+        return await self.wire("add", place, lambda: self._add(place, entries, folder))
 
-    async def read(self, event_id: str) -> Claim | None:
-        return await self.wire("read", event_id, lambda: self.held.get(event_id))
+    async def swap(
+        self, place: str, entries: Mapping[str, bytes], formers: Mapping[str, bytes], *, folder: str, expires: int
+    ) -> Item | None:
+        return await self.wire("swap", place, lambda: self._swap(place, entries, formers, folder))
 
-    async def replace(self, event_id: str, claim: Claim, *, instead_of: str) -> bool:
-        return await self.wire("replace", event_id, lambda: self._replace(event_id, claim, instead_of))
+    def _add(self, place: str, entries: Mapping[str, bytes], folder: str) -> Item | None:
+        item = self._item(place)
+        if item.is_full or entries.keys() & item.entries.keys():
+            return item
+        self.held[place] = ({**item.entries, **entries}, folder)
+        return None
 
-    def _put(self, event_id: str, claim: Claim) -> bool:
-        if event_id in self.held:
-            return False
-        self.held[event_id] = claim
-        return True
+    def _swap(self, place: str, entries: Mapping[str, bytes], formers: Mapping[str, bytes], folder: str) -> Item | None:
+        item = self._item(place)
+        if any(item.entries.get(name) != former for name, former in formers.items()):
+            return item
+        self.held[place] = ({**item.entries, **entries}, folder)
+        return None
 
-    def _replace(self, event_id: str, claim: Claim, instead_of: str) -> bool:
-        held = self.held.get(event_id)
-        if held is None or held.object != instead_of:
-            return False
-        self.held[event_id] = claim
-        return True
+    def _item(self, place: str) -> Item:
+        entries, folder = self.held.get(place, ({}, ""))
+        return Item(entries, folder, len(entries) >= self.full)
 
 
 @dataclass
@@ -155,15 +160,19 @@ class FakeBucket:
 class World:
     """One ledger, one bucket, one clock, and as many workers as a test wants."""
 
-    claims: FakeClaims = field(default_factory=FakeClaims)
+    items: FakeItems = field(default_factory=FakeItems)
     bucket: FakeBucket = field(default_factory=FakeBucket)
     clock: Clock = field(default_factory=Clock)
     tokens: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def worker(self, wire: Wire = at_once) -> Archive:
         return Archive(
-            claims=self.claims.over(wire), bucket=self.bucket.over(wire), now=self.clock, token=self.token, seals=SEALS
+            claims=self.claims(wire), bucket=self.bucket.over(wire), now=self.clock, token=self.token, seals=SEALS
         )
+
+    def claims(self, wire: Wire = at_once) -> PagedClaims:
+        """Two events a call."""
+        return PagedClaims(self.items.over(wire), at_once=2)
 
     def token(self) -> str:
         return f"{next(self.tokens):016x}"

@@ -1,4 +1,4 @@
-"""The ledger and the bucket in memory and on the emulator, at the same tests."""
+"""The bucket in memory and on the emulator, at the same tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,24 +9,12 @@ from botocore.exceptions import ClientError
 
 from shared.aws.objects import FastObjects
 from tests.aws import Aws
-from tests.workers.audit_archive.fakes import NOON, FakeBucket, FakeClaims
+from tests.workers.audit_archive.fakes import FakeBucket
 from workers.audit_archive.source import InColdStorage
 from workers.audit_archive.store.bucket import Bucket, Found, S3Bucket
-from workers.audit_archive.store.claims import KEPT_SECONDS, Claim, Claims, DynamoDbClaims
 from workers.audit_archive.store.objects import FENCE
 
-UNTIL = NOON.timestamp() + 60.25
 ODD = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=12/20261121T120000000Z-00000000000000ff.ndjson.gz"
-
-
-@pytest.fixture(params=["memory", "emulator"])
-async def claims(request: pytest.FixtureRequest) -> AsyncIterator[Claims]:
-    if request.param == "memory":
-        yield FakeClaims()
-        return
-    aws: Aws = request.getfixturevalue("aws")
-    async with aws.open("dynamodb") as client:
-        yield DynamoDbClaims(client, table=aws.table_like("ledger"))
 
 
 @pytest.fixture(params=["memory", "emulator", "emulator by fast calls"])
@@ -62,36 +50,6 @@ async def test_what_the_archive_writes_and_looks_for_goes_by_fast_calls(aws: Aws
         assert await bucket.head(ODD) == Found(3, {"rows": "1"})
         await bucket.put_marker("marker")
     assert botocores == []
-
-
-async def test_the_first_claim_of_an_event_stands(claims: Claims) -> None:
-    assert await claims.read("e1") is None
-    assert await claims.put("e1", Claim("a", UNTIL))
-    assert not await claims.put("e1", Claim("b", UNTIL))
-    assert not await claims.put("e1", Claim("a", UNTIL))
-    assert await claims.read("e1") == Claim("a", UNTIL)
-    assert await claims.read("e2") is None
-
-
-async def test_of_many_claims_at_once_one_stands(claims: Claims) -> None:
-    won = await asyncio.gather(*(claims.put("e1", Claim(f"o{number}", UNTIL)) for number in range(8)))
-    assert won.count(True) == 1
-    assert await claims.read("e1") == Claim(f"o{won.index(True)}", UNTIL)
-
-
-async def test_a_claim_is_taken_over_only_from_the_object_it_names(claims: Claims) -> None:
-    await claims.put("e1", Claim("a", UNTIL))
-    assert not await claims.replace("e1", Claim("c", UNTIL), instead_of="b")
-    assert await claims.replace("e1", Claim("b", UNTIL + 60), instead_of="a")
-    assert not await claims.replace("e1", Claim("c", UNTIL), instead_of="a")
-    assert await claims.read("e1") == Claim("b", UNTIL + 60)
-    assert await claims.replace("e1", Claim("c", UNTIL, "f1"), instead_of="b")
-    assert await claims.read("e1") == Claim("c", UNTIL, "f1")
-
-
-async def test_an_event_without_a_claim_cannot_be_taken_over(claims: Claims) -> None:
-    assert not await claims.replace("e1", Claim("b", UNTIL), instead_of="a")
-    assert await claims.read("e1") is None
 
 
 async def test_an_object_is_written_once(bucket: Bucket) -> None:
@@ -140,21 +98,6 @@ async def test_keys_are_listed_in_order_all_pages_of_them_and_behind_a_key(bucke
     assert await bucket.keys("digests/", after=numbers[1098]) == numbers[1099:]
     await bucket.delete(numbers)
     assert await bucket.keys("digests/") == []
-
-
-async def test_a_claim_forgets_itself_after_any_redelivery(aws: Aws) -> None:
-    table = aws.table_like("ledger")
-    async with aws.open("dynamodb") as client:
-        await DynamoDbClaims(client, table=table).put("e1", Claim("a", UNTIL, "f1"))
-    item = aws.dynamodb.get_item(TableName=table, Key={"key": {"S": "audit#e1"}})["Item"]
-    assert item == {
-        "key": {"S": "audit#e1"},
-        "object": {"S": "a"},
-        "fingerprint": {"S": "f1"},
-        "claimedUntil": {"N": item["claimedUntil"]["N"]},
-        "expiresAt": {"N": str(int(UNTIL) + KEPT_SECONDS)},
-    }
-    assert float(item["claimedUntil"]["N"]) == UNTIL
 
 
 class RefusingS3:

@@ -1,7 +1,5 @@
 """Which events are one event, and what is done about another one under the same identity."""
 
-from dataclasses import replace
-
 from shared.road.once import KeyReused
 from tests.workers.audit_archive.fakes import World, row
 
@@ -25,12 +23,3 @@ async def test_another_payload_under_an_archived_identity_is_rejected_and_costs_
     assert isinstance(results[other.identity], KeyReused)
     assert results[row("e2").identity] is None
     assert sorted(world.archived()) == ["e1", "e2"]
-
-
-async def test_a_claim_written_without_a_fingerprint_is_taken_for_the_same_event() -> None:
-    world = World()
-    await world.worker().keep([row()])
-    held = world.claims.held
-    held |= {name: replace(claim, fingerprint="") for name, claim in held.items()}
-    assert await world.worker().keep([row()]) == {row().identity: None}
-    assert world.archived() == ["e1"]

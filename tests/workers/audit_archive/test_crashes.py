@@ -13,7 +13,7 @@ from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, DigestDue, RowChanged
 from workers.audit_archive.handler import handle_batch
-from workers.audit_archive.store.archive import LEASE
+from workers.audit_archive.store.claims import LEASE
 
 Result = TypeVar("Result")
 Ending = Literal["before", "after"]

@@ -15,7 +15,7 @@ from tests.workers.audit_archive.fakes import NOON, World, event_of, row
 from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.chain.listing import PATIENCE
 from workers.audit_archive.chain.verify import verify
-from workers.audit_archive.store.archive import LEASE
+from workers.audit_archive.store.claims import LEASE
 
 Result = TypeVar("Result")
 

@@ -77,7 +77,7 @@ async def test_an_id_that_is_used_again_for_another_key_is_told() -> None:
 
 
 def sealing(world: World, seals: Seals) -> Archive:
-    return Archive(claims=world.claims, bucket=world.bucket, now=world.clock, token=world.token, seals=seals)
+    return Archive(claims=world.claims(), bucket=world.bucket, now=world.clock, token=world.token, seals=seals)
 
 
 async def test_a_digest_lists_what_another_process_sealed_with_a_key_that_this_one_has_not_read() -> None:

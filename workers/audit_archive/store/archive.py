@@ -3,7 +3,8 @@
 The rows of a batch are sorted by table and hour; each such group is to become one object under a name that nobody had
 before. Then, with everything conditional and nothing locked:
 
-1. **Claim.** For each event an item in the ledger says which object it is going to (`attribute_not_exists`).
+1. **Claim.** For each event an entry in the ledger says which object it is going to (`attribute_not_exists`). The events of
+   one second of a table have their entries in one item, so that one call claims a hundred of them, or none.
 2. **Mark, then write.** A marker names the object for the digest to come; then the object is written with
    `If-None-Match: *`, holding exactly the events whose claims name it.
 3. **Done.** Only now the messages are deleted.
@@ -26,8 +27,8 @@ Why an event is in one object and not in two:
 Why it is in one and not in none: a message is deleted only after its event's claim was seen to name an object that
 holds rows, and the owner put every event with a claim for that name into it. This needs the owner to know its claims:
 where the answer to a claim was lost, the claim may stand or not, so the object is given up, never written, and its
-events come back, to be fenced and taken over as after a crash. For the same reason a refused claim is read again, and
-counts as ours where it names our object: the client may have repeated a request that had succeeded.
+events come back, to be fenced and taken over as after a crash. For the same reason a refused claim counts as ours where what
+stands there names our object: the client may have repeated a request that had succeeded.
 
 Clocks and leases decide only how soon work is taken over, never whether it is right: an owner that wakes after a day
 finds a fence or writes what nobody else did.
@@ -46,14 +47,11 @@ import structlog
 from shared import Contended, KeyReused, Later
 from workers.audit_archive.rules import Row, marker, object_key
 from workers.audit_archive.store.bucket import Bucket
-from workers.audit_archive.store.claims import Claim, Claims
+from workers.audit_archive.store.claims import LEASE, Claim, Claims
 from workers.audit_archive.store.objects import FENCE, pack, summary
 from workers.audit_archive.store.seal import Seals
 
 log = structlog.get_logger()
-
-LEASE = 60.0
-"""Seconds a claim asks for peace: longer than a batch may take, so that only the dead are fenced."""
 
 CLAIMS_AT_ONCE = 32
 OBJECTS_AT_ONCE = 8
@@ -138,27 +136,36 @@ class Archive:
 
     async def _claim(self, rows: Iterable[Row], goal: Mapping[str, str]) -> dict[str, Answer]:
         until = self.now().timestamp() + self.lease
-        wanted = {row.identity: Claim(goal[row.identity], until, row.fingerprint) for row in rows}
-        firsts = await each(wanted.items(), lambda pair: self._first(*pair), at_once=CLAIMS_AT_ONCE)
+        wanted: dict[str, dict[str, Claim]] = {}
+        for row in rows:
+            claim = Claim(goal[row.identity], until, row.fingerprint)
+            wanted.setdefault(row.page, {})[row.identity] = claim
+        pages = await each(wanted.items(), lambda page: self._first(*page), at_once=CLAIMS_AT_ONCE)
         answers: dict[str, Answer] = {}
         held: dict[str, Claim] = {}
-        for identity, first in zip(wanted, firsts, strict=True):
-            if isinstance(first, Claim):
-                held[identity] = first
-            else:
-                answers[identity] = Doubtful(first) if isinstance(first, Exception) else first
-        return answers | await self._contest(held, wanted) if held else answers
+        for claims, page in zip(wanted.values(), pages, strict=True):
+            if isinstance(page, Exception):
+                answers |= dict.fromkeys(claims, Doubtful(page))
+                continue
+            for identity, found in page.items():
+                if isinstance(found, Claim):
+                    held[identity] = found
+                else:
+                    answers[identity] = found
+        everyone = {identity: claim for claims in wanted.values() for identity, claim in claims.items()}
+        return answers | await self._contest(held, everyone) if held else answers
 
-    async def _first(self, identity: str, wanted: Claim) -> Ours | Refused | Claim:
+    async def _first(self, page: str, wanted: Mapping[str, Claim]) -> dict[str, Ours | Refused | Claim]:
         """Claim, or answer with the claim that stands there. Refused for good where that is for another payload."""
-        if await self.claims.put(identity, wanted):
-            return Ours()
-        found = await self.claims.read(identity)
-        if found is None:
-            raise LookupError("a claim stood there and does no longer")
-        if found.fingerprint not in {"", wanted.fingerprint}:
-            return Refused(KeyReused("the event's identity was used before with another payload"))
-        return Ours() if found.object == wanted.object else found
+        answers: dict[str, Ours | Refused | Claim] = {}
+        for identity, found in (await self.claims.put(wanted, page=page)).items():
+            if found.object == wanted[identity].object:
+                answers[identity] = Ours()
+            elif not wanted[identity].fingerprint.startswith(found.fingerprint):
+                answers[identity] = Refused(KeyReused("the event's identity was used before with another payload"))
+            else:
+                answers[identity] = found
+        return answers
 
     async def _contest(self, held: Mapping[str, Claim], wanted: Mapping[str, Claim]) -> dict[str, Answer]:
         """What becomes of events that others hold; each of their objects is looked at once."""
@@ -168,23 +175,22 @@ class Archive:
         states = await each(leases.items(), lambda pair: self._ensure_fence(*pair), at_once=OBJECTS_AT_ONCE)
         fenced = dict(zip(leases, states, strict=True))
         answers: dict[str, Answer] = {}
-        open_again: list[str] = []
+        open_again: dict[str, dict[str, Claim]] = {}
         for identity, claim in held.items():
             state = fenced[claim.object]
             if isinstance(state, Exception):
                 answers[identity] = Refused(state)
             elif state:
-                open_again.append(identity)
+                open_again.setdefault(claim.place, {})[identity] = claim
             else:
                 answers[identity] = Kept()
         taken = await each(
-            open_again,
-            lambda identity: self._take_over(identity, wanted[identity], held[identity].object),
-            at_once=CLAIMS_AT_ONCE,
+            open_again.items(), lambda pair: self._take_over(wanted, pair[1], place=pair[0]), at_once=CLAIMS_AT_ONCE
         )
-        for identity, outcome in zip(open_again, taken, strict=True):
-            answers[identity] = Doubtful(outcome) if isinstance(outcome, Exception) else outcome
-        log.info("audit_claims_contested", kept=len(held) - len(open_again), taken_over=len(open_again))
+        for formers, outcome in zip(open_again.values(), taken, strict=True):
+            answers |= dict.fromkeys(formers, Doubtful(outcome)) if isinstance(outcome, Exception) else outcome
+        kept = sum(isinstance(each, Kept) for each in answers.values())
+        log.info("audit_claims_contested", kept=kept, taken_over=sum(map(len, open_again.values())))
         return answers
 
     async def _ensure_fence(self, key: str, until: float) -> bool:
@@ -197,15 +203,15 @@ class Archive:
             raise Contended("another worker is writing it", after=min(remaining + 1.0, 2 * self.lease))
         return await fence(self.bucket, key)
 
-    async def _take_over(self, identity: str, wanted: Claim, former: str) -> Ours | Refused:
-        if await self.claims.replace(identity, wanted, instead_of=former):
-            return Ours()
-        found = await self.claims.read(identity)
-        if found is None or found.object == former:
-            raise LookupError("the claim could have been taken over and was not")
-        if found.object == wanted.object:
-            return Ours()
-        return Refused(Contended("another worker took it over", after=self.lease))
+    async def _take_over(
+        self, wanted: Mapping[str, Claim], formers: Mapping[str, Claim], *, place: str
+    ) -> dict[str, Ours | Refused]:
+        claims = {identity: wanted[identity] for identity in formers}
+        standing = await self.claims.replace(claims, instead_of=formers, place=place)
+        lost = Refused(Contended("another worker took it over", after=self.lease))
+        return {
+            identity: Ours() if each.object == claims[identity].object else lost for identity, each in standing.items()
+        }
 
     async def _write(self, key: str, rows: Sequence[Row]) -> None:
         packed = pack(rows)
