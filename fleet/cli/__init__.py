@@ -39,6 +39,7 @@ COMMANDS = {
     "sessions": Entry("fleet.cli.sessions:sessions", "Upload sessions: open, form, show, watch, close."),
     "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhooks: endpoints, deliveries, resend, recover, expunge."),
     "trace": Entry("fleet.cli.trace.command:trace", "One message's whole story, by any of its ids."),
+    "workers": Entry("fleet.cli.workers.look:workers", "Who runs: heartbeats, versions, open breakers, orders."),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
     "resume": Entry("fleet.cli.controls:resume", "End a pause."),
     "limit": Entry("fleet.cli.controls:limit", "Change a running worker's concurrency or rate."),

@@ -8,29 +8,34 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import click
 
-from fleet.cli.command import Command, Finite, env_file_option
+from fleet.cli.command import Finite, env_file_option
+from fleet.cli.dlq.frame import DlqCommand, audited, begin, desk
 from shared.clients import Clients
 from shared.container.controls import LEAST_RATE, LOOKS_EVERY, MOST_AT_ONCE, Orders, opened
 from shared.outcome import status_of
 from workers import roster
 
 PARTLY = 4
+OWN = "the worker's own"
 WAITS, EVERY = LOOKS_EVERY + 2.0, 0.5
 """Seconds for which processes are waited for, and between two looks for them."""
 
 _wait = click.option("--wait/--no-wait", default=True, help="Wait for the containers and name those that follow.")
+_reason = click.option("--reason", default="", help="Why; kept in the audit log.")
 _worker = click.argument("worker", type=click.Choice([*roster.WORKERS]))
 
 
-@click.command(cls=Command, short_help="Let a worker's containers finish and receive nothing more.")
+@click.command(cls=DlqCommand, short_help="Let a worker's containers finish and receive nothing more.")
 @_worker
+@_reason
 @_wait
 @env_file_option
-def pause(worker: str, *, wait: bool) -> None:
+def pause(worker: str, *, reason: str, wait: bool) -> None:
     """Pause WORKER: its containers finish what they have in hand and receive nothing until `fleet resume`.
 
     Messages wait in the queue and lose nothing but time; mind the queue's retention. Behind Lambda, disable the event
@@ -38,46 +43,61 @@ def pause(worker: str, *, wait: bool) -> None:
 
     Names each process that follows, for seven seconds, and ends with 4 where none does.
     """
-    asyncio.run(_order(worker, lambda orders: replace(orders, paused=True), wait=wait))
+    _give("pause", worker, lambda orders: replace(orders, paused=True), reason=reason, wait=wait)
 
 
-@click.command(cls=Command, short_help="End a pause.")
+@click.command(cls=DlqCommand, short_help="End a pause.")
 @_worker
+@_reason
 @_wait
 @env_file_option
-def resume(worker: str, *, wait: bool) -> None:
+def resume(worker: str, *, reason: str, wait: bool) -> None:
     """End the pause of WORKER; its limits stay as they are."""
-    asyncio.run(_order(worker, lambda orders: replace(orders, paused=False), wait=wait))
+    _give("resume", worker, lambda orders: replace(orders, paused=False), reason=reason, wait=wait)
 
 
-@click.command(cls=Command, short_help="Change a running worker's concurrency or rate.")
+@click.command(cls=DlqCommand, short_help="Change a running worker's concurrency or rate.")
 @_worker
 @click.option(
     "--concurrency", type=click.IntRange(1, MOST_AT_ONCE), help="Messages or batches at once, per container and queue."
 )
 @click.option("--rate", type=Finite(LEAST_RATE), help="Messages started per second, per container and queue.")
+@_reason
 @_wait
 @env_file_option
-def limit(worker: str, *, concurrency: int | None, rate: float | None, wait: bool) -> None:
+def limit(worker: str, *, concurrency: int | None, rate: float | None, reason: str, wait: bool) -> None:
     """Limit WORKER while it runs. What is not named goes back to the worker's own."""
-    asyncio.run(_order(worker, lambda orders: replace(orders, concurrency=concurrency, rate=rate), wait=wait))
+    note = f"concurrency {concurrency or OWN}, rate {rate or OWN}"
+    change = partial(replace, concurrency=concurrency, rate=rate)
+    _give("limit", worker, change, reason=reason, wait=wait, note=note)
 
 
-async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool) -> None:
-    """Give the order, and name every process that follows. Ends with 4 where none does."""
+def _give(
+    act: str, worker: str, change: Callable[[Orders], Orders], *, reason: str, wait: bool, note: str = ""
+) -> None:
+    """Give an order behind its record in the audit log; ends with 4 where nobody follows it."""
+    tools = desk()
+    with audited(tools, act, queue=worker, reason=" ".join(reason.split())) as record:
+        begin(tools, act, record, reason=" ".join(reason.split()), note=note)
+        followed = asyncio.run(_order(worker, change, wait=wait))
+    if not followed:
+        sys.exit(PARTLY)
+
+
+async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool) -> bool:
+    """Give the order, and name every process that follows. False where none does."""
     async with Clients(os.environ) as clients:
         controls = await opened(clients)
         giving = controls.change(worker, change, number=uuid.uuid4().hex, unread=_replaced)
         orders = await told_where_unsure(giving, say=lambda words: click.echo(words, err=True))
         state = "paused" if orders.paused else "running"
-        own = "the worker's own"
-        click.echo(f"{worker}: {state}, concurrency {orders.concurrency or own}, rate {orders.rate or own}")
+        click.echo(f"{worker}: {state}, concurrency {orders.concurrency or OWN}, rate {orders.rate or OWN}")
         if not wait:
             click.echo(
                 f"not waited for: a container that takes orders follows within {LOOKS_EVERY:.0f} s, and this does not say whether any does",
                 err=True,
             )
-            return
+            return True
         named = await named_followers(worker, orders.number, controls, say=lambda words: click.echo(words, err=True))
     if not named:
         click.echo(
@@ -85,7 +105,7 @@ async def _order(worker: str, change: Callable[[Orders], Orders], *, wait: bool)
             "start later; a container without LEDGER_TABLE_NAME takes none, and a Lambda neither",
             err=True,
         )
-        sys.exit(PARTLY)
+    return bool(named)
 
 
 def _replaced(why: ValueError) -> None:

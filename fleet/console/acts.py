@@ -41,14 +41,14 @@ Form = MultiMapping[str | bytes | bytearray | web.FileField]
 
 async def read(request: web.Request) -> web.Response:
     """Read one queue, as `fleet dlq groups` does: every letter is given back."""
-    await _sent(request, request.path)
+    await sent(request, request.path)
     name = request.match_info["queue"]
     await state.of(request).inventories.read(name, wait=PATIENCE)
     raise pages.see(f"/queues/{pages.part(name)}")
 
 
 async def read_all(request: web.Request) -> web.Response:
-    await _sent(request, request.path)
+    await sent(request, request.path)
     inventories = state.of(request).inventories
     for info in (await inventories.overview()).dead:
         if info.visible + info.in_flight:
@@ -58,9 +58,9 @@ async def read_all(request: web.Request) -> web.Response:
 
 async def reveal(request: web.Request) -> web.Response:
     """Body and attributes as they are: with a reason, and a record in the audit log."""
-    form = await _sent(request, request.path)
+    form = await sent(request, request.path)
     console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
-    arguments = ("dlq", "show", "--reveal", f"--reason={_reason(form)}", "--json", "--", queue, name)
+    arguments = ("dlq", "show", "--reveal", f"--reason={reason(form)}", "--json", "--", queue, name)
     said = await console.commands.ask(*arguments)
     if not said.documents:
         return pages.page(request, "said.html", status=409, title="Not revealed", said=said, typed=spelled(*arguments))
@@ -83,8 +83,8 @@ async def reveal(request: web.Request) -> web.Response:
 async def check_edit(request: web.Request) -> web.Response:
     """A dry run of a mended body."""
     console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
-    _may_write(request, "edit", queue)
-    body = _body(await _sent(request, request.path))
+    may_write(request, "edit", queue)
+    body = _body(await sent(request, request.path))
     said = await console.commands.ask("dlq", "edit", "--body-file=-", "--json", "--", queue, name, stdin=body)
     if said.code or not said.documents:
         typed = spelled("dlq", "edit", "--body-file", "FILE", queue, name)
@@ -97,10 +97,10 @@ async def check_edit(request: web.Request) -> web.Response:
 async def edit(request: web.Request) -> web.Response:
     """Send the body that the dry run was about, and no other; the original is archived first."""
     console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
-    _may_write(request, "edit", queue)
+    may_write(request, "edit", queue)
     body = _body(await request.post())
-    form = await _sent(request, f"{request.path} {sha256(body)}")
-    arguments = ("dlq", "edit", "--body-file=-", "--yes", f"--reason={_reason(form)}", "--json", "--", queue, name)
+    form = await sent(request, f"{request.path} {sha256(body)}")
+    arguments = ("dlq", "edit", "--body-file=-", "--yes", f"--reason={reason(form)}", "--json", "--", queue, name)
     said = await console.commands.ask(*arguments, stdin=body)
     title = "Not mended" if said.code else "A mended copy was sent"
     status = 409 if said.code else 200
@@ -111,11 +111,11 @@ async def edit(request: web.Request) -> web.Response:
 
 async def make_plan(request: web.Request) -> web.Response:
     """Freeze a selection in a file; sends nothing."""
-    form = await _sent(request, request.path)
+    form = await sent(request, request.path)
     console, queue = state.of(request), request.match_info["queue"]
     file = console.plans.fresh(queue, now=console.now())
-    options = [f"--{name}={value}" for name in OPTIONS if (value := _text(form, name))]
-    options += ["--keep"] if _text(form, "keep") else []
+    options = [f"--{name}={value}" for name in OPTIONS if (value := text(form, name))]
+    options += ["--keep"] if text(form, "keep") else []
     ids = [str(each) for each in form.getall("ids", [])]
     options += ["--ids=-"] if ids else []
     arguments = ("dlq", "plan", *options, "-o", str(file), "--json", "--", queue)
@@ -130,7 +130,7 @@ async def make_plan(request: web.Request) -> web.Response:
 
 async def check(request: web.Request) -> web.Response:
     """A dry run of what comes next with this plan."""
-    await _sent(request, request.path)
+    await sent(request, request.path)
     console, kept = state.of(request), _kept(request)
     if kept.act not in ("replay", "resume") or console.is_starting(kept):
         raise web.HTTPConflict(text=f"this plan is {kept.status['state']}: there is nothing to check")
@@ -143,8 +143,8 @@ async def carry_out(request: web.Request) -> web.Response:
     """`replay` or `resume`: begun by the form of the page that showed this very plan and its dry run, and of no other."""
     console, kept = state.of(request), _kept(request)
     act = request.match_info["act"]
-    _may_write(request, act, kept.plan.place.queue, kept.plan.plan_id)
-    form = await _sent(request, f"{request.path} {kept.digest}")
+    may_write(request, act, kept.plan.place.queue, kept.plan.plan_id)
+    form = await sent(request, f"{request.path} {kept.digest}")
     checked = console.checks.pop(kept.name, None)
     if (
         kept.act != act
@@ -158,7 +158,7 @@ async def carry_out(request: web.Request) -> web.Response:
     only = (
         f"--plan-id={kept.plan.plan_id}"  # what was confirmed, should the file be another's before the command reads it
     )
-    arguments = ("dlq", act, only, "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
+    arguments = ("dlq", act, only, "--yes", f"--reason={reason(form)}", "--json", "--", str(kept.file))
     console.begun[kept.name] = begun = await console.commands.start(*arguments, words=words_of(kept.file))
     await asyncio.wait([begun], timeout=MOMENT)  # what is refused at once is told by the page that follows
     raise pages.see(f"/plans/{pages.part(kept.name)}")
@@ -167,9 +167,9 @@ async def carry_out(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Stop a replay, whoever began it."""
     console, kept = state.of(request), _kept(request)
-    _may_write(request, "cancel", kept.plan.place.queue, kept.plan.plan_id)
-    form = await _sent(request, request.path)
-    arguments = ("dlq", "cancel", "--yes", f"--reason={_reason(form)}", "--json", "--", str(kept.file))
+    may_write(request, "cancel", kept.plan.place.queue, kept.plan.plan_id)
+    form = await sent(request, request.path)
+    arguments = ("dlq", "cancel", "--yes", f"--reason={reason(form)}", "--json", "--", str(kept.file))
     said = await console.commands.ask(*arguments)
     if said.code:
         return pages.page(request, "said.html", status=409, title="Not cancelled", said=said, typed=spelled(*arguments))
@@ -180,7 +180,7 @@ def _kept(request: web.Request) -> Kept:
     return state.of(request).plans.read(request.match_info["plan"])
 
 
-def _may_write(request: web.Request, act: str, queue: str, plan_id: str = "") -> None:
+def may_write(request: web.Request, act: str, queue: str, plan_id: str = "") -> None:
     """Raises HTTPForbidden where this console only looks; the log has who tried."""
     console = state.of(request)
     if console.allow_writes:
@@ -191,10 +191,10 @@ def _may_write(request: web.Request, act: str, queue: str, plan_id: str = "") ->
     raise web.HTTPForbidden(text=state.READ_ONLY)
 
 
-async def _sent(request: web.Request, purpose: str) -> Form:
+async def sent(request: web.Request, purpose: str) -> Form:
     """The form, which is good once. Raises HTTPForbidden, HTTPConflict."""
     form: Form = await request.post()
-    match state.of(request).forms.spend(_text(form, "form"), purpose):
+    match state.of(request).forms.spend(text(form, "form"), purpose):
         case "fresh":
             return form
         case "sent already":
@@ -205,10 +205,10 @@ async def _sent(request: web.Request, purpose: str) -> Form:
             raise web.HTTPForbidden(text="this form is not of this console, or too old: open its page again")
 
 
-def _reason(form: Form) -> str:
+def reason(form: Form) -> str:
     """Raises HTTPBadRequest."""
-    if reason := " ".join(_text(form, "reason").split()):
-        return reason
+    if given := " ".join(text(form, "reason").split()):
+        return given
     raise web.HTTPBadRequest(text="a reason is required: it goes to the audit log")
 
 
@@ -218,6 +218,6 @@ def _body(form: Form) -> str:
     return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
 
-def _text(form: Form, name: str) -> str:
+def text(form: Form, name: str) -> str:
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet.console import acts, guard, looks, pages
 from fleet.console.guard import Handler
 from fleet.console.plans import NoPlan
+from fleet.console.running import workers
 from fleet.console.state import CONSOLE, Console
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace
@@ -48,6 +49,8 @@ ROUTES = (
     web.post("/plans/{plan}/{act:replay|resume}", acts.carry_out),
     web.post("/plans/{plan}/cancel", acts.cancel),
     web.get("/audit", looks.audit),
+    web.get("/workers", workers.look),
+    web.post("/workers/{worker}", workers.order),
 )
 
 

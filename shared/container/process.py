@@ -18,7 +18,7 @@ from shared.app import App
 from shared.clients import Clients
 from shared.configuration.stored import read_environment
 from shared.consumer import Pace, join, open_stores
-from shared.container import controls, health
+from shared.container import controls, health, heartbeat
 from shared.container.exit_timer import ExitTimer
 from shared.container.poller import Poller
 from shared.limits import Budget
@@ -84,6 +84,7 @@ async def run(
             _pollers(app, environment, settings, clients) as pollers,
             _health(pollers, settings, stopping) as port,
             _orders(app, environment, clients, pollers, stopping),
+            _heartbeat(app, environment, clients, faults=lambda: _faults(pollers, settings, stopping)),
             asyncio.TaskGroup() as group,
         ):
             freeze()
@@ -152,9 +153,49 @@ async def _orders(
         yield
         return
     orders = await controls.opened(clients)
-    follow = partial(orders.follow, app.name, f"{socket.gethostname()}:{os.getpid()}")
+    follow = partial(orders.follow, app.name, _process())
     async with controls.obeyed(app.name, pollers, orders.read, follow=follow, stop=stop):
         yield
+
+
+@asynccontextmanager
+async def _heartbeat(
+    app: App, environment: Mapping[str, str], clients: Clients, *, faults: Callable[[], tuple[str, ...]]
+) -> AsyncIterator[None]:
+    """Tell `fleet workers` each minute that this process lives, where LEDGER_TABLE_NAME says where that is kept."""
+    if not environment.get("LEDGER_TABLE_NAME"):
+        yield
+        return
+
+    def tell() -> heartbeat.Beat:
+        done_at = metrics.last_success()
+        return heartbeat.told(_process(), environment=environment, done_at=done_at, faults=faults())
+
+    [table] = clients.required("LEDGER_TABLE_NAME")
+    beats = heartbeat.Heartbeats(await clients.open("dynamodb"), table=table)
+    keeping = asyncio.create_task(heartbeat.keep(app.name, tell, beats.beat))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+
+
+def _process() -> str:
+    """By which name orders and heartbeats know this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _live(pollers: tuple[Poller, ...], settings: RuntimeSettings) -> health.Report:
+    return health.alive(pollers, now=time.monotonic(), after=settings.watchdog_seconds)
+
+
+def _ready(pollers: tuple[Poller, ...], stop: asyncio.Event) -> health.Report:
+    down = sorted({each for poller in pollers for each in poller.missing})
+    return health.ready(pollers, draining=stop.is_set(), now=time.monotonic(), down=down)
+
+
+def _faults(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: asyncio.Event) -> tuple[str, ...]:
+    return (*_live(pollers, settings).faults, *_ready(pollers, stop).faults)
 
 
 @asynccontextmanager
@@ -162,13 +203,8 @@ async def _health(pollers: tuple[Poller, ...], settings: RuntimeSettings, stop: 
     async with health.served(
         host=settings.health_host,
         port=settings.health_port,
-        live=lambda: health.alive(pollers, now=time.monotonic(), after=settings.watchdog_seconds),
-        readiness=lambda: health.ready(
-            pollers,
-            draining=stop.is_set(),
-            now=time.monotonic(),
-            down=sorted({each for poller in pollers for each in poller.missing}),
-        ),
+        live=lambda: _live(pollers, settings),
+        readiness=lambda: _ready(pollers, stop),
         counts=metrics.text,
     ) as port:
         yield port

@@ -211,6 +211,11 @@ def _consumed(_options: metrics.CallbackOptions | None = None) -> Iterable[metri
     return [metrics.Observation(tally.count, tally.about) for tally in [*_tallies.values()]]
 
 
+def last_success() -> float:
+    """When a message was last done by this process, in epoch seconds; 0.0 where none was."""
+    return max((float(each.value) for each in _last_success()), default=0.0)
+
+
 def _last_success(_options: metrics.CallbackOptions | None = None) -> Iterable[metrics.Observation]:
     return [
         metrics.Observation(tally.last, {names.WORKER: worker, names.DESTINATION: queue})

@@ -78,6 +78,7 @@ def read(stage: Stage, who: str = "reader") -> None:
     """What somebody does who only looks."""
     stage.bury("uploads", 2)
     stage.fleet(who, "dlq", "ls")
+    stage.fleet(who, "workers")
     for words in ("archive verify", "doctor"):
         stage.fleet(who, *words.split(), ends=1)  # an archive without a digest, a stage without functions
     stage.client("sqs").send_message(QueueUrl=stage.names["EVENTS_UNDELIVERED_QUEUE_URL"], MessageBody="{}")

@@ -57,6 +57,7 @@ def reader() -> list[Statement]:
             ],
             ["*"],
         ),
+        allow(["dynamodb:GetItem"], table("ledger")),  # heartbeats and orders: `fleet workers`
         allow(["s3:GetObject"], objects("audit", "table=", "digests/")),
         allow(["s3:ListBucket"], [bucket_arn_of("audit")]),
     ]
@@ -107,7 +108,7 @@ def operator() -> list[Statement]:
         allow(["sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"], _letters()),
         allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("dlq-archive", "dead-letters/")),
         allow(["s3:GetBucketObjectLockConfiguration"], [bucket_arn_of("dlq-archive")]),
-        allow(["dynamodb:GetItem", "dynamodb:PutItem"], table("ledger")),
+        allow(["dynamodb:PutItem"], table("ledger")),
         # A webhook that is sent again may have its payload there, and an expunged one has it no more.
         allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], objects("payloads", "")),
         # Webhooks that are sent again, by delivery or by endpoint and time; reminders that no tick finds.

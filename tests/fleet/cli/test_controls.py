@@ -1,6 +1,7 @@
 """`fleet pause`, `resume` and `limit`, as an operator types them, beside a running worker."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -17,9 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def environment(aws: Aws) -> dict[str, str]:
+def environment(aws: Aws, tmp_path: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {**inherited, **aws.environment, "LEDGER_TABLE_NAME": aws.table("key", label="orders")}
+    table = aws.table("key", label="orders")
+    return {**inherited, **aws.environment, "LEDGER_TABLE_NAME": table, "XDG_STATE_HOME": str(tmp_path / "state")}
 
 
 def fleet(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,8 +45,17 @@ def test_a_limit_stays_through_a_pause(environment: dict[str, str]) -> None:
         "audit-archive: running, concurrency 2, rate 5.0",
         "audit-archive: running, concurrency the worker's own, rate the worker's own",
     ]
-    told = fleet(environment, "limit", "audit-archive", "--no-wait").stderr
+    told = fleet(environment, "limit", "audit-archive", "--no-wait", "--reason", "a storm\nof them").stderr
     assert "this does not say whether any does" in told
+    log = Path(environment["XDG_STATE_HOME"], "fleet/dlq-audit.jsonl").read_text().splitlines()
+    records = [json.loads(each) for each in log]
+    assert [each["outcome"] for each in records] == ["begun", "done"] * 5
+    assert [records[-1][name] for name in ("command", "queue", "reason")] == [
+        "limit",
+        "audit-archive",
+        "a storm of them",
+    ]
+    assert records[0]["note"] == "concurrency 2, rate 5.0"
 
 
 def test_a_worker_that_nobody_knows_ends_with_2(environment: dict[str, str]) -> None:
@@ -71,6 +82,10 @@ async def test_a_paused_worker_leaves_messages_where_they_are_until_it_is_resume
         await crew.ready(seconds=20)
         await until(lambda: "orders_taken" in log.read_text(), seconds=10, what="the pause")
         aws.sqs.send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}')
+        lives = await asyncio.to_thread(fleet, own, "workers")
+        assert "upload-notification: paused" in lives.stdout
+        assert " heard " in lives.stdout
+        assert "  follows" in lives.stdout
         resumed = await asyncio.to_thread(fleet, own, "resume", "upload-notification")
         assert (resumed.returncode, resumed.stderr.count(" follows")) == (0, 1)
         await until(lambda: log.read_text().count("orders_taken") == 2, seconds=10, what="the end of the pause")

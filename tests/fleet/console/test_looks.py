@@ -13,7 +13,7 @@ from fleet.dead_letters.looking import shown
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.letter import DeadLetter
 from shared.message.delivery import Attribute
-from tests.fleet.console.fakes import QUEUE, RETENTION, Bench
+from tests.fleet.console.fakes import LOOKS, QUEUE, RETENTION, Bench
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.letters import bus_record
 
@@ -117,10 +117,14 @@ async def test_what_attackers_write_is_text_everywhere(desk: Bench) -> None:
     assert (status, "<img" in page, "alert(1)" in page) == (400, False, True)
 
 
+def _changing(desk: Bench) -> list[tuple[str, ...]]:
+    return [each for each in desk.commands.asked if each[0] not in LOOKS]
+
+
 async def test_opening_every_page_twice_receives_nothing_and_leaves_no_trace(desk: Bench) -> None:
     await desk.read()
     await desk.planned()
-    received, asked = desk.box.received, [*desk.commands.asked]
+    received, asked = desk.box.received, _changing(desk)
     files = sorted(path.name for path in desk.console.plans.folder.iterdir())
     for _ in range(2):
         seen, waiting = set[str](), ["/"]
@@ -131,7 +135,7 @@ async def test_opening_every_page_twice_receives_nothing_and_leaves_no_trace(des
             links = [unescape(each) for each in re.findall(r'(?:href|src)="(/[^"]*)"', text)]
             waiting += [each for each in dict.fromkeys(links) if each not in seen and each not in waiting]
         assert len(seen) > 20
-    assert (desk.box.received, desk.commands.asked, desk.audit()) == (received, asked, [])
+    assert (desk.box.received, _changing(desk), desk.audit()) == (received, asked, [])
     assert sorted(path.name for path in desk.console.plans.folder.iterdir()) == files
 
 

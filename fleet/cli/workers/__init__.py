@@ -1,0 +1,1 @@
+"""`fleet workers`: who runs, and by which orders."""

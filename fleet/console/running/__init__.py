@@ -1,0 +1,1 @@
+"""What runs: pages of workers, queues over time, and of one message's story."""
