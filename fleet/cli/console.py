@@ -62,9 +62,10 @@ def _made(folder: Path | None, allow_writes: bool, address: str) -> Console:  # 
     from fleet.console.inventories import Inventories
     from fleet.console.pages import templates
     from fleet.console.plans import Plans
+    from fleet.console.running.depths import Depths, cloudwatch
     from fleet.console.state import Console
     from fleet.dead_letters.plan_key import plan_key
-    from fleet.dead_letters.queues.catalog import Catalog, connect
+    from fleet.dead_letters.queues.catalog import Catalog, connect, service
     from fleet.dead_letters.replay.inventory import Desk
     from fleet.dead_letters.settings import ReplaySettings
     from shared.settings import read_settings
@@ -82,5 +83,6 @@ def _made(folder: Path | None, allow_writes: bool, address: str) -> Console:  # 
         commands=Processes(os.environ),
         templates=templates(),
         now=time.time,
+        depths=Depths(cloudwatch(lambda: service("cloudwatch")), time.time),
         allow_writes=allow_writes,
     )

@@ -99,6 +99,14 @@ class Inventories:
                 self._overview = await asyncio.to_thread(_counted, tools)
             return self._overview
 
+    async def depths(self) -> list[tuple[str, int]]:
+        """Visible messages of each queue of the last overview, counted anew. Raises ClientError, BotoCoreError."""
+        found = await self.overview() if self._overview is None else self._overview
+        tools = await asyncio.to_thread(self.tools)
+        names = [each.name for each in (*found.dead, *found.sources)]
+        counted = await asyncio.to_thread(lambda: [*side_by_side(tools.catalog.queue, names)])
+        return [(each.name, each.visible) for each in counted]
+
     def is_reading(self, queue: str) -> bool:
         return queue in self._reading
 

@@ -27,6 +27,7 @@ async def overview(request: web.Request) -> web.Response:
     found = await console.inventories.overview()
     looks, now = console.inventories.looks, console.now()
     rows = [(info, line(info, looks.get(info.name), now=now), looks.get(info.name)) for info in found.dead]
+    await console.depths.refresh([each.name for each in (*found.sources, *found.dead)])
     return pages.page(request, "overview.html", overview=found, rows=rows)
 
 

@@ -29,7 +29,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"part": part, "left": expiry.spelled, "at": at, "ago": ago, "whole": whole}
-    made.globals |= {"command": spelled, "query": query}
+    made.globals |= {"command": spelled, "query": query, "count": "{:.0f}".format, "age": lasting}
     return made
 
 
@@ -79,8 +79,13 @@ def at(moment: float | str) -> str:
 
 def ago(moment: float, now: float) -> str:
     """How long before `now`, both in epoch seconds."""
-    seconds = max(0, int(now - moment))
-    return f"{seconds} s ago" if seconds < 120 else f"{expiry.spelled(seconds)} ago"
+    return f"{lasting(now - moment)} ago"
+
+
+def lasting(seconds: float) -> str:
+    """Below two minutes in seconds."""
+    whole_seconds = max(0, int(seconds))
+    return f"{whole_seconds} s" if whole_seconds < 120 else expiry.spelled(whole_seconds)
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet.console import acts, guard, looks, pages
 from fleet.console.guard import Handler
 from fleet.console.plans import NoPlan
-from fleet.console.running import workers
+from fleet.console.running import depths, workers
 from fleet.console.state import CONSOLE, Console
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace
@@ -71,10 +71,13 @@ async def served(make: Callable[[str], Console], port: int) -> AsyncIterator[Con
         console = make(f"{HOST}:{listening.getsockname()[1]}")
         runner = web.AppRunner(application(console), access_log=None, handle_signals=False)
         await runner.setup()
+        counting = asyncio.create_task(depths.keep(console.depths, console.inventories))
         try:
             await web.SockSite(runner, listening).start()
             yield console
         finally:
+            counting.cancel("the console ends")
+            await asyncio.wait([counting])
             await console.inventories.close()
             await runner.cleanup()
 

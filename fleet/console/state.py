@@ -14,6 +14,7 @@ from fleet.console.forms import Forms
 from fleet.console.guard import Door
 from fleet.console.inventories import Inventories
 from fleet.console.plans import Kept, Plans
+from fleet.console.running.depths import Depths
 from fleet.dead_letters.settings import ReplaySettings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Console:
     commands: Commands
     templates: Environment
     now: Callable[[], float]
+    depths: Depths
     allow_writes: bool = False
     forms: Forms = field(default_factory=Forms)
     checks: dict[str, Check] = field(default_factory=dict)

@@ -57,6 +57,7 @@ def reader() -> list[Statement]:
             ],
             ["*"],
         ),
+        allow(["cloudwatch:GetMetricData"], ["*"]),  # which knows no resources: ages of queues, in the console
         allow(["dynamodb:GetItem"], table("ledger")),  # heartbeats and orders: `fleet workers`
         allow(["s3:GetObject"], objects("audit", "table=", "digests/")),
         allow(["s3:ListBucket"], [bucket_arn_of("audit")]),

@@ -18,6 +18,7 @@ from fleet.console.guard import Door
 from fleet.console.inventories import Inventories
 from fleet.console.pages import templates
 from fleet.console.plans import Plans
+from fleet.console.running.depths import Depths
 from fleet.console.server import served
 from fleet.console.state import Console
 from fleet.dead_letters.model.plan import plan as planning
@@ -58,6 +59,8 @@ class FakeCatalog:
         return Origin(DLQ, (SOURCE,), {})
 
     def queue(self, given: str) -> QueueInfo:
+        if given == QUEUE:
+            return self.dead_letter_queue(given)
         return QueueInfo("webhooks", "http://q/webhooks", SOURCE, RETENTION, 3, 1)
 
 
@@ -208,6 +211,7 @@ async def bench(folder: Path, *, allow_writes: bool = True, enter: bool = True) 
             commands=commands,
             templates=_templates(),
             now=lambda: world.now,
+            depths=Depths(lambda _names, _now: {}, lambda: world.now),
             allow_writes=allow_writes,
         )
 

@@ -32,7 +32,7 @@ async def test_queues_are_counted_without_being_read_and_those_they_come_from_be
     page = await desk.browser.page("/")
     assert cells(page, "Dead-letter queues")[0][:3] == [QUEUE, "12", "0"]
     assert "not read yet" in page
-    assert cells(page, "Queues that they come from") == [["webhooks", "3", "1", "4 d 0 h"]]
+    assert [row[:4] for row in cells(page, "Queues that they come from")] == [["webhooks", "3", "1", "4 d 0 h"]]
     assert desk.box.received == 0
 
 
