@@ -23,7 +23,9 @@ COMMANDS = {
     "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
     "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "new": Entry("fleet.cli.dev.new:new", "Write a new worker into the repository."),
-    "console": Entry("fleet.cli.console:console", "Dead letters in a browser, on this computer alone."),
+    "console": Entry(
+        "fleet.cli.console:console", "Dead letters, workers and stories in a browser, on this computer alone."
+    ),
     "doctor": Entry("fleet.cli.doctor:doctor", "Check endpoint, credentials and every resource; say what to do."),
     "planner": Entry("fleet.cli.deployment.traffic:planner", "Say what a traffic needs and costs, behind both doors."),
     "deploy": Entry("fleet.cli.deployment.deploy:deploy", "Say what a deployment would make, and its fixed cost."),

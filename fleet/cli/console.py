@@ -21,11 +21,15 @@ HOST = "127.0.0.1"
 MISSING = "the console needs Jinja2: pip install --require-hashes -r requirements/console.txt (or the extra `console`)"
 
 
-@click.command("console", cls=DlqCommand, short_help="Dead letters in a browser, on this computer alone.")
+@click.command(
+    "console", cls=DlqCommand, short_help="Dead letters, workers and stories in a browser, on this computer alone."
+)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of 127.0.0.1; a free one by default.")
 @click.option("--host", default=HOST, metavar=HOST, help="Any other address is refused.")
 @click.option(
-    "--allow-writes", is_flag=True, help="Let the pages replay, resume, cancel and edit; without it they only look."
+    "--allow-writes",
+    is_flag=True,
+    help="Let the pages replay, cancel, edit, resend and give orders; without it they only look.",
 )
 @click.option(
     "--plans",
@@ -35,7 +39,8 @@ MISSING = "the console needs Jinja2: pip install --require-hashes -r requirement
 )
 @env_file_option
 def console(*, port: int, host: str, allow_writes: bool, folder: Path | None) -> None:
-    """Look at dead letters in a browser, plan a replay, and carry it out: what `fleet dlq` does, and nothing that it does not.
+    """Look at dead letters, workers and any message's story in a browser, plan a replay and carry it out, give orders: what the command
+    line does, and nothing that it does not.
 
     Prints an address with a token that is good once, and serves until Ctrl-C. A replay that was begun goes on after that.
     """

@@ -1,1 +1,1 @@
-"""Dead letters in a browser: `fleet console`, a second face of `fleet dlq` that adds no power to it."""
+"""The fleet in a browser: `fleet console`, a second face of the command line that adds no power to it."""

@@ -15,6 +15,8 @@ import orjson
 
 LONGEST = 900.0
 """Seconds after which a command that somebody waits for is ended; a replay is waited for by nobody."""
+NOTHING = 3
+"""The code of a command that knows nothing of what it was asked for."""
 CODES = {
     0: "done",
     1: "it failed",
@@ -104,7 +106,13 @@ def _fresh(path: Path) -> BinaryIO:
 
 
 def _documents(out: bytes) -> list[Mapping[str, Any]]:
-    """The lines that are JSON objects; others are for people, and the console shows none of them."""
+    """The lines that are JSON objects, or the whole that is one; other lines are for people, and the console shows none of them."""
+    try:
+        whole = orjson.loads(out)
+    except ValueError:
+        whole = None
+    if isinstance(whole, dict):
+        return [whole]
     found: list[Mapping[str, Any]] = []
     for line in out.splitlines():
         try:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet.console import acts, guard, looks, pages
 from fleet.console.guard import Handler
 from fleet.console.plans import NoPlan
-from fleet.console.running import depths, workers
+from fleet.console.running import depths, stories, workers
 from fleet.console.state import CONSOLE, Console
 from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.queues.catalog import NoSuchQueue, NotDeadLetters, OddAttributes, OtherPlace
@@ -51,6 +51,14 @@ ROUTES = (
     web.get("/audit", looks.audit),
     web.get("/workers", workers.look),
     web.post("/workers/{worker}", workers.order),
+    web.get("/find", stories.find),
+    web.get("/sessions/{id}", stories.session),
+    web.get("/reminders/{tenant}/{id}", stories.reminder),
+    web.get("/webhooks/{tenant}/{endpoint}", stories.endpoint),
+    web.get("/webhooks/{tenant}/{endpoint}/{id}", stories.delivery),
+    web.post("/webhooks/{tenant}/{endpoint}/{id}/resend", stories.resend),
+    web.get("/archive/{id}", stories.archived),
+    web.post("/archive/{id}", stories.prove),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fleet.cli.command import NOTHING, Finite, print_json, say, tell
+from fleet.cli.dlq.frame import audited, begin, desk
 from fleet.cli.webhooks.frame import WebhooksCommand, shared, with_client
 from fleet.dead_letters.model.filters import moment
 from workers.webhook_delivery.client import Attempted, Wanted, Webhooks
@@ -92,13 +93,19 @@ def show(*, tenant: str, webhook_id: str, endpoint_id: str, with_payload: bool, 
 @click.command(cls=WebhooksCommand, short_help="Send one delivery again, now.")
 @_id
 @_endpoint
+@click.option("--reason", default="", help="Why; kept in the audit log.")
 @shared
-def resend(*, tenant: str, webhook_id: str, endpoint_id: str, as_json: bool) -> None:
+def resend(*, tenant: str, webhook_id: str, endpoint_id: str, reason: str, as_json: bool) -> None:
     """One more attempt, now, under the same webhook-id; filters are not asked. It takes the place of the next one of a running schedule.
 
     Ends with 3 where there is no such endpoint or delivery, with 5 where the endpoint is disabled or the payload no longer kept.
     """
-    number = with_client(lambda webhooks: webhooks.deliveries.resend(tenant, webhook_id, endpoint_id))
+    reason = " ".join(reason.split())
+    tools, act = desk(), "webhooks resend"
+    with audited(tools, act, queue=endpoint_id, reason=reason) as record:
+        record.ids.append(webhook_id)
+        begin(tools, act, record, reason=reason)
+        number = with_client(lambda webhooks: webhooks.deliveries.resend(tenant, webhook_id, endpoint_id))
     if as_json:
         print_json({"webhook_id": webhook_id, "attempt": number})
     else:

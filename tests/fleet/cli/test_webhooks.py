@@ -36,10 +36,9 @@ class Lines:
 
 
 @pytest.fixture
-def lines(aws: Aws) -> Lines:
-    return Lines(
-        {**aws.environment, "WEBHOOKS_TABLE_NAME": aws.table_like("webhooks"), "WEBHOOK_ALLOW_LOOPBACK": "true"}
-    )
+def lines(aws: Aws, tmp_path: Path) -> Lines:
+    table = {"WEBHOOKS_TABLE_NAME": aws.table_like("webhooks"), "WEBHOOK_ALLOW_LOOPBACK": "true"}
+    return Lines({**aws.environment, **table, "XDG_STATE_HOME": str(tmp_path)})
 
 
 @contextmanager
@@ -168,7 +167,9 @@ def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None
     counted = lines("recover", *at, "--since", "1h")
     assert "would send 1 again; act with --until " in counted.stdout
     assert aws.bodies(queue) == []
-    assert "sent as attempt 2" in lines("resend", "msg_1", *at).stdout.replace("is sent again", "sent")
+    assert "sent as attempt 2" in lines("resend", "msg_1", *at, "--reason", "they asked").stdout.replace(
+        "is sent again", "sent"
+    )
     recovered = lines("recover", *at, "--since", "1h", "--rate", "100", "--yes", "--json")
     assert json.loads(recovered.stdout)["sent"] == 1
     assert sorted(json.loads(body)["attempt"] for body in aws.bodies(queue)) == [2, 3]

@@ -32,7 +32,7 @@ from tests.fleet.dead_letters.fakes import DLQ, SOURCE, FakeBox, World, envelope
 
 QUEUE = "webhooks-dlq"
 KEY = b"0123456789abcdef"
-LOOKS = ("workers",)
+LOOKS = ("workers", "trace")
 """Commands that a page asks when it is opened: they only look, and receive nothing."""
 SAME = {"Sec-Fetch-Site": "same-origin"}
 RETENTION = 4 * 86_400.0

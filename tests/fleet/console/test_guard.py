@@ -22,6 +22,14 @@ PAGES = (
     f"/queues/{QUEUE}/plan",
     "/plans",
     "/audit",
+    "/workers",
+    "/find",
+    "/find?id=m-0&tenant=acme",
+    "/sessions/s-1",
+    "/reminders/acme/r-1",
+    "/webhooks/acme/ep-1",
+    "/webhooks/acme/ep-1/msg_1",
+    "/archive/e-1",
     "/static/console.css",
     "/static/console.js",
     "/nowhere",
@@ -84,14 +92,17 @@ async def test_a_host_that_is_not_the_bound_address_is_400(desk: Bench) -> None:
     assert desk.box.received == 0
 
 
+ACTING = ("/workers/webhook-delivery", "/webhooks/acme/ep-1/msg_1/resend", "/archive/e-1")
 SITES = ("same-site", "cross-site", "none", "same-origin, cross-site", "", None)
 
 
 async def test_a_post_that_no_page_of_the_console_sent_is_403_and_changes_nothing(desk: Bench) -> None:
-    for site, action in itertools.product(SITES, ("read", "plan", "letters/m-0/reveal")):
-        form = desk.console.forms.issue(f"/queues/{QUEUE}/{action}")
+    actions = (*(f"/queues/{QUEUE}/{each}" for each in ("read", "plan", "letters/m-0/reveal")), *ACTING)
+    for site, action in itertools.product(SITES, actions):
+        form = desk.console.forms.issue(action)
         headers = {} if site is None else {"Sec-Fetch-Site": site}
-        status, _ = await desk.browser.post(f"/queues/{QUEUE}/{action}", [("form", form), ("reason", "x")], headers)
+        fields = [("form", form), ("reason", "x"), ("act", "pause")]
+        status, _ = await desk.browser.post(action, fields, headers)
         assert status == 403, (site, action)
     assert (desk.box.received, desk.commands.asked, desk.audit(), desk.console.plans.names()) == (0, [], [], [])
 

@@ -27,7 +27,10 @@ HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(2)</script
 ORDER = {"tenantId": "t1", "order": {"id": "order-42", "total": 1999, "email": "anna@example.com"}}
 MENDED = '{"tenantId": "t1", "order": {"total": 5}}'
 TIMES: dict[str, Any] = {"first_failure": "2026-11-20T08:59:00Z", "last_failure": "2026-11-20T09:00:00Z"}
-PAGES = ("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere")
+PAGES = (
+    *("/", "/queues/{q}", "/queues/{q}/letters", "/queues/{q}/plan", "/plans", "/audit", "/nowhere"),
+    *("/workers", "/find", "/find?id=m-1&tenant=acme", "/webhooks/acme/ep-1", "/archive/e-1"),
+)
 
 pytestmark = [
     pytest.mark.long,

@@ -1,0 +1,145 @@
+"""From any id to its pages: what the command line tells, with links, and nothing of what a customer wrote."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from fleet.console.commands import Said, _documents
+from tests.fleet.console.fakes import QUEUE, Bench
+from tests.fleet.console.test_looks import HOSTILE, cells
+
+SECRET = "anna@example.com"
+MOMENTS: list[dict[str, Any]] = [
+    {"version": 1, "at": "2026-11-21T10:00:00+00:00", "place": "session", "what": "opened", "session_id": "s-1"},
+    {"version": 1, "at": None, "place": "log webhook-delivery", "what": HOSTILE, "webhook_id": "msg_1"},
+    {"version": 1, "at": None, "place": "webhook", "what": "attempted", "webhook_id": "msg_1", "endpoint": "ep/1"},
+    {"version": 1, "at": None, "place": "reminder", "what": "scheduled", "reminder_id": "r-1"},
+]
+ATTEMPT = {
+    "webhook_id": "msg_1",
+    "number": 1,
+    "status": "FAILED",
+    "http_status": 500,
+    "error": "",
+    "started_at": "2026-11-21T10:00:00Z",
+    "resent": "",
+    "response": SECRET,
+}
+DELIVERY = {
+    "webhook_id": "msg_1",
+    "event_type": "order.paid",
+    "state": "exhausted",
+    "payload": SECRET,
+    "attempts": [ATTEMPT],
+}
+
+
+async def test_an_id_leads_to_the_pages_of_what_its_story_names(desk: Bench) -> None:
+    await desk.read()
+    desk.commands.answers |= {"trace": Said(0, MOMENTS, ["letters: not looked at"]), "webhooks": Said(0, [{}])}
+    desk.commands.asked.clear()
+    page = await desk.browser.page("/find?id=m-1&tenant=--yes&hours=2")
+    assert desk.commands.asked == [
+        ("trace", "--tenant=--yes", "--archive=2", "--no-letters", "--json", "--", "m-1"),
+        ("webhooks", "endpoint", "show", "--tenant=--yes", "--json", "--", "m-1"),
+    ]
+    links = dict(re.findall(r'<li><a href="([^"]*)">(.*?)</a>', page))
+    assert links == {
+        f"/queues/{QUEUE}/letters/m-1": f"letter m-1 in {QUEUE}",
+        "/sessions/s-1": "session s-1",
+        "/webhooks/--yes/ep%2F1/msg_1": "delivery msg_1 to ep/1",
+        "/reminders/--yes/r-1": "reminder r-1",
+        "/webhooks/--yes/m-1": "endpoint m-1",
+        "/archive/m-1": "proof that the row of event m-1 is in the archive",
+    }
+    assert len(cells(page, "Its story")) == 4
+    assert "<img" not in page
+    assert "letters: not looked at" in page
+    assert desk.box.received == 12
+
+
+async def test_without_an_id_nothing_is_asked_and_a_long_one_is_refused(desk: Bench) -> None:
+    await desk.browser.page("/find")
+    assert (await desk.browser.get(f"/find?id={'x' * 201}"))[0] == 400
+    assert desk.commands.asked == []
+
+
+async def test_a_delivery_is_shown_without_payload_or_answer_and_sent_again_with_a_reason(desk: Bench) -> None:
+    desk.commands.answers |= {"show": Said(0, [DELIVERY]), "resend": Said(0, [{"attempt": 2}])}
+    path = "/webhooks/acme/ep%2F1/msg_1"
+    page = await desk.browser.page(path)
+    assert desk.commands.asked[-1] == ("webhooks", "show", "--tenant=acme", "--endpoint=ep/1", "--json", "--", "msg_1")
+    assert SECRET not in page
+    assert cells(page, "Its life")[0][1:3] == ["FAILED", "500"]
+    assert (await desk.browser.send(page, f"{path}/resend", reason=" "))[0] == 400
+    page = await desk.browser.page(path)
+    assert (await desk.browser.send(page, f"{path}/resend", reason="they asked"))[0] == 200
+    assert desk.commands.asked[-2] == (
+        *("webhooks", "resend", "--tenant=acme", "--endpoint=ep/1", "--reason=they asked", "--json", "--", "msg_1"),
+    )
+    assert (await desk.browser.send(page, f"{path}/resend", reason="they asked"))[0] == 409
+    desk.commands.answers["resend"] = Said(5, [], ["Error: ep/1 is disabled"])
+    page = await desk.browser.page(path)
+    status, text = await desk.browser.send(page, f"{path}/resend", reason="they asked")
+    assert (status, "ep/1 is disabled" in text) == (409, True)
+
+
+async def test_a_console_that_only_looks_sends_no_delivery_and_writes_down_who_tried(looking: Bench) -> None:
+    looking.commands.answers["show"] = Said(0, [DELIVERY])
+    page = await looking.browser.page("/webhooks/acme/ep/msg_1")
+    assert (await looking.browser.send(page, "/webhooks/acme/ep/msg_1/resend", reason="so"))[0] == 403
+    assert [each["command"] for each in looking.audit()] == ["webhooks resend"]
+
+
+async def test_deliveries_of_an_endpoint_lead_to_each(desk: Bench) -> None:
+    desk.commands.answers["deliveries"] = Said(0, [ATTEMPT])
+    page = await desk.browser.page("/webhooks/acme/ep-1?since=6h")
+    assert desk.commands.asked[-1][2:5] == ("--tenant=acme", "--endpoint=ep-1", "--since=6h")
+    assert 'href="/webhooks/acme/ep-1/msg_1"' in page
+    assert SECRET not in page
+    desk.commands.answers["deliveries"] = Said(2, [], ["Error: --since: write ISO 8601"])
+    status, page = await desk.browser.get("/webhooks/acme/ep-1?since=x")
+    assert (status, "write ISO 8601" in page) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "shown"),
+    [
+        ("/sessions/s-1", {"status": "UPLOADED", "uploadKey": SECRET, "size": 7}, ["status", "UPLOADED"]),
+        (
+            "/reminders/acme/r-1",
+            {"is_active": True, "channel": "push", "body": SECRET, "occurrences": [{"due_at": "x", "status": "SENT"}]},
+            ["is_active", "True"],
+        ),
+    ],
+)
+async def test_a_life_is_shown_without_what_a_customer_wrote(
+    desk: Bench, path: str, document: dict[str, object], shown: list[str]
+) -> None:
+    desk.commands.answers["show"] = Said(0, [document])
+    page = await desk.browser.page(path)
+    assert shown in cells(page, "What is known of it")
+    assert SECRET not in page
+    desk.commands.answers["show"] = Said(3, [], ["Error: there is none"])
+    status, page = await desk.browser.get(path)
+    assert (status, "there is none" in unescape(page)) == (404, True)
+
+
+async def test_an_archive_is_read_only_when_it_is_asked_for_and_a_row_is_not_shown(looking: Bench) -> None:
+    looking.commands.answers["prove"] = Said(0, [{"index": 41, "path": ["a", "b"], "row": SECRET}])
+    page = await looking.browser.page("/archive/e%2F1")
+    assert looking.commands.asked == []
+    status, page = await looking.browser.send(page, "/archive/e%2F1")
+    assert (status, looking.commands.asked) == (200, [("archive", "prove", "--", "e/1")])
+    assert ["Row of the tree", "41"] in cells(page, "It is there")
+    assert SECRET not in page
+    looking.commands.answers["prove"] = Said(1, [], ["Error: no row of this event"])
+    status, page = await looking.browser.send(page, "/archive/e%2F1")
+    assert (status, "no row of this event" in page) == (409, True)
+
+
+def test_a_document_over_many_lines_is_one() -> None:
+    assert _documents(b'{\n "index": 1\n}\n') == [{"index": 1}]
+    assert _documents(b'{"a": 1}\n{"b": 2}\nwords\n') == [{"a": 1}, {"b": 2}]
