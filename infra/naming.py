@@ -12,17 +12,19 @@ UNTAGGED: Final = ["aws:cdk:stack", "AWS::CloudWatch::Dashboard"]
 
 def name_of(resource: str, *, prefix: str = "") -> str:
     """The physical name of a resource, as a token: `fleet-uploads-dev` under the default parameters."""
-    return Fn.sub(prefix + _pattern(resource))
+    return Fn.sub(prefix + pattern_of(resource))
 
 
 def arn_of(service: str, resource: str, *, kind: str = "") -> str:
     """The ARN of a resource of this account before it exists, where an attribute would close a circle."""
-    return Fn.sub(f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{kind}{_pattern(resource)}")
+    return Fn.sub(
+        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{kind}{pattern_of(resource)}"
+    )
 
 
 def bucket_arn_of(resource: str) -> str:
     """The ARN of a bucket before it exists; it names neither region nor account."""
-    return Fn.sub(f"arn:${{AWS::Partition}}:s3:::{_pattern(resource)}")
+    return Fn.sub(f"arn:${{AWS::Partition}}:s3:::{pattern_of(resource)}")
 
 
 def tag_everything(scope: Construct) -> None:
@@ -31,5 +33,6 @@ def tag_everything(scope: Construct) -> None:
         Tags.of(scope).add(key, Fn.ref(parameter), exclude_resource_types=UNTAGGED)
 
 
-def _pattern(resource: str) -> str:
+def pattern_of(resource: str) -> str:
+    """Such a name inside a text that `Fn.sub` fills in."""
     return f"${{{PROJECT}}}-{resource}-${{{STAGE}}}"

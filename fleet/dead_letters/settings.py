@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
@@ -30,6 +31,7 @@ class ReplaySettings(Settings):
     - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
       counts lag by that much, and 2 at an endpoint of your own; 240 where a function is a destination.
     - DLQ_WATCH_SECONDS: how long each step of a replay is watched at most, where a plan does not say; 0 leaves the rest unwatched.
+    - CONSOLE_URL: where `fleet console --port` answers, such as http://127.0.0.1:8400; `show` then names a letter's page.
     - LEDGER_TABLE_NAME: where workers write down that a replayed letter is done, which settles a canary at once.
     """
 
@@ -46,6 +48,7 @@ class ReplaySettings(Settings):
     dlq_watch_seconds: float = Field(default=300.0, ge=0, le=86_400)
     dlq_settle_seconds: float | None = Field(default=None, ge=0, le=3600)
     ledger_table_name: str = ""
+    console_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
 
     @field_validator("dlq_audit_log")
     @classmethod
@@ -53,6 +56,12 @@ class ReplaySettings(Settings):
         if given and not Path(given).expanduser().is_absolute():
             raise ValueError("must be an absolute path: a relative one is another log in another directory")
         return given
+
+    def page(self, queue: str, letter: str) -> str:
+        """The address of a letter in the console, "" where nobody says where that answers."""
+        if not self.console_url:
+            return ""
+        return f"{self.console_url}/queues/{quote(queue, safe='')}/letters/{quote(letter, safe='')}"
 
     @property
     def audit_log(self) -> Path:

@@ -14,6 +14,7 @@ from infra.stage import SWITCH
 from infra.watch.subjects import MINUTE, Number, stem_of
 
 DOCUMENTS: Final = "DocumentsUrl"
+CONSOLE: Final = "ConsoleUrl"
 AT_LEAST: Final = "GreaterThanOrEqualToThreshold"
 ABOVE: Final = "GreaterThanThreshold"
 BELOW: Final = "LessThanThreshold"
@@ -75,7 +76,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One alarm: `subject` and `fault` make its name, `page` is where its description leads. Missing data never calls."""
+    """One alarm: `subject` and `fault` make its name; its description leads to `page` in the documentation and to the page `shows` of the
+    console. Missing data never calls.
+    """
 
     subject: str
     fault: str
@@ -85,6 +88,7 @@ class Watch:
     threshold: Number | float
     operator: str = ABOVE
     window: Window = Window()
+    shows: str = ""
 
 
 class Alarms:
@@ -124,7 +128,9 @@ class Alarms:
             self._scope,
             f"{stem_of(watch.subject)}{stem_of(watch.fault)}Alarm",
             alarm_name=name_of(f"{watch.subject}-{watch.fault}"),
-            alarm_description=Fn.sub(f"{watch.says}. See ${{{DOCUMENTS}}}/{watch.page}"),
+            alarm_description=Fn.sub(
+                f"{watch.says}. See ${{{DOCUMENTS}}}/{watch.page} and ${{{CONSOLE}}}/{watch.shows}"
+            ),
             alarm_actions=[self._topic],
             ok_actions=[self._topic],
             comparison_operator=watch.operator,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from infra.naming import name_of
+from infra.naming import name_of, pattern_of
 from infra.watch.alarm import ABOVE, AT_LEAST, BELOW, Math, Metric, Watch, Window
 from infra.watch.log_metrics import EXPIRES_IN, FAILED, PROCESSED, namespace
 from infra.watch.subjects import (
@@ -73,7 +73,8 @@ def letter_watches(queue: str) -> Iterator[Watch]:
 
 def letters_wait(letters: str, says: str, page: str) -> Watch:
     """Letters that are visible; those in flight are only being looked at."""
-    return Watch(letters, "not-empty", says, page, waiting(letters), LETTERS, AT_LEAST)
+    shows = f"queues/{pattern_of(letters)}"
+    return Watch(letters, "not-empty", says, page, waiting(letters), LETTERS, AT_LEAST, shows=shows)
 
 
 def letters_expire(letters: str, hours: int) -> Watch:
@@ -87,6 +88,7 @@ def letters_expire(letters: str, hours: int) -> Watch:
         1,
         AT_LEAST,
         Window(hours, HOUR),
+        shows=f"queues/{pattern_of(letters)}",
     )
 
 

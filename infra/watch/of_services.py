@@ -19,6 +19,7 @@ def worker_watches(worker: WatchedWorker) -> Iterator[Watch]:
         "alarms.md#dependency-down",
         Metric(namespace(), of_worker(DEPENDENCY_DOWN, name), {}, "Sum"),
         0,
+        shows="workers",
     )
     yield Watch(
         name,
@@ -27,6 +28,7 @@ def worker_watches(worker: WatchedWorker) -> Iterator[Watch]:
         "alarms.md#asks-for-you",
         Metric(namespace(), of_worker(ATTENTION, name), {}, "Sum"),
         0,
+        shows="workers",
     )
     yield Watch(
         name,

@@ -8,7 +8,7 @@ from constructs import Construct
 from infra.naming import PROJECT, STAGE
 from infra.settings import STAGES
 from infra.stack import FleetStack
-from infra.watch.alarm import DOCUMENTS
+from infra.watch.alarm import CONSOLE, DOCUMENTS
 from infra.watch.subjects import Number
 
 
@@ -16,7 +16,9 @@ class WatchedStack(FleetStack):
     """A template that is deployed as it stands, for a project and a stage."""
 
     def __init__(self, scope: Construct, name: str, description: str, numbers: Sequence[Number] = ()) -> None:
-        """Declare project and stage and, where there are `numbers`, these and where the documentation can be read."""
+        """Declare project and stage and, where there are `numbers`, these where the documentation can be read, and
+        where `fleet console` answers to who is called.
+        """
         super().__init__(scope, name, description)
         self._named(CfnParameter(self, PROJECT, default="fleet", description="Names begin with it, as in messaging"))
         self._named(CfnParameter(self, STAGE, default="dev", description="Names end with it", allowed_values=[*STAGES]))
@@ -24,6 +26,15 @@ class WatchedStack(FleetStack):
             self._named(
                 CfnParameter(
                     self, DOCUMENTS, default="docs", description="Where the folder docs can be read; alarms lead there"
+                )
+            )
+            self._named(
+                CfnParameter(
+                    self,
+                    CONSOLE,
+                    default="http://127.0.0.1:8400",
+                    description="Where `fleet console --port` answers; alarms lead there",
+                    allowed_pattern="https?://[^/]+",
                 )
             )
         for number in numbers:

@@ -151,6 +151,8 @@ def show(*, queue: str, letter_id: str, reveal: bool, reason: str | None, as_jso
         assert each.letter is not None
         shown |= {"body": each.letter.body, "attributes": record.document(each.letter)["attributes"]}
         shown |= {"reason": each.letter.written(ATTRIBUTE) or None, "idempotency_key": each.key}
+    if page := tools.settings.page(info.name, each.id):
+        shown |= {"page": page}
     if as_json:
         print_json(shown)
     else:

@@ -12,6 +12,7 @@ import pytest
 from fleet.dead_letters.looking import shown
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.settings import ReplaySettings
 from shared.message.delivery import Attribute
 from tests.fleet.console.fakes import LOOKS, QUEUE, RETENTION, Bench
 from tests.fleet.dead_letters.fakes import envelope
@@ -206,3 +207,12 @@ async def test_two_hundred_pages_over_ten_thousand_letters_take_less_than_200_ms
         took.append(time.thread_time() - began)
     assert sorted(took)[189] <= 0.2
     assert desk.box.received == received
+
+
+async def test_the_page_that_the_command_line_names_is_there(desk: Bench) -> None:
+    await desk.read()
+    address = f"http://{desk.browser.address}"
+    named = ReplaySettings(console_url=address).page(QUEUE, "m-0")
+    assert named == f"{address}/queues/{QUEUE}/letters/m-0"
+    assert "m-0" in await desk.browser.page(named.removeprefix(address))
+    assert ReplaySettings().page(QUEUE, "m-0") == ""

@@ -76,14 +76,19 @@ def test_each_alarm_leads_to_a_section_that_exists() -> None:
         for heading in re.findall(r"^#+ (.*)$", (DOCS / page).read_text(), re.MULTILINE)
     }
     for name, alarm in alarms().items():
-        says, _, link = alarm["AlarmDescription"].partition(". See docs/")
+        says, _, links = alarm["AlarmDescription"].partition(". See docs/")
+        link, _, page = links.partition(" and http://127.0.0.1:8400/")
         assert says, name
         assert link in anchors, f"{name} leads to {link}"
+        letters = name.rpartition("-")[0] if name.endswith(("-not-empty", "-expiring")) else ""
+        known = {"", "workers", f"queues/fleet-{letters.removesuffix('-not')}-prod"}
+        assert page in known, f"{name} leads to {page}"
+        assert bool(letters) == page.startswith("queues/")
 
 
 def test_each_section_of_the_page_is_one_that_an_alarm_leads_to() -> None:
     headings = re.findall(r"^## (.*)$", (DOCS / "alarms.md").read_text(), re.MULTILINE)
-    led = {alarm["AlarmDescription"].rpartition("/")[2] for alarm in alarms().values()}
+    led = {alarm["AlarmDescription"].partition(". See docs/")[2].partition(" and ")[0] for alarm in alarms().values()}
     assert {f"alarms.md#{anchor(heading)}" for heading in headings} == {
         link for link in led if link.startswith("alarms.md")
     }

@@ -151,6 +151,8 @@ def test_axe_finds_nothing_serious_and_the_pictures_are_what_is_there(shop: tupl
             tab = await browser.tab()
             await tab.go(console.url)
             await tab.click("form[action='/read'] button")
+            await tab.reads("complete")
+            pictured("console-queues.png", await tab.picture(560))
             await tab.go(f"http://{console.address}/queues/{queue}")
             await tab.reads("complete: 12 letters of")
             pictured("console-groups.png", await tab.picture(620))
@@ -165,7 +167,7 @@ def test_axe_finds_nothing_serious_and_the_pictures_are_what_is_there(shop: tupl
             await tab.click("form[action$='/check'] button")
             seen["confirm"] = await axe(tab)
             pictured("console-confirm.png", await tab.picture(630))
-            seen["complaints"] = [each for each in tab.complaints if "404" not in each]
+            seen["complaints"] = [each for each in tab.complaints if "404" not in each and "409" not in each]
             return seen
 
     name = cli.json("groups", queue)[0]["ids"][0]
