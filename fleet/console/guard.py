@@ -139,7 +139,7 @@ class Door:
         self._known.add(connection)
 
 
-def nonce(request: web.Request) -> str:
+def nonce(request: web.BaseRequest) -> str:
     """Of this answer's script and style alone."""
     if NONCE not in request:
         request[NONCE] = secrets.token_urlsafe(16)
@@ -147,6 +147,11 @@ def nonce(request: web.Request) -> str:
 
 
 async def sealed(request: web.Request, answer: web.StreamResponse) -> None:
+    """As a signal of the application."""
+    seal(request, answer)
+
+
+def seal(request: web.BaseRequest, answer: web.StreamResponse) -> None:
     """The headers of every answer: nothing is loaded from elsewhere, framed, kept or told to others."""
     own = f"'nonce-{nonce(request)}'"
     answer.headers["Content-Security-Policy"] = (

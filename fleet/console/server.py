@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
@@ -80,10 +81,11 @@ async def served(make: Callable[[str], Console], port: int) -> AsyncIterator[Con
         runner = web.AppRunner(application(console), access_log=None, handle_signals=False)
         await runner.setup()
         counting = asyncio.create_task(depths.keep(console.depths, console.inventories))
+        serving = await asyncio.get_running_loop().create_server(lambda: _connection(runner), sock=listening)
         try:
-            await web.SockSite(runner, listening).start()
             yield console
         finally:
+            serving.close()
             counting.cancel("the console ends")
             await asyncio.wait([counting])
             await console.inventories.close()
@@ -98,6 +100,21 @@ async def serve(make: Callable[[str], Console], port: int, tell: Callable[[str],
     async with served(make, port) as console:
         tell(console.door.url)
         await ended.wait()
+
+
+class _Connection(web.RequestHandler):
+    """One that seals also what is answered before the application is asked, to what is not HTTP, and after it failed."""
+
+    def handle_error(self, request: web.BaseRequest, *about: Any, **more: Any) -> web.StreamResponse:
+        answer = super().handle_error(request, *about, **more)
+        guard.seal(request, answer)
+        return answer
+
+
+def _connection(runner: web.AppRunner) -> _Connection:
+    server = runner.server
+    assert server is not None, "the runner was set up"
+    return _Connection(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # None is none
 
 
 @web.middleware

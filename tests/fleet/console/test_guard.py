@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from fleet.console.commands import Said
 from fleet.console.guard import NOBODY, holder
 from tests.fleet.console.fakes import QUEUE, SAME, Bench, bench
 
@@ -148,6 +149,23 @@ async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_or
         async with desk.browser.session.request(method, url, headers=headers) as answer:
             assert answer.status == 405, method
             assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+async def test_what_is_no_http_and_what_fails_is_answered_with_these_headers_too(desk: Bench) -> None:
+    host, _, port = desk.browser.address.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"\x16\x03\x01 nothing\r\n\r\n")
+    answer = (await reader.read()).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.0 400 ")
+    desk.commands.answers["workers"] = Said(0, [{"no": "worker"}])
+    async with desk.browser.session.get(f"http://{desk.browser.address}/workers") as failed:
+        assert failed.status == 500
+        headers = "\r\n".join(f"{name}: {value}" for name, value in failed.headers.items())
+    for told in (answer, headers):
+        assert "Content-Security-Policy: default-src 'self';" in told
+        assert "Cache-Control: no-store" in told
+        assert "Server: fleet" in told
 
 
 async def test_every_answer_carries_the_headers_that_shut_it_in_with_a_nonce_of_its_own(desk: Bench) -> None:
