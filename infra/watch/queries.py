@@ -47,12 +47,12 @@ QUERIES: Final[dict[str, str]] = {
     ),
     "which-endpoint-fails": (
         'filter event = "webhook_attempt_failed"\n'
-        "| stats count(*) as attempts, max(attempt) as furthest by tenant_id, endpoint_id, status, error\n"
+        "| stats count(*) as attempts, max(attempt) as furthest by tenant, endpoint_id, status, error\n"
         f"| sort attempts desc {LIMIT}"
     ),
     "whose-webhooks-are-most": (
         'filter event in ["webhook_delivered", "webhook_attempt_failed"]\n'
-        f"| stats count(*) as attempts by tenant_id, event\n| sort attempts desc {LIMIT}"
+        f"| stats count(*) as attempts by tenant, event\n| sort attempts desc {LIMIT}"
     ),
     "what-became-of-an-upload": (
         'filter session_id = "PUT-ITS-ID-HERE"\n'

@@ -13,6 +13,7 @@ import structlog
 
 from shared import Message, Reject, Send
 from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import LARGEST_PAYLOAD, DeliveryJob, Published, is_too_large
 from workers.webhook_delivery.filters import Content
 from workers.webhook_delivery.rules import LONGEST_HOP, Page, Schedule, Subscription, delay, wants, why_not
@@ -116,7 +117,7 @@ def _takers(event: Published, subscriptions: Sequence[Subscription], content: Co
 
 
 def _about(event: Published) -> dict[str, str]:
-    return {"event_id": event.event_id, "event_type": event.event_type, "tenant_id": event.tenant_id}
+    return {"event_id": event.event_id, "event_type": event.event_type, "tenant": customer(event.tenant_id)}
 
 
 def message(job: DeliveryJob, now: datetime, *, least: int = 0) -> Message:

@@ -34,6 +34,7 @@ import structlog
 from shared import KeyReused, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.webhook_delivery.egress.bulkhead import key_of
 from workers.webhook_delivery.event import DeliveryJob, Made
 from workers.webhook_delivery.fan_out import WORKER, message
@@ -210,7 +211,7 @@ async def _post(job: DeliveryJob, endpoint: Endpoint, ports: Ports) -> Reply:
         now=now.timestamp(),
         asked=asked or 0.0,
     ):
-        log.warning("webhook_breaker_opened", tenant_id=job.tenant_id, endpoint_id=job.endpoint_id)
+        log.warning("webhook_breaker_opened", tenant=customer(job.tenant_id), endpoint_id=job.endpoint_id)
     return reply
 
 

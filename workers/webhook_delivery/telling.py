@@ -9,6 +9,7 @@ import structlog
 
 from shared import BusEntry
 from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.fan_out import WORKER
 from workers.webhook_delivery.life import after_failure, after_success
@@ -66,7 +67,8 @@ async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Po
                 endpoint.life, **names, now=ports.now(), disable_after=ports.disable_after, begins=begins
             )
     if change is not None and await ports.store.live(endpoint, change) and change.disable:
-        log.warning("webhook_endpoint_disabled", **names, reason=change.disable)
+        disabled = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
+        log.warning("webhook_endpoint_disabled", **disabled, reason=change.disable)
     if not isinstance(verdict, Gone) and (change is None or not change.after.owed):
         return
     found = await ports.store.endpoint(endpoint.tenant_id, endpoint.endpoint_id)
@@ -85,4 +87,4 @@ async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:
 
 def about(job: DeliveryJob) -> dict[str, str]:
     """As log lines name a delivery."""
-    return {"tenant_id": job.tenant_id, "endpoint_id": job.endpoint_id, "event_id": job.event_id}
+    return {"tenant": customer(job.tenant_id), "endpoint_id": job.endpoint_id, "event_id": job.event_id}

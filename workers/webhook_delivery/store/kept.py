@@ -10,6 +10,7 @@ import structlog
 from pydantic import Field
 
 from shared import Clients, Settings, read_settings
+from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import Published
 from workers.webhook_delivery.store import payloads
 from workers.webhook_delivery.store.typed import Item, flag_of, iso, text_of
@@ -59,7 +60,9 @@ class KeptPayloads:
             key = self._object(event.tenant_id, event.event_id)
             await self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
         elif len(text) > payloads.LARGEST_ITEM:
-            log.warning("webhook_payload_not_kept", event_id=event.event_id, tenant_id=event.tenant_id, bytes=len(text))
+            log.warning(
+                "webhook_payload_not_kept", event_id=event.event_id, tenant=customer(event.tenant_id), bytes=len(text)
+            )
             return
         write = payloads.keeping(event, text=text, in_s3=in_s3, now=self._now())
         try:
