@@ -111,7 +111,8 @@ async def run_workers(plan: Plan, ground: Ground, say: Say, *, all_of_them: bool
     """
     with child.listening() as listener:
         environment = worker_environment(ground, port=listener.getsockname()[1])
-        environment |= {"AUDIT_SIGNING_KEY": signing_key(plan.home), **plan.tuning}
+        own_log = plan.home.absolute() / "dlq-audit.jsonl"  # what is tried here is not among what people did elsewhere
+        environment |= {"AUDIT_SIGNING_KEY": signing_key(plan.home), "DLQ_AUDIT_LOG": str(own_log), **plan.tuning}
         logs = plan.home / "logs"
         posts = [_post(worker, environment, logs) for worker in roster.WORKERS]
         patience = float(environment["DRAIN_SECONDS"]) + 5.0

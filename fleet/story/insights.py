@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fleet.story.moment import JOINING, Ids, Moment, logged
+from workers import roster
 
 PREFIXES = ("/aws/lambda/", "/ecs/")
+EDGE = "edge-"
+"""How the names of the uploads' edge functions begin."""
 MOST_GROUPS, MOST_LINES, LONGEST_QUERY = 50, 10_000, 10_000
 """What one query takes: log groups, lines of its answer, characters.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
@@ -41,16 +44,17 @@ class Insights:
         self._sleep = sleep
 
     def groups(self) -> list[str]:
-        """The log groups of this stage that there are."""
-        found = [
-            group["logGroupName"]
-            for prefix in PREFIXES
-            for page in self._client.get_paginator("describe_log_groups").paginate(
-                logGroupNamePrefix=f"{prefix}{self._project}-"
-            )
-            for group in page["logGroups"]
-        ]
-        return [name for name in found if name.endswith(f"-{self._stage}")][:MOST_GROUPS]
+        """The log groups of this stage's workers and edge that there are; another project's name may begin like this one's."""
+        ask, found = self._client.get_paginator("describe_log_groups"), list[str]()
+        for begin in (f"{prefix}{self._project}-" for prefix in PREFIXES):
+            for page in ask.paginate(logGroupNamePrefix=begin):
+                names = [group["logGroupName"] for group in page["logGroups"]]
+                found += [name for name in names if self._is_own(name.removeprefix(begin))]
+        return found[:MOST_GROUPS]
+
+    def _is_own(self, end: str) -> bool:
+        resource, found, rest = end.rpartition(f"-{self._stage}")
+        return bool(found) and not rest and (resource in roster.WORKERS or resource.startswith(EDGE))
 
     def moments(self, groups: list[str], ids: Ids) -> tuple[list[Moment], bool]:
         """Lines that name one of the ids, which learn the others of their message; and whether these are all lines. Raises NoAnswer and

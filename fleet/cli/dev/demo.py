@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fleet.cli.command import FAILED, Finite
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
+from fleet.dev.child import process_environment
 from fleet.dev.demo.play import TUNING, Direction, play
 from fleet.dev.demo.tables import render
 from fleet.dev.dev import Ground, Plan, open_ground, run_workers
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NOBODY = "none"
 REFRESH = 0.1
+CONSOLE = (sys.executable, "-m", "fleet.cli", "console", "--allow-writes")
 
 words = Console(stderr=True, highlight=False)
 
@@ -49,7 +51,10 @@ words = Console(stderr=True, highlight=False)
     metavar="SECONDS",
     help="In which every effect must come, or be named as missing.",
 )
-def demo(*, endpoint: str | None, project: str, stage: str, as_json: bool, kill: str, within: float) -> None:
+@click.option("--keep", is_flag=True, help="Leave the fleet and a console over it open until Ctrl-C.")
+def demo(
+    *, endpoint: str | None, project: str, stage: str, as_json: bool, kill: str, within: float, keep: bool
+) -> None:
     """Tell the fleet's whole story with real files, and check every effect.
 
     Starts a fleet as `fleet dev` does, uploads files of several sizes and odd names while browsers wait at real
@@ -62,8 +67,8 @@ def demo(*, endpoint: str | None, project: str, stage: str, as_json: bool, kill:
         plan = Plan(endpoint=endpoint, project=project, stage=stage, home=Path(".fleet/demo"), tuning=TUNING)
         direction = Direction(None if kill == NOBODY else kill, within, Path(folder))
         with sigterm_leaves_in_order(), open_ground(plan, words.print) as ground:
-            report = until_signalled(_play(plan, ground, direction))
-    sys.exit(print_report(report, as_json=as_json))
+            code = until_signalled(_play(plan, ground, direction, as_json=as_json, keep=keep))
+    sys.exit(code)
 
 
 def print_report(report: Report, *, as_json: bool) -> int:
@@ -79,13 +84,32 @@ def print_report(report: Report, *, as_json: bool) -> int:
     return 0 if report.ok else FAILED
 
 
-async def _play(plan: Plan, ground: Ground, direction: Direction) -> Report:
+async def _play(plan: Plan, ground: Ground, direction: Direction, *, as_json: bool, keep: bool) -> int:
     async with run_workers(plan, ground, words.print) as fleet:
         words.print("playing the story")
         with _Bars() as show:
             report = await play(fleet, direction, show=show)
+        code = print_report(report, as_json=as_json)
+        if keep:
+            await keep_open(fleet.environment)
         words.print("draining")
-        return report
+        return code
+
+
+async def keep_open(environment: Mapping[str, str], command: Sequence[str] = CONSOLE) -> None:
+    """A console over what the story left, which prints its address on stderr; until it ends, or a signal comes."""
+    words.print("the fleet goes on until Ctrl-C; look at it in a browser, by an address that opens once:")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=sys.stderr,
+        env=process_environment(environment),
+        start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the console
+    )
+    try:
+        await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
 
 
 class _Bars:

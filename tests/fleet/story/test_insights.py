@@ -80,8 +80,19 @@ def test_the_time_that_is_asked_for_bears_clocks_that_are_ahead() -> None:
 
 
 def test_only_the_stages_own_groups_are_asked() -> None:
-    names = ("/aws/lambda/fleet-a-prod", "/ecs/fleet-b-prod", "/ecs/fleet-b-dev", "/ecs/other-b-prod")
-    assert insights(Logs(groups=names)).groups() == [*names[:2]]
+    own = (
+        "/aws/lambda/fleet-webhook-delivery-prod",
+        "/aws/lambda/fleet-edge-resume-prod",
+        "/ecs/fleet-audit-archive-prod",
+    )
+    others = (
+        "/ecs/fleet-audit-archive-dev",
+        "/ecs/other-audit-archive-prod",
+        "/ecs/fleet-eu-audit-archive-prod",
+        "/ecs/fleet-audit-archive-prod-old",
+        "/aws/lambda/fleet-billing-prod",
+    )
+    assert insights(Logs(groups=(*own, *others))).groups() == [*own]
 
 
 def test_a_query_that_runs_is_waited_for_with_longer_and_longer_pauses() -> None:
@@ -136,7 +147,7 @@ def test_an_answer_that_is_cut_short_says_so() -> None:
 def test_the_emulators_logs_are_read(aws: Aws) -> None:
     client = aws.session.client("logs", endpoint_url=aws.url)
     project = f"p{uuid.uuid4().hex[:8]}"
-    group, name = f"/ecs/{project}-uploads-dev", f"s-{uuid.uuid4().hex}"
+    group, name = f"/ecs/{project}-upload-notification-dev", f"s-{uuid.uuid4().hex}"
     client.create_log_group(logGroupName=group)
     client.create_log_stream(logGroupName=group, logStreamName="one")
     at = int(time.time() * 1000)
