@@ -70,6 +70,7 @@ def beside(who: str) -> set[Call]:
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))
     # Heads of the archive's chain, where its evidence is deployed: tests/workers/audit_archive.
     found |= {("s3:ListBucket", "arn:aws:s3:::fleet-audit-heads-dev"), ("ssm:GetParameter", HEAD)}
+    found.add(("cloudwatch:GetMetricData", "*"))  # ages of queues in the console: tests/fleet/console
     # `fleet trace --cloudwatch`, whose log groups a stage without functions has not: tests/fleet/story.
     found |= {(f"logs:{action}", "*") for action in ("DescribeLogGroups", "GetQueryResults", "StopQuery")}
     groups = [f"arn:aws:logs:{PLACE}:log-group:{door}fleet-{each}-dev:*" for door in DOORS for each in QUEUES]
