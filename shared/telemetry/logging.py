@@ -105,13 +105,13 @@ def add_level_and_time(_logger: Any, method: str, event: MutableMapping[str, Any
     return event
 
 
-@lru_cache(maxsize=2)
 @lru_cache(maxsize=1024)
 def customer(tenant: str) -> str:
     """How log lines name a customer: the first 16 digits of the SHA-256 of its id, and never the id."""
     return hashlib.sha256(tenant.encode(errors="replace")).hexdigest()[:16]
 
 
+@lru_cache(maxsize=2)
 def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
