@@ -12,10 +12,10 @@ from tests.aws_server.service import Service
 from tests.sqs_server.wire import Connection
 
 
-async def serve(latency: float, certificate: str | None) -> None:
+async def serve(latency: float, certificate: str | None, pushes_per_second: int | None) -> None:
     """Say on standard output, in one line of JSON, where it listens; end when standard input ends."""
     loop = asyncio.get_running_loop()
-    service = Service(latency)
+    service = Service(latency, pushes_per_second)
     connections: set[Connection] = set()
     tls = None
     if certificate:
@@ -37,8 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.aws_server", description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--tls", help="a certificate with its key")
+    parser.add_argument("--pushes-per-second", type=int, help="recipients that Expo takes, and keeps")
     given = parser.parse_args()
-    asyncio.run(serve(given.latency, given.tls))
+    asyncio.run(serve(given.latency, given.tls, given.pushes_per_second))
 
 
 if __name__ == "__main__":

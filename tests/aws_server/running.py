@@ -64,6 +64,13 @@ class AwsServer:
         """When each webhook-id first came to an endpoint, in epoch seconds."""
         return dict(self._ask("hooked"))
 
+    @property
+    def pushes(self) -> dict[str, Any]:
+        """What Expo took, where its rate is bounded: `taken` (epoch seconds and recipients of each request), `pushed` (epoch seconds by
+        token) and how many requests it `refused`.
+        """
+        return dict(self._ask("pushes"))
+
     def values(self, table: str, attribute: str) -> dict[str, int]:
         """How many rows have which value."""
         return dict(self._ask(f"values/{table}/{attribute}"))
@@ -77,10 +84,19 @@ _TRUSTING = ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
 @contextmanager
-def aws_server(*, latency: float = 0.0, prefix: tuple[str, ...] = (), is_tls: bool = False) -> Iterator[AwsServer]:
-    """A server on a free port, ended with the context, or with this process however that dies. `latency` in seconds."""
+def aws_server(
+    *,
+    latency: float = 0.0,
+    prefix: tuple[str, ...] = (),
+    is_tls: bool = False,
+    pushes_per_second: int | None = None,
+) -> Iterator[AwsServer]:
+    """A server on a free port, ended with the context, or with this process however that dies. `latency` in seconds; Expo answers
+    more recipients than `pushes_per_second` with 429, and keeps when it took whom.
+    """
     command = [*prefix, sys.executable, "-m", "tests.aws_server", "--latency", str(latency)]
     command += ["--tls", str(CERTIFICATE)] if is_tls else []
+    command += [] if pushes_per_second is None else ["--pushes-per-second", str(pushes_per_second)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

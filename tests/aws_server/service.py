@@ -11,6 +11,7 @@ from zlib import crc32
 
 import orjson
 
+from tests.aws_server.expo import Expo
 from tests.aws_server.tables import Refused, Tables
 from tests.sqs_server.errors import SqsError
 from tests.sqs_server.running import ACCESS_KEY, SECRET
@@ -23,10 +24,13 @@ PLAIN = b"Content-Type: application/json\r\n"
 
 
 class Service:
-    """Every service behind one address; `latency` in seconds stands before each answer of AWS and of an endpoint."""
+    """Every service behind one address; `latency` in seconds stands before each answer of AWS and of an endpoint. Expo takes
+    `pushes_per_second` recipients.
+    """
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, pushes_per_second: int | None = None) -> None:
         self._latency = latency
+        self._expo = Expo(pushes_per_second)
         self._tables = Tables()
         self._objects: dict[str, bytes] = {}
         self.calls: Counter[str] = Counter()
@@ -111,12 +115,9 @@ class Service:
             self.hooked.setdefault(header(head, lower, b"webhook-id").decode(), time.time())
             return response(200, b"ok", PLAIN)
         notes = orjson.loads(gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in lower else body)
-        count = sum(len(note["to"]) if isinstance(note["to"], list) else 1 for note in notes)
         self.calls["push"] += 1
-        self.calls["tickets"] += count
-        return response(
-            200, orjson.dumps({"data": [{"status": "ok", "id": f"t{place}"} for place in range(count)]}), PLAIN
-        )
+        self.calls["tickets"] += sum(len(note["to"]) if isinstance(note["to"], list) else 1 for note in notes)
+        return response(*self._expo.answer(notes), PLAIN)
 
     def _control(self, path: str) -> bytes:
         _, _, what, *rest = path.split("/")
@@ -125,6 +126,7 @@ class Service:
             "posted": lambda: self.posted,
             "hooked": lambda: self.hooked,
             "values": lambda: Counter(self._tables.values(*rest)),
+            "pushes": lambda: {"taken": self._expo.taken, "pushed": self._expo.pushed, "refused": self._expo.refused},
         }
         return response(200, orjson.dumps(answers[what]()), PLAIN)
 

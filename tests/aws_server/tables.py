@@ -27,6 +27,7 @@ class Table:
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self.rows: defaultdict[str, dict[str, Item]] = defaultdict(dict)
+        self._index: defaultdict[str, dict[tuple[str, ...], Item]] = defaultdict(dict)
 
     def place(self, item: Asked) -> tuple[str, str]:
         values = [next(iter(item[name].values())) for name in self._names]
@@ -38,11 +39,28 @@ class Table:
 
     def put(self, item: Item) -> None:
         first, second = self.place(item)
+        self._leave_index(self.rows[first].get(second))
         self.rows[first][second] = item
+        if "GSI1PK" in item and "GSI1SK" in item:
+            self._index[item["GSI1PK"]["S"]][self.in_index(item)] = item
 
     def drop(self, key: Asked) -> None:
         first, second = self.place(key)
-        self.rows[first].pop(second, None)
+        self._leave_index(self.rows[first].pop(second, None))
+
+    def in_index(self, item: Asked) -> tuple[str, ...]:
+        """Where an item stands among those of its index key."""
+        return item["GSI1SK"]["S"], *self.place(item)
+
+    def indexed(self, first: str, after: Asked | None) -> list[Item]:
+        """What stands under a key of the index GSI1, in order, from behind an item."""
+        found = sorted(self._index[first].items())
+        place = self.in_index(after) if after else ()
+        return [item for at, item in found if at > place]
+
+    def _leave_index(self, item: Item | None) -> None:
+        if item and "GSI1PK" in item and "GSI1SK" in item:
+            self._index[item["GSI1PK"]["S"]].pop(self.in_index(item), None)
 
     def under(self, condition: Callable[[Item], bool], first: str) -> list[Item]:
         """What stands under a hash key and meets a condition, by its sort key."""
@@ -100,12 +118,24 @@ class Tables:
         return {"Responses": found, "UnprocessedKeys": {}}
 
     def _query(self, asked: Asked) -> dict[str, Any]:
-        if "IndexName" in asked or "ExclusiveStartKey" in asked:
-            raise Refused("ValidationException", "this server knows neither indexes nor pages")
         condition = asked["KeyConditionExpression"]
         first = next(iter(asked["ExpressionAttributeValues"][condition.split()[2]].values()))
+        if asked.get("IndexName") == "GSI1" and condition.startswith("GSI1PK = ") and condition.count(" ") == 2:
+            return self._query_index(asked, first)
+        if "IndexName" in asked or "ExclusiveStartKey" in asked:
+            raise Refused("ValidationException", "this server knows one index by its hash key, and no other pages")
         items = self._table(asked).under(lambda item: _expression(condition, asked, item).holds(), first)
         return {"Items": [_projected(item, asked) for item in items], "Count": len(items)}
+
+    def _query_index(self, asked: Asked, first: str) -> dict[str, Any]:
+        table = self._table(asked)
+        items = table.indexed(first, asked.get("ExclusiveStartKey"))
+        page = items[: asked.get("Limit", len(items))]
+        more = {}
+        if len(page) < len(items):
+            names = ("GSI1PK", "GSI1SK", "PK", "SK")
+            more["LastEvaluatedKey"] = {name: page[-1][name] for name in names}
+        return {"Items": [_projected(item, asked) for item in page], "Count": len(page), **more}
 
     def _write(self, asked: Asked) -> dict[str, Any]:
         table = self._table(asked)

@@ -14,6 +14,7 @@ from tests.bench.archive import play as archive
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, played, rows
 from tests.bench.referee import PEERS, ROOT, Run, cores
+from tests.bench.reminders import play as reminders
 from tests.bench.report import FIRST, PICTURES, figures, first, put
 from tests.bench.uploads import play as uploads
 from tests.bench.webhooks import play as webhooks
@@ -55,6 +56,7 @@ def others(given: argparse.Namespace) -> dict[str, Any]:
         "whole": lambda: {"whole": whole.take(quick=quick, repetitions=given.repetitions, say=say)},
         "webhooks": lambda: {"webhooks": webhooks.take(quick=quick, repetitions=given.repetitions, say=say)},
         "uploads": lambda: {"uploads": uploads.take(quick=quick, say=say)},
+        "reminders": lambda: {"reminders": reminders.take(quick=quick, say=say)},
         "archive": lambda: {"archive": archive.take(quick=quick, say=say)},
         "queues": lambda: queues(quick=quick),
         "memory": lambda: memory((2_000, 10_000) if quick else (10_000, 100_000, 1_000_000)),
@@ -116,7 +118,18 @@ def main() -> None:
     parser.add_argument(
         "--extras",
         nargs="+",
-        choices=["imports", "lambda", "aws_calls", "whole", "webhooks", "uploads", "archive", "queues", "memory"],
+        choices=[
+            "imports",
+            "lambda",
+            "aws_calls",
+            "whole",
+            "webhooks",
+            "uploads",
+            "reminders",
+            "archive",
+            "queues",
+            "memory",
+        ],
         help="of what is beside the rounds only this, also with --rounds",
     )
     parser.add_argument("--note", default="", help="one sentence for the page: what else the machine did, say")

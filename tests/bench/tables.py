@@ -6,6 +6,7 @@ from typing import Any
 from tests.bench import aws_calls
 from tests.bench.archive import tables as archive
 from tests.bench.plan import CONTESTANTS
+from tests.bench.reminders import tables as reminders
 from tests.bench.uploads import tables as uploads
 from tests.bench.webhooks import tables as webhooks
 from tests.bench.whole.aims import summed
@@ -50,11 +51,13 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
     searched = [*archive.lines(extras.get("archive", {}))]
     beside = [*webhooks.lines(extras.get("webhooks", {}))]
     uploaded = [*uploads.lines(extras.get("uploads", {}))]
+    reminded = [*reminders.lines(extras.get("reminders", {}))]
     return [
         *parts,
         *_whole(extras),
         *([_table("Uploads: keys, shapes, gate, connections", uploads.HEADS, uploaded)] if uploaded else []),
         *([_table("Webhooks beside a bare POST", webhooks.HEADS, beside)] if beside else []),
+        *([_table("Reminders: a flood, kills, lateness", reminders.HEADS, reminded)] if reminded else []),
         *([_table("The audit archive: search and compaction", archive.HEADS, searched)] if searched else []),
     ]
 

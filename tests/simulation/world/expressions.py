@@ -84,9 +84,14 @@ class Expression:
             whole, _, begin, _ = self._operand(), self._next(), self._operand(), self._next()
             return whole is not None and str(whole["S"]).startswith(begin["S"])
         left, sign = self._operand(), self._next()
-        if sign == "IN":
-            return left in self._list()
-        return _compared(left, sign, self._operand())
+        return left in self._list() if sign == "IN" else self._compare(left, sign)
+
+    def _compare(self, left: Any, sign: str) -> bool:
+        right = self._operand()
+        if sign != "BETWEEN":
+            return _compared(left, sign, right)
+        assert self._next() == "AND"
+        return _compared(left, ">=", right) and _compared(left, "<=", self._operand())
 
     def _list(self) -> list[Any]:
         assert self._next() == "("
