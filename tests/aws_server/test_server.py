@@ -1,5 +1,8 @@
 """The server speaks as AWS does, to boto3, and knows a wrong signature."""
 
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import boto3
@@ -76,3 +79,43 @@ def test_a_wrong_signature_is_refused_and_counted(server: AwsServer) -> None:
     with pytest.raises(ClientError):
         client.get_item(TableName=SESSIONS, Key={"id": {"S": "one"}})
     assert server.calls["refused signature"] == 1
+
+
+@pytest.mark.slow
+def test_an_index_is_read_in_pages_and_a_range_of_keys_by_its_ends(server: AwsServer) -> None:
+    server.table("due", "PK", "SK")
+    rows = [
+        {"PK": {"S": "p"}, "SK": {"S": f"k{n}"}, "GSI1PK": {"S": "i"}, "GSI1SK": {"S": f"s{9 - n}"}} for n in range(5)
+    ]
+    server.put("due", rows)
+    client = server.client("dynamodb")
+    client.update_item(
+        TableName="due", Key={"PK": {"S": "p"}, "SK": {"S": "k4"}}, UpdateExpression="REMOVE GSI1PK, GSI1SK"
+    )
+    asked = {"TableName": "due", "IndexName": "GSI1", "KeyConditionExpression": "GSI1PK = :i", "Limit": 3,
+             "ExpressionAttributeValues": {":i": {"S": "i"}}}  # fmt: skip
+    first = client.query(**asked)
+    rest = client.query(**asked, ExclusiveStartKey=first["LastEvaluatedKey"])
+    assert [row["SK"]["S"] for row in first["Items"] + rest["Items"]] == ["k3", "k2", "k1", "k0"]
+    assert "LastEvaluatedKey" not in rest
+    between = {":p": {"S": "p"}, ":a": {"S": "k1"}, ":b": {"S": "k2~"}}
+    found = client.query(TableName="due", KeyConditionExpression="PK = :p AND SK BETWEEN :a AND :b",
+                         ExpressionAttributeValues=between)  # fmt: skip
+    assert [row["SK"]["S"] for row in found["Items"]] == ["k1", "k2"]
+
+
+@pytest.mark.slow
+def test_expo_refuses_what_is_too_much_for_its_second() -> None:
+    with aws_server(pushes_per_second=150) as running:
+        notes = [{"to": f"t{number}"} for number in range(100)]
+        found = []
+        for _ in range(2):
+            asked = urllib.request.Request(f"{running.url}/push", data=json.dumps(notes).encode())
+            try:
+                with urllib.request.urlopen(asked, timeout=30) as answer:
+                    found.append(answer.status)
+            except urllib.error.HTTPError as refused:
+                found.append(refused.code)
+        pushes = running.pushes
+    assert found == [200, 429]
+    assert (pushes["refused"], [count for _, count in pushes["taken"]], len(pushes["pushed"])) == (1, [100], 100)

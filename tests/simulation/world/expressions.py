@@ -91,7 +91,8 @@ class Expression:
         if sign != "BETWEEN":
             return _compared(left, sign, right)
         assert self._next() == "AND"
-        return _compared(left, ">=", right) and _compared(left, "<=", self._operand())
+        most = self._operand()
+        return _compared(left, ">=", right) and _compared(left, "<=", most)
 
     def _list(self) -> list[Any]:
         assert self._next() == "("
