@@ -111,8 +111,11 @@ class Bus(Construct):
             self,
             "MailFeedbackRule",
             name=name_of("mail-feedback"),
-            description="Bounces of e-mail and complaints about it",
-            event_pattern={"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}},
+            description="Bounces of e-mail, complaints about it, and what SES did not send",
+            event_pattern={
+                "source": ["aws.ses"],
+                "detail": {"eventType": ["Bounce", "Complaint", "Rendering Failure", "Reject"]},
+            },
             state="ENABLED",
             targets=[self._target(receipts, EVENT)],
         )

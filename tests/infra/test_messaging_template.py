@@ -11,6 +11,7 @@ from infra.resources.concern import BusEvents, OwnBucket, TableStream, filled
 from infra.resources.queue import VISIBILITY_PER_HANDLER
 from infra.resources.queues import QUEUES
 from tests.infra.template import ACCOUNT, messaging, raw
+from workers.reminder_dispatch.receipts.unsent import KINDS
 
 DAY = 24 * 3600
 SOURCES = [each.name for each in QUEUES]
@@ -211,7 +212,8 @@ class TestRules:
         rule = messaging().properties("MailFeedbackRule")
         (target,) = rule["Targets"]
         assert "EventBusName" not in rule  # SES speaks on the default bus
-        assert rule["EventPattern"] == {"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}}
+        kinds = ["Bounce", "Complaint", *KINDS]
+        assert rule["EventPattern"] == {"source": ["aws.ses"], "detail": {"eventType": kinds}}
         assert target["Arn"] == "ReminderReceiptsQueue.Arn"
         assert "InputTransformer" not in target
 

@@ -232,7 +232,7 @@ class World:
         self.after_push()
         return [self._answer() for _ in notes]
 
-    async def mail(self, content: Content) -> Answer:
+    async def mail(self, content: Content, _event: ReminderDue) -> Answer:
         await asyncio.sleep(0)
         self.mails.append(content)
         return self._answer()

@@ -186,13 +186,13 @@ async def test_a_push_is_recorded_while_an_email_is_still_on_its_way() -> None:
         if call == "move to SENT":
             recorded.set()
 
-    async def slow(content: Any) -> Accepted:
+    async def slow(*_: Any) -> Accepted:
         await recorded.wait()
         arrived.set()
         return Accepted("ses-1")
 
     of.store.after = after
-    of.mail = slow  # type: ignore[method-assign]  # this world's post is slow
+    of.mail = slow  # type: ignore[method-assign, assignment]  # this world's post is slow
     async with asyncio.timeout(5):
         assert await of.dispatch(due("push"), due("mail")) == [None, None]
     assert arrived.is_set()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from shared.clients import Clients
 from tests.aws import Aws
-from tests.workers.reminder_dispatch.fakes import row
+from tests.workers.reminder_dispatch.fakes import due, row
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.channels.email.ses import mail
 from workers.reminder_dispatch.schedule.occurrence import Content, Malformed, read_content
@@ -47,7 +47,7 @@ def sender(aws: Aws) -> str:
 
 async def test_an_email_is_accepted_with_its_message_id(aws: Aws, sender: str) -> None:
     async with aws.open("sesv2") as client:
-        answer = await mail(letter(mail={"unsubscribe": UNSUBSCRIBE}), send=client.send_email, sender=sender)
+        answer = await mail(letter(mail={"unsubscribe": UNSUBSCRIBE}), due(), send=client.send_email, sender=sender)
     assert isinstance(answer, Accepted)
     assert answer.ticket
 
@@ -57,7 +57,9 @@ async def test_the_processes_own_client_sends_it_too(aws: Aws, sender: str, monk
         monkeypatch.setenv(name, value)  # boto reads these by itself
     async with Clients(aws.environment) as clients:
         send = (await clients.open("sesv2", attempts=1)).send_email
-        answers = [await mail(letter(), send=send, sender=sender) for _ in range(2)]  # by botocore, and then without
+        answers = [
+            await mail(letter(), due(), send=send, sender=sender) for _ in range(2)
+        ]  # by botocore, and then without
     assert all(isinstance(answer, Accepted) for answer in answers)
 
 
@@ -70,15 +72,15 @@ async def test_a_template_is_filled_with_the_reminders_data_and_one_that_is_not_
             TemplateName=name, TemplateContent={"Subject": "{{title}}", "Text": "{{body}} {{cup}}"}
         )
         made = letter(mail={"template": name}, data={"cup": "green"})
-        assert isinstance(await mail(made, send=client.send_email, sender=sender), Accepted)
+        assert isinstance(await mail(made, due(), send=client.send_email, sender=sender), Accepted)
         gone = letter(mail={"template": f"{name}-gone"})
-        assert await mail(gone, send=client.send_email, sender=sender) == Refused("SES: NotFoundException")
+        assert await mail(gone, due(), send=client.send_email, sender=sender) == Refused("SES: NotFoundException")
 
 
 async def test_a_template_has_title_and_body_beside_the_data_which_goes_before_them() -> None:
     ses = Asked()
     made = letter(mail={"template": "tea"}, data={"body": "Now.", "cups": 2})
-    await mail(made, send=ses.send, sender="fleet@example.com", configuration_set="reminders")
+    await mail(made, due(), send=ses.send, sender="fleet@example.com", configuration_set="reminders")
     template = ses.asked["Content"]["Template"]
     assert json.loads(template["TemplateData"]) == {"title": "Tee ☕", "body": "Now.", "cups": 2}
     assert (template["TemplateName"], ses.asked["ConfigurationSetName"]) == ("tea", "reminders")
@@ -87,7 +89,7 @@ async def test_a_template_has_title_and_body_beside_the_data_which_goes_before_t
 @pytest.mark.parametrize(("kind", "fields"), [("Simple", {}), ("Template", {"template": "tea"})])
 async def test_its_reader_unsubscribes_by_one_click(kind: str, fields: dict[str, str]) -> None:
     ses = Asked()
-    await mail(letter(mail={"unsubscribe": UNSUBSCRIBE, **fields}), send=ses.send, sender="fleet@example.com")
+    await mail(letter(mail={"unsubscribe": UNSUBSCRIBE, **fields}), due(), send=ses.send, sender="fleet@example.com")
     assert ses.asked["Content"][kind]["Headers"] == [
         {"Name": "List-Unsubscribe", "Value": f"<{UNSUBSCRIBE}>"},
         {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
@@ -115,7 +117,7 @@ def test_what_no_header_holds_and_what_is_misspelt_ends_the_row_with_the_fields_
 
 
 async def test_without_a_sender_a_person_is_asked_for() -> None:
-    assert await mail(letter(), send=Asked().send, sender=None) == Misconfigured("EMAIL_SENDER is not set")
+    assert await mail(letter(), due(), send=Asked().send, sender=None) == Misconfigured("EMAIL_SENDER is not set")
 
 
 @asynccontextmanager
@@ -169,16 +171,20 @@ async def client_of(service: str, url: str) -> AsyncIterator[Any]:
 )
 async def test_every_error_of_ses_means_one_thing(status: int, code: str, text: str, expected: Answer) -> None:
     async with answering(status, json.dumps({"message": text}), kind=code) as url, client_of("sesv2", url) as client:
-        assert await mail(letter(), send=client.send_email, sender="fleet@example.com") == expected
+        assert await mail(letter(), due(), send=client.send_email, sender="fleet@example.com") == expected
 
 
 async def test_a_dropped_connection_is_a_lost_request() -> None:
     async with answering(200, "", drop=True) as url, client_of("sesv2", url) as client:
-        assert await mail(letter(), send=client.send_email, sender="fleet@example.com") == Lost("no answer from SES")
+        assert await mail(letter(), due(), send=client.send_email, sender="fleet@example.com") == Lost(
+            "no answer from SES"
+        )
 
 
 async def test_no_connection_sends_no_request() -> None:
     async with answering(200, "") as url:
         pass
     async with client_of("sesv2", url) as client:
-        assert await mail(letter(), send=client.send_email, sender="fleet@example.com") == Busy("no connection to SES")
+        assert await mail(letter(), due(), send=client.send_email, sender="fleet@example.com") == Busy(
+            "no connection to SES"
+        )

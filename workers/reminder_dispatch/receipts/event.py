@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from shared import Delivery, Wire, document
 from workers.reminder_dispatch.event import DueTime
 from workers.reminder_dispatch.receipts.suppressed import SOURCE, Suppressed, read_suppressed
+from workers.reminder_dispatch.receipts.unsent import Unsent, read_unsent
 from workers.reminder_dispatch.table.keys import Key, key_of
 
 
@@ -41,7 +42,9 @@ class ReceiptsDue(Wire):
     occurrences: tuple[Asked, ...]
 
 
-def decode_receipts(delivery: Delivery) -> ReceiptsDue | Suppressed:
+def decode_receipts(delivery: Delivery) -> ReceiptsDue | Suppressed | Unsent:
     """Raises Reject or pydantic.ValidationError."""
     found = document(delivery.body)
-    return read_suppressed(found) if found.get("source") == SOURCE else ReceiptsDue.model_validate(found)
+    if found.get("source") != SOURCE:
+        return ReceiptsDue.model_validate(found)
+    return read_unsent(found) or read_suppressed(found)

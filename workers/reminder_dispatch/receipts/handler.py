@@ -16,6 +16,7 @@ from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue
 from workers.reminder_dispatch.receipts.queued import messages
 from workers.reminder_dispatch.receipts.receipt import MOST, Receipt, Unanswered
 from workers.reminder_dispatch.receipts.suppressed import Suppressed
+from workers.reminder_dispatch.receipts.unsent import Unsent
 from workers.reminder_dispatch.rules import DEAD_FOR
 from workers.reminder_dispatch.schedule.occurrence import Move
 from workers.reminder_dispatch.table.keys import address_key, device_key, due_text
@@ -44,7 +45,7 @@ class Ports:
     now: Callable[[], datetime]
 
 
-async def look_up(events: Sequence[ReceiptsDue | Suppressed], *, ports: Ports) -> BatchResult:
+async def look_up(events: Sequence[ReceiptsDue | Suppressed | Unsent], *, ports: Ports) -> BatchResult:
     """Ask for the receipts of all these together. What has none yet, and what Expo did not answer, is a new message in 15 minutes, until
     24 hours after it was sent; a message that comes twice writes the same twice.
 
@@ -59,10 +60,7 @@ async def look_up(events: Sequence[ReceiptsDue | Suppressed], *, ports: Ports) -
         except Unanswered as error:
             log.warning("receipts_not_answered", count=len(part), reason=str(error))
     noted = await asyncio.gather(
-        *(
-            _note(event, found, ports) if isinstance(event, ReceiptsDue) else _suppress(event, ports)
-            for event in events
-        ),
+        *(_note(event, found, ports) if isinstance(event, ReceiptsDue) else _hear(event, ports) for event in events),
         return_exceptions=True,
     )
     asked = await asyncio.gather(*(_ask_again(left, ports) for left in noted), return_exceptions=True)
@@ -92,13 +90,26 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
     return messages(left, sent_at=event.sent_at, looks=event.looks + 1)
 
 
-async def _suppress(event: Suppressed, ports: Ports) -> Sequence[Message]:
-    """Note that no e-mail goes to these addresses any more; nothing is to be asked."""
+async def _hear(event: Suppressed | Unsent, ports: Ports) -> Sequence[Message]:
+    """Note what SES says of an e-mail; nothing is to be asked."""
+    if isinstance(event, Suppressed):
+        await _suppress(event, ports)
+    elif event.occurrence is None:  # of another sender of the account
+        log.info("email_unsent", reminder=None, reason=event.why)
+    else:
+        put = {"receipt": "RECEIPT_FAILED", "receiptAt": due_text(ports.now()), "receiptReason": event.why}
+        await ports.store.move(event.occurrence.key, Move(expect={}, put=put))
+        _counted.add(1, {"receipt": "RECEIPT_FAILED", "late": False})
+        log.warning("email_unsent", reminder=event.occurrence.reminder_id, reason=event.why)
+    return ()
+
+
+async def _suppress(event: Suppressed, ports: Ports) -> None:
+    """Note that no e-mail goes to these addresses any more."""
     at = ports.now()
     for address in event.addresses:
         await ports.store.entomb(address_key(address), why=event.why, at=at, forget_at=int((at + DEAD_FOR).timestamp()))
         log.info("email_address_suppressed", reason=event.why)
-    return ()
 
 
 async def _ask_again(left: Sequence[Message] | BaseException, ports: Ports) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from shared import Send
 from workers.reminder_dispatch.channels.channel import Answer, Note
 from workers.reminder_dispatch.channels.gate import Gates
+from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import Content
 from workers.reminder_dispatch.sending.decision import Attempt
 
@@ -44,7 +45,7 @@ class Ports:
 
     store: Reminders
     push: Push
-    mail: Callable[[Content], Awaitable[Answer]]
+    mail: Callable[[Content, ReminderDue], Awaitable[Answer]]
     announce: Callable[[Mapping[str, Any]], Awaitable[Answer]]
     queue: Send
     ask_later: AskLater

@@ -43,7 +43,7 @@ async def send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
     if ports.now() >= until:
         answer: Answer = TOO_LATE
     elif content.channel == "email":
-        answer = await mail_unless_suppressed(content, mail=ports.mail, store=ports.store)
+        answer = await mail_unless_suppressed(content, attempt.event, mail=ports.mail, store=ports.store)
     else:
         answer = await ports.announce(attempt.detail)
     if answer is not SUPPRESSED:

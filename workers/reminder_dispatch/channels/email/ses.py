@@ -9,6 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.channels.email.letter import content_of
+from workers.reminder_dispatch.channels.email.tags import tags_of
+from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import Content
 
 _PASSING = {"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"}
@@ -17,12 +19,13 @@ _PASSING |= {"ServiceUnavailable", "InternalFailure", "RequestTimeout"}
 
 async def mail(
     content: Content,
+    event: ReminderDue,
     *,
     send: Callable[..., Awaitable[Mapping[str, Any]]],
     sender: str | None,
     configuration_set: str | None = None,
 ) -> Answer:
-    """Send one message by `send`, SES's SendEmail. An error of SES's own becomes an answer, none is raised.
+    """Send an occurrence's message by `send`, SES's SendEmail. An error of SES's own becomes an answer, none is raised.
 
     SES drops what exceeds the rate or the daily quota and says when to come back only by the error's name
     (https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html). What names an account, a sender, a
@@ -36,6 +39,7 @@ async def mail(
             FromEmailAddress=sender,
             Destination={"ToAddresses": [content.email or ""]},
             Content=content_of(content.title, content.body, content.data, content.mail),
+            EmailTags=tags_of(event),
             **by,
         )
     except (EndpointConnectionError, ConnectTimeoutError):
