@@ -116,8 +116,10 @@ class Service:
             return response(200, b"ok", PLAIN)
         notes = orjson.loads(gzip.decompress(body) if b"\r\ncontent-encoding: gzip" in lower else body)
         self.calls["push"] += 1
-        self.calls["tickets"] += sum(len(note["to"]) if isinstance(note["to"], list) else 1 for note in notes)
-        return response(*self._expo.answer(notes), PLAIN)
+        status, answer = self._expo.answer(notes)
+        if status == 200:
+            self.calls["tickets"] += sum(len(note["to"]) if isinstance(note["to"], list) else 1 for note in notes)
+        return response(status, answer, PLAIN)
 
     def _control(self, path: str) -> bytes:
         _, _, what, *rest = path.split("/")

@@ -137,13 +137,15 @@ def _document(each: Coming) -> dict[str, Any]:
         "shown": each.shown.isoformat(),
         "change": each.change or None,
         "is_sent": each.is_sent,
+        "held_until": due_text(each.held_until) if each.held_until else None,
     }
 
 
 def _line(each: Coming) -> str:
     sent = "" if each.is_sent else ", not sent"
     change = f"  {each.change}: asked for {each.asked:%H:%M:%S}{sent}" if each.change else ""
-    return f"{due_text(each.instant)}  {each.shown.isoformat()}{change}"
+    held = f"  held by quiet hours until {due_text(each.held_until)}" if each.held_until else ""
+    return f"{due_text(each.instant)}  {each.shown.isoformat()}{change}{held}"
 
 
 def _head(head: Head) -> dict[str, Any]:

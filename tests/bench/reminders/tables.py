@@ -26,6 +26,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[Line]:
         )
         kept = f"{each['accepted']:,}, {each['lost']}, {each['dead']}"
         yield f"{what}: accepted, lost, dead letters", "all, 0, 0", kept
+        yield "whose end is not known", "", f"{each['unknown']}"
         doubled = f"{each['twice']}, {each['unmarked']}, {each['more']}"
         yield "sent twice, without its row saying so, more than twice", "few, 0, 0", doubled
     runs = [*found.get("lateness", ())]

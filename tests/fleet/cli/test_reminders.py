@@ -82,6 +82,12 @@ def test_a_preview_asks_nobody_and_a_wrong_field_is_named_with_its_fix() -> None
         "2027-03-27T01:30:00Z  2027-03-27T02:30:00+01:00\n"
         "2027-03-28T01:30:00Z  2027-03-28T03:30:00+02:00  gap: asked for 02:30:00\n"
     )
+    night = ("--at", "2027-03-27T23:30", "--zone", "Europe/Berlin", "--quiet", "22:00-02:30")
+    assert preview(*night).stdout == (
+        "2027-03-27T22:30:00Z  2027-03-27T23:30:00+01:00  held by quiet hours until 2027-03-28T01:00:00Z\n"
+    )
+    assert "held" not in preview(*night, "--urgent").stdout
+    assert json.loads(preview(*night, "--json").stdout)["held_until"] == "2027-03-28T01:00:00Z"
     wrong = preview(*DAILY[:2], "--zone", "Mars/Olympus")
     assert (wrong.exit_code, wrong.stderr) == (
         2,

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField, first_moments, refused
-from workers.reminder_dispatch.schedule.occurrence import read_series
+from workers.reminder_dispatch.rules import quiet_end
+from workers.reminder_dispatch.schedule.occurrence import read_content, read_series
 from workers.reminder_dispatch.schedule.recurrence import Following, Moment, following, instants
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
@@ -18,7 +19,7 @@ MOST: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Coming:
     """An occurrence: the instant (UTC), the wall time that was asked for, the one that is shown then, with its offset, and the clock
-    change it meets. `is_sent` is false where it falls into a gap under `skip`.
+    change it meets. `is_sent` is false where it falls into a gap under `skip`; `held_until` is when quiet hours let it go (UTC).
     """
 
     instant: datetime
@@ -26,6 +27,7 @@ class Coming:
     shown: datetime
     change: Literal["", "gap", "overlap"] = ""
     is_sent: bool = True
+    held_until: datetime | None = None
 
 
 def preview(reminder: Reminder, *, now: datetime, count: int = 10) -> tuple[Coming, ...]:
@@ -61,4 +63,5 @@ def _coming(reminder: Reminder, moment: Moment, *, is_sent: bool = True) -> Comi
         change: Literal["", "gap", "overlap"] = "gap"
     else:
         change = "overlap" if len(instants(moment.wall, zone, on_gap="skip", on_overlap="both")) > 1 else ""
-    return Coming(moment.instant, moment.wall, moment.instant.astimezone(zone), change, is_sent)
+    held = quiet_end(read_content(reminder.row()), moment.instant) if is_sent else None
+    return Coming(moment.instant, moment.wall, moment.instant.astimezone(zone), change, is_sent, held)
