@@ -62,7 +62,12 @@ _NOT_NEEDED = ("onGap", "onOverlap", "occurrenceNumber", "localTime")
 """What a series can do without: where one of these cannot be read, each of its occurrences says so, and it goes on."""
 
 RESENDS = 1
-"""Times an occurrence whose fate is unknown is sent again under `at_least_once`."""
+"""Times an occurrence is sent again under `at_least_once` after a request that nobody answered."""
+
+TAKEN_OVER = 10
+"""Attempts after which `at_least_once` takes over no claim whose worker died. Most of these died waiting for room in their channel's rate, with
+nothing sent, so one such death or two must not end an occurrence; each may double it once at most.
+"""
 
 
 def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decision:
@@ -105,6 +110,11 @@ def may_resend(content: Content, state: State) -> bool:
     it is the same event, and whoever takes it knows it by its id.
     """
     return content.on_unknown == "at_least_once" and (content.channel == "webhook" or state.unknowns < RESENDS)
+
+
+def may_take_over(content: Content, state: State) -> bool:
+    """Whether an occurrence whose worker died between its claim and the record is sent by another one."""
+    return content.on_unknown == "at_least_once" and (content.channel == "webhook" or state.attempts < TAKEN_OVER)
 
 
 def quiet_end(content: Content, now: datetime) -> datetime | None:
@@ -159,7 +169,7 @@ def _end_unsent(
     """Why an occurrence ends here, without (another) request; None where it is to be sent."""
     late = content.max_lateness is not None and late_by > timedelta(seconds=content.max_lateness)
     # SENDING here means that a lease ran out: a worker died between claim and record.
-    if state.status == "SENDING" and (late or not may_resend(content, state)):
+    if state.status == "SENDING" and (late or not may_take_over(content, state)):
         return "UNKNOWN", "claim expired"
     if not late and recipients:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row
-from workers.reminder_dispatch.rules import LEASE_SECONDS, end_of, judge
+from workers.reminder_dispatch.rules import LEASE_SECONDS, TAKEN_OVER, end_of, judge
 from workers.reminder_dispatch.schedule.occurrence import plain
 from workers.reminder_dispatch.sending.decision import Attempt, Close, Nothing, Taken, Wait
 from workers.reminder_dispatch.sending.moves import spoiled
@@ -69,9 +69,17 @@ def test_a_lease_that_ran_out_is_sent_once_more_and_counted() -> None:
     assert again.claim.expect == {"status": "SENDING", "attempts": 1}
 
 
-def test_a_lease_that_ran_out_twice_or_must_not_be_sent_twice_ends_unknown() -> None:
+def test_a_lease_that_ran_out_is_taken_over_however_many_workers_died_in_a_row() -> None:
     died = {"status": "SENDING", "claimedUntil": NOW - 1}
-    assert closed(**died, unknowns=1) == ("UNKNOWN", "claim expired")
+    for deaths in range(1, TAKEN_OVER):
+        found = judged(**died, attempts=deaths, unknowns=deaths - 1)
+        assert isinstance(found, Attempt)
+        assert found.claim.put["unknowns"] == deaths, "each may have doubled it, and is counted"
+    assert closed(**died, attempts=TAKEN_OVER, unknowns=TAKEN_OVER - 1) == ("UNKNOWN", "claim expired")
+
+
+def test_a_lease_that_ran_out_of_what_must_not_be_sent_twice_or_so_late_ends_unknown() -> None:
+    died = {"status": "SENDING", "claimedUntil": NOW - 1}
     assert closed(**died, onUnknown="at_most_once") == ("UNKNOWN", "claim expired")
     assert closed(100, **died, maxLateness=60) == ("UNKNOWN", "claim expired")
 
