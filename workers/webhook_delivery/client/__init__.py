@@ -1,8 +1,8 @@
 """What a producer calls: endpoints registered and kept, without a key of the table computed by hand.
 
 async with open_webhooks(os.environ) as webhooks:
-added = await webhooks.endpoints.add(Registration("acme", "https://hooks.acme.example/fleet", ("order.*",)))
-give_to_the_customer(added.secret)
+    added = await webhooks.endpoints.add(Registration("acme", "https://hooks.acme.example/fleet", ("order.*",)))
+    give_to_the_customer(added.secret)
 """
 
 from workers.webhook_delivery.client.deliveries import Deliveries, NoSuchDelivery
