@@ -1,6 +1,7 @@
 """The committed templates as files: fresh, small enough, free of what an emulator or a bare account cannot do."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,17 @@ from workers.roster import WORKERS
 FROM_FILES = 5
 """So many workers fit into templates that are deployed from a file."""
 GROWN = "a fleet that has grown deploys its larger templates through a bucket"
+PARTS = {"Parameters": 200, "Conditions": 1_000, "Resources": 500, "Outputs": 200}
+"""Of a template, and how many CloudFormation takes of each; it names no limit of conditions.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
 TEMPLATES = sorted((INFRA / "templates").glob("*.json"))
+
+
+def of_one_worker(template: dict[str, Any], part: str) -> dict[str, Any]:
+    """What the upload worker, its queues, its rules and its table take."""
+    names = ("UploadNotification", "Uploads", "UploadScans", "Scan", "Sessions", "FleetUpload")
+    return {name: value for name, value in template.get(part, {}).items() if name.startswith(names)}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
@@ -32,15 +43,34 @@ def test_a_template_can_be_deployed_from_a_file(path: Path) -> None:
 @pytest.mark.skipif(len(WORKERS) >= FROM_FILES, reason=GROWN)
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_there_is_room_for_a_fifth_worker_with_a_queue_a_rule_and_a_table(path: Path) -> None:
-    """As much as the upload worker, its queue, its rule and its table take."""
     template = raw(path)
     taken = [
         f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))},\n"
-        for part in ("Parameters", "Conditions", "Resources", "Outputs")
-        for name, value in template.get(part, {}).items()
-        if name.startswith(("UploadNotification", "Uploads", "UploadScans", "Scan", "Sessions", "FleetUpload"))
+        for part in PARTS
+        for name, value in of_one_worker(template, part).items()
     ]
     assert len(path.read_bytes()) + sum(map(len, taken)) < 51_200
+
+
+def test_twenty_more_workers_fit_into_templates_that_go_through_a_bucket() -> None:
+    """Each with as much as the upload worker has."""
+    fit = {
+        (path.name, part): (most - len(template[part])) // len(taken)
+        for path in TEMPLATES
+        for template in [raw(path)]
+        for part, most in PARTS.items()
+        if (taken := of_one_worker(template, part))
+    }
+    scarcest = min(fit, key=lambda each: fit[each])
+    assert scarcest == ("messaging.json", "Outputs"), "docs/add-a-worker.md says what ends first"
+    assert len(WORKERS) - 4 + fit[scarcest] >= 20
+
+
+def test_the_readme_s_commands_take_templates_of_any_size() -> None:
+    readme = (INFRA.parent / "README.md").read_text()
+    commands = re.findall(r"aws cloudformation deploy (?:.*\\\n)*.*", readme)
+    assert len(commands) == 2
+    assert all(" --s3-bucket " in command for command in commands)
 
 
 def test_the_hash_changes_with_a_source_and_not_with_its_line_ends(tmp_path: Path) -> None:
