@@ -71,6 +71,11 @@ class AwsServer:
         """
         return dict(self._ask("pushes"))
 
+    @property
+    def archived(self) -> int:
+        """Lines in all objects of the audit archive's tables."""
+        return int(self._ask("archived"))
+
     def values(self, table: str, attribute: str) -> dict[str, int]:
         """How many rows have which value."""
         return dict(self._ask(f"values/{table}/{attribute}"))

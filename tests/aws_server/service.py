@@ -21,6 +21,7 @@ from tests.sqs_server.wire import Connection, header, response
 KEYS = {ACCESS_KEY: SECRET}
 DYNAMO, BUS = b"DynamoDB_20120810.", b"AWSEvents."
 PLAIN = b"Content-Type: application/json\r\n"
+XML = b"Content-Type: application/xml\r\n"
 
 
 class Service:
@@ -66,6 +67,9 @@ class Service:
             self.calls["PostToConnection"] += 1
             self.posted[str(orjson.loads(body).get("sessionId"))] = time.time()
             return response(200, b"")
+        if "list-type=2" in path:
+            self.calls["ListObjectsV2"] += 1
+            return response(200, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>", XML)
         return self._object(method, unquote(path.partition("?")[0]), head, lower, body)
 
     def _meet(self, connection: Connection) -> None:
@@ -92,7 +96,7 @@ class Service:
         )
 
     def _object(self, method: str, path: str, head: bytes, lower: bytes, body: bytes) -> bytes:
-        """S3: whole puts, and gets of a range that begins at 0."""
+        """S3: whole puts, gets of a range that begins at 0, and listings, in which nothing is."""
         self.calls["PutObject" if method == "PUT" else "GetObject"] += 1
         if method == "PUT":
             self._objects[path] = body
@@ -100,7 +104,7 @@ class Service:
         if path not in self._objects and method == "HEAD":
             return response(404, b"")
         if path not in self._objects:
-            return response(404, b"<Error><Code>NoSuchKey</Code></Error>", b"Content-Type: application/xml\r\n")
+            return response(404, b"<Error><Code>NoSuchKey</Code></Error>", XML)
         asked = header(head, lower, b"range").decode().rpartition("-")[2]
         part = self._objects[path][: int(asked) + 1 if asked else None]
         return response(206 if asked else 200, part, b'ETag: "e"\r\n')
@@ -129,6 +133,9 @@ class Service:
             "hooked": lambda: self.hooked,
             "values": lambda: Counter(self._tables.values(*rest)),
             "pushes": lambda: {"taken": self._expo.taken, "pushed": self._expo.pushed, "refused": self._expo.refused},
+            "archived": lambda: sum(
+                gzip.decompress(body).count(b"\n") for path, body in self._objects.items() if "/table=" in path
+            ),
         }
         return response(200, orjson.dumps(answers[what]()), PLAIN)
 

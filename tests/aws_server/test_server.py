@@ -1,5 +1,6 @@
 """The server speaks as AWS does, to boto3, and knows a wrong signature."""
 
+import gzip
 import json
 import urllib.error
 import urllib.request
@@ -67,6 +68,8 @@ def test_the_bus_the_browser_and_the_store_answer(server: AwsServer) -> None:
     assert server.posted.keys() == {"one"}
     store = server.client("s3")
     store.put_object(Bucket="uploads", Key="a b/ä+1", Body=b"0123456789")
+    store.put_object(Bucket="audit", Key="table=rows/one.gz", Body=gzip.compress(b"one\ntwo\n"))
+    assert server.archived == 2
     assert store.get_object(Bucket="uploads", Key="a b/ä+1", Range="bytes=0-3")["Body"].read() == b"0123"
     assert server.calls["entries"] == 2
 

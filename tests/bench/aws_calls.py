@@ -257,7 +257,7 @@ async def measure(*, count: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def take(*, quick: bool) -> list[dict[str, Any]]:
-    return asyncio.run(measure(count=400 if quick else 2_000, rounds=2 if quick else 5))
+    return asyncio.run(measure(count=400 if quick else 2_000, rounds=2 if quick else 3))
 
 
 COLUMNS = {

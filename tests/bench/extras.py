@@ -1,9 +1,5 @@
-"""What a table of throughput does not show: a quiet queue, an idle one, imports, and Lambda's door."""
+"""What a table of throughput does not show: a quiet queue, and an idle one."""
 
-import os
-import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -11,17 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.bench.bodies import QUEUE, body, nonces
-from tests.bench.referee import ROOT, cores, started
+from tests.bench.referee import started
 from tests.bench.work import Task
 from tests.sqs_server.running import SqsServer
-
-ENTRIES = (
-    "workers.upload_notification.app",
-    "workers.webhook_delivery.app",
-    "workers.reminder_dispatch.app",
-    "workers.audit_archive.app",
-)
-"""What Lambda imports."""
 
 
 def _task(server: SqsServer, contestant: str, count: int, folder: str, *, ledger: bool = False) -> Task:
@@ -85,37 +73,3 @@ def idle(server: SqsServer, contestant: str, *, seconds: float) -> dict[str, Any
             time.sleep(seconds)
             calls = sum(_requests(server).values()) - before
     return {"contestant": contestant, "seconds": seconds, "requests": calls, "per_minute": calls / seconds * 60}
-
-
-def imports(*, repetitions: int) -> list[dict[str, Any]]:
-    """CPU milliseconds to import each, over an empty interpreter."""
-    statements = {
-        "(empty)": "pass",
-        "aiobotocore.session": "import aiobotocore.session",
-        **{name: f"import {name}" for name in ENTRIES},
-    }
-    found: dict[str, list[float]] = {name: [] for name in statements}
-    for _ in range(repetitions + 1):
-        for name, statement in statements.items():
-            found[name].append(_cpu_of([sys.executable, "-c", statement]))
-    empty = median(found["(empty)"][1:])
-    alone = median(found["aiobotocore.session"][1:]) - empty
-    return [
-        {
-            "module": name,
-            "ms": round((median(times[1:]) - empty) * 1000, 1),
-            "least_ms": round((min(times[1:]) - empty) * 1000, 1),
-            "most_ms": round((max(times[1:]) - empty) * 1000, 1),
-            "times_aiobotocore": round((median(times[1:]) - empty) / alone, 2),
-        }
-        for name, times in found.items()
-        if name != "(empty)"
-    ]
-
-
-def _cpu_of(command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": os.environ.get("HOME", "/")}
-    subprocess.run(["taskset", "-c", cores()[1], *command], check=True, cwd=ROOT, env=environment, timeout=60)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -7,11 +7,13 @@ measures with and without the hanging ones, in real time over loopback; a test d
 import asyncio
 import heapq
 import itertools
+import json
 import logging
 import random
 import socket
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +22,7 @@ import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shared import Message
+from tests.bench.referee import ROOT, cores
 from tests.fakes import delivery
 from tests.workers.webhook_delivery.egress.servers import Script, Server, response, serving
 from tests.workers.webhook_delivery.fakes import FakeStore, endpoint, job
@@ -221,25 +224,60 @@ async def simulated(
     return await measure(load, post, now=lambda: EPOCH + timedelta(seconds=loop.time()), isolated=isolated)
 
 
-async def _report(seconds: float) -> None:
-    """Each load beside the same one without endpoints that hang, at the same time: what disturbs the machine disturbs both."""
+CASES: dict[str, tuple[Load, dict[str, bool]]] = {
+    "20 of 200 endpoints hang, no bulkhead": (Load(hanging=20), {"isolated": False}),
+    "20 of 200 endpoints hang": (Load(hanging=20), {}),
+    "the name servers of 20 of 200 never answer": (Load(hanging=20), {"silent_names": True}),
+    "1 of 100 endpoints hangs and has half of the traffic": (Load(endpoints=100, hanging=1, share=0.5), {}),
+}
+
+
+async def cases(seconds: float) -> list[dict[str, Any]]:
+    """A row for each load beside the same one without endpoints that hang, all at the same time: what disturbs the machine disturbs all."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    sys.stdout.write(
-        f"{PLACES} places, 20 deliveries/s in all, {seconds:.0f} s each, {TIMEOUT:.0f} s time-out; p99 in ms\n"
-    )
-    cases: tuple[tuple[str, Load, dict[str, bool]], ...] = (
-        ("20 of 200 hang, no bulkhead", Load(hanging=20, seconds=seconds), {"isolated": False}),
-        ("20 of 200 hang", Load(hanging=20, seconds=seconds), {}),
-        ("20 of 200 names never answer", Load(hanging=20, seconds=seconds), {"silent_names": True}),
-        ("1 of 100 hangs, half the traffic", Load(endpoints=100, hanging=1, share=0.5, seconds=seconds), {}),
-    )
-    for name, load, options in cases:
-        alone, beside = await asyncio.gather(over_loopback(replace(load, hanging=0)), over_loopback(load, **options))
-        without, with_them = alone.quantile(0.99) * 1000, beside.quantile(0.99) * 1000
-        line = f"{name:34} without {without:6.0f}  with {with_them:6.0f}  {with_them / without:6.2f} x"
-        sys.stdout.write(f"{line}  {len(beside.healthy)} healthy, {beside.hanging_posts} hung\n")
-        sys.stdout.flush()
+    loads = [(replace(load, seconds=seconds), options) for load, options in CASES.values()]
+    alone = asyncio.gather(*(over_loopback(replace(load, hanging=0)) for load, _ in loads))
+    beside = asyncio.gather(*(over_loopback(load, **options) for load, options in loads))
+    both = zip(CASES, await alone, await beside, strict=True)
+    return [
+        {
+            "case": name,
+            "without_ms": without.quantile(0.99) * 1000,
+            "with_ms": with_them.quantile(0.99) * 1000,
+            "healthy": len(with_them.healthy),
+            "hung": with_them.hanging_posts,
+        }
+        for name, without, with_them in both
+    ]
+
+
+def take(*, seconds: float) -> list[dict[str, Any]]:
+    """The rows, from a process of its own."""
+    command = ["taskset", "-c", cores()[1], sys.executable, "-m", "tests.bench.isolation", str(seconds)]
+    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=seconds + 120)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+HEADS = ("healthy endpoints beside those that hang", "p99 without them", "p99 beside them", "times")
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """The rows of a table."""
+    return [
+        (
+            each["case"],
+            f"{each['without_ms']:,.0f} ms",
+            f"{each['with_ms']:,.0f} ms",
+            f"{each['with_ms'] / each['without_ms']:.2f} x",
+        )
+        for each in rows
+    ]
+
+
+def main() -> None:
+    for each in asyncio.run(cases(float(sys.argv[1]) if len(sys.argv) > 1 else 120.0)):
+        sys.stdout.write(json.dumps(each) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(_report(float(sys.argv[1]) if len(sys.argv) > 1 else 120.0))
+    main()

@@ -10,8 +10,9 @@ import resource
 import subprocess
 import sys
 from statistics import median
+from typing import Any
 
-from tests.bench.referee import ROOT
+from tests.bench.referee import ROOT, cores
 
 ROUNDS = 7
 HIDDEN = ("rich", "pygments", "click")
@@ -48,21 +49,38 @@ def code(module: str) -> str:
 def milliseconds(module: str) -> float:
     """CPU of one process that imports `module`; of the interpreter itself where there is none."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code(module)], check=True, cwd=ROOT, env=PLAIN, timeout=60)
+    subprocess.run(
+        ["taskset", "-c", cores()[1], sys.executable, "-c", code(module)], check=True, cwd=ROOT, env=PLAIN, timeout=60
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def main() -> None:
+def take(rounds: int) -> list[dict[str, Any]]:
+    """A row for each import: milliseconds over an empty interpreter, and how often aiobotocore's."""
     modules = ("", ALONE, *HANDLERS, FIRST)
     found: dict[str, list[float]] = {each: [] for each in modules}
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         for each in modules:
             found[each].append(milliseconds(each))
     empty = median(found[""][1:])  # the first round fills the disk's cache
-    own = {each: median(found[each][1:]) - empty for each in modules if each}
-    for each, ms in own.items():
-        print(json.dumps({"import": each, "ms": round(ms, 1), "of_aiobotocore": round(ms / own[ALONE], 2)}))  # noqa: T201  # the answer
+    own = {name: sorted(ms - empty for ms in found[name][1:]) for name in modules if name}
+    alone = median(own[ALONE])
+    return [
+        {
+            "module": name,
+            "ms": round(median(times), 1),
+            "least_ms": round(times[0], 1),
+            "most_ms": round(times[-1], 1),
+            "times_aiobotocore": round(median(times) / alone, 2),
+        }
+        for name, times in own.items()
+    ]
+
+
+def main() -> None:
+    for each in take(ROUNDS):
+        print(json.dumps(each))  # noqa: T201  # the answer
 
 
 if __name__ == "__main__":

@@ -29,7 +29,10 @@ FLEET = ("raw_aiohttp", "fleet", "fleet_again")
 
 @dataclass(frozen=True)
 class Round:
-    """One comparison: its runs are interleaved, so that a busy moment of the machine hits everybody."""
+    """One comparison: its runs are interleaved, so that a busy moment of the machine hits everybody.
+
+    The round of the first page is repeated more often than the others: three runs have a median and a spread.
+    """
 
     name: str
     title: str
@@ -38,11 +41,13 @@ class Round:
     wait: float = 0.0
     latency: float = 0.0
     tls: bool = False
+    repetitions: int = 3
     contestants: tuple[str, ...] = tuple(name for name in CONTESTANTS if name != "raw_lean")
 
 
 ROUNDS = (
-    Round("production", "production setting, 400 B, no-op handler", "production", contestants=tuple(CONTESTANTS)),
+    Round("production", "production setting, 400 B, no-op handler", "production", repetitions=5,
+          contestants=tuple(CONTESTANTS)),
     Round("recorded", "recorded setting, 400 B, no-op handler", "recorded"),
     Round("bare", "bare, 400 B, no-op handler", "bare"),
     Round("s3", "production setting, S3 event of 900 B, no-op handler", "production", kind="s3",

@@ -8,8 +8,9 @@ from typing import Any
 
 from tests.bench.goals import goals
 from tests.bench.plan import CONTESTANTS, ROUNDS, Row
+from tests.bench.sections import minutes
 from tests.bench.tables import tables
-from tests.bench.whole.aims import aims
+from tests.bench.whole.aims import aims, concerns
 
 FIRST = "production"
 PICTURES = frozenset({FIRST, "recorded"})
@@ -35,18 +36,44 @@ def first(rows: Mapping[str, Sequence[Row]], extras: Mapping[str, Any], about: M
             *_lines(rows[shown.name]),
             "",
             f"Medians of {about['date']}. {about['note']}".strip(),
+            *origin(about),
             *aims(rows, extras),
+            *concerns(extras),
         ]
     )
 
 
+def origin(about: Mapping[str, Any]) -> list[str]:
+    """Whether all figures are of one run, which are not, and how long it took; nothing where that was not kept."""
+    taken = about.get("taken", {})
+    if not taken:
+        return []
+    last = max(taken.values())
+    older = [f"{name} ({when})" for name, when in taken.items() if when != last]
+    seconds = about.get("seconds", {})
+    lasted = f", {minutes(sum(seconds.values()))} min" if seconds else ""
+    told = f"All figures are of one run{lasted}, begun {last}"
+    told = f"{told}, but for: {', '.join(older)}." if older else f"{told}."
+    failed = "".join(f" Failed there: {name}, {fault}." for name, fault in about.get("failed", {}).items())
+    return ["", f"{told}{failed}"]
+
+
 def _about(about: Mapping[str, Any]) -> str:
     versions = about.get("versions", {})
-    return (
-        f"Python {platform.python_version()}, {about['messages']:,} messages a run (a fifth of that for those that take "
-        f"about a millisecond each; a fifth of each run warms up), interleaved repetitions, "
-        f"{about['date']}. {about['note']}".strip()
-        + (f"\n\nVersions: {', '.join(f'{name} {each}' for name, each in versions.items())}." if versions else "")
+    seconds = about.get("seconds", {})
+    return "\n".join(
+        [
+            f"Python {platform.python_version()}, {about['messages']:,} messages a run (a fifth of that for those that take "
+            f"about a millisecond each; a fifth of each run warms up), interleaved repetitions, "
+            f"{about['date']}. {about['note']}".strip(),
+            *origin(about),
+            *(["", f"Versions: {', '.join(f'{name} {each}' for name, each in versions.items())}."] if versions else []),
+            *(
+                ["", f"Seconds: {', '.join(f'{name} {each:.0f}' for name, each in seconds.items())}."]
+                if seconds
+                else []
+            ),
+        ]
     )
 
 

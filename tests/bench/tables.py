@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.bench import aws_calls
+from tests.bench import aws_calls, isolation
 from tests.bench.archive import tables as archive
 from tests.bench.plan import CONTESTANTS
 from tests.bench.reminders import tables as reminders
@@ -40,8 +40,8 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
             [(f"`{each['module']}`", f"{each['ms']:.0f}", f"{each['least_ms']:.0f} to {each['most_ms']:.0f}",
               f"{each['times_aiobotocore']:.2f}") for each in found]))  # fmt: skip
     if found := extras.get("lambda"):
-        parts.append(_table("Lambda: CPU for each record, batches of ten, a handler that parses", ("entry", "us per record"),
-            [(DOORS[each["contestant"]], f"{each['us_per_record']:.1f}") for each in found]))  # fmt: skip
+        parts.append(_table("Lambda: CPU for each record, batches of ten, a handler that parses", ("entry", "us per record", "without its reading"),
+            [(DOORS[each["contestant"]], f"{each['us_per_record']:.1f}", f"{each.get('own_us_per_record', 0):.1f}") for each in found]))  # fmt: skip
     if found := extras.get("aws_calls"):
         parts.append(_table("AWS calls: CPU of the client for each", aws_calls.HEADS, aws_calls.lines(found)))
     if found := extras.get("proofs"):
@@ -52,12 +52,14 @@ def tables(extras: Mapping[str, Any]) -> list[str]:
     beside = [*webhooks.lines(extras.get("webhooks", {}))]
     uploaded = [*uploads.lines(extras.get("uploads", {}))]
     reminded = [*reminders.lines(extras.get("reminders", {}))]
+    isolated = isolation.lines(extras.get("isolation", ()))
     return [
         *parts,
         *_whole(extras),
         *([_table("Uploads: keys, shapes, gate, connections", uploads.HEADS, uploaded)] if uploaded else []),
         *([_table("Webhooks beside a bare POST", webhooks.HEADS, beside)] if beside else []),
         *([_table("Reminders: a flood, kills, lateness", reminders.HEADS, reminded)] if reminded else []),
+        *([_table("Webhooks beside endpoints that hang", isolation.HEADS, isolated)] if isolated else []),
         *([_table("The audit archive: search and compaction", archive.HEADS, searched)] if searched else []),
     ]
 

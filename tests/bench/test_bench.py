@@ -9,7 +9,7 @@ from tests.bench.bodies import bare_nonce_of, body, nonce_of, nonces
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Round, played, rows
 from tests.bench.referee import Invalid, Run, _check
-from tests.bench.report import figures, first
+from tests.bench.report import figures, first, origin
 from tests.bench.work import Task
 from tests.sqs_server.running import sqs_server
 
@@ -48,7 +48,8 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
     assert "16 pollers, batched deletes | 2.0 | **no** |" in text
     page = first(found, {}, {"date": "2026-11-21", "note": ""})
     assert page.startswith("![production setting, 400 B, no-op handler](performance/production.svg)\n\n| contestant |")
-    assert page.endswith("\n\nMedians of 2026-11-21.")
+    assert "\n\nMedians of 2026-11-21.\n" in page
+    assert page.endswith("| CPU of the road, of the raw loop's | 1.07 |  | 1.50 |")
     assert picture("a title", found["production"]).count("<rect") == 4
 
 
@@ -72,3 +73,12 @@ def test_two_checkouts_are_compared_by_their_least_and_their_medians() -> None:
         "median",
         "0.50",
     ]
+
+
+def test_a_page_says_which_figures_are_of_another_run() -> None:
+    about = {"taken": {"archive": "2026-11-20T10:00", "whole": "2026-11-21T10:00"}, "seconds": {"whole": 90.0},
+             "failed": {"archive": "OSError: full"}}  # fmt: skip
+    assert origin(about)[1] == (
+        "All figures are of one run, 1.5 min, begun 2026-11-21T10:00, but for: archive (2026-11-20T10:00). "
+        "Failed there: archive, OSError: full."
+    )

@@ -55,7 +55,8 @@ def check_signature(head: bytes, lower: bytes, body: bytes, secrets: Mapping[str
             "UnrecognizedClientException", "The security token included in the request is invalid.", status=403
         )
     method, path, _ = head.partition(b"\r\n")[0].decode().split(" ")
-    path, _, query = path.partition("?")
+    path, _, asked = path.partition("?")
+    query = "&".join(sorted(each if "=" in each else f"{each}=" for each in asked.split("&") if each))
     lines = [f"{name}:{header(head, lower, name.encode()).decode()}\n" for name in names.split(";")]
     # S3 signs the path as it is sent, and the digest that it says; all others encode the path once more.
     digest = (service == "s3" and header(head, lower, b"x-amz-content-sha256").decode()) or hashlib.sha256(

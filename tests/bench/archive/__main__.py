@@ -5,6 +5,7 @@ A million rows are filled and compacted in the folder once, some minutes; with t
 
 import argparse
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.__main__ import FOLDER, keep, say
@@ -18,7 +19,8 @@ def main() -> None:
     given = parser.parse_args()
     found = played(given.folder, rows=1_000_000, times=5, say=say, pers=given.per)
     about = json.loads((FOLDER / "runs.json").read_text())["about"]  # of all the others, which stay as they were
-    keep({"about": about, "rounds": {}, "extras": {"archive": found}})
+    began = datetime.now(UTC).isoformat(timespec="minutes")
+    keep({"about": about, "taken": {"archive": began}, "extras": {"archive": found}})
 
 
 if __name__ == "__main__":

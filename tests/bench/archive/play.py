@@ -17,9 +17,13 @@ DAYS = 30
 
 
 def take(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """30 days of one table, compacted by hour and by day, then searched: one actor, one id, a day and all days."""
+    """30 days of one table, compacted by day, then searched: one actor, one id, a day and all days. `python -m tests.bench.archive`
+    compacts by hour too.
+    """
     with TemporaryDirectory() as folder:
-        return played(Path(folder), rows=100_000 if quick else 1_000_000, times=2 if quick else 5, say=say)
+        return played(
+            Path(folder), rows=100_000 if quick else 1_000_000, times=2 if quick else 3, say=say, pers=("day",)
+        )
 
 
 def played(

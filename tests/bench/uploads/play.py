@@ -1,4 +1,7 @@
-"""The runs: keys through each shape, every recorded shape, the gate's CPU by sample, races about a gone connection, and the browser's wait."""
+"""The runs: keys through each shape, every recorded shape, the gate's CPU by sample, and races about a gone connection.
+
+The browser's wait is the whole work's (tests/bench/whole).
+"""
 
 import asyncio
 import random
@@ -12,7 +15,6 @@ from urllib.parse import quote_plus
 import orjson
 from structlog.testing import capture_logs
 
-from tests.bench.whole.play import waits
 from tests.fakes import delivery
 from tests.workers.upload_notification.content.samples import MIXED, SAMPLES
 from tests.workers.upload_notification.fakes import FakeSessions, finished, row
@@ -103,13 +105,12 @@ def races(count: int) -> dict[str, Any]:
 
 
 def take(*, quick: bool, say: Say) -> dict[str, Any]:
-    """All of it. Raises Invalid."""
+    """All of it."""
     found: dict[str, Any] = {
         "keys": keys(5_000 if quick else 100_000),
         "recorded": recorded(),
         "gate": gate(20 if quick else 200),
         "gone": races(500 if quick else 10_000),
-        "waits": waits(seconds=3 if quick else 20),
     }
     for name, each in found.items():
         say(f"uploads, {name}: {each}")

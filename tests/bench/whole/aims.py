@@ -1,16 +1,22 @@
-"""What a message's whole work is to cost: what it was before, what is aimed at, and what this run found."""
+"""What was found beside what is aimed at: of a message's whole work, with what it was before, and of each concern."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from tests.bench import isolation
+from tests.bench.archive import tables as archive
+from tests.bench.lambda_start import FIRST
 from tests.bench.plan import Row
+from tests.bench.uploads import tables as uploads
+from tests.bench.webhooks import tables as webhooks
 from tests.bench.whole.play import OURS, THEIRS
 
-BEFORE = {"upload": 3.7, "webhook delivered": 6.2, "reminder sent": 4.8}
+BEFORE = {"upload": 3.7, "webhook delivered": 6.2, "reminder sent": 4.8, "audit row": 1.0}
 """Milliseconds of CPU when every call was botocore's, on the emulator."""
 AIMED = {"upload": 0.40, "webhook delivered": 0.70, "reminder sent": 0.45}
+UPLOAD = "workers.upload_notification.app"
 OF_PEER, PER_SECOND, P99 = 0.25, 2_000, 50.0
 
 Line = tuple[str, str, str, str]
@@ -47,16 +53,40 @@ def _summed(concern: str, contestant: str, runs: Sequence[Mapping[str, Any]]) ->
 
 def aims(rows: Mapping[str, Sequence[Row]], extras: Mapping[str, Any]) -> list[str]:
     """The table of the first page; nothing where there are no figures."""
-    if "whole" not in extras:
-        return []
-    found = [*_of_calls(extras.get("aws_calls", ())), *_of_work(extras["whole"]), *_of_road(rows)]
+    found = [
+        *_of_calls(extras.get("aws_calls", ())),
+        *_of_work(extras.get("whole", {"costs": ()})),
+        *_of_road(rows),
+        *_of_lambda(extras),
+    ]
     lines = [f"| {' | '.join(each)} |" for each in found]
-    return [
+    return lines and [
         "",
         "A message's whole work, each ratio within one run:",
         "",
         "| what | before | goal | found |",
         "|---|---:|---:|---:|",
+        *lines,
+    ]
+
+
+def concerns(extras: Mapping[str, Any]) -> list[str]:
+    """The second table of the first page: of what each concern was measured at, that which has a goal."""
+    parts = {
+        "webhooks": webhooks.lines(extras.get("webhooks", {})),
+        "uploads": uploads.lines(extras.get("uploads", {})),
+        "archive": archive.lines(extras.get("archive", {})),
+    }
+    found = [(name, *line) for name, lines in parts.items() for line in lines if line[1]]
+    for what, without, beside, times in isolation.lines(extras.get("isolation", ())):
+        found.append(("webhooks", f"healthy endpoints' p99: {what}", "1.2 x", f"{without}, {beside}: {times}"))
+    lines = [f"| {' | '.join(each)} |" for each in found]
+    return lines and [
+        "",
+        "Each concern by itself:",
+        "",
+        "| concern | what | goal | found |",
+        "|---|---|---:|---:|",
         *lines,
     ]
 
@@ -82,7 +112,8 @@ def _of_work(found: Mapping[str, Any]) -> Iterator[Line]:
     ours = {name: costs[name, OURS] for name in BEFORE if (name, OURS) in costs}
     theirs = {name: costs[name, THEIRS] for name in ours if (name, THEIRS) in costs}
     for name, each in ours.items():
-        yield f"CPU of the worker, {name}", f"{BEFORE[name]} ms", f"{AIMED[name]:.2f} ms", f"{each.cpu_us / 1e3:.2f} ms"
+        goal = f"{AIMED[name]:.2f} ms" if name in AIMED else ""
+        yield f"CPU of the worker, {name}", f"{BEFORE[name]} ms", goal, f"{each.cpu_us / 1e3:.2f} ms"
     for name, each in theirs.items():
         yield f"the same, of aioboto3 by hand, {name}", "", f"{OF_PEER}", f"{ours[name].cpu_us / each.cpu_us:.2f}"
     if "upload" in ours:
@@ -107,3 +138,14 @@ def _of_road(rows: Mapping[str, Sequence[Row]]) -> Iterator[Line]:
         if {"fleet", limit} <= cpu.keys():
             name = "the raw loop's" if limit == "raw_aiohttp" else "the leaner loop's"
             yield f"CPU of the road, of {name}", before, goal, f"{cpu['fleet'] / cpu[limit]:.2f}"
+
+
+def _of_lambda(extras: Mapping[str, Any]) -> Iterator[Line]:
+    times = {each["module"]: each["times_aiobotocore"] for each in extras.get("imports", ())}
+    if UPLOAD in times:
+        yield "Lambda: import of the upload worker, of aiobotocore's", "1.0", "", f"{times[UPLOAD]:.2f}"
+    if FIRST in times:
+        yield "the same and its first invocation", "1.0 + client", "0.5", f"{times[FIRST]:.2f}"
+    for each in extras.get("lambda", ()):
+        if each["contestant"] == "fleet" and "own_us_per_record" in each:
+            yield "Lambda: own CPU of the door for a record", "37 us", "12 us", f"{each['own_us_per_record']:.0f} us"

@@ -1,6 +1,7 @@
 """What is measured of each worker: its messages, the rows they are about, and what tells that they were handled."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from workers.reminder_dispatch.table.attributes import typed
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET, BUS = "fleet-uploads-dev", "fleet"
-SESSIONS, WEBHOOKS, REMINDERS = "sessions", "webhooks", "reminders"
+SESSIONS, WEBHOOKS, REMINDERS, LEDGER = "sessions", "webhooks", "reminders", "ledger"
 TENANTS = 100
 """Of the webhooks, each with one endpoint, and with a hundredth of the events."""
 Prepared = tuple[list[dict[str, Any]], list[str]]
@@ -68,6 +69,15 @@ def reminders(_server: AwsServer, numbers: range) -> Prepared:
     return rows, [due_body(f"r{number}", at) for number in numbers]
 
 
+def audits(_server: AwsServer, numbers: range) -> Prepared:
+    event = json.loads((EVENTS / "stream-modify.json").read_text())
+    bodies = []
+    for number in numbers:
+        event["dynamodb"] |= {"SequenceNumber": f"{10**20 + number}"}
+        bodies.append(json.dumps(event | {"eventID": f"{number:032x}"}))
+    return [], bodies
+
+
 CONCERNS = (
     Concern("upload", "upload-notification", "uploads", SESSIONS, ("sessionId",), ("uploads",), uploads,
             lambda server: sum(server.values(SESSIONS, "announcedSequencer").values())),
@@ -76,6 +86,8 @@ CONCERNS = (
             lambda server: server.calls["hook"]),
     Concern("reminder sent", "reminder-dispatch", "reminders", REMINDERS, ("PK", "SK"),
             ("reminders", "reminder-ticks", "reminder-receipts"), reminders, lambda server: server.values(REMINDERS, "status").get("SENT", 0)),
+    Concern("audit row", "audit-archive", "audit", LEDGER, ("key",), ("audit",), audits,
+            lambda server: server.archived),
 )  # fmt: skip
 
 
@@ -92,6 +104,9 @@ def environment(server: AwsServer, sqs: str, queues: Mapping[str, str]) -> dict[
         "SESSIONS_TABLE_NAME": SESSIONS,
         "WEBHOOKS_TABLE_NAME": WEBHOOKS,
         "REMINDERS_TABLE_NAME": REMINDERS,
+        "LEDGER_TABLE_NAME": LEDGER,
+        "AUDIT_BUCKET_NAME": "audit",
+        "AUDIT_HASH_KEYS": f"k1:{b64encode(bytes(32)).decode()}",
         "WEBHOOK_ALLOW_LOOPBACK": "true",
         "CONCURRENCY": "100",
         "HEALTH_PORT": "0",
