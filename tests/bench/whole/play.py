@@ -33,7 +33,7 @@ class Cost:
 
 def commands(concern: Concern) -> dict[str, tuple[str, ...]]:
     """What each contestant's process runs; nobody archives by hand as the audit worker does."""
-    ours = {OURS: ("fleet.cli", "run", concern.worker)}
+    ours: dict[str, tuple[str, ...]] = {OURS: ("fleet.cli", "run", concern.worker)}
     if concern.name == "audit row":
         return ours
     events = tuple(name for name in concern.queues if name not in {"reminder-ticks", "reminder-receipts"})
