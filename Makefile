@@ -66,7 +66,7 @@ soak: setup  ## 2,000 simulated runs; real processes: 200 restarts, an outage of
 	@timeout 900 $(RUN)/python -m tests.soak.outages --seconds 600
 	@timeout 900 $(RUN)/python -m tests.soak --seconds 600 $(ARGS)
 
-bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md and docs/performance/ (an hour; ARGS=--quick: five minutes, printed only)
+bench: setup-bench  ## measure this runtime against its peers, into docs/performance.md and docs/performance/ (half an hour on a quiet machine; ARGS=--quick: ten minutes, printed only)
 	@$(RUN)/python -m tests.bench $(ARGS)
 
 e2e-localstack: setup-localstack  ## the end-to-end tests on LocalStack: the one at AWS_ENDPOINT_URL, or host mode

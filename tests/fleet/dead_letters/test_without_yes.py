@@ -36,6 +36,7 @@ OUTSIDE = {
     "stand-ins",
     "trace",
     "webhooks",
+    "workers",
 }
 """What stands beside `dlq` has no dead-letter queue in hand; `trace` looks, as `list` does, and has a test of its own for it."""
 
