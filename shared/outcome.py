@@ -159,7 +159,7 @@ THROTTLED = frozenset(
         "TooManyRequestsException", "ThrottlingError", "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException", "RequestLimitExceeded", "BandwidthLimitExceeded",
         "LimitExceededException", "SlowDown", "PriorRequestNotComplete", "TransactionInProgressException",
-        "EC2ThrottledException", "ReplicatedWriteConflictException",
+        "EC2ThrottledException", "ReplicatedWriteConflictException", "OverLimit", "TooManyUpdates",
     }
 )  # fmt: skip
 KEYS_REFUSED = frozenset(
@@ -182,6 +182,10 @@ FORBIDDEN = KEYS_REFUSED | frozenset(
         "MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidIdentityToken",
         "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
         "KMSOptInRequired", "NoSuchBucket", "401", "403", "QueueDoesNotExist", "NonExistentQueue",
+        "QueueDeletedRecently", "InvalidAddress", "UnsupportedOperation", "UnknownOperationException",
+        "PermanentRedirect", "AuthorizationHeaderMalformed", "ForbiddenException", "DisabledException", "KeyUnavailableException",
+        "InvalidKeyUsageException", "DecryptionFailure", "InvalidKeyId", "AccountSuspendedException", "SendingPausedException",
+        "MailFromDomainNotVerifiedException",
         "TableNotFoundException", "ResourceInUseException",  # botocore's code, 401 and 403, where an answer has no body, as S3's to a HEAD
     }
 )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
+from botocore.session import get_session
 
 from shared.outcome import Contended, Later, Reject, code_of, is_outage
 
@@ -52,6 +53,9 @@ def test_any_time_from_now_on_can_be_waited_for(after: float) -> None:
     NoSuchBucket TableNotFoundException ResourceInUseException AWS.SimpleQueueService.NonExistentQueue
     KMSNotFoundException KMSDisabledException KMSInvalidStateException KMSThrottlingException KMSAccessDeniedException
     KMS.DisabledException KMS.NotFoundException KmsThrottled KmsDisabled KmsOptInRequired
+    OverLimit AWS.SimpleQueueService.QueueDeletedRecently InvalidAddress UnsupportedOperation UnknownOperationException
+    PermanentRedirect DisabledException KeyUnavailableException DecryptionFailure InvalidKeyId TooManyUpdates
+    AccountSuspendedException SendingPausedException MailFromDomainNotVerifiedException ForbiddenException
     """.split(),
 )
 def test_a_throttle_and_a_wrong_configuration_say_nothing_about_what_was_asked(code: str) -> None:
@@ -136,3 +140,46 @@ def test_a_response_that_cannot_be_read_is_none() -> None:
 
     assert not is_outage(StrangeError())
     assert code_of(StrangeError()) == "StrangeError"
+
+
+OF_WHAT_WAS_ASKED = {
+    "sqs": """
+        InvalidMessageContents TooManyEntriesInBatchRequest EmptyBatchRequest BatchEntryIdsNotDistinct BatchRequestTooLong
+        InvalidBatchEntryId InvalidIdFormat ReceiptHandleIsInvalid MessageNotInflight InvalidAttributeName
+        """,
+    "dynamodb": """
+        ConditionalCheckFailedException ItemCollectionSizeLimitExceededException TransactionConflictException
+        TransactionCanceledException IdempotentParameterMismatchException
+        """,
+    "events": "",
+    "s3": """
+        NoSuchKey InvalidObjectState InvalidRequest InvalidWriteOffset TooManyParts EncryptionTypeMismatch NoSuchUpload
+        BucketAlreadyExists BucketAlreadyOwnedByYou ObjectAlreadyInActiveTierError ObjectNotInActiveTierError
+        """,
+    "sesv2": "MessageRejected NotFoundException BadRequestException",
+    "apigatewaymanagementapi": "GoneException PayloadTooLargeException",
+}
+"""Every other error that a service's model has for the calls of workers speaks of the service, or of our rights and settings."""
+CALLS = {
+    "sqs": "SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch ChangeMessageVisibility "
+    "ChangeMessageVisibilityBatch GetQueueAttributes GetQueueUrl",
+    "dynamodb": "GetItem PutItem UpdateItem DeleteItem Query BatchGetItem BatchWriteItem TransactWriteItems",
+    "events": "PutEvents",
+    "s3": "GetObject PutObject HeadObject DeleteObjects ListObjectsV2 CopyObject",
+    "sesv2": "SendEmail",
+    "apigatewaymanagementapi": "PostToConnection",
+}
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_of_every_error_that_aws_has_for_our_calls_it_is_known_whose_it_is(service: str) -> None:
+    model = get_session().get_service_model(service)
+    known = set(OF_WHAT_WAS_ASKED[service].split())
+    for call in CALLS[service].split():
+        for shape in model.operation_model(call).error_shapes:
+            error = shape.metadata.get("error", {})
+            status = error.get("httpStatusCode", 500 if shape.name.startswith("Internal") else 400)
+            for code in {error.get("code", shape.name), shape.name}:
+                assert is_outage(refused(code, status=status, operation=call)) is (
+                    code.rpartition(".")[2] not in known
+                ), code
