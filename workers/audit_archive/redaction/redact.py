@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from shared import Image
@@ -19,6 +20,9 @@ from workers.audit_archive.redaction.subjects import Subject, words_of
 
 _DEEPEST = 64
 """Levels of maps, lists and JSON in strings that are looked through; JSON that lies deeper is hashed whole."""
+
+_LONGEST_NAME = 64
+"""Letters of a name that is remembered: longer ones are data."""
 
 _OPENS_JSON = ("{", "[", '"')
 
@@ -78,8 +82,13 @@ class _Walk:
     def _name(self, name: str, declared: Declared, depth: int) -> str:
         """A column's name is the schema's; names within an item may be data, and are hidden where none declared them."""
         if depth == 0 or declared.everything or name in declared.names:
-            return self._by_look(name)
+            return self._of_schema(name)
         return self._hash("S", name)
+
+    def _of_schema(self, name: str) -> str:
+        """A name that comes with every row."""
+        is_plain = len(name) <= _LONGEST_NAME and _is_plain(name, self.names)
+        return name if is_plain and (self.subject is None or self.subject.value not in name) else self._by_look(name)
 
     def _typed(self, value: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> Mapping[str, Any]:
         ((kind, content),) = value.items()
@@ -139,7 +148,7 @@ class _Walk:
             case _Pairs():
                 hidden = _Pairs(
                     (
-                        self._by_look(name),
+                        self._of_schema(name),
                         self._json(each, personal=personal or self._is_personal(name), depth=depth + 1),
                     )
                     for name, each in value
@@ -199,6 +208,12 @@ class _Walk:
     def _hash(self, kind: str, value: str) -> str:
         digest = hmac.digest(self.key.secret, _message(kind, value), "sha256")
         return f"hmac:{self.key.id}:{digest.hex()}"
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(name: str, names: Names) -> bool:
+    """Whether a name looks like nothing personal."""
+    return not any(True for find in (looks(name), numbers(name), pairs(name, names)) for _ in find)
 
 
 def _message(kind: str, value: str) -> bytes:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Protocol
 
@@ -140,12 +141,18 @@ def _short(identity: str) -> str:
 
 
 def _entry(claim: Claim) -> bytes:
-    at = named_at(claim.object)
-    if at is None:
-        raise ValueError("an object's name that is none of ours")
-    return round(at.timestamp() * 1000).to_bytes(6, "big") + bytes.fromhex(
+    return _milliseconds(claim.object).to_bytes(6, "big") + bytes.fromhex(
         token_of(claim.object) + claim.fingerprint[:12]
     )
+
+
+@lru_cache(maxsize=64)
+def _milliseconds(key: str) -> int:
+    """When an object was named; all claims of a batch name a few."""
+    at = named_at(key)
+    if at is None:
+        raise ValueError("an object's name that is none of ours")
+    return round(at.timestamp() * 1000)
 
 
 def _claim(entry: bytes, folder: str, place: str) -> Claim:
