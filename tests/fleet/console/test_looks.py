@@ -17,6 +17,7 @@ from shared.message.delivery import Attribute
 from tests.fleet.console.fakes import LOOKS, QUEUE, RETENTION, Bench
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.letters import bus_record
+from tests.traced import allowed
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><a href='javascript:alert(3)'>x</a>\u202e"
 
@@ -205,7 +206,7 @@ async def test_two_hundred_pages_over_ten_thousand_letters_take_less_than_200_ms
         began = time.thread_time()
         await desk.browser.page(f"/queues/{QUEUE}{paths[number % len(paths)]}")
         took.append(time.thread_time() - began)
-    assert sorted(took)[189] <= 0.2
+    assert sorted(took)[189] <= allowed(0.2)
     assert desk.box.received == received
 
 

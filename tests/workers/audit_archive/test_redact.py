@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.message.envelope import stream_record
+from tests.traced import allowed
 from tests.workers.audit_archive.fakes import HIDE, KEY, REDACTOR
 from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.redaction.personal import FIELDS, Names, names_within
@@ -242,7 +243,7 @@ def test_half_a_character_in_json_is_not_an_obstacle() -> None:
 def test_a_long_text_takes_a_long_texts_time_and_not_its_square(text: str) -> None:
     started = time.process_time()
     REDACTOR.image({"note": s(text)})
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < allowed(5)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_a_long_text_takes_a_long_texts_time_and_not_its_square(text: str) -> No
 def test_a_quoted_name_is_looked_for_in_a_long_texts_time(text: str) -> None:
     started = time.thread_time()
     assert not names_within(f"a: {text}", Names())
-    assert time.thread_time() - started < 0.2
+    assert time.thread_time() - started < allowed(0.2)
 
 
 @pytest.mark.parametrize(

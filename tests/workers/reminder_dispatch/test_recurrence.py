@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.traced import allowed
 from workers.reminder_dispatch.schedule.recurrence import Following, Series, following, instants
 from workers.reminder_dispatch.schedule.rule_text import BadRule
 from workers.reminder_dispatch.schedule.zones import read_zone
@@ -219,7 +220,7 @@ def test_a_fault_names_its_attribute(zone: str, start: str, year_after: int, fie
 def test_a_day_that_never_comes_ends_the_series_in_bounded_time(rule: str) -> None:
     started = time.process_time()
     assert following(series(rule, "2026-03-07T09:00:00", "UTC"), utc("2026-03-07T09:00")).next is None
-    assert time.process_time() - started < 10, "seconds; the whole calendar would take minutes"
+    assert time.process_time() - started < allowed(10), "seconds; the whole calendar would take minutes"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_an_old_series_is_continued_without_walking_its_whole_past(rule: str) ->
     found = following(old, utc("2026-11-21T12:00")).next
     assert found is not None
     assert found.instant > utc("2026-11-21T12:00")
-    assert time.process_time() - started < 2, "seconds"
+    assert time.process_time() - started < allowed(2), "seconds"
 
 
 def test_every_other_week_keeps_its_weeks_over_the_years() -> None:

@@ -81,12 +81,14 @@ def test_the_middle_of_a_long_count_costs_what_its_beginning_costs() -> None:
     for rule in ("FREQ=MINUTELY;COUNT=100000", "FREQ=DAILY;BYHOUR=8,20;COUNT=100000"):
         known = Place(datetime.fromisoformat("2036-03-07T09:00:00"), 40_000)
         series = Series(rule=rule, start=START, zone="UTC", known=known)
-        assert cost(series, known.wall.replace(tzinfo=UTC)) < MOST
-        assert cost(Series(rule=rule, start=START, zone="UTC"), known.wall.replace(tzinfo=UTC)) < MOST, "refused"
+        assert cost(series, known.wall.replace(tzinfo=UTC)) < allowed(MOST)
+        assert cost(Series(rule=rule, start=START, zone="UTC"), known.wall.replace(tzinfo=UTC)) < allowed(MOST), (
+            "refused"
+        )
 
 
 def test_an_old_series_is_continued_as_fast_as_a_new_one() -> None:
     for rule in ("FREQ=SECONDLY;INTERVAL=30", "FREQ=HOURLY", "FREQ=WEEKLY;INTERVAL=2", "FREQ=YEARLY"):
         old = datetime.fromisoformat("1970-01-04T00:00:00")
-        assert cost(Series(rule=rule, start=old, zone="America/New_York"), AFTER) < MOST
+        assert cost(Series(rule=rule, start=old, zone="America/New_York"), AFTER) < allowed(MOST)
         assert next(islice(walls(read_rule(rule), old, START), 1)) >= START

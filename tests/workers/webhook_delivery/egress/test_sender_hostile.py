@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.traced import allowed
 from tests.waiting import until
 from tests.workers.webhook_delivery.egress.servers import Script, Server, answering, response, serving
 from workers.webhook_delivery.egress.answer import KEPT, MOST_INTERIM
@@ -226,7 +227,7 @@ async def test_a_flood_of_interim_answers_ends_at_once_and_costs_little(interim:
         reply, took = await attempt(server.url(), seconds=60)
         assert reply == Reply(0, "protocol_error")
         assert took < 30
-        assert time.process_time() - before < 2  # with the flooding server, which shares this process
+        assert time.process_time() - before < allowed(2)  # with the flooding server, which shares this process
 
 
 async def test_a_connection_reset_before_the_answer_is_a_failed_attempt() -> None:
