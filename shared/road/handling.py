@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -62,7 +63,7 @@ class Handling:
         except Exception as error:
             return self._unread(error, delivery)
         try:
-            await self._do(delivery, event)
+            await self._do(delivery, event, receipt=delivery)
         except BaseException as error:
             return await failed(error)
         return Done()
@@ -92,9 +93,10 @@ class Handling:
                     ended[delivery] = end
         return ended | await self._run_events(events, ends=ends)
 
-    async def _do(self, delivery: Delivery, event: Any) -> None:
+    async def _do(self, whole: Delivery, event: Any, *, receipt: Delivery) -> None:
+        """`whole` is the receipt with its body, also where that was in S3."""
         if self._once is not None:
-            await KeyedWork(self.worker, self._ports, delivery, event, self._answer_in_time).do()
+            await KeyedWork(self.worker, self._ports, whole, event, partial(self._answer_in_time, receipt)).do()
         else:
             with Deadline(self._deadlines):
                 _checked(await self._handle(event))
@@ -112,7 +114,7 @@ class Handling:
                         correlate(self.worker.correlation_in(event))
                 except Exception as error:
                     return self._unread(error, whole)
-                await self._do(whole, event)
+                await self._do(whole, event, receipt=delivery)
         except BaseException as error:  # outside of the limit, which makes a TimeoutError of its own cancellation
             return await failed(error)
         return Done()
@@ -148,7 +150,9 @@ class Handling:
         pairs = zip(events, _one_each(results, len(events)), strict=True)
         return {each: Done() if error is None else Failed(error) for each, error in pairs}
 
-    async def _answer_in_time(self, event: Any) -> object:
+    async def _answer_in_time(self, receipt: Delivery, event: Any) -> object:
+        if not self._ports.holds(receipt):  # it ended while its key was claimed, or this process stood still meanwhile
+            raise Contended("its lease has ended", after=0.0)
         with Deadline(self._deadlines):
             return _checked(await self._handle(event))
 

@@ -86,7 +86,7 @@ class FaultyLedger(FakeLedger):
 
 @dataclass
 class Stand:
-    """`ran` lists what the handler was called with. Bodies are {"key": ..., "say": ...}."""
+    """`ran` lists what the handler was called with. Bodies are {"key": ..., "say": ...}. `lease` says whether leases last."""
 
     handle: Callable[[dict[str, str]], Awaitable[object]]
     ledger: FaultyLedger = field(default_factory=FaultyLedger)
@@ -94,6 +94,7 @@ class Stand:
     letters: list[Letter] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     ran_at: list[float] = field(default_factory=list)
+    lease: bool = True
 
     def road(self, *, timeout: float = 10.0, ahead: float = 0.0, **options: Any) -> Pipeline:
         """`ahead`: by how many seconds its process's clock is fast."""
@@ -112,6 +113,7 @@ class Stand:
                 hide=self._hide,
                 bury=self._bury,
                 ledger=self.ledger,
+                holds=lambda _delivery: self.lease,
                 dice=lambda: 0.5,
                 now=lambda: clock() + ahead,
             ),

@@ -10,14 +10,16 @@ from tests.simulation.profiles import PROFILES
 from tests.simulation.run import simulate
 
 RUNS = 20
+FAILED_ONCE = [("storm", 949)]
+"""Runs that broke a promise: of this one's process, frozen while its key was claimed, the handler started on a dead lease."""
 SEARCHED = 40
 """Seeds in which a planted mistake must show."""
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
-def test_a_run_keeps_every_promise(seed: int) -> None:
-    name = [*PROFILES][seed % len(PROFILES)]
-
+@pytest.mark.parametrize(
+    ("name", "seed"), [([*PROFILES][seed % len(PROFILES)], seed) for seed in range(RUNS)] + FAILED_ONCE
+)
+def test_a_run_keeps_every_promise(name: str, seed: int) -> None:
     outcome = simulate(name, seed)
 
     assert not outcome.violations, f"--only {name} --seed {seed}\n{outcome.violations[0]}\n{outcome.history}"

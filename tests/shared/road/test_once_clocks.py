@@ -1,4 +1,4 @@
-"""What is promised of keyed work where the wall clocks of processes differ: it may be done twice, and then no more."""
+"""What is promised of keyed work where the wall clocks of processes differ, or one stood still: it may be done twice, and then no more."""
 
 import asyncio
 
@@ -47,5 +47,23 @@ def test_work_of_a_process_that_died_with_its_clock_ahead_waits_for_as_long_and_
         await asyncio.sleep(20)
         assert await road.travel(message(attempt=4))
         assert stand.letters == []
+
+    virtual(story())
+
+
+def test_a_lease_that_ended_while_its_key_was_claimed_starts_no_handler_and_leaves_no_claim() -> None:
+    async def story() -> None:
+        stand = Stand(at_once)
+
+        async def stands_still() -> None:
+            stand.lease = False
+
+        stand.ledger.after["claim"] = [stands_still]
+        road = stand.road()
+        assert not await road.travel(message())
+        assert (stand.ran, stand.letters) == ([], [])
+        stand.lease = True
+        assert await road.travel(message(attempt=2))
+        assert stand.ran == ["a"]
 
     virtual(story())
