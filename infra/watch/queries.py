@@ -13,7 +13,7 @@ QUERIES: Final[dict[str, str]] = {
     ),
     "what-dies-and-of-what": (
         'filter event = "message_buried"\n'
-        "| stats count(*) as letters, min(timestamp) as first, max(timestamp) as last by queue, error_type, fingerprint\n"
+        "| stats count(*) as letters, earliest(timestamp) as first, latest(timestamp) as last by queue, error_type, fingerprint\n"
         f"| sort letters desc {LIMIT}"
     ),
     "why-messages-come-back": (
@@ -35,12 +35,12 @@ QUERIES: Final[dict[str, str]] = {
     ),
     "what-asks-for-a-person": (
         'filter level = "error" and event != "message_buried" and event != "dependency_down"\n'
-        f"| stats count(*) as lines, max(timestamp) as last by event\n| sort lines desc {LIMIT}"
+        f"| stats count(*) as lines, latest(timestamp) as last by event\n| sort lines desc {LIMIT}"
     ),
     "which-leases-were-lost": ('filter event = "lease_lost"\n| stats count(*) as leases by bin(5m), queue, reason'),
     "what-aws-refused-to-settle": (
         'filter event in ["settlement_refused", "burial_refused", "lease_extension_failed"]\n'
-        "| stats count(*) as refusals, max(timestamp) as last by event, queue"
+        "| stats count(*) as refusals, latest(timestamp) as last by event, queue"
     ),
     "what-was-given-up-on-purpose": (
         f'filter event = "event_dropped"\n| stats count(*) as events by worker, reason\n| sort events desc {LIMIT}'

@@ -12,8 +12,8 @@ from tests.infra.watch.watched import NAMESPACE, filters
 from workers.reminder_dispatch.rules import end_of
 
 WORDS = {
-    "fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc", "and", "or", "in", "count", "min", "max", "sum",
-    "pct", "bin", "avg",
+    "fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc", "and", "or", "in", "count", "max", "sum",
+    "pct", "earliest", "latest", "bin", "avg",
 }  # fmt: skip
 ID_QUERIES = {"what-became-of-a-message", "what-became-of-an-upload"}
 
@@ -48,6 +48,7 @@ def test_each_query_asks_for_events_and_fields_that_the_code_logs() -> None:
         }
         fields = set[str]().union(*(known[event] for event in positive)) if positive else every
         assert used <= fields, f"{name}: {used - fields}"
+        assert not re.search(r"(max|min|sum|avg|pct)\(timestamp", text), f"{name}: of a text there is no most"
 
 
 def test_each_query_reads_the_logs_of_all_workers() -> None:
