@@ -12,6 +12,9 @@ from shared.message.delivery import Delivery
 
 Event = TypeVar("Event")
 
+LONGEST_POLL_INTERVAL = 5.0
+"""Seconds: a queue that is asked more seldom looks to its probes as if nobody asked."""
+
 BatchResult = Sequence[Exception | None]
 """One entry for each event, in order: None is done, an exception is judged as if a handler had raised it."""
 
@@ -101,6 +104,8 @@ class Limits:
     """- `timeout`: seconds that one handler call may take; `concurrency`: handler calls (or batches) at once.
     - `rate`: messages taken up per second in one process (a batch of them then starts together); None means no limit.
       Container only.
+    - `poll_interval`: seconds between a receive that was not full and the next: what trickles in is received a few at a time, and
+      waits for half of it in the middle. Under backlog, and for what comes to an idle queue, there is none. Container only.
     - `longest_lease`: seconds from its receipt for which a message is kept hidden at most; then its handler is cut and
       the message comes back, with all that are in one batch with it. Container only; the first visibility timeout is
       never shortened by it.
@@ -114,6 +119,7 @@ class Limits:
     timeout: float = 30.0
     concurrency: int = 10
     rate: float | None = None
+    poll_interval: float = 0.05
     longest_lease: float = LONGEST_VISIBILITY_TIMEOUT
     max_attempts: int = 5
     max_receives: int = 100
@@ -127,6 +133,8 @@ class Limits:
             holds=self.concurrency >= 1,
         )
         _check("Limits.rate", self.rate, "above 0, or None for no limit", holds=self.rate is None or self.rate > 0)
+        paced = 0 <= self.poll_interval <= LONGEST_POLL_INTERVAL
+        _check("Limits.poll_interval", self.poll_interval, "0 seconds, and at most five", holds=paced)
         within = 0 < self.longest_lease <= LONGEST_VISIBILITY_TIMEOUT
         _check("Limits.longest_lease", self.longest_lease, "above 0 and at most twelve hours (43200)", holds=within)
         _check("Limits.max_attempts", self.max_attempts, "1 or more", holds=self.max_attempts >= 1)

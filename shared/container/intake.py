@@ -22,8 +22,6 @@ FIRST_PAUSE = 1.0
 """Seconds, before jitter, after the first failure of a poll; twice as long after each further one."""
 LONGEST_PAUSE = 10.0
 """Seconds between polls when polling fails; it recovers within this time once the fault ends."""
-THIN_PAUSE = 0.05
-"""Seconds of rest after a receive that was not full: a trickle is then received a few at a time, at half the calls."""
 EMPTY_PAUSE = 1.0
 """Seconds of rest after an empty receive where polls are not held open: else an empty queue costs hundreds of calls a second."""
 MOST_EARLY = 3
@@ -64,6 +62,7 @@ class Intake:
         self._needs = consumer.needs
         self._budget = consumer.budget
         self._pace = consumer.pace
+        self._interval = consumer.worker.limits.poll_interval
         self._clock = consumer.clocks.monotonic
         self._dice = consumer.clocks.dice
         self._slots = slots
@@ -217,7 +216,7 @@ class Intake:
             return
         self._appetite = 1
         if got:
-            await asyncio.sleep(THIN_PAUSE)
+            await asyncio.sleep(self._interval)
         elif not self._pace.wait:
             await asyncio.sleep(EMPTY_PAUSE)
 

@@ -85,7 +85,7 @@ INTAKE = of(
     ("self._throttle.spend(len(deliveries))", "pass", TURNS),
     ("self._slots.give(limit - len(deliveries))", "pass", POLLER),
     ("min(self._appetite + 1, MOST_POLLS)", "1", "tests/shared/container/test_far_queue.py"),
-    ("await asyncio.sleep(THIN_PAUSE)", "pass", TURNS),
+    ("await asyncio.sleep(self._interval)", "pass", TURNS),
     ("await asyncio.sleep(EMPTY_PAUSE)", "pass", FAULTS),
     ("is_early = not deliveries and ", "is_early = ", FAULTS),
     ("waited < self._wait / 2", "True", FAULTS),

@@ -25,6 +25,8 @@ async def handle(_event: object) -> None:
         (lambda: Limits(max_attempts=0), "Limits.max_attempts is 0", "1 or more"),
         (lambda: Limits(rate=0.0), "Limits.rate is 0.0", "above 0, or None"),
         (lambda: Limits(rate=float("nan")), "Limits.rate is nan", "above 0, or None"),
+        (lambda: Limits(poll_interval=-0.1), "Limits.poll_interval is -0.1", "0 seconds, and at most five"),
+        (lambda: Limits(poll_interval=6.0), "Limits.poll_interval is 6.0", "at most five"),
         (lambda: Limits(longest_lease=43_201.0), "Limits.longest_lease is 43201.0", "at most twelve hours"),
         (lambda: Limits(longest_lease=0.0), "Limits.longest_lease is 0.0", "above 0"),
         (lambda: Limits(timeout=0.0), "Limits.timeout is 0.0", "above 0 seconds"),

@@ -67,7 +67,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             decode=partial(decode, bucket=settings.upload_bucket_name),
             do=Each(partial(handle, ports=ports)),
             correlation=attrgetter("session_id"),
-            limits=Limits(timeout=15.0),  # less than the lease of an announcement
+            limits=Limits(timeout=15.0, poll_interval=0.01),  # less than the lease of an announcement; a browser waits
         ),
     )
 

@@ -30,6 +30,8 @@ HANDLER_SECONDS: Final = 30.0
 LEASE_SECONDS: Final = HANDLER_SECONDS + 5.0
 """Of a claimed attempt: longer than a handler can run, so that no attempt is made twice while its first maker lives."""
 SLOTS: Final = 50
+POLL_SECONDS: Final = 0.01
+"""Between two receives of a trickle: an event passes two queues on its way to its endpoints."""
 """Deliveries at once: they wait for other people's servers."""
 
 
@@ -116,7 +118,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 decode=published,
                 correlation=attrgetter("correlation_id"),
                 do=Each(spread),
-                limits=Limits(timeout=HANDLER_SECONDS),
+                limits=Limits(timeout=HANDLER_SECONDS, poll_interval=POLL_SECONDS),
             ),
             Worker[DeliveryJob | Published](
                 name="webhook-delivery",
@@ -124,7 +126,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
                 decode=job_or_event,
                 correlation=attrgetter("correlation_id"),
                 do=Each(attempt_or_go_on),
-                limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS),
+                limits=Limits(timeout=HANDLER_SECONDS, concurrency=SLOTS, poll_interval=POLL_SECONDS),
             ),
         )
 

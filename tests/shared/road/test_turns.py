@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from shared.consumer import Pace
 from shared.worker import FairShares, Fifo
 from tests.shared.rig import Rig, at_once, taking
@@ -163,6 +165,28 @@ def test_a_trickle_costs_little_more_than_half_a_call_for_each_message() -> None
         await rig.runs_for(5)
         assert len(rig.ended) == 1000
         assert len(rig.queue.calls) <= 600
+
+    virtual(story())
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.05])
+def test_what_trickles_in_waits_for_the_poll_interval_at_most(seconds: float) -> None:
+    async def story() -> None:
+        sent: dict[str, float] = {}
+        waited: list[float] = []
+
+        async def work(body: str) -> None:
+            waited.append(clock() - sent[body])
+
+        rig = Rig(work, poll_interval=seconds)
+        rig.start()
+        for number in range(400):
+            sent[f"b{number}"] = clock()
+            rig.queue.put(f"b{number}")
+            await asyncio.sleep(seconds * 0.37)
+        await rig.runs_for(5)
+        assert len(waited) == 400
+        assert 0.8 * seconds <= max(waited) <= seconds + 0.002
 
     virtual(story())
 
