@@ -236,8 +236,11 @@ class History:
         asked = [run for run in story.runs if run.how == "asked for patience" and run.ended is not None]
         if story.is_doubled or not asked or asked[-1] is not story.runs[-1]:
             return
-        ended = asked[-1].ended or 0.0
-        is_excused = asked[-1].process.stopped_at is not None or asked[-1].process.stood_still_within(ended, at)
+        last, ended = asked[-1], asked[-1].ended or 0.0
+        had_no_lease = (
+            story.leases[last.receipt] <= ended
+        )  # it stood still beyond it: nothing of its can hide the message
+        is_excused = last.process.stopped_at is not None or last.process.stood_still_within(ended, at) or had_no_lease
         if at < ended + story.patience - 2.0 and not is_excused:
             self.blame(
                 Rule.PATIENCE,
