@@ -197,8 +197,10 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if session.status == EXPIRED or is_expired(session, moment):
         return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
     seen = session.seen.get(seen_as(change), "")
-    if change.order < seen or (finished and change.version and mark(change.key, change.version) in session.seen):
+    if change.order < seen:
         return Ignore("stale")
+    if isinstance(change, UploadFinished) and change.version and mark(change.key, change.version) in session.seen:
+        change = _gone_already(change)
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
     return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
@@ -223,6 +225,11 @@ def mark(key: str, version: str = "") -> str:
     """The attribute that holds the latest order seen of a key; or of one of its versions, which is written when it was removed."""
     text = f"{len(key)}:{key}@{version}" if version else key
     return f"seq#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _gone_already(upload: UploadFinished) -> UploadRemoved:
+    """The creation of a version whose removal came before it: nothing is there, and what the key had before is older."""
+    return UploadRemoved(upload.id, upload.session_id, upload.bucket, upload.key, upload.order, upload.occurred_at)
 
 
 def _judge_upload(upload: UploadFinished, session: Session) -> Move | Arrange | Ignore:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -130,9 +130,26 @@ def lives(dice: random.Random) -> tuple[list[Change], UploadFinished | None]:
     return changes, max(left.values(), key=lambda each: each.occurred_at, default=None)
 
 
-async def arrive_in_any_order(objects: int, dice: random.Random, *, orders: int = 20) -> None:
+def lives_of_versions(dice: random.Random) -> tuple[list[Change], UploadFinished | None]:
+    """The same in a bucket with versions: a key is hidden by a marker, or its current version is removed by its id and takes the key back."""
+    changes, left = list[Change](), dict[str, UploadFinished]()
+    for place in sorted(dice.sample(range(3_000), k=dice.randint(1, 6))):
+        name, at, order = dice.choice("ab"), place / 1_000, f"{place:04x}"
+        if dice.random() < 0.65 or name not in left:
+            left[name] = finished(order, name=name, at=at, size=place + 1, version=f"v{place}")
+            changes.append(left[name])
+        else:
+            gone = left.pop(name).version
+            changes.append(removed(order, name=name, at=at, version=gone if dice.random() < 0.7 else ""))
+    return changes, max(left.values(), key=lambda each: each.occurred_at, default=None)
+
+
+Lives = Callable[[random.Random], tuple[list[Change], UploadFinished | None]]
+
+
+async def arrive_in_any_order(objects: int, dice: random.Random, *, of: Lives = lives, orders: int = 20) -> None:
     for _ in range(objects):
-        changes, newest = lives(dice)
+        changes, newest = of(dice)
         by_roads = [each for change in changes for each in roads(change)]
         for _ in range(orders):
             arriving = [*by_roads, *dice.choices(by_roads, k=2)]
@@ -149,6 +166,31 @@ async def arrive_in_any_order(objects: int, dice: random.Random, *, orders: int 
 def test_the_newest_file_that_is_left_decides_whatever_comes_by_which_road_in_which_order() -> None:
     with capture_logs():
         virtual(arrive_in_any_order(12, random.Random(20_261_127)))
+
+
+def test_a_version_that_is_removed_before_its_creation_is_told_takes_its_key_back_in_every_order() -> None:
+    older, newer = finished("05", version="v1", size=1), finished("06", version="v2", size=2, at=1)
+    told: list[Change] = [older, newer, removed("07", version="v2", at=2)]
+
+    async def arrive() -> None:
+        for arriving in itertools.permutations([*told, newer]):
+            world = World(FakeSessions(row()))
+            await world.handle(*arriving)
+            assert world.store.rows["s1"]["status"] == "AWAITING_SCAN", arriving
+
+    with capture_logs():
+        virtual(arrive())
+
+
+def test_the_newest_file_that_is_left_decides_in_a_bucket_with_versions_too() -> None:
+    with capture_logs():
+        virtual(arrive_in_any_order(4, random.Random(20_261_129), of=lives_of_versions))
+
+
+@pytest.mark.long
+def test_a_thousand_sessions_of_versions_in_twenty_orders() -> None:
+    with capture_logs():
+        virtual(arrive_in_any_order(1_000, random.Random(20_261_130), of=lives_of_versions))
 
 
 @pytest.mark.slow
