@@ -173,7 +173,7 @@ class FastObjects:
                 await self._fallback.succeeded(action)
             self._answered(kind_of(action, asked))
             return await self._fallback.parse(action, held)
-        is_own = (action, status) in ORDINARY and self._expected[action].is_refusal(held.headers, content)
+        is_own = (action, status) in ORDINARY and self._expected[action].is_refusal(status, held.headers, content)
         if is_own:  # S3 sends their bodies in chunks
             refusal = await self._fallback.refusal(action, held)
             if not is_outage(refusal):  # else it is botocore's, and the breaker hears of it

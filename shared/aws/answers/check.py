@@ -37,10 +37,10 @@ def _check(*, operation_model: Any, response_dict: dict[str, Any], **_more: Any)
         if not expected.is_met(status, headers, response_dict["body"]):
             _replace(operation_model, response_dict, CODE)
     elif status >= 500 or status == THROTTLED:
-        if not expected.is_refusal(headers, response_dict["body"]):
+        if not expected.is_refusal(status, headers, response_dict["body"]):
             response_dict["body"] = b""  # botocore's parsers may break on it: the status says enough
     elif status >= 400:
-        if not expected.is_refusal(headers, response_dict["body"]):
+        if not expected.is_refusal(status, headers, response_dict["body"]):
             _replace(operation_model, response_dict, f"{CODE}{status}")
     elif operation_model.service_model.resolved_protocol == "query" and not is_error(response_dict["body"]):
         response_dict["body"] = _AS_XML % CODE.encode()  # a redirect's text, which botocore cannot parse

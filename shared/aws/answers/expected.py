@@ -22,6 +22,10 @@ REQUIRED: dict[str, dict[str, type]] = {
     "PutEvents": {"Entries": list, "FailedEntryCount": int},
 }
 """Members that stand in every answer of these, whatever was found. (A Query with Select=COUNT has no Items: none is made.)"""
+OWN_STATUSES = {"PostToConnection": frozenset({410})}
+"""Refusals that the service gives as a bare status, too: without a code, and without a body that could be read
+(https://github.com/aws/aws-sdk-js/issues/2591, https://github.com/georgeboot/laravel-echo-api-gateway/issues/9).
+"""
 NEVER_NULL = {"GetItem": "Item"}
 """A member that these leave out where there is nothing: a null for it is no answer of theirs."""
 ROOTS = {
@@ -58,6 +62,7 @@ class Expected:
         self._by_head = _OF_S3.get(name) if service.service_name == "s3" else None
         self._protocol: str = service.resolved_protocol
         self._is_bodiless = name.startswith("Head")
+        self._own_statuses = OWN_STATUSES.get(name, frozenset())
 
     def is_met(self, status: int, headers: Mapping[str, Any], body: Any) -> bool:
         """Whether this is an answer to the call; `body` is looked at where it is bytes, and not a stream."""
@@ -69,8 +74,10 @@ class Expected:
             return self.is_met_by_body(body)
         return not self._roots or _root(body) in self._roots
 
-    def is_refusal(self, headers: Mapping[str, Any], body: bytes) -> bool:  # noqa: PLR0911
-        """Whether an answer of status 400 or more is the service's own, which gives the error's code, and not a proxy's."""
+    def is_refusal(self, status: int, headers: Mapping[str, Any], body: bytes) -> bool:  # noqa: PLR0911
+        """Whether an answer of `status` 400 or more is the service's own, which gives the error's code, and not a proxy's."""
+        if status in self._own_statuses:
+            return not (is_page(headers.get("content-type")) or body.lstrip().startswith(b"<"))
         if self._is_bodiless:
             return not is_page(headers.get("content-type"))
         if "json" not in self._protocol:

@@ -10,6 +10,8 @@ from aiobotocore.config import AioConfig
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from shared.aws.answers.check import check_answers
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -48,15 +50,16 @@ class ScriptedServer:
             yield str(server.make_url(path))
 
     @asynccontextmanager
-    async def client(self, service: str, path: str = "") -> AsyncIterator[Any]:
+    async def client(self, service: str, path: str = "", *, attempts: int = 4) -> AsyncIterator[Any]:
         """Serve, and open a client of an AWS service that talks to this server, configured as the fleet's are."""
         session = aioboto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-central-1")
-        config = AioConfig(retries={"mode": "standard", "max_attempts": 4})
+        config = AioConfig(retries={"mode": "standard", "max_attempts": attempts})
         async with (
             self.serving(path) as url,
             # The stubs list every service by its literal name; a plain str fits none of the overloads.
             session.client(service, endpoint_url=url, config=config) as client,  # type: ignore[call-overload]
         ):
+            check_answers(client)
             yield client
 
 

@@ -3,13 +3,16 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.outcome import is_outage
 from tests.workers.upload_notification.scripted_server import Reply, ScriptedServer
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Malformed, Posted, TooLarge
 
 
-async def posted(server: ScriptedServer, *, connection: str = "L0SM9cOFvHcCIhw=", data: bytes = b"{}") -> Answer:
-    async with server.client("apigatewaymanagementapi", "/live") as client:
+async def posted(
+    server: ScriptedServer, *, connection: str = "L0SM9cOFvHcCIhw=", data: bytes = b"{}", attempts: int = 4
+) -> Answer:
+    async with server.client("apigatewaymanagementapi", "/live", attempts=attempts) as client:
         return await ApiGateway(client, pause=0.01).post(connection, data)
 
 
@@ -25,10 +28,11 @@ async def test_a_message_goes_to_the_escaped_connection_below_the_stage() -> Non
     [
         (Reply(410, error="GoneException"), Gone()),
         (Reply(410, body=""), Gone()),
-        (Reply(410, body="<html>Gone</html>"), Gone()),
+        (Reply(410, body="Gone"), Gone()),
+        (Reply(410, body='{"message":null}'), Gone()),
         (Reply(400, error="BadRequestException", body='{"message":"Invalid connectionId: x"}'), Malformed()),
         (Reply(413, error="PayloadTooLargeException"), TooLarge()),
-        (Reply(413, body=""), TooLarge()),
+        (Reply(413, body='{"message":"too long"}'), TooLarge()),
         (Reply(403, error="ForbiddenException"), Forbidden()),
         (Reply(403, body='{"message":"Missing Authentication Token"}'), Forbidden()),
     ],
@@ -38,6 +42,15 @@ async def test_a_refusal_costs_one_call_whether_it_has_a_code_or_not(reply: Repl
 
     assert await posted(server) == answer
     assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(410, body="<html>Gone</html>"), Reply(404, body=""), Reply(413, body=""), Reply(403, body="")]
+)
+async def test_a_proxys_refusal_says_nothing_of_the_connection(reply: Reply) -> None:
+    with pytest.raises(ClientError) as error:
+        await posted(ScriptedServer([reply]), attempts=1)
+    assert is_outage(error.value)
 
 
 @pytest.mark.parametrize("error", ["", "LimitExceededException"])
