@@ -43,7 +43,13 @@ class S3Objects:
         if upload.etag and answer["ETag"].strip('"') != upload.etag.strip('"'):
             answer["Body"].close()
             return Absent("replaced")  # a store that does not know If-Match
-        return Head(await _read(answer["Body"]))
+        data = await _read(answer["Body"])
+        is_cut = len(data) < min(upload.size, HEAD)
+        if is_cut and not upload.etag:
+            return Absent("replaced")  # by a smaller one, which nothing but its size tells
+        if is_cut or not answer.get("ContentRange", "bytes 0-").startswith("bytes 0-"):
+            raise Unavailable("S3 did not send the head of an object", code="CutBody")
+        return Head(data)
 
     async def checksum(self, upload: UploadFinished) -> str:
         """The SHA-256 of this version's content in Base64, as S3 keeps it; "" where it has none. Raises botocore's error where it may pass.

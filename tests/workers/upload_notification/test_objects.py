@@ -104,3 +104,22 @@ async def test_a_store_that_knows_no_ranges_is_read_no_further_than_the_head() -
 async def test_a_body_that_breaks_off_is_no_fault_of_the_message() -> None:
     with pytest.raises(Unavailable, match="head of an object"):
         await head_by(Reply(200, body="x" * 100, etag='"e-tag"', cut=True))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(206, body="x" * 3, etag='"e-tag"', headers={"Content-Range": "bytes 0-2/9000"}),
+        Reply(206, body="", etag='"e-tag"'),
+        Reply(200, body="", etag='"e-tag"'),
+        Reply(206, body="x" * 4096, etag='"e-tag"', headers={"Content-Range": "bytes 100-4195/9000"}),
+    ],
+)
+async def test_an_answer_with_less_than_the_head_of_the_file_is_none(reply: Reply) -> None:
+    with pytest.raises(Unavailable, match="head of an object"):
+        await head_by(reply, size=9_000)
+
+
+async def test_a_smaller_object_in_the_place_of_one_without_an_etag_has_replaced_it() -> None:
+    found, _ = await head_by(Reply(206, body="x" * 3, etag='"another"'), size=9_000, etag="")
+    assert found == Absent("replaced")
