@@ -14,7 +14,7 @@ from pydantic import Field
 
 from shared import App, Clients, Each, Limits, Settings, Worker, make_lambda_handler, read_settings
 from shared.telemetry.metrics import Counter
-from workers.upload_notification.event import UploadFinished, decode
+from workers.upload_notification.event import UploadFinished, UploadScanned, decode
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.handler import handle
 from workers.upload_notification.objects import S3Objects
@@ -35,7 +35,7 @@ class UploadSettings(Settings):
         description="what becomes of a file whose malware scan tells nothing (failed, unsupported): reject or complete",
     )
     upload_tag_threats: bool = Field(
-        default=False, description="whether an object in which threats were found is tagged `fleet-quarantine`"
+        default=False, description="whether each object in which threats were found is tagged `fleet-quarantine`"
     )
     upload_tell_checksum: bool = Field(
         default=False,
@@ -72,7 +72,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     )
 
 
-async def _leave(_upload: UploadFinished) -> None:
+async def _leave(_upload: UploadFinished | UploadScanned) -> None:
     """The row says what was found; the object stays as it is."""
 
 

@@ -28,7 +28,7 @@ from workers.upload_notification.ports import (
     TooLarge,
 )
 from workers.upload_notification.rules import Session
-from workers.upload_notification.scans import Await, judge_scan, scan_mark
+from workers.upload_notification.scans import Await, has_threats, judge_scan, scan_mark
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
     """Judge an upload whose announcement's lease is ours, where its session asks for it, and tell of it; the outcome.
 
     A verdict follows from the bytes and their scan alone: whoever comes after a crash finds the same, so it may be told before it is
-    written. Threats that are found later, in what was clean before, come too late.
+    written. Threats that are found meanwhile, in what was clean before, are told after it; once it is written they come too late.
     """
     try:
         judged = await _verdict(upload, session, ports)
@@ -75,7 +75,10 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
             dropped(WORKER, why, session_id=session.session_id, upload_id=upload.id)
             return why
         case None | Complete() | Rejected():
-            await _announce(upload, _judged(session, found), found, ports)
+            refused = await _announce(upload, _judged(session, found), found, ports)
+            if isinstance(found, Complete) and refused and has_threats(refused, upload):
+                # They were told while a clean result was, and nobody else has the lease that speaks of them.
+                return await conclude(upload, replace(refused, informed=frozenset()), ports)
             return _OUTCOMES[type(found)]
         case never:
             assert_never(never)
@@ -150,9 +153,9 @@ def _judged(session: Session, verdict: Verdict | None) -> Session:
             assert_never(never)
 
 
-async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> None:
+async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> Session | None:
     """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
-    tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
+    tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told. Answers as the store does.
     """
     informed = session.informed
     busy_since = session.busy_since
@@ -168,7 +171,7 @@ async def _announce(upload: UploadFinished, session: Session, verdict: Verdict |
             informed |= {BUS}
         if trouble is not None:
             raise trouble  # noqa: TRY301  # it ends as what else fails here does
-        await ports.store.announced(upload, verdict, checksum=session.checksum)
+        return await ports.store.announced(upload, verdict, checksum=session.checksum)
     except Exception:
         # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
         await ports.store.release(session, informed=informed, busy_since=busy_since)

@@ -11,7 +11,7 @@ from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
 from workers.upload_notification import rules, scans
 from workers.upload_notification.conclusion import ROUNDS, WORKER, conclude
-from workers.upload_notification.event import Change, UploadEvents, UploadFinished, UploadScanned
+from workers.upload_notification.event import THREATS, Change, UploadEvents, UploadFinished, UploadScanned
 from workers.upload_notification.ports import (
     Accepted,
     Count,
@@ -87,6 +87,8 @@ async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
     answer = await ports.store.write(Record(scan), now=ports.now())
     step = scans.after(scan, answer.session, now=ports.now())
     outcome = step if isinstance(step, str) else ""
+    if scan.result == THREATS and not isinstance(step, TakeOver):
+        await ports.quarantine(scan)  # whatever its session says: the file is there
     if isinstance(step, Expire):
         await ports.store.write(step, now=ports.now())
         outcome = "expired"
@@ -101,6 +103,8 @@ async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
         else:
             outcome = "scan_noted"
     ports.count(outcome)
+    if outcome == "threats_too_late":
+        log.warning("threats_too_late", session_id=scan.session_id)  # a file that was taken, and told of, is infected
     log.info("scan_settled", outcome=outcome, result=scan.result, session_id=scan.session_id)
 
 

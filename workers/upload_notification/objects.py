@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from shared import Unavailable
 from workers.upload_notification.content.sniff import HEAD
-from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.event import UploadFinished, UploadScanned
 from workers.upload_notification.ports import Absent, Head
 
 if TYPE_CHECKING:
@@ -69,21 +69,23 @@ class S3Objects:
         found = answer.get("ChecksumSHA256", "") if is_same else ""
         return "" if "-" in found else found
 
-    async def quarantine(self, upload: UploadFinished) -> None:
-        """Tag the object, beside the tags that it has. Raises botocore's error; an object that is gone needs no tag."""
+    async def quarantine(self, upload: UploadFinished | UploadScanned) -> None:
+        """Tag the object, beside the tags that it has. Raises botocore's error; one that is gone, or replaced by another, needs no tag."""
         where: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key}
         where |= {"VersionId": upload.version} if upload.version else {}
         try:
+            if not upload.version:  # a tag is not refused for an ETag that is another by now
+                await self._client.head_object(Bucket=upload.bucket, Key=upload.key, **_pinned(upload))
             found = (await self._client.get_object_tagging(**where))["TagSet"]
             tags = [tag for tag in found if tag["Key"] != TAG]
             tags.append({"Key": TAG, "Value": "threats_found"})
             await self._client.put_object_tagging(**where, Tagging={"TagSet": tags})
         except ClientError as error:
-            if error.response["Error"].get("Code", "") not in _GONE:
+            if error.response["Error"].get("Code", "") not in _GONE | _REPLACED:
                 raise
 
 
-def _pinned(upload: UploadFinished) -> dict[str, Any]:
+def _pinned(upload: UploadFinished | UploadScanned) -> dict[str, Any]:
     pinned: dict[str, Any] = {"VersionId": upload.version} if upload.version else {}
     return pinned | ({"IfMatch": f'"{upload.etag}"'} if upload.etag else {})
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from shared import BusEntry
 from workers.upload_notification.content.gate import Verdict
-from workers.upload_notification.event import UploadFinished
+from workers.upload_notification.event import UploadFinished, UploadScanned
 from workers.upload_notification.rules import Session, Write
 from workers.upload_notification.scans import ScanPolicy, ScanWrite
 
@@ -34,9 +34,10 @@ class SessionStore(Protocol):
     async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
-        """Remember that the upload was announced, with which verdict and checksum; nothing happens if it is no longer the current one, or
-        somebody else has concluded its session.
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
+        """Remember that the upload was announced, with which verdict and checksum. Nothing happens if it is no longer the current one,
+        somebody else has concluded its session, or threats were found meanwhile in what was clean: where `verdict` is Complete, the row as
+        it is instead is answered then.
         """
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
@@ -114,7 +115,7 @@ class Ports:
     head: Callable[[UploadFinished], Awaitable[Head | Absent]]
     put_event: Callable[[BusEntry], Awaitable[object]]
     checksum: Callable[[UploadFinished], Awaitable[str]]
-    quarantine: Callable[[UploadFinished], Awaitable[object]]
+    quarantine: Callable[[UploadFinished | UploadScanned], Awaitable[object]]
     unknown_scan: ScanPolicy
     count: Count
     now: Callable[[], datetime]

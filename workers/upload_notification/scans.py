@@ -9,7 +9,17 @@ from typing import Literal
 
 from workers.upload_notification.content.gate import Complete, Rejected, Verdict
 from workers.upload_notification.event import CLEAN, THREATS, UploadFinished, UploadScanned, upload_id
-from workers.upload_notification.rules import EXPIRED, OPEN, SCANNING, Expire, Session, TakeOver, is_expired
+from workers.upload_notification.rules import (
+    COMPLETE,
+    EXPIRED,
+    OPEN,
+    SCANNING,
+    Expire,
+    Session,
+    TakeOver,
+    is_about,
+    is_expired,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,11 @@ def judge_scan(result: str, checked: Complete, *, unknown: ScanPolicy) -> Verdic
     return checked if result == CLEAN or unknown == "complete" else Rejected("scan_failed", checked.type)
 
 
+def has_threats(session: Session, upload: UploadFinished) -> bool:
+    """Whether the session still waits for its verdict about this upload, and threats were found in it."""
+    return is_about(session, upload) and session.scans.get(scan_mark(upload)) == THREATS
+
+
 def after(scan: UploadScanned, session: Session | None, *, now: datetime) -> TakeOver | Expire | str:
     """What follows from a recorded result: the upload that waited for it is to be concluded, or why there is none."""
     if session is None:
@@ -53,7 +68,10 @@ def after(scan: UploadScanned, session: Session | None, *, now: datetime) -> Tak
     if not session.scan_required:
         return "scan_not_asked"
     upload = current_upload(session, scan.bucket)
-    if session.status != SCANNING or scan_mark(upload) != scan_mark(scan):
+    is_current = scan_mark(upload) == scan_mark(scan)
+    if is_current and session.status == COMPLETE and scan.result == THREATS:
+        return "threats_too_late"
+    if session.status != SCANNING or not is_current:
         return "scan_noted"
     return TakeOver(upload)
 

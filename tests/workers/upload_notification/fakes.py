@@ -117,7 +117,7 @@ class FakeSessions:
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
         await self._called()
         found = self.rows.get(upload.session_id, {})
         is_current = (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order)
@@ -126,6 +126,8 @@ class FakeSessions:
             _without(found, *ANNOUNCEMENT)
             found |= {"announcedSequencer": upload.order, **_judged(verdict)}
             found |= {"checksumSha256": checksum} if checksum else {}
+            return None
+        return session(found) if found else None
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         await self._called()

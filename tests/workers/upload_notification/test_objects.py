@@ -68,6 +68,10 @@ async def test_an_object_with_threats_is_tagged_beside_the_tags_that_it_has(aws:
             await objects.quarantine(upload)
         tags = {tag["Key"]: tag["Value"] for tag in aws.s3.get_object_tagging(**where)["TagSet"]}
         assert tags == {"team": "a", "fleet-quarantine": "threats_found"}
+        put(aws, b"another, which is clean", key=upload.key)
+        aws.s3.delete_object_tagging(**where)  # as S3 itself does with a new object
+        await objects.quarantine(upload)
+        assert aws.s3.get_object_tagging(**where)["TagSet"] == []
         aws.s3.delete_object(**where)
         await objects.quarantine(upload)
 

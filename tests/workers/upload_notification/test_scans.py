@@ -113,7 +113,7 @@ def test_upload_and_result_end_alike_in_any_order_with_duplicates(result: str) -
             found = here.store.rows["s1"]
             assert (found["status"], found.get("reason")) == RESULTS[result], arriving
             assert (len(here.messages), len({each["id"] for each in here.events})) == (1, 1), arriving
-            assert here.quarantined == ([finished().key] if result == THREATS else [])
+            assert {*here.quarantined} == ({finished().key} if result == THREATS else set())
 
     with capture_logs():
         virtual(arrive())
@@ -147,12 +147,26 @@ async def test_threats_that_are_told_while_a_clean_result_is_announced_are_not_o
 
     here.put_event = and_then  # type: ignore[method-assign]  # the other result comes just now
     await here.handle(scanned(CLEAN))
-    assert here.store.rows["s1"]["status"] == "SCANNING"
-
-    here.put_event = put_event  # type: ignore[method-assign]  # as before
-    here.time = NOON.replace(minute=1)
-    await here.handle(scanned(THREATS))
     assert (here.store.rows["s1"]["status"], here.store.rows["s1"]["reason"]) == ("REJECTED", "threats_found")
+    assert [each["status"] for each in here.messages] == ["COMPLETE", "REJECTED"]
+
+
+async def test_threats_that_are_told_while_an_upload_is_announced_whose_clean_result_came_first_are_not_lost() -> None:
+    here = world()
+    await here.handle(scanned(CLEAN))
+    put_event = here.put_event
+
+    async def and_then(entry: Any) -> None:
+        await put_event(entry)
+        here.put_event = put_event  # type: ignore[method-assign]  # once
+        await here.handle(scanned(THREATS))
+
+    here.put_event = and_then  # type: ignore[method-assign]  # the other result comes just now
+    await here.handle(finished(size=70))
+    assert (here.store.rows["s1"]["status"], here.store.rows["s1"]["reason"]) == ("REJECTED", "threats_found")
+    assert [each["status"] for each in here.messages] == ["COMPLETE", "REJECTED"]
+    assert [each["status"] for each in here.events] == ["COMPLETE", "REJECTED"]
+    assert {*here.quarantined} == {finished().key}
 
 
 async def test_a_file_that_the_gate_rejects_needs_no_scan() -> None:
@@ -181,16 +195,19 @@ async def test_a_session_without_a_gate_may_wait_for_a_scan() -> None:
         (row(), "scan_not_asked", "AWAITING_SCAN"),
         (row(scanRequired=True), "scan_noted", "AWAITING_SCAN"),
         (row(scanRequired=True, expiresAt=PAST), "expired", "EXPIRED"),
-        (uploaded(finished(), scanRequired=True, status="COMPLETE"), "scan_noted", "COMPLETE"),
+        (uploaded(finished(), scanRequired=True, status="REJECTED"), "scan_noted", "REJECTED"),
+        (uploaded(finished("06", name="b.jpg"), scanRequired=True, status="COMPLETE"), "scan_noted", "COMPLETE"),
+        (uploaded(finished(), scanRequired=True, status="COMPLETE"), "threats_too_late", "COMPLETE"),
     ],
 )
 async def test_a_result_that_nobody_waits_for_changes_no_status(found: Any, outcome: str, status: str) -> None:
     here = World(FakeSessions(dict(found)))
     await here.handle(scanned(THREATS))
     assert (here.counts, here.store.rows["s1"]["status"], here.events) == ({outcome: 1}, status, [])
+    assert here.quarantined == [finished().key], "an infected object is marked, whatever becomes of its session"
     nowhere = World(FakeSessions())
     await nowhere.handle(scanned(THREATS))
-    assert nowhere.counts == {"orphaned": 1}
+    assert (nowhere.counts, nowhere.quarantined) == ({"orphaned": 1}, [finished().key])
 
 
 async def test_a_file_that_goes_while_it_is_scanned_takes_its_session_back() -> None:

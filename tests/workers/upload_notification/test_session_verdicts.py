@@ -10,7 +10,7 @@ from workers.upload_notification.content.gate import Complete, Gate, Rejected, V
 from workers.upload_notification.event import CLEAN, THREATS
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import Expire, Move
-from workers.upload_notification.scans import Await, Record, scan_mark
+from workers.upload_notification.scans import Await, Record, has_threats, scan_mark
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,11 @@ async def test_complete_is_not_written_over_threats_that_were_found_meanwhile(ta
         scan_mark(finished()): THREATS
     }
     await table.put(found)
-    await table.store.announced(finished(), Complete("image/png"))
+    refused = await table.store.announced(finished(), Complete("image/png"))
     assert await table.get("s1") == found
-    await table.store.announced(finished(), Rejected("threats_found"))
+    assert refused is not None
+    assert has_threats(refused, finished())
+    assert await table.store.announced(finished(), Rejected("threats_found")) is None
     assert (await table.get("s1") or {})["status"] == "REJECTED"
 
 

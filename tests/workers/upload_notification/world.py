@@ -59,7 +59,7 @@ class World:
         self.asked.append(upload.key)
         return self.checksum
 
-    async def quarantine(self, upload: UploadFinished) -> None:
+    async def quarantine(self, upload: UploadFinished | UploadScanned) -> None:
         await asyncio.sleep(0)
         self.quarantined.append(upload.key)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import Image, Reject
-from workers.upload_notification.content.gate import Gate, Verdict
+from workers.upload_notification.content.gate import Complete, Gate, Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import Accepted, Refused
 from workers.upload_notification.rules import File, Session, Write
@@ -16,6 +16,7 @@ from workers.upload_notification.store.updates import CURRENT, Update, Value, ty
 from workers.upload_notification.store.verdicts import announced, scan_update
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 
@@ -32,8 +33,16 @@ class DynamoDbSessions:
             scan_update(step, moment) if isinstance(step, Await | Record) else update_of(step, moment)
         )
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> None:
-        await self._note(announced(upload, verdict, checksum))
+    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
+        update = announced(upload, verdict, checksum)
+        if not isinstance(verdict, Complete):
+            await self._note(update)
+            return None
+        try:
+            await self._write(update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        except self._client.exceptions.ConditionalCheckFailedException as refusal:
+            return await self._refused(refusal, upload.session_id)
+        return None
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         known: dict[str, Value] = {"announcedTo": "+".join(sorted(informed))} if informed else {}
@@ -71,10 +80,13 @@ class DynamoDbSessions:
         try:
             written = await self._write(update, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
-            # A missing row has no item to return, and DynamoDB Local returns none at all: only a read tells.
-            item: Any = refusal.response.get("Item") or await self._read(_key(update.session_id))
-            return Refused(_session(item) if item else None)
+            return Refused(await self._refused(refusal, update.session_id))
         return Accepted(_session(written["Attributes"]))
+
+    async def _refused(self, refusal: ClientError, session_id: str) -> Session | None:
+        """The row that refused a write. A missing one has no item to return, and DynamoDB Local returns none at all: only a read tells."""
+        item: Any = refusal.response.get("Item") or await self._read(_key(session_id))
+        return _session(item) if item else None
 
     async def _note(self, update: Update) -> None:
         """An update of which nobody asks what it found: no row is sent back, or read again."""
