@@ -104,7 +104,7 @@ async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
             outcome = "scan_noted"
     ports.count(outcome)
     if outcome == "threats_too_late":
-        log.warning("threats_too_late", session_id=scan.session_id)  # a file that was taken, and told of, is infected
+        log.error("threats_too_late", session_id=scan.session_id)  # a file that was taken, and told of, is infected
     log.info("scan_settled", outcome=outcome, result=scan.result, session_id=scan.session_id)
 
 
