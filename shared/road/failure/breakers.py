@@ -33,6 +33,10 @@ UNANSWERED = 1.0
 """Seconds after which a call that its handler's time limit cuts is one that was not answered: usual answers take milliseconds."""
 MOST_TRIES = 5
 """Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
+OF_ONE_OBJECT = frozenset({"s3"})  # refuses one thing and not another: an object whose key nobody may use
+PROBE_OF_OBJECTS = (
+    5.0  # seconds at most between two probes there; each is another message's, for what is refused is hidden
+)
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
 """Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
 OFTEN, LONGEST_LATE = 50, 14_400.0
@@ -80,6 +84,7 @@ class _Streak:
 
 @dataclass(slots=True)
 class _Breaker:
+    of_objects: bool
     streak: _Streak = field(default_factory=_Streak)
     kinds: dict[str, _Streak] = field(default_factory=dict)
     """Of each kind of call that fails."""
@@ -87,6 +92,11 @@ class _Breaker:
     """Calls that were answered while others failed."""
     probes: int = 0
     probe_at: float = 0.0
+
+    @property
+    def may_be_one(self) -> bool:
+        """Whether what is refused may be some things alone, and not all of us."""
+        return self.of_objects and _is_permission(self.streak.code)
 
     def fail(self, call: str, source: object, *, code: str, at: float) -> bool:
         """Whether that is one failure too many."""
@@ -132,9 +142,8 @@ class Breakers:
         """A call failed for a reason that is not the request's: no answer, a server error, no permission. `call`: of which kind."""
         if (met := met_in_run.get()) is not None:
             met[dependency] = code
-        breaker = self._breakers.setdefault(dependency, _Breaker())
-        is_permission = code in FORBIDDEN and not are_keys(code)  # keys are refused whatever is asked
-        source = met.message if met is not None and met.message and is_permission else object()
+        breaker = self._breakers.setdefault(dependency, _Breaker(of_objects=dependency in OF_ONE_OBJECT))
+        source = met.message if met is not None and met.message and _is_permission(code) else object()
         is_long = breaker.fail(call, source, code=code, at=self._clock())
         if is_long and dependency not in self.open:
             self.open[dependency], breaker.probes = self._clock(), 0
@@ -175,10 +184,13 @@ class Breakers:
         """Wait, after the `tries`-th run in this process that met a dependency which is down, until another run is worth it. False
         where the message must not wait here and is to be hidden.
         """
-        if not any(name in self.open for name in needed):
+        down = [name for name in self.open if name in needed]
+        if not down:
             if not self._waits or tries >= MOST_TRIES:
                 return False
             await self._sleep(min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** (tries - 1)) * (0.5 + self._dice()))
+        elif any(self._breakers[name].may_be_one for name in down):
+            return False
         await self.passage(needed)
         return self._waits
 
@@ -204,13 +216,13 @@ class Breakers:
             await self._sleep(min(each.probe_at for each in down) - now)
 
     def hiding(self, needed: Iterable[str], *, attempt: int) -> float:
-        """Seconds to hide a message that met a dependency which is down and could not wait in this process: by the age of the
-        outage, or by the message's receipts (`attempt`) where it is the only one that is refused.
-        """
+        """Seconds to hide what met a dependency which is down and cannot wait here: by the outage's age; where it may be alone, by its receipts."""
         now = self._clock()
-        ages = [now - opened_at for name, opened_at in self.open.items() if name in needed]
-        if ages:
-            longest = min(LONGEST_HIDING, max(SHORTEST_HIDING, max(ages) / 4))
+        if down := [name for name in self.open if name in needed]:
+            longest = max(SHORTEST_HIDING, max(now - self.open[name] for name in down) / 4)
+            if any(self._breakers[name].may_be_one for name in down):
+                longest = max(longest, SHORTEST_HIDING * 2.0 ** min(attempt - 1, 10))  # others have turns as probes
+            longest = min(LONGEST_HIDING, longest)
             if attempt > OFTEN:
                 longest = min(LONGEST_LATE, LONGEST_HIDING * 2.0 ** min((attempt - OFTEN) / 10, 10.0))
         else:
@@ -219,6 +231,7 @@ class Breakers:
 
     def _schedule(self, breaker: _Breaker) -> None:
         most = LONGEST_WITHOUT_KEYS if are_keys(breaker.streak.code) else LONGEST_PROBE
+        most = PROBE_OF_OBJECTS if breaker.may_be_one else most
         pause = min(most, FIRST_PROBE * 2.0 ** min(breaker.probes, 10))
         breaker.probes += 1
         breaker.probe_at = self._clock() + pause * (0.75 + self._dice() / 4)
@@ -233,6 +246,10 @@ class Breakers:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+
+def _is_permission(code: str) -> bool:
+    return (code in FORBIDDEN or code.upper().startswith("KMS")) and not are_keys(code)  # keys, whatever is asked
 
 
 class Needs:

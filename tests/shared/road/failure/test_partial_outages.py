@@ -199,3 +199,29 @@ def test_messages_that_a_queue_refuses_inside_a_success_are_the_queues_trouble_u
         await rig.drains()
 
     virtual(story())
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [("AccessDenied", 2), ("AccessDenied", 12), ("KMS.DisabledException", 1), ("KMS.DisabledException", 12)],
+)
+def test_objects_that_are_refused_do_not_keep_others_from_being_the_probe(code: str, refused: int) -> None:
+    breakers = Breakers(clock=clock, dice=lambda: 0.5)
+
+    async def read(body: str) -> None:
+        if body.startswith("secret"):
+            breakers.failed("s3", code=code, call="GetObject")
+            raise answered(code, 403)
+        breakers.succeeded("s3", call="GetObject")
+
+    async def story() -> None:
+        rig = Rig(read, breakers=breakers, ledger=FakeLedger(), concurrency=10)
+        rig.queue.put(*(f"secret {number}" for number in range(refused)))
+        await rig.runs_for(60)
+        rig.queue.put("open", "open too")
+        await rig.runs_for(200)
+        assert sorted(rig.ended) == ["open", "open too"]
+        assert rig.queue.letters == [], "a dead letter cannot mend a permission"
+        await rig.drains()
+
+    virtual(story())
