@@ -10,7 +10,7 @@ TRACED := -W "ignore:Exception ignored in thread started by:pytest.PytestUnraisa
 ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE  # every process of a test run, some hundred, compiles all that it imports otherwise
 
-.PHONY: test-313 test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
+.PHONY: test-313 test-browser test-long help setup setup-localstack setup-infra setup-bench demo dev test test-slow coverage mutations soak bench e2e-localstack lint fmt types types-infra templates \
 	templates-check cfn-lint nag bundle site sbom audit lock clean
 
 help:  ## list the targets
@@ -50,6 +50,10 @@ test-slow: setup  ## what waits for a minute's tick, kills real processes in ser
 
 test-long: setup  ## kills, restarts, outages and planted mistakes in series: what wants a machine of its own for half an hour
 	@$(RUN)/pytest -n 2 --timeout 1800 -m "long and not localstack" $(ARGS)
+
+test-browser: setup  ## the browser's example and the console in a real Chromium (two minutes); without one it fails, where `test-long` skips them
+	@$(RUN)/python -c 'import sys; from tests.e2e.chromium import found; sys.exit(None if found() else "there is no Chromium: apt-get install chromium, or name one in CHROMIUM")'
+	@$(RUN)/pytest -n 2 --dist loadfile --timeout 600 -m "long and not localstack" tests/e2e/test_browser.py tests/fleet/console/browser $(ARGS)
 
 coverage: setup  ## the daily tests, measured: below 90 % it fails
 	@$(RUN)/coverage erase

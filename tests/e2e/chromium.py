@@ -20,6 +20,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 def found() -> str | None:
     """The program of CHROMIUM, or the first that is installed; None where there is none."""
     given = os.environ.get("CHROMIUM")
+    if given and shutil.which(given) is None:
+        raise FileNotFoundError(f"CHROMIUM names {given}, which is no program here")
     return given or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
