@@ -14,7 +14,8 @@ _TOLD: Final = (
     "sessionId", "tenantId", "status", "reason", "createdAt", "allowedTypes", "uploadKey", "etag", "versionId",
     "contentType", "checksumSha256", "sequencer", "uploadedAt",
 )  # fmt: skip
-_NUMBERS: Final = ("expiresAt", "maxBytes", "minBytes", "size")
+_NUMBERS: Final = ("createdAt", "expiresAt", "maxBytes", "minBytes", "size")
+"""`createdAt` is a text where this client opened the session, and a number where a producer writes it as one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,4 +136,5 @@ def test_what_fails_is_logged_by_its_kind_and_raised(capsys: pytest.CaptureFixtu
 def test_a_state_past_its_time_is_expired_whatever_the_row_says() -> None:
     row = {"sessionId": {"S": "s"}, "status": {"S": "UPLOADED"}, "expiresAt": {"N": "1795266000.0"}}
     assert state_of(row, at=1795265999).status == "UPLOADED"
-    assert state_of({**row, "createdAt": {"N": "17"}}, at=1795266000).status == "EXPIRED"
+    shown = state_of({**row, "createdAt": {"N": "17"}}, at=1795266000)
+    assert (shown.status, shown.document["createdAt"]) == ("EXPIRED", 17)
