@@ -13,6 +13,7 @@ from workers.upload_notification import rules
 from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
 from workers.upload_notification.client.state import State, state_of
+from workers.upload_notification.conclusion import BROWSER
 from workers.upload_notification.store.updates import LIVE, one_of, typed
 
 if TYPE_CHECKING:
@@ -126,9 +127,12 @@ class Sessions:
 
     async def connect(self, session_id: str, connection_id: str) -> bool:
         """Have this connection told of the session's uploads, in the place of one before; False where there is no such session any more."""
-        now = int(self._now().timestamp())
-        values = {":id": connection_id, ":now": now}
-        return await self._update(session_id, "SET wsConnectionId = :id", LIVE, values)
+        change, values = "SET wsConnectionId = :id", {":id": connection_id, ":now": int(self._now().timestamp())}
+        usual = f"{LIVE} AND (attribute_not_exists(announcedTo) OR announcedTo <> :browser)"
+        if await self._update(session_id, change, usual, {**values, ":browser": BROWSER}):
+            return True
+        # An unfinished announcement was heard by the connection before alone, and nobody knows what became of that: this one hears it as well.
+        return await self._update(session_id, f"{change} REMOVE announcedTo", LIVE, values)
 
     async def disconnect(self, session_id: str, connection_id: str) -> bool:
         """Forget exactly this connection; False where the session has another by now, or none."""

@@ -16,7 +16,7 @@ from workers.upload_notification.client import NoSuchSession, Opening, Refused, 
 from workers.upload_notification.client.form import form
 from workers.upload_notification.content.gate import Gate
 from workers.upload_notification.ports import Accepted
-from workers.upload_notification.rules import Move
+from workers.upload_notification.rules import Move, TakeOver
 from workers.upload_notification.store.sessions import DynamoDbSessions
 
 START = datetime.now(UTC).replace(microsecond=0)
@@ -117,6 +117,21 @@ async def test_a_connection_is_noted_and_only_itself_forgotten(desk: Desk) -> No
     assert await desk.sessions.disconnect(session_id, "second")
     assert not (await desk.sessions.show(session_id)).is_connected
     assert not await desk.sessions.connect("nobody", "third")
+
+
+@pytest.mark.parametrize(("informed", "known"), [({"browser"}, set()), ({"bus"}, {"bus"})])
+async def test_a_new_connection_hears_what_only_the_one_before_has_heard(
+    desk: Desk, *, informed: set[str], known: set[str]
+) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    upload = finished(session_id=session_id)
+    moved = await desk.store.write(Move(upload), now=START)
+    assert isinstance(moved, Accepted)
+    await desk.store.release(moved.session, informed=frozenset(informed), busy_since=None)
+    assert await desk.sessions.connect(session_id, "second")
+    taken = await desk.store.write(TakeOver(upload), now=START)
+    assert isinstance(taken, Accepted)
+    assert (taken.session.connection_id, {*taken.session.informed}) == ("second", known)
 
 
 async def test_after_its_time_a_session_admits_nobody_and_is_shown_expired(desk: Desk) -> None:
