@@ -17,6 +17,7 @@ LONGEST = 900.0
 """Seconds after which a command that somebody waits for is ended; a replay is waited for by nobody."""
 NOTHING = 3
 """The code of a command that knows nothing of what it was asked for."""
+PARTLY = 4
 CODES = {
     0: "done",
     1: "it failed",
@@ -38,6 +39,10 @@ class Said:
     @property
     def meaning(self) -> str:
         return CODES.get(self.code, f"ended with {self.code}")
+
+
+class NoArgument(ValueError):
+    """What no program can be given as an argument; says why."""
 
 
 class Commands(Protocol):
@@ -96,6 +101,9 @@ class Processes:
 
 
 def _interpreter(arguments: Sequence[str]) -> list[str]:
+    """Raises NoArgument."""
+    if any("\0" in each for each in arguments):
+        raise NoArgument("what was given holds a NUL character, which no id, name or reason has")
     return [sys.executable, "-m", "fleet.cli", *arguments]
 
 

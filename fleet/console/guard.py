@@ -94,7 +94,9 @@ class Door:
         - Host is exactly the address that was bound (else 400): a foreign name that resolves to 127.0.0.1 is none.
         - The session's cookie (else 401), but for a sign of life without content and for the printed address.
         - A connection of this user (else 403): the cookie is shown to every server on 127.0.0.1, and some are of other users.
-        - GET and HEAD change nothing; POST comes from a page of this console, as the browser itself says (else 403). What sends no
+        - GET and HEAD change nothing, but some start a command that reads much: what a page of another origin embeds or fetches is
+          refused (403), a link on it that a person follows is not.
+        - POST comes from a page of this console, as the browser itself says (else 403). What sends no
           Sec-Fetch-Site is no browser: there is the command line for that.
         """
         if request.headers.getall("Host", []) != [self.address]:
@@ -108,6 +110,7 @@ class Door:
         self._of_this_user(request)
         request[LET_IN] = True
         if request.method in SAFE:
+            self._asked_by_a_person(request)
             return await handler(request)
         if request.method != "POST":
             raise web.HTTPMethodNotAllowed(request.method, [*SAFE, "POST"])
@@ -124,6 +127,14 @@ class Door:
         answer = web.Response(status=303, headers={"Location": "/"})
         answer.set_cookie(self.cookie, self.session, httponly=True, samesite="Strict", path="/")
         return answer
+
+    def _asked_by_a_person(self, request: web.Request) -> None:
+        """Raises HTTPForbidden. A page on another port of 127.0.0.1 is of the same site, and its requests bring the cookie."""
+        site, mode = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode"))
+        aim = request.headers.get("Sec-Fetch-Dest")
+        if site in (None, "same-origin", "none") or (mode == "navigate" and aim == "document"):
+            return
+        raise web.HTTPForbidden(text="a page of another origin asked for this; open it yourself")
 
     def _of_this_user(self, request: web.Request) -> None:
         """Raises HTTPForbidden."""

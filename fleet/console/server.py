@@ -14,6 +14,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.console import acts, guard, looks, pages
+from fleet.console.commands import NoArgument
 from fleet.console.guard import Handler
 from fleet.console.plans import NoPlan
 from fleet.console.running import depths, stories, workers
@@ -128,13 +129,15 @@ async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.get(guard.LET_IN):
             return _bare(error)
         return _fault(request, error.status, error.text or error.reason)
-    except (*MISSING, *FORBIDDEN, ClientError, BotoCoreError, OSError) as error:
+    except (NoArgument, *MISSING, *FORBIDDEN, ClientError, BotoCoreError, OSError) as error:
         return _fault(request, *_said(error))
 
 
 def _said(error: Exception) -> tuple[int, str]:
     """The status and the words of a fault."""
     match error:
+        case NoArgument():
+            return 400, str(error)
         case ClientError():
             return 502, f"AWS refused: {error}"
         case BotoCoreError():

@@ -20,6 +20,8 @@ from fleet.dead_letters.settings import ReplaySettings
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+LOOKS_AT_ONCE = 4
+"""Commands that run at once for pages that only look: a browser full of tabs takes its turns, and no order waits for them."""
 READ_ONLY = "this console only looks: start it with `fleet console --allow-writes` to act"
 
 
@@ -52,6 +54,7 @@ class Console:
     checks: dict[str, Check] = field(default_factory=dict)
     planned: dict[str, Said] = field(default_factory=dict)
     begun: dict[str, asyncio.Future[int]] = field(default_factory=dict)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     def is_starting(self, kept: Kept) -> bool:
         """Whether a command was begun here that has not taken up the plan yet: nothing else may be begun."""
@@ -64,6 +67,13 @@ CONSOLE = web.AppKey("console", Console)
 
 def of(request: web.Request) -> Console:
     return request.app[CONSOLE]
+
+
+async def look(request: web.Request, *arguments: str) -> Said:
+    """What a command says that changes nothing, when its turn has come."""
+    console = of(request)
+    async with console.turns:
+        return await console.commands.ask(*arguments)
 
 
 def document(said: Said) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,16 @@ log = structlog.get_logger()
 
 EVERY = 60.0
 """Seconds between two heartbeats: one write unit each, 0.06 $ a container and month."""
+SOON = 5.0
+"""Seconds between the first two: at the first no queue was polled yet, and its health checks say so."""
 SILENT = 2.5 * EVERY
 """Seconds after which a process that was not heard of has ended, or hangs, or cannot reach the table."""
 FORGOTTEN = 3600.0
 """Seconds after which a silent process is taken out by the next heartbeat of another one."""
+ENDED_KEPT = 600.0
+"""The same for one that said that it ended."""
+LAST_WORD = 0.2
+"""Seconds that a leaving process takes for saying so; a table that does not answer keeps nobody."""
 MOST_FAULTS, LONGEST_FAULT = 8, 200
 LIVES = "process "
 """How the attributes begin that hold a process's heartbeat."""
@@ -32,7 +38,7 @@ LIVES = "process "
 @dataclass(frozen=True, slots=True)
 class Beat:
     """What a process (`host:pid`) said of itself at `at`; both times are epoch seconds, 0.0 where nothing was done yet. `faults` are the
-    words of its health checks: open breakers, polls that fail, the drain.
+    words of its health checks: open breakers, polls that fail, the drain. `has_ended` is the last word of one that left by itself.
     """
 
     process: str
@@ -40,6 +46,7 @@ class Beat:
     version: str
     done_at: float = 0.0
     faults: tuple[str, ...] = ()
+    has_ended: bool = False
 
 
 class Heartbeats:
@@ -81,18 +88,28 @@ async def keep(
 ) -> None:
     """Write what `tell` says until cancelled. A table that does not answer is one warning, and costs no message anything."""
     gone: tuple[str, ...] = ()
-    failed = ""
+    failed, rest = "", min(SOON, every)
     while True:
-        beat = tell()
         try:
+            beat = tell()
             there = await write(worker, beat, gone=gone)
-            gone = tuple(each.process for each in there if beat.at - each.at > FORGOTTEN)
+            gone = tuple(each.process for each in there if beat.at - each.at > _kept(each))
             failed = ""
         except Exception as error:
             report = log.debug if failed == code_of(error) else log.warning
             failed = code_of(error)
             report("heartbeat_not_written", worker=worker, error_type=failed)
-        await asyncio.sleep(every)
+        await asyncio.sleep(rest)
+        rest = every
+
+
+async def leave(worker: str, last: Beat, write: Callable[..., Awaitable[tuple[Beat, ...]]]) -> None:
+    """Say that this process ends; where that cannot be said in time it will be shown as silent."""
+    try:
+        async with asyncio.timeout(LAST_WORD):
+            await write(worker, replace(last, faults=(), has_ended=True))
+    except Exception as error:
+        log.info("heartbeat_not_ended", worker=worker, error_type=code_of(error))
 
 
 def told(process: str, *, environment: Mapping[str, str], done_at: float, faults: tuple[str, ...]) -> Beat:
@@ -118,6 +135,7 @@ def _written(beat: Beat) -> Any:
             "doneAt": {"N": f"{beat.done_at:.3f}"},
             "version": {"S": beat.version},
             "faults": {"L": [{"S": each} for each in beat.faults]},
+            "ended": {"BOOL": beat.has_ended},
         }
     }
 
@@ -129,7 +147,12 @@ def _read(process: str, fields: Mapping[str, Any]) -> Beat:
         str(fields.get("version", {}).get("S", "")),
         float(fields.get("doneAt", {}).get("N", 0)),
         tuple(str(each.get("S", "")) for each in fields.get("faults", {}).get("L", [])),
+        bool(fields.get("ended", {}).get("BOOL", False)),
     )
+
+
+def _kept(beat: Beat) -> float:
+    return ENDED_KEPT if beat.has_ended else FORGOTTEN
 
 
 def _version(environment: Mapping[str, str]) -> str:

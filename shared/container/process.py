@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 YOUNG = 5_000
 """Objects that are made and kept before the garbage collector looks at them; Python's own number is 700."""
-FLUSH_SECONDS = 0.4
+FLUSH_SECONDS = 0.35
 """Seconds for telling the collector what is left; a dead one does not keep the container from ending."""
 
 
@@ -178,6 +178,8 @@ async def _heartbeat(
         yield
     finally:
         keeping.cancel()
+        await asyncio.wait([keeping])
+        await heartbeat.leave(app.name, tell(), beats.beat)
 
 
 def _process() -> str:

@@ -65,10 +65,11 @@ def document(
         {
             "process": each.process,
             "heard_at": each.at,
-            "is_silent": now - each.at > SILENT,
+            "is_silent": now - each.at > SILENT and not each.has_ended,
+            "has_ended": each.has_ended,
             "version": each.version,
             "done_at": each.done_at or None,
-            "follows": each.process in following if orders.number else None,
+            "follows": each.process in following if orders.number and not each.has_ended else None,
             "faults": list(each.faults),
         }
         for each in heard
@@ -80,8 +81,17 @@ def document(
         "rate": orders.rate,
         "unreadable": unreadable,
         "processes": processes,
+        "followed_by_nobody": _are_orders(orders) and not any(_obeys(each) for each in processes),
         "read_at": now,
     }
+
+
+def _obeys(process: dict[str, Any]) -> bool:
+    return process["follows"] is True and not process["is_silent"]
+
+
+def _are_orders(orders: Orders) -> bool:
+    return orders.paused or orders.concurrency is not None or orders.rate is not None
 
 
 def _lines(each: dict[str, Any]) -> str:
@@ -91,10 +101,14 @@ def _lines(each: dict[str, Any]) -> str:
     for one in each["processes"]:
         heard, done = _ago(one["heard_at"], each["read_at"]), _ago(one["done_at"], each["read_at"])
         follows = {None: "", True: "  follows", False: "  does not follow yet"}[one["follows"]]
-        state = "silent:" if one["is_silent"] else "heard"
+        state = "ended" if one["has_ended"] else "silent:" if one["is_silent"] else "heard"
         lines.append(f"  {one['process']}  {state} {heard}  {one['version']}  last done {done}{follows}")
         lines += [f"    {fault}" for fault in one["faults"]]
-    return "\n".join(lines if each["processes"] else [*lines, "  no heartbeat of a container"])
+    if not each["processes"]:
+        lines.append("  no heartbeat of a container")
+    if each["followed_by_nobody"]:
+        lines.append("  no container that is heard of follows these orders yet; a function takes none")
+    return "\n".join(lines)
 
 
 def _ago(moment: float | None, now: float) -> str:

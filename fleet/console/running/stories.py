@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fleet.console import acts, pages, state
-from fleet.console.commands import NOTHING, Said, spelled
+from fleet.console.commands import NOTHING, PARTLY, Said, spelled
 from fleet.console.pages import part
 from fleet.story.moment import Ids, buried
 
@@ -29,18 +29,27 @@ async def find(request: web.Request) -> web.Response:
     given: dict[str, Any] = {"asked": asked, "tenant": tenant, "hours": hours}
     if not asked:
         return pages.page(request, "find.html", **given, said=None, links={}, typed="")
-    commands = state.of(request).commands
     options = [f"--{name}={value}" for name, value in (("tenant", tenant), ("archive", hours)) if value]
     arguments = ("trace", *options, "--no-letters", "--json", "--", asked)
-    asking = [commands.ask(*arguments)]
+    asking = [state.look(request, *arguments)]
     if tenant:
-        asking.append(commands.ask("webhooks", "endpoint", "show", f"--tenant={tenant}", "--json", "--", asked))
+        endpoint_of = ("webhooks", "endpoint", "show", f"--tenant={tenant}", "--json", "--", asked)
+        asking.append(state.look(request, *endpoint_of))
     said, *endpoint = await asyncio.gather(*asking)
     links = _letters(request, asked) | _links(said.documents, tenant)
     if endpoint and not endpoint[0].code:
         links[f"/webhooks/{part(tenant)}/{part(asked)}"] = f"endpoint {asked}"
     links[f"/archive/{part(asked)}"] = f"proof that the row of event {asked} is in the archive"
-    return pages.page(request, "find.html", **given, said=said, links=links, typed=spelled(*arguments))
+    return pages.page(
+        request,
+        "find.html",
+        status=200 if said.code in (0, NOTHING, PARTLY) else 409,
+        **given,
+        said=said,
+        not_read=said.code not in (0, NOTHING),
+        links=links,
+        typed=spelled(*arguments),
+    )
 
 
 async def session(request: web.Request) -> web.Response:
@@ -68,13 +77,14 @@ async def endpoint(request: web.Request) -> web.Response:
     tenant, name, since = request.match_info["tenant"], request.match_info["endpoint"], _field(request, "since")
     options = [f"--tenant={tenant}", f"--endpoint={name}", *([f"--since={since}"] if since else [])]
     arguments = ("webhooks", "deliveries", *options, "--json")
-    said = await state.of(request).commands.ask(*arguments)
+    said = await state.look(request, *arguments)
     return pages.page(
         request,
         "deliveries.html",
         status=200 if said.code in (0, NOTHING) else 409,
         endpoint=name,
         said=said,
+        not_read=said.code not in (0, NOTHING),
         base=_path(request),
         since=since,
         columns=ATTEMPT[1:],
@@ -102,7 +112,7 @@ async def archived(request: web.Request) -> web.Response:
 async def prove(request: web.Request) -> web.Response:
     """Read the archive; what is shown is where the row stands, and not the row."""
     await acts.sent(request, _path(request))
-    said = await state.of(request).commands.ask("archive", "prove", "--", request.match_info["id"])
+    said = await state.look(request, "archive", "prove", "--", request.match_info["id"])
     return _proof(request, said)
 
 
@@ -123,7 +133,7 @@ async def _told(
     resend: str = "",
 ) -> web.Response:
     """One document of a command as a page; 404 where the command knows none."""
-    said = await state.of(request).commands.ask(*arguments)
+    said = await state.look(request, *arguments)
     status = {0: 200, NOTHING: 404}.get(said.code, 409)
     document, (name, columns) = state.document(said), rows
     return pages.page(

@@ -14,7 +14,7 @@ ORDERS = {"pause": (), "resume": (), "limit": ("concurrency", "rate")}
 
 async def look(request: web.Request) -> web.Response:
     """What `fleet workers` says at this moment."""
-    said = await state.of(request).commands.ask("workers", "--json")
+    said = await state.look(request, "workers", "--json")
     return pages.page(request, "workers.html", said=said, typed=spelled("workers"), orders=[*ORDERS])
 
 

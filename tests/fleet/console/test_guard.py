@@ -151,6 +151,25 @@ async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_or
             assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "aim", "expected"),
+    [
+        ("same-site", "no-cors", "image", 403),
+        ("same-site", "cors", "empty", 403),
+        ("cross-site", "navigate", "iframe", 403),
+        ("same-site", "navigate", "document", 200),
+        ("same-origin", "no-cors", "style", 200),
+        ("none", "navigate", "document", 200),
+    ],
+)
+async def test_what_a_page_of_another_origin_embeds_is_403_and_its_link_is_not(
+    desk: Bench, site: str, mode: str, aim: str, expected: int
+) -> None:
+    fetch = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": aim}
+    assert (await desk.browser.get("/find?id=m-1", headers=fetch))[0] == expected
+    assert len(desk.commands.asked) == (expected == 200)
+
+
 async def test_what_is_no_http_and_what_fails_is_answered_with_these_headers_too(desk: Bench) -> None:
     host, _, port = desk.browser.address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))

@@ -1,12 +1,14 @@
 """From any id to its pages: what the command line tells, with links, and nothing of what a customer wrote."""
 
+import asyncio
 import re
 from html import unescape
 from typing import Any
 
 import pytest
 
-from fleet.console.commands import Said, _documents
+from fleet.console.commands import Processes, Said, _documents
+from fleet.console.state import LOOKS_AT_ONCE
 from tests.fleet.console.fakes import QUEUE, Bench
 from tests.fleet.console.test_looks import HOSTILE, cells
 
@@ -102,6 +104,49 @@ async def test_deliveries_of_an_endpoint_lead_to_each(desk: Bench) -> None:
     desk.commands.answers["deliveries"] = Said(2, [], ["Error: --since: write ISO 8601"])
     status, page = await desk.browser.get("/webhooks/acme/ep-1?since=x")
     assert (status, "write ISO 8601" in page) == (409, True)
+
+
+@pytest.mark.parametrize(("code", "status"), [(1, 409), (2, 409), (4, 200)])
+async def test_what_was_not_looked_at_is_not_told_as_nothing(desk: Bench, code: int, status: int) -> None:
+    desk.commands.answers["trace"] = Said(code, [], ["sessions: could not be read (EndpointConnectionError)"])
+    found, page = await desk.browser.get("/find?id=m-1&hours=9999")
+    assert (found, "not everything was looked at" in page, "Nothing is known" in page) == (status, True, False)
+    desk.commands.answers["deliveries"] = Said(code, [], ["Error: AWS cannot be asked"])
+    _, page = await desk.browser.get("/webhooks/acme/ep-1")
+    assert ("Nothing was read" in page, "No attempt in that time" in page) == (True, False)
+
+
+async def test_pages_that_look_take_turns_and_an_order_waits_for_none(desk: Bench) -> None:
+    at_once: list[int] = []
+    running, full, go = 0, asyncio.Event(), asyncio.Event()
+
+    async def ask(*arguments: str, stdin: str = "") -> Said:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        if running == LOOKS_AT_ONCE:
+            full.set()
+        if arguments[0] == "sessions":
+            await go.wait()
+        running -= 1
+        return Said(3)
+
+    desk.commands.answers["show"] = Said(0, [DELIVERY])
+    page = await desk.browser.page("/webhooks/acme/ep/msg_1")
+    desk.commands.ask = ask  # type: ignore[method-assign]  # one that takes its time
+    many = [asyncio.create_task(desk.browser.get(f"/sessions/s-{number}")) for number in range(LOOKS_AT_ONCE + 3)]
+    await full.wait()
+    assert (await desk.browser.send(page, "/webhooks/acme/ep/msg_1/resend", reason="so"))[0] == 409
+    go.set()
+    assert {each[0] for each in await asyncio.gather(*many)} == {404}
+    assert max(at_once) == LOOKS_AT_ONCE + 1
+
+
+async def test_what_no_program_can_be_given_is_a_400_and_no_fault(desk: Bench) -> None:
+    desk.commands.ask = Processes({}).ask  # type: ignore[method-assign]  # the real one, which refuses before it starts anything
+    for path in ("/find?id=a%00b", "/sessions/a%00b", "/reminders/acme/%00", "/webhooks/acme/ep?since=%00"):
+        status, page = await desk.browser.get(path)
+        assert (status, "NUL" in page) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,17 @@ NOW = 1_000_000.0
 
 
 def said() -> Said:
-    heard = (Beat("host:7", NOW - 12, "0.1.0", NOW - 3, (f"sessions {HOSTILE}",)), Beat("host:8", NOW - 500, "0.1.0"))
+    heard: tuple[Beat, ...] = (
+        Beat("host:7", NOW - 12, "0.1.0", NOW - 3, (f"sessions {HOSTILE}",)),
+        Beat("host:8", NOW - 500, "0.1.0"),
+    )
+    heard += (Beat("host:9", NOW - 501, "0.1.0", has_ended=True),)
     orders = Orders(paused=True, rate=20.0, number="1")
     following = frozenset({"host:7"})
     lives = document("webhook-delivery", orders, heard, now=NOW, following=following, unreadable="")
-    quiet = document("audit-archive", Orders(), (), now=NOW, following=frozenset(), unreadable="")
+    quiet = document(
+        "audit-archive", Orders(paused=True, number="1"), (), now=NOW, following=frozenset(), unreadable=""
+    )
     return Said(0, [lives, quiet])
 
 
@@ -29,6 +35,8 @@ async def test_workers_are_shown_with_heartbeat_version_breakers_and_orders(look
     assert "<img" not in page
     assert rows[1][1].startswith("8 min ago silent")
     assert rows[1][4] == "not yet"
+    assert (rows[2][1], rows[2][4]) == ("8 min ago ended", "")
+    assert page.count("No container that is heard of follows these orders yet") == 1
     assert "Paused" in page
     assert "rate 20 a second" in page
     assert "No heartbeat of a container" in page

@@ -12,7 +12,9 @@ import pytest
 from shared.app import App
 from shared.clients import Clients
 from shared.container import process
+from shared.container.heartbeat import Beat, Heartbeats
 from shared.worker import Worker
+from tests.aws import Aws
 
 
 @asynccontextmanager
@@ -52,3 +54,13 @@ async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: M
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
     assert gc.get_freeze_count() == frozen
     assert gc.get_threshold() == threshold
+
+
+async def test_a_process_that_ends_says_so_in_its_heartbeat(environment: Mapping[str, str], aws: Aws) -> None:
+    table, heard = aws.table("key"), list[Beat]()
+    at_this_table = {**environment, **aws.environment, "LEDGER_TABLE_NAME": table}
+    async with asyncio.timeout(20), aws.open("dynamodb") as client:
+        while not any(each.has_ended for each in heard):  # on a busy machine there may be no time for the last word
+            await process.run(IDLE, at_this_table, stop=asyncio.Event())
+            heard += await Heartbeats(client, table=table).read("idle")
+    assert all(each.faults == () for each in heard if each.has_ended)

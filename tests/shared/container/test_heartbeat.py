@@ -2,10 +2,24 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
+import pytest
 from structlog.testing import capture_logs
 
-from shared.container.heartbeat import EVERY, FORGOTTEN, Beat, Heartbeats, beats_of, keep, told
+from shared.container.heartbeat import (
+    ENDED_KEPT,
+    EVERY,
+    FORGOTTEN,
+    LAST_WORD,
+    SOON,
+    Beat,
+    Heartbeats,
+    beats_of,
+    keep,
+    leave,
+    told,
+)
 from tests.aws import Aws
 from tests.virtual_time import virtual
 
@@ -18,15 +32,76 @@ def test_it_is_written_each_minute_and_takes_out_who_was_silent_for_an_hour() ->
     async def write(_worker: str, beat: Beat, *, gone: tuple[str, ...]) -> tuple[Beat, ...]:
         written.append(gone)
         old = replace(beat, process="host:1", at=beat.at - FORGOTTEN - 1)
-        return (beat, replace(beat, process="host:2", at=beat.at - FORGOTTEN + 1), old)
+        quiet = replace(beat, process="host:2", at=beat.at - FORGOTTEN + 1)
+        ended = replace(beat, process="host:3", at=beat.at - ENDED_KEPT - 1, has_ended=True)
+        return (beat, quiet, old, ended, replace(ended, process="host:4", at=beat.at - ENDED_KEPT + 1))
 
     async def story() -> None:
         keeping = asyncio.create_task(keep("sample", lambda: BEAT, write))
-        await asyncio.sleep(2.5 * EVERY)
+        await asyncio.sleep(SOON + 1.5 * EVERY)
         keeping.cancel()
 
     virtual(story())
-    assert written == [(), ("host:1",), ("host:1",)]
+    assert written == [(), ("host:1", "host:3"), ("host:1", "host:3")]
+
+
+def test_the_second_comes_soon_since_no_queue_was_polled_at_the_first() -> None:
+    moments: list[float] = []
+
+    async def write(_worker: str, beat: Beat, *, gone: tuple[str, ...]) -> tuple[Beat, ...]:
+        moments.append(asyncio.get_running_loop().time())
+        return (beat, *[replace(beat, process=each) for each in gone])
+
+    async def story() -> None:
+        keeping = asyncio.create_task(keep("sample", lambda: BEAT, write))
+        await asyncio.sleep(SOON + 1.5 * EVERY)
+        keeping.cancel()
+
+    virtual(story())
+    assert [after - before for before, after in pairwise(moments)] == pytest.approx([SOON, EVERY])
+
+
+def test_what_cannot_be_told_once_is_told_the_next_time() -> None:
+    written: list[Beat] = []
+    troubles = [ValueError("a check that failed")]
+
+    def tell() -> Beat:
+        if troubles:
+            raise troubles.pop()
+        return BEAT
+
+    async def write(_worker: str, beat: Beat, *, gone: tuple[str, ...]) -> tuple[Beat, ...]:
+        written.append(beat)
+        return (beat, *[replace(beat, process=each) for each in gone])
+
+    async def story() -> None:
+        keeping = asyncio.create_task(keep("sample", tell, write))
+        await asyncio.sleep(SOON + 1)
+        keeping.cancel()
+
+    virtual(story())
+    assert written == [BEAT]
+
+
+def test_a_leaving_process_says_that_it_ended_and_waits_for_no_table() -> None:
+    written: list[Beat] = []
+
+    async def write(_worker: str, beat: Beat) -> tuple[Beat, ...]:
+        written.append(beat)
+        return (beat,)
+
+    async def hangs(_worker: str, _beat: Beat) -> tuple[Beat, ...]:
+        await asyncio.Event().wait()
+        return ()
+
+    async def story() -> float:
+        await leave("sample", BEAT, write)
+        begun = asyncio.get_running_loop().time()
+        await leave("sample", BEAT, hangs)
+        return asyncio.get_running_loop().time() - begun
+
+    assert virtual(story()) == pytest.approx(LAST_WORD)
+    assert written == [replace(BEAT, faults=(), has_ended=True)]
 
 
 def test_a_table_that_does_not_answer_is_one_warning_and_ends_nothing() -> None:
@@ -41,7 +116,7 @@ def test_a_table_that_does_not_answer_is_one_warning_and_ends_nothing() -> None:
             keeping.cancel()
         return [each["log_level"] for each in lines if each["event"] == "heartbeat_not_written"]
 
-    assert virtual(story()) == ["warning", *["debug"] * 5]
+    assert virtual(story()) == ["warning", *["debug"] * 6]
 
 
 def test_its_version_is_that_of_the_resource_and_its_faults_are_short_and_few() -> None:
@@ -62,7 +137,7 @@ async def test_it_is_read_as_it_was_written_the_newest_first(aws: Aws) -> None:
         beats = Heartbeats(client, table=aws.table("key"))
         assert await beats.read("sample") == ()
         await beats.beat("sample", BEAT)
-        newer = replace(BEAT, process="host:8", at=BEAT.at + 5, faults=())
+        newer = replace(BEAT, process="host:8", at=BEAT.at + 5, faults=(), has_ended=True)
         assert await beats.beat("sample", newer) == (newer, BEAT)
         await beats.beat("sample", replace(newer, at=newer.at + 60), gone=("host:7",))
         assert [each.process for each in await beats.read("sample")] == ["host:8"]
