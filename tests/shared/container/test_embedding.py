@@ -56,11 +56,17 @@ async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: M
     assert gc.get_threshold() == threshold
 
 
-async def test_a_process_that_ends_says_so_in_its_heartbeat(environment: Mapping[str, str], aws: Aws) -> None:
-    table, heard = aws.table("key"), list[Beat]()
-    at_this_table = {**environment, **aws.environment, "LEDGER_TABLE_NAME": table}
-    async with asyncio.timeout(20), aws.open("dynamodb") as client:
+async def test_a_process_that_ends_says_so_in_its_heartbeat(monkeypatch: pytest.MonkeyPatch, aws: Aws) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    table = aws.table("key")
+    at_this_table = {**aws.environment, "LEDGER_TABLE_NAME": table}
+    heard = tuple[Beat, ...]()
+    async with asyncio.timeout(20), Clients(at_this_table) as clients:
+        beats = Heartbeats(await clients.open("dynamodb"), table=table)
         while not any(each.has_ended for each in heard):  # on a busy machine there may be no time for the last word
-            await process.run(IDLE, at_this_table, stop=asyncio.Event())
-            heard += await Heartbeats(client, table=table).read("idle")
-    assert all(each.faults == () for each in heard if each.has_ended)
+            async with process._heartbeat(IDLE, at_this_table, clients, faults=lambda: ("polls fail",)):
+                while not any(each.faults for each in heard):
+                    heard = await beats.read("idle")
+            heard = await beats.read("idle")
+    assert [(each.has_ended, each.faults) for each in heard] == [(True, ())]
