@@ -14,6 +14,7 @@ from tests.examples import examples
 from tests.workers.audit_archive.fakes import NOON, FakeItems
 from workers.audit_archive.rules import object_key
 from workers.audit_archive.store.claims import KEPT_SECONDS, LEASE, Claim, Claims, PagedClaims
+from workers.audit_archive.store.full import FullItems
 from workers.audit_archive.store.items import DynamoDbItems
 
 Result = TypeVar("Result")
@@ -63,6 +64,36 @@ async def test_a_page_that_is_full_goes_on_and_an_event_has_its_place_in_one_ite
         name: each.place for name, each in first.items()
     }
     assert objects(again) == objects(of(*names) | of("e11", token=2))
+
+
+async def test_a_full_item_is_asked_again_only_for_the_events_that_it_holds() -> None:
+    asked: list[str] = []
+
+    async def counted(call: str, key: str, effect: Callable[[], Result]) -> Result:
+        asked.append(key.rpartition("#")[2])
+        return effect()
+
+    claims = PagedClaims(FakeItems().over(counted), at_once=2)
+    first = await claims.put(of(*(f"e{number}" for number in range(40))), page=PAGE)
+    asked.clear()
+    await claims.put(of("e40", token=2), page=PAGE)
+    assert len(asked) <= 2  # of fourteen items
+    asked.clear()
+    again = await claims.put(of("e3", "e20", token=3), page=PAGE)
+    assert objects(again) == objects(of("e3", "e20"))
+    assert [f"audit-page#{PAGE}#{number}" for number in asked] == [first["e3"].place, first["e20"].place]
+
+
+def test_full_items_are_forgotten_by_page_and_a_page_without_room_is_not_begun() -> None:
+    full = FullItems(most=4)
+    full.learn("a", 0, ["a1", "a2", "a3"])
+    full.learn("a", 1, ["a4", "a5"])
+    assert (full.first("a", "a2"), full.first("a", "a4"), full.first("a", "a9")) == (0, 1, 1)
+    full.learn("b", 1, ["b1"])  # the one before it was not met
+    full.learn("c", 0, ["c1", "c2", "c3", "c4", "c5"])
+    assert (full.first("b", "b1"), full.first("c", "c9")) == (0, 0)
+    full.learn("b", 0, ["b1", "b2"])
+    assert (full.first("a", "a9"), full.first("b", "b9")) == (0, 1)
 
 
 async def test_an_event_of_another_page_is_another_event(claims: Claims) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 from workers.audit_archive.rules import named_at, object_key, token_of
+from workers.audit_archive.store.full import FullItems
 
 LEASE = 60.0
 """Seconds a claim asks for peace: longer than a batch may take, so that only the dead are fenced."""
@@ -85,9 +86,20 @@ class PagedClaims:
     def __init__(self, items: Items, *, at_once: int = AT_ONCE) -> None:
         self._items = items
         self._at_once = at_once
+        self._full = FullItems()
 
     async def put(self, wanted: Mapping[str, Claim], *, page: str) -> Mapping[str, Claim]:
-        left, standing, number = {**wanted}, dict[str, Claim](), 0
+        numbers: dict[int, dict[str, Claim]] = {}
+        for name, claim in wanted.items():
+            numbers.setdefault(self._full.first(page, _short(name)), {})[name] = claim
+        standing: dict[str, Claim] = {}
+        for number, some in numbers.items():
+            standing |= await self._put(some, page, number)
+        return standing
+
+    async def _put(self, wanted: Mapping[str, Claim], page: str, number: int) -> Mapping[str, Claim]:
+        """From the item of this number on."""
+        left, standing = {**wanted}, dict[str, Claim]()
         while left:
             place = f"audit-page#{page}#{number}"
             part = dict(islice(left.items(), self._at_once))
@@ -98,6 +110,7 @@ class PagedClaims:
             standing |= found
             left = {name: each for name, each in left.items() if name not in found}
             if item and item.is_full:
+                self._full.learn(page, number, item.entries)
                 number += 1
             elif not found:
                 raise LookupError("claims were refused, and nothing stands in their way")
@@ -135,6 +148,7 @@ def _entries(claims: Mapping[str, Claim]) -> dict[str, bytes]:
     return {_short(name): _entry(claim) for name, claim in claims.items()}
 
 
+@lru_cache(maxsize=4096)
 def _short(identity: str) -> str:
     """Of the events of one page, of which there are some thousand, no two have the same in any likely time."""
     return base64.urlsafe_b64encode(hashlib.sha256(identity.encode()).digest()[:9]).decode()
