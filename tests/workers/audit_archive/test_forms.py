@@ -1,6 +1,7 @@
 """Personal data in every form that people write it in: none of it is archived in clear, and what is not personal stays."""
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ NAMED = {
     "reporterName": "Anna Kowalska", "passportNo": "C01X00T47", "wsToken": "tok-9f2c", "square_id": "JDKYHBWT1D4F8MFH63",
     "phone_work": "555 01 99", "guest_ids": "G-77", "dateOfBirth": "1979-05-12", "home_address": "Lindenweg 4", "lastName2": "Kowal",
     "vatNumber": "PL5261040828", "push_tokens": "abcdef", "userPasswd": "hunter2!",
+    "privateKey": "4d5e6f", "aws_secret_key": "wJalrXUtn", "Vorname": "Annegret", "téléphone": "40 17 22", "apellidos": "García", "фамилия": "Иванова",
+    "電話番号": "12-34", "nationalId": "PZ-4417", "prénom": "Amélie", "geburtsdatum": "12. Mai 1979",
 }  # fmt: skip
 """By its name alone."""
 
@@ -30,6 +33,11 @@ LOOKS = [
     "DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "4111 1111 1111 1111", "5555555555554444", "203.0.113.77",
     "2001:db8:85a3::8a2e:370:7334", "::ffff:203.0.113.9", "3c:22:fb:12:ab:9f", "Bearer abcDEF123456ghiJKL",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "AKIAIOSFODNN7EXAMPLE", "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "+49\u00a0170\u00a01234567", "+33\u202f6\u202f12\u202f34\u202f56\u202f78", "+49\u2011170\u20111234567", "06\u00a012\u00a034\u00a056\u00a078",
+    "０９０－１２３４－５６７８", "٠١٠١٢٣٤٥٦٧٨", "＋49 170 1234567", "anna＠example.com", "anna%2540example.com", "anna&#64;example.com",  # noqa: RUF001
+    "DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "4111.1111.1111.1111", "2223003122003222", "AIzaSyA1234567890abcdefghijklmnopqrstuvw",
+    "sk-proj-abcdefghijklmnopqrstuvwxyz", "npm_abcdefghijklmnopqrstuvwxyz0123456789", "ftp://anna:s3cret@files", "secret_key=wJalrXUtnFEMI",
+    'name="Anna Kowalska"', 'message="name=Kowalska"', "<ns:lastName lang='pl'>Kowalska</ns:lastName>", "imię='Anna Kowalska'",
     "whsec_C2FtcGxlc2VjcmV0", "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]", "xoxb-123456789012-abcdefghijkl", "anna%40example.com",
 ]  # fmt: skip
 """By its look, wherever it stands."""
@@ -83,6 +91,29 @@ def test_records_of_forty_forms_in_ten_places_hold_none_of_it_in_clear(records: 
         assert "hmac:k1:" in line
         seen.add(raw)
     assert len(seen) >= 40
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x82\xa4note\xb0anna@example.com\xff",
+        "Gruß von Frau Müller, anna@example.com".encode("latin-1"),
+        "anna@example.com".encode("utf-16"),
+        b"\0" * 8 + b"+49 170 1234567" + b"\xfe",
+    ],
+)
+def test_bytes_that_are_no_text_are_looked_through_for_the_texts_in_them(content: bytes) -> None:
+    in_base64 = base64.b64encode(content).decode()
+    in_lines = base64.encodebytes(b"x" * 50 + content + b"y" * 60).decode()
+    for value in ({"B": in_base64}, {"BS": [in_base64]}, {"S": in_base64}, {"S": f"see {in_lines}"}):
+        assert "hmac:k1:" in json.dumps(REDACTOR.image({"note": value})[0]), value
+
+
+def test_bytes_that_hold_no_text_stay_as_they_are() -> None:
+    for seed in range(20):
+        content = b"".join(hashlib.sha256(f"{seed}/{number}".encode()).digest() for number in range(1000))
+        item = {"raw": {"B": base64.b64encode(content).decode()}}
+        assert REDACTOR.image(item) == (item, 0)
 
 
 def test_what_is_no_personal_datum_stays_as_it_is() -> None:
@@ -158,6 +189,14 @@ def test_a_look_takes_a_long_texts_time_and_not_its_square() -> None:
         "::",
         "DE89",
         "00 1",
+        "<a>",
+        "<a b",
+        '"a="',
+        "a='\"",
+        "://a:b",
+        "QUJD" * 18 + "\n",
+        "sk-a",
+        "\u00a00",
     ):
         REDACTOR.image({"note": {"S": piece * (40_000 // len(piece))}})
     assert time.process_time() - started < allowed(2)

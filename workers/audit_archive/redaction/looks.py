@@ -13,15 +13,17 @@ _SECRETS = (
     # Webhook signing secrets and push tokens first: what follows would find only a part of them.
     r"whs(?:ec|k)_[A-Za-z0-9+/=_%-]+"
     r"|Expo(?:nent)?PushToken(?:\[|%5[Bb])[^\]\s%\"]{1,256}(?:\]|%5[Dd])?"
-    r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[A-Za-z0-9+/=\s]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"
+    r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s]*(?:-----END [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----)?"
     r"|(?<![\w-])eyJ[\w-]{6,}(?:\.[\w-]*){1,4}"  # a JSON web token
     r"|(?<!\w)(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"
-    r"|(?<!\w)(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|(?:sk|pk|rk)_(?:live|test)_|sq0[a-z]{3}-|EAAA)[\w-]{16,}"
+    r"|(?<!\w)(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|(?:sk|pk|rk)_(?:live|test)_|sq0[a-z]{3}-|EAAA|AIza|npm_|SG\.)[\w.-]{16,}"
+    r"|(?<![\w-])sk-(?:[a-z]{2,8}-(?:[a-z0-9]{4,8}-)?)?\w{20}[\w-]*"
+    r"|(?<=://)[^\s/@:<>\"']{1,64}:[^\s/@<>\"']{1,128}(?=@)"  # who, and the password, of an address
     r"|(?<!\w)(?i:bearer|basic|digest)\s{1,4}[\w.~+/=-]{8,}"
 )
 _MAIL = (
     # Bounded on both sides, so that a long text costs a long text's time and not its square.
-    r"[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64}(?:@|%40|%2540|&#64;|&#x40;|\\u0040)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 )
 _NUMBERS = (
     # E.164 (ITU): a plus or 00, then 7 to 15 digits, not beginning with 0; people put blanks, dots and brackets between.
@@ -31,7 +33,7 @@ _NUMBERS = (
     r"|(?<![\w.:/-])\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-]))"
     r"|(?P<ssn>(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]))"
     r"|(?P<iban>(?<!\w)[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,4})?(?!\w))"
-    r"|(?P<card>(?<![\w-])[3-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w-]))"
+    r"|(?P<card>(?<![\w-])(?:[3-6][0-9]{3}(?:[ -]?[0-9]){9,15}|[2-6][0-9]{3}(?:[ .-]?[0-9]{4}){3})(?![\w-]))"
     r"|(?P<mac>(?<![\w:-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![\w:-]))"
     r"|(?P<ip>(?<![\w.:])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w]|\.[0-9])"
     r"|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:]))"
@@ -39,44 +41,71 @@ _NUMBERS = (
 _LETTERS = re.compile(f"{_SECRETS}|{_MAIL}")
 _DIGITS = re.compile(_NUMBERS)
 _WORTH_LETTERS = re.compile(
-    r"@|%40|whsec_|whsk_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA"
+    r"@|%40|%2540|&#|u0040|whsec_|whsk_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA|AIza|npm_|SG\.|sk-"
     r"|[Bb][Ee][Aa][Rr][Ee][Rr]\s|[Bb][Aa][Ss][Ii][Cc]\s|[Dd][Ii][Gg][Ee][Ss][Tt]\s"
 )
 _WORTH_DIGITS = re.compile(
     r"[0-9][0-9 .()/-]{4,}[0-9]|[0-9A-Fa-f]{0,4}[:-][0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|[0-9]\.[0-9]{1,3}\.[0-9]"
 )
-_ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![\w+/=-])")
+_ENCODED = re.compile(
+    r"(?<![\w+/=-])(?:(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]{1,76}|[A-Za-z0-9+/_-]{16,})={0,2}(?![\w+/=-])"
+)
+_READABLE = re.compile(rb"[\t\n\r -~]{6,}")
+_WIDE = re.compile(rb"(?:[ -~]\0){6,}|(?:\0[ -~]){6,}")
+
+_LIKE_ASCII = {ord(sign): plain for sign, plain in zip("＠﹫．＋﹢（）／：", "@@.++()/:", strict=True)}  # noqa: RUF001
+_ZEROS = "٠۰०০੦૦௦౦೦൦๐໐༠၀០０"
+_LIKE_NUMBERS = (
+    _LIKE_ASCII
+    | {ord(zero) + digit: str(digit) for zero in _ZEROS for digit in range(10)}
+    | dict.fromkeys(
+        [0xA0, 0xAD, *range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070), 0x3000, 0xFEFF], " "
+    )
+    | dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
+)
+"""What people and programs write in the place of ASCII's digits, blanks and dashes; sign by sign, so that places stay."""
 
 
 def looks(text: str) -> Iterator[tuple[int, int, str]]:
     """Where `text` holds something that looks personal: start, end, and the value with its percent-encoding undone."""
-    if len(text) > 4 and _WORTH_LETTERS.search(text):
-        for found in _LETTERS.finditer(text):
+    plain = text if text.isascii() else text.translate(_LIKE_ASCII)
+    if len(text) > 4 and _WORTH_LETTERS.search(plain):
+        for found in _LETTERS.finditer(plain):
             yield found.start(), found.end(), _plain(found[0])
 
 
 def numbers(text: str) -> Iterator[tuple[int, int, str]]:
     """As `looks`: telephone numbers, IBANs, cards, network addresses; what can be checked is."""
-    if len(text) > 6 and _WORTH_DIGITS.search(text):
-        found, place = _DIGITS.search(text), 0
+    plain = text if text.isascii() else text.translate(_LIKE_NUMBERS)
+    if len(text) > 6 and _WORTH_DIGITS.search(plain):
+        found, place = _DIGITS.search(plain), 0
         while found is not None:
             place = found.start() + 1  # what fails its check may hold something else; each match is short
             if _CHECKS.get(found.lastgroup or "", _any)(found[0]):
                 yield found.start(), found.end(), _plain(found[0])
                 place = found.end()
-            found = _DIGITS.search(text, place)
+            found = _DIGITS.search(plain, place)
 
 
 def encoded(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where `text` holds Base64 of another text (of either alphabet): start, end, and that text."""
+    """Where `text` holds Base64 (of either alphabet, in one line or in those of MIME): start, end, and what can be read in it."""
     for found in _ENCODED.finditer(text) if len(text) >= 16 else ():
+        signs = "".join(found[0].rstrip("=").split()).translate(_URL_SAFE)
         try:
-            opened = urlsafe_b64decode(
-                found[0].rstrip("=").translate(_URL_SAFE) + "=" * (-len(found[0].rstrip("=")) % 4)
-            )
-            yield found.start(), found.end(), opened.decode()
+            opened = readable(urlsafe_b64decode(signs + "=" * (-len(signs) % 4)))
         except (binascii.Error, ValueError):
             continue
+        if opened:
+            yield found.start(), found.end(), opened
+
+
+def readable(content: bytes) -> str:
+    """The text that bytes are, else the texts of six letters or more within them: in MessagePack, Latin-1, UTF-16."""
+    wide = [found.replace(b"\0", b"") for found in _WIDE.findall(content)] if b"\0" in content else []
+    try:
+        return "\n".join([content.decode(), *(each.decode() for each in wide)])
+    except UnicodeDecodeError:
+        return b"\n".join([*_READABLE.findall(content), *wide]).decode()
 
 
 def _plain(text: str) -> str:

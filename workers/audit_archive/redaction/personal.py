@@ -19,7 +19,13 @@ FIELDS = frozenset(
     guestid guest customerid customer squarecustomerid
     secret secrets previoussecret previoussecrets signingsecret webhookpayload customheaders password passphrase pin
     apikey accesskey accesstoken refreshtoken sessiontoken authorization cookie
-    iban cardnumber accountnumber ssn taxid passportnumber licensenumber
+    iban cardnumber accountnumber ssn taxid passportnumber licensenumber licenseplate
+    nationalid personalid idcard insurancenumber ipaddr privatekey secretkey secretaccesskey
+    vorname nachname familienname geburtsdatum geburtstag adresse anschrift strasse straße plz telefon telefonnummer
+    handynummer handy kontonummer steuernummer prenom prénom nom courriel datenaissance datedenaissance
+    nombre apellido apellidos correo teléfono direccion dirección fechanacimiento nome cognome indirizzo telefono
+    codicefiscale sobrenome endereco endereço naam voornaam achternaam telefoonnummer adres imie imię nazwisko soyad
+    имя фамилия отчество телефон почта адрес 名前 氏名 姓名 住所 電話番号 电话 手机 邮箱 地址 이름 성명 전화번호 주소
     """.split()
 )
 """Attribute names whose values are personal or secret, lower case, letters and digits only."""
@@ -27,6 +33,7 @@ FIELDS = frozenset(
 _ENDINGS = (
     "email", "emailaddress", "phone", "phonenumber", "password", "secret", "secrets", "address", "pushtoken",
     "pushtokens", "firstname", "lastname", "fullname", "customerid", "guestid", "accesstoken", "apikey",
+    "privatekey", "secretkey", "secretaccesskey",
 )  # fmt: skip
 
 _LAST = frozenset(
@@ -62,7 +69,10 @@ _THINGS = frozenset(
 """What has a name and is not a person: `bucketName` stays, `reporterName` does not."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
-_PAIRS = re.compile(r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=([^&;,\s\"'<>]+)")
+_PAIRS = re.compile(
+    r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=(?:\"([^\"]++)|'([^']++)|([^&;,\s\"'<>]++))"
+    r"|<([\w.:-]{1,64})(?:\s[^<>]*+)?>([^<>]++)<"
+)
 _QUOTED_NAMES = re.compile(r"[\"']([\w .-]{1,64})\\*+[\"']\s*+:")
 _SEGMENTS = re.compile(r"[.\[\]]+")
 _NOT_PLAIN = re.compile(r"[\W_]+")
@@ -89,11 +99,15 @@ class Names:
 
 
 def pairs(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
-    """Values of personal names in query strings and log lines (`name=Anna&page=2`)."""
-    if "=" in text:
-        for found in _PAIRS.finditer(text):
-            if names.personal(found[1]):
-                yield found.start(2), found.end(2), unquote(found[2].replace("+", " "))
+    """Values of personal names in query strings, log lines and XML (`name=Anna&page=2`, `name="Anna"`, `<name>Anna</name>`)."""
+    found = _PAIRS.search(text) if "=" in text or "<" in text else None
+    while found is not None:
+        group = found.lastindex or 0
+        is_personal = names.personal((found[1] or found[5]).rpartition(":")[2])
+        if is_personal:
+            yield *found.span(group), unquote(found[group].replace("+", " ")) if group == 4 else found[group]
+        # What is not personal may have pairs within it: `message="name=Anna"`.
+        found = _PAIRS.search(text, found.end(group) if is_personal or group == 4 else found.start(group))
 
 
 def names_within(text: str, names: Names) -> bool:

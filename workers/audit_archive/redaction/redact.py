@@ -13,7 +13,7 @@ from typing import Any
 
 from shared import Image
 from workers.audit_archive.redaction.keys import HashKey
-from workers.audit_archive.redaction.looks import encoded, looks, numbers
+from workers.audit_archive.redaction.looks import encoded, looks, numbers, readable
 from workers.audit_archive.redaction.personal import Names, names_within, pairs
 from workers.audit_archive.redaction.public import Declared, Public
 from workers.audit_archive.redaction.subjects import Subject, words_of
@@ -191,17 +191,14 @@ class _Walk:
         return self._hash("S", text)
 
     def _hides_text(self, kind: str, contents: list[str]) -> bool:
-        """True where a binary value is text that holds something personal."""
+        """True where a binary value holds text with something personal."""
         if kind not in {"B", "BS"} or not any(self._is_telling(b64decode(content)) for content in contents):
             return False
         self.found += 1
         return True
 
     def _is_telling(self, content: bytes) -> bool:
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            return False
+        text = readable(content)
         inner = _Walk(self.key, self.names, self.subject)
         return inner._text(text, 0) != text  # of its own class
 
