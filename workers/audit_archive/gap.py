@@ -98,17 +98,23 @@ def gap_row(gap: Gap, *, hide: Hide) -> Row:
     # Of what came, and so of personal data: in clear, it would say of each guess whether it is right.
     secret: Image = {"secret": {"S": gap.fingerprint}}
     (keys, hidden), found = hide((gap.keys or None, secret), gap.table, told=gap.told)
-    return _row(gap, "gap", keys, str((hidden or {})["secret"]["S"]), found)
+    (name,), _ = hide((secret,), "")  # of no subject: the same however often it comes
+    return _row(gap, "gap", keys, _text(hidden), name=_text(name), found=found)
 
 
 def read_back_row(span: Span, at: datetime | None) -> Row:
     """That all of a range was read and archived: a later pointer to it, which finds the stream trimmed, is no loss."""
     gap = gap_of_span(span, at)
-    return _row(replace(gap, reason="read back from the stream"), "read back", None, gap.fingerprint, 0)
+    whole = replace(gap, reason="read back from the stream")
+    return _row(whole, "read back", None, gap.fingerprint, name=gap.fingerprint)
 
 
-def _row(gap: Gap, activity: str, keys: Image | None, told: str, found: int) -> Row:
-    """`told` stands for what came."""
+def _text(hidden: Image | None) -> str:
+    return str((hidden or {})["secret"]["S"])
+
+
+def _row(gap: Gap, activity: str, keys: Image | None, told: str, *, name: str, found: int = 0) -> Row:
+    """`told` stands for what came, `name` for the gap."""
     line = canonical(
         {
             "schema": SCHEMA,
@@ -126,10 +132,10 @@ def _row(gap: Gap, activity: str, keys: Image | None, told: str, found: int) -> 
             "archived_by": WRITER,
         }
     )
-    name = f"{activity}#{gap.fingerprint}"
+    page = f"{activity}#{name}"
     return Row(
-        identity=name,
-        page=name,  # the same gap may come with another time
+        identity=page,
+        page=page,  # the same gap may come with another time
         fingerprint=gap.fingerprint,
         partition=partition(GAPS, gap.at),
         event_time=gap.at,

@@ -30,14 +30,16 @@ async def kept(archive: Archive, rows: Collection[Row]) -> dict[str, Exception |
 
 
 async def claimed_elsewhere(world: World, *event_ids: str, key: str = FORMER) -> None:
-    claims = {row(event_id).identity: Claim(key, 0.0, row(event_id).fingerprint) for event_id in event_ids}
+    claims = {row(event_id).identity: Claim(key, 0.0, SEALS.claim(row(event_id).fingerprint)) for event_id in event_ids}
     await world.claims().put(claims, page=row().page)
 
 
 async def standing(world: World, event_id: str) -> Claim:
     """The event's claim; a claim by the test, where it had none."""
     wanted = {
-        row(event_id).identity: Claim(object_key(row().partition, at=NOON, token="a" * 16), 0.0, row().fingerprint)
+        row(event_id).identity: Claim(
+            object_key(row().partition, at=NOON, token="a" * 16), 0.0, SEALS.claim(row().fingerprint)
+        )
     }
     return (await world.claims().put(wanted, page=row().page))[row(event_id).identity]
 
@@ -223,7 +225,7 @@ async def test_a_failed_write_fails_its_rows_and_no_others() -> None:
 async def test_an_event_that_another_worker_took_over_meanwhile_is_left_to_it() -> None:
     world = World()
     await claimed_elsewhere(world, "e1")
-    theirs = Claim(object_key(row().partition, at=NOON, token="e" * 16), 0.0, row().fingerprint)
+    theirs = Claim(object_key(row().partition, at=NOON, token="e" * 16), 0.0, SEALS.claim(row().fingerprint))
 
     async def another_is_faster(call: str, key: str, effect: Callable[[], Result]) -> Result:
         if call == "swap":

@@ -20,7 +20,7 @@ from workers.audit_archive.chain.gaps import lying
 from workers.audit_archive.chain.report import Unseen
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.event import AuditEvent, RowChanged
-from workers.audit_archive.gap import Refused, decode_or_gap
+from workers.audit_archive.gap import Refused, decode_or_gap, gap_row
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.rules import Hide, Row, audit_row
 
@@ -137,6 +137,10 @@ async def test_what_came_is_not_told_by_its_gap_to_who_guesses_it() -> None:
     (line,) = gaps(world)
     assert line["fingerprint"].startswith("hmac:k1:")
     assert refused.gap.fingerprint not in str(line)
+    hide = await hiding([])
+    names = {gap_row(refused.gap, hide=hide).identity, gap_row(replace(refused.gap, told=()), hide=hide).page}
+    assert len(names) == 1
+    assert refused.gap.fingerprint not in names.pop()
 
 
 async def test_a_gap_whose_record_lies_in_a_dead_letter_queue_is_told_from_a_loss() -> None:

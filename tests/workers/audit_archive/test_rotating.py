@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from shared import Secret
+from shared import KeyReused, Secret
 from tests.workers.audit_archive.fakes import World, row
 from workers.audit_archive.chain.chain import Maker
 from workers.audit_archive.redaction.keys import HashKey, hash_keys
@@ -78,6 +78,25 @@ async def test_an_id_that_is_used_again_for_another_key_is_told() -> None:
 
 def sealing(world: World, seals: Seals) -> Archive:
     return Archive(claims=world.claims(), bucket=world.bucket, now=world.clock, token=world.token, seals=seals)
+
+
+async def test_another_content_under_an_archived_identity_is_refused_by_whoever_has_the_key_of_its_claim() -> None:
+    world, other = World(), row("a", new={"status": {"S": "FORGED"}})
+    await sealing(world, Seals(hash_keys(text("k1")))).keep([row("a")])
+    rotated, stranger = hash_keys(f"{text('k2')},{text('k1')}"), hash_keys(text("k1", "x"))
+    for keys, of_the_other in ((rotated, KeyReused), (stranger, type(None))):
+        worker = sealing(world, Seals(keys))
+        assert await worker.keep([row("a")]) == {row("a").identity: None}
+        assert type((await worker.keep([other]))[other.identity]) is of_the_other
+    assert world.archived() == ["a"]
+
+
+async def test_no_claim_tells_a_guess_of_its_events_content_to_who_has_no_key() -> None:
+    world = World()
+    archive = sealing(world, Seals(hash_keys(text("k1"))))
+    await archive.keep([row("a")])
+    [[entry]] = [held.values() for held, _ in world.items.held.values()]
+    assert row("a").fingerprint[:8] not in entry.hex()
 
 
 async def test_a_digest_lists_what_another_process_sealed_with_a_key_that_this_one_has_not_read() -> None:

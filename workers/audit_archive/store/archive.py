@@ -137,10 +137,12 @@ class Archive:
     async def _claim(self, rows: Iterable[Row], goal: Mapping[str, str]) -> dict[str, Answer]:
         until = self.now().timestamp() + self.lease
         wanted: dict[str, dict[str, Claim]] = {}
+        contents: dict[str, str] = {}
         for row in rows:
-            claim = Claim(goal[row.identity], until, row.fingerprint)
+            contents[row.identity] = row.fingerprint
+            claim = Claim(goal[row.identity], until, self.seals.claim(row.fingerprint))
             wanted.setdefault(row.page, {})[row.identity] = claim
-        pages = await each(wanted.items(), lambda page: self._first(*page), at_once=CLAIMS_AT_ONCE)
+        pages = await each(wanted.items(), lambda page: self._first(*page, contents), at_once=CLAIMS_AT_ONCE)
         answers: dict[str, Answer] = {}
         held: dict[str, Claim] = {}
         for claims, page in zip(wanted.values(), pages, strict=True):
@@ -155,13 +157,15 @@ class Archive:
         everyone = {identity: claim for claims in wanted.values() for identity, claim in claims.items()}
         return answers | await self._contest(held, everyone) if held else answers
 
-    async def _first(self, page: str, wanted: Mapping[str, Claim]) -> dict[str, Ours | Refused | Claim]:
+    async def _first(
+        self, page: str, wanted: Mapping[str, Claim], contents: Mapping[str, str]
+    ) -> dict[str, Ours | Refused | Claim]:
         """Claim, or answer with the claim that stands there. Refused for good where that is for another payload."""
         answers: dict[str, Ours | Refused | Claim] = {}
         for identity, found in (await self.claims.put(wanted, page=page)).items():
             if found.object == wanted[identity].object:
                 answers[identity] = Ours()
-            elif not wanted[identity].fingerprint.startswith(found.fingerprint):
+            elif self.seals.contradicts(found.content, contents[identity]):
                 answers[identity] = Refused(KeyReused("the event's identity was used before with another payload"))
             else:
                 answers[identity] = found

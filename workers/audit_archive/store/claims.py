@@ -32,12 +32,12 @@ FULL = 250
 class Claim:
     """The event is written into `object` and nowhere else; its owner asks for peace until `until` (epoch seconds).
 
-    `fingerprint` is of the event's payload, or its beginning; `place` the key of the item where the claim stands.
+    `content` are six bytes that remember the event's content (see seal.py); `place` is the key of the item where the claim stands.
     """
 
     object: str
     until: float
-    fingerprint: str = ""
+    content: bytes = bytes(6)
     place: str = ""
 
 
@@ -144,7 +144,7 @@ def _found(item: Item, wanted: Mapping[str, Claim], place: str) -> dict[str, Cla
 
 
 def _entries(claims: Mapping[str, Claim]) -> dict[str, bytes]:
-    """Twelve letters and twenty bytes for each event: when its object was named, that name's token, and six bytes of its fingerprint."""
+    """Twelve letters and twenty bytes for each event: when its object was named, that name's token, and what is remembered of its content."""
     return {_short(name): _entry(claim) for name, claim in claims.items()}
 
 
@@ -155,9 +155,7 @@ def _short(identity: str) -> str:
 
 
 def _entry(claim: Claim) -> bytes:
-    return _milliseconds(claim.object).to_bytes(6, "big") + bytes.fromhex(
-        token_of(claim.object) + claim.fingerprint[:12]
-    )
+    return _milliseconds(claim.object).to_bytes(6, "big") + bytes.fromhex(token_of(claim.object)) + claim.content
 
 
 @lru_cache(maxsize=64)
@@ -172,7 +170,7 @@ def _milliseconds(key: str) -> int:
 def _claim(entry: bytes, folder: str, place: str) -> Claim:
     at = datetime.fromtimestamp(int.from_bytes(entry[:6], "big") / 1000, UTC)
     key = object_key(folder, at=at, token=entry[6:14].hex())
-    return Claim(key, at.timestamp() + LEASE, entry[14:].hex(), place)
+    return Claim(key, at.timestamp() + LEASE, entry[14:], place)
 
 
 def _folder(claims: Mapping[str, Claim]) -> str:
