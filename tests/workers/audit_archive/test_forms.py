@@ -13,6 +13,7 @@ from shared.settings import SettingsError, read_settings
 from tests.traced import allowed
 from tests.workers.audit_archive.fakes import HIDE, KEY, REDACTOR, hide_with, record
 from workers.audit_archive.app import AuditSettings
+from workers.audit_archive.redaction.keys import HashKey
 from workers.audit_archive.redaction.personal import Names
 from workers.audit_archive.redaction.public import public_fields
 from workers.audit_archive.redaction.redact import Redactor
@@ -210,3 +211,12 @@ def test_a_declaration_that_is_none_is_named() -> None:
     ):
         with pytest.raises(SettingsError, match=f"AUDIT_PUBLIC_FIELDS: .*{why}"):
             read_settings(AuditSettings, {"AUDIT_PUBLIC_FIELDS": wrong})
+
+
+def test_a_text_that_came_before_is_hidden_and_counted_as_the_first_time() -> None:
+    redactor = Redactor(KEY, Names())
+    item = {"note": {"S": "call +49 170 1234567"}, "plain": {"S": "UPLOADED"}}
+    first = redactor.image(item)
+    assert first[1] == 1
+    assert redactor.image(item) == first
+    assert Redactor(HashKey("k2", b"2" * 32), Names()).image(item)[0] != first[0]

@@ -24,6 +24,10 @@ _DEEPEST = 64
 _LONGEST_NAME = 64
 """Letters of a name that is remembered: longer ones are data."""
 
+_LONGEST_TEXT = 256
+_MOST_TEXTS = 4096
+"""What is remembered of texts: letters of one, and how many."""
+
 _OPENS_JSON = ("{", "[", '"')
 
 
@@ -38,13 +42,15 @@ class Redactor:
     key: HashKey
     names: Names = field(default_factory=Names)
     public: Public = field(default_factory=Public)
+    known: dict[str, tuple[str, int]] = field(default_factory=dict, compare=False, repr=False)
+    """Texts of attributes, as they were hidden with this key: an update's two images have most of theirs in common."""
 
     def image(self, image: Image, table: str = "", subject: Subject | None = None) -> tuple[Image, int]:
         """The item without personal data, and how often only a look gave some away. It stays typed DynamoDB JSON.
 
         Of a known subject everything is hidden with their own key, and their name as well, wherever it is a word of a text.
         """
-        walk = _Walk(subject.key if subject else self.key, self.names, subject)
+        walk = _Walk(subject.key, self.names, subject) if subject else _Walk(self.key, self.names, known=self.known)
         return walk.map(image, personal=False, depth=0, declared=self.public.of(table)), walk.found
 
 
@@ -64,6 +70,7 @@ class _Walk:
     names: Names
     subject: Subject | None = None
     found: int = 0
+    known: dict[str, tuple[str, int]] | None = None
 
     def map(self, content: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> dict[str, Any]:
         return {
@@ -102,7 +109,7 @@ class _Walk:
                     "L": [self._typed(each, personal=personal, depth=depth + 1, declared=declared) for each in content]
                 }
             case "S" if not is_closed:
-                hidden = {"S": self._text(content, depth)}
+                hidden = {"S": self._known_text(content) if depth == 1 else self._text(content, depth)}
             case "SS" if not is_closed:
                 hidden = {"SS": [*dict.fromkeys(self._text(each, depth) for each in content)]}
             case "SS" | "NS" | "BS" if is_closed or self._hides_text(kind, content):
@@ -112,6 +119,20 @@ class _Walk:
             case "BOOL" if personal:
                 hidden = {"S": self._hash(kind, _boolean(content))}
         return hidden
+
+    def _known_text(self, text: str) -> str:
+        """The text of an attribute, which is looked through once."""
+        if self.known is None or len(text) > _LONGEST_TEXT:
+            return self._text(text, 1)
+        known = self.known.get(text)
+        if known is None:
+            before = self.found
+            known = self._text(text, 1), self.found - before
+            if len(self.known) < _MOST_TEXTS:
+                self.known[text] = known
+        else:
+            self.found += known[1]
+        return known[0]
 
     def _text(self, text: str, depth: int) -> str:
         """A string: JSON is looked through as such, anything else by its look."""
