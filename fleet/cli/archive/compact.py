@@ -12,7 +12,7 @@ import click
 from fleet.archive.compact import Refused, compact
 from fleet.archive.names import Per
 from fleet.cli.archive.place import bucket_option
-from fleet.cli.archive.searched import MOMENT, archive_at, directory_option, faults_in_words
+from fleet.cli.archive.searched import MOMENT, archive_at, directory_option, faults_in_words, in_utc
 from fleet.cli.command import FAILED, Command, env_file_option
 
 
@@ -34,7 +34,7 @@ def compact_hours(*, bucket: str | None, directory: Path | None, table: str, unt
 
     What was written stays, and `verify` looks at it alone. Safe to repeat, to interrupt at any point and to run twice at once.
     """
-    moment = until.replace(tzinfo=UTC)
+    moment = in_utc(until)
     if moment > datetime.now(UTC):
         raise click.BadParameter("is in the future: an hour that goes on cannot be compacted", param_hint="--until")
     with faults_in_words():

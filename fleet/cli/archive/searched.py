@@ -27,7 +27,13 @@ from shared.settings import read_settings
 
 As = Literal["table", "json", "csv"]
 
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ"])
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+def in_utc(moment: datetime) -> datetime:
+    """What is given without an offset is in UTC."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
 
 directory_option = click.option(
     "--directory",
@@ -61,7 +67,7 @@ def span_options(command: Decorated) -> Decorated:
 def span_of(table: str | None, since: datetime | None, until: datetime | None) -> Span:
     if table is not None and not table.strip():
         raise click.BadParameter("is empty", param_hint="--table")
-    since, until = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
+    since, until = (moment and in_utc(moment) for moment in (since, until))
     if since and until and since >= until:
         raise click.BadParameter("must be later than --since", param_hint="--until")
     return Span(table=table, since=since, until=until)

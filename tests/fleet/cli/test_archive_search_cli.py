@@ -5,11 +5,13 @@ import base64
 import csv
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
 from fleet.cli import fleet
+from fleet.cli.archive.searched import MOMENT, span_of
 from tests.aws import Aws
 from tests.fleet.archive.made import KEYS, TABLE, change, nine, written
 from tests.workers.audit_archive.fakes import World
@@ -62,3 +64,8 @@ def test_what_cannot_be_asked_is_said(aws: Aws, bucket: str) -> None:
         assert (unset.exit_code, "is empty" in unset.stderr) == (2, True)
     nothing = archive(aws, "find", *place, "--actor", "nobody")
     assert (nothing.exit_code, nothing.stderr) == (0, "no row fits\n")
+
+
+def test_a_moment_with_an_offset_is_taken_as_it_says_and_one_without_in_utc() -> None:
+    for text, hour in (("2026-11-20T12:00:00+02:00", 10), ("2026-11-20T12:00:00Z", 12), ("2026-11-20T12:00", 12)):
+        assert span_of(None, MOMENT.convert(text, None, None), None).since == datetime(2026, 11, 20, hour, tzinfo=UTC)
