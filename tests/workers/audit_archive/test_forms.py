@@ -199,8 +199,8 @@ def test_a_look_takes_a_long_texts_time_and_not_its_square() -> None:
         "sk-a",
         "\u00a00",
     ):
-        REDACTOR.image({"note": {"S": piece * (40_000 // len(piece))}})
-    assert time.process_time() - started < allowed(2)
+        REDACTOR.image({"note": {"S": piece * (20_000 // len(piece))}})
+    assert time.process_time() - started < allowed(1.5)
 
 
 def test_a_declaration_that_is_none_is_named() -> None:
