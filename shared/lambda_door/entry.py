@@ -76,11 +76,11 @@ class Sandbox:
         self._raises = False
         self._stack = AsyncExitStack()
 
-    def invoke(self, event: Mapping[str, Any], *, remaining: float) -> dict[str, list[dict[str, str]]]:
+    def invoke(self, event: object, *, remaining: float) -> dict[str, list[dict[str, str]]]:
         """The ids of the records that must stay in the queue. Raises TypeError where the event is not from SQS, TimeoutError
         where clients and workers could not be opened in time, and EveryRecordFailed where that is asked for.
         """
-        records = event.get("Records")
+        records = event.get("Records") if isinstance(event, Mapping) else None  # by hand it may be any JSON, also null
         if not isinstance(records, list):
             raise TypeError("event has no list `Records`: this function reads from an SQS event source mapping")
         if self._runner is None:

@@ -22,7 +22,7 @@ Open = Callable[[Mapping[str, str]], AbstractAsyncContextManager[Client]]
 Route = Callable[[Event, Client], Awaitable[dict[str, Any]]]
 
 
-def make_function(opens: Open[Client], route: Route[Client]) -> Callable[[Event, object], dict[str, Any]]:
+def make_function(opens: Open[Client], route: Route[Client]) -> Callable[[object, object], dict[str, Any]]:
     """A Lambda handler for one kind of call: `route` is given the event and what `opens` opened from the environment.
 
     Nothing is opened and no environment is read before the first invocation.
@@ -42,8 +42,12 @@ class CallSandbox(Generic[Client]):
         self._client: Client | None = None
         self._stack = AsyncExitStack()
 
-    def invoke(self, event: Event) -> dict[str, Any]:
-        """The answer. What fails is logged by its kind and raised: whoever called is told no more than that."""
+    def invoke(self, event: object) -> dict[str, Any]:
+        """The answer. What fails is logged by its kind and raised: whoever called is told no more than that. Raises TypeError where
+        the event is no JSON object.
+        """
+        if not isinstance(event, Mapping):
+            raise TypeError("event is no JSON object: this function answers calls of API Gateway")
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.get_loop().run_until_complete(self._answer(event))

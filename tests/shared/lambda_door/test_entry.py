@@ -172,9 +172,10 @@ def test_a_record_of_a_queue_that_the_app_does_not_read_is_given_back(desk: Desk
     assert desk.handled == []
 
 
-def test_an_event_that_is_not_from_sqs_is_refused_with_a_clear_error(desk: Desk) -> None:
+@pytest.mark.parametrize("event", [{"detail-type": "tick"}, {"Records": {}}, None, [], "text", 7])
+def test_an_event_that_is_not_from_sqs_is_refused_with_a_clear_error(desk: Desk, event: object) -> None:
     with pytest.raises(TypeError, match="event source mapping"):
-        desk.sandbox().invoke({"detail-type": "tick"}, remaining=30)
+        desk.sandbox().invoke(event, remaining=30)
 
 
 @pytest.mark.parametrize(

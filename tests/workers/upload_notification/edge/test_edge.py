@@ -133,6 +133,12 @@ def test_what_fails_is_logged_by_its_kind_and_raised(capsys: pytest.CaptureFixtu
     assert (line["event"], line["route"], line["error_type"]) == ("call_failed", "read_session", "SettingsError")
 
 
+@pytest.mark.parametrize("event", [None, [], "text", 7])
+def test_what_is_no_event_is_refused_with_a_clear_error(event: object) -> None:
+    with pytest.raises(TypeError, match="no JSON object"):
+        CallSandbox(open_sessions, calls.read_session, {}).invoke(event)
+
+
 def test_a_state_past_its_time_is_expired_whatever_the_row_says() -> None:
     row = {"sessionId": {"S": "s"}, "status": {"S": "UPLOADED"}, "expiresAt": {"N": "1795266000.0"}}
     assert state_of(row, at=1795265999).status == "UPLOADED"
