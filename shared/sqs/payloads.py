@@ -94,7 +94,9 @@ class S3Payloads:
                 raise Reject("payload expired: its body is no longer in S3") from error
             raise
         async with answer["Body"]:
-            pointer.check_size(found, answer["ContentLength"])  # before a byte of it is read
+            if (size := answer.get("ContentLength")) is None:
+                raise Unavailable("S3 did not say how long the body is", code="OddAnswer")
+            pointer.check_size(found, size)  # before a byte of it is read
             return await self._whole(answer["Body"])  # not of what `as` gives: that skips S3's checksum
 
     async def _whole(self, body: StreamingBody) -> bytes:

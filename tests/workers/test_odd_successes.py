@@ -10,10 +10,12 @@ from botocore.exceptions import ClientError
 
 from shared.clients import Clients
 from shared.container.controls import Controls, Orders, obey
-from shared.outcome import is_outage
+from shared.message.delivery import Delivery
+from shared.message.pointer import MARK, Pointer
+from shared.outcome import Unavailable, code_of, is_outage
 from shared.road.ledger import DynamoDbLedger
 from shared.sqs.payloads import S3Payloads
-from tests.shared.aws.contract.answers import Odd, whole
+from tests.shared.aws.contract.answers import Odd, chunks, headed, whole
 from tests.shared.aws.contract.stub import stub
 from tests.waiting import until
 from tests.workers.reminder_dispatch import fakes as reminders
@@ -22,6 +24,7 @@ from workers.audit_archive.store.bucket import S3Bucket
 from workers.audit_archive.store.items import DynamoDbItems
 from workers.reminder_dispatch.table.keys import shard_of
 from workers.reminder_dispatch.table.store import DynamoReminders
+from workers.upload_notification.store.sessions import DynamoDbSessions
 from workers.webhook_delivery.store.table import DynamoDbStore
 
 PAGE = Odd(whole(b"<html>maintenance</html>", "Content-Type: text/html"))
@@ -69,6 +72,33 @@ async def test_a_page_is_an_outage_to_every_store(environment: dict[str, str]) -
             with pytest.raises(ClientError) as error:
                 await call(client)
             assert is_outage(error.value), name
+
+
+async def written(client: Any) -> None:
+    await DynamoDbSessions(client, table="t").disconnect("session", "connection")
+
+
+async def unpacked(client: Any) -> None:
+    pointer = Pointer("bodies", f"sha256-{'0' * 64}", 4)
+    delivery = Delivery("uploads", "m", "r", pointer.body, attributes={MARK: pointer.mark})
+    await S3Payloads(client, bucket="bodies", prefix="", threshold=1, most=1_000).unpack(delivery)
+
+
+INCOMPLETE: dict[str, tuple[str, Callable[[Any], Awaitable[Any]], Odd]] = {
+    "a row that was written": ("dynamodb", written, Odd(whole(b"{}"))),
+    "a body's length": ("s3", unpacked, Odd(headed(chunks(b"body"), "ETag: e", "x-amz-request-id: r", "Transfer-Encoding: chunked"))),
+    "an archived object's length": ("s3", lambda to: S3Bucket(to, name="b").head("k"), Odd(headed(b"", "ETag: e", "x-amz-request-id: r"), ends=True)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+async def test_what_an_answer_leaves_out_is_not_the_messages_fault(environment: dict[str, str], name: str) -> None:
+    service, call, odd = INCOMPLETE[name]
+    async with stub(odd) as serving, Clients(environment) as clients:
+        client = await clients.open(service, endpoint_url=serving.url, attempts=1)
+        with pytest.raises((ClientError, Unavailable)) as error:
+            await call(client)
+        assert (code_of(error.value), is_outage(error.value)) == ("OddAnswer", True)
 
 
 class Taker:

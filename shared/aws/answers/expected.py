@@ -20,6 +20,9 @@ REQUIRED: dict[str, dict[str, type]] = {
     "BatchGetItem": {"Responses": dict},
     "TransactGetItems": {"Responses": list},
     "PutEvents": {"Entries": list, "FailedEntryCount": int},
+    "GetRecords": {"Records": list},
+    "GetShardIterator": {"ShardIterator": str},
+    "SendEmail": {"MessageId": str},
 }
 """Members that stand in every answer of these, whatever was found. (A Query with Select=COUNT has no Items: none is made.)"""
 OWN_STATUSES = {"PostToConnection": frozenset({410})}
@@ -146,11 +149,15 @@ def _is_object(_status: int, headers: Mapping[str, Any]) -> bool:
     return "etag" in headers and ("x-amz-request-id" in headers or not is_page(headers.get("content-type")))
 
 
+def _is_head(status: int, headers: Mapping[str, Any]) -> bool:
+    return _is_object(status, headers) and "content-length" in headers
+
+
 def _is_deleted(status: int, _headers: Mapping[str, Any]) -> bool:
     return status == 204
 
 
-_OF_S3 = {"PutObject": _is_put, "HeadObject": _is_object, "GetObject": _is_object, "DeleteObject": _is_deleted}
+_OF_S3 = {"PutObject": _is_put, "HeadObject": _is_head, "GetObject": _is_object, "DeleteObject": _is_deleted}
 """S3's answers that are told by their head."""
 
 

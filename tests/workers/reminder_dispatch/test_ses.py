@@ -1,6 +1,7 @@
 """E-mail by SES v2: the real adapter at the emulator, and every error name at an endpoint that answers with it."""
 
 import json
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from aiohttp import web
 
 from shared.clients import Clients
 from tests.aws import Aws
+from tests.shared.aws.contract.answers import Odd, whole
+from tests.shared.aws.contract.stub import stub
 from tests.workers.reminder_dispatch.fakes import due, row
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.channels.email.ses import mail
@@ -188,3 +191,18 @@ async def test_no_connection_sends_no_request() -> None:
         assert await mail(letter(), due(), send=client.send_email, sender="fleet@example.com") == Busy(
             "no connection to SES"
         )
+
+
+@pytest.mark.parametrize("calls", ["fast", "aioboto3"])
+async def test_a_success_that_cannot_be_read_may_have_been_a_mail(calls: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    good = Odd(whole(b'{"MessageId": "m-1"}'))
+    async with stub(good) as serving, Clients({**os.environ, "AWS_CALLS": calls}) as clients:
+        send = (await clients.open("sesv2", endpoint_url=serving.url, attempts=1)).send_email
+        assert await mail(letter(), due(), send=send, sender="fleet@example.com") == Accepted("m-1")
+        for odd in (b"<html>maintenance</html>", b"{}", b'{"MessageId": nu', b'{"MessageId": null}', b""):
+            serving.now = Odd(whole(odd))
+            answer = await mail(letter(), due(), send=send, sender="fleet@example.com")
+            assert answer == Lost("unreadable answer from SES"), odd

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared import Image, Reject
+from shared import Image, Reject, Unavailable
 from workers.upload_notification.content.gate import Complete, Gate, Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import Accepted, Refused
@@ -81,6 +81,8 @@ class DynamoDbSessions:
             written = await self._write(update, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             return Refused(await self._refused(refusal, update.session_id))
+        if "Attributes" not in written:
+            raise Unavailable("the table did not say what it wrote", code="OddAnswer")
         return Accepted(_session(written["Attributes"]))
 
     async def _refused(self, refusal: ClientError, session_id: str) -> Session | None:

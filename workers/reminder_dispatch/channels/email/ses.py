@@ -15,6 +15,8 @@ from workers.reminder_dispatch.schedule.occurrence import Content
 
 _PASSING = {"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"}
 _PASSING |= {"ServiceUnavailable", "InternalFailure", "RequestTimeout"}
+_ODD_ANSWER = "OddAnswer"
+"""The code of a success that is no answer of SES's, as docs/aws-calls.md has it."""
 
 
 async def mail(
@@ -54,6 +56,8 @@ async def mail(
 def _judge(error: ClientError) -> Answer:
     fault = error.response.get("Error", {})
     code, text = fault.get("Code", "no code"), fault.get("Message", "")
+    if code == _ODD_ANSWER:  # whoever wrote it may have handed the mail on
+        return Lost("unreadable answer from SES")
     if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return Busy(f"SES: {code}")
     if _is_of_the_message(code, text):
