@@ -6,11 +6,13 @@ import asyncio
 import re
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.aws.answers.head import LONGEST_HEAD, START, Unread, form_of, length_of, may_be_usual
+from shared.clock import lease_time
 
 if TYPE_CHECKING:  # else loaded where an answer is not a usual one: its import takes as long as all the rest of a start
     from aiohttp.client_proto import ResponseHandler
@@ -18,8 +20,9 @@ if TYPE_CHECKING:  # else loaded where an answer is not a usual one: its import 
 SHORT = 10.0
 """Seconds of silence after which a call that the server does not hold open is given up and tried again."""
 KEPT = 12.0
-"""Seconds that a connection without work is kept: as long as aiobotocore keeps its own."""
-
+"""Seconds that a connection without work is kept: as long as aiobotocore keeps its own. Counted also while this machine sleeps, for
+meanwhile it may have died in silence, and whoever used it first would wait for nobody.
+"""
 
 RACE = 0.25
 """Seconds after which a name's next address is tried beside the first, as aiohttp does (RFC 8305)."""
@@ -59,10 +62,11 @@ class Target:
 
 
 class Connections:
-    """As many connections as there are requests at once, up to `most`; the one used last is used next."""
+    """As many connections as there are requests at once, up to `most`; the one used last is used next. `clock` in seconds."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, clock: Callable[[], float] = lease_time) -> None:
         self._target = target
+        self._clock = clock
         self._idle: list[Connection] = []
         self._places = asyncio.Semaphore(target.most)
         self._closed = False
@@ -81,6 +85,7 @@ class Connections:
                 reusable = not connection.closing
             finally:
                 if reusable and not self._closed:
+                    connection.idle_since = self._clock()
                     self._idle.append(connection)
                 else:
                     connection.close()
@@ -93,10 +98,10 @@ class Connections:
             self._idle.pop().close()
 
     def _take_idle(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - KEPT
+        oldest = self._clock() - KEPT
         while self._idle:
             connection = self._idle.pop()
-            if connection.used_at > oldest and not connection.closing:
+            if connection.idle_since > oldest and not connection.closing:
                 return connection
             connection.close()
         return None
@@ -132,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._most: int | None = None
         self._form: re.Pattern[bytes] | None = None
         self.used_at = 0.0
+        self.idle_since = 0.0
         self.closing = False
 
     async def exchange(self, request: bytes, *, is_bodiless: bool = False, most: int | None = None) -> Answer:

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from shared.aws.connections import Connections, NotConnected, Target
+from shared.aws.connections import KEPT, Connections, NotConnected, Target
 from shared.aws.fast_client import FastClient
 from shared.aws.sessions import Checked
 from shared.clients import Clients
+from shared.clock import lease_time
 from tests.sqs_server.account import REGION
 from tests.sqs_server.running import ACCESS_KEY, SECRET, SqsServer
 
@@ -50,8 +51,10 @@ async def server(serve: Streams, *, tls: ssl.SSLContext | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def to(port: int, *, silence: float = 5.0, most: int = 10) -> AsyncIterator[Connections]:
-    connections = Connections(Target("127.0.0.1", port, None, connect=5.0, silence=silence, most=most))
+async def to(
+    port: int, *, silence: float = 5.0, most: int = 10, clock: Callable[[], float] = lease_time
+) -> AsyncIterator[Connections]:
+    connections = Connections(Target("127.0.0.1", port, None, connect=5.0, silence=silence, most=most), clock=clock)
     try:
         yield connections
     finally:
@@ -96,6 +99,20 @@ async def test_a_connection_is_used_again() -> None:
         for _ in range(3):
             await connections.exchange(REQUEST)
     assert opened == 1
+
+
+async def test_a_connection_that_was_kept_while_the_machine_slept_is_not_used_again() -> None:
+    now, ports = 1_000.0, list[int]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            ports.append(writer.get_extra_info("peername")[1])
+            writer.write(OK)
+
+    async with server(serve) as port, to(port, clock=lambda: now) as connections:
+        for now in (1_000.0, 1_000.0 + KEPT - 1, 1_000.0 + 2 * KEPT):  # noqa: B007 - the clock reads it
+            await connections.exchange(REQUEST)
+    assert [each == ports[0] for each in ports] == [True, True, False]
 
 
 async def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
