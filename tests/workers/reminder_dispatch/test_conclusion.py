@@ -134,3 +134,10 @@ def test_waits_together_last_for_hours() -> None:
     waits = [concluded(attempt(attempts=done), Busy("429", of="message")).retry_in or 0 for done in range(ATTEMPTS - 1)]
     assert sum(waits) > timedelta(hours=5).total_seconds()
     assert all(earlier < later or later == 900 for earlier, later in pairwise(waits))
+
+
+def test_what_a_gateway_answered_for_goes_out_again_but_never_where_nothing_may_go_out_twice() -> None:
+    answer = Busy("Expo: 504", unsure=True)
+    again, end = concluded(attempt(), answer), concluded(attempt(onUnknown="at_most_once"), answer)
+    assert (again.status, again.move.put["unknowns"], again.retry_in) == ("PENDING", 0, 77)
+    assert (end.status, end.move.put["unknowns"], end.retry_in) == ("UNKNOWN", 1, None)

@@ -179,7 +179,8 @@ async def test_a_payload_that_no_device_could_take_is_refused_without_a_request_
         (Scripted(429), Busy("Expo: 429")),
         (Scripted(500, b"oops"), Busy("Expo: 500")),
         (Scripted(503), Busy("Expo: 503")),
-        (Scripted(502, b"<html>", cut_body=True), Busy("Expo: 502")),
+        (Scripted(502, b"<html>", cut_body=True), Busy("Expo: 502", unsure=True)),
+        (Scripted(504), Busy("Expo: 504", unsure=True)),
         (recorded("unauthorized", 401), Misconfigured("Expo: UNAUTHORIZED")),
         (recorded("unauthorized", 200), Misconfigured("Expo: UNAUTHORIZED")),
         (Scripted(403), Misconfigured("Expo: 403")),
@@ -242,6 +243,13 @@ async def test_after_a_lost_request_the_rest_is_surely_not_taken() -> None:
     server = playing(Scripted(drop=True))
     answers = await pushed(server, notes(150))
     assert [type(answer) for answer in answers] == [Lost] * 100 + [Busy] * 50
+    assert len(server.requests) == 1
+
+
+async def test_of_what_a_gateway_answered_for_the_rest_is_surely_not_taken() -> None:
+    server = playing(Scripted(504))
+    answers = await pushed(server, notes(150))
+    assert answers == [Busy("Expo: 504", unsure=True)] * 100 + [Busy("Expo: 504")] * 50
     assert len(server.requests) == 1
 
 

@@ -161,6 +161,7 @@ async def client_of(service: str, url: str) -> AsyncIterator[Any]:
         (400, "ThrottlingException", "no", Busy("SES: ThrottlingException")),
         (503, "ServiceUnavailable", "no", Busy("SES: ServiceUnavailable")),
         (500, "Whatever", "no", Busy("SES: Whatever")),
+        (504, "Whatever", "no", Busy("SES: Whatever", unsure=True)),
         (400, "MessageRejected", "Address blacklisted.", Refused("SES: MessageRejected")),
         (400, "BadRequestException", "Illegal address", Refused("SES: BadRequestException")),
         (404, "NotFoundException", "Template tea does not exist", Refused("SES: NotFoundException")),

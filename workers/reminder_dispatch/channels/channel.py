@@ -39,11 +39,12 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Busy:
     """It was surely not taken, for a reason that passes: the channel's (its rate, an outage, no connection), the message's own (its
-    device's rate), or ours, which never asked.
+    device's rate), or ours, which never asked. `unsure`: not surely, because a gateway before the channel answered in its place.
     """
 
     why: str
     of: Literal["channel", "message", "us"] = "channel"
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ def is_not_tried(answer: Answer) -> bool:
     """Whether an answer says nothing of what was to be sent: nobody looked at it."""
     return isinstance(answer, Misconfigured) or (isinstance(answer, Busy) and answer.of != "message")
 
+
+BY_GATEWAY = frozenset({502, 504})
+"""Statuses of a gateway whose service does not answer, and may have taken the request (RFC 9110, 15.6.3 and 15.6.5)."""
 
 TOO_LATE = Busy("no turn before its claim would end", of="us")
 """Not tried, because the answer could not be recorded in time."""

@@ -59,6 +59,8 @@ def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice
     nothing.
     """
     state = attempt.state
+    if attempt.content.on_unknown == "at_most_once":
+        answers = [Lost(each.why) if isinstance(each, Busy) and each.unsure else each for each in answers]
     answered = list(zip(attempt.recipients, answers, strict=True))
     dead = frozenset(token for token, answer in answered if isinstance(answer, Refused) and answer.dead)
     lost = any(isinstance(answer, Lost) for answer in answers)

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import BY_GATEWAY, Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.channels.email.letter import content_of
 from workers.reminder_dispatch.channels.email.tags import tags_of
 from workers.reminder_dispatch.event import ReminderDue
@@ -58,8 +58,9 @@ def _judge(error: ClientError) -> Answer:
     code, text = fault.get("Code", "no code"), fault.get("Message", "")
     if code == _ODD_ANSWER:  # whoever wrote it may have handed the mail on
         return Lost("unreadable answer from SES")
-    if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return Busy(f"SES: {code}")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _PASSING or status >= 500:
+        return Busy(f"SES: {code}", unsure=status in BY_GATEWAY)
     if _is_of_the_message(code, text):
         return Refused(f"SES: {code}")
     return Misconfigured(f"SES: {code}")

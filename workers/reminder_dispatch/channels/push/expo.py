@@ -7,7 +7,7 @@ import gzip
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -17,6 +17,7 @@ import structlog
 
 from shared import Secret
 from workers.reminder_dispatch.channels.channel import (
+    BY_GATEWAY,
     TOO_LATE,
     Accepted,
     Answer,
@@ -137,7 +138,7 @@ class Expo:
                     waiting.extendleft(reversed(parts))
                     answers |= {} if parts else dict.fromkeys(asked, Refused(why))
                 case Busy() | Misconfigured():
-                    rest = reply
+                    rest = replace(reply, unsure=False) if isinstance(reply, Busy) else reply  # the rest never goes out
                     answers |= dict.fromkeys(asked, reply)
                 case Lost():
                     rest = Busy("not tried after a request without answer", of="us")
@@ -221,7 +222,7 @@ def _read(status: int, text: bytes, *, recipients: int) -> _Reply:
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     code = str(error.get("code", ""))
     if status == 429 or status >= 500 or code == "TOO_MANY_REQUESTS":
-        return Busy(f"Expo: {code or status}")
+        return Busy(f"Expo: {code or status}", unsure=status in BY_GATEWAY)
     if status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED":
         return Misconfigured(f"Expo: {code or status}")
     entries = answer.get("data")
