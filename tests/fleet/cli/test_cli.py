@@ -115,6 +115,22 @@ def test_a_worker_that_is_told_to_leave_before_it_has_started_leaves_at_once() -
             process.kill()
 
 
+def test_a_worker_that_is_told_to_leave_in_a_callback_of_pythons_own_leaves() -> None:
+    program = """
+import os, signal
+from fleet.cli.run import _leave_at_once
+class Gone:
+    def __del__(self):  # what is raised here is printed, and no more
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+signal.signal(signal.SIGTERM, _leave_at_once)
+Gone()
+os._exit(7)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_to_fail_without_its_queue_says_so_in_one_line_and_ends_with_1() -> None:
     url = "http://127.0.0.1:1/000000000000/uploads"
