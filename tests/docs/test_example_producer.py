@@ -31,7 +31,7 @@ async def test_the_producer_feeds_the_fleet(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bus, queue = listened(aws)
-    tables = {f"{name.upper()}_TABLE_NAME": aws.table_like(name) for name in ("sessions", "reminders")}
+    tables = {f"{name.upper()}_TABLE_NAME": aws.table_like(name) for name in ("sessions", "reminders", "webhooks")}
     for name, value in {**aws.environment, **tables, "EVENT_BUS_NAME": bus}.items():
         monkeypatch.setenv(name, value)
     produce: dict[str, Any] = runpy.run_path(str(FILE))

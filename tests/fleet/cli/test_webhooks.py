@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -184,3 +185,15 @@ def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None
         assert lines(*words, *at, exits=3).stderr == "Error: the endpoint has no delivery msg_9 on record\n"
     lines("endpoint", "disable", "ep-1", "--reason", "x")
     lines("resend", "msg_1", *at, exits=5)
+
+
+def test_an_event_is_published_under_one_webhook_id_however_often(lines: Lines, aws: Aws) -> None:
+    key = f"order-{uuid.uuid4().hex}"
+    publish = ("publish", "--type", "order.placed", "--key", key, "--detail", '{"total": "12.50"}')
+    lines.environment["EVENT_BUS_NAME"] = ""
+    assert "EVENT_BUS_NAME is not set" in lines(*publish, exits=2).stderr
+    lines.environment["EVENT_BUS_NAME"] = aws.names["EVENT_BUS_NAME"]
+    [said] = lines(*publish).stdout.split()
+    assert json.loads(lines(*publish, "--json").stdout) == {"version": 1, "webhook_id": said}
+    assert "write a JSON object" in lines("publish", "--type", "t", "--key", "k", "--detail", "[]", exits=2).stderr
+    assert "detail-type: 'webhook.*'" in lines("publish", "--type", "webhook.test", "--key", "k", exits=2).stderr

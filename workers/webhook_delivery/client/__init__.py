@@ -3,11 +3,13 @@
 async with open_webhooks(os.environ) as webhooks:
     added = await webhooks.endpoints.add(Registration("acme", "https://hooks.acme.example/fleet", ("order.*",)))
     give_to_the_customer(added.secret)
+    await webhooks.publish(Event("acme", "order.placed", key="order-42", detail={"total": "12.50"}))
 """
 
 from workers.webhook_delivery.client.deliveries import Deliveries, NoSuchDelivery
 from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Refused
 from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
+from workers.webhook_delivery.client.publishing import Event
 from workers.webhook_delivery.client.recovery import Recovered, Wanted, recover
 from workers.webhook_delivery.client.registration import Registration
 from workers.webhook_delivery.client.terms import Terms, WrongField
@@ -23,6 +25,7 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "Endpoints",
+    "Event",
     "Key",
     "Kind",
     "NoSuchDelivery",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pydantic import Field
 
-from shared import Clients, Message, Settings, read_settings
+from shared import Clients, EventBus, Message, Settings, SettingsError, read_settings
 from workers.webhook_delivery.client.deliveries import Deliveries
 from workers.webhook_delivery.client.endpoints import Endpoints
+from workers.webhook_delivery.client.publishing import Event
 from workers.webhook_delivery.client.recovery import RATE, Recovered, Wanted, recover
 from workers.webhook_delivery.client.trial import Trial, try_out
 from workers.webhook_delivery.egress.sender import open_sender
@@ -23,6 +24,7 @@ class ClientSettings(Settings):
     """The worker's own, as far as a producer needs them; times in seconds."""
 
     webhooks_table_name: str
+    event_bus_name: str | None = None
     webhook_allow_loopback: bool = False
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=20)
     webhook_secrets_key: SecretsKey = None
@@ -30,12 +32,23 @@ class ClientSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """The client: `endpoints`, their `deliveries`, a trial of one, and the recovery of what failed."""
+    """The client: `endpoints`, their `deliveries`, events to be published, a trial of an endpoint, and the recovery of what failed."""
 
     endpoints: Endpoints
     deliveries: Deliveries
     settings: ClientSettings
     now: Callable[[], datetime]
+    bus: Callable[[], Awaitable[EventBus]] = field(repr=False)
+
+    async def publish(self, event: Event) -> str:
+        """Put the event on the bus; the webhook-id of its deliveries. The same event once more is no second webhook.
+
+        Raises WrongField, SettingsError without EVENT_BUS_NAME, NotPut where the bus refuses it for a reason that is not the
+        event's, and botocore's error where it did not answer.
+        """
+        entry = event.entry()
+        await (await self.bus()).put(entry)
+        return event.webhook_id
 
     async def recover(self, wanted: Wanted, *, act: bool, rate: float = RATE) -> Recovered:
         """See recovery.recover."""
@@ -74,9 +87,15 @@ async def open_webhooks(
         ) -> None:  # opened when something is sent: who only looks needs no queue
             await (await clients.sender("webhook-deliveries"))(messages)
 
+        async def bus() -> EventBus:
+            if not settings.event_bus_name:
+                raise SettingsError("EVENT_BUS_NAME is not set: the bus that events are published on")
+            return await clients.bus(settings.event_bus_name)
+
         yield Webhooks(
             endpoints,
             Deliveries(dynamodb, endpoints, kept, table=table, send=send, now=now),
             settings,
             now,
+            bus,
         )
