@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "run": Entry("fleet.cli.run:run", "Run one worker until it is told to stop."),
     "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
+    "try": Entry("fleet.cli.dev.trying:try_", "Drive a running `fleet dev` through all four concerns, step by step."),
     "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "new": Entry("fleet.cli.dev.new:new", "Write a new worker into the repository."),
     "console": Entry(
@@ -39,7 +40,9 @@ COMMANDS = {
         "fleet.cli.reminders.group:reminders", "Reminders: schedule, list, change, cancel, and mend what stands wrong."
     ),
     "sessions": Entry("fleet.cli.sessions:sessions", "Upload sessions: open, form, show, watch, close."),
-    "webhooks": Entry("fleet.cli.webhooks:webhooks", "Webhooks: endpoints, deliveries, resend, recover, expunge."),
+    "webhooks": Entry(
+        "fleet.cli.webhooks:webhooks", "Webhooks: endpoints, publish, deliveries, resend, recover, expunge."
+    ),
     "trace": Entry("fleet.cli.trace.command:trace", "One message's whole story, by any of its ids."),
     "workers": Entry("fleet.cli.workers.look:workers", "Who runs: heartbeats, versions, open breakers, orders."),
     "pause": Entry("fleet.cli.controls:pause", "Let a worker's containers finish and receive nothing more."),
@@ -56,6 +59,7 @@ OWN_PLACE: Final = {
     "deploy": "write fleet deploy plan STAGE --set ProjectName=NAME",
     "dev": "write them behind it",
     "demo": "write them behind it",
+    "try": "it drives the `fleet dev` whose --env-file it is given",
     "new": "it writes into the repository, of no stage",
     "planner": "it asks nothing of any stage",
 }

@@ -13,7 +13,7 @@ from fleet.cli import env_file
 from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
 from fleet.dev import private, reload
 from fleet.dev.dev import Fleet, Ground, Plan, open_ground, run_workers
-from fleet.dev.stand_ins import server
+from fleet.dev.stand_ins import edge, server
 from workers import roster
 
 words = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -75,9 +75,8 @@ def lines(fleet: Fleet, *, file: Path, logs: Path, verbose: bool) -> Iterator[st
         "workers": ", ".join(f"{worker} ({pid})" for worker, pid in fleet.workers.pids.items()),
         "logs": f"{logs}",
         "for your shell": f"set -a; . {file}; set +a",
-        "try this": f"fleet reminders schedule --env-file {file} --tenant demo --channel push --token 'ExponentPushToken[demo]' "
-        "--at +5s --title Hello",
-        "and then": f"curl {url}{server.EXPO}/received",
+        "try this": f"fleet try --env-file {file}",
+        "or in a browser": f"{url}{server.GATEWAY}{edge.PAGE}",
     }
     if verbose:
         shown |= {name: value for name, value in sorted(fleet.environment.items()) if name not in SECRETS}
