@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "run": Entry("fleet.cli.run:run", "Run one worker until it is told to stop."),
     "dev": Entry("fleet.cli.dev.whole_fleet:dev", "Run the whole fleet on this machine, for any AWS client to drive."),
-    "try": Entry("fleet.cli.dev.trying:try_", "Drive a running `fleet dev` through all four concerns, step by step."),
+    "try": Entry("fleet.cli.dev.trying:try_", "Drive a running `fleet dev`, and say what happens."),
     "demo": Entry("fleet.cli.dev.demo:demo", "Tell the fleet's whole story with real files, and check every effect."),
     "new": Entry("fleet.cli.dev.new:new", "Write a new worker into the repository."),
     "console": Entry(
