@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -26,6 +25,9 @@ from shared.clients import Clients
 from shared.settings import read_settings
 
 As = Literal["table", "json", "csv"]
+
+UNBROKEN = 40
+"""Characters of a column that stays whole: an id in pieces can be copied by nobody."""
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z"])
 
@@ -112,17 +114,21 @@ def show(answer: Answer, shown_as: As) -> None:
 
 def _table(answer: Answer) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from fleet.cli.dlq import tables
     from fleet.dead_letters.model.redaction import printable
 
     places = [place for place, name in enumerate(answer.columns) if name not in {"line", "object"}]
-    table = Table(*(answer.columns[place] for place in places), box=box.SIMPLE)
-    for row in answer.rows:
-        table.add_row(*(Text(printable(_cell(row[place])), overflow="fold") for place in places))
-    Console(file=sys.stdout).print(table)
+    rows = [[printable(_cell(row[place])) for place in places] for row in answer.rows]
+    table = Table(box=box.SIMPLE)
+    for number, place in enumerate(places):
+        longest = max((len(row[number]) for row in rows), default=0)
+        table.add_column(answer.columns[place], overflow="fold", no_wrap=longest <= UNBROKEN)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    tables.show(table)
 
 
 def _cell(value: Any) -> str:

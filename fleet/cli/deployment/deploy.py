@@ -113,15 +113,16 @@ def _place(stack: str) -> tuple[int, str]:
 
 def _show(every: list[Made], given: dict[str, str], stage: str, prices: dict[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from fleet.cli.dlq import tables
 
     table = Table("stack", "makes", "$ a month", box=box.SIMPLE_HEAD)
     for each in every:
         name = f"{given.get('ProjectName', 'fleet')}-{each.stack}-{stage}"
         kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in each.resources.items())
         table.add_row(name, kinds, f"{each.monthly:,.2f}")
-    Console(highlight=False).print(table)
+    tables.show(table)
     fixed = sum(each.monthly for each in every if each.stack in DEPLOYED)
     click.echo(f"fixed cost: {fixed:,.2f} $ a month at least, whatever comes")
     more = [f"{each.stack} {each.monthly:,.2f} $" for each in every if each.stack not in DEPLOYED and each.monthly]
