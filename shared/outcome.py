@@ -203,11 +203,10 @@ ON_ITEMS = frozenset(
     }
 )  # fmt: skip
 """Calls of DynamoDB that find no resource only where their table is missing; elsewhere that may be the fault of what was asked."""
-
-
 WRONG = frozenset({"ResourceNotFoundException", "ValidationException"})
 """Codes that speak of our configuration where they count as an outage at all."""
-
+KMS_DOWN = frozenset({"DependencyTimeoutException", "InternalException", "KMSInternalException"})
+"""Codes by which KMS says that it fails itself; all its others speak of our key, or throttle."""
 
 EXHAUSTED = frozenset(
     {
@@ -240,11 +239,14 @@ def are_keys(code: str) -> bool:
 
 
 def describe_outage(code: str) -> str:
-    """What is said of a dependency whose calls fail with this code: it is there and refuses us, or it is down. Or of this machine."""
+    """What is said of a dependency whose calls fail with this code: it throttles us, refuses us, or is down. Or of this machine."""
     if code in USED_UP:
         return f"has used up what it has ({code})"
     name = code.rpartition(".")[2]
-    refuses = name in THROTTLED | FORBIDDEN or code.upper().startswith("KMS") or name in WRONG
+    if name in THROTTLED:
+        return f"throttles ({code})"
+    is_of_key = code.upper().startswith("KMS") and name not in KMS_DOWN
+    refuses = is_of_key or name in FORBIDDEN or name in WRONG
     return f"refuses ({code})" if refuses else f"is down ({code})"
 
 

@@ -78,11 +78,14 @@ def test_what_is_wrong_with_the_question_is_not_an_outage(error: Exception) -> N
         ("ExpiredTokenException", "dynamodb: refuses (ExpiredTokenException)"),
         ("KMS.DisabledException", "dynamodb: refuses (KMS.DisabledException)"),
         ("ResourceNotFoundException", "dynamodb: refuses (ResourceNotFoundException)"),
+        ("KMS.ThrottlingException", "dynamodb: throttles (KMS.ThrottlingException)"),
+        ("SlowDown", "dynamodb: throttles (SlowDown)"),
+        ("KMS.KMSInternalException", "dynamodb: is down (KMS.KMSInternalException)"),
         ("ServiceUnavailable", "dynamodb: is down (ServiceUnavailable)"),
         ("EndpointConnectionError", "dynamodb: is down (EndpointConnectionError)"),
     ],
 )
-def test_what_refuses_us_is_told_apart_from_what_is_down(code: str, said: str) -> None:
+def test_what_refuses_or_throttles_us_is_told_apart_from_what_is_down(code: str, said: str) -> None:
     breakers = Breakers(clock=lambda: 0.0)
     needs = Needs(breakers)
     with capture_logs() as lines:

@@ -69,7 +69,7 @@ def test_writes_that_fail_beside_reads_that_succeed_are_an_outage_like_any_other
             await asyncio.sleep(HOUR)
         told = [each["event"] for each in lines]
         assert (told.count("dependency_down"), told.count("dependency_back")) in {(1, 0), (2, 1)}, "it is not back"
-        assert rig.poller.missing == ["dynamodb: refuses (ThrottlingException)"]
+        assert rig.poller.missing == ["dynamodb: throttles (ThrottlingException)"]
         assert (rig.queue.letters, rig.ended) == ([], [])
         assert sum(each.receipts for each in stored) <= 20, "what is in hand waits there, the rest in the queue"
         assert table.writes <= HOUR / LONGEST_PROBE * 1.5 + 100, "one probe at a time"

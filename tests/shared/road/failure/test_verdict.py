@@ -267,10 +267,10 @@ def test_what_stalls_a_message_says_whether_the_dependency_refuses_or_is_down() 
     assert stalled.why == "RuntimeError: dynamodb refuses (AccessDeniedException), s3 is down (ReadTimeoutError)"
 
 
-def test_a_refusal_of_an_unwatched_client_is_told_as_one() -> None:
+def test_a_throttle_of_an_unwatched_client_is_told_as_one() -> None:
     stalled = verdict(throttled())
     assert isinstance(stalled, Stalled)
-    assert stalled.why.endswith(": AWS refuses (ThrottlingException)")
+    assert stalled.why.endswith(": AWS throttles (ThrottlingException)")
 
 
 def test_each_class_of_errors_may_have_a_backoff_of_its_own_and_the_first_that_fits_decides() -> None:
