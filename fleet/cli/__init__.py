@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from importlib import import_module
 from typing import Final, NamedTuple
 
@@ -146,4 +149,15 @@ def _refuse_what_would_be_passed_over(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point of the installed command."""
+    if next((word for word in sys.argv[1:] if word in COMMANDS), None) == "run":
+        # The first process of a container gets no signal that it has no handler for: a worker would start, take messages, and be
+        # killed with them. Imports take seconds on a small CPU; nothing was received yet, and there is nothing to drain.
+        signal.signal(signal.SIGTERM, _leave_at_once)
     fleet(prog_name="fleet")
+
+
+def _leave_at_once(_number: int, _frame: object) -> None:
+    """Not by an exception: where Python is in a callback of its own, as its imports have, it would be passed over, and the process
+    would never leave.
+    """
+    os._exit(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -35,9 +34,6 @@ def run(worker: str | None, place: str | None) -> None:
     """
     if (worker is None) == (place is None):
         raise click.UsageError("name a worker of the fleet, or another one by --app MODULE:NAME")
-    # The first process of a container gets no signal that it has no handler for, and would go on until it is killed. Imports and
-    # secrets take seconds.
-    signal.signal(signal.SIGTERM, _leave_at_once)
     from shared.container import process
 
     sys.exit(process.main(roster.app(worker) if worker is not None else foreign(place or ""), os.environ))
@@ -62,10 +58,3 @@ def foreign(place: str) -> App:
     if not isinstance(found, App):
         raise Misconfigured(f"--app {place}: {module} has no App by the name of {name}")
     return found
-
-
-def _leave_at_once(_number: int, _frame: object) -> None:
-    """Before anything was received there is nothing to drain. Not by an exception: where Python is in a callback of its own, as its
-    imports have, it would be passed over, and the process would never leave.
-    """
-    os._exit(0)

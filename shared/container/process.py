@@ -34,10 +34,23 @@ FLUSH_SECONDS = 0.35
 """Seconds for telling the collector what is left; a dead one does not keep the container from ending."""
 
 
+@contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Before anything was received there is nothing to drain. The first process of a container gets no signal that it has no
+    handler for: it would start, take messages, and be killed with them at the end of the grace period.
+    """
+    earlier = signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+@_leaving_at_once()
 def main(app: App, environment: Mapping[str, str]) -> int:
     """Run a container's process to its end. Returns its exit code: 0 when it has drained; a warning `drained` counts what SQS did
     not let it settle or give back. A process that does not end by itself within DRAIN_SECONDS and one more is ended with code
-    70, one that an error ends returns 1. Raises SettingsError.
+    70, one that an error ends returns 1. SIGTERM while settings are read ends it at once, with 0. Raises SettingsError.
     """
     environment = asyncio.run(read_environment(environment))
     try:

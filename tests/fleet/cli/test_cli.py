@@ -118,7 +118,7 @@ def test_a_worker_that_is_told_to_leave_before_it_has_started_leaves_at_once() -
 def test_a_worker_that_is_told_to_leave_in_a_callback_of_pythons_own_leaves() -> None:
     program = """
 import os, signal
-from fleet.cli.run import _leave_at_once
+from fleet.cli import _leave_at_once
 class Gone:
     def __del__(self):  # what is raised here is printed, and no more
         os.kill(os.getpid(), signal.SIGTERM)

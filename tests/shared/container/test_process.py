@@ -199,3 +199,64 @@ async def test_an_output_that_takes_nothing_does_not_become_the_exit_code(output
     ended = await asyncio.create_subprocess_exec(*shell, stderr=asyncio.subprocess.PIPE, env=buffered)
     _, said = await ended.communicate()
     assert (ended.returncode, said) == (1, b"")
+
+
+READING = """
+import os, sys
+from shared.app import App
+from shared.container import process
+
+sys.exit(process.main(App("sample", ("uploads",), None), os.environ))
+"""
+IMPORTING = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "fleet.cli.run":
+            print("importing", flush=True)
+            time.sleep(30)
+
+import fleet.cli
+sys.meta_path.insert(0, Slow())
+sys.argv = ["fleet", "run", "audit-archive"]
+fleet.cli.main()
+"""
+
+
+async def told_to_leave(program: str, environment: dict[str, str], *, when: asyncio.Event | None = None) -> int | None:
+    """Its exit code. SIGTERM is ignored as long as nobody handles it, as for the first process of a container."""
+    shell = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh", sys.executable, "-c", program)
+    started = await asyncio.create_subprocess_exec(*shell, stdout=asyncio.subprocess.PIPE, env=environment)
+    assert started.stdout is not None
+    try:
+        async with asyncio.timeout(15):
+            await (when.wait() if when is not None else started.stdout.readline())
+            started.terminate()
+            return await started.wait()
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+
+@pytest.mark.slow
+async def test_sigterm_while_settings_are_read_ends_the_first_process_of_a_container() -> None:
+    asked = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+        place = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+            "SETTINGS_PATH": "/fleet",
+        }
+        assert await told_to_leave(READING, {**keys, **place, "PATH": "/usr/bin:/bin"}, when=asked) == 0
+
+
+async def test_sigterm_while_a_worker_is_imported_ends_the_first_process_of_a_container() -> None:
+    assert await told_to_leave(IMPORTING, {"PATH": "/usr/bin:/bin"}) == 0
