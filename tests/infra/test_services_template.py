@@ -33,7 +33,7 @@ def test_a_container_is_healthy_by_livez_and_can_write_nowhere(worker: WorkerSet
     assert "/livez" in container["HealthCheck"]["Command"][-1]
     assert str(RuntimeSettings().health_port) in container["HealthCheck"]["Command"][-1]
     assert (container["ReadonlyRootFilesystem"], container["User"]) == (True, "10001")
-    assert container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+    assert container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}, "InitProcessEnabled": True}
     assert container["LogConfiguration"]["Options"]["awslogs-group"] == f"{worker.stem}ContainerLog"
 
 

@@ -91,7 +91,8 @@ class Service(Construct):
             user="10001",
             readonly_root_filesystem=True,
             linux_parameters=ecs.CfnTaskDefinition.LinuxParametersProperty(
-                capabilities=ecs.CfnTaskDefinition.KernelCapabilitiesProperty(drop=["ALL"])
+                capabilities=ecs.CfnTaskDefinition.KernelCapabilitiesProperty(drop=["ALL"]),
+                init_process_enabled=True,  # a first process has no default for SIGTERM: until Python runs, it would be ignored
             ),
             stop_timeout=STOP_TIMEOUT,
             health_check=ecs.CfnTaskDefinition.HealthCheckProperty(
