@@ -19,6 +19,7 @@ from pydantic import Field
 from shared import App, Clients, Limits, Secret, Settings, Together, Worker, make_lambda_handler, read_settings
 from workers.reminder_dispatch.channels.apart import apart
 from workers.reminder_dispatch.channels.gate import Gates
+from workers.reminder_dispatch.channels.push.rate import request_size
 from workers.reminder_dispatch.event import decode_due, decode_tick
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.receipts import handler as receipts
@@ -57,7 +58,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
     # Imported when they are used: they bring aiohttp and boto3, which would double what a Lambda sandbox loads at first.
     from workers.reminder_dispatch.channels import bus
     from workers.reminder_dispatch.channels.email import ses
-    from workers.reminder_dispatch.channels.push.expo import RECIPIENTS, Expo, open_session
+    from workers.reminder_dispatch.channels.push.expo import Expo, open_session
     from workers.reminder_dispatch.receipts.asking import ask_later
     from workers.reminder_dispatch.receipts.expo import ExpoReceipts
     from workers.reminder_dispatch.table.store import DynamoReminders
@@ -78,6 +79,8 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         )
         ports = Ports(
             store=store,
+            room=expo.room,
+            request_size=request_size(settings.expo_per_second),
             push=expo.push,
             mail=apart(
                 partial(
@@ -114,7 +117,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             correlation=attrgetter("reminder_id"),
             do=Together(
                 partial(dispatch, ports=ports),
-                count=RECIPIENTS,
+                count=request_size(settings.expo_per_second),
                 seconds=0.2,
             ),
             limits=Limits(timeout=DISPATCH_TIMEOUT, concurrency=4),

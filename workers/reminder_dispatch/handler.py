@@ -1,4 +1,4 @@
-"""Due reminders, many at once: claim each, send all, record each."""
+"""Due reminders, many at once: look at each, send all, record each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import inf
 from shared import BatchResult
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import SEND_WITHIN
-from workers.reminder_dispatch.sending.claiming import claim
+from workers.reminder_dispatch.sending.claiming import look
 from workers.reminder_dispatch.sending.decision import Attempt
 from workers.reminder_dispatch.sending.ports import Ports
 from workers.reminder_dispatch.sending.requests import push, send
@@ -18,15 +18,15 @@ from workers.reminder_dispatch.sending.requests import push, send
 async def dispatch(events: Sequence[ReminderDue], *, ports: Ports) -> BatchResult:
     """Send each occurrence once.
 
-    For each: read, write the series' next occurrence, claim, send, record. The next occurrence comes first, so that
-    whatever happens to this one the series goes on; and little stands between claim and request, so that a crash
-    seldom leaves a doubt. A claim that was never recorded runs out with its lease and is then settled by the
+    For each: read, write the series' next occurrence, wait for room in its channel's rate, claim, send, record. The next
+    occurrence comes first, so that whatever happens to this one the series goes on; and little stands between claim
+    and request, so that a crash seldom leaves a doubt. A claim that was never recorded runs out with its lease and is then settled by the
     reminder's policy for unknown ends. No request begins so late that its answer could not be recorded any more: what
     has no turn until then waits for another attempt.
     """
     due = list(dict.fromkeys(events))  # the same occurrence twice in one batch is one piece of work
     until = ports.now() + SEND_WITHIN
-    prepared = await asyncio.gather(*(claim(event, ports, until=until) for event in due), return_exceptions=True)
+    prepared = await asyncio.gather(*(look(event, ports) for event in due), return_exceptions=True)
     attempts = sorted((found for found in prepared if isinstance(found, Attempt)), key=_urgency)
     pushes = [attempt for attempt in attempts if attempt.content.channel == "push"]
     others = [attempt for attempt in attempts if attempt.content.channel != "push"]

@@ -65,8 +65,8 @@ RESENDS = 1
 """Times an occurrence is sent again under `at_least_once` after a request that nobody answered."""
 
 TAKEN_OVER = 10
-"""Attempts after which `at_least_once` takes over no claim whose worker died. Most of these died waiting for room in their channel's rate, with
-nothing sent, so one such death or two must not end an occurrence; each may double it once at most.
+"""Attempts after which `at_least_once` takes over no claim whose worker died. Some of these died before their request, with nothing sent, so
+one such death or two must not end an occurrence; each may double it once at most.
 """
 
 
@@ -97,6 +97,7 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
     }
     return Attempt(
         event=event,
+        row=row,
         claim=Move(expect=seen(row), put=claimed, drop=("notBefore", "reason")),
         state=State.model_validate({**row, **claimed}),
         content=content,

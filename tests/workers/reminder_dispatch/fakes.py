@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from shared.worker import BatchResult
 from tests.fakes import FakeSender, delivery
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Note
 from workers.reminder_dispatch.channels.gate import Gates
+from workers.reminder_dispatch.channels.push.rate import RECIPIENTS, Room
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.receipts.asking import ask_later
@@ -179,6 +181,7 @@ class World:
     claims: int = 0
     computed: int = 0
     gates: Gates = field(init=False)
+    before_room: Callable[[], None] = lambda: None
     before_push: Callable[[], None] = lambda: None
     after_push: Callable[[], None] = lambda: None
 
@@ -188,6 +191,8 @@ class World:
     async def dispatch(self, *events: ReminderDue) -> BatchResult:
         ports = Ports(
             store=self.store,
+            room=self.room,
+            request_size=RECIPIENTS,
             push=self.push,
             mail=self.mail,
             announce=self.announce,
@@ -220,7 +225,14 @@ class World:
         self.computed += 1
         return compute()
 
-    async def push(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]:
+    @asynccontextmanager
+    async def room(self, _project: str, count: int, *, until: datetime) -> AsyncIterator[Room | None]:
+        await asyncio.sleep(0)
+        self.before_room()
+        yield Room(count) if self.at < until else None
+
+    async def push(self, notes: Sequence[Note], *, until: datetime, room: Room | None) -> Sequence[Answer]:
+        assert room is not None, "nobody waits between claim and request"
         if not notes:
             return []
         if self.at >= until:

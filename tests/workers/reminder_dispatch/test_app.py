@@ -17,7 +17,7 @@ from tests.waiting import until
 from tests.workers.reminder_dispatch.expo_server import ExpoServer
 from tests.workers.reminder_dispatch.fakes import daily, due, row
 from workers.reminder_dispatch.app import APP, DISPATCH_TIMEOUT, open_workers
-from workers.reminder_dispatch.channels.push.expo import RECIPIENTS
+from workers.reminder_dispatch.channels.push.rate import RECIPIENTS
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import LEASE_SECONDS
 from workers.reminder_dispatch.table.keys import Key

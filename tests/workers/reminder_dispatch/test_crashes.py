@@ -124,3 +124,27 @@ async def test_four_workers_of_which_three_are_killed_send_each_reminder() -> No
     await lived_on(of, *events)
     assert [of.store[event]["status"] for event in events] == ["SENT"] * 20
     assert len(of.store.rows) == 40
+
+
+async def test_killed_while_it_waits_for_room_in_the_rate_a_worker_holds_no_claim() -> None:
+    names = [f"r{number}" for number in range(100)]
+    of = world(*(daily(name, onUnknown="at_most_once") for name in names))
+
+    def kill() -> None:
+        of.before_room = lambda: None
+        raise Killed
+
+    of.before_room = kill
+    with pytest.raises(Killed):
+        await of.dispatch(*map(due, names))
+    assert {of.store[due(name)]["status"] for name in names} == {"PENDING"}
+    await lived_on(of, *map(due, names))
+    assert [of.store[due(name)]["status"] for name in names] == ["SENT"] * 100
+    assert len(of.notes) == 100
+
+
+async def test_what_is_cancelled_while_it_waits_for_room_is_not_sent() -> None:
+    of = world(daily(onUnknown="at_most_once"))
+    of.before_room = lambda: of.store.rows[due().key].update(status="FAILED", reason="cancelled")
+    assert await of.dispatch(due()) == [None]
+    assert (of.notes, of.store[due()]["reason"]) == ([], "cancelled")

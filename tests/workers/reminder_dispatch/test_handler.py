@@ -57,7 +57,7 @@ async def test_every_answer_goes_back_to_its_own_reminder() -> None:
         row("r2", channel="email", email="a@example.com"),
         row("r3", tokens=tokens[2:]),
     ]
-    of = world(*mixed, answers=[DEAD, DEAD, Accepted("the third device"), Accepted("the mail")])
+    of = world(*mixed, answers=[Accepted("the mail"), DEAD, DEAD, Accepted("the third device")])
     assert await of.dispatch(due("r1"), due("r2"), due("r3")) == [None] * 3
     assert [of.store[due(name)]["status"] for name in ("r1", "r2", "r3")] == ["FAILED", "SENT", "SENT"]
     assert of.store[due("r1")]["deadTokens"] == sorted(tokens[:2])

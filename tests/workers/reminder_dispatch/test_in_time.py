@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from shared.outcome import Contended
 from tests.workers.reminder_dispatch.fakes import NOON, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import TOO_LATE
 from workers.reminder_dispatch.rules import LEASE_SECONDS, SEND_WITHIN
@@ -28,9 +27,10 @@ async def test_a_rule_that_costs_too_much_ends_its_row_with_the_reason_and_not_i
 async def test_nothing_is_claimed_that_could_not_be_sent_any_more() -> None:
     here = world(row("r1", onUnknown="at_most_once"))
     here.store.after = lambda call: here.later(seconds=16) if call == "load" else None
-    [refusal] = await here.dispatch(due("r1"))
-    assert isinstance(refusal, Contended)
-    assert (here.store[due("r1")]["status"], here.notes) == ("PENDING", [])
+    assert await here.dispatch(due("r1")) == [None], "no receipt is spent"
+    left = here.store[due("r1")]
+    assert (left["status"], left["reason"], here.notes) == ("PENDING", TOO_LATE.why, [])
+    assert ("move to SENDING" in here.store.calls, "attempts" in left, len(here.asked_again())) == (False, False, 1)
 
 
 async def test_a_process_that_stood_still_after_its_claim_sends_nothing_and_leaves_no_doubt() -> None:

@@ -1,4 +1,4 @@
-"""An occurrence is claimed before it is sent, and the series goes on before that; or it is left, put off or ended."""
+"""A due occurrence is looked at, its series goes on, and it is claimed when its request can go out; or it is left, put off or ended."""
 
 from __future__ import annotations
 
@@ -27,10 +27,8 @@ LOOKS = 3
 log = structlog.get_logger()
 
 
-async def claim(event: ReminderDue, ports: Ports, *, until: datetime) -> Attempt | None:
-    """The occurrence, claimed; None where there is nothing (more) to send. Raises Later, also where nothing could be sent any
-    more before `until`.
-    """
+async def look(event: ReminderDue, ports: Ports) -> Attempt | None:
+    """What is to be sent of the occurrence, not claimed yet; None where there is nothing (more) to send. Raises Later."""
     for _ in range(LOOKS):
         row = await ports.store.load(event.key)
         if row is None:
@@ -48,14 +46,37 @@ async def claim(event: ReminderDue, ports: Ports, *, until: datetime) -> Attempt
                     return None
             case Attempt() as attempt:
                 await _go_on(event.reminder_id, row, attempt.follow, ports, at=at)
-                if not await _may_go_out(attempt, row, ports, until=until):
-                    return None
-                if await ports.store.move(event.key, attempt.claim):
-                    count_unknown(attempt.content.on_unknown, row["status"] == "SENDING")
-                    return attempt
+                return attempt
             case other:
                 assert_never(other)
-    raise Contended("the row changes faster than it can be read", after=1.0)
+    raise _changes_too_fast()
+
+
+async def claim(attempt: Attempt, ports: Ports, *, until: datetime) -> Attempt | None:
+    """The occurrence, claimed, as it is now; None where there is nothing to send (any more). To be called when its request can go out
+    at once. Raises Later, also where nothing could be sent any more before `until`.
+    """
+    for _ in range(LOOKS):
+        if not await _may_go_out(attempt, ports, until=until):
+            return None
+        if not _is_late(attempt, ports.now()) and await ports.store.move(attempt.event.key, attempt.claim):
+            count_unknown(attempt.content.on_unknown, attempt.row["status"] == "SENDING")
+            return attempt
+        again = await look(attempt.event, ports)
+        if again is None:
+            return None
+        if again.gate != attempt.gate:
+            raise Contended("its producer has changed its channel", after=1.0)
+        attempt = again
+    raise _changes_too_fast()
+
+
+def _changes_too_fast() -> Contended:
+    return Contended("the row changes faster than it can be read", after=1.0)
+
+
+def _is_late(attempt: Attempt, now: datetime) -> bool:
+    return attempt.deadline is not None and now.timestamp() > attempt.deadline
 
 
 async def _judged(event: ReminderDue, row: Row, ports: Ports, *, at: datetime) -> Decision:
@@ -74,10 +95,11 @@ async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: 
     return True
 
 
-async def _may_go_out(attempt: Attempt, row: Row, ports: Ports, *, until: datetime) -> bool:
+async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> bool:
     """Whether a request may follow the claim: its producer still wants it, and its channel takes something at present. Else it is put
     off: nothing is claimed, and no attempt counted; quiet hours hold it until they end. Raises Contended.
     """
+    row = attempt.row
     if may_be_withdrawn(row) and await is_withdrawn(row, attempt.follow.next, store=ports.store, now=ports.now()):
         report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled")
         return False
@@ -88,7 +110,7 @@ async def _may_go_out(attempt: Attempt, row: Row, ports: Ports, *, until: dateti
         return False
     if (why := ports.gates.why_not(attempt.gate)) is None:
         return True
-    await _put_off(attempt, why, ports)
+    await put_off(attempt, why, ports)
     return False
 
 
@@ -100,7 +122,8 @@ async def _hold(attempt: Attempt, end: datetime, ports: Ports) -> None:
         await ask_again(attempt.event, wait, attempt.share, ports)
 
 
-async def _put_off(attempt: Attempt, why: str, ports: Ports) -> None:
+async def put_off(attempt: Attempt, why: str, ports: Ports) -> None:
+    """What was not claimed, because its channel takes nothing or its rate has no room, is looked at again later; no attempt is counted."""
     wait = ports.gates.pause(attempt.gate, deadline=attempt.deadline)
     until = int(ports.now().timestamp()) + wait
     if await ports.store.move(attempt.event.key, postponed(attempt, why, until=until)):

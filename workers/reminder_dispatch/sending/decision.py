@@ -59,10 +59,11 @@ class Close:
 class Attempt:
     """The occurrence is to be claimed by `claim` and then sent to `recipients` (tokens for push, one "" else).
 
-    `state` is the row's state once the claim is written.
+    `row` is what was read, `state` its state once the claim is written.
     """
 
     event: ReminderDue
+    row: Row
     claim: Move
     state: State
     content: Content

@@ -6,7 +6,8 @@ import asyncio
 import gzip
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -27,10 +28,7 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
-from workers.reminder_dispatch.channels.push.rate import PER_SECOND, RateCap
-
-RECIPIENTS = 100
-"""The most one request may hold."""
+from workers.reminder_dispatch.channels.push.rate import PER_SECOND, RateCap, Room, request_size
 
 LARGEST_PAYLOAD = 4_096
 """Bytes that FCM and APNs carry; Expo accepts more and then reports MessageTooBig."""
@@ -102,8 +100,18 @@ class Expo:
         self._per_second = per_second
         self._now = now
 
-    async def push(self, notes: Sequence[Note], *, until: datetime) -> Sequence[Answer]:
-        """One answer for each note, in order; raises nothing of Expo's. No request begins at `until` or later.
+    @asynccontextmanager
+    async def room(self, project: str, count: int, *, until: datetime) -> AsyncIterator[Room | None]:
+        """Waits until a request to `count` recipients of the project has room in its rate, and keeps that; None where there is none
+        before `until`.
+        """
+        left = (until - self._now()).total_seconds()
+        async with self._cap(project).room(min(count, request_size(self._per_second)), within=left) as room:
+            yield room
+
+    async def push(self, notes: Sequence[Note], *, until: datetime, room: Room | None = None) -> Sequence[Answer]:
+        """One answer for each note, in order; raises nothing of Expo's. No request begins at `until` or later, and the first does
+        not wait where `room` was kept for it; it is that of the notes' project.
 
         A request that is refused as a whole is split, by project where Expo names the projects and else in halves, so
         that one bad notification never takes its neighbours along. After an answer that will be the same for every
@@ -117,19 +125,22 @@ class Expo:
             else:
                 projects.setdefault(note.project, []).append(number)
         # Beside each other: a project that waits for room in its rate keeps no other waiting.
-        for found in await asyncio.gather(*(self._push(notes, numbers, until) for numbers in projects.values())):
+        kept = room if len(projects) == 1 else None
+        for found in await asyncio.gather(*(self._push(notes, numbers, until, kept) for numbers in projects.values())):
             answers |= found
         return [answers[number] for number in range(len(notes))]
 
-    async def _push(self, notes: Sequence[Note], numbers: Sequence[int], until: datetime) -> dict[int, Answer]:
+    async def _push(
+        self, notes: Sequence[Note], numbers: Sequence[int], until: datetime, room: Room | None
+    ) -> dict[int, Answer]:
         """The answers to the notes with these numbers, all of one project."""
         answers: dict[int, Answer] = {}
-        most = min(RECIPIENTS, self._per_second)
+        most = request_size(self._per_second)
         waiting = deque(numbers[start : start + most] for start in range(0, len(numbers), most))
         rest: Busy | Misconfigured | None = None
         while waiting:
             asked = waiting.popleft()
-            reply = rest or await self._send([notes[number] for number in asked], until)
+            reply = rest or await self._send([notes[number] for number in asked], until, room)
             match reply:
                 case _Tickets(entries):
                     answers |= zip(asked, map(_answer, entries), strict=True)
@@ -147,14 +158,13 @@ class Expo:
                     assert_never(other)
         return answers
 
-    async def _send(self, notes: Sequence[Note], until: datetime) -> _Reply:
+    async def _send(self, notes: Sequence[Note], until: datetime, room: Room | None) -> _Reply:
         body = orjson.dumps([_message(note) for note in notes])
         headers = self._headers
         if len(body) > COMPRESSED_ABOVE:
             body, headers = gzip.compress(body), {**headers, "Content-Encoding": "gzip"}
         left = (until - self._now()).total_seconds()
-        cap = self._caps.setdefault(notes[0].project, RateCap(limit=self._per_second))
-        if left <= 0 or not await cap.take(len(notes), within=left):
+        if left <= 0 or not await self._cap(notes[0].project).take(len(notes), within=left, room=room):
             return TOO_LATE
 
         async def attempt(token: str | None) -> _Reply:
@@ -163,6 +173,9 @@ class Expo:
             return await self._post(body, headers | bearer(token), until, recipients=len(notes))
 
         return await self._access_token.accepted(attempt, refused=lambda reply: isinstance(reply, Misconfigured))
+
+    def _cap(self, project: str) -> RateCap:
+        return self._caps.setdefault(project, RateCap(limit=self._per_second))
 
     async def _post(self, body: bytes, headers: Mapping[str, str], until: datetime, *, recipients: int) -> _Reply:
         if self._now() >= until:

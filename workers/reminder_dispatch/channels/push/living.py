@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ import structlog
 from shared import code_of
 from workers.reminder_dispatch.channels.channel import Answer, Note, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
-from workers.reminder_dispatch.table.keys import device_key
+from workers.reminder_dispatch.table.keys import Key, device_key
 
 if TYPE_CHECKING:
+    from workers.reminder_dispatch.channels.push.rate import Room
     from workers.reminder_dispatch.sending.ports import Push
     from workers.reminder_dispatch.table.store import Reminders
 
@@ -25,12 +26,20 @@ log = structlog.get_logger()
 
 
 async def push_to_living(
-    notes: Sequence[Note], *, push: Push, store: Reminders, until: datetime, now: datetime
+    notes: Sequence[Note],
+    *,
+    dead: Collection[Key],
+    push: Push,
+    room: Room | None,
+    store: Reminders,
+    until: datetime,
+    now: datetime,
 ) -> Sequence[Answer]:
-    """One answer for each note, in order. A token that Expo calls dead is noted for all reminders, until it is registered anew."""
-    dead = await store.dead({device_key(note.token) for note in notes})
+    """One answer for each note, in order; `dead` are the devices that are known to be gone. A token that Expo calls dead is noted for
+    all reminders, until it is registered anew.
+    """
     living = [note for note in notes if device_key(note.token) not in dead]
-    asked = iter(await push(living, until=until) if living else ())
+    asked = iter(await push(living, until=until, room=room) if living else ())
     answers = [KNOWN_DEAD if device_key(note.token) in dead else next(asked) for note in notes]
     found = {
         note.token: answer.why
