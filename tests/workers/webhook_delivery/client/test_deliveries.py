@@ -1,82 +1,24 @@
 """What was sent is sent again: from the table that the worker writes, by the worker that makes the attempts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.sqs.sender import Message
-from tests.fakes import delivery
-from tests.workers.webhook_delivery.fakes import NOON, Clock, FakeBus, FakePost, job
-from tests.workers.webhook_delivery.table import InDynamoDb
+from tests.workers.webhook_delivery.client.ground import Ground
+from tests.workers.webhook_delivery.fakes import NOON, job
 from workers.webhook_delivery.client import (
-    Deliveries,
-    Endpoints,
     NoSuchDelivery,
-    Recovered,
     Refused,
     Registration,
     Wanted,
     WrongField,
     recover,
 )
-from workers.webhook_delivery.egress.bulkhead import Bulkhead
-from workers.webhook_delivery.event import DeliveryJob, Published, delivery_job
-from workers.webhook_delivery.handler import deliver
-from workers.webhook_delivery.ports import Ports
-from workers.webhook_delivery.rules import Reply, Schedule
-from workers.webhook_delivery.store.kept import KeptPayloads
-from workers.webhook_delivery.store.table import DynamoDbStore
+from workers.webhook_delivery.event import Published
+from workers.webhook_delivery.rules import Reply
 
 LARGE = '{"type":"upload.completed","data":"' + "ab " * 400 + '"}'
-TWICE = Schedule((0, 5))
-
-
-@dataclass
-class Ground:
-    """A tenant's endpoint in a real table; the worker runs when it is told, on jobs that were sent."""
-
-    dynamodb: InDynamoDb
-    clock: Clock = field(default_factory=Clock)
-    sent: list[Message] = field(default_factory=list)
-    bus: FakeBus = field(default_factory=FakeBus)
-
-    def __post_init__(self) -> None:
-        client, table = self.dynamodb.client, self.dynamodb.name
-        self.post = FakePost(self.clock)
-        self.store = DynamoDbStore(client, table=table, now=lambda: self.clock().timestamp())
-        self.kept = KeptPayloads(client, table=table, now=self.clock, s3=None, bucket="", prefix="")
-        self.endpoints = Endpoints(client, table=table, now=self.clock)
-        self.deliveries = Deliveries(
-            client, self.endpoints, self.kept, table=table, send=self.send, now=self.clock
-        )  # fmt: skip
-
-    async def send(self, messages: Sequence[Message]) -> None:
-        self.sent += messages
-
-    async def deliver(self, given: DeliveryJob, *replies: Reply) -> None:
-        if replies:
-            self.post = FakePost(self.clock, replies)
-        ports = Ports(
-            self.store, self.post, Bulkhead(50), send=self.send, put_event=self.bus, now=self.clock, dice=lambda: 0.0
-        )
-        await deliver(given, ports=ports, schedule=TWICE, lease=35.0)
-
-    async def run(self, *replies: Reply) -> list[DeliveryJob]:
-        """Make the attempts of all jobs that wait, and answer what was posted for."""
-        jobs, self.sent = [delivery_job(delivery(each.body)) for each in self.sent], []
-        for each in jobs:
-            self.clock.at = max(self.clock.at, each.not_before)
-            await self.deliver(each, *replies)
-        return jobs
-
-
-@pytest.fixture
-async def ground(dynamodb: InDynamoDb) -> Ground:
-    made = Ground(dynamodb)
-    await made.endpoints.add(Registration("tenant-1", "https://customer.example/hook", ("*",), "endpoint-1"))
-    return made
 
 
 async def test_a_resend_carries_the_same_bytes_under_the_same_id_and_takes_the_next_number(ground: Ground) -> None:
@@ -228,65 +170,3 @@ async def test_a_resend_that_cannot_be_is_refused(ground: Ground) -> None:
     await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
     with pytest.raises(Refused, match="is disabled"):
         await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1")
-
-
-async def failed(ground: Ground) -> Wanted:
-    """One that failed before noon, two that failed since, one delivered, one still being tried, one cancelled before any attempt."""
-    ground.clock.move(-3600)
-    await ground.deliver(job(2, event_id="msg_before", not_before=NOON - timedelta(hours=2)), Reply(500))
-    ground.clock.move(3600)
-    for number in (1, 2):
-        for attempt in (1, 2):
-            await ground.deliver(job(attempt, event_id=f"msg_failed{number}"), Reply(500))
-    await ground.deliver(job(event_id="msg_good"), Reply(200))
-    await ground.deliver(job(event_id="msg_tried"), Reply(500))
-    await ground.endpoints.disable("tenant-1", "endpoint-1", reason="for a while")
-    await ground.deliver(job(event_id="msg_cancelled"))
-    await ground.endpoints.enable("tenant-1", "endpoint-1")
-    ground.sent = []
-    ground.clock.move(60)
-    return Wanted("tenant-1", "endpoint-1", NOON, ground.clock())
-
-
-async def test_a_recovery_sends_each_that_failed_since_once_and_no_other(ground: Ground) -> None:
-    wanted = await failed(ground)
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def go(*, act: bool, given: Wanted = wanted) -> Recovered:
-        return await recover(given, ground.deliveries, act=act, rate=4, now=ground.clock(), sleep=sleep)
-
-    left = {"delivered": 1, "still being tried": 1}
-    assert await go(act=False) == Recovered(3, left)  # type: ignore[arg-type]  # a Counter equals a dict
-    assert (ground.sent, slept) == ([], []), "a dry run sends nothing"
-    assert (await go(act=False, given=replace(wanted, event_types=("order.*",)))).left["of another type"] == 5
-    assert (await go(act=True)).sent == 3
-    first, ground.sent = ground.sent, []
-    assert slept == [0.25] * 3
-    assert (await go(act=True)).sent == 3, "cut short before a job was made: it is sent once more"
-    assert [each.body.replace(" ", "") for each in ground.sent] == [each.body.replace(" ", "") for each in first]
-    ground.sent += first
-    await ground.run(Reply(200))
-    done = await go(act=True)
-    assert (done.sent, ground.sent) == (0, []), "given again, an order sends nothing twice"
-    for webhook_id, attempts in (("msg_failed1", 3), ("msg_failed2", 3), ("msg_cancelled", 1), ("msg_before", 1)):
-        shown = await ground.deliveries.show("tenant-1", webhook_id, "endpoint-1")
-        assert (len(shown.attempts), shown.state) == (attempts, "EXHAUSTED" if "before" in webhook_id else "DELIVERED")
-
-
-async def test_a_recovery_that_cannot_be_is_refused_by_the_field(ground: Ground) -> None:
-    good = Wanted("tenant-1", "endpoint-1", NOON - timedelta(days=1), NOON)
-    for name, wrong in (
-        ("since", replace(good, since=NOON - timedelta(days=31))),
-        ("since", replace(good, since=NOON.replace(tzinfo=None))),
-        ("until", replace(good, until=NOON + timedelta(seconds=1))),
-        ("until", replace(good, until=good.since)),
-        ("eventTypes", replace(good, event_types=())),
-    ):
-        with pytest.raises(WrongField, match=f"^{name}: "):
-            await recover(wrong, ground.deliveries, act=True, now=NOON)
-    await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
-    with pytest.raises(Refused, match="is disabled"):
-        await recover(good, ground.deliveries, act=False, now=NOON)
