@@ -43,8 +43,10 @@ from workers.webhook_delivery.ports import Ports, Post
 from workers.webhook_delivery.rules import (
     HINTED,
     LONGEST_WAIT,
+    RESERVED,
     Again,
     Attempt,
+    Claim,
     Claimed,
     Endpoint,
     Failed,
@@ -159,7 +161,7 @@ async def _attempt(
     park_at: float,
 ) -> Attempt | Reused | None:
     """Claim the attempt, post once, record it."""
-    found = await ports.store.claim(job, now=ports.now(), lease=lease, take_over=not schedule.at_most_once)
+    found = await _claim(job, ports, lease=lease, take_over=not schedule.at_most_once)
     if schedule.at_most_once and isinstance(found, Held) and found.until <= ports.now().timestamp():
         # Its maker died, perhaps behind the POST: nobody can know, and here nothing is posted twice.
         post, found = _answer("maybe_delivered"), await ports.store.claim(job, now=ports.now(), lease=lease)
@@ -187,6 +189,17 @@ async def _attempt(
     made = _made(job, result)
     await live(job, endpoint, verdict, ports)
     return made
+
+
+async def _claim(job: DeliveryJob, ports: Ports, *, lease: float, take_over: bool) -> Claim | None:
+    """None where a resend has this number and another one, behind it, has taken the schedule's place."""
+    found = await ports.store.claim(job, now=ports.now(), lease=lease, take_over=take_over)
+    if not isinstance(found, Held) or found.until != RESERVED:
+        return found
+    if await ports.store.is_overtaken(job):
+        return None
+    # Whoever reserved it may have died before its job was sent: the schedule goes on.
+    return await ports.store.claim(job, now=ports.now(), lease=lease, take_over=take_over, reserved=True)
 
 
 def _answer(error: str) -> Callable[[DeliveryJob, Endpoint, Ports], Awaitable[Reply]]:

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from workers.webhook_delivery.filters import TAKES_ALL, Filter
 from workers.webhook_delivery.life import WELL, Life
@@ -160,6 +160,10 @@ class Held:
     """Somebody else is at this attempt, until `until` (epoch seconds) at the latest."""
 
     until: float
+
+
+RESERVED: Final = 0
+"""Until when an attempt is held that nobody is at: its number was taken for a resend, whose job may never have been sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,15 +122,24 @@ class FakeStore:
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         return self.attempts.get(_attempt(job))
 
-    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True) -> Claim:
+    async def claim(
+        self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True, reserved: bool = False
+    ) -> Claim:
         found = self.attempts.get(_attempt(job))
         if self.fingerprints.setdefault(_attempt(job), job.identified()) != job.identified():
             return Reused()
-        if found is None or (isinstance(found, Held) and found.until <= (now.timestamp() if take_over else 0)):
+        least, most = (0 if reserved or job.resent else 1), (now.timestamp() if take_over else 0)
+        if found is None or (isinstance(found, Held) and least <= found.until <= most):
             until = math.ceil(now.timestamp() + lease)
             self.attempts[_attempt(job)] = Held(until=until)
             return Claimed(until=until)
         return found
+
+    async def is_overtaken(self, job: DeliveryJob) -> bool:
+        return any(
+            place == _place(job) and number > job.attempt and found != Held(until=0)
+            for (place, number), found in self.attempts.items()
+        )
 
     async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
         reply, verdict = result.reply, result.verdict

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 BY_HAND: Final = "hand"
 MOST_ATTEMPTS: Final = 9999
-_TRIES: Final = 5
+TRIES: Final = 5
 """Numbers that are tried where somebody else takes one at the same time."""
+
+
+class Overtaken(Exception):
+    """Somebody has sent it again meanwhile: look at it anew."""
 
 
 class NoSuchDelivery(LookupError):
@@ -89,7 +93,7 @@ class Deliveries:
             raise Refused(f"{endpoint_id} is disabled: enable it first")
 
     async def send_again(self, found: Delivery, tenant_id: str, endpoint_id: str, *, by: str) -> int:
-        """Take the next free number, and send its job. Raises Refused."""
+        """Take the next free number, and send its job. Raises Refused, or, of an order, Overtaken where the number is not free any more."""
         if found.payload is None:
             raise Refused(f"the payload of {found.webhook_id} is kept no longer, or was expunged")
         begun = [each for each in found.attempts if each.resent == by and each.status == "SENDING" and by != BY_HAND]
@@ -157,7 +161,8 @@ class Deliveries:
         )
 
     async def _numbered(self, job: DeliveryJob) -> DeliveryJob:
-        for number in range(job.attempt, min(job.attempt + _TRIES, MOST_ATTEMPTS + 1)):
+        tries = TRIES if job.resent == BY_HAND else 1  # an order may have been given twice at once
+        for number in range(job.attempt, min(job.attempt + tries, MOST_ATTEMPTS + 1)):
             asked = job.model_copy(update={"attempt": number})
             try:
                 write = items.placeholder(asked, now=self._now())
@@ -165,6 +170,8 @@ class Deliveries:
             except self._client.exceptions.ConditionalCheckFailedException:
                 continue
             return asked
+        if job.resent != BY_HAND:
+            raise Overtaken(job.event_id)
         raise Refused(f"{job.event_id} has no free number for another attempt: others send it again at the same time")
 
 

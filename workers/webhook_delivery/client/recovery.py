@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from workers.webhook_delivery.client.deliveries import Deliveries
+from workers.webhook_delivery.client.deliveries import TRIES, Deliveries, Overtaken
 from workers.webhook_delivery.client.terms import WrongField, types_fault
 from workers.webhook_delivery.rules import Subscription, wants
 from workers.webhook_delivery.store.delivered import Delivery, webhook_id_of
@@ -82,17 +82,31 @@ async def recover(
         if webhook_id in seen:
             continue
         seen.add(webhook_id)
-        found = await deliveries.show(wanted.tenant_id, webhook_id, wanted.endpoint_id)
-        if why := why_left(found, wanted):
+        if why := await _again(webhook_id, wanted, deliveries, act=act):
             left[why] += 1
             continue
-        if act:
-            if sent and sent % 100 == 0:
-                await deliveries.check_enabled(*names)
-            await deliveries.send_again(found, *names, by=wanted.order)
-            await sleep(1 / rate)
         sent += 1
+        if act:
+            await sleep(1 / rate)
+            if sent % 100 == 0:
+                await deliveries.check_enabled(*names)
     return Recovered(sent, left)
+
+
+async def _again(webhook_id: str, wanted: Wanted, deliveries: Deliveries, *, act: bool) -> str:
+    """Send it again, to `act`; why it was left, "" where it was not."""
+    names = wanted.tenant_id, wanted.endpoint_id
+    for _ in range(TRIES):
+        found = await deliveries.show(wanted.tenant_id, webhook_id, wanted.endpoint_id)
+        why = why_left(found, wanted)
+        if why or not act:
+            return why
+        try:
+            await deliveries.send_again(found, *names, by=wanted.order)
+        except Overtaken:  # by this order, given twice at once, or by hand: whichever, it may be done
+            continue
+        return ""
+    return "sent again by others at the same time"
 
 
 def why_left(found: Delivery, wanted: Wanted) -> str:

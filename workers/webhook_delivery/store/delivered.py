@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.rules import RESERVED
 from workers.webhook_delivery.store.items import attempt_key, endpoint_name
 from workers.webhook_delivery.store.payloads import beside
 from workers.webhook_delivery.store.typed import Item, Write, iso, number_of, string, text_of
@@ -119,6 +120,12 @@ def _state(rows: Sequence[Item]) -> State:
     if text_of(last, "status") == "DELIVERED":
         return "DELIVERED"
     return "CANCELLED" if text_of(last, "outcome") == "CANCELLED" else "EXHAUSTED"
+
+
+def is_begun(row: Item, *, after: int) -> bool:
+    """Whether it is of an attempt behind `after` that somebody is or was at."""
+    is_later = is_attempt(row) and attempted(row).number > after
+    return is_later and (text_of(row, "status") != "SENDING" or number_of(row, "claimedUntil") != RESERVED)
 
 
 def is_attempt(row: Item) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import (
+    RESERVED,
     Again,
     Attempt,
     Claimed,
@@ -68,9 +69,11 @@ def is_reused(item: Item, job: DeliveryJob) -> bool:
     return "fingerprint" in item and item["fingerprint"]["S"] != job.identified()
 
 
-def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool = True) -> Write:
+def claim(
+    job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool = True, reserved: bool = False
+) -> Write:
     """A put that holds where nobody has begun the attempt, or whoever did, with this very payload, has not finished
-    within his lease; without `take_over` nobody may have been at it.
+    within his lease; without `take_over` nobody may have been at it. A number that a resend has reserved is its own, unless `reserved` says otherwise.
     """
     return {
         "Item": {
@@ -85,11 +88,12 @@ def claim(job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool 
             **_named(job),
         },
         "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now"
-        " AND fingerprint = :fingerprint)",
+        " AND claimedUntil >= :least AND fingerprint = :fingerprint)",
         "ExpressionAttributeNames": _STATUS,
         "ExpressionAttributeValues": {
             ":sending": string("SENDING"),
-            ":now": number(f"{now.timestamp():.3f}" if take_over else 0),
+            ":now": number(f"{now.timestamp():.3f}" if take_over else RESERVED),
+            ":least": number(RESERVED if reserved or job.resent else 1),
             ":fingerprint": string(job.identified()),
         },
     }
@@ -189,7 +193,7 @@ def _delivery_fields(job: DeliveryJob, status: str, now: datetime) -> dict[str, 
 
 def placeholder(job: DeliveryJob, *, now: datetime) -> Write:
     """A put of an attempt that nobody is at yet, so that its number is nobody else's; it holds where there is none."""
-    item = claim(job, Claimed(until=0), now=now)["Item"]
+    item = claim(job, Claimed(until=RESERVED), now=now)["Item"]
     return {"Item": item, "ConditionExpression": "attribute_not_exists(PK)"}
 
 

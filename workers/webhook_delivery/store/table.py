@@ -97,20 +97,28 @@ class DynamoDbStore:
         item = await self._get(items.attempt_key(job))
         return items.attempt(item) if item is not None else None
 
-    async def claim(self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True) -> Claim:
+    async def claim(
+        self, job: DeliveryJob, *, now: datetime, lease: float, take_over: bool = True, reserved: bool = False
+    ) -> Claim:
         """Take the attempt for `lease` seconds if it is free, or, to `take_over`, whoever has it did not finish within his.
+        What is reserved for a resend is the resend's, or, to `reserved`, anybody's.
 
         Reused where it was begun with another payload.
         """
         claimed = Claimed(until=math.ceil(now.timestamp() + lease))
-        write = self._client.put_item(TableName=self._table, **items.claim(job, claimed, now=now, take_over=take_over))
-        if await self._holds(write):
+        asked = items.claim(job, claimed, now=now, take_over=take_over, reserved=reserved)
+        if await self._holds(self._client.put_item(TableName=self._table, **asked)):
             return claimed
         # Read again and not from the failed condition: DynamoDB Local does not return the item there.
         item = await self._get(items.attempt_key(job))
         if item is None:
             return Held(until=now.timestamp())
         return Reused() if items.is_reused(item, job) else items.attempt(item)
+
+    async def is_overtaken(self, job: DeliveryJob) -> bool:
+        """Whether somebody has begun a later attempt of the delivery."""
+        rows = await self._client.query(TableName=self._table, **delivered.rows_of(job), ScanIndexForward=False)
+        return any(delivered.is_begun(row, after=job.attempt) for row in rows["Items"])
 
     async def record(self, job: DeliveryJob, claimed: Claimed, result: Result, *, endpoint: Endpoint) -> bool:
         """Write the attempt's result and, on 410, the endpoint's end, all or nothing.

@@ -76,6 +76,36 @@ async def test_a_resend_inside_a_schedule_replaces_the_attempt_that_was_to_come(
     assert (shown.state, [each.http_status for each in shown.attempts]) == ("DELIVERED", [500, 200])
 
 
+async def test_a_resend_that_died_before_its_job_was_sent_costs_no_attempt_and_no_second_success(
+    ground: Ground,
+) -> None:
+    await ground.deliver(job(), Reply(500))
+    [pending], ground.sent = ground.sent, []
+    assert await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1") == 2
+    ground.sent = []  # it died
+    assert await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1") == 3
+    await ground.run(Reply(200))
+    ground.clock.move(10)
+    ground.sent = [pending]
+    await ground.run(Reply(200))
+    assert ground.post.posted == [], "it was posted after its success"
+    assert (await ground.deliveries.show("tenant-1", "msg_1", "endpoint-1")).state == "DELIVERED"
+
+
+@pytest.mark.parametrize("dead", [1, 2])
+async def test_a_schedule_goes_on_where_resends_died_before_their_jobs_were_sent(ground: Ground, dead: int) -> None:
+    await ground.endpoints.change("tenant-1", "endpoint-1", at_most_once=True)
+    await ground.deliver(job(), Reply(0, error="connection_refused"))
+    [pending], ground.sent = ground.sent, []
+    for _ in range(dead):
+        await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1")
+    ground.sent = [pending]
+    await ground.run(Reply(200))
+    assert len(ground.post.posted) == 1
+    shown = await ground.deliveries.show("tenant-1", "msg_1", "endpoint-1")
+    assert (shown.state, shown.attempts[1].status) == ("DELIVERED", "DELIVERED")
+
+
 async def test_a_delivery_is_listed_with_all_its_attempts_by_its_first_and_by_what_ended_it_badly(
     ground: Ground,
 ) -> None:

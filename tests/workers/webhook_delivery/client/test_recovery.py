@@ -1,10 +1,12 @@
 """All that failed since a moment is sent again: each once, however often and by how many it is asked for."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from tests.fakes import delivery
 from tests.workers.webhook_delivery.client.ground import Ground
 from tests.workers.webhook_delivery.fakes import NOON, job
 from workers.webhook_delivery.client import (
@@ -14,6 +16,7 @@ from workers.webhook_delivery.client import (
     WrongField,
     recover,
 )
+from workers.webhook_delivery.event import delivery_job
 from workers.webhook_delivery.rules import Reply
 
 
@@ -61,6 +64,22 @@ async def test_a_recovery_sends_each_that_failed_since_once_and_no_other(ground:
     for webhook_id, attempts in (("msg_failed1", 3), ("msg_failed2", 3), ("msg_cancelled", 1), ("msg_before", 1)):
         shown = await ground.deliveries.show("tenant-1", webhook_id, "endpoint-1")
         assert (len(shown.attempts), shown.state) == (attempts, "EXHAUSTED" if "before" in webhook_id else "DELIVERED")
+
+
+async def test_a_recovery_that_two_give_at_once_sends_each_once(ground: Ground) -> None:
+    wanted = await failed(ground)
+
+    async def sleep(_seconds: float) -> None: ...
+
+    async def go() -> Recovered:
+        return await recover(wanted, ground.deliveries, act=True, now=ground.clock(), sleep=sleep)
+
+    await asyncio.gather(go(), go(), go())
+    assert {delivery_job(delivery(each.body)).attempt for each in ground.sent} == {1, 3}
+    await ground.run(Reply(200))
+    for webhook_id, attempts in (("msg_failed1", 3), ("msg_failed2", 3), ("msg_cancelled", 1)):
+        assert len((await ground.deliveries.show("tenant-1", webhook_id, "endpoint-1")).attempts) == attempts
+    assert (await go()).sent == 0
 
 
 async def test_a_recovery_that_cannot_be_is_refused_by_the_field(ground: Ground) -> None:
