@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 
 from shared.message.delivery import Delivery
 from shared.message.identity import digest, ledger_key, payload
-from shared.outcome import Contended, Reject, code_of
+from shared.outcome import Contended, Reject, Unavailable, code_of
 from shared.road.failure.verdict import others_trouble
 from shared.road.ledger import AlreadyDone, Busy, Claim, Claimed, Ledger, Reused
 from shared.road.ports import Ports
@@ -41,6 +41,10 @@ RELEASE_SECONDS = 0.75
 
 class KeyReused(Reject):
     """The message's idempotency key was completed with another payload."""
+
+
+class LedgerSilent(Unavailable):
+    """A claim was not answered within half of the worker's timeout, however short that is: nothing has run, and no message is at fault."""
 
 
 class Unstorable(ValueError):
@@ -133,8 +137,10 @@ class KeyedWork:
                 return await self._ledger.claim(
                     key, owner=self._owner, now=self._now(), lease=self._timeout * 2, fingerprint=fingerprint
                 )
-        except BaseException:
+        except BaseException as error:
             await self._release(key)  # the claim may be ours, and only its answer lost
+            if isinstance(error, TimeoutError):
+                raise LedgerSilent("the ledger did not answer in time", code="ReadTimeoutError") from error
             raise
 
     async def _run(self, key: str) -> None:
