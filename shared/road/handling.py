@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_pointer, weight
-from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled
+from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled, Unavailable
 from shared.road.failure.verdict import others_trouble, unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
@@ -103,6 +103,7 @@ class Handling:
 
     async def _run_fetched(self, payloads: Payloads, delivery: Delivery) -> Run:
         """The body is in S3. Fetching it is part of the work and of its timeout; failing to fetch it is a failure of the work."""
+        whole = None
         try:
             async with asyncio.timeout(self.worker.limits.timeout):
                 whole = await payloads.unpack(delivery)
@@ -116,7 +117,7 @@ class Handling:
                     return self._unread(error, whole)
                 await self._do(whole, event, receipt=delivery)
         except BaseException as error:  # outside of the limit, which makes a TimeoutError of its own cancellation
-            return await failed(error)
+            return await failed(error if whole is not None else _of_fetching(error))
         return Done()
 
     async def _fetch_bodies(self, payloads: Payloads, deliveries: Sequence[Delivery]) -> dict[Delivery, Delivery | Run]:
@@ -127,7 +128,7 @@ class Handling:
                 async with asyncio.timeout(self.worker.limits.timeout):
                     return await payloads.unpack(delivery)
             except BaseException as error:
-                return await failed(error)
+                return await failed(_of_fetching(error))
 
         pointers = [each for each in deliveries if is_pointer(each.attributes)]
         return dict(zip(pointers, await asyncio.gather(*map(fetch, pointers)), strict=True))
@@ -182,6 +183,15 @@ async def failed(error: BaseException) -> Failed:
     while task.uncancel():
         pass
     return Failed(error)
+
+
+def _of_fetching(error: BaseException) -> BaseException:
+    """A body that did not come in time is S3's trouble, however short the time was: nothing of the message has been read."""
+    if not isinstance(error, TimeoutError):
+        return error
+    silent = Unavailable("its body in S3 did not come in time", code="ReadTimeoutError")
+    silent.__cause__ = error
+    return silent
 
 
 def _checked(answer: object) -> object:

@@ -19,6 +19,7 @@ from shared.road.ports import Ports
 from shared.worker import Worker
 from tests.fakes import delivery
 from tests.made import make_worker
+from tests.virtual_time import virtual
 
 
 class FakePayloads:
@@ -154,9 +155,28 @@ async def test_fetching_and_handling_share_one_timeout() -> None:
     road.work = work
     assert not await road.pipeline.travel(pointing("there"))
     assert road.handled == ["hello"]
-    payloads.slow = 10
-    assert not await road.pipeline.travel(pointing("there"))
-    assert len(road.hidden) == 2
+    assert len(road.hidden) == 1
+
+
+@pytest.mark.guarantee("R1")
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_body_that_never_comes_buries_nothing_however_short_the_timeout_is(*, batch: bool) -> None:
+    async def story() -> None:
+        payloads = FakePayloads(there='{"word": "hello"}')
+        payloads.slow = 10
+        road = Road(payloads, timeout=0.5, batch=batch)
+
+        async def travels(attempt: int) -> bool:
+            found = pointing("there", attempt=attempt)
+            return (await road.pipeline.travel_together([found]))[0] if batch else await road.pipeline.travel(found)
+
+        for attempt in range(1, 9):
+            assert not await travels(attempt)
+        payloads.slow = 0
+        assert await travels(9)
+        assert (road.handled, road.letters) == (["hello"], [])
+
+    virtual(story())
 
 
 async def test_fetching_and_handling_of_a_batch_share_one_timeout() -> None:
