@@ -10,10 +10,11 @@ import stat
 import sys
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
+import weakref
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -120,14 +121,17 @@ class Lines:
     """Writes lines, for structlog: the factory and the logger in one. A line that the stream cannot take (its reader has
     gone, the disk is full) is lost, and the work goes on. No lock: the stream has its own, and a line is one write.
 
-    So is a line for which a pipe has no room within PATIENCE: the loop would stand still, with its health checks and leases, until
+    So is a line for which a pipe or a terminal has no room within PATIENCE: the loop would stand still, with its health checks and leases, until
     somebody reads. The next line that is written says how many were lost.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._write = stream.write
+        self._write: Callable[[bytes], int] = stream.write
         self._flush = stream.flush
         self._pipe = _pipe_of(stream)
+        if (terminal := _terminal_of(stream)) is not None:
+            self._write = partial(_take, terminal)
+            weakref.finalize(self, os.close, terminal)
         self._lost = 0
         self._torn = b""
 
@@ -151,12 +155,16 @@ class Lines:
             self._lost += 1
             return
         line, self._lost, self._torn = self._torn + self._loss() + line, 0, b""
-        for start in range(0, len(line), select.PIPE_BUF):  # a pipe with room has room for so much
-            if start and not pipe.poll(PATIENCE * 1_000):
+        has_room = True
+        while line:
+            # A pipe with room has room for so much; a terminal has it perhaps for less, or for nothing.
+            taken = self._write(line[: select.PIPE_BUF]) if has_room else 0
+            self._flush()
+            if not taken:
                 self._lost, self._torn = 1, b"\n"
                 return
-            self._write(line[start : start + select.PIPE_BUF])
-            self._flush()
+            line = line[taken:]
+            has_room = not line or bool(pipe.poll(PATIENCE * 1_000))
 
     def _loss(self) -> bytes:
         if not self._lost:
@@ -165,13 +173,28 @@ class Lines:
         return render(None, "", add_level_and_time(None, "warning", told)) + b"\n"
 
 
+def _terminal_of(stream: BinaryIO) -> int | None:
+    """A descriptor of its own for a stream that is a terminal: on it a write takes what there is room for, and returns."""
+    try:
+        return os.open(os.ttyname(stream.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _take(terminal: int, line: bytes) -> int:
+    try:
+        return os.write(terminal, line)
+    except BlockingIOError:
+        return 0
+
+
 def _pipe_of(stream: BinaryIO) -> select.poll | None:
-    """What says whether a pipe or a socket has room; None for a stream of another kind."""
+    """What says whether a pipe, a socket or a terminal has room; None for a stream of another kind."""
     try:
         mode = os.fstat(stream.fileno()).st_mode
     except (OSError, ValueError, AttributeError):
         return None
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(stream.fileno())):
         return None
     pipe = select.poll()
     pipe.register(stream.fileno(), select.POLLOUT)

@@ -218,6 +218,31 @@ def test_a_pipe_that_nobody_reads_holds_up_one_line_only_and_what_is_lost_is_cou
     assert last == {"number": "last"}
 
 
+def test_a_terminal_that_stands_still_holds_up_one_line_only_and_what_is_lost_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.openpty()
+    monkeypatch.setattr(logging, "PATIENCE", 0.02)
+    with os.fdopen(reading, "rb", buffering=0) as reader, os.fdopen(writing, "wb") as writer:
+        thread = threading.Thread(target=_log_much, args=(lines := logging.Lines(writer),), daemon=True)
+        thread.start()
+        thread.join(5)
+        stood_still = thread.is_alive()
+        os.set_blocking(reading, False)
+        while reader.read(65_536) or thread.is_alive():
+            thread.join(0.01)
+        assert not stood_still
+        lines.msg(b'{"number":"last"}')
+        *_, told, last = reader.read(65_536).splitlines()
+    assert orjson.loads(told)["event"] == "log_lines_lost"
+    assert orjson.loads(last) == {"number": "last"}
+
+
+def _log_much(lines: logging.Lines) -> None:
+    for _ in range(1_000):
+        lines.msg(b'{"text":"%s"}' % (b"x" * 100))
+
+
 def test_a_long_line_that_a_pipe_takes_in_part_tears_no_other(
     pipe: tuple[BinaryIO, BinaryIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
