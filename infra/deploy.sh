@@ -26,7 +26,8 @@ print(*(f"{name}={value}" for name, value in rows.items() if name in known), sep
 PYTHON
 }
 
-# A name that nothing takes is a slip, and a stage inside another one's stacks would rename what holds data.
+# A name that nothing takes is a slip, a stage inside another one's stacks would rename what holds data, and half of a fleet under
+# another project would look for stacks that nobody made.
 python3 - "$stage" "$@" <<'PYTHON' || exit 2
 import json, pathlib, sys
 stage, *given = sys.argv[1:]
@@ -41,12 +42,17 @@ for name, value in (each.split("=", 1) for each in given):
         wrong.append(f"{name}: " + (f"a parameter of {others[0]}, which is deployed by hand" if others else "no stack has such a parameter"))
     elif name == "Stage" and value != stage:
         wrong.append(f"Stage={value}: STAGE is {stage}")
+projects = {}
 for file in (f"parameters/{stage}.json", f"parameters/workers-{stage}.json"):
     if pathlib.Path(file).is_file():
         rows = {row["ParameterKey"]: row["ParameterValue"] for row in json.load(open(file))}
         wrong += [f"infra/{file}: {name}: no stack has such a parameter" for name in rows if not any(name in names for names in known.values())]
         if rows.get("Stage", stage) != stage:
             wrong.append(f"infra/{file}: Stage={rows['Stage']}: STAGE is {stage}")
+        projects[rows.get("ProjectName", "fleet")] = file
+if len(projects) > 1 and not any(each.startswith("ProjectName=") for each in given):
+    named = " and ".join(f"infra/{file} says {name}" for name, file in projects.items())
+    wrong.append(f"ProjectName: {named}: write the same one in both, or give ProjectName=NAME")
 sys.exit("\n".join(wrong) or None)
 PYTHON
 

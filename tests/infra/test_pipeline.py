@@ -260,7 +260,7 @@ def test_cloudformations_role_may_attach_what_a_stack_of_the_workflow_attaches_a
     assert set(attached["Condition"]["ArnEquals"]["iam:PolicyARN"]) == wanted != set()
 
 
-AWS_CALLS = re.compile(r"(?:^|\s)(?:aws|infra/deploy\.sh|\.venv/bin/fleet (?:--stage \S+ )?doctor)\s", re.MULTILINE)
+AWS_CALLS = re.compile(r"(?:^|\s)(?:aws|infra/deploy\.sh|\.venv/bin/fleet (?:--\w+ \S+ )*doctor)\s", re.MULTILINE)
 
 
 @pytest.mark.parametrize("workflow", ["deploy", "deploy-stage"])
@@ -272,6 +272,21 @@ def test_a_step_that_calls_aws_has_asked_for_a_token_of_its_own_right_before(wor
         before = run[: AWS_CALLS.search(run).start()]  # type: ignore[union-attr]  # searched above
         assert ".github/web-identity" in before
         assert "make" not in before.partition(".github/web-identity")[2]
+
+
+def test_the_workflow_looks_at_the_project_that_it_has_deployed() -> None:
+    """Buckets share their names with all of AWS, so hardly any fleet is called `fleet`."""
+    [run] = [step["run"] for step in steps("deploy-stage") if " doctor" in step.get("run", "")]
+    assert '"infra/parameters/$STAGE.json"' in run
+    assert '--stage "$STAGE" --project "$project" doctor' in run
+
+
+def test_a_stage_whose_files_name_two_projects_is_refused(tmp_path: Path) -> None:
+    infra = copied(tmp_path)
+    in_file(infra, "ProjectName", "acme")
+    code, calls, said = deployed(tmp_path, "dev", infra=infra)
+    assert (code, calls) == (2, [])
+    assert "infra/parameters/dev.json says fleet and infra/parameters/workers-dev.json says acme" in said
 
 
 def test_the_script_is_one_for_the_bash_of_macos() -> None:
