@@ -11,6 +11,7 @@ import jsonschema
 import yaml
 
 from shared.settings import variable
+from tests.infra.template import stack
 from workers import roster
 
 ROOT = Path(__file__).parents[3]
@@ -94,3 +95,15 @@ def test_the_overlay_names_what_the_base_leaves_open() -> None:
     named = {line.partition("=")[0] for line in (OVERLAY / "names.env").read_text().splitlines() if "=" in line}
     queues = {queue for name in roster.WORKERS for queue in roster.app(name).queues}
     assert named >= {f"{variable(queue)}_{kind}_URL" for queue in queues for kind in ("QUEUE", "DLQ")}
+
+
+def test_a_pod_is_told_every_name_that_a_function_is_told() -> None:
+    """A worker without the bucket of large bodies would bury messages that a function handles."""
+    named = {line.partition("=")[0] for line in (OVERLAY / "names.env").read_text().splitlines() if "=" in line}
+    functions = stack("workers", "prod").resources("AWS::Lambda::Function").values()
+    told = {name for each in functions for name in each["Properties"]["Environment"]["Variables"]}
+    # What a secret or a setting of one worker stands for, and what says who calls; the README tells of the first.
+    own = {"AUDIT_HASH_KEYS_SECRET_ARN", "EXPO_ACCESS_TOKEN_SECRET_ARN", "EMAIL_SENDER", "SETTINGS_PATH"}
+    assert told - own - {"AWS_SDK_UA_APP_ID"} - named == set()
+    readme = (ROOT / "kubernetes" / "README.md").read_text()
+    assert [name for name in sorted(own) if name.removesuffix("_SECRET_ARN") not in readme] == []
