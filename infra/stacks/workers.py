@@ -17,7 +17,7 @@ from infra.settings import STAGES
 from infra.stack import FleetStack
 
 DOORS: Final = ("lambda", "fargate", "both", "none")
-CANARY: Final = "A new version takes a tenth of the traffic for 5 minutes first; needs the stacks of alarms"
+CANARY: Final = "A new version takes a tenth of the traffic for 10 minutes first; needs the stacks of alarms"
 SWITCHED_OFF: Final = ("false", "true")
 RUNTIMES: Final = ("python3.13", "python3.14", "python3.12", "python3.11")
 

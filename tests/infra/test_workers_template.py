@@ -183,7 +183,7 @@ def test_a_new_version_takes_a_tenth_first_and_goes_back_when_its_alarms_call(wo
     }
     group = template.properties(f"{worker.stem}DeploymentGroup")
     assert group["DeploymentGroupName"] == f"fleet-{worker.name}-prod"  # `fleet release rollback` finds it by this name
-    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent10Minutes"
     assert group["ServiceRoleArn"] == "fleet-access-prod-ReleaseRoleArn"
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     watching = {each["Name"] for each in group["AlarmConfiguration"]["Alarms"]}
@@ -193,6 +193,30 @@ def test_a_new_version_takes_a_tenth_first_and_goes_back_when_its_alarms_call(wo
         for name in ("queue-alarms", "service-alarms")
         for alarm in stack(name, "prod").resources("AWS::CloudWatch::Alarm").values()
     }
+
+
+LATE = 120  # seconds after which a metric that is made of log lines may come
+
+
+@EACH
+def test_a_canary_lasts_until_its_alarms_can_have_called(worker: WorkerSettings) -> None:
+    group = stack("workers", "prod", CanaryRelease="true").properties(f"{worker.stem}DeploymentGroup")
+    [minutes] = re.findall(r"Percent([0-9]+)Minutes$", group["DeploymentConfigName"])
+    alarms = {
+        each["Properties"]["AlarmName"]: each["Properties"]
+        for name in ("queue-alarms", "service-alarms")
+        for each in stack(name, "prod").resources("AWS::CloudWatch::Alarm").values()
+    }
+    for watching in group["AlarmConfiguration"]["Alarms"]:
+        alarm = alarms[watching["Name"]]
+        periods = [one["MetricStat"]["Period"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+        looks_back = int(alarm["EvaluationPeriods"]) * max([*periods, alarm.get("Period", 0)])
+        assert looks_back + LATE < int(minutes) * 60, watching["Name"]
+
+
+def test_the_readme_says_how_much_concurrency_production_reserves() -> None:
+    said = re.findall(r"may use together, ([0-9]+) for all", (INFRA / "README.md").read_text())
+    assert said == [str(sum(each.concurrency for each in WORKERS))]
 
 
 @pytest.mark.parametrize(

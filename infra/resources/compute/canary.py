@@ -14,8 +14,10 @@ from infra.naming import name_of
 from infra.resources.compute.settings import WorkerSettings
 from infra.resources.inputs import taken
 
-SHIFT: Final = "CodeDeployDefault.LambdaCanary10Percent5Minutes"
-"""As long as the alarms of failures and of slowness look back, which are 5 minutes."""
+SHIFT: Final = "CodeDeployDefault.LambdaCanary10Percent10Minutes"
+"""Longer than the alarms of failures and of slowness look back, which are 5 minutes, and their metrics come a minute or two late: a canary
+of 5 minutes would have all of the traffic before the first of them can call.
+"""
 RETURNS: Final = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
 
 
