@@ -47,6 +47,10 @@ def doctor(stage: Stage | None, *, as_json: bool) -> None:
     else:
         tables.show(table(checks))
         click.echo("all is well" if not faults else f"{faults} fault{'s' * (faults > 1)}", err=True)
+        if faults and stage:
+            click.echo(
+                "what was changed by hand no deployment mends by itself: docs/deploy.md, Changed by hand", err=True
+            )
     sys.exit(FAILED if faults else 0)
 
 

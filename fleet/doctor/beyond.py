@@ -32,6 +32,11 @@ async def schedule(events: EventBridgeClient, queue_arn: str) -> Check:
     return await _rule(events, "rule to reminder-ticks", queue_arn)
 
 
+async def digests(events: EventBridgeClient, queue_arn: str) -> Check:
+    """The rule that asks for the archive's digests; without them nobody can tell what was taken out of it."""
+    return await _rule(events, "rule to audit", queue_arn)
+
+
 async def websockets(client: ApiGatewayManagementApiClient) -> Check:
     """Post to a connection that cannot exist: 410 says that everything else is right."""
     what = "WebSocket API"

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
 EVIDENCE: Final = "evidence"
+WATCHING: Final = ("alarms", "queue-alarms", "service-alarms")
+LATEST: Final = "$LATEST"
+BY_HAND: Final = "docs/deploy.md, Changed by hand: a deployment without a change of its own does not bring it back"
 PROJECT: Final = "fleet"
 """Whose stage commands mean that name no project."""
 
@@ -53,6 +56,7 @@ async def deployed(stage: Stage, clients: Clients) -> list[Check]:
     checks += [await _alarms(stage, clients), await _topic(clients, outputs)]
     told = {name: made.parameters for name, (_, made) in stacks.items()}
     checks += [await kept.hash_keys(clients, outputs.get("AuditHashKeysSecretArn")), await kept.token(clients, told)]
+    checks += [kept.browsers(told), kept.mail(told)]
     _, evidence = await _stack(stage, clients, EVIDENCE)  # where somebody deployed it: a stage may go without
     return checks + await kept.evidence(clients, evidence.outputs, stage.name_of("subject-keys"), told["access"])
 
@@ -108,10 +112,21 @@ async def _function(stage: Stage, clients: Clients, worker: str) -> list[Check]:
     try:
         found: Any = await ask(client.get_function_configuration(FunctionName=stage.name_of(worker), Qualifier=ALIAS))
         mapped: Any = await ask(client.list_event_source_mappings(FunctionName=f"{stage.name_of(worker)}:{ALIAS}"))
+        kept_for_it: Any = await ask(client.get_function_concurrency(FunctionName=stage.name_of(worker)))
     except Trouble as trouble:
+        if trouble.code == "ResourceNotFoundException":
+            return [Check(what, "fault", f"it or its alias `{ALIAS}` is not there: messages wait", BY_HAND)]
         return [fault(what, trouble)]
     said = f"version {found['Version']}, {found['Runtime']}"
-    if found.get("State", "Active") in {
+    if kept_for_it.get("ReservedConcurrentExecutions") == 0:
+        remedy = f"aws lambda delete-function-concurrency --function-name {stage.name_of(worker)}, unless somebody stopped it"
+        checks = [Check(what, "fault", f"{said}: its reserved concurrency is 0, and messages wait", remedy)]
+    elif found["Version"] == LATEST:
+        remedy = (
+            f"aws lambda update-alias --function-name {stage.name_of(worker)} --name {ALIAS} --function-version NUMBER"
+        )
+        checks = [Check(what, "fault", f"the alias `{ALIAS}` runs {LATEST}, which no release put there", remedy)]
+    elif found.get("State", "Active") in {
         "Active",
         "Inactive",
     }:  # one that nobody called for weeks is made again by a call
@@ -127,13 +142,9 @@ def _mapping(queue: str, mapping: Any) -> Check:
     """A mapping that is not on the alias would run what no release put there: it is not found here."""
     what = f"mapping of {queue}"
     if mapping is None:
-        return Check(
-            what, "fault", f"no mapping to the alias `{ALIAS}`: messages wait", "deploy the stack workers again"
-        )
+        return Check(what, "fault", f"no mapping to the alias `{ALIAS}`: messages wait", BY_HAND)
     if ONE_OF_MANY not in (mapping.get("FunctionResponseTypes") or []):
-        return Check(
-            what, "fault", f"without {ONE_OF_MANY}: one failure fails its batch", "deploy the stack workers again"
-        )
+        return Check(what, "fault", f"without {ONE_OF_MANY}: one failure fails its batch", BY_HAND)
     if mapping["State"] in {"Enabled", "Creating", "Enabling", "Updating"}:
         return Check(what, "ok", f"{mapping['State']}, batches of {mapping['BatchSize']}")
     remedy = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled, unless somebody paused it"
@@ -151,7 +162,7 @@ async def _service(clients: Clients, worker: str, cluster: str, service: str) ->
         if found["runningCount"] or not found["desiredCount"]:
             return Check(what, "ok", said)
         return Check(what, "fault", said, "see the service's events in ECS, and the log of its tasks")
-    return Check(what, "fault", "not there", "deploy the stack services again")
+    return Check(what, "fault", "not there", BY_HAND)
 
 
 async def _alarms(stage: Stage, clients: Clients) -> Check:
@@ -168,13 +179,16 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
             if not page.get("NextToken"):
                 break
             token = {"NextToken": page["NextToken"]}
+        ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
+        missing = sorted(await _declared(stage, clients) - ours.keys()) if ours else []
     except Trouble as trouble:
         return fault("alarms", trouble)
-    ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
     calling = sorted(name for name, (state, _) in ours.items() if state == "ALARM")
     silent = sorted(name for name, (_, enabled) in ours.items() if not enabled)
     if not ours:
         return Check("alarms", "fault", "none: nobody hears of anything", f"deploy them: {stage.deploys}")
+    if missing:
+        return Check("alarms", "fault", f"deleted: {', '.join(missing)}", BY_HAND)
     if silent:
         return Check("alarms", "fault", f"switched off: {', '.join(silent)}", "aws cloudwatch enable-alarm-actions")
     if calling:
@@ -185,6 +199,30 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
             "each one's description says what to do",
         )
     return Check("alarms", "ok", f"{len(ours)}, none in alarm")
+
+
+async def _declared(stage: Stage, clients: Clients) -> set[str]:
+    """The alarms that the stacks made, whether or not they are there still. Raises Trouble."""
+    client = await clients.open("cloudformation")
+    names: set[str] = set()
+    for stack in WATCHING:
+        token: dict[str, str] = {}
+        while True:
+            try:
+                page: Any = await ask(client.list_stack_resources(StackName=stage.name_of(stack), **token))
+            except Trouble as trouble:
+                if trouble.code != "ValidationError":
+                    raise
+                break  # no such stack: that has been said
+            names |= {
+                each["PhysicalResourceId"]
+                for each in page["StackResourceSummaries"]
+                if each["ResourceType"] == "AWS::CloudWatch::Alarm" and each.get("PhysicalResourceId")
+            }
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+    return names
 
 
 async def _topic(clients: Clients, outputs: dict[str, str]) -> Check:

@@ -152,7 +152,8 @@ async def _bus(environment: Mapping[str, str], clients: Clients) -> list[Check]:
     checks = []
     if bus := environment.get("EVENT_BUS_NAME"):
         checks += await beyond.bus(events, bus, await _arn(environment, clients, "webhook-events"))
-    return [*checks, await beyond.schedule(events, await _arn(environment, clients, "reminder-ticks"))]
+    ticks, audit = [await _arn(environment, clients, name) for name in ("reminder-ticks", "audit")]
+    return [*checks, await beyond.schedule(events, ticks), await beyond.digests(events, audit)]
 
 
 async def _outside(environment: Mapping[str, str], clients: Clients, http: aiohttp.ClientSession) -> list[Check]:

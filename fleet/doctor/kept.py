@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TOKEN: Final = "ExpoTokenSecretArn"  # noqa: S105  the name of a parameter
 SIGNING_KEY: Final = "AuditSigningKeyArn"
 SUBJECT_KEYS: Final = "table subject-keys"
+NO_API: Final = "none/none"
 UNSEEN: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
@@ -47,6 +48,36 @@ async def token(clients: Clients, told: Mapping[str, Mapping[str, str]]) -> Chec
             )
             return Check(what, "warning", f"{secret}: {trouble.code}", remedy)
         return Check(what, "fault", f"{secret}: {trouble.code}", f"make this secret, or correct {TOKEN}")
+
+
+def browsers(told: Mapping[str, Mapping[str, str]]) -> Check:
+    """Where the worker of uploads tells browsers, and that its role may: without an API it does not start."""
+    what = "browsers' API"
+    runs = [
+        name
+        for name, door in (("workers", "lambda"), ("services", "fargate"))
+        if told[name].get("UploadNotificationDoor") in {door, "both"}
+    ]
+    if deaf := [name for name in runs if not told[name].get("WsApiEndpoint")]:
+        remedy = "deploy edge, and deploy them with its outputs WsApiEndpoint and WebSocketApi (docs/deploy.md)"
+        said = f"{', '.join(deaf)}: WsApiEndpoint is not set, and upload-notification does not start"
+        return Check(what, "fault", said, remedy)
+    if runs and told["access"].get("WebSocketApi", NO_API) == NO_API:
+        remedy = "deploy access with the output WebSocketApi of edge: upload-notification may post to no browser else"
+        return Check(what, "fault", "access: WebSocketApi is not set", remedy)
+    return Check(what, "ok", told[runs[0]]["WsApiEndpoint"] if runs else "upload-notification runs nowhere here")
+
+
+def mail(told: Mapping[str, Mapping[str, str]]) -> Check:
+    """The address that reminders come from, and that the worker's role may send in its name."""
+    what = "e-mail sender"
+    senders = {told[name].get("EmailSender", "") for name in ("workers", "services")} - {""}
+    permitted = told["access"].get("EmailIdentity", "")
+    refused = sorted(each for each in senders if permitted not in {each, each.rpartition("@")[2]})
+    if refused:
+        remedy = "deploy access with EmailIdentity, this address or its domain: SES refuses the worker else"
+        return Check(what, "fault", f"{', '.join(refused)}; access was given {permitted or 'none'}", remedy)
+    return Check(what, "ok", ", ".join(sorted(senders)) or "none: EmailSender is not set, and no e-mail goes out")
 
 
 async def evidence(clients: Clients, made: Mapping[str, str], table: str, access: Mapping[str, str]) -> list[Check]:

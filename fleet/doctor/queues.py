@@ -53,6 +53,9 @@ async def _attributes(sqs: SQSClient, url: str) -> Mapping[str, str]:
 
 
 def _own(name: str, own: Mapping[str, str]) -> Check:
+    if not own.get("Policy"):
+        remedy = "docs/deploy.md, Changed by hand: the messaging stack gives each queue a policy"
+        return Check(f"queue {name}", "fault", "no policy: S3 and rules are refused, and others are not", remedy)
     waiting, in_hand = own["ApproximateNumberOfMessages"], own["ApproximateNumberOfMessagesNotVisible"]
     return Check(f"queue {name}", "ok", f"{waiting} waiting, {in_hand} in hand")
 

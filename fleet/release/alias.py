@@ -65,7 +65,7 @@ class Standing:
 
 
 def standing(client: Any, function: str) -> Standing:
-    """Ask Lambda. Raises NotDeployed and botocore's errors."""
+    """Ask Lambda. Raises NotDeployed, NoWayBack where the alias runs no version, and botocore's errors."""
     try:
         alias = client.get_alias(FunctionName=function, Name=ALIAS)
     except ClientError as error:
@@ -73,6 +73,10 @@ def standing(client: Any, function: str) -> Standing:
             raise
         raise NotDeployed(f"no function {function} with the alias `{ALIAS}`") from error
     published = sorted(_versions(client, function), key=lambda each: each.number, reverse=True)
+    if not alias["FunctionVersion"].isdigit():
+        raise NoWayBack(
+            f"{function}: the alias runs {alias['FunctionVersion']}, which no release put there; {_set(function, published)}"
+        )
     number = int(alias["FunctionVersion"])
     [current] = [each for each in published if each.number == number]
     weights: Mapping[str, float] = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
@@ -84,6 +88,11 @@ def standing(client: Any, function: str) -> Standing:
         alias.get("Description", ""),
         alias.get("RevisionId", ""),
     )
+
+
+def _set(function: str, published: list[Version]) -> str:
+    number = published[0].number if published else "NUMBER"
+    return f"aws lambda update-alias --function-name {function} --name {ALIAS} --function-version {number} lets it run a version"
 
 
 def _versions(client: Any, function: str) -> Iterator[Version]:

@@ -37,7 +37,8 @@ def recorded() -> dict[str, set[Call]]:
 ELSEWHERE = """lambda:ListEventSourceMappings lambda:ListFunctionEventInvokeConfigs lambda:ListFunctions pipes:DescribePipe
     pipes:ListPipes scheduler:GetSchedule scheduler:ListSchedules sns:GetSubscriptionAttributes""".split()
 """Who else may name a queue as the place of its dead letters: the emulator of the stories has none of these."""
-DEPLOYED = ("ecs:DescribeServices", "lambda:GetFunctionConfiguration", "sns:ListSubscriptionsByTopic")
+DEPLOYED = """ecs:DescribeServices lambda:GetFunctionConcurrency lambda:GetFunctionConfiguration
+    sns:ListSubscriptionsByTopic""".split()
 """What the doctor asks of functions, services and the topic of alarms, which the stories' stage has not: tests/fleet/doctor."""
 MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
 """SQS's own redrive, which the emulator lacks; tests/fleet/dead_letters does it on the tests' own server."""
@@ -65,6 +66,8 @@ def beside(who: str) -> set[Call]:
         for name in ("audit-hash-keys", "expo-token")
     }
     found.add(("dynamodb:DescribeTable", f"arn:aws:dynamodb:{PLACE}:table/fleet-subject-keys-dev"))
+    # Which alarms the stacks made: tests/fleet/doctor.
+    found.add(("cloudformation:ListStackResources", f"arn:aws:cloudformation:{PLACE}:stack/fleet-alarms-dev/*"))
     # Rows and digests of an archive that somebody verifies: tests/workers/audit_archive.
     found |= {("s3:GetObject", f"arn:aws:s3:::fleet-audit-dev/{kind}*") for kind in ("table=", "digests/")}
     found.add(("s3:ListBucket", "arn:aws:s3:::fleet-audit-dev"))

@@ -47,25 +47,30 @@ _project = click.option("--project", default="fleet", show_default=True, help="N
 def status(stage: str, *, project: str, as_json: bool) -> None:
     """Say of each worker of STAGE which version its alias runs, since when, what a canary takes, and where the way back leads.
 
-    Ends with 1 where no worker of the stage is at Lambda, and with 4 where some are and some are not.
+    Ends with 1 where no worker of the stage is at Lambda, and with 4 where some are not, or an alias runs no version.
     """
-    from fleet.release.alias import NotDeployed, standing
+    from fleet.release.alias import NotDeployed, NoWayBack, standing
 
     client = _client("lambda")
     found: dict[str, Standing | None] = {}
+    odd: dict[str, str] = {}
     for worker in roster.WORKERS:
         try:
             found[worker] = standing(client, f"{project}-{worker}-{stage}")
         except NotDeployed:
             found[worker] = None
+        except NoWayBack as error:
+            found[worker], odd[worker] = None, str(error)
     if as_json:
         rows = {worker: each and asdict(each) for worker, each in found.items()}
-        document = {"version": VERSION, "stage": stage, "workers": rows}
+        document = {"version": VERSION, "stage": stage, "workers": rows, "without_version": odd}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(found)
+        _show(found, odd)
+    for says in odd.values():
+        click.echo(says, err=True)
     missing = [worker for worker, each in found.items() if each is None]
-    if len(missing) == len(found):
+    if len(missing) == len(found) and not odd:
         raise Failed(
             f"no function of {project}-*-{stage} in {client.meta.region_name}: another region, stage or --project?"
         )
@@ -73,7 +78,7 @@ def status(stage: str, *, project: str, as_json: bool) -> None:
         raise SystemExit(PARTLY)
 
 
-def _show(found: dict[str, Standing | None]) -> None:
+def _show(found: dict[str, Standing | None], odd: dict[str, str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -81,7 +86,7 @@ def _show(found: dict[str, Standing | None]) -> None:
     table = Table("worker", "runs", "since", "canary", "way back", "note", box=box.SIMPLE_HEAD)
     for worker, each in found.items():
         if each is None:
-            table.add_row(worker, "not at Lambda", "", "", "", "")
+            table.add_row(worker, "no version" if worker in odd else "not at Lambda", "", "", "", "")
             continue
         canary = f"{each.canary[1]:.0%} to {each.canary[0]}" if each.canary else ""
         back = next((str(older.number) for older in each.older if older.code != each.current.code), "none")

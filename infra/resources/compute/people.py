@@ -67,7 +67,7 @@ def reader() -> list[Statement]:
 def doctor() -> list[Statement]:
     """What `fleet --stage NAME doctor` asks beside."""
     return [
-        allow(["cloudformation:DescribeStacks"], [_stack("*")]),
+        allow(["cloudformation:DescribeStacks", "cloudformation:ListStackResources"], [_stack("*")]),
         allow(
             ["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"],
             table("ledger", "reminders", "sessions", "webhooks"),
@@ -83,6 +83,7 @@ def doctor() -> list[Statement]:
                 "ecs:DescribeServices",
                 "events:DescribeRule",
                 "events:ListRuleNamesByTarget",
+                "lambda:GetFunctionConcurrency",
                 "lambda:GetFunctionConfiguration",
                 "sns:ListSubscriptionsByTopic",
             ],

@@ -30,6 +30,13 @@ from shared.clients import Clients
 from tests.aws import Aws
 from tests.fleet.dev.stand_ins.test_limits import Anybody
 
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sqs:PurgeQueue", "Resource": "*"}],
+    }
+)
+
 
 @asynccontextmanager
 async def stand_ins(port: int) -> AsyncIterator[None]:
@@ -114,8 +121,9 @@ async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
     dead = aws.queue("dead", MessageRetentionPeriod="345600")
     arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 99})
-    joined = aws.queue("joined", MessageRetentionPeriod="345600", RedrivePolicy=redrive)
-    alone = aws.queue("alone")
+    joined = aws.queue("joined", MessageRetentionPeriod="345600", RedrivePolicy=redrive, Policy=POLICY)
+    alone = aws.queue("alone", Policy=POLICY)
+    bare = aws.queue("bare")
     async with aws.open("sqs") as sqs:
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": joined, "UPLOADS_DLQ_URL": dead})
         assert faults(found) == {
@@ -127,6 +135,8 @@ async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
         ]
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": dead})
         assert faults(found)["redrive of uploads"] == "no redrive policy"
+        found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": bare, "UPLOADS_DLQ_URL": dead})
+        assert faults(found)["queue uploads"] == "no policy: S3 and rules are refused, and others are not"
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": alone, "UPLOADS_DLQ_URL": f"{dead}-not"})
         assert faults(found) == {"dead letters of uploads": "QueueDoesNotExist"}
         found = await queues.queue(sqs, "uploads", {"UPLOADS_QUEUE_URL": f"{dead}-not", "UPLOADS_DLQ_URL": dead})
@@ -136,7 +146,9 @@ async def test_a_queue_whose_letters_would_be_lost_is_a_fault(aws: Aws) -> None:
 async def test_letters_and_undelivered_events_are_worth_knowing_and_not_a_fault(aws: Aws) -> None:
     dead, lost = aws.queue("letters", MessageRetentionPeriod="1209600"), aws.queue("lost")
     arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    own = aws.queue("own", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 100}))
+    own = aws.queue(
+        "own", Policy=POLICY, RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 100})
+    )
     for url in (dead, lost):
         aws.sqs.send_message(QueueUrl=url, MessageBody="x")
     async with aws.open("sqs") as sqs:
@@ -251,6 +263,8 @@ async def test_a_bus_without_its_rule_and_a_rule_that_rests_are_faults(aws: Aws)
         aws.events.put_rule(Name="resting", EventBusName=bus, EventPattern='{"source":["x"]}', State="DISABLED")
         aws.events.put_targets(Rule="resting", EventBusName=bus, Targets=[{"Id": "1", "Arn": arn}])
         assert faults(await beyond.bus(events, bus, arn)) == {"rule to webhook-events": "resting is disabled"}
+        lost = await beyond.digests(events, arn)
+        assert (lost.what, lost.state) == ("rule to audit", "fault"), "no rule of the default bus"
 
 
 async def test_a_sender_nobody_verified_is_a_fault(aws: Aws) -> None:

@@ -33,6 +33,23 @@ def test_status_tells_of_every_worker_and_of_those_that_are_not_there(monkeypatc
     assert (code, "no function of fleet-*-prod in eu-central-1" in text) == (1, True)
 
 
+def test_an_alias_that_runs_no_version_is_said_so_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Latest(Lambda):
+        def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
+            found = super().get_alias(FunctionName=FUNCTION, Name=Name)
+            return found | {"FunctionVersion": "$LATEST"} if FunctionName == FUNCTION else found
+
+        def paginate(self, *, FunctionName: str) -> list[dict[str, Any]]:
+            return super().paginate(FunctionName=FUNCTION)
+
+    code, text = run(monkeypatch, Latest("a", "b", runs=2), "status", "dev")
+    assert (code, text.count("no version"), "runs $LATEST" in text) == (4, 1, True)
+    assert "--name live --function-version 2 lets it run a version" in text
+    assert text.count("2026-11-01") == 3, "the other workers are told of"
+    code, text = run(monkeypatch, Latest("a", "b", runs=2), "rollback", "dev", "audit-archive")
+    assert (code, "runs $LATEST" in text) == (5, True)
+
+
 def test_a_way_back_is_gone_with_both_yes_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     back = ("rollback", "dev", "audit-archive")
     for words, ends in (((), 0), (("--reason", "x"), 0), (("--yes",), 2), (("--yes", "--reason", " "), 2)):
