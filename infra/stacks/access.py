@@ -85,7 +85,7 @@ class AccessStack(FleetStack):
                 ),
                 *self._signed([*grants.heads_kept(), _subjects()]),
             ],
-            **{each.name: _asked_for(each) for each in CONCERNS},
+            **{each.name: [*grants.once(), *_asked_for(each)] for each in CONCERNS},
         }
         in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
         placed = where(in_network, grants.in_a_network())

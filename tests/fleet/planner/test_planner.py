@@ -82,6 +82,12 @@ def test_the_sums_are_those_that_one_does_by_hand() -> None:
     assert uploads.lambda_cost == pytest.approx(MONTH * (seconds * 0.5 * PRICES["lambda_gb_second"] + 0.2e-6))
 
 
+def test_the_bus_is_paid_for_each_event_that_a_webhook_begins_with() -> None:
+    made = plan({"webhooks": 10.0, "changes": 0.0}, work=WORK, roads=ROADS, prices=PRICES)
+    assert made.needs[0].queues["webhook-events"] == 10.0
+    assert made.costs["EventBridge"] == pytest.approx(10 * MONTH / 1e6 * PRICES["events_million"])
+
+
 def test_twice_the_traffic_never_needs_or_costs_less() -> None:
     rates = [{"uploads": 2.0**power, "webhooks": 3.0 * 2**power, "reminders": 2.0**power} for power in range(-8, 14)]
     plans = [plan(each, work=WORK, roads=ROADS, prices=PRICES) for each in rates]

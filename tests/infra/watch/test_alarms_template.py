@@ -103,6 +103,17 @@ def test_each_event_that_the_page_tells_what_to_do_about_is_one_that_is_logged()
     assert {name for name in events if f'"{name}"' not in code} == set()
 
 
+def test_each_error_that_a_worker_logs_is_one_that_the_page_tells_what_to_do_about() -> None:
+    page = (DOCS / "alarms.md").read_text()
+    root = DOCS.parent
+    code = "".join(path.read_text() for wing in ("shared", "workers") for path in sorted((root / wing).rglob("*.py")))
+    logged = set(re.findall(r'log\.(?:error|exception|critical)\(\s*"(\w+)"', code))
+    # Dead letters and dependencies have alarms of their own; lines of what browsers call make no metric.
+    told_elsewhere = {"message_buried", "dependency_down", "call_failed"}
+    assert len(logged) > 10
+    assert {name for name in logged - told_elsewhere if f"`{name}`" not in page} == set()
+
+
 def test_all_alarms_call_one_topic_when_they_begin_and_when_they_end() -> None:
     topic = "arn:aws:sns:eu-central-1:111122223333:fleet-alarms-prod"
     for name, alarm in alarms().items():
