@@ -1,0 +1,66 @@
+"""What the doctor finds that somebody deleted, stopped or left out, against AWS in memory."""
+
+from typing import Any
+
+import pytest
+
+from tests.fleet.doctor.test_deployed import Aws, found, refused
+from workers import roster
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "version", "says"),
+    [(0, "7", "its reserved concurrency is 0"), (5, "$LATEST", "runs $LATEST"), (5, "7", None)],
+)
+async def test_a_function_that_may_not_run_or_runs_no_release_is_a_fault(
+    concurrency: int, version: str, says: str | None
+) -> None:
+    aws = Aws()
+    aws.concurrency, aws.state["Version"] = {"ReservedConcurrentExecutions": concurrency}, version
+    checks = await found(aws)
+    assert len(checks) == (len(roster.WORKERS) if says else 0)
+    assert all(says is not None and says in check.found for check in checks.values())
+
+
+async def test_a_function_that_is_not_there_does_not_lead_to_another_stack() -> None:
+    class Gone(Aws):
+        def _get_function_configuration(self, **_: Any) -> dict[str, Any]:
+            raise refused("ResourceNotFoundException")
+
+    checks = await found(Gone())
+    assert {check.remedy.partition(":")[0] for check in checks.values()} == {"docs/deploy.md, Changed by hand"}
+
+
+async def test_an_alarm_that_somebody_deleted_is_named() -> None:
+    aws = Aws()
+    aws.declared += ["fleet-uploads-deep-prod", "fleet-audit-old-prod"]
+    check = (await found(aws))["alarms"]
+    assert (check.state, check.found) == ("fault", "deleted: fleet-audit-old-prod, fleet-uploads-deep-prod")
+
+
+@pytest.mark.parametrize(
+    ("stack", "given", "says"),
+    [
+        ("workers", {"WsApiEndpoint": ""}, "workers: WsApiEndpoint is not set, and upload-notification does not start"),
+        ("access", {"WebSocketApi": "none/none"}, "access: WebSocketApi is not set"),
+        ("workers", {"UploadNotificationDoor": "none", "WsApiEndpoint": ""}, None),
+        (
+            "services",
+            {"UploadNotificationDoor": "fargate", "WsApiEndpoint": ""},
+            "services: WsApiEndpoint is not set, and upload-notification does not start",
+        ),
+    ],
+)
+async def test_a_worker_without_the_api_that_it_tells_browsers_by_is_a_fault(
+    stack: str, given: dict[str, str], says: str | None
+) -> None:
+    aws = Aws()
+    aws.parameters[stack] = given
+    assert [check.found for check in (await found(aws)).values()] == ([says] if says else [])
+
+
+@pytest.mark.parametrize(("identity", "well"), [("none.invalid", False), ("a.example", True), ("r@a.example", True)])
+async def test_a_sender_that_the_role_may_not_send_as_is_a_fault(identity: str, *, well: bool) -> None:
+    aws = Aws()
+    aws.parameters = {"workers": {"EmailSender": "r@a.example"}, "access": {"EmailIdentity": identity}}
+    assert [*await found(aws)] == ([] if well else ["e-mail sender"])
