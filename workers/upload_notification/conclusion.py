@@ -27,7 +27,7 @@ from workers.upload_notification.ports import (
     Posted,
     TooLarge,
 )
-from workers.upload_notification.rules import Session
+from workers.upload_notification.rules import BROWSER, BUS, Session
 from workers.upload_notification.scans import Await, has_threats, judge_scan, scan_mark
 
 log = structlog.get_logger()
@@ -39,8 +39,6 @@ ROUNDS = 8
 
 BUSY_SECONDS = 900
 """Seconds after which a browser that takes nothing is left to look at its session by itself."""
-BUS: Final = "bus"
-BROWSER: Final = "browser"
 
 
 class BrowserBusy(Contended):
@@ -154,34 +152,61 @@ def _judged(session: Session, verdict: Verdict | None) -> Session:
 
 
 async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> Session | None:
-    """Tell of an upload whose lease is ours. A crash anywhere here leaves the lease to run out, and the next receipt
-    tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told. Answers as the store does.
+    """Tell of an upload whose lease is ours; a browser that connects anew before this is written is told again, for it has asked too
+    early for what it missed. Answers as the store does.
+    """
+    for _ in range(ROUNDS):
+        session, refused = await _tell(upload, session, verdict, ports)
+        is_taken_back = isinstance(verdict, Complete) and refused and has_threats(refused, upload)
+        if refused is None or is_taken_back or not _has_reconnected(refused, session):
+            return refused
+        session = replace(session, connection_id=refused.connection_id, informed=frozenset({BUS}))
+    await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
+    raise Contended("the browser keeps reconnecting", after=5)
+
+
+def _has_reconnected(found: Session, told: Session) -> bool:
+    """Whether the row that would not take an announcement is still ours to announce, and has another connection than the one that was told."""
+    held = (told.upload_key, told.order, told.announce_until)
+    is_ours = (found.upload_key, found.order, found.announce_until) == held
+    return is_ours and found.connection_id not in {"", told.connection_id}
+
+
+async def _tell(
+    upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports
+) -> tuple[Session, Session | None]:
+    """The session with the connection that was told, and what the store answers. A crash anywhere here leaves the lease to run out, and the
+    next receipt tells again: the bus knows the event by its id, the browser may hear twice. What fails remembers who was told.
     """
     informed = session.informed
     busy_since = session.busy_since
     try:
         # A 403 ends it here, before anybody was told. Any other trouble of one browser should not keep webhooks waiting.
-        trouble = None if BROWSER in informed else await _trouble_of_browser(upload, session, ports)
-        if trouble is None:
+        told = session.connection_id if BROWSER in informed else await _told_or_trouble(upload, session, ports)
+        if isinstance(told, str):
             informed |= {BROWSER}
-        elif isinstance(trouble, BrowserBusy):
+            session = replace(session, connection_id=told)
+        elif isinstance(told, BrowserBusy):
             busy_since = busy_since or ports.now().timestamp()
         if BUS not in informed:
             await ports.put_event(announcement.entry(upload, session))
             informed |= {BUS}
-        if trouble is not None:
-            raise trouble  # noqa: TRY301  # it ends as what else fails here does
-        return await ports.store.announced(upload, verdict, checksum=session.checksum)
+        if isinstance(told, Exception):
+            raise told  # noqa: TRY301  # it ends as what else fails here does
+        refused = await ports.store.announced(
+            upload, verdict, connection=session.connection_id, checksum=session.checksum
+        )
     except Exception:
         # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
         await ports.store.release(session, informed=informed, busy_since=busy_since)
         raise
+    return session, refused
 
 
-async def _trouble_of_browser(upload: UploadFinished, session: Session, ports: Ports) -> Exception | None:
-    """Tell the browser; what kept it from being told, None where it was, or needs not be. Raises WebSocketForbidden."""
+async def _told_or_trouble(upload: UploadFinished, session: Session, ports: Ports) -> str | Exception:
+    """Tell the browser; its connection, "" where there is none, or what kept it from being told. Raises WebSocketForbidden."""
     try:
-        await _tell_browser(upload, session, ports)
+        return await _tell_browser(upload, session, ports)
     except WebSocketForbidden:
         raise
     except BrowserBusy as trouble:
@@ -191,17 +216,18 @@ async def _trouble_of_browser(upload: UploadFinished, session: Session, ports: P
         dropped(WORKER, "browser_busy", session_id=session.session_id, upload_id=upload.id)
     except Exception as trouble:  # noqa: BLE001  # raised when the bus has been told
         return trouble
-    return None
+    return session.connection_id
 
 
-async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) -> None:
+async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) -> str:
     connection, data = session.connection_id, announcement.message(upload, session)
     for _ in range(ROUNDS):
         if not connection:
-            return ports.count("nobody_waits")  # the row tells whoever looks
+            ports.count("nobody_waits")  # the row tells whoever looks
+            return ""
         match await ports.post(connection, data):
             case Posted():
-                return None
+                return connection
             case Gone() | Malformed() as answer:
                 outcome = "connection_gone" if isinstance(answer, Gone) else "connection_malformed"
                 ports.count(outcome)

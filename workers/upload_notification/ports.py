@@ -34,15 +34,17 @@ class SessionStore(Protocol):
     async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         """Move, TakeOver and an Arrange with an `upload` also take the announcement's lease, until `now` and LEASE."""
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
-        """Remember that the upload was announced, with which verdict and checksum. Nothing happens if it is no longer the current one,
-        somebody else has concluded its session, or threats were found meanwhile in what was clean: where `verdict` is Complete, the row as
-        it is instead is answered then.
+    async def announced(
+        self, upload: UploadFinished, verdict: Verdict | None, *, connection: str = "", checksum: str = ""
+    ) -> Session | None:
+        """Remember that the upload was announced, with which verdict and checksum. Nothing happens, and the row as it is instead is answered,
+        if it is no longer the current one, somebody else has concluded its session, the browser has another connection than `connection`,
+        which was told ("" for none), or threats were found meanwhile in what was clean.
         """
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         """Give the lease of an unfinished announcement back, if it is still the one that `session` shows, and remember who was told and
-        since when (epoch seconds) the browser takes nothing.
+        since when (epoch seconds) the browser takes nothing. A browser that has another connection than `session` by now was not told.
         """
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:

@@ -22,6 +22,9 @@ OPEN: Final = ("AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING")
 HOLDING: Final = ("UPLOADED", "SCANNING")
 """Open states that say a file is there, and fall back to AWAITING_SCAN when it goes."""
 
+BUS: Final = "bus"
+BROWSER: Final = "browser"
+
 MOST_OTHERS: Final = 50
 """Files of one session that are remembered beside its current one, the newest of them: a row holds 400 KB, a file takes up to 1.3 KB."""
 

@@ -117,12 +117,15 @@ class FakeSessions:
                 found["status"] = "EXPIRED"
         return Accepted(session(found))
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
+    async def announced(
+        self, upload: UploadFinished, verdict: Verdict | None, *, connection: str = "", checksum: str = ""
+    ) -> Session | None:
         await self._called()
         found = self.rows.get(upload.session_id, {})
         is_current = (found.get("uploadKey"), found.get("sequencer")) == (upload.key, upload.order)
         is_threat = isinstance(verdict, Complete) and found.get(scan_mark(upload)) == THREATS
-        if is_current and not is_threat and (verdict is None or found["status"] in rules.HOLDING):
+        is_told = found.get("wsConnectionId", "") in {"", connection}
+        if is_current and is_told and not is_threat and (verdict is None or found["status"] in rules.HOLDING):
             _without(found, *ANNOUNCEMENT)
             found |= {"announcedSequencer": upload.order, **_judged(verdict)}
             found |= {"checksumSha256": checksum} if checksum else {}
@@ -135,6 +138,8 @@ class FakeSessions:
         held = (session.upload_key, session.order, session.announce_until)
         if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
             del found["announceUntil"]
+            is_told = found.get("wsConnectionId", "") in {"", session.connection_id}
+            informed = informed if is_told else informed - {rules.BROWSER}
             found |= {"announcedTo": "+".join(sorted(informed))} if informed else {}
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 

@@ -1,5 +1,7 @@
 """What becomes of an announcement when the browser's connection does not take it."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,9 @@ from shared.road.failure.verdict import judge
 from tests.made import make_worker
 from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, row
 from tests.workers.upload_notification.world import World, gone, scripted
-from workers.upload_notification.conclusion import BUSY_SECONDS, WebSocketForbidden
+from workers.upload_notification.conclusion import BUSY_SECONDS, ROUNDS, WebSocketForbidden
+from workers.upload_notification.event import UploadEvents
+from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Malformed, Posted, TooLarge
 
 WAITING = row(wsConnectionId="browser", tenantId="acme")
@@ -48,6 +52,62 @@ async def test_a_browser_that_reconnects_for_ever_is_tried_again_later() -> None
     world = World(store, answers=answer)
     with pytest.raises(Contended, match="reconnecting"):
         await world.handle(finished())
+
+
+def reconnecting(store: FakeSessions, *connections: str) -> Callable[[str], Answer]:
+    """Each post is taken by a connection whose browser has another by then."""
+    coming = iter(connections)
+
+    def answer(_connection: str) -> Answer:
+        if newer := next(coming, ""):
+            store.rows["s1"]["wsConnectionId"] = newer
+        return Posted()
+
+    return answer
+
+
+async def test_a_browser_that_connects_anew_after_a_post_and_before_its_mark_is_told_again() -> None:
+    store = FakeSessions(dict(WAITING))
+    world = World(store, answers=reconnecting(store, "newer", "newest"))
+    await world.handle(finished())
+
+    assert [connection for connection, _ in world.posts] == ["browser", "newer", "newest"]
+    assert len(world.events) == 1
+    assert store.rows["s1"]["announcedSequencer"] == finished().order
+    assert "announceUntil" not in store.rows["s1"]
+
+
+async def test_a_browser_that_leaves_after_a_post_is_not_waited_for() -> None:
+    store = FakeSessions(dict(WAITING))
+
+    def answer(_connection: str) -> Answer:
+        del store.rows["s1"]["wsConnectionId"]
+        return Posted()
+
+    world = World(store, answers=answer)
+    await world.handle(finished())
+    assert (len(world.posts), world.counts["announced"]) == (1, 1)
+
+
+async def test_a_browser_that_connects_anew_after_each_post_is_told_later_and_the_bus_once() -> None:
+    store = FakeSessions(dict(WAITING))
+    world = World(store, answers=reconnecting(store, *(f"c{place}" for place in range(ROUNDS))))
+    with pytest.raises(Contended, match="reconnecting"):
+        await world.handle(finished())
+    assert "announceUntil" not in store.rows["s1"], "whoever comes next need not wait for the lease"
+    await world.handle(finished())
+    assert (world.posts[-1][0], len(world.events)) == (f"c{ROUNDS - 1}", 1)
+
+
+async def test_a_browser_that_connects_anew_while_the_bus_fails_is_told_when_it_does_not() -> None:
+    store = FakeSessions(dict(WAITING))
+    world = World(store, answers=reconnecting(store, "newer"))
+    failing = replace(world.ports(), put_event=broken)
+    with pytest.raises(Broken):
+        await handle(UploadEvents((finished(),)), ports=failing)
+    assert "announcedTo" not in store.rows["s1"]
+    await world.handle(finished())
+    assert [connection for connection, _ in world.posts] == ["browser", "newer"]
 
 
 async def test_a_message_that_is_too_large_is_replaced_by_a_pointer() -> None:
@@ -95,6 +155,10 @@ async def test_a_connection_id_that_is_none_costs_one_post_and_is_forgotten() ->
 
 class Broken(Exception):
     pass
+
+
+async def broken(_entry: object) -> None:
+    raise Broken
 
 
 async def test_a_broken_websocket_api_keeps_no_webhook_waiting_and_the_bus_is_told_once() -> None:

@@ -137,6 +137,28 @@ async def test_an_announcement_that_came_too_late_marks_nothing(table: Table) ->
         assert await table.get("s1") == found
 
 
+@pytest.mark.parametrize(("now", "is_marked"), [("told", True), ("", True), (None, True), ("newer", False)])
+async def test_an_announcement_is_marked_where_the_browser_has_no_other_connection_than_the_one_that_was_told(
+    table: Table, now: str | None, *, is_marked: bool
+) -> None:
+    held = uploaded(finished(), announced=False, lease=30) | ({} if now is None else {"wsConnectionId": now})
+    await table.put(held)
+    answer = await table.store.announced(finished(), None, connection="told")
+    assert answer == (None if is_marked else session(held))
+    assert ("announcedSequencer" in (await table.get("s1") or {})) == is_marked
+
+
+@pytest.mark.parametrize(("now", "known"), [("told", "browser+bus"), ("newer", "bus")])
+async def test_a_lease_that_is_given_back_says_of_no_connection_but_the_one_that_was_told_that_it_was(
+    table: Table, now: str, known: str
+) -> None:
+    held = uploaded(finished(), announced=False, lease=30, wsConnectionId=now)
+    await table.put(held)
+    told = session({**held, "wsConnectionId": "told"})
+    await table.store.release(told, informed=frozenset({"browser", "bus"}), busy_since=None)
+    assert await table.get("s1") == uploaded(finished(), announced=False, wsConnectionId=now, announcedTo=known)
+
+
 async def test_a_take_over_takes_the_lease_once(table: Table) -> None:
     await table.put(uploaded(finished(), announced=False, lease=-1))
 

@@ -13,7 +13,6 @@ from workers.upload_notification import rules
 from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
 from workers.upload_notification.client.state import State, state_of
-from workers.upload_notification.conclusion import BROWSER
 from workers.upload_notification.store.updates import LIVE, one_of, typed
 
 if TYPE_CHECKING:
@@ -128,10 +127,15 @@ class Sessions:
     async def connect(self, session_id: str, connection_id: str) -> bool:
         """Have this connection told of the session's uploads, in the place of one before; False where there is no such session any more."""
         change, values = "SET wsConnectionId = :id", {":id": connection_id, ":now": int(self._now().timestamp())}
-        usual = f"{LIVE} AND (attribute_not_exists(announcedTo) OR announcedTo <> :browser)"
-        if await self._update(session_id, change, usual, {**values, ":browser": BROWSER}):
+        usual = f"{LIVE} AND NOT contains(announcedTo, :browser)"
+        if await self._update(session_id, change, usual, {**values, ":browser": rules.BROWSER}):
             return True
-        # An unfinished announcement was heard by the connection before alone, and nobody knows what became of that: this one hears it as well.
+        # An unfinished announcement was heard by the connection before, and nobody knows what became of that: this one hears it as well.
+        both = {":bus": rules.BUS, ":both": f"{rules.BROWSER}+{rules.BUS}"}
+        if await self._update(
+            session_id, f"{change}, announcedTo = :bus", f"{LIVE} AND announcedTo = :both", {**values, **both}
+        ):
+            return True
         return await self._update(session_id, f"{change} REMOVE announcedTo", LIVE, values)
 
     async def disconnect(self, session_id: str, connection_id: str) -> bool:

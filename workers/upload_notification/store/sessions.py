@@ -7,12 +7,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import Image, Reject, Unavailable
-from workers.upload_notification.content.gate import Complete, Gate, Verdict
+from workers.upload_notification.content.gate import Gate, Verdict
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import Accepted, Refused
-from workers.upload_notification.rules import File, Session, Write
+from workers.upload_notification.rules import BROWSER, File, Session, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite
-from workers.upload_notification.store.updates import CURRENT, Update, Value, typed, update_of
+from workers.upload_notification.store.updates import (
+    CURRENT,
+    SAME_CONNECTION,
+    Update,
+    Value,
+    connected,
+    typed,
+    update_of,
+)
 from workers.upload_notification.store.verdicts import announced, scan_update
 
 if TYPE_CHECKING:
@@ -33,11 +41,10 @@ class DynamoDbSessions:
             scan_update(step, moment) if isinstance(step, Await | Record) else update_of(step, moment)
         )
 
-    async def announced(self, upload: UploadFinished, verdict: Verdict | None, *, checksum: str = "") -> Session | None:
-        update = announced(upload, verdict, checksum)
-        if not isinstance(verdict, Complete):
-            await self._note(update)
-            return None
+    async def announced(
+        self, upload: UploadFinished, verdict: Verdict | None, *, connection: str = "", checksum: str = ""
+    ) -> Session | None:
+        update = announced(upload, verdict, connection, checksum)
         try:
             await self._write(update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
@@ -49,20 +56,24 @@ class DynamoDbSessions:
         if busy_since is not None:
             known["busySince"] = int(busy_since)
         sets = ", ".join(f"{name} = :{name}" for name in known)
-        await self._note(
+        told = connected(session.connection_id) if BROWSER in informed else {}
+        is_given_back = await self._note(
             Update(
                 session.session_id,
                 change=(f"SET {sets} " if sets else "") + "REMOVE announceUntil",
-                condition=f"{CURRENT} AND announceUntil = :until",
+                condition=f"{CURRENT} AND announceUntil = :until" + (f" AND {SAME_CONNECTION}" if told else ""),
                 names={},
                 values={
                     ":key": session.upload_key,
                     ":order": session.order,
                     ":until": math.ceil(session.announce_until),
                     **{f":{name}": value for name, value in known.items()},
+                    **told,
                 },
             )
         )
+        if told and not is_given_back:
+            await self.release(session, informed=informed - {BROWSER}, busy_since=busy_since)
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
         answer = await self._update(
@@ -90,12 +101,13 @@ class DynamoDbSessions:
         item: Any = refusal.response.get("Item") or await self._read(_key(session_id))
         return _session(item) if item else None
 
-    async def _note(self, update: Update) -> None:
-        """An update of which nobody asks what it found: no row is sent back, or read again."""
+    async def _note(self, update: Update) -> bool:
+        """Whether an update was made of which nobody asks what it found: no row is sent back, or read again."""
         try:
             await self._write(update)
         except self._client.exceptions.ConditionalCheckFailedException:
-            return
+            return False
+        return True
 
     async def _write(self, update: Update, **returned: Any) -> Any:
         names: Any = {"ExpressionAttributeNames": update.names} if update.names else {}  # an empty map is an error

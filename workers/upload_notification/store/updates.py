@@ -40,6 +40,9 @@ FOUND = "contentType, checksumSha256"
 UPLOAD = f"uploadKey, #size, etag, versionId, sequencer, uploadedAt, {FOUND}"
 ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
 
+# The browser has no other connection than the one that was told; what is no text is no connection.
+SAME_CONNECTION = "NOT (attribute_type(wsConnectionId, :text) AND NOT wsConnectionId IN (:none, :connection))"
+
 Value = str | int | Sequence[Mapping[str, Any]]
 
 
@@ -231,6 +234,11 @@ def _not_gone(upload: UploadFinished) -> tuple[dict[str, str], str]:
 def _of(removal: UploadRemoved) -> dict[str, Value]:
     version: dict[str, Value] = {":version": removal.version, ":none": ""} if removal.version else {}
     return {":key": removal.key, ":order": removal.order, **version}
+
+
+def connected(connection: str) -> dict[str, Value]:
+    """The values of SAME_CONNECTION."""
+    return {":text": "S", ":none": "", ":connection": connection}
 
 
 @cache

@@ -6,7 +6,7 @@ from workers.upload_notification.content.gate import Complete, Rejected, Verdict
 from workers.upload_notification.event import THREATS, UploadFinished, UploadScanned
 from workers.upload_notification.rules import COMPLETE, EXPIRED, HOLDING, REJECTED, SCANNING
 from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
-from workers.upload_notification.store.updates import CURRENT, LIVE, Update, Value, one_of
+from workers.upload_notification.store.updates import CURRENT, LIVE, SAME_CONNECTION, Update, Value, connected, one_of
 
 
 def scan_update(step: ScanWrite, now: int) -> Update:
@@ -18,10 +18,10 @@ def scan_update(step: ScanWrite, now: int) -> Update:
             return _record(scan, now)
 
 
-def announced(upload: UploadFinished, verdict: Verdict | None, checksum: str) -> Update:
+def announced(upload: UploadFinished, verdict: Verdict | None, connection: str, checksum: str) -> Update:
     """The end of an announcement. A verdict concludes the session, if it still is about this upload and nobody else has."""
-    sets, condition = ["announcedSequencer = :order"], CURRENT
-    values: dict[str, Value] = {":key": upload.key, ":order": upload.order}
+    sets, condition = ["announcedSequencer = :order"], f"{CURRENT} AND {SAME_CONNECTION}"
+    values: dict[str, Value] = {":key": upload.key, ":order": upload.order, **connected(connection)}
     names: dict[str, str] = {}
     if checksum:
         sets.append("checksumSha256 = :checksum")

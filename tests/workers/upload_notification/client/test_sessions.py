@@ -238,3 +238,18 @@ async def test_a_name_that_no_file_of_a_session_can_have_gets_no_form(desk: Desk
         await desk.sessions.form(session_id, name)
     with pytest.raises(WrongField, match=r"^contentType: "):
         await desk.sessions.form(session_id, "a.pdf", content_type="application/pdf")
+
+
+@pytest.mark.parametrize(("told", "left"), [(["bus"], ["bus"]), (["browser"], []), (["browser", "bus"], ["bus"])])
+async def test_a_new_connection_is_told_of_an_unfinished_announcement_and_the_bus_not_again(
+    desk: Desk, told: list[str], left: list[str]
+) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    upload = finished(session_id=session_id)
+    moved = await desk.store.write(Move(upload), now=START)
+    assert isinstance(moved, Accepted)
+    await desk.store.release(moved.session, informed=frozenset(told), busy_since=None)
+    assert await desk.sessions.connect(session_id, "newer")
+    taken = await desk.store.write(TakeOver(upload), now=START)
+    assert isinstance(taken, Accepted)
+    assert (taken.session.connection_id, sorted(taken.session.informed)) == ("newer", left)
