@@ -43,7 +43,12 @@ def pointer(upload: UploadFinished, session: Session) -> bytes:
 
 
 def again(row: Mapping[str, Any]) -> bytes:
-    """The message of the row's file once more, from the row alone, its values as plain ones: what a browser that was away has missed."""
+    """The message of the row's file once more, from the row alone, its values as plain ones: what a browser that was away has missed.
+
+    A session that was told of and ended without a verdict was told of as UPLOADED, and its `reason` is of its end.
+    """
+    if row["status"] == rules.EXPIRED:
+        row = {**row, "status": rules.UPLOADED, "reason": ""}
     fields = {
         "type": REJECTED if row["status"] == rules.REJECTED else COMPLETED,
         "version": VERSION,

@@ -9,7 +9,7 @@ import structlog
 from pydantic import Field, ValidationError
 
 from shared import Wire
-from workers.upload_notification import announcement
+from workers.upload_notification import announcement, rules
 from workers.upload_notification.client import NoSuchSession, Sessions
 
 log = structlog.get_logger()
@@ -71,9 +71,10 @@ async def resume(event: Event, sessions: Sessions) -> dict[str, Any]:
     except NoSuchSession:
         return _answer(404, '{"type":"session.gone","version":1}')
     is_new = state.is_told and state.document["sequencer"] != asked.last_sequencer
-    return _answer(
-        200, announcement.again(state.document).decode() if is_new else '{"type":"session.unchanged","version":1}'
-    )
+    if is_new:
+        return _answer(200, announcement.again(state.document).decode())
+    kind = "session.expired" if state.status == rules.EXPIRED else "session.unchanged"
+    return _answer(200, f'{{"type":"{kind}","version":1}}')
 
 
 def _whose(event: Event) -> tuple[str, str]:

@@ -69,6 +69,14 @@ def test_a_browser_that_was_away_hears_what_it_missed_and_nothing_twice(edge: Ed
     assert answer(resumed) == json.loads(told)
     seen = json.dumps({"action": "resume", "lastSequencer": upload.order})
     assert answer(seen)["type"] == "session.unchanged"
+    ended = {"status": {"S": "EXPIRED"}, "reason": {"S": "closed"}}
+    edge.put({**row, **ended, "announcedSequencer": {"S": upload.order}})
+    missed = answer(resumed)
+    assert (missed["type"], missed["status"]) == ("upload.completed", "UPLOADED"), "as it was announced"
+    assert "reason" not in missed
+    assert answer(seen)["type"] == "session.expired"
+    edge.put({**row, **ended})
+    assert answer(resumed)["type"] == "session.expired", "nobody will be told of it"
     for unreadable in ("", "[]", '{"action": "other"}', "{"):
         assert answer(unreadable)["type"] == "resume.unreadable"
     assert json.loads(edge("resume", of_connection("nobody", "one=", resumed))["body"])["type"] == "session.gone"
