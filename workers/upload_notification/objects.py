@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from botocore.exceptions import ClientError
 
 from shared import Unavailable
@@ -14,11 +15,17 @@ from workers.upload_notification.ports import Absent, Head
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+log = structlog.get_logger()
+
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"})  # the last two of a delete marker
 _REPLACED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
 
 TAG = "fleet-quarantine"
 """The tag of an object in which threats were found: let bucket policies deny its reading."""
+
+
+MOST_TAGS = 10
+"""Tags of one object (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html)."""
 
 
 class S3Objects:
@@ -70,7 +77,7 @@ class S3Objects:
         return "" if "-" in found else found
 
     async def quarantine(self, upload: UploadFinished | UploadScanned) -> None:
-        """Tag the object, beside the tags that it has. Raises botocore's error; one that is gone, or replaced by another, needs no tag."""
+        """Tag the object, beside the tags that it has, or in the place of the last where it has all that S3 allows. Raises botocore's error; one that is gone, or replaced by another, needs no tag."""
         where: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key}
         where |= {"VersionId": upload.version} if upload.version else {}
         try:
@@ -78,6 +85,10 @@ class S3Objects:
                 await self._client.head_object(Bucket=upload.bucket, Key=upload.key, **_pinned(upload))
             found = (await self._client.get_object_tagging(**where))["TagSet"]
             tags = [tag for tag in found if tag["Key"] != TAG]
+            if len(tags) >= MOST_TAGS:
+                # Whoever uploads may bring ten tags: that must not keep a threat readable, or its verdict untold.
+                tags = tags[: MOST_TAGS - 1]
+                log.warning("quarantine_took_a_tag", session_id=upload.session_id)
             tags.append({"Key": TAG, "Value": "threats_found"})
             await self._client.put_object_tagging(**where, Tagging={"TagSet": tags})
         except ClientError as error:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.outcome import Unavailable
 from tests.aws import Aws
@@ -74,6 +75,20 @@ async def test_an_object_with_threats_is_tagged_beside_the_tags_that_it_has(aws:
         assert aws.s3.get_object_tagging(**where)["TagSet"] == []
         aws.s3.delete_object(**where)
         await objects.quarantine(upload)
+
+
+async def test_an_object_that_has_all_the_tags_that_s3_allows_is_tagged_in_the_place_of_its_last(aws: Aws) -> None:
+    async with aws.open("s3") as client:
+        upload = put(aws, b"X5O!P%@AP")
+        where: Any = {"Bucket": upload.bucket, "Key": upload.key}
+        aws.s3.put_object_tagging(**where, Tagging={"TagSet": [{"Key": f"k{n}", "Value": "a"} for n in range(10)]})
+        with capture_logs() as logs:
+            for _ in range(2):
+                await S3Objects(client).quarantine(upload)
+        tags = {tag["Key"] for tag in aws.s3.get_object_tagging(**where)["TagSet"]}
+        assert (len(tags), len(tags & {f"k{n}" for n in range(10)})) == (10, 9)
+        assert "fleet-quarantine" in tags
+        assert [each["event"] for each in logs] == ["quarantine_took_a_tag"]
 
 
 async def head_by(*replies: Reply, **fields: Any) -> tuple[Head | Absent, ScriptedServer]:
