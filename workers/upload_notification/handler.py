@@ -93,19 +93,24 @@ async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
         await ports.store.write(step, now=ports.now())
         outcome = "expired"
     if isinstance(step, TakeOver):
-        taken = await ports.store.write(step, now=ports.now())
-        if isinstance(taken, Accepted):
-            outcome = await conclude(step.upload, taken.session, ports)
-        elif taken.session and taken.session.announce_until > ports.now().timestamp():
-            raise Contended(
-                "another worker is at this upload", after=taken.session.announce_until - ports.now().timestamp()
-            )
-        else:
-            outcome = "scan_noted"
+        outcome = await _conclude_scanned(scan, step, ports)
     ports.count(outcome)
     if outcome == "threats_too_late":
         log.error("threats_too_late", session_id=scan.session_id)  # a file that was taken, and told of, is infected
     log.info("scan_settled", outcome=outcome, result=scan.result, session_id=scan.session_id)
+
+
+async def _conclude_scanned(scan: UploadScanned, step: TakeOver, ports: Ports) -> str:
+    taken = await ports.store.write(step, now=ports.now())
+    if isinstance(taken, Accepted):
+        return await conclude(step.upload, taken.session, ports)
+    if taken.session and taken.session.announce_until > ports.now().timestamp():
+        raise Contended(
+            "another worker is at this upload", after=taken.session.announce_until - ports.now().timestamp()
+        )
+    if scan.result == THREATS:
+        await ports.quarantine(scan)  # the session is about something else by now, and nobody else will
+    return "scan_noted"
 
 
 def _log_change(change: Change, outcome: str, count: Count) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from workers.upload_notification.event import (
     UploadScanned,
     decode,
 )
+from workers.upload_notification.ports import Accepted, Refused
+from workers.upload_notification.rules import TakeOver, Write
+from workers.upload_notification.scans import ScanWrite
 
 EVENTS = Path(__file__).parents[2] / "events"
 WAITING = row(wsConnectionId="browser", scanRequired=True, allowedTypes=["image/jpeg"])
@@ -167,6 +171,23 @@ async def test_threats_that_are_told_while_an_upload_is_announced_whose_clean_re
     assert [each["status"] for each in here.messages] == ["COMPLETE", "REJECTED"]
     assert [each["status"] for each in here.events] == ["COMPLETE", "REJECTED"]
     assert {*here.quarantined} == {finished().key}
+
+
+class Overtaken(FakeSessions):
+    """Another file becomes the current one before a take-over of the one before."""
+
+    async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
+        if isinstance(step, TakeOver):
+            self.rows["s1"] |= uploaded(finished("09", name="b.jpg"))
+        return await super().write(step, now=now)
+
+
+async def test_a_file_with_threats_is_quarantined_also_where_another_takes_its_place_meanwhile() -> None:
+    waiting = World(Overtaken(WAITING | {}), content=JPEG)
+    await waiting.handle(finished())
+    await waiting.handle(scanned(THREATS))
+    assert waiting.counts == {"scanning": 1, "scan_noted": 1}
+    assert waiting.quarantined == [finished().key]
 
 
 async def test_a_file_that_the_gate_rejects_needs_no_scan() -> None:
