@@ -198,7 +198,7 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if session is None:
         return Ignore("orphaned" if finished else "removed_after_session")
     if session.status == EXPIRED or is_expired(session, moment):
-        return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
+        return _judge_late(session, moment)
     seen = session.seen.get(seen_as(change), "")
     if change.order < seen:
         return Ignore("stale")
@@ -207,6 +207,13 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
     return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
+
+
+def _judge_late(session: Session, moment: int) -> Expire | Wait | Ignore:
+    """What was begun in time may end: its verdict is told before it is written."""
+    if session.status not in OPEN:
+        return Ignore("expired")
+    return Wait(session.announce_until - moment) if session.announce_until > moment else Expire(session.session_id)
 
 
 def is_about(session: Session, upload: UploadFinished) -> bool:

@@ -131,7 +131,7 @@ def watch(*, session_id: str, as_json: bool) -> None:
 @_id
 @_shared
 def close(*, session_id: str, as_json: bool) -> None:
-    """It becomes EXPIRED, `reason` closed; one that has its verdict keeps it. Ends with 3 where there is no such session."""
+    """It becomes EXPIRED, `reason` closed; one that has its verdict keeps it. Ends with 3 where there is no such session, with 5 while its file is announced."""
     state = _with_client(lambda client: client.close(session_id))
     if as_json:
         _print(state, as_json=True)

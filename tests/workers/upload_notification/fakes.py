@@ -261,7 +261,8 @@ def _session_id(step: Write | ScanWrite) -> str:
 def _holds(step: Write | ScanWrite, found: Session, now: datetime) -> bool:
     """Whether the step's condition holds: it is what the rules ask for, looking at this row."""
     if isinstance(step, Expire):
-        return rules.is_expired(found, int(now.timestamp())) and found.status in rules.OPEN
+        moment = int(now.timestamp())
+        return rules.is_expired(found, moment) and found.status in rules.OPEN and found.announce_until <= moment
     if isinstance(step, Await):
         return rules.is_about(found, step.upload) and scan_mark(step.upload) not in found.scans
     if isinstance(step, Record):

@@ -58,6 +58,11 @@ def test_a_session_whose_time_is_over_expires_although_the_table_still_has_it(ch
     assert judge(change, late, now=NOON) == Expire("s1")
 
 
+def test_a_session_does_not_expire_while_its_upload_is_announced() -> None:
+    told = session(uploaded(finished(), announced=False, lease=7, expiresAt=PAST))
+    assert judge(finished(), told, now=NOON) == judge(removed(), told, now=NOON) == Wait(7)
+
+
 def test_an_expired_session_stays_expired_and_untouched() -> None:
     assert judge(finished(), session(row(status="EXPIRED")), now=NOON) == Ignore("expired")
 

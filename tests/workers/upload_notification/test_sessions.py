@@ -55,6 +55,7 @@ ROWS: list[Row | None] = [
     *(uploaded(finished(), announced=False, lease=lease) for lease in (-1, 0, 1, 30)),
     uploaded(finished(), announced=False, status="COMPLETE"),
     uploaded(finished(), announced=False, expiresAt=PAST),
+    uploaded(finished(), announced=False, lease=30, expiresAt=PAST),
     uploaded(NEWER_ELSEWHERE),
     uploaded(OLDER_ELSEWHERE),
     uploaded(NEWER_ELSEWHERE) | {mark(finished().key): finished("05").order},

@@ -13,7 +13,7 @@ from workers.upload_notification import rules
 from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
 from workers.upload_notification.client.state import State, state_of
-from workers.upload_notification.store.updates import LIVE, one_of, typed
+from workers.upload_notification.store.updates import LIVE, UNHELD, one_of, typed
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -143,13 +143,21 @@ class Sessions:
         return await self._update(session_id, "REMOVE wsConnectionId", "wsConnectionId = :id", {":id": connection_id})
 
     async def close(self, session_id: str) -> State:
-        """It takes no file any more; a final session stays as it is. Raises NoSuchSession."""
+        """It takes no file any more; a final session stays as it is. Raises NoSuchSession, or Refused while its file is announced: a verdict
+        that was told is written.
+        """
         opened, states = one_of(rules.OPEN)
-        values = {":expired": rules.EXPIRED, ":reason": CLOSED, **states}
-        await self._update(
-            session_id, "SET #status = :expired, reason = :reason", f"attribute_exists(sessionId) AND {opened}", values
+        values = {":expired": rules.EXPIRED, ":reason": CLOSED, ":now": int(self._now().timestamp()), **states}
+        is_closed = await self._update(
+            session_id,
+            "SET #status = :expired, reason = :reason",
+            f"attribute_exists(sessionId) AND {opened} AND {UNHELD}",
+            values,
         )
-        return await self.show(session_id)
+        shown = await self.show(session_id)
+        if not (is_closed or shown.is_final):
+            raise Refused("its file is being announced: look at it again in a moment")
+        return shown
 
     async def watch(self, session_id: str, *, pause: Callable[[], Awaitable[None]]) -> AsyncIterator[State]:
         """The session's states, each once, until a final one; `pause` is waited for between two looks. Raises NoSuchSession."""

@@ -43,6 +43,9 @@ ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
 # The browser has no other connection than the one that was told; what is no text is no connection.
 SAME_CONNECTION = "NOT (attribute_type(wsConnectionId, :text) AND NOT wsConnectionId IN (:none, :connection))"
 
+# Nobody announces the session's upload now.
+UNHELD = "(attribute_not_exists(announceUntil) OR announceUntil <= :now)"
+
 Value = str | int | Sequence[Mapping[str, Any]]
 
 
@@ -75,7 +78,7 @@ def update_of(step: Write, now: int) -> Update:
             return Update(
                 session_id,
                 change="SET #status = :expired",
-                condition=f"expiresAt <= :now AND {opened}",
+                condition=f"expiresAt <= :now AND {opened} AND {UNHELD}",
                 names={"#status": "status"},
                 values={":expired": EXPIRED, ":now": now, **states},
             )
@@ -114,7 +117,7 @@ def _take_over(upload: UploadFinished, now: int) -> Update:
         change="SET announceUntil = :until",
         condition=f"{LIVE} AND #status <> :expired AND {CURRENT}"
         " AND (attribute_not_exists(announcedSequencer) OR announcedSequencer <> :order)"
-        " AND (attribute_not_exists(announceUntil) OR announceUntil <= :now)",
+        f" AND {UNHELD}",
         names={"#status": "status"},
         values={":expired": EXPIRED, ":key": upload.key, ":order": upload.order, ":until": now + LEASE, ":now": now},
     )

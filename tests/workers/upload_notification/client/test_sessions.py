@@ -14,7 +14,7 @@ from tests.aws import Aws
 from tests.workers.upload_notification.fakes import finished
 from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField
 from workers.upload_notification.client.form import form
-from workers.upload_notification.content.gate import Gate
+from workers.upload_notification.content.gate import Complete, Gate, Rejected
 from workers.upload_notification.ports import Accepted
 from workers.upload_notification.rules import Move, TakeOver
 from workers.upload_notification.store.sessions import DynamoDbSessions
@@ -108,6 +108,16 @@ async def test_a_token_admits_one_connection_and_an_older_one_none(desk: Desk) -
     assert (await desk.sessions.show(opened.session_id, secret=opened.secret)).status == "AWAITING_SCAN"
 
 
+async def test_a_session_is_not_closed_while_a_verdict_is_told_that_is_not_written_yet(desk: Desk) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    moved = await desk.store.write(Move(finished(session_id=session_id)), now=START)
+    assert isinstance(moved, Accepted)
+    with pytest.raises(Refused, match="being announced"):
+        await desk.sessions.close(session_id)
+    await desk.store.announced(finished(session_id=session_id), Complete("image/png"))
+    assert (await desk.sessions.close(session_id)).status == "COMPLETE"
+
+
 async def test_a_connection_is_noted_and_only_itself_forgotten(desk: Desk) -> None:
     session_id = (await desk.sessions.open(WANTED)).session_id
     assert await desk.sessions.connect(session_id, "first")
@@ -166,7 +176,7 @@ async def test_a_watched_session_tells_each_state_once(desk: Desk) -> None:
             None,
             desk.store.write(Move(finished(session_id=session_id)), now=START),
             None,
-            desk.sessions.close(session_id),
+            desk.store.announced(finished(session_id=session_id), Rejected("empty")),
         ]
     )
 
@@ -175,7 +185,7 @@ async def test_a_watched_session_tells_each_state_once(desk: Desk) -> None:
             await step
 
     seen = [each.status async for each in desk.sessions.watch(session_id, pause=pause)]
-    assert seen == ["AWAITING_SCAN", "UPLOADED", "EXPIRED"]
+    assert seen == ["AWAITING_SCAN", "UPLOADED", "REJECTED"]
 
 
 async def test_a_forms_policy_allows_the_sessions_key_size_and_type_and_no_other(desk: Desk) -> None:
