@@ -16,6 +16,8 @@ from workers.upload_notification.content.gate import Complete, Rejected, Verdict
 from workers.upload_notification.content.sniff import sniff
 from workers.upload_notification.event import UploadFinished
 from workers.upload_notification.ports import (
+    BROWSER,
+    BUS,
     Absent,
     Accepted,
     Busy,
@@ -27,7 +29,7 @@ from workers.upload_notification.ports import (
     Posted,
     TooLarge,
 )
-from workers.upload_notification.rules import BROWSER, BUS, Session
+from workers.upload_notification.rules import Session
 from workers.upload_notification.scans import Await, has_threats, judge_scan, scan_mark
 
 log = structlog.get_logger()

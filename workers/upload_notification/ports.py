@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from shared import BusEntry
 from workers.upload_notification.content.gate import Verdict
 from workers.upload_notification.event import UploadFinished, UploadScanned
 from workers.upload_notification.rules import Session, Write
 from workers.upload_notification.scans import ScanPolicy, ScanWrite
+
+BUS: Final = "bus"
+BROWSER: Final = "browser"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,6 @@ OPEN: Final = ("AWAITING_SCAN", "SCANNED", "UPLOADING", "UPLOADED", "SCANNING")
 HOLDING: Final = ("UPLOADED", "SCANNING")
 """Open states that say a file is there, and fall back to AWAITING_SCAN when it goes."""
 
-BUS: Final = "bus"
-BROWSER: Final = "browser"
-
 MOST_OTHERS: Final = 50
 """Files of one session that are remembered beside its current one, the newest of them: a row holds 400 KB, a file takes up to 1.3 KB."""
 
@@ -198,7 +195,11 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if session is None:
         return Ignore("orphaned" if finished else "removed_after_session")
     if session.status == EXPIRED or is_expired(session, moment):
-        return _judge_late(session, moment)
+        if session.status in OPEN and session.announce_until > moment:
+            return Wait(
+                session.announce_until - moment
+            )  # what was begun in time may end: its verdict is told before it is written
+        return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
     seen = session.seen.get(seen_as(change), "")
     if change.order < seen:
         return Ignore("stale")
@@ -207,13 +208,6 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
     return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
-
-
-def _judge_late(session: Session, moment: int) -> Expire | Wait | Ignore:
-    """What was begun in time may end: its verdict is told before it is written."""
-    if session.status not in OPEN:
-        return Ignore("expired")
-    return Wait(session.announce_until - moment) if session.announce_until > moment else Expire(session.session_id)
 
 
 def is_about(session: Session, upload: UploadFinished) -> bool:

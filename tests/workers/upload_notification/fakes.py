@@ -8,7 +8,7 @@ from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.content.gate import Complete, Gate, Rejected, Verdict
 from workers.upload_notification.event import THREATS, UploadFinished, UploadRemoved, UploadScanned, instant, upload_id
-from workers.upload_notification.ports import Accepted, Refused
+from workers.upload_notification.ports import BROWSER, Accepted, Refused
 from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
 from workers.upload_notification.store.updates import image
@@ -139,7 +139,7 @@ class FakeSessions:
         if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
             del found["announceUntil"]
             is_told = found.get("wsConnectionId", "") in {"", session.connection_id}
-            informed = informed if is_told else informed - {rules.BROWSER}
+            informed = informed if is_told else informed - {BROWSER}
             found |= {"announcedTo": "+".join(sorted(informed))} if informed else {}
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 

@@ -13,6 +13,7 @@ from workers.upload_notification import rules
 from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
 from workers.upload_notification.client.state import State, state_of
+from workers.upload_notification.ports import BROWSER, BUS
 from workers.upload_notification.store.updates import LIVE, UNHELD, one_of, typed
 
 if TYPE_CHECKING:
@@ -128,10 +129,10 @@ class Sessions:
         """Have this connection told of the session's uploads, in the place of one before; False where there is no such session any more."""
         change, values = "SET wsConnectionId = :id", {":id": connection_id, ":now": int(self._now().timestamp())}
         usual = f"{LIVE} AND NOT contains(announcedTo, :browser)"
-        if await self._update(session_id, change, usual, {**values, ":browser": rules.BROWSER}):
+        if await self._update(session_id, change, usual, {**values, ":browser": BROWSER}):
             return True
         # An unfinished announcement was heard by the connection before, and nobody knows what became of that: this one hears it as well.
-        both = {":bus": rules.BUS, ":both": f"{rules.BROWSER}+{rules.BUS}"}
+        both = {":bus": BUS, ":both": f"{BROWSER}+{BUS}"}
         if await self._update(
             session_id, f"{change}, announcedTo = :bus", f"{LIVE} AND announcedTo = :both", {**values, **both}
         ):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from shared import Image, Reject, Unavailable
 from workers.upload_notification.content.gate import Gate, Verdict
 from workers.upload_notification.event import UploadFinished
-from workers.upload_notification.ports import Accepted, Refused
-from workers.upload_notification.rules import BROWSER, File, Session, Write
+from workers.upload_notification.ports import BROWSER, Accepted, Refused
+from workers.upload_notification.rules import File, Session, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite
 from workers.upload_notification.store.updates import (
     CURRENT,
