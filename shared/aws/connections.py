@@ -23,7 +23,8 @@ KEPT = 12.0
 """Seconds that a connection without work is kept: as long as aiobotocore keeps its own. Counted also while this machine sleeps, for
 meanwhile it may have died in silence, and whoever used it first would wait for nobody.
 """
-
+SLOWEST = 100_000
+"""Bytes of a request that go out in a second at least: an answer is waited for as much longer as these take (TLS does not tell how far it is)."""
 RACE = 0.25
 """Seconds after which a name's next address is tried beside the first, as aiohttp does (RFC 8305)."""
 
@@ -141,11 +142,11 @@ class Connection(asyncio.Protocol):
         self.closing = False
 
     async def exchange(self, request: bytes, *, is_bodiless: bool = False, most: int | None = None) -> Answer:
-        if self._transport is None:
-            raise _failure("ServerDisconnectedError")
+        if self._transport is None or self.closing:
+            raise NotConnected
         self._answer = self._loop.create_future()
         self._buffer, self._need, self._is_bodiless, self._most = b"", 0, is_bodiless, most
-        self.used_at = self._loop.time()
+        self.used_at = self._loop.time() + len(request) / SLOWEST
         if self._timer is None:
             self._timer = self._loop.call_at(self.used_at + self._silence, self._look)
         self._transport.write(request)
@@ -221,6 +222,10 @@ class Connection(asyncio.Protocol):
     def _settle(self, answer: Answer | ResponseHandler) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(answer)
+
+    def eof_received(self) -> None:
+        """The server sends no more answers, and the connection ends of itself, turns of the loop later: what is written meanwhile is lost without a word."""
+        self.closing = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True

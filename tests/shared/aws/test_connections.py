@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from shared.aws.connections import KEPT, Connections, NotConnected, Target
+from shared.aws.connections import KEPT, Connection, Connections, NotConnected, Target
 from shared.aws.fast_client import FastClient
 from shared.aws.sessions import Checked
 from shared.clients import Clients
@@ -120,6 +120,39 @@ async def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
     async with server(answering(closing)) as port, to(port) as connections:
         for _ in range(3):
             assert (await connections.exchange(REQUEST))[0] == 200
+
+
+async def test_a_connection_that_is_about_to_end_takes_no_request() -> None:
+    """What is written to it would be lost without a word, and be taken for a request that the service may have carried out."""
+    async with server(answering(OK)) as port, to(port) as connections:
+        await connections.exchange(REQUEST)
+        [ending] = connections._idle
+        assert ending._transport is not None
+        ending.eof_received()
+        ending._transport.close()
+        assert (await connections.exchange(REQUEST))[0] == 200
+
+
+async def test_a_connection_that_ended_before_anything_was_sent_is_none() -> None:
+    connection = Connection(silence=5.0)
+    with pytest.raises(NotConnected):
+        await connection.exchange(REQUEST)
+
+
+async def test_a_long_request_that_goes_out_slowly_is_not_silence() -> None:
+    long, silence = b"x" * 3_000_000, 0.08
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        left = len(REQUEST) + len(long)
+        while left > 0:
+            left -= len(await reader.read(65_536))
+            await asyncio.sleep(0.005)
+        writer.write(OK)
+
+    async with server(serve) as port, to(port, silence=silence) as connections:
+        began = asyncio.get_running_loop().time()
+        assert (await connections.exchange(REQUEST + long))[0] == 200
+        assert asyncio.get_running_loop().time() - began > silence
 
 
 async def test_no_more_connections_than_allowed_are_open_at_once() -> None:
