@@ -60,8 +60,8 @@ class _Writers:
                 write = _map_writer(self.of(shape.key), self.of(shape.value))
                 kept = self._plain.get(shape.value.name) if _kind(shape.key) is str else None
                 return _attributes_writer(write, kept) if kept else write
-            case "string":
-                return _typed(str, least)
+            case "string" | "integer" | "long":
+                return _typed(PLAIN[shape.type_name], least)
             case "timestamp" if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
                 raise Odd(shape.name)
         return _SCALARS[shape.type_name]
@@ -152,7 +152,7 @@ def _attributes_writer(write_any: Turn, plain: dict[str, type]) -> Turn:
 
 def _typed(kind: type, least: int | None) -> Turn:
     def write(value: Any) -> Any:
-        if not isinstance(value, kind) or (least and len(value) < least):  # type: ignore[arg-type]  # least: of texts
+        if not isinstance(value, kind) or (least and (value if kind is int else len(value)) < least):  # type: ignore[operator,arg-type]
             raise Odd
         return value
 
@@ -173,8 +173,6 @@ def _seconds(value: Any) -> int:
 
 PLAIN: dict[str, type] = {"string": str, "integer": int, "long": int, "boolean": bool}
 _SCALARS: dict[str, Turn] = {
-    "integer": _typed(int, None),
-    "long": _typed(int, None),
     "boolean": _typed(bool, None),
     "blob": _blob_writer,
     "timestamp": _seconds,

@@ -162,6 +162,13 @@ def test_parameters_of_another_kind_are_left_to_botocore(asked: dict[str, Any]) 
     assert operation("dynamodb", "GetItem").parts({"TableName": "t", "Key": KEY}) is not None
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_number_below_its_least_is_left_to_botocore_which_refuses_it(limit: int) -> None:
+    asked = {"TableName": "t", "KeyConditionExpression": "id = :id", "Limit": limit}
+    assert operation("dynamodb", "Query").parts(asked) is None
+    assert operation("dynamodb", "Query").parts(asked | {"Limit": 1}) is not None
+
+
 def test_a_local_time_is_left_to_botocore() -> None:
     entry = {"Source": "s", "DetailType": "d", "Detail": "{}", "Time": datetime(2026, 11, 26)}  # noqa: DTZ001
     assert operation("events", "PutEvents").parts({"Entries": [entry]}) is None
