@@ -232,4 +232,5 @@ def header(head: bytes, name: bytes) -> str | None:
 
 def is_redirect(status: int, head: bytes) -> bool:
     """Whether botocore's HTTP client goes elsewhere for this."""
-    return status in {301, 302, 303, 307, 308} and header(head, b"location") is not None
+    is_said = any(header(head, name) is not None for name in (b"location", b"uri"))  # the second is its old name
+    return is_said and status in {301, 302, 303, 307, 308}

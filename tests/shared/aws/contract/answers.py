@@ -122,6 +122,9 @@ def statuses(good: bytes) -> dict[str, Odd]:
         "200, empty to the end": Odd(headed(b""), ends=True),
         "301": Odd(whole(b"", "Location: /elsewhere", status="301 Moved Permanently"), is_aside=True, more=1),
         "307": Odd(whole(html, "Location: /elsewhere", status="307 Temporary Redirect"), is_aside=True, more=1),
+        "301 by its old name": Odd(
+            whole(b"", "URI: /elsewhere", status="301 Moved Permanently"), is_aside=True, more=1
+        ),
         "307 in a circle": Odd(whole(html, "Location: /", status="307 Temporary Redirect"), more=1),
         "301 to nowhere": Odd(whole(html, status="301 Moved Permanently")),
         "304": Odd(headed(b"", start="HTTP/1.1 304 Not Modified")),
