@@ -15,7 +15,8 @@ from shared.message.pointer import Payloads
 from shared.road.attempts import Attempts
 from shared.road.endings import Endings
 from shared.road.failure.apart import Apart
-from shared.road.failure.breakers import Breakers, Needs
+from shared.road.failure.breakers import Breakers
+from shared.road.failure.needs import Needs
 from shared.road.ledger import Ledger
 from shared.road.pipeline import Pipeline
 from shared.road.ports import Ports

@@ -12,7 +12,8 @@ from shared.message.dead_letter import Letter
 from shared.message.delivery import Delivery
 from shared.message.pointer import Payloads
 from shared.road.failure.apart import Apart
-from shared.road.failure.breakers import Breakers, Needs
+from shared.road.failure.breakers import Breakers
+from shared.road.failure.needs import Needs
 from shared.road.ledger import Ledger
 from shared.telemetry.troubles import Troubles
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 from opentelemetry import context
 
-from shared.road.failure.breakers import OPENS_AT, Breakers, Met, Needs, met_in_run
+from shared.road.failure.breakers import OPENS_AT, Breakers, Met, met_in_run
+from shared.road.failure.needs import Needs
 from workers.reminder_dispatch.channels.apart import apart
 
 

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from structlog.testing import capture_logs
 
 from shared.outcome import Dead, Later, Retry, Stalled, Unavailable, code_of, is_outage
-from shared.road.failure.breakers import LONGEST_PROBE, OPENS_AT, Breakers, Met, Needs, met_in_run
+from shared.road.failure.breakers import LONGEST_PROBE, OPENS_AT, Breakers, Met, met_in_run
+from shared.road.failure.needs import Needs
 from shared.road.failure.verdict import judge
 from tests.made import make_worker
 from tests.virtual_time import clock, virtual
