@@ -99,11 +99,13 @@ class Attempts:
     ) -> dict[Delivery, Outcome]:
         """Run, and while a dependency is down for all of them, run again."""
         outcomes: dict[Delivery, Outcome] = {}
-        left, tries = list(deliveries), 0
+        left, tries, probes = list(deliveries), 0, False
         if self._needs.opened and self._needs.down:
-            await self._needs.passage()
+            probes = await self._needs.passage()
         while left:
             outcomes |= await self._run_together(left, numbers)
+            if probes:
+                self._needs.probed()
             left, tries = [each for each in left if isinstance(outcomes[each], Stalled)], tries + 1
             if left and (not _may_wait(left, outcomes) or not await self._needs.wait(tries)):
                 break
@@ -135,14 +137,16 @@ class Attempts:
         """The run of a suspect, while nothing else of this process runs: so the one that ends the process is the only one to be
         spent. What waits for a dependency does not run, and holds up nobody.
         """
-        number, tries = 0, 0
+        number, tries, probes = 0, 0, False
         if not together and self._needs.opened and self._needs.down:
-            await self._needs.passage()
+            probes = await self._needs.passage()
         while True:
             async with self._apart.alone(at_most=self.worker.limits.timeout):
                 number = number or await self._runs.begin(delivery)
                 outcome = await self._run_of_suspect(delivery, number, together=together)
             tries += 1
+            if probes:
+                self._needs.probed()
             if together or not isinstance(outcome, Stalled):
                 return outcome
             try:
@@ -177,12 +181,12 @@ class Attempts:
 
     async def _carry_through(self, delivery: Delivery, number: int, *, alone: bool = False) -> Outcome:
         """Run, and while a dependency is down, run again. What is `alone` is run once."""
-        apart, tries = self._apart, 0
+        apart, tries, probes = self._apart, 0, False
         met_in_run.set(met := Met())
         met.message = delivery.message_id
         try:
             if self._needs.opened and self._needs.down and not alone:
-                await self._needs.passage()
+                probes = await self._needs.passage()
             while True:
                 met.clear()
                 while apart.held is not None and not alone:
@@ -194,6 +198,8 @@ class Attempts:
                     apart.beside -= 1
                     if apart.quiet is not None and not apart.beside:
                         apart.quiet.set()
+                    if probes:
+                        self._needs.probed()
                 if isinstance(end, Done):
                     return end
                 outcome, tries = self._judge(delivery, end, number, met), tries + 1

@@ -92,6 +92,8 @@ class _Breaker:
     """Calls that were answered while others failed."""
     probes: int = 0
     probe_at: float = 0.0
+    is_tried: bool = True
+    """Whether a call of it came to an end since the last probe began."""
 
     @property
     def may_be_one(self) -> bool:
@@ -100,6 +102,7 @@ class _Breaker:
 
     def fail(self, call: str, source: object, *, code: str, at: float) -> bool:
         """Whether that is one failure too many."""
+        self.is_tried = True
         kind = self.kinds.setdefault(call, _Streak(after=self.answered))
         kind.beside = self.answered > kind.after
         for streak in (self.streak, kind):
@@ -108,7 +111,7 @@ class _Breaker:
 
     def succeed(self, call: str, *, since: float) -> bool:
         """Whether nothing is left that fails while this is answered, and was tried after `since`."""
-        self.answered += 1
+        self.answered, self.is_tried = self.answered + 1, True
         self.kinds.pop(call, None)
         self.kinds = {name: kind for name, kind in self.kinds.items() if kind.at > since}
         if any(kind.code in FORBIDDEN or (kind.is_long and kind.beside) for kind in self.kinds.values()):
@@ -165,11 +168,8 @@ class Breakers:
             return
         if not breaker.succeed(call, since=self._clock() - 2 * LONGEST_PROBE):
             return
-        if (opened_at := self.open.pop(dependency, None)) is not None:
-            seconds = round(self._clock() - opened_at, 1)
-            metrics.breaker(dependency=dependency, is_open=False)
-            log.warning("dependency_back", dependency=dependency, after_s=seconds)
-            self._wake()
+        if dependency in self.open:
+            self._close(dependency, why="answered")
 
     def describe(self, dependency: str) -> str:
         """Of one that is down: its name, and what its last failure says of it."""
@@ -204,16 +204,32 @@ class Breakers:
         """Wait until a breaker closes or the process leaves, that many seconds at most."""
         await self._sleep(within)
 
-    async def passage(self, needed: Iterable[str]) -> None:
-        """Return at once if all that is `needed` answers or nothing may wait; else when it does, or it is the caller's turn to probe."""
+    async def passage(self, needed: Iterable[str]) -> bool:
+        """Return at once if all that is `needed` answers or nothing may wait; else when it does, or it is the caller's turn to probe. True for a probe."""
         while self._waits and (down := [self._breakers[name] for name in self.open if name in needed]):
             now = self._clock()
             due = [each for each in down if each.probe_at <= now]
             for each in due:
                 self._schedule(each)
+                each.is_tried = False
             if due:
-                return
+                return True
             await self._sleep(min(each.probe_at for each in down) - now)
+        return False
+
+    def probed(self, needed: Iterable[str]) -> None:
+        """A probe has ended. Of what it did not ask it says nothing: the next message is the probe then, at once; and what nobody has asked for
+        a minute keeps nobody waiting, for those that did ask may be gone, and no other may ask it for hours.
+        """
+        for name in [name for name in self.open if name in needed]:
+            breaker = self._breakers[name]
+            if breaker.is_tried:
+                continue
+            breaker.probe_at, breaker.probes = self._clock(), max(0, breaker.probes - 1)
+            if self._clock() - breaker.streak.at > 2 * LONGEST_PROBE:
+                breaker.kinds, breaker.streak = {}, _Streak()
+                self._close(name, why="not asked for a minute")
+            self._wake()
 
     def hiding(self, needed: Iterable[str], *, attempt: int) -> float:
         """Seconds to hide what met a dependency which is down and cannot wait here: by the outage's age; where it may be alone, by its receipts."""
@@ -235,6 +251,12 @@ class Breakers:
         pause = min(most, FIRST_PROBE * 2.0 ** min(breaker.probes, 10))
         breaker.probes += 1
         breaker.probe_at = self._clock() + pause * (0.75 + self._dice() / 4)
+
+    def _close(self, dependency: str, *, why: str) -> None:
+        seconds = round(self._clock() - self.open.pop(dependency), 1)
+        metrics.breaker(dependency=dependency, is_open=False)
+        log.warning("dependency_back", dependency=dependency, why=why, after_s=seconds)
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

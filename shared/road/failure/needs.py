@@ -44,9 +44,13 @@ class Needs:
         """As Breakers.wait."""
         return await self._breakers.wait(tries, self._needed)
 
-    async def passage(self) -> None:
+    async def passage(self) -> bool:
         """As Breakers.passage."""
-        await self._breakers.passage(self._needed)
+        return await self._breakers.passage(self._needed)
+
+    def probed(self) -> None:
+        """As Breakers.probed."""
+        self._breakers.probed(self._needed)
 
     def hiding(self, *, attempt: int) -> float:
         """As Breakers.hiding."""
