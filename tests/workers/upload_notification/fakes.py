@@ -85,7 +85,7 @@ class FakeSessions:
     def __init__(self, *rows: Row) -> None:
         self.rows: dict[str, Row] = {each["sessionId"]: each for each in rows}
         self.moves = 0
-        self.calls = 0
+        self.calls = self.forgotten = 0
 
     async def write(self, step: Write | ScanWrite, *, now: datetime) -> Accepted | Refused:
         await self._called()
@@ -144,6 +144,7 @@ class FakeSessions:
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
+        self.forgotten += 1
         await self._called()
         found = self.rows.get(session_id, {})
         if found.get("wsConnectionId") == connection_id:
