@@ -35,6 +35,7 @@ OUTSIDE = {
     "sessions",
     "stand-ins",
     "trace",
+    "try",
     "webhooks",
     "workers",
 }
