@@ -12,6 +12,9 @@ import pytest
 from fleet.cli import COMMANDS
 from fleet.dev.environments import PROJECT
 
+FOR_DEVELOPMENT = {"demo", "dev", "new", "stand-ins", "try"}
+"""What needs the repository."""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -50,7 +53,7 @@ def test_what_it_needs_is_a_range_that_the_locks_lie_in_and_that_leaves_room_bes
     assert "Classifier: Typing :: Typed" in told
 
 
-@pytest.mark.parametrize("command", ["dev", "demo", "new", "stand-ins"])
+@pytest.mark.parametrize("command", sorted(FOR_DEVELOPMENT))
 def test_a_command_for_development_says_in_words_what_is_missing(installed: Path, command: str) -> None:
     done = fleet(installed, command)
     assert (done.returncode, done.stdout) == (2, "")
@@ -60,7 +63,7 @@ def test_a_command_for_development_says_in_words_what_is_missing(installed: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"dev", "demo", "new", "stand-ins"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - FOR_DEVELOPMENT))
 def test_every_other_command_is_there(installed: Path, command: str) -> None:
     done = fleet(installed, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,13 +1,20 @@
 """DynamoDB's condition and update expressions, as far as the fleet writes them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 Item = dict[str, dict[str, Any]]
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),+-]|[#:]?\w+)")
 _read = lru_cache(maxsize=1_000)(_TOKEN.findall)
+
+
+_FUNCTIONS: dict[str, Callable[[Mapping[str, Any], str], bool]] = {
+    "begins_with": lambda whole, part: str(whole["S"]).startswith(part),
+    "contains": lambda whole, part: part in str(whole.get("S", "")),
+    "attribute_type": lambda whole, kind: kind in whole,
+}
 
 
 class Expression:
@@ -79,10 +86,10 @@ class Expression:
             name = self._next()
             assert self._next() == ")"
             return (self._names.get(name, name) in self._item) == (token == "attribute_exists")
-        if token == "begins_with":
+        if token in {"begins_with", "contains", "attribute_type"}:
             self._next(), self._next()
-            whole, _, begin, _ = self._operand(), self._next(), self._operand(), self._next()
-            return whole is not None and str(whole["S"]).startswith(begin["S"])
+            whole, _, part, _ = self._operand(), self._next(), self._operand(), self._next()
+            return whole is not None and _FUNCTIONS[token](whole, part["S"])
         left, sign = self._operand(), self._next()
         return left in self._list() if sign == "IN" else self._compare(left, sign)
 

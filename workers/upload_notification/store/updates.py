@@ -41,7 +41,7 @@ UPLOAD = f"uploadKey, #size, etag, versionId, sequencer, uploadedAt, {FOUND}"
 ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
 
 # The browser has no other connection than the one that was told; what is no text is no connection.
-SAME_CONNECTION = "NOT (attribute_type(wsConnectionId, :text) AND NOT wsConnectionId IN (:none, :connection))"
+SAME_CONNECTION = "(NOT attribute_type(wsConnectionId, :text) OR wsConnectionId IN (:none, :connection))"
 
 # Nobody announces the session's upload now.
 UNHELD = "(attribute_not_exists(announceUntil) OR announceUntil <= :now)"
