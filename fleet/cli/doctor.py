@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.cli.command import FAILED, Command, env_file_option
-from fleet.cli.dlq import tables
+from fleet.cli.shown.tables import show
 from fleet.doctor.examine import examine
 from shared.clients import Clients
 
@@ -45,7 +45,7 @@ def doctor(stage: Stage | None, *, as_json: bool) -> None:
         document = {"version": VERSION, "ok": not faults, "checks": [asdict(check) for check in checks]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        tables.show(table(checks))
+        show(table(checks))
         click.echo("all is well" if not faults else f"{faults} fault{'s' * (faults > 1)}", err=True)
         if faults and stage:
             click.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -169,16 +170,11 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
     """Alarms of the stage that call, or that somebody switched off."""
     client = await clients.open("cloudwatch")
     names: dict[str, tuple[str, bool]] = {}
-    token: dict[str, str] = {}
     try:
-        while True:
-            page: Any = await ask(client.describe_alarms(AlarmNamePrefix=f"{stage.project}-", **token))
+        async for page in _pages(client.describe_alarms, AlarmNamePrefix=f"{stage.project}-"):
             names |= {
                 one["AlarmName"]: (one["StateValue"], one.get("ActionsEnabled", True)) for one in page["MetricAlarms"]
             }
-            if not page.get("NextToken"):
-                break
-            token = {"NextToken": page["NextToken"]}
         ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
         missing = sorted(await _declared(stage, clients) - ours.keys()) if ours else []
     except Trouble as trouble:
@@ -206,23 +202,28 @@ async def _declared(stage: Stage, clients: Clients) -> set[str]:
     client = await clients.open("cloudformation")
     names: set[str] = set()
     for stack in WATCHING:
-        token: dict[str, str] = {}
-        while True:
-            try:
-                page: Any = await ask(client.list_stack_resources(StackName=stage.name_of(stack), **token))
-            except Trouble as trouble:
-                if trouble.code != "ValidationError":
-                    raise
-                break  # no such stack: that has been said
-            names |= {
-                each["PhysicalResourceId"]
-                for each in page["StackResourceSummaries"]
-                if each["ResourceType"] == "AWS::CloudWatch::Alarm" and each.get("PhysicalResourceId")
-            }
-            if not page.get("NextToken"):
-                break
-            token = {"NextToken": page["NextToken"]}
+        try:
+            async for page in _pages(client.list_stack_resources, StackName=stage.name_of(stack)):
+                names |= {
+                    each["PhysicalResourceId"]
+                    for each in page["StackResourceSummaries"]
+                    if each["ResourceType"] == "AWS::CloudWatch::Alarm" and each.get("PhysicalResourceId")
+                }
+        except Trouble as trouble:
+            if trouble.code != "ValidationError":  # no such stack: that has been said
+                raise
     return names
+
+
+async def _pages(call: Callable[..., Awaitable[Any]], **asked: str) -> AsyncIterator[Any]:
+    """All answers of a call that tells where the next begins. Raises Trouble."""
+    token: dict[str, str] = {}
+    while True:
+        page = await ask(call(**asked, **token))
+        yield page
+        if not page.get("NextToken"):
+            return
+        token = {"NextToken": page["NextToken"]}
 
 
 async def _topic(clients: Clients, outputs: dict[str, str]) -> Check:

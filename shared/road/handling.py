@@ -29,8 +29,6 @@ class Failed:
     error: BaseException
 
 
-LEASE_ENDED = Contended("its lease has ended", after=0.0)
-
 Run = Done | Dead | Failed
 """How one run ended."""
 
@@ -55,7 +53,7 @@ class Handling:
             async with self._ports.budget.read(weight(delivery)):
                 return await self._run_fetched(self._payloads, delivery)
         if not self._ports.holds(delivery):  # it ended while its run was counted: somebody else has the message
-            return Failed(LEASE_ENDED)
+            return Failed(_lease_ended())
         try:
             event = self.worker.decode(delivery)
             if self._has_correlation:
@@ -81,7 +79,7 @@ class Handling:
         fetched = await self._fetch_bodies(self._payloads, deliveries) if self._payloads is not None else {}
         for delivery in deliveries:
             if not self._ports.holds(delivery):  # it ended while the batch waited for a slot
-                ended[delivery] = Failed(LEASE_ENDED)
+                ended[delivery] = Failed(_lease_ended())
                 continue
             match fetched.get(delivery, delivery):
                 case Delivery() as whole:
@@ -108,7 +106,7 @@ class Handling:
             async with asyncio.timeout(self.worker.limits.timeout):
                 whole = await payloads.unpack(delivery)
                 if not self._ports.holds(delivery):
-                    return Failed(LEASE_ENDED)
+                    return Failed(_lease_ended())
                 try:
                     event = self.worker.decode(whole)
                     if self._has_correlation:
@@ -153,7 +151,7 @@ class Handling:
 
     async def _answer_in_time(self, receipt: Delivery, event: Any) -> object:
         if not self._ports.holds(receipt):  # it ended while its key was claimed, or this process stood still meanwhile
-            raise Contended("its lease has ended", after=0.0)
+            raise _lease_ended()
         with Deadline(self._deadlines):
             return _checked(await self._handle(event))
 
@@ -183,6 +181,11 @@ async def failed(error: BaseException) -> Failed:
     while task.uncancel():
         pass
     return Failed(error)
+
+
+def _lease_ended() -> Contended:
+    """Somebody else has the message, or will have it at once."""
+    return Contended("its lease has ended", after=0.0)
 
 
 def _of_fetching(error: BaseException) -> BaseException:

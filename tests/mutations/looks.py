@@ -189,7 +189,7 @@ WHAT_CAME_BACK = [
 # A plan has one state and one next command; a wish to stop it is for its runner; files are private, and silence ends.
 STATE_AND_ADVICE = [
     *of(
-        "fleet/cli/dlq/tables.py",
+        "fleet/cli/shown/tables.py",
         (
             "console.print(fitted(table, console.width))",
             "console.print(table)",

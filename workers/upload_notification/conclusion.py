@@ -76,9 +76,9 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
             return why
         case None | Complete() | Rejected():
             refused = await _announce(upload, _judged(session, found), found, ports)
-            if isinstance(found, Complete) and refused and has_threats(refused, upload):
+            if infected := _taken_back(refused, found, upload):
                 # They were told while a clean result was, and nobody else has the lease that speaks of them.
-                return await conclude(upload, replace(refused, informed=frozenset()), ports)
+                return await conclude(upload, replace(infected, informed=frozenset()), ports)
             return _OUTCOMES[type(found)]
         case never:
             assert_never(never)
@@ -159,12 +159,16 @@ async def _announce(upload: UploadFinished, session: Session, verdict: Verdict |
     """
     for _ in range(ROUNDS):
         session, refused = await _tell(upload, session, verdict, ports)
-        is_taken_back = isinstance(verdict, Complete) and refused and has_threats(refused, upload)
-        if refused is None or is_taken_back or not _has_reconnected(refused, session):
+        if refused is None or _taken_back(refused, verdict, upload) or not _has_reconnected(refused, session):
             return refused
         session = replace(session, connection_id=refused.connection_id, informed=frozenset({BUS}))
     await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
     raise Contended("the browser keeps reconnecting", after=5)
+
+
+def _taken_back(refused: Session | None, verdict: Verdict | None, upload: UploadFinished) -> Session | None:
+    """The row that would not take a clean verdict because threats were found meanwhile; None where that is not why."""
+    return refused if refused and isinstance(verdict, Complete) and has_threats(refused, upload) else None
 
 
 def _has_reconnected(found: Session, told: Session) -> bool:

@@ -30,9 +30,9 @@ HANDLER_SECONDS: Final = 30.0
 LEASE_SECONDS: Final = HANDLER_SECONDS + 5.0
 """Of a claimed attempt: longer than a handler can run, so that no attempt is made twice while its first maker lives."""
 SLOTS: Final = 50
+"""Deliveries at once: they wait for other people's servers."""
 POLL_SECONDS: Final = 0.01
 """Between two receives of a trickle: an event passes two queues on its way to its endpoints."""
-"""Deliveries at once: they wait for other people's servers."""
 
 
 def _listed(given: Any) -> Any:

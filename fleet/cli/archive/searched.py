@@ -117,7 +117,7 @@ def _table(answer: Answer) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from fleet.cli.dlq import tables
+    from fleet.cli.shown import tables
     from fleet.dead_letters.model.redaction import printable
 
     places = [place for place, name in enumerate(answer.columns) if name not in {"line", "object"}]

@@ -115,14 +115,14 @@ def _show(every: list[Made], given: dict[str, str], stage: str, prices: dict[str
     from rich import box
     from rich.table import Table
 
-    from fleet.cli.dlq import tables
+    from fleet.cli.shown.tables import show
 
     table = Table("stack", "makes", "$ a month", box=box.SIMPLE_HEAD)
     for each in every:
         name = f"{given.get('ProjectName', 'fleet')}-{each.stack}-{stage}"
         kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in each.resources.items())
         table.add_row(name, kinds, f"{each.monthly:,.2f}")
-    tables.show(table)
+    show(table)
     fixed = sum(each.monthly for each in every if each.stack in DEPLOYED)
     click.echo(f"fixed cost: {fixed:,.2f} $ a month at least, whatever comes")
     more = [f"{each.stack} {each.monthly:,.2f} $" for each in every if each.stack not in DEPLOYED and each.monthly]

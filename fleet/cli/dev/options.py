@@ -1,4 +1,4 @@
-"""What `fleet dev` and `fleet demo` share: the options that say where the fleet runs, and how a signal ends it."""
+"""What `fleet dev`, `fleet try` and `fleet demo` share: the options that say where the fleet runs, and how a signal ends it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +35,18 @@ def where_options(command: Decorated) -> Decorated:
         metavar="URL",
         help="An emulator that runs already, such as http://127.0.0.1:4566; without it one is started.",
     )(command)
+
+
+def file_option(words: str) -> Callable[[Decorated], Decorated]:
+    """`--env-file`, which holds what a development fleet is made of."""
+    return click.option(
+        "--env-file",
+        "file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path(".fleet/dev.env"),
+        show_default=True,
+        help=words,
+    )
 
 
 class LocalCommand(Strict):

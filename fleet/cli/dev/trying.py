@@ -13,7 +13,7 @@ import click
 
 from fleet.cli import env_file
 from fleet.cli.command import Failed, Finite, Misconfigured, tell
-from fleet.cli.dev.options import LocalCommand
+from fleet.cli.dev.options import LocalCommand, file_option
 from fleet.cli.given import Strict
 from fleet.dev.tries import archive as archive_
 from fleet.dev.tries import reminder as reminder_
@@ -32,14 +32,7 @@ class Group(Strict, click.Group):
 @click.group(
     "try", cls=Group, invoke_without_command=True, short_help="Drive a running `fleet dev`, and say what happens."
 )
-@click.option(
-    "--env-file",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(".fleet/dev.env"),
-    show_default=True,
-    help="What `fleet dev` wrote.",
-)
+@file_option("What `fleet dev` wrote.")
 @click.option("--within", type=Finite(min=1), default=60.0, show_default=True, help="Seconds for each effect.")
 @click.pass_context
 def try_(ctx: click.Context, *, file: Path, within: float) -> None:
@@ -50,7 +43,7 @@ def try_(ctx: click.Context, *, file: Path, within: float) -> None:
     ctx.obj = (file, within)
     if ctx.invoked_subcommand is None:
         for command in (upload, webhook, reminder, archive):
-            tell(f"{command.name}")
+            tell(command.name or "")
             ctx.invoke(command)
 
 

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from fleet.cli import env_file
-from fleet.cli.dev.options import LocalCommand, sigterm_leaves_in_order, until_signalled, where_options
+from fleet.cli.dev.options import LocalCommand, file_option, sigterm_leaves_in_order, until_signalled, where_options
 from fleet.dev import private, reload
 from fleet.dev.dev import Fleet, Ground, Plan, open_ground, run_workers
 from fleet.dev.stand_ins import edge, server
@@ -24,14 +24,7 @@ SECRETS = frozenset({"AWS_SECRET_ACCESS_KEY", "AUDIT_HASH_KEYS", "EXPO_ACCESS_TO
 
 @click.command(cls=LocalCommand, short_help="Run the whole fleet on this machine, for any AWS client to drive.")
 @where_options
-@click.option(
-    "--env-file",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(".fleet/dev.env"),
-    show_default=True,
-    help="Where to write every name and address, for other programs.",
-)
+@file_option("Where to write every name and address, for other programs.")
 @click.option("--reload", "reloads", is_flag=True, help="Start a worker again when its code changes.")
 @click.option("--verbose", "-v", is_flag=True, help="Print every variable as well; secrets stand in the file alone.")
 def dev(endpoint: str | None, project: str, stage: str, file: Path, *, reloads: bool, verbose: bool) -> None:

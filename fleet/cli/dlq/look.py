@@ -25,6 +25,7 @@ from fleet.cli.dlq.frame import (
     say,
     until_done,
 )
+from fleet.cli.shown import tables as shown_tables
 from fleet.dead_letters.looking import counted, fed, is_whole, look_through, summed_up, told
 from fleet.dead_letters.looking import shown as letter_shown
 from fleet.dead_letters.model import expiry, record, redaction, view
@@ -85,7 +86,7 @@ def ls(*, queues: tuple[str, ...], quick: bool, metric: str | None, as_json: boo
         for line in lines:
             print_json(line)
     else:
-        tables.show(tables.queues(lines))
+        shown_tables.show(tables.queues(lines))
     end(matched=bool(lines), complete=complete)
 
 
@@ -101,7 +102,7 @@ def groups(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_i
         for line in lines:
             print_json(line)
     elif lines:
-        tables.show(tables.groups(lines))
+        shown_tables.show(tables.groups(lines))
     else:
         say("no letter matches")
     end(matched=bool(lines), complete=found.complete)
@@ -122,7 +123,7 @@ def list_(*, queue: str, filters: Filters, ids: str | None, as_json: bool, no_in
             print_json(redaction.listed(view.document(each)))
     elif found.views:
         for start in range(0, len(found.views), tables.PAGE):
-            tables.show(
+            shown_tables.show(
                 tables.letters(
                     [redaction.listed(view.document(each)) for each in found.views[start : start + tables.PAGE]]
                 )

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -26,41 +25,10 @@ FAULTS = 20
 """Letters that are named with their fault; `--json` names all."""
 LONGEST_CELL = 300
 """Characters, more than any ARN has; `--json` prints all."""
-WIDE = 180  # columns where nobody's terminal limits them
 FOLDED = ("queue", "worker", "error", "message", "disappears in", "replayable", "goes to")
 """Columns of what may be long; the others are ids, times and counts, which nobody can copy or read in pieces."""
-LEGIBLE = 10
-"""Characters of a folded column below which nobody reads it."""
-GAP = 3  # between two columns
 PAGE = 500
 """Rows of one table: a table is laid out in memory as a whole, so a long list becomes several, each with its head."""
-
-
-def show(table: Table) -> None:
-    """On stdout; without any escape sequence where colour is unwanted."""
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    width = None if sys.stdout.isatty() else WIDE
-    if plain:
-        console = Console(color_system=None, force_terminal=False, highlight=False, width=width)
-    else:
-        console = Console(highlight=False, width=width)
-    console.print(fitted(table, console.width))
-
-
-def fitted(made: Table, width: int) -> Table:
-    """The table, or where its columns would be too narrow to be read a line for each cell."""
-    widths = [(column, max(len(str(cell)) for cell in [column.header, *column.cells])) for column in made.columns]
-    if sum((longest if column.no_wrap else min(longest, LEGIBLE)) + GAP for column, longest in widths) <= width:
-        return made
-    lines = Table(box=None, show_header=False, pad_edge=False)
-    lines.add_column(no_wrap=True)
-    lines.add_column(overflow="fold")
-    for row in zip(*(column.cells for column in made.columns), strict=True):
-        for column, cell in zip(made.columns, row, strict=True):
-            if str(cell):
-                lines.add_row(column.header, cell)
-        lines.add_row()
-    return lines
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:

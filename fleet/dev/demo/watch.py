@@ -17,6 +17,7 @@ from fleet.dev.demo import cast
 from fleet.dev.demo.report import DeadLetter
 from fleet.dev.demo.story import Story
 from fleet.dev.stand_ins import server
+from fleet.dev.stand_ins.remembered import received
 from workers.reminder_dispatch.table.keys import key_of
 
 Look = Callable[[], Awaitable[None]]
@@ -163,9 +164,7 @@ class Watch:
         return found.get("Item", {})
 
     async def _received(self, stand_in: str) -> list[Mapping[str, Any]]:
-        async with self.story.tools.http.get(f"{self.story.fleet.stand_ins_url}{stand_in}/received") as answer:
-            found: list[Mapping[str, Any]] = (await answer.json())["received"]
-            return found
+        return await received(self.story.tools.http, f"{self.story.fleet.stand_ins_url}{stand_in}")
 
 
 async def _again_and_again(look: Look, every: float) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Record = TypeVar("Record")
 
@@ -38,3 +41,10 @@ class Remembered(Generic[Record]):
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+async def received(http: aiohttp.ClientSession, url: str) -> list[Mapping[str, Any]]:
+    """What the stand-in at this address tells of itself, the oldest first."""
+    async with http.get(f"{url}/received") as answer:
+        found: list[Mapping[str, Any]] = (await answer.json())["received"]
+        return found

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from fleet.dev.stand_ins import server
+from fleet.dev.stand_ins.remembered import received
 
 Seen = TypeVar("Seen")
 
@@ -56,9 +56,7 @@ class Tried:
 
     async def received(self, stand_in: str) -> list[Mapping[str, Any]]:
         """What this stand-in got, the oldest first."""
-        async with self.http.get(f"{self.url}{stand_in}/received") as answer:
-            found: list[Mapping[str, Any]] = (await answer.json())["received"]
-            return found
+        return await received(self.http, f"{self.url}{stand_in}")
 
     async def check(self) -> None:
         """Raises NoEffect where nobody answers."""
@@ -69,6 +67,3 @@ class Tried:
         except aiohttp.ClientError:
             pass
         raise NoEffect(f"no development fleet answers at {self.url}: start `fleet dev` and leave it running")
-
-
-WEBHOOKS, EXPO, GATEWAY = server.WEBHOOKS, server.EXPO, server.GATEWAY

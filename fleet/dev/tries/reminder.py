@@ -6,7 +6,8 @@ import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from fleet.dev.tries.ground import EXPO, NoEffect, Tried
+from fleet.dev.stand_ins.server import EXPO
+from fleet.dev.tries.ground import NoEffect, Tried
 from workers.reminder_dispatch.client import Reminder, open_reminders
 
 WAITS = ("PENDING", "SENDING")

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from fleet.dev.stand_ins.edge import UPLOAD
-from fleet.dev.tries.ground import GATEWAY, NoEffect, Tried
+from fleet.dev.stand_ins.server import GATEWAY
+from fleet.dev.tries.ground import NoEffect, Tried
 from workers.upload_notification.client import Form, Opening, Sessions, State, open_sessions
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(64)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final, Literal
 
-from fleet.dev.tries.ground import WEBHOOKS, NoEffect, Tried
+from fleet.dev.stand_ins.server import WEBHOOKS
+from fleet.dev.tries.ground import NoEffect, Tried
 from workers.webhook_delivery.client import (
     Attempted,
     Delivery,

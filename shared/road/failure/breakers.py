@@ -33,10 +33,10 @@ UNANSWERED = 1.0
 """Seconds after which a call that its handler's time limit cuts is one that was not answered: usual answers take milliseconds."""
 MOST_TRIES = 5
 """Runs in hand of one message while no breaker is open: what fails alone is hidden then, and takes up no slot."""
-OF_ONE_OBJECT = frozenset({"s3"})  # refuses one thing and not another: an object whose key nobody may use
-PROBE_OF_OBJECTS = (
-    5.0  # seconds at most between two probes there; each is another message's, for what is refused is hidden
-)
+OF_ONE_OBJECT = frozenset({"s3"})
+"""What refuses one thing and not another: an object whose key nobody may use."""
+PROBE_OF_OBJECTS = 5.0
+"""Seconds at most between two probes there; each is another message's, for what is refused is hidden."""
 SHORTEST_HIDING, LONGEST_HIDING = 20.0, 900.0
 """Seconds for which a message is hidden that cannot wait in hand, by the age of the outage: hours cost few receipts."""
 OFTEN, LONGEST_LATE = 50, 14_400.0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fleet.cli.dlq.frame import say
-from fleet.cli.dlq.tables import LONGEST_CELL, WIDE, fitted, letters, queues, show, table
+from fleet.cli.dlq.tables import LONGEST_CELL, letters, queues, table
+from fleet.cli.shown.tables import WIDE, fitted, show
 from fleet.dead_letters.model import redaction
 from shared.message.delivery import Attribute
 from shared.message.identity import ATTRIBUTE, REPLAY
@@ -160,7 +161,7 @@ def test_what_is_copied_from_a_table_is_never_broken_however_narrow_the_terminal
 def test_a_narrow_terminal_gets_a_line_for_each_cell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fleet.cli.dlq.tables.WIDE", 24)
+    monkeypatch.setattr("fleet.cli.shown.tables.WIDE", 24)
     show(table(("id", "shape"), [("d" * 15, "sqs")]))
     assert capsys.readouterr().out.split() == ["id", "d" * 15, "shape", "sqs"]
 
