@@ -78,7 +78,7 @@ class Fleet:
     def _started(self, number: int) -> tuple[str, Any]:
         self._lives[number] += 1
         name = f"{number}.{self._lives[number]}"
-        environment = {**self._environment, "CONSUMER": name}
+        environment = {**self._environment, "CONSUMER": name, "AWS_SDK_UA_APP_ID": name}
         process = self._context.Process(
             target=consume, args=(self._app, environment, str(self._logs / f"{name}.jsonl")), name=name
         )

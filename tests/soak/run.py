@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.soak.fleet import DRAIN, Fleet, Tally
 from tests.soak.producers import Sent, produce
 from tests.soak.schedule import LINES, ONCE, STABILITY, WORK, Restart, Schedule, schedule
 from tests.soak.services import Services, served
+from tests.soak.table import Table
 from tests.soak.verdict import QUEUES, Evidence, Verdict, judge
 from tests.soak.weather import brew
 from tests.sqs_server.running import SqsServer, sqs_server
@@ -60,7 +60,7 @@ async def soak(seed: int, *, seconds: float, logs: Path, patience: float = 300.0
                 await fleet.leave()
             finally:
                 fleet.kill()
-            evidence = await asyncio.to_thread(_evidence, server, faults, fleet.tally, services.table.completed, logs)
+            evidence = await asyncio.to_thread(_evidence, server, faults, fleet.tally, services.table, logs)
     verdict = judge(plan.jobs, evidence)
     return Soaked(
         seed=seed, seconds=seconds, calm=calm, jobs=len(plan.jobs), sent=sent, tally=fleet.tally, verdict=verdict
@@ -121,9 +121,7 @@ def _is_empty(server: SqsServer) -> bool:
     return not any(queues[name][state] for name in _names(dead=False) for state in ("visible", "in_flight", "delayed"))
 
 
-def _evidence(
-    server: SqsServer, faults: list[dict[str, object]], tally: Tally, completed: Counter[str], logs: Path
-) -> Evidence:
+def _evidence(server: SqsServer, faults: list[dict[str, object]], tally: Tally, table: Table, logs: Path) -> Evidence:
     control = server.control
     lines = control.ledger()
     (logs / LEDGER).write_bytes(b"\n".join(orjson.dumps(line) for line in lines))
@@ -131,7 +129,8 @@ def _evidence(
         lines=lines,
         letters=[each for name in _names(dead=True) for each in control.messages(name)],
         waiting=[each for name in _names(dead=False) for each in control.messages(name)],
-        completed=completed,
+        completed=table.completed,
+        alone=table.alone,
         tally=tally,
         faults=faults,
     )

@@ -41,7 +41,10 @@ class Services:
         if dependency == BODIES:
             return self._object(request.path)
         asked = orjson.loads(await request.read())
-        status, answer = self.table.ask(action, asked) if dependency == LEDGER else self._put(asked["Entries"])
+        if dependency == LEDGER:
+            status, answer = self.table.ask(action, asked, consumer=_consumer(request))
+        else:
+            status, answer = self._put(asked["Entries"])
         return web.Response(status=status, body=orjson.dumps(answer), content_type="application/x-amz-json-1.0")
 
     def _object(self, path: str) -> web.Response:
@@ -54,6 +57,11 @@ class Services:
     def _put(self, entries: list[dict[str, str]]) -> tuple[int, dict[str, object]]:
         self.events += [each["Detail"] for each in entries]
         return 200, {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(self.events))} for _ in entries]}
+
+
+def _consumer(request: web.Request) -> str:
+    """Who asks, where its AWS_SDK_UA_APP_ID says so."""
+    return request.headers.get("User-Agent", "").rpartition(" app/")[2]
 
 
 def _unavailable(dependency: str) -> web.Response:

@@ -10,15 +10,17 @@ Answer = tuple[int, dict[str, Any]]
 
 class Table:
     """One table, known by its actions. Nothing is awaited while a write is judged, so that every write is conditional in
-    earnest. `completed` counts keys whose work was recorded as done, by the key without its worker.
+    earnest. `completed` counts keys whose work was recorded as done, by the key without its worker; `alone` the runs by
+    themselves that a consumer began and did not take back, by the message's id and the consumer.
     """
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
         self.completed: Counter[str] = Counter()
+        self.alone: Counter[tuple[str, str]] = Counter()
         self.claims = 0
 
-    def ask(self, action: str, asked: dict[str, Any]) -> Answer:
+    def ask(self, action: str, asked: dict[str, Any], *, consumer: str = "") -> Answer:
         """Status and answer to one call."""
         key = asked["Item" if action == "PutItem" else "Key"]["key"]["S"]
         item = self._items.get(key, {})
@@ -31,6 +33,8 @@ class Table:
         if new:
             self._items[key] = new
         self._count(key, item, new)
+        if key.startswith("last#"):
+            self.alone[key.rpartition("#")[2], consumer] += int(asked["ExpressionAttributeValues"][":by"]["N"])
         return 200, {"Attributes": new} if asked.get("ReturnValues", "NONE") != "NONE" else {}
 
     def _written(self, action: str, asked: dict[str, Any], item: Item) -> Item:

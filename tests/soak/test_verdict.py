@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from shared.road.failure.apart import FIRST
 from tests.soak.consumer import ATTEMPTS
 from tests.soak.fleet import Tally
 from tests.soak.schedule import Job, Kind
@@ -13,23 +14,29 @@ from tests.soak.verdict import Evidence, judge
 PLAIN = Job("work-0-0", Kind.PLAIN, 0.0)
 POISON = Job("work-0-1", Kind.REJECTED, 0.0)
 KEYED = Job("once-0-0", Kind.PLAIN, 0.0)
+LIVES = [f"0.{number}" for number in range(1, ATTEMPTS - FIRST + 2)]
+"""Of consumers, as many as a message that was never seen to end is begun in by itself."""
 
 
-def ended(job: Job, consumer: str = "0.1", *, phase: str = "ended") -> dict[str, Any]:
-    return {"kind": "effect", "at": 2.0, "message_id": job.key, "phase": phase, "key": job.key, "consumer": consumer}
+def ended(job: Job, consumer: str = "0.1") -> dict[str, Any]:
+    return {"kind": "effect", "at": 2.0, "message_id": job.key, "phase": "ended", "key": job.key, "consumer": consumer}
 
 
-def begun(job: Job, *consumers: str) -> list[dict[str, Any]]:
-    return [ended(job, each, phase="started") for each in consumers]
+def alone(job: Job) -> Counter[tuple[str, str]]:
+    return Counter({(job.key, life): 1 for life in LIVES})
 
 
 def letter(job: Job, *, reason: str = "Reject") -> dict[str, Any]:
-    envelope = {"StringValue": orjson.dumps({"error_type": reason}).decode(), "DataType": "String"}
+    envelope = {
+        "StringValue": orjson.dumps({"error_type": reason, "original_message_id": job.key}).decode(),
+        "DataType": "String",
+    }
     return {"body": job.body, "attributes": {"fleet-failure": envelope} if reason else {}}
 
 
 def faults(*jobs: Job, tally: Tally | None = None, **found: Any) -> set[str]:
     nothing: dict[str, Any] = {"lines": [], "letters": [], "waiting": [], "completed": Counter(), "faults": []}
+    nothing["alone"] = Counter()
     evidence = Evidence(tally=tally or Tally(), **{**nothing, **found})
     return set(judge({job.key: job for job in jobs}, evidence).faults)
 
@@ -51,27 +58,28 @@ def test_good_work_in_the_dead_letter_queue_is_found() -> None:
     assert faults(PLAIN, lines=[ended(PLAIN)], letters=[letter(PLAIN)]) == {"good_but_buried"}
 
 
-def test_good_work_may_be_buried_where_as_many_starts_as_its_worker_allows_were_killed() -> None:
-    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
-    evidence = {"lines": [*begun(PLAIN, *lives), ended(PLAIN, "1.1")], "letters": [letter(PLAIN, reason="NeverEnded")]}
-    assert "good_but_buried" not in faults(PLAIN, **evidence, tally=Tally(killed={*lives}))
-    assert "good_but_buried" in faults(PLAIN, **evidence, tally=Tally(killed={*lives[1:]}))
+def test_good_work_may_be_buried_where_each_run_by_itself_was_killed() -> None:
+    evidence = {"lines": [ended(PLAIN, "1.1")], "letters": [letter(PLAIN, reason="NeverEnded")], "alone": alone(PLAIN)}
+    assert "good_but_buried" not in faults(PLAIN, **evidence, tally=Tally(killed={*LIVES}))
+    assert "good_but_buried" in faults(PLAIN, **evidence, tally=Tally(killed={*LIVES[1:]}))
+
+
+def test_a_run_by_itself_that_was_taken_back_excuses_no_letter() -> None:
+    evidence = {"lines": [ended(PLAIN, "1.1")], "letters": [letter(PLAIN, reason="NeverEnded")]}
+    counted = alone(PLAIN)
+    counted[PLAIN.key, LIVES[0]] = 0
+    assert "good_but_buried" in faults(PLAIN, **evidence, alone=counted, tally=Tally(killed={*LIVES}))
 
 
 def test_a_killed_consumer_that_had_ended_the_work_excuses_no_letter() -> None:
-    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
-    lines = [*begun(PLAIN, *lives), ended(PLAIN, lives[-1])]
-    found = faults(PLAIN, lines=lines, letters=[letter(PLAIN, reason="NeverEnded")], tally=Tally(killed={*lives}))
+    evidence = {"lines": [ended(PLAIN, LIVES[-1])], "letters": [letter(PLAIN, reason="NeverEnded")]}
+    found = faults(PLAIN, **evidence, alone=alone(PLAIN), tally=Tally(killed={*LIVES}))
     assert "good_but_buried" in found
 
 
-def test_starts_that_were_killed_excuse_no_letter_for_another_reason() -> None:
-    lives = [f"0.{number}" for number in range(1, ATTEMPTS + 1)]
-    evidence = {
-        "lines": [*begun(PLAIN, *lives), ended(PLAIN, "1.1")],
-        "letters": [letter(PLAIN, reason="TimeoutError")],
-    }
-    assert "good_but_buried" in faults(PLAIN, **evidence, tally=Tally(killed={*lives}))
+def test_runs_by_themselves_that_were_killed_excuse_no_letter_for_another_reason() -> None:
+    evidence = {"lines": [ended(PLAIN, "1.1")], "letters": [letter(PLAIN, reason="TimeoutError")]}
+    assert "good_but_buried" in faults(PLAIN, **evidence, alone=alone(PLAIN), tally=Tally(killed={*LIVES}))
 
 
 def test_keyed_work_may_be_done_twice_only_where_the_first_consumer_was_killed() -> None:

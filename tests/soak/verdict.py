@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from shared.message.identity import ATTRIBUTE
+from shared.road.failure.apart import first_start_apart
 from shared.road.failure.verdict import NeverEnded
-from tests.soak.consumer import ATTEMPTS
+from tests.soak.consumer import ATTEMPTS, MANY_ATTEMPTS
 from tests.soak.fleet import Tally
 from tests.soak.schedule import LINES, ONCE, WORK, Job, key_in
 from tests.sqs_server.checker import Findings, check
@@ -21,12 +22,13 @@ TOLERANCE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a soak leaves behind. `letters` are the messages in the dead-letter queues, `faults` the rules in force."""
+    """What a soak leaves behind. `completed` and `alone` are those of the ledger's table, `letters` the messages in the dead-letter queues, `faults` the rules in force."""
 
     lines: list[dict[str, Any]]
     letters: list[dict[str, Any]]
     waiting: list[dict[str, Any]]
     completed: Counter[str]
+    alone: Counter[tuple[str, str]]
     tally: Tally
     faults: list[dict[str, Any]]
 
@@ -34,8 +36,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """`faults` names what must not be, with up to five examples each, and is empty where all is well. `killed_each_time` are the
-    keys of good work that was buried and may be: as often as its worker allows, a process began it and was killed before its end,
-    which from inside looks like work that kills.
+    keys of good work that was buried and may be: as often as its worker allows, a process began it by itself and was killed before
+    its end, which from inside looks like work that kills.
     """
 
     faults: Mapping[str, list[str]]
@@ -83,8 +85,10 @@ def _business(
     return {
         "neither_done_nor_buried": [key for key in jobs if key not in ended and key not in buried],
         "poison_without_a_letter": [key for key, job in jobs.items() if job.kind.is_poison and key not in buried],
-        "letters_without_a_reason": [key for key, reason in buried.items() if not reason],
-        "good_but_buried": [f"{key} ({buried[key]})" for key in good if key in buried and key not in unlucky],
+        "letters_without_a_reason": [key for key, failure in buried.items() if not failure],
+        "good_but_buried": [
+            f"{key} ({buried[key].get('error_type')})" for key in good if key in buried and key not in unlucky
+        ],
         "completed_not_once": [f"{key}: {evidence.completed[key]}" for key in keyed if evidence.completed[key] != 1],
         "done_twice_despite_the_key": [
             f"{key}: by {', '.join(ended[key])}"
@@ -94,37 +98,44 @@ def _business(
     }
 
 
-def _buried(evidence: Evidence) -> dict[str, str]:
-    """Reasons by key."""
-    return {key_in(letter["body"]): _reason(letter) for letter in evidence.letters}
+def _buried(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """What the letters say of their failure, by key."""
+    return {key_in(letter["body"]): _failure(letter) for letter in evidence.letters}
 
 
 def _killed_each_time(jobs: Mapping[str, Job], ended: Mapping[str, list[str]], evidence: Evidence) -> tuple[str, ...]:
-    begun = _reported(evidence.lines, "started")
-    killed = {key: set(lives) & evidence.tally.killed - set(ended.get(key, ())) for key, lives in begun.items()}
+    """By the ledger's count of runs: where a process was killed before its handler reported the start, nothing else tells."""
+    lives: dict[str, set[str]] = defaultdict(set)
+    for (message, consumer), runs in evidence.alone.items():
+        if runs > 0 and consumer in evidence.tally.killed:
+            lives[message].add(consumer)
     return tuple(
         key
-        for key, reason in _buried(evidence).items()
-        if reason == NeverEnded.__name__ and not jobs[key].kind.is_poison and len(killed.get(key, ())) >= ATTEMPTS
+        for key, failure in _buried(evidence).items()
+        if failure.get("error_type") == NeverEnded.__name__
+        and not jobs[key].kind.is_poison
+        and len(lives[failure["original_message_id"]] - {*ended.get(key, ())}) >= _most_alone(key)
     )
+
+
+def _most_alone(key: str) -> int:
+    """How often a message that was never seen to end is begun by itself."""
+    attempts = MANY_ATTEMPTS if _queue(key) == ONCE else ATTEMPTS
+    return attempts - first_start_apart(attempts) + 1
 
 
 def _ended(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """By key, the consumers in which a handler ended, in order."""
-    return _reported(lines, "ended")
-
-
-def _reported(lines: Iterable[Mapping[str, Any]], phase: str) -> dict[str, list[str]]:
-    reported: dict[str, list[str]] = defaultdict(list)
+    ended: dict[str, list[str]] = defaultdict(list)
     for line in lines:
-        if line["kind"] == "effect" and line["phase"] == phase:
-            reported[line["key"]].append(line["consumer"])
-    return reported
+        if line["kind"] == "effect" and line["phase"] == "ended":
+            ended[line["key"]].append(line["consumer"])
+    return ended
 
 
-def _reason(letter: Mapping[str, Any]) -> str:
+def _failure(letter: Mapping[str, Any]) -> dict[str, Any]:
     failure = letter["attributes"].get(ATTRIBUTE)
-    return str(orjson.loads(failure["StringValue"])["error_type"]) if failure is not None else ""
+    return dict(orjson.loads(failure["StringValue"])) if failure is not None else {}
 
 
 def _names(found: Any) -> Iterable[str]:
