@@ -251,8 +251,8 @@ def describe_outage(code: str) -> str:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether an error says nothing about what was asked: of an AWS call no answer, a fault of theirs, a throttle, or what we
-    are not allowed or configured to do; of this machine, that something is used up. Known by its shape, as `code_of`.
+    """Whether an error says nothing about what was asked: of an AWS call no answer, a fault of theirs, a throttle, somewhere else to
+    ask, or what we are not allowed or configured to do; of this machine, that something is used up. Known by its shape, as `code_of`.
     """
     if _exhausted(error):
         return True
@@ -260,6 +260,7 @@ def is_outage(error: BaseException) -> bool:
         return (
             (status := status_of(error) or 0) >= 500
             or status == 429
+            or 300 <= status < 400
             or _is_of_our_making(answer, getattr(error, "operation_name", None))
             or _is_throttled_transaction(answer)
         )

@@ -13,6 +13,8 @@ behind it (`OddAnswer413`).
 """
 THROTTLED = 429
 """A status that says enough."""
+REGION = "x-amz-bucket-region"
+"""The header in which S3 says where a bucket is, when it sends us there."""
 STATUS = 502
 """What it is taken for: something between us and the service answered. Tried again, counted and raised as such."""
 _AS_JSON = b'{"__type": "%s", "message": "not an answer of the service"}'
@@ -42,6 +44,10 @@ def _check(*, operation_model: Any, response_dict: dict[str, Any], **_more: Any)
     elif status >= 400:
         if not expected.is_refusal(status, headers, response_dict["body"]):
             _replace(operation_model, response_dict, f"{CODE}{status}")
+    elif operation_model.name == "HeadBucket" and REGION not in headers:
+        _replace(
+            operation_model, response_dict, f"{CODE}{status}"
+        )  # botocore would ask again, without end, where the bucket is
     elif operation_model.service_model.resolved_protocol == "query" and not is_error(response_dict["body"]):
         response_dict["body"] = _AS_XML % CODE.encode()  # a redirect's text, which botocore cannot parse
 
