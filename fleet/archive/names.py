@@ -22,6 +22,9 @@ _KEY = re.compile(
 )
 
 
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a key holds: rows of a table, from `start` until before `end` (UTC)."""
@@ -42,7 +45,8 @@ def held(key: str) -> Held | None:
         start = datetime(int(year), int(month), int(day), int(hour or 0), tzinfo=UTC)
     except ValueError:  # a thirteenth month
         return None
-    return Held(table, start, start + (timedelta(hours=1) if hour else timedelta(days=1)))
+    length = timedelta(hours=1) if hour else timedelta(days=1)
+    return Held(table, start, start + length if start < _LAST - length else _LAST)
 
 
 def unit(key: str, per: Per) -> str:

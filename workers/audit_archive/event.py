@@ -68,6 +68,20 @@ def decode(delivery: Delivery) -> AuditEvent:
     if isinstance(batch := opened.get("DDBStreamBatchInfo"), dict):
         return _pointer(opened, batch)
     record = stream_record(opened)
+    _check_names(record)
+    if not is_datable(record.created_at):
+        raise Reject("the record's ApproximateCreationDateTime is no time of a change")
+    if not record.keys:
+        raise Reject("the record has no keys")
+    if any(getattr(record, image) is None for image in _NEEDED[record.event_name]):
+        raise Reject(f"{record.event_name} without its image: the stream's view type must be NEW_AND_OLD_IMAGES")
+    for image in (record.keys, record.old, record.new):
+        check_image(image or {})
+    return RowChanged(record)
+
+
+def _check_names(record: StreamRecord) -> None:
+    """Raises Reject: of these the archive's own names are made."""
     if not EVENT_ID.fullmatch(record.event_id):
         raise Reject("the record's eventID is not a plain identifier")
     if not TABLE.fullmatch(record.table):
@@ -76,13 +90,6 @@ def decode(delivery: Delivery) -> AuditEvent:
         raise Reject("the record's eventSourceARN names no account and region")
     if not SEQUENCE.fullmatch(record.sequence_number):
         raise Reject("the record's SequenceNumber is not a decimal number")
-    if not record.keys:
-        raise Reject("the record has no keys")
-    if any(getattr(record, image) is None for image in _NEEDED[record.event_name]):
-        raise Reject(f"{record.event_name} without its image: the stream's view type must be NEW_AND_OLD_IMAGES")
-    for image in (record.keys, record.old, record.new):
-        check_image(image or {})
-    return RowChanged(record)
 
 
 def _pointer(opened: Mapping[str, Any], batch: Mapping[str, Any]) -> RowsPointedTo:
@@ -98,7 +105,14 @@ def _pointer(opened: Mapping[str, Any], batch: Mapping[str, Any]) -> RowsPointed
         at = datetime.fromisoformat(written) if isinstance(written, str) else None
     except ValueError:
         at = None
-    return RowsPointedTo(Span(stream, shard, first, last), at if at is not None and at.tzinfo else None)
+    return RowsPointedTo(
+        Span(stream, shard, first, last), at if at is not None and at.tzinfo and is_datable(at) else None
+    )
+
+
+def is_datable(at: datetime) -> bool:
+    """True where the days before and behind it can be told, in any zone: the first and the last year are nobody's time."""
+    return 1 < at.year < 9999
 
 
 def check_image(image: Image, depth: int = 0) -> None:

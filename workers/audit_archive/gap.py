@@ -12,7 +12,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared import Delivery, Image, Reject, StreamRecord, document
-from workers.audit_archive.event import EVENT_ID, SEQUENCE, STREAM, TABLE, AuditEvent, Span, check_image, decode
+from workers.audit_archive.event import (
+    EVENT_ID,
+    SEQUENCE,
+    STREAM,
+    TABLE,
+    AuditEvent,
+    Span,
+    check_image,
+    decode,
+    is_datable,
+)
 from workers.audit_archive.rules import SCHEMA, WRITER, Hide, Row, canonical, fingerprint, identity, partition
 
 GAPS = "gaps"
@@ -191,9 +201,10 @@ def _time(seconds: object) -> datetime | None:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return None
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        found = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+    return found if is_datable(found) else None
 
 
 def _explained(error: ValidationError) -> str:

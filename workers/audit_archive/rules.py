@@ -33,7 +33,7 @@ class Hide(Protocol):
 
 OBJECT_KEY = (
     r"table=[A-Za-z0-9_.-]{3,255}/year=[0-9]{4}/month=[0-9]{2}/day=[0-9]{2}/hour=[0-9]{2}/"
-    r"([0-9]{8}T[0-9]{6})([0-9]{3})Z-[0-9a-f]{16}\.ndjson\.gz"
+    r"(2[0-9]{7}T[0-9]{6})([0-9]{3})Z-[0-9a-f]{16}\.ndjson\.gz"  # of this millennium: hours before and behind are times, too
 )
 
 _OBJECT_KEY = re.compile(OBJECT_KEY)

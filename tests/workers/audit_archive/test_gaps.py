@@ -177,3 +177,25 @@ async def test_verification_tells_open_gaps_and_a_replay_fills_them() -> None:
     assert await handled(world, read(BODY)) == [None]
     found = await verify(world.bucket)
     assert (found.findings, found.unseen) == ((), Unseen(open_gaps=1, filled_gaps=1))
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", 253402300799])
+async def test_a_record_of_the_ends_of_the_calendar_leaves_a_gap_and_harms_no_other(at: object) -> None:
+    world = World()
+    odd = read(broken(ApproximateCreationDateTime=at, SequenceNumber="77"), sent_at=1795262400.0)
+    results = await handled(world, RowChanged(record("e1")), odd)
+    assert results[0] is None
+    if at != 253402300799:  # which is read as milliseconds
+        assert isinstance(results[1], Reject)
+        assert [line["reason"] for line in gaps(world)] == [
+            "the record's ApproximateCreationDateTime is no time of a change"
+        ]
+    assert (await verify(world.bucket)).ok
+
+
+async def test_a_broken_record_of_the_last_hour_of_all_has_its_gap_at_the_time_it_was_sent() -> None:
+    world = World()
+    await handled(
+        world, read(broken(ApproximateCreationDateTime=253402300799, SequenceNumber="x"), sent_at=1795262400.0)
+    )
+    assert [line["event_time"] for line in gaps(world)] == ["2026-11-21T12:00:00Z"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from shared import Delivery, Reject
 from workers.audit_archive.chain.report import Finding, Unseen
-from workers.audit_archive.event import RowChanged
+from workers.audit_archive.event import SEQUENCE, RowChanged, is_datable
 from workers.audit_archive.gap import GAPS, Refused, decode_or_gap, gap_of
 from workers.audit_archive.rules import partition
 from workers.audit_archive.source import InColdStorage, Source
@@ -46,12 +46,15 @@ class Lacking:
 
 async def open_gaps(source: Source, whole: Sequence[str], lying: Sequence[Lying] | None = None) -> Lacking:
     """The gaps that nothing fills, and records that only dead-letter queues have. `whole` are the objects whose content is what a digest says."""
-    found = [row for key in whole if key.startswith(f"table={GAPS}/") for row in await _rows(source, key)]
-    gaps = [row for row in found if row.get("activity") == "gap"]
-    rows = _Rows(source, whole, _spans(row for row in found if row.get("activity") == "read back"))
+    every = [row for key in whole if key.startswith(f"table={GAPS}/") for row in await _rows(source, key)]
+    found = [row for row in every if _is_of_a_worker(row)]
+    gaps = [row for row in found if row["activity"] == "gap"]
+    rows = _Rows(source, whole, _spans(row for row in found if row["activity"] == "read back"))
     lacking = [row for row in gaps if not await rows.fill(row)]
     there = {_unsequenced(each.record): each for each in lying or ()}
-    notes = [Finding("gap", row["_key"], _words(row, there if lying is not None else None)) for row in lacking]
+    odd = [row["_key"] for row in every if not _is_of_a_worker(row)]
+    notes = [Finding("gap", key, "a row that no worker writes: who signed its digest?") for key in odd]
+    notes += [Finding("gap", row["_key"], _words(row, there if lying is not None else None)) for row in lacking]
     are_lying = sum(_unsequenced(_record(row)) in there for row in lacking)
     named = {_unsequenced(_record(row)) for row in gaps}
     only_there = [
@@ -59,7 +62,7 @@ async def open_gaps(source: Source, whole: Sequence[str], lying: Sequence[Lying]
     ]
     notes += [Finding("dead letter", each.queue, f"{_place(each.record)} is not archived") for each in only_there]
     counted = Unseen(
-        open_gaps=len(lacking),
+        open_gaps=len(lacking) + len(odd),
         filled_gaps=len(gaps) - len(lacking),
         lying_gaps=None if lying is None else are_lying,
         dead_letters=len(only_there),
@@ -130,7 +133,8 @@ class _Rows:
         if folder not in self.kept:
             keys = [each for each in self.whole if each.startswith(folder)]
             rows = [row for key in keys for row in await _rows(self.source, key)]
-            self.kept[folder] = {_record(row) for row in rows if row.get("activity") not in {"gap", "read back"}}
+            named = [row for row in rows if all(isinstance(row.get(name, ""), str) for name in _SAME)]
+            self.kept[folder] = {_record(row) for row in named if row.get("activity") not in {"gap", "read back"}}
         return self.kept[folder]
 
 
@@ -151,12 +155,39 @@ def _unsequenced(record: Record) -> Record:
     return record[:4]
 
 
-async def _rows(source: Source, key: str) -> Iterator[dict[str, Any]]:
+async def _rows(source: Source, key: str) -> list[dict[str, Any]]:
     try:
         body = await source.get(key)
     except InColdStorage:
         body = None
-    return ({**orjson.loads(line), "_key": key} for line in gzip.decompress(body).splitlines()) if body else iter(())
+    return [{**_opened(line), "_key": key} for line in gzip.decompress(body).splitlines()] if body else []
+
+
+def _opened(line: bytes) -> dict[str, Any]:
+    """Empty where the line is no row: who can forge digests, and is found to, must not end a verification before it says so."""
+    try:
+        found = orjson.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_of_a_worker(row: Mapping[str, Any]) -> bool:
+    """True where it says what a gap, or a range that was read back, says."""
+    span = row.get("range")
+    texts = [row.get(name) for name in (*_SAME, "reason", "event_time", "activity")]
+    if span is not None:
+        numbers = [str(span.get(name)) for name in ("first", "last")] if isinstance(span, dict) else [""]
+        if not all(SEQUENCE.fullmatch(each) for each in numbers):
+            return False
+        texts += [span.get("stream"), span.get("shard")]
+    if not all(isinstance(each, str) for each in texts) or (span is None and row["activity"] == "read back"):
+        return False
+    try:
+        at = datetime.fromisoformat(row["event_time"])
+    except ValueError:
+        return False
+    return at.tzinfo is not None and is_datable(at) and row["activity"] in {"gap", "read back"}
 
 
 def _place(record: Record) -> str:
