@@ -14,8 +14,9 @@ back to the first one that is older than the oldest name among its markers: an o
 had its name. `CLOCKS_DIFFER` is the allowance for the clocks of those who gave the name and made the digest. If n is no
 longer the newest, the write of n+1 fails, and what was left out or in does not matter.
 
-**What one run can look at.** The objects are read, for their rows' hashes, oldest first and for at most `seconds`; what
-is left waits for the next digest.
+**What one run can look at.** The walk back takes half of `seconds`: markers of names so old that it did not come to them
+wait, and hold up no others. The objects are read, for their rows' hashes, oldest first and for at most `seconds`; what is left
+waits for the next digest, and so does an object that cannot be read while others can.
 
 **Hours without changes.** When the newest digest is an hour old, an empty one follows: it asserts that nothing was
 archived. Before the first object there is no digest at all.
@@ -26,11 +27,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 import structlog
 
+from shared import code_of
 from workers.audit_archive.chain.digest import (
     Digest,
     Head,
@@ -46,6 +48,7 @@ from workers.audit_archive.chain.digest import (
 from workers.audit_archive.chain.listing import look_at
 from workers.audit_archive.evidence.anchors import Anchor
 from workers.audit_archive.rules import marked, marker, named_at
+from workers.audit_archive.source import InColdStorage
 from workers.audit_archive.store.archive import each
 from workers.audit_archive.store.bucket import Bucket
 from workers.audit_archive.store.seal import Seals
@@ -55,13 +58,16 @@ log = structlog.get_logger()
 CLOCKS_DIFFER = timedelta(minutes=15)
 ASSERT_EMPTY_AFTER = timedelta(hours=1)
 OBJECTS_AT_ONCE = 16
+DIGESTS_AT_ONCE = 64
 OBJECTS_PER_DIGEST = 5000
 LOOK_SECONDS = 10.0
 """Half of what a handler waits for a digest: the other half is for the listing before and the writing behind."""
 
 _PREFIX = "digests/"
+_NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 Sign = Callable[[bytes], Awaitable[Signature]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,13 @@ class Maker:
         keys = keys[:OBJECTS_PER_DIGEST]
         if not keys:
             return ()
-        listed = await _listed(self.bucket, newest, since=_named(keys[0]) - CLOCKS_DIFFER)
+        oldest = _named(keys[0]) - CLOCKS_DIFFER
+        listed, since = await _listed(self.bucket, newest, since=oldest, until=until - self.seconds / 2)
         await self.bucket.delete([marker(key) for key in keys if key in listed])
-        fresh = [key for key in keys if key not in listed]
+        unlisted = [key for key in keys if key not in listed]
+        fresh = [key for key in unlisted if _named(key) - CLOCKS_DIFFER > since]
+        if len(fresh) < len(unlisted):
+            log.warning("audit_digest_full", left=len(unlisted) - len(fresh))
         # What was written before there were seals has none; the first digest of version 2 still takes it.
         seals = None if newest.digest is not None and newest.digest.version == 1 else self.seals
         entries: list[Listed] = []
@@ -162,7 +172,7 @@ class Maker:
                 break
             some = fresh[start : start + OBJECTS_AT_ONCE]
             found = await each(some, lambda key: look_at(self.bucket, key, at, seals), at_once=OBJECTS_AT_ONCE)
-            entries += [entry for entry in _or_raise(found) if entry is not None]
+            entries += _readable(some, found, is_first=not entries)
         return tuple(entries)
 
 
@@ -236,19 +246,25 @@ async def _genesis(bucket: Bucket, newest: Newest) -> str | None:
     return hash_of(first)
 
 
-async def _listed(bucket: Bucket, newest: Newest, *, since: datetime) -> set[str]:
-    """Every object listed by a digest that was made after `since`."""
+async def _listed(bucket: Bucket, newest: Newest, *, since: datetime, until: float) -> tuple[set[str], datetime]:
+    """Every object listed by a digest that was made after `since`, or, where that takes beyond `until` (the loop's clock), after the
+    time that comes with them.
+    """
     listed: set[str] = set()
-    sequence, digest = newest.sequence, newest.digest
+    reached, sequence, at_once = _ALWAYS, newest.sequence, 4
+    digests = [newest.digest]
     while sequence > 0:
-        if digest is not None:  # a broken one tells nothing, not even its age: go on behind it
+        for digest in filter(None, digests):  # a broken one tells nothing, not even its age: go on behind it
             listed |= {entry.key for entry in digest.objects}
-            if digest.created_at < since:
-                break
-        sequence -= 1
-        body = await bucket.get(digest_key(sequence)) if sequence else None
-        digest = parse(body) if body else None
-    return listed
+            reached = digest.created_at
+        sequence -= len(digests)
+        if reached < since or (asyncio.get_running_loop().time() >= until and len(digests) > 1):
+            return listed, reached
+        numbers = range(sequence, max(0, sequence - at_once), -1)
+        bodies = await each(numbers, lambda number: bucket.get(digest_key(number)), at_once=at_once)
+        digests = [parse(body) if body else None for body in _or_raise(bodies)]
+        at_once = min(2 * at_once, DIGESTS_AT_ONCE)
+    return listed, _NEVER
 
 
 def _numbers(keys: Sequence[str]) -> list[int]:
@@ -261,7 +277,17 @@ def _named(key: str) -> datetime:
     return named
 
 
-def _or_raise(results: Sequence[Listed | Exception | None]) -> list[Listed | None]:
+def _readable(keys: Sequence[str], results: Sequence[Listed | Exception | None], *, is_first: bool) -> list[Listed]:
+    """What is to be listed. One object that cannot be read waits, and stops no other; where none can, it is raised why."""
+    failed = {key: result for key, result in zip(keys, results, strict=True) if isinstance(result, Exception)}
+    if is_first and len(failed) == len(keys) and not all(isinstance(each, InColdStorage) for each in failed.values()):
+        raise next(iter(failed.values()))
+    for key, error in failed.items():
+        log.error("audit_object_unreadable", object=key, error_type=code_of(error))
+    return [result for result in results if isinstance(result, Listed)]
+
+
+def _or_raise(results: Sequence[Result | Exception]) -> list[Result]:
     for result in results:
         if isinstance(result, Exception):
             raise result
