@@ -49,6 +49,9 @@ class Tree:
         return joined(self.subtrees)
 
 
+EMPTY = Tree()
+
+
 def joined(subtrees: Sequence[bytes]) -> bytes:
     """The root over neighbouring perfect subtrees, the largest first."""
     if not subtrees:
@@ -59,40 +62,66 @@ def joined(subtrees: Sequence[bytes]) -> bytes:
     return node
 
 
-def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of the leaf `index`, the nearest first (RFC 9162, section 2.1.3.1); of leaf hashes. Raises IndexError."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(index)
-    if len(leaves) == 1:
-        return []
-    half = _half(len(leaves))
-    if index < half:
-        return [*inclusion(leaves[:half], index), _root(leaves[half:])]
-    return [*inclusion(leaves[half:], index - half), _root(leaves[:half])]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The leaf hashes of a tree from `base.size` on; of the leaves before, the roots of their perfect subtrees alone."""
+
+    base: Tree
+    leaves: Sequence[bytes]
+
+    def root(self, start: int, end: int) -> bytes:
+        """Of the leaves from `start` up to `end`, which are a node's of the whole tree; before `base.size` one of its subtrees."""
+        first = self.base.size
+        if start >= first:
+            return Tree().extended(self.leaves[start - first : end - first]).root
+        if end <= first:
+            return self._subtree(start)
+        middle = start + _half(end - start)
+        return node_hash(self.root(start, middle), self.root(middle, end))
+
+    def _subtree(self, start: int) -> bytes:
+        """The one that begins there: `start` is the sum of the larger ones, the binary ones of the size that stand before it."""
+        return self.base.subtrees[start.bit_count()]
 
 
-def consistency(leaves: Sequence[bytes], first: int) -> list[bytes]:
-    """The proof that the tree of the `first` leaves is the beginning of the tree of all (RFC 9162, section 2.1.4.1); of leaf
-    hashes. Empty where both are one tree. Raises IndexError.
+def inclusion(leaves: Sequence[bytes], index: int, base: Tree = EMPTY) -> list[bytes]:
+    """The audit path of the leaf `index`, the nearest first (RFC 9162, section 2.1.3.1). `leaves` are the leaf hashes behind the
+    tree `base`, and the leaf is one of them. Raises IndexError.
     """
-    if not 0 < first <= len(leaves):
+    start, end = 0, base.size + len(leaves)
+    if not base.size <= index < end:
+        raise IndexError(index)
+    known, path = _Known(base, leaves), list[bytes]()
+    while end - start > 1:
+        middle = start + _half(end - start)
+        if index < middle:
+            path.append(known.root(middle, end))
+            end = middle
+        else:
+            path.append(known.root(start, middle))
+            start = middle
+    return path[::-1]
+
+
+def consistency(leaves: Sequence[bytes], first: int, base: Tree = EMPTY) -> list[bytes]:
+    """The proof that the tree of the `first` leaves, `base` or a later one, is the beginning of the tree of all (RFC 9162, section
+    2.1.4.1). Empty where both are one tree. Raises IndexError.
+    """
+    start, end = 0, base.size + len(leaves)
+    if not max(base.size, 1) <= first <= end:
         raise IndexError(first)
-    return _subproof(leaves, first, is_whole=True)
-
-
-def _subproof(leaves: Sequence[bytes], first: int, *, is_whole: bool) -> list[bytes]:
-    if first == len(leaves):
-        return [] if is_whole else [_root(leaves)]
-    half = _half(len(leaves))
-    if first <= half:
-        return [*_subproof(leaves[:half], first, is_whole=is_whole), _root(leaves[half:])]
-    return [*_subproof(leaves[half:], first - half, is_whole=False), _root(leaves[:half])]
+    known, path = _Known(base, leaves), list[bytes]()
+    while first != end:
+        middle = start + _half(end - start)
+        if first <= middle:
+            path.append(known.root(middle, end))
+            end = middle
+        else:
+            path.append(known.root(start, middle))
+            start = middle
+    return [*([known.root(start, end)] if start else []), *path[::-1]]
 
 
 def _half(count: int) -> int:
     """The largest power of two below `count`."""
     return 1 << (count - 1).bit_length() - 1
-
-
-def _root(leaves: Sequence[bytes]) -> bytes:
-    return Tree().extended(leaves).root
