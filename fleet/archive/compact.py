@@ -29,8 +29,12 @@ from fleet.archive.manifest import Manifest, Part, is_manifest, manifests
 from fleet.archive.names import MANIFESTS, Per, held, manifest_key, parquet_key, unit
 from fleet.archive.places import Place
 from workers.audit_archive.chain.digest import parse, sequence_of
+from workers.audit_archive.evidence.ages import Ages
 from workers.audit_archive.source import InColdStorage
+from workers.audit_archive.store.archive import each
 from workers.audit_archive.store.objects import read_content
+
+READS_AT_ONCE = 32
 
 ROWS_IN_A_GROUP = 2_048
 """The least that DuckDB writes. Rows are sorted by actor: a search for one reads one group and not the file."""
@@ -48,11 +52,15 @@ class _Unsound(Exception):
     """What is to be compacted is not what its digest says."""
 
 
-async def compact(place: Place, *, table: str, until: datetime, per: Per) -> AsyncIterator[Manifest | Refused]:
+async def compact(
+    place: Place, *, table: str, until: datetime, per: Per, ages: Ages | None = None
+) -> AsyncIterator[Manifest | Refused]:
     """Compact every hour or day of the table that ended by `until` and has rows in no Parquet file yet. Only what digests
-    list is taken. Raises BadManifest and NoEngine.
+    list is taken, and of that nothing that is gone because it expired, where `ages` tell so. Raises BadManifest and NoEngine.
     """
     listed = await _listed(place, table, until, per)
+    if ages is not None:
+        listed = await _unexpired(place, table, listed, ages)
     known = [key for key in await place.keys(f"{MANIFESTS}table={table}/") if is_manifest(key)]
     found = await manifests(place, known)
     covered = {part.key for manifest in found.values() for part in manifest.parts}
@@ -72,18 +80,32 @@ async def compact(place: Place, *, table: str, until: datetime, per: Per) -> Asy
 async def _listed(place: Place, table: str, until: datetime, per: Per) -> dict[str, list[Part]]:
     """What digests list of the table, without fences, by the unit it goes to."""
     found: dict[str, list[Part]] = {}
-    for key in await place.keys("digests/"):
-        number, body = sequence_of(key), await place.get(key)
+    keys = [key for key in await place.keys("digests/") if sequence_of(key)]
+    for key, body in zip(keys, await each(keys, place.get, at_once=READS_AT_ONCE), strict=True):
+        if isinstance(body, Exception):
+            raise body
         digest = parse(body) if body else None
-        for entry in digest.objects if digest and number else ():
+        if digest is None or digest.key != key:
+            continue
+        for entry in digest.objects:
             hours = held(entry.key)
             if hours is None or hours.table != table or not entry.rows:
                 continue
             name = unit(entry.key, per)
             whole = held(parquet_key(name, 1))
             if whole is not None and whole.end <= until:
-                found.setdefault(name, []).append(Part(entry.key, entry.sha256, entry.rows, number or 0))
+                found.setdefault(name, []).append(Part(entry.key, entry.sha256, entry.rows, digest.sequence))
     return found
+
+
+async def _unexpired(place: Place, table: str, listed: Mapping[str, list[Part]], ages: Ages) -> dict[str, list[Part]]:
+    """Digests stay for ever, and what they list does not: nor do the manifests of it."""
+    there = {*await place.keys(f"table={table}/")}
+    kept = {
+        name: [part for part in parts if part.key in there or not ages.is_expired(part.key)]
+        for name, parts in listed.items()
+    }
+    return {name: parts for name, parts in kept.items() if parts}
 
 
 async def _make(place: Place, name: str, number: int, wanted: Sequence[Part], listed: Mapping[str, Part]) -> Manifest:

@@ -14,20 +14,22 @@ _HASHES = re.compile(r"hmac:(?:s:)?[A-Za-z0-9_-]{1,32}:[0-9a-f]{64}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-def forms(term: str, keys: Sequence[HashKey]) -> list[str]:
-    """As text in JSON, and as each key hides it: whole, as a number, and what its look gives away within it."""
-    return [
-        *dict.fromkeys(
-            [orjson.dumps(term).decode()[1:-1], term, *(form for key in keys for form in _hidden(term, key))]
-        )
-    ]
+def forms(term: str, keys: Sequence[HashKey], *, within: bool = False) -> list[str]:
+    """As text in JSON, and as each key hides it: whole, as a number, and with what its look gives away hidden in it. `within`: also
+    what its look gives away alone, as columns of ids hold it.
+    """
+    hidden = (form for key in keys for form in _hidden(term, key, within=within))
+    return [*dict.fromkeys([orjson.dumps(term).decode()[1:-1], term, *hidden])]
 
 
-def _hidden(term: str, key: HashKey) -> Iterator[str]:
+def _hidden(term: str, key: HashKey, *, within: bool) -> Iterator[str]:
     hide = Redactor(key)
     kinds = ["S", "N"] if _NUMBER.fullmatch(term) else ["S"]
     for kind in kinds:
         image, _ = hide.image({"email": {kind: term}})  # hidden whole, by its name
         yield from (str(value) for value in image["email"].values())
     image, _ = hide.image({"x": {"S": term}})
-    yield from _HASHES.findall(str(image["x"].get("S", "")))
+    text = str(image["x"].get("S", ""))
+    yield text
+    if within:
+        yield from _HASHES.findall(text)

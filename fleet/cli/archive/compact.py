@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from fleet.archive.compact import Refused, compact
 from fleet.archive.names import Per
+from fleet.archive.places import Place
 from fleet.cli.archive.place import bucket_option
 from fleet.cli.archive.searched import MOMENT, archive_at, directory_option, faults_in_words, in_utc
 from fleet.cli.command import FAILED, Command, env_file_option
+from workers.audit_archive.evidence.ages import RETENTION_DAYS, Ages
 
 
 @click.command("compact", cls=Command, short_help="Write Parquet files beside the hours of a table.")
@@ -29,7 +32,16 @@ from fleet.cli.command import FAILED, Command, env_file_option
     show_default=True,
     help="One file for each; days suit a search over weeks.",
 )
-def compact_hours(*, bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per) -> None:
+@click.option(
+    "--retention-days",
+    type=click.IntRange(min=1),
+    default=RETENTION_DAYS,
+    show_default=True,
+    help="The lifecycle's: older rows that are gone have expired, younger ones keep their hour as it is.",
+)
+def compact_hours(
+    *, bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per, retention_days: int
+) -> None:
     """Write each hour of the table that ended and that digests list as one Parquet file, with a manifest that says what it holds.
 
     What was written stays, and `verify` looks at it alone. Safe to repeat, to interrupt at any point and to run twice at once.
@@ -38,14 +50,17 @@ def compact_hours(*, bucket: str | None, directory: Path | None, table: str, unt
     if moment > datetime.now(UTC):
         raise click.BadParameter("is in the future: an hour that goes on cannot be compacted", param_hint="--until")
     with faults_in_words():
-        refused = asyncio.run(_compact(bucket, directory, table, moment, per))
+        ages = Ages(now=datetime.now(UTC), retention=timedelta(days=retention_days))
+        refused = asyncio.run(_compact(archive_at(bucket, directory), table, moment, per, ages))
     sys.exit(FAILED if refused else 0)
 
 
-async def _compact(bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per) -> int:
+async def _compact(
+    archive: AbstractAsyncContextManager[Place], table: str, until: datetime, per: Per, ages: Ages
+) -> int:
     made = rows = refused = 0
-    async with archive_at(bucket, directory) as place:
-        async for each in compact(place, table=table, until=until, per=per):
+    async with archive as place:
+        async for each in compact(place, table=table, until=until, per=per, ages=ages):
             if isinstance(each, Refused):
                 refused += 1
                 click.echo(f"{each.unit}: {each.why}", err=True)

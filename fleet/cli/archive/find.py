@@ -80,7 +80,7 @@ def find_rows(
     keys = (*keys, *(known.keys if known else ()))
     wanted = Wanted(
         actor=forms(actor, keys) if actor else (),
-        id=forms(id_, keys) if id_ else (),
+        id=forms(id_, keys, within=True) if id_ else (),
         correlation=forms(correlation, keys) if correlation else (),
         changes=changes,
         subject=[each for each in forms(subject, known.keys) if each.startswith("hmac:")] if subject and known else (),

@@ -1,9 +1,10 @@
 """Rows are found once, whatever form they are kept in, and compaction loses, doubles and changes nothing."""
 
 import asyncio
+import gzip
 import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ from fleet.archive.terms import forms
 from tests.fleet.archive.made import KEYS, TABLE, change, laid, nine, written
 from tests.workers.audit_archive.fakes import World, contents, hide_with
 from workers.audit_archive.chain.verify import verify
+from workers.audit_archive.evidence.ages import Ages
 from workers.audit_archive.gap import Gap, gap_row
 from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.source import Directory
@@ -35,7 +37,7 @@ def compacted(root: Path, per: Per = "hour", until: datetime = LATER) -> list[Ma
 
 
 def found(root: Path, span: Span | None = None, **terms: str) -> list[str]:
-    wanted = Wanted(**{name: forms(term, KEYS) for name, term in terms.items()})
+    wanted = Wanted(**{name: forms(term, KEYS, within=name == "id") for name, term in terms.items()})
     answer = asyncio.run(find(InFolder(root), span or Span(), wanted, limit=100))
     return [str(row[answer.columns.index("event_id")]) for row in answer.rows]
 
@@ -208,3 +210,34 @@ def test_without_duckdb_the_command_says_how_to_get_it(root: Path, monkeypatch: 
 
 def _lines(world: World, key: str) -> list[str]:
     return contents(world.bucket, key).decode().splitlines()
+
+
+def test_what_expired_is_nothing_to_compact_and_what_was_deleted_is(root: Path) -> None:
+    shutil.rmtree(root / f"table={TABLE}/year=2026/month=11/day=20/hour=09")
+
+    def types(days: int) -> list[str]:
+        async def all_of_it() -> list[str]:
+            ages = Ages(now=LATER + timedelta(days=days))
+            return [
+                type(each).__name__
+                async for each in compact(InFolder(root), table=TABLE, until=LATER, per="hour", ages=ages)
+            ]
+
+        return asyncio.run(all_of_it())
+
+    assert types(days=0) == ["Refused", "Manifest", "Manifest"]
+    assert types(days=395) == []
+
+
+def test_an_actor_with_an_address_within_is_found_by_all_of_it(tmp_path: Path) -> None:
+    world, actor = World(), "arn:aws:sts::111122223333:assumed-role/Admin/anna@example.com"
+    rows = [change(number, nine(number), key=key, actor=actor) for number, key in enumerate(KEYS, start=1)]
+    asyncio.run(written(world, rows))
+    assert found(laid(world, tmp_path), actor=actor) == [f"e{number}" for number in range(1, 6)]
+
+
+def test_gaps_of_the_last_hour_of_the_calendar_hinder_no_search(root: Path) -> None:
+    folder = root / "table=gaps/year=9999/month=12/day=31/hour=23"
+    folder.mkdir(parents=True)
+    (folder / f"20261121T120000000Z-{'f' * 16}.ndjson.gz").write_bytes(gzip.compress(b'{"activity":"gap"}\n'))
+    assert found(root, Span(since=nine(0)), actor="user-7") == ["e6"]

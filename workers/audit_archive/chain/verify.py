@@ -217,7 +217,7 @@ class _Walk:
         except InColdStorage:
             self._did_not_see("cold", entry)
             return Finding("cold storage", entry.key, "restore it to check it")
-        if body is None and self.ages is not None and self.ages.is_expired(entry):
+        if body is None and self.ages is not None and self.ages.is_expired(entry.key):
             self._did_not_see("expired", entry)
             return Finding("expired", entry.key, "older than the retention")
         self.objects += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from workers.audit_archive.chain.chain import ASSERT_EMPTY_AFTER
-from workers.audit_archive.chain.digest import Digest, Entry, digest_key
+from workers.audit_archive.chain.digest import Digest, digest_key
 from workers.audit_archive.chain.report import Finding
 from workers.audit_archive.rules import named_at
 
@@ -31,9 +31,9 @@ class Ages:
     waits: timedelta = timedelta(minutes=15)
     retention: timedelta = timedelta(days=RETENTION_DAYS)
 
-    def is_expired(self, entry: Entry) -> bool:
-        """True where the lifecycle may have removed it: S3 counts days from the object's making."""
-        named = named_at(entry.key)
+    def is_expired(self, key: str) -> bool:
+        """True where the lifecycle may have removed the object: S3 counts days from its making."""
+        named = named_at(key)
         return named is not None and named + self.retention <= self.now
 
     def waiting(self, keys: Iterable[str]) -> list[Finding]:
