@@ -25,6 +25,8 @@ NAMED = {
     "vatNumber": "PL5261040828", "push_tokens": "abcdef", "userPasswd": "hunter2!",
     "privateKey": "4d5e6f", "aws_secret_key": "wJalrXUtn", "Vorname": "Annegret", "téléphone": "40 17 22", "apellidos": "García", "фамилия": "Иванова",
     "電話番号": "12-34", "nationalId": "PZ-4417", "prénom": "Amélie", "geburtsdatum": "12. Mai 1979",
+    "lieferadresse": "Lindenweg 4", "rechnungsAnschrift": "Am Hang 9", "telefonPrivat": "555 01", "nombreCompleto": "Álvarez", "고객이름": "홍길동", "номерТелефона": "12-35",
+    "اسم": "فاطمة", "שם": "רבקה", "όνομα": "Μαρία",
 }  # fmt: skip
 """By its name alone."""
 
@@ -48,6 +50,19 @@ PLAIN = [
     "arn:aws:dynamodb:eu-central-1:012345678901:table/t", "1795262400000", "0055AED6DCD90281E5", "order 4711", "12:34:56", "v10.2.0",
     "aGVsbG8gd29ybGQgaGVsbG8=", "00000000000000000000000000000042", "a::b", "1.5e-3", "https://a.example/x?page=2",
 ]  # fmt: skip
+
+
+WRITTEN = {
+    "phone:01701234567": "01701234567", "tel:00491701234567": "1701234567", "0170 1234567,0171 7654321": "7654321", "0170 1234567/0171 7654321": "7654321",
+    "011 49 170 1234567": "1234567", "ip:203.0.113.77": "203.0.113.77", "from:2001:db8:85a3::8a2e:370:7334": "8a2e:370", "redis://:s3cretpw@db/0": "s3cretpw",
+    '"anna muster"@example.com': "anna muster", "anna&commat;example.com": "anna&commat", "name: Kowalska\nsize: 4": "Kowalska", "password = hunter2": "hunter2",
+    "SET last_name = 'Kowalska' WHERE id = 4": "Kowalska", '{name: "Kowalska", n: 4}': "Kowalska", "Cookie: sid=abc123def\r\nHost: a": "abc123def",
+    "message: name: Kowalska": "Kowalska", "Authorization: Token 9f8e7d6c": "9f8e7d6c", "<name><![CDATA[Kowalska]]></name>": "Kowalska",
+    "guest%5Bname%5D=Kowalska&x=1": "Kowalska", "https://a.example/?d=%7B%22firstName%22%3A%22Kowalska%22%7D": "Kowalska",
+    "MDE3MDEyMzQ1Njc=": "MDE3MDEyMzQ1Njc", "id=YUBiLmV4YW1wbGU=": "YUBiLmV4YW1wbGU",
+    "https://a.example/?d=eyJuYW1lIjoiS293YWxza2EifQ": "eyJuYW1lIjoi",
+}  # fmt: skip
+"""As settings, headers, lists and encodings have it, with what must not be left of it."""
 
 
 def encoded(value: str) -> str:
@@ -92,6 +107,24 @@ def test_records_of_forty_forms_in_ten_places_hold_none_of_it_in_clear(records: 
         assert "hmac:k1:" in line
         seen.add(raw)
     assert len(seen) >= 40
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_what_settings_headers_and_encodings_say_is_hidden(text: str) -> None:
+    item: dict[str, Any] = {"note": {"S": text}, "deep": {"M": {"doc": {"S": json.dumps({"said": text})}}}}
+    assert WRITTEN[text] not in json.dumps(REDACTOR.image(item)[0])
+
+
+def test_names_of_maps_below_a_personal_one_are_hidden_unless_they_are_plain_words() -> None:
+    item: dict[str, Any] = {
+        "guests": {"M": {"Anna Kowalska": {"N": "1"}}},
+        "customerIds": {"M": {"C-4711": {"N": "1"}}},
+        "text": {"S": '{"guests":{"A. Kowalska":1}}'},
+    }
+    hidden = json.dumps(REDACTOR.image(item)[0])
+    assert [raw for raw in ("Kowalska", "4711") if raw in hidden] == []
+    address = REDACTOR.image({"address": {"M": {"line1": {"S": "x"}, "postal_code": {"S": "y"}}}})[0]["address"]
+    assert [*address["M"]] == ["line1", "postal_code"]
 
 
 @pytest.mark.parametrize(

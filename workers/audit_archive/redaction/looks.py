@@ -18,38 +18,42 @@ _SECRETS = (
     r"|(?<!\w)(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"
     r"|(?<!\w)(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|(?:sk|pk|rk)_(?:live|test)_|sq0[a-z]{3}-|EAAA|AIza|npm_|SG\.)[\w.-]{16,}"
     r"|(?<![\w-])sk-(?:[a-z]{2,8}-(?:[a-z0-9]{4,8}-)?)?\w{20}[\w-]*"
-    r"|(?<=://)[^\s/@:<>\"']{1,64}:[^\s/@<>\"']{1,128}(?=@)"  # who, and the password, of an address
+    r"|(?<=://)[^\s/@:<>\"']{0,64}:[^\s/@<>\"']{1,128}(?=@)"  # who, and the password, of an address
     r"|(?<!\w)(?i:bearer|basic|digest)\s{1,4}[\w.~+/=-]{8,}"
 )
 _MAIL = (
     # Bounded on both sides, so that a long text costs a long text's time and not its square.
-    r"[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64}(?:@|%40|%2540|&#64;|&#x40;|\\u0040)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"(?:\"[^\"@\n]{1,62}\"|[^\s@<>()\[\]{},;:\"'\\/#=|?&]{1,64})(?:@|%40|%2540|&#64;|&#x40;|&commat;|\\u0040)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 )
+_BEHIND_A_WORD = r"(?<=[^\W\d_]:)"  # `phone:0170…`, and no time of day
+_IN_A_LIST = r"(?<=[0-9]{6}[,/])"
 _NUMBERS = (
     # E.164 (ITU): a plus or 00, then 7 to 15 digits, not beginning with 0; people put blanks, dots and brackets between.
-    r"(?P<phone>(?:\+|%2[Bb]|(?<![\w.,:/-])00(?=[1-9 ./(-]))[ ]?[1-9](?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9])"
+    rf"(?P<phone>(?:\+|%2[Bb]|(?:(?<![\w.,:/-])|{_BEHIND_A_WORD}|{_IN_A_LIST})(?:00(?=[1-9 ./(-])|011(?=[ .-])))[ .-]?[1-9](?:[ .()/-]{{0,2}}[0-9]){{6,14}}(?![0-9])"
     # National, with its trunk prefix; a date with a time behind it is none.
-    r"|(?<![\w.,:/-])(?![0-9]{2}[./-][0-9]{2}[./-][0-9]{4})\(?0[1-9]\)?(?:[ ./()-]{0,2}[0-9]){6,10}\)?(?![\w-])"
+    rf"|(?:(?<![\w.,:/-])|{_BEHIND_A_WORD}|{_IN_A_LIST})(?![0-9]{{2}}[./-][0-9]{{2}}[./-][0-9]{{4}})\(?0[1-9]\)?(?:[ ./()-]{{0,2}}[0-9]){{6,10}}\)?(?![\w-])"
     r"|(?<![\w.:/-])\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-]))"
     r"|(?P<ssn>(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-]))"
     r"|(?P<iban>(?<!\w)[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,4})?(?!\w))"
     r"|(?P<card>(?<![\w-])(?:[3-6][0-9]{3}(?:[ -]?[0-9]){9,15}|[2-6][0-9]{3}(?:[ .-]?[0-9]{4}){3})(?![\w-]))"
     r"|(?P<mac>(?<![\w:-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![\w:-]))"
-    r"|(?P<ip>(?<![\w.:])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w]|\.[0-9])"
-    r"|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:]))"
+    rf"|(?P<ip>(?:(?<![\w.:])|{_BEHIND_A_WORD})[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?![\w]|\.[0-9])"
+    rf"|(?:(?<![\w:.])|{_BEHIND_A_WORD})(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{1,4}}|[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}})?(?![\w:]))"
 )
 _LETTERS = re.compile(f"{_SECRETS}|{_MAIL}")
 _DIGITS = re.compile(_NUMBERS)
 _WORTH_LETTERS = re.compile(
-    r"@|%40|%2540|&#|u0040|whsec_|whsk_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA|AIza|npm_|SG\.|sk-"
+    r"@|%40|%2540|&#|&commat|u0040|whsec_|whsk_|PushToken|eyJ|AKIA|ASIA|-----BEGIN|gh[pousr]_|github_pat_|glpat-|xox|_live_|_test_|sq0|EAAA|AIza|npm_|SG\.|sk-"
     r"|[Bb][Ee][Aa][Rr][Ee][Rr]\s|[Bb][Aa][Ss][Ii][Cc]\s|[Dd][Ii][Gg][Ee][Ss][Tt]\s"
 )
 _WORTH_DIGITS = re.compile(
     r"[0-9][0-9 .()/-]{4,}[0-9]|[0-9A-Fa-f]{0,4}[:-][0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|[0-9]\.[0-9]{1,3}\.[0-9]"
 )
 _ENCODED = re.compile(
-    r"(?<![\w+/=-])(?:(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]{1,76}|[A-Za-z0-9+/_-]{16,})={0,2}(?![\w+/=-])"
+    r"(?<![\w+/-])(?:(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]{1,76}|[A-Za-z0-9+/_-]{16,}|[A-Za-z0-9+/_-]{10,15}(?==))={0,2}(?![\w+/=-])"
 )
+_PIECE = re.compile(r"[^\s&?;,\"'<>]++")
+_STRUCTURE = re.compile(r"%(?:22|5[BbDd]|7[BbDd]|3[AaDd])")
 _READABLE = re.compile(rb"[\t\n\r -~]{6,}")
 _WIDE = re.compile(rb"(?:[ -~]\0){6,}|(?:\0[ -~]){6,}")
 
@@ -89,7 +93,7 @@ def numbers(text: str) -> Iterator[tuple[int, int, str]]:
 
 def encoded(text: str) -> Iterator[tuple[int, int, str]]:
     """Where `text` holds Base64 (of either alphabet, in one line or in those of MIME): start, end, and what can be read in it."""
-    for found in _ENCODED.finditer(text) if len(text) >= 16 else ():
+    for found in _ENCODED.finditer(text) if len(text) >= 12 else ():
         signs = "".join(found[0].rstrip("=").split()).translate(_URL_SAFE)
         try:
             opened = readable(urlsafe_b64decode(signs + "=" * (-len(signs) % 4)))
@@ -97,6 +101,13 @@ def encoded(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         if opened:
             yield found.start(), found.end(), opened
+
+
+def percent_encoded(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where `text` holds names or JSON in percent-encoding (`guest%5Bname%5D=Anna`): start, end, and what it says."""
+    for found in _PIECE.finditer(text) if "%" in text and _STRUCTURE.search(text) else ():
+        if _STRUCTURE.search(found[0]):
+            yield found.start(), found.end(), unquote(found[0].replace("+", " "))
 
 
 def readable(content: bytes) -> str:

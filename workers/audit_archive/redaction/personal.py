@@ -25,6 +25,7 @@ FIELDS = frozenset(
     handynummer handy kontonummer steuernummer prenom prénom nom courriel datenaissance datedenaissance
     nombre apellido apellidos correo teléfono direccion dirección fechanacimiento nome cognome indirizzo telefono
     codicefiscale sobrenome endereco endereço naam voornaam achternaam telefoonnummer adres imie imię nazwisko soyad
+    اسم الاسم هاتف عنوان שם טלפון כתובת όνομα επώνυμο τηλέφωνο διεύθυνση
     имя фамилия отчество телефон почта адрес 名前 氏名 姓名 住所 電話番号 电话 手机 邮箱 地址 이름 성명 전화번호 주소
     """.split()
 )
@@ -34,6 +35,8 @@ _ENDINGS = (
     "email", "emailaddress", "phone", "phonenumber", "password", "secret", "secrets", "address", "pushtoken",
     "pushtokens", "firstname", "lastname", "fullname", "customerid", "guestid", "accesstoken", "apikey",
     "privatekey", "secretkey", "secretaccesskey",
+    "이름", "전화번호", "주소", "姓名", "电话", "地址", "氏名", "電話番号", "住所", "имя", "фамилия", "телефон", "телефона", "όνομα", "τηλέφωνο",
+    "adresse", "anschrift", "vorname", "nachname", "telefon", "telefonnummer", "kontonummer", "geburtsdatum",
 )  # fmt: skip
 
 _LAST = frozenset(
@@ -48,6 +51,9 @@ _LAST = frozenset(
     cookie cookies authorization bearer jwt apikey privatekey
     guest guests customer customers square recipient recipients reporter reporters assignee attendee contact contacts
     person persons patient passenger employee
+    adresse anschrift vorname nachname familienname telefon telefonnummer handynummer geburtsdatum passwort kennwort
+    prénom prenom nom courriel téléphone nombre apellido apellidos correo teléfono telefono dirección direccion contraseña
+    cognome indirizzo sobrenome endereço endereco voornaam achternaam adres imię nazwisko soyad имя фамилия телефона телефон почта адрес пароль
     """.split()
 )
 """Words that make a name personal where they are its last one, but for those that say which, or what form of it."""
@@ -55,6 +61,7 @@ _LAST = frozenset(
 _WHICH = frozenset(
     """
     id ids no nr num number numbers value values text raw string list line line1 line2 new old current previous former
+    privat privé privado livraison facturation entrega completo completa
     home work private business personal primary secondary main alt alternative other office cell e164 encoded base64 b64
     """.split()
 )
@@ -71,7 +78,10 @@ _THINGS = frozenset(
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _PAIRS = re.compile(
     r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})=(?:\"([^\"]++)|'([^']++)|([^&;,\s\"'<>]++))"
-    r"|<([\w.:-]{1,64})(?:\s[^<>]*+)?>([^<>]++)<"
+    r"|<([\w.:-]{1,64})(?:\s[^<>]*+)?>(?:<!\[CDATA\[([^<>\]]++)|([^<>]++)<)"
+)
+_LINES = re.compile(
+    r"(?<![\w.\[\]-])([\w.\[\]-]{1,64})[ \t]?[:=][ \t]{1,4}(?:\"([^\"]++)|'([^']++)|((?:(?!hmac:)[^\s,;{}<>\"'](?:[ \t]+(?=[^\s,;{}<>\"']))?)++))"
 )
 _QUOTED_NAMES = re.compile(r"[\"']([\w .-]{1,64})\\*+[\"']\s*+:")
 _SEGMENTS = re.compile(r"[.\[\]]+")
@@ -108,6 +118,17 @@ def pairs(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
             yield *found.span(group), unquote(found[group].replace("+", " ")) if group == 4 else found[group]
         # What is not personal may have pairs within it: `message="name=Anna"`.
         found = _PAIRS.search(text, found.end(group) if is_personal or group == 4 else found.start(group))
+
+
+def lines(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
+    """Values of personal names in settings, headers and lists: `name: Anna`, `password = hunter2`, `{name: "Anna"}`."""
+    found = _LINES.search(text) if ": " in text or "= " in text else None
+    while found is not None:
+        group = found.lastindex or 0
+        is_personal = names.personal(found[1])
+        if is_personal:
+            yield *found.span(group), found[group]
+        found = _LINES.search(text, found.end(group) if is_personal else found.start(group))
 
 
 def names_within(text: str, names: Names) -> bool:

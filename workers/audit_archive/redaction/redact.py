@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -13,8 +14,8 @@ from typing import Any
 
 from shared import Image
 from workers.audit_archive.redaction.keys import HashKey
-from workers.audit_archive.redaction.looks import encoded, looks, numbers, readable
-from workers.audit_archive.redaction.personal import Names, names_within, pairs
+from workers.audit_archive.redaction.looks import encoded, looks, numbers, percent_encoded, readable
+from workers.audit_archive.redaction.personal import Names, lines, names_within, pairs
 from workers.audit_archive.redaction.public import Declared, Public
 from workers.audit_archive.redaction.subjects import Subject, words_of
 
@@ -27,6 +28,8 @@ _LONGEST_NAME = 64
 _LONGEST_TEXT = 256
 _MOST_TEXTS = 4096
 """What is remembered of texts: letters of one, and how many."""
+
+_A_WORD = re.compile(r"[^\W\d][^\W\d.-]*[0-9]{0,2}")
 
 _OPENS_JSON = ("{", "[", '"')
 
@@ -74,7 +77,7 @@ class _Walk:
 
     def map(self, content: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> dict[str, Any]:
         return {
-            self._name(name, declared, depth): self._typed(
+            self._name(name, declared, depth, personal=personal): self._typed(
                 value,
                 personal=personal or self._is_personal(name),
                 depth=depth + 1,
@@ -86,14 +89,16 @@ class _Walk:
     def _is_personal(self, name: str) -> bool:
         return self.names.personal(name) or (self.subject is not None and name == self.subject.attribute)
 
-    def _name(self, name: str, declared: Declared, depth: int) -> str:
+    def _name(self, name: str, declared: Declared, depth: int, *, personal: bool) -> str:
         """A column's name is the schema's; names within an item may be data, and are hidden where none declared them."""
         if depth == 0 or declared.everything or name in declared.names:
-            return self._of_schema(name)
+            return self._of_schema(name, personal=personal)
         return self._hash("S", name)
 
-    def _of_schema(self, name: str) -> str:
-        """A name that comes with every row."""
+    def _of_schema(self, name: str, *, personal: bool) -> str:
+        """A name that comes with every row; below a personal one (`guests`) what is no plain word is a person's."""
+        if personal and not _A_WORD.fullmatch(name):
+            return self._hash("S", name)
         is_plain = len(name) <= _LONGEST_NAME and _is_plain(name, self.names)
         return name if is_plain and (self.subject is None or self.subject.value not in name) else self._by_look(name)
 
@@ -149,12 +154,13 @@ class _Walk:
                 pass  # only looks like JSON
         if names_within(text, self.names):
             return self._whole(text)
-        return self._by_look(self._decoded(text, depth))
+        found = self._by_look(self._decoded(text, depth, encoded))
+        return self._decoded(found, depth, percent_encoded) if "%" in found else found
 
-    def _decoded(self, text: str, depth: int) -> str:
-        """The text with each Base64 in it hidden whole that holds something personal."""
+    def _decoded(self, text: str, depth: int, codes: Callable[[str], Iterator[tuple[int, int, str]]]) -> str:
+        """The text with each code in it hidden whole that holds something personal."""
         pieces, end = [], 0
-        for start, stop, opened in encoded(text) if depth < _DEEPEST else ():
+        for start, stop, opened in codes(text) if depth < _DEEPEST else ():
             inner = _Walk(self.key, self.names, self.subject)
             if inner._text(opened, depth + 1) != opened:  # of its own class
                 pieces += [text[end:start], self._whole(text[start:stop])]
@@ -169,7 +175,7 @@ class _Walk:
             case _Pairs():
                 hidden = _Pairs(
                     (
-                        self._of_schema(name),
+                        self._of_schema(name, personal=personal),
                         self._json(each, personal=personal or self._is_personal(name), depth=depth + 1),
                     )
                     for name, each in value
@@ -188,7 +194,7 @@ class _Walk:
 
     def _by_look(self, text: str) -> str:
         """The text with what looks personal replaced in place: `GUEST#a@b.example` keeps its prefix."""
-        for find in (looks, numbers, self._pairs, self._subject):
+        for find in (looks, numbers, self._pairs, self._lines, self._subject):
             pieces, end = [], 0
             for start, stop, value in find(text):
                 pieces += [text[end:start], self._hash("S", value)]
@@ -200,6 +206,9 @@ class _Walk:
 
     def _pairs(self, text: str) -> Iterator[tuple[int, int, str]]:
         return (pair for pair in pairs(text, self.names) if not pair[2].startswith("hmac:"))
+
+    def _lines(self, text: str) -> Iterator[tuple[int, int, str]]:
+        return (line for line in lines(text, self.names) if not line[2].startswith("hmac:"))
 
     def _subject(self, text: str) -> Iterator[tuple[int, int, str]]:
         if self.subject is not None and self.subject.value in text:
