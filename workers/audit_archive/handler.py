@@ -85,13 +85,14 @@ async def handle_batch(
 async def _archive(events: Sequence[AuditEvent | Refused], keeping: Keeping) -> list[Exception | None]:
     """The rows of records, and the gaps of what was refused; other events are None."""
     records: dict[str, StreamRecord] = {}
-    for event in events:
+    names = [identity(event.record) if isinstance(event, RowChanged) else "" for event in events]
+    for name, event in zip(names, events, strict=True):
         if isinstance(event, RowChanged):
-            records.setdefault(identity(event.record), event.record)
+            records.setdefault(name, event.record)
     rows, outcomes, strange = await _rows(records, keeping)
     if rows:
         outcomes |= await keeping.keep(rows)
-    results = [_result(event, records, outcomes) for event in events]
+    results = [_result(event, name, records, outcomes) for name, event in zip(names, events, strict=True)]
     lacking = [_gap(event, result, strange) for event, result in zip(events, results, strict=True)]
     return await _with_gaps(results, lacking, keeping) if any(lacking) else results
 
@@ -179,14 +180,17 @@ def _gap(event: AuditEvent | Refused, result: Exception | None, strange: Collect
 
 
 def _result(
-    event: AuditEvent | Refused, records: Mapping[str, StreamRecord], outcomes: Mapping[str, Exception | None]
+    event: AuditEvent | Refused,
+    name: str,
+    records: Mapping[str, StreamRecord],
+    outcomes: Mapping[str, Exception | None],
 ) -> Exception | None:
     match event:
         case RowChanged(record):
-            first = records[identity(record)]
+            first = records[name]
             if first is not record and fingerprint(first) != fingerprint(record):
                 return KeyReused("two events of one identity and different payloads came together")
-            return outcomes[identity(record)]
+            return outcomes[name]
         case Refused(error=error):
             return error
         case DigestDue() | RowsPointedTo():

@@ -122,7 +122,7 @@ def difference(old: Image, new: Image) -> dict[str, dict[str, Any]]:
     return {
         name: {"old": old.get(name), "new": new.get(name)}
         for name in sorted(old.keys() | new.keys())
-        if _unordered(old.get(name)) != _unordered(new.get(name))
+        if old.get(name) != new.get(name) and _unordered(old.get(name)) != _unordered(new.get(name))
     }
 
 

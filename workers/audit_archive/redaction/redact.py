@@ -119,7 +119,7 @@ class _Walk:
                 hidden = {"SS": [*dict.fromkeys(self._text(each, depth) for each in content)]}
             case "SS" | "NS" | "BS" if is_closed or self._hides_text(kind, content):
                 hidden = {"SS": sorted({self._hash(kind[0], each) for each in content})}
-            case "S" | "N" | "B" if is_closed or self._hides_text(kind, [content]):
+            case "S" | "N" | "B" if is_closed or (kind == "B" and self._hides_text(kind, [content])):
                 hidden = {"S": self._hash(kind, content)}
             case "BOOL" if personal:
                 hidden = {"S": self._hash(kind, _boolean(content))}

@@ -33,7 +33,9 @@ class Subjects:
     def of(self, table: str, images: Sequence[Any]) -> list[str | None]:
         """The subject of each image of one row: its own, else that of the last image that names one. Images may be of any shape."""
         path = self.tables.get(table)
-        own = [_at(image, path) if path else None for image in images]
+        if path is None:
+            return [None] * len(images)
+        own = [_at(image, path) for image in images]
         usual = next((each for each in reversed(own) if each), None)
         return [each or usual for each in own]
 
