@@ -116,7 +116,7 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         url=text_of(item, "url"),
         secrets=(text_of(item, "secret"), *(each.text for each in old_secrets(item) if each.is_live(at))),
         enabled=flag_of(item, "enabled"),
-        fault=_fault(item, "enabled", "customHeaders", "retrySchedule", "atMostOnce", "expiresAfter", "rateLimit"),
+        fault=delivery_fault(item),
         headers=headers_of(item),
         life=_life(item),
         retries=tuple(numbers_of(item, "retrySchedule")) if "retrySchedule" in item else None,
@@ -124,6 +124,11 @@ def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endp
         expires_after=number_of(item, "expiresAfter"),
         rate=number_of(item, "rateLimit"),
     )
+
+
+def delivery_fault(item: Item) -> str:
+    """Which attribute keeps deliveries from being made, beside those that fan-out reads."""
+    return _fault(item, "enabled", "customHeaders", "retrySchedule", "atMostOnce", "expiresAfter", "rateLimit")
 
 
 def headers_of(item: Item) -> tuple[tuple[str, str], ...]:

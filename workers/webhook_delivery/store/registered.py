@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from workers.webhook_delivery.signing import kind_of
-from workers.webhook_delivery.store.endpoint_items import endpoint_key, headers_of, old_secrets, subscription
+from workers.webhook_delivery.store.endpoint_items import (
+    delivery_fault,
+    endpoint_key,
+    headers_of,
+    old_secrets,
+    subscription,
+)
 from workers.webhook_delivery.store.typed import (
     Item,
     Write,
@@ -70,7 +76,7 @@ def registered(item: Item, *, at: float) -> Registered:
         keys=(Key(_kind(text_of(item, "secret"))), *(Key(_kind(each.text), _moment(each.until)) for each in old)),
         disabled_reason=text_of(item, "disabledReason"),
         created_at=text_of(item, "createdAt"),
-        fault=seen.fault,
+        fault=seen.fault or delivery_fault(item),
         channels=seen.filter.channels,
         pattern=seen.filter.pattern,
         header_names=tuple(name for name, _ in headers_of(item)),

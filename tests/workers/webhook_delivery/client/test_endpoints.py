@@ -166,3 +166,18 @@ async def test_a_row_that_cannot_be_read_is_mended_by_a_change(dynamodb: InDynam
     assert found.fault == "rateLimit"
     shown = await endpoints.change("acme", "ep-1", event_types=("order.*",), rate=5.0)
     assert (shown.fault, shown.rate) == ("", 5.0)
+
+
+@pytest.mark.parametrize("term", ["customHeaders", "retrySchedule", "atMostOnce", "expiresAfter", "rateLimit"])
+async def test_what_keeps_deliveries_from_being_made_is_shown(dynamodb: InDynamoDb, term: str) -> None:
+    endpoints, _ = client(dynamodb, Clock())
+    await endpoints.add(WANTED)
+    await dynamodb.client.update_item(
+        TableName=dynamodb.name,
+        Key={"PK": {"S": "TENANT#acme"}, "SK": {"S": "ENDPOINT#ep-1"}},
+        UpdateExpression="SET #term = :odd",
+        ExpressionAttributeNames={"#term": term},
+        ExpressionAttributeValues={":odd": {"S": "soon"}},
+    )
+    assert (await endpoints.show("acme", "ep-1")).fault == term
+    assert [each.fault async for each in endpoints.list("acme")] == [term]
