@@ -135,22 +135,24 @@ def recover(
 ) -> None:
     """One more attempt for each delivery that ended exhausted or cancelled. What is still being tried, or was delivered, is left.
 
-    Give the --until that the count prints: an order that was cut short and is given again with the same --since and --until sends nothing twice.
+    Give the --since and --until that the count prints (an age such as 6h is another moment each time): an order that was cut short and
+    is given again with the same two sends nothing twice.
 
     Ends with 3 where there is no such endpoint, or nothing to send; with 5 where the endpoint is disabled.
     """
     end = until or datetime.now(UTC)
     wanted = Wanted(tenant, endpoint_id, since, end, event_types)
+    times = f"--since {since.isoformat()} --until {end.isoformat()}"
     if yes:
-        say(f"to go on where this is cut short, give it again with --until {end.isoformat()}")
+        say(f"to go on where this is cut short, give it again with {times}")
     found = with_client(lambda webhooks: webhooks.recover(wanted, act=yes, rate=rate))
     if as_json:
-        until_text = end.isoformat()
-        print_json({"acted": yes, "sent": found.sent, "left": dict(found.left), "until": until_text})
+        named = {"since": since.isoformat(), "until": end.isoformat()}
+        print_json({"acted": yes, "sent": found.sent, "left": dict(found.left), **named})
     else:
         for why, count in sorted(found.left.items()):
             say(f"left {count}: {why}")
-        act = "" if yes else f"; act with --until {end.isoformat()} --yes"
+        act = "" if yes else f"; act with {times} --yes"
         tell(f"{'sent' if yes else 'would send'} {found.sent} again{act}")
     if not found.sent:
         sys.exit(NOTHING)

@@ -166,14 +166,16 @@ def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None
     )
     assert "☃" in lines("show", "msg_1", *at, "--payload").stdout
     counted = lines("recover", *at, "--since", "1h")
-    assert "would send 1 again; act with --until " in counted.stdout
+    assert "would send 1 again; act with --since " in counted.stdout
+    act = counted.stdout.partition("; act with ")[2].split()
     assert aws.bodies(queue) == []
     assert "sent as attempt 2" in lines("resend", "msg_1", *at, "--reason", "they asked").stdout.replace(
         "is sent again", "sent"
     )
-    recovered = lines("recover", *at, "--since", "1h", "--rate", "100", "--yes", "--json")
-    assert json.loads(recovered.stdout)["sent"] == 1
-    assert sorted(json.loads(body)["attempt"] for body in aws.bodies(queue)) == [2, 3]
+    for _ in range(2):  # whether the first one's job was sent nobody knows: it is sent once more, under its number
+        recovered = lines("recover", *at, *act, "--rate", "100", "--json")
+        assert json.loads(recovered.stdout)["sent"] == 1
+    assert sorted(json.loads(body)["attempt"] for body in aws.bodies(queue)) == [2, 3, 3]
     assert "would expunge" in lines("expunge", "msg_1").stdout
     assert "expunged in 1 places" in lines("expunge", "msg_1", "--yes").stdout
     lines("expunge", "msg_1", "--yes", exits=3)
