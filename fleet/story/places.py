@@ -52,7 +52,7 @@ async def deliveries(environment: Mapping[str, str], ids: Ids, tenant: str) -> l
         for endpoint in endpoints:
             for each in ids:
                 try:
-                    delivery = await client.deliveries.show(tenant, each, endpoint)
+                    delivery = await client.deliveries.show(tenant, each, endpoint, with_payload=False)
                 except NoSuchDelivery:
                     continue
                 for one in delivery.attempts:

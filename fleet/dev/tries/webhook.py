@@ -62,7 +62,7 @@ def _ended(found: Delivery) -> list[Attempted]:
 
 async def _delivery(webhooks: Webhooks, tenant: str, webhook_id: str, endpoint: str) -> Delivery | None:
     try:
-        return await webhooks.deliveries.show(tenant, webhook_id, endpoint)
+        return await webhooks.deliveries.show(tenant, webhook_id, endpoint, with_payload=False)
     except NoSuchDelivery:
         return None
 

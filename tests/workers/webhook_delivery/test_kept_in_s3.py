@@ -2,6 +2,9 @@
 
 import random
 
+import pytest
+
+from shared import SettingsError
 from tests.aws import Aws
 from tests.workers.webhook_delivery.fakes import Clock
 from tests.workers.webhook_delivery.table import InDynamoDb
@@ -34,6 +37,38 @@ async def test_a_large_payload_goes_to_the_bucket_and_comes_back_until_it_is_exp
         [third] = [each["Key"] for each in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]]
         aws.s3.delete_object(Bucket=bucket, Key=third)
         assert await kept.read("t", "msg_3") is None, "the bucket's lifecycle has removed it"
+
+
+async def test_an_expunged_payload_does_not_come_back_to_the_bucket_with_a_duplicate_of_its_event(
+    aws: Aws, dynamodb: InDynamoDb
+) -> None:
+    large, bucket = event("msg_1", IN_TABLE), aws.bucket("kept")
+
+    def objects() -> int:
+        return len(aws.s3.list_objects_v2(Bucket=bucket).get("Contents", []))
+
+    async with aws.open("s3") as s3:
+        kept = KeptPayloads(dynamodb.client, table=dynamodb.name, now=Clock(), s3=s3, bucket=bucket, prefix="p/")
+        for _ in range(2):
+            await kept.keep(large)
+            assert (objects(), await kept.read("t", "msg_1")) == (1, large.payload), "a duplicate takes nothing away"
+        assert await kept.expunge("t", "msg_1")
+        await kept.keep(large)
+        assert (objects(), await kept.read("t", "msg_1")) == (0, None)
+
+
+async def test_a_bucket_that_is_not_named_is_asked_for_and_nothing_counts_as_gone(
+    aws: Aws, dynamodb: InDynamoDb
+) -> None:
+    large, bucket = event("msg_1", IN_TABLE), aws.bucket("kept")
+    async with aws.open("s3") as s3:
+        kept = KeptPayloads(dynamodb.client, table=dynamodb.name, now=Clock(), s3=s3, bucket=bucket, prefix="p/")
+        await kept.keep(large)
+        other = KeptPayloads(dynamodb.client, table=dynamodb.name, now=Clock(), s3=None, bucket="", prefix="")
+        for asked in (other.read, other.expunge):
+            with pytest.raises(SettingsError, match=r"^CLAIM_CHECK_BUCKET_NAME is not set"):
+                await asked("t", "msg_1")
+        assert await kept.read("t", "msg_1") == large.payload
 
 
 async def test_what_no_row_can_hold_is_not_kept_and_everything_else_goes_on(dynamodb: InDynamoDb) -> None:

@@ -70,13 +70,17 @@ class Deliveries:
                         told.add((each.webhook_id, each.number))
                         yield each
 
-    async def show(self, tenant_id: str, webhook_id: str, endpoint_id: str) -> Delivery:
-        """Raises NoSuchDelivery. Its payload is read from wherever it is kept."""
+    async def show(self, tenant_id: str, webhook_id: str, endpoint_id: str, *, with_payload: bool = True) -> Delivery:
+        """Raises NoSuchDelivery. `with_payload`: read from wherever it is kept; raises SettingsError where that is a bucket that is
+        not named here.
+        """
         rows = [each async for each in self._pages(delivered.rows_of(_named(tenant_id, webhook_id, endpoint_id)))]
         if not rows:
             raise NoSuchDelivery(webhook_id)
         found = delivered.delivery(rows)
-        return found if found.payload else replace(found, payload=await self._kept.read(tenant_id, webhook_id))
+        if found.payload or not with_payload:
+            return found
+        return replace(found, payload=await self._kept.read(tenant_id, webhook_id))
 
     async def resend(self, tenant_id: str, webhook_id: str, endpoint_id: str, *, by: str = BY_HAND) -> int:
         """Have it sent again, now, as an attempt of its own whose number is answered; filters are not asked. A schedule that is running goes

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from pydantic import Field
 
-from shared import Clients, Settings, read_settings
+from shared import Clients, Settings, SettingsError, read_settings
 from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import Published
 from workers.webhook_delivery.store import payloads
@@ -18,6 +18,8 @@ from workers.webhook_delivery.store.typed import Item, flag_of, iso, text_of
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_s3 import S3Client
+
+_IN_S3: Final = "inS3"
 
 log = structlog.get_logger()
 
@@ -55,9 +57,11 @@ class KeptPayloads:
         if payloads.fits_beside(event.payload):
             return
         text = payloads.packed(event.payload)
-        in_s3 = self._s3 is not None and len(text) > payloads.IN_TABLE
+        in_s3, key = (
+            self._s3 is not None and len(text) > payloads.IN_TABLE,
+            self._object(event.tenant_id, event.event_id),
+        )
         if in_s3 and self._s3 is not None:
-            key = self._object(event.tenant_id, event.event_id)
             await self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
         elif len(text) > payloads.LARGEST_ITEM:
             log.warning(
@@ -67,35 +71,52 @@ class KeptPayloads:
         write = payloads.keeping(event, text=text, in_s3=in_s3, now=self._now())
         try:
             await self._client.put_item(TableName=self._table, **write)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return  # a duplicate of the event
+        except self._client.exceptions.ConditionalCheckFailedException:  # a duplicate of the event
+            row = await self._row(event.tenant_id, event.event_id) if in_s3 else {}
+            if in_s3 and self._s3 is not None and not flag_of(row, _IN_S3):  # expunged: it shall not come back
+                await self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     async def read(self, tenant_id: str, event_id: str) -> str | None:
-        """None where it is kept no longer, or never was."""
-        found = await self._client.get_item(
-            TableName=self._table, Key=payloads.event_key(tenant_id, event_id), ConsistentRead=True
-        )
-        item: Item = found.get("Item", {})
+        """None where it is kept no longer, or never was. Raises SettingsError where it is in a bucket that is not named here."""
+        item = await self._row(tenant_id, event_id)
         text = text_of(item, payloads.PAYLOAD)
-        if flag_of(item, "inS3") and self._s3 is not None:
+        if flag_of(item, _IN_S3):
+            s3 = self._opened(event_id)
             try:
-                answer = await self._s3.get_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
-            except self._s3.exceptions.NoSuchKey:
+                answer = await s3.get_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
+            except s3.exceptions.NoSuchKey:
                 return None
             async with answer["Body"] as body:
                 text = (await body.read()).decode()
         return payloads.unpacked(text) if text else None
 
     async def expunge(self, tenant_id: str, event_id: str, row: Item | None = None) -> bool:
-        """Take the payload out of the event's own row, or of `row` (a key) of one of its deliveries. False where there is none."""
-        if row is None and self._s3 is not None:
-            await self._s3.delete_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
+        """Take the payload out of the event's own row, or of `row` (a key) of one of its deliveries. False where there is none.
+        Raises SettingsError where it is in a bucket that is not named here: nothing is done then.
+        """
+        if row is None and self._s3 is None and flag_of(await self._row(tenant_id, event_id), _IN_S3):
+            self._opened(event_id)
         write = payloads.expunging(row or payloads.event_key(tenant_id, event_id), now=iso(self._now()))
         try:
             await self._client.update_item(TableName=self._table, **write)
+            was_kept = True
         except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+            was_kept = False
+        if row is None and self._s3 is not None:
+            # Behind the row's: a duplicate of the event that put the object again reads the row after that. And always: whoever began may have died here.
+            await self._s3.delete_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
+        return was_kept
+
+    async def _row(self, tenant_id: str, event_id: str) -> Item:
+        """The event's own, {} where there is none."""
+        key = payloads.event_key(tenant_id, event_id)
+        found = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return found.get("Item", {})
+
+    def _opened(self, event_id: str) -> S3Client:
+        if self._s3 is None:
+            raise SettingsError(f"CLAIM_CHECK_BUCKET_NAME is not set: the bucket that keeps the payload of {event_id}")
+        return self._s3
 
     def _object(self, tenant_id: str, event_id: str) -> str:
         return self._prefix + payloads.object_name(tenant_id, event_id)
