@@ -18,8 +18,8 @@ from workers.webhook_delivery.rules import OWN, Delivered, Endpoint, Exhausted, 
 
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
-TELLING_SECONDS, WINDOW_SECONDS = 60.0, 3600.0
-"""For which nobody else tells of an endpoint's exhausted deliveries: while it is being told, and once it was."""
+WINDOW_SECONDS = 3600.0
+"""For which nobody else tells of an endpoint's exhausted deliveries."""
 
 log = structlog.get_logger()
 
@@ -29,9 +29,12 @@ async def give_up(job: DeliveryJob, last: Failed, ports: Ports) -> None:
     endpoint that fails would be told of its failures, and fail at that; nor of a delivery whose end was told before.
     """
     is_news = not job.ended and not job.event_type.startswith(OWN)
-    if is_news and await ports.store.announce(job, now=ports.now(), seconds=TELLING_SECONDS):
-        await ports.put_event(BusEntry(SOURCE, EXHAUSTED, _exhausted(job, last)))
-        await ports.store.announce(job, now=ports.now(), seconds=WINDOW_SECONDS)
+    if is_news and await ports.store.announce(job, now=ports.now(), seconds=WINDOW_SECONDS):
+        try:
+            await ports.put_event(BusEntry(SOURCE, EXHAUSTED, _exhausted(job, last)))
+        except Exception:  # whoever comes next may tell; where the process dies here, this job comes back and does
+            await ports.store.announce(job, now=ports.now(), seconds=0.0)
+            raise
     await ports.store.settle(job)
     log.info("webhook_exhausted", **about(job), attempts=job.attempt)
     dropped(WORKER, "exhausted", **about(job))

@@ -164,8 +164,9 @@ async def test_an_announcement_that_the_bus_did_not_take_is_made_by_the_next_one
     with pytest.raises(TypeError):
         await world.deliver(job(10))
     world.bus = put
+    await world.deliver(job(10, event_id="msg_2"))
     await world.deliver(job(10))
-    assert [detail["eventId"] for _, detail in put.events] == ["msg_1"]
+    assert [detail["eventId"] for _, detail in put.events] == ["msg_2"]
 
 
 async def test_ten_dead_endpoints_that_take_everything_tell_each_other_nothing(world: World) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.fakes import delivery
 from tests.workers.webhook_delivery.fakes import NOON, Delivery, endpoint, job
-from tests.workers.webhook_delivery.world import World
+from tests.workers.webhook_delivery.world import VISIBILITY, World
 from workers.webhook_delivery.event import delivery_job
 from workers.webhook_delivery.rules import Again, Claimed, Reply, Result, Schedule
 
@@ -85,6 +85,28 @@ async def test_the_last_failure_is_told_even_if_the_endpoint_was_disabled_during
     assert world.crashes == ["record"]
     assert [detail_type for detail_type, _ in world.bus.events] == ["webhook.exhausted"]
     assert world.store.delivery(job()) == Delivery("EXHAUSTED", 3, 500)
+
+
+@pytest.mark.parametrize("last_call", ["announce", "put_event"])
+async def test_a_process_that_dies_as_it_tells_of_the_end_leaves_the_hour_to_its_own_job(last_call: str) -> None:
+    world = World(schedule=Schedule((0,)))
+    world.store.add(endpoint())
+    world.post.replies = [Reply(404)]
+    world.put(job().body())
+    world.crash_after = [(await steps_until(last_call))]
+    world.put(job(event_id="msg_2").body(), delay=VISIBILITY - 1.0)
+    await world.run()
+    assert world.crashes == [last_call]
+    assert {detail["eventId"] for _, detail in world.bus.events} == {"msg_1"}
+
+
+async def steps_until(last_call: str) -> int:
+    """Calls of a single attempt up to that one."""
+    world = World(schedule=Schedule((0,)))
+    world.store.add(endpoint())
+    world.post.replies = [Reply(404)]
+    await world.deliver(job())
+    return world.calls.index(last_call) + 1
 
 
 async def test_a_delivery_that_is_over_stays_over_when_its_retry_was_sent_twice() -> None:

@@ -21,8 +21,8 @@ VISIBILITY = 180.0
 MOST_RECEIPTS = 5
 
 
-class Crash(Exception):
-    """The process is gone."""
+class Crash(BaseException):
+    """The process is gone: no `except Exception` of what it did is reached."""
 
 
 @dataclass
