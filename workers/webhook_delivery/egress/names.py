@@ -31,14 +31,16 @@ class NoAddress(OSError):
 
 
 class Names:
-    """Looks names up through one resolver.
+    """Looks names up: through `resolver` those that have answered, through `strangers` all others.
 
     A look-up that hangs holds one thread, for longer than any delivery waits: whoever asks for the same name meanwhile
-    waits for the same look-up.
+    waits for the same look-up, and names that have answered do not wait behind it.
     """
 
-    def __init__(self, resolver: AbstractResolver) -> None:
+    def __init__(self, resolver: AbstractResolver, strangers: AbstractResolver | None = None) -> None:
         self._resolver = resolver
+        self._strangers = strangers or resolver
+        self._answered: dict[tuple[str, int], None] = {}
         self._found: dict[tuple[str, int], asyncio.Task[list[ResolveResult]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[Address]:
@@ -52,6 +54,7 @@ class Names:
             async with asyncio.timeout(LOOK_UP_SECONDS):
                 answers = await asyncio.shield(looked_up)
         except TimeoutError as error:
+            self._answered.pop((host, port), None)
             raise NoAddress("no name server answered in time") from error
         except (AddressRefused, UnicodeError):
             raise
@@ -68,7 +71,8 @@ class Names:
             task.cancel()
 
     def _look_up(self, host: str, port: int) -> asyncio.Task[list[ResolveResult]]:
-        task = asyncio.create_task(self._resolver.resolve(host, port, socket.AF_UNSPEC))
+        resolver = self._resolver if (host, port) in self._answered else self._strangers
+        task = asyncio.create_task(resolver.resolve(host, port, socket.AF_UNSPEC))
         self._found[host, port] = task
         task.add_done_callback(lambda ended: self._keep(host, port, ended))
         while len(self._found) > MOST_NAMES:
@@ -76,9 +80,13 @@ class Names:
         return task
 
     def _keep(self, host: str, port: int, ended: asyncio.Task[list[ResolveResult]]) -> None:
+        self._answered.pop((host, port), None)
         if ended.cancelled() or ended.exception() is not None:
             self._drop(host, port, ended)
         else:
+            self._answered[host, port] = None
+            if len(self._answered) > MOST_NAMES:
+                del self._answered[next(iter(self._answered))]
             asyncio.get_running_loop().call_later(ANSWERS_KEPT, self._drop, host, port, ended)
 
     def _drop(self, host: str, port: int, ended: asyncio.Task[list[ResolveResult]]) -> None:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
 CUT: Final = "…[cut]"
+HANGING: Final = 5
+"""Look-ups of names that never answer, under way for each connection: four fifths of the connections begin one in LOOK_UP_SECONDS, and
+the system's resolver gives one up after 30 s (three servers, each asked twice for 5 s).
+"""
 
 _AFTER_AUTHORITY: Final = re.compile(r"[/?#]")
 _LINE_BREAK: Final = re.compile(r"[\r\n\0]")
@@ -87,15 +91,19 @@ async def open_sender(
     *, allow_loopback: bool, seconds: float, connections: int, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Sender]:
     """A Sender of at most `seconds` for each POST. `connections`: about how many are in use at once; as many idle ones are
-    kept, and twice as many names looked up, for a look-up that hangs outlasts its POST.
+    kept, as many names looked up that have answered before, and HANGING times as many others: a look-up that hangs outlasts its POST.
 
     `resolver` stands in for the system's; the guard is wrapped around it.
     """
-    threads = ThreadPoolExecutor(max_workers=2 * connections, thread_name_prefix="webhook-dns")
+    threads = ThreadPoolExecutor(max_workers=connections, thread_name_prefix="webhook-dns")
+    others = ThreadPoolExecutor(max_workers=HANGING * connections, thread_name_prefix="webhook-dns-new")
     tls = ssl.create_default_context()
     tls.set_alpn_protocols(["http/1.1"])
+    known, strangers = (
+        GuardedResolver(resolver or PoolResolver(pool), allow_loopback=allow_loopback) for pool in (threads, others)
+    )
     kept = Connections(
-        Names(GuardedResolver(resolver or PoolResolver(threads), allow_loopback=allow_loopback)),
+        Names(known, strangers),
         make_socket=guarded_socket(allow_loopback=allow_loopback),
         tls=tls,
         most=connections,
@@ -104,7 +112,8 @@ async def open_sender(
         yield Sender(kept, allow_loopback=allow_loopback, seconds=seconds)
     finally:
         kept.close()
-        threads.shutdown(wait=False, cancel_futures=True)  # a look-up that hangs must not hold up the event loop
+        for pool in (threads, others):
+            pool.shutdown(wait=False, cancel_futures=True)  # a look-up that hangs must not hold up the event loop
 
 
 def error_class(error: Exception) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from shared.outcome import is_outage
 from tests.waiting import until
 from tests.workers.webhook_delivery.egress.servers import FakeResolver, Server, answering, response, serving
 from workers.webhook_delivery.egress import connections, names
-from workers.webhook_delivery.egress.sender import error_class, open_sender
+from workers.webhook_delivery.egress.sender import HANGING, error_class, open_sender
 from workers.webhook_delivery.rules import Reply
 
 OK = answering(response(200, b"ok"))
@@ -148,6 +149,34 @@ async def test_a_name_whose_servers_never_answer_holds_one_look_up_and_is_a_dns_
         for _ in range(3):
             assert await sender("https://hangs.example/", headers={}, body=b"") == Reply(0, "dns_error")
     assert resolver.asked == ["hangs.example"]
+
+
+async def test_names_that_never_answer_hold_up_none_that_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a thread for as long as the system's resolver waits, and each delivery to another name begins one more."""
+    monkeypatch.setattr(names, "ANSWERS_KEPT", 0.0)
+    real, is_over = socket.getaddrinfo, threading.Event()
+
+    def look_up(host: str, *arguments: Any, **named: Any) -> Any:
+        if host.endswith(".example"):
+            is_over.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no server answered")
+        return real(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    closing = answering(response(200, b"ok", "Connection: close"))
+    async with serving(closing) as server, open_sender(allow_loopback=True, seconds=20, connections=2) as sender:
+        url = f"http://localhost:{server.port}/"
+        try:
+            assert (await sender(url, headers={}, body=b"")).status == 200
+            hanging = [
+                asyncio.create_task(sender(f"https://h{n}.example/", headers={}, body=b"")) for n in range(3 * HANGING)
+            ]
+            await asyncio.sleep(0)
+            for _ in range(3):
+                assert (await sender(url, headers={}, body=b"")).status == 200
+        finally:
+            is_over.set()
+        assert {(await each).error for each in hanging} == {"dns_error"}
 
 
 def dialled(family: socket.AddressFamily, fault: OSError) -> connections.Connections:
