@@ -205,7 +205,9 @@ class Clients:
             client = await self._stack.enter_async_context(self._client(service, endpoint_url, attempts))
         except NoRegionError as error:
             region = "AWS_DEFAULT_REGION"
-            raise SettingsError.of({region: unset(region, "the AWS region, such as eu-central-1")}) from error
+            raise SettingsError.of(
+                {region: unset(region, "the AWS region, such as eu-central-1, in the process's own environment")}
+            ) from error
         except ValueError:  # botocore's, which quotes it
             said = f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
             where = "the endpoint given for it" if endpoint_url else said

@@ -125,7 +125,10 @@ async def test_a_missing_region_is_named_like_any_other_variable() -> None:
     async with Clients({}) as clients:
         with pytest.raises(SettingsError) as error:
             await clients.open("sqs")
-        assert refusal(error) == "AWS_DEFAULT_REGION is not set: the AWS region, such as eu-central-1"
+        assert (
+            refusal(error)
+            == "AWS_DEFAULT_REGION is not set: the AWS region, such as eu-central-1, in the process's own environment"
+        )
 
 
 async def test_all_connections_are_closed_together(environment: Mapping[str, str], server: SqsServer) -> None:

@@ -67,7 +67,7 @@ from workers.webhook_delivery.rules import (
 )
 from workers.webhook_delivery.signing import SignatureError
 from workers.webhook_delivery.signing.request import signed
-from workers.webhook_delivery.telling import about, give_up, live, tell_owed
+from workers.webhook_delivery.telling import about, give_up, live, live_late, tell_owed
 
 PARKING_SECONDS, PARKED_SECONDS = 9.0, 60
 """Seconds before a lease's end (5 of them after the handler's own) at which a result is parked, and between two
@@ -167,6 +167,7 @@ async def _attempt(
         post, found = _answer("maybe_delivered"), await ports.store.claim(job, now=ports.now(), lease=lease)
     if isinstance(found, Succeeded | Failed):
         metrics.claim(worker=WORKER, outcome="absorbed")
+        await live_late(job, endpoint, found, ports)
     if not isinstance(found, Claimed):
         return found
     started = ports.now()

@@ -14,7 +14,17 @@ from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.fan_out import WORKER
 from workers.webhook_delivery.life import after_failure, after_success
 from workers.webhook_delivery.ports import Ports
-from workers.webhook_delivery.rules import OWN, Delivered, Endpoint, Exhausted, Failed, Gone, Verdict
+from workers.webhook_delivery.rules import (
+    OWN,
+    Claim,
+    Delivered,
+    Endpoint,
+    Exhausted,
+    Failed,
+    Gone,
+    Succeeded,
+    Verdict,
+)
 
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
@@ -77,6 +87,13 @@ async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Po
     found = await ports.store.endpoint(endpoint.tenant_id, endpoint.endpoint_id)
     if found is not None:
         await tell_owed(found, ports)
+
+
+async def live_late(job: DeliveryJob, endpoint: Endpoint, found: Claim | None, ports: Ports) -> None:
+    """Note a success that its maker may have died before noting; one that was due before the endpoint began to fail says nothing of it."""
+    since = endpoint.life.failing_since
+    if isinstance(found, Succeeded) and since is not None and since <= job.not_before:
+        await live(job, endpoint, Delivered(), ports)
 
 
 async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:

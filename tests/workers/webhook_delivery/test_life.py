@@ -78,6 +78,23 @@ async def test_one_success_begins_anew_and_is_told_where_a_warning_was() -> None
     assert len(told(world)) == 2, "a failure that nobody was told of ends untold"
 
 
+async def test_a_success_begins_anew_also_where_its_process_died_before_it_noted_that() -> None:
+    world = World(schedule=ONCE)
+    world.store.add(endpoint())
+    for day in range(4):
+        await after_days(world, day, Reply(500))
+    world.crash_after = [len(world.calls) + 4]
+    await after_days(world, 4, Reply(200))
+    assert world.crashes == ["record"]
+    assert told(world) == [("webhook.failing", 50), ("webhook.recovered", None)]
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == Life()
+    await after_days(world, 5, Reply(500))
+    before = world.store.endpoints["tenant-1", "endpoint-1"].life
+    world.put(job(event_id="msg_4000", not_before=NOON + timedelta(days=4)).body())  # a copy of the success
+    await world.run()
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == before
+
+
 async def test_two_failures_far_apart_disable_nothing() -> None:
     world = World(schedule=ONCE)
     world.store.add(endpoint())

@@ -69,7 +69,7 @@ class Webhooks:
 async def open_webhooks(
     environment: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> AsyncIterator[Webhooks]:
-    """Raises SettingsError that names the variables to be set."""
+    """Raises SettingsError that names the variables to be set. Region and credentials are botocore's: of the process, whatever `environment` says."""
     settings = read_settings(ClientSettings, environment)
     async with Clients(environment) as clients:
         dynamodb, table = await clients.open("dynamodb"), settings.webhooks_table_name
