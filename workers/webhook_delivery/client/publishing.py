@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shared import BusEntry, correlation_id
+from shared import BusEntry, Reject, correlation_id, json_members
 from workers.webhook_delivery.client.registration import name_fault
 from workers.webhook_delivery.client.terms import LONGEST_TYPE, WrongField
 from workers.webhook_delivery.event import event_id
@@ -89,6 +89,10 @@ class Event:
             raise WrongField(
                 "detail", "JSON alone: texts, numbers but nan, lists, and maps with texts as names"
             ) from None
+        try:
+            json_members(f'{{"detail":{text}}}')
+        except Reject as error:  # as the worker would, of the whole event
+            raise WrongField("detail", f"what the worker takes: the {error}") from None
         return text
 
     def _type_fault(self) -> str | None:

@@ -76,6 +76,16 @@ def test_the_same_key_is_the_same_event_and_another_one_is_another() -> None:
     assert came(GOOD.entry()).event_id != came(replace(GOOD, key="order-43").entry()).event_id
 
 
+def nested(levels: int) -> dict[str, Any]:
+    return {"deep": json.loads("[" * levels + "]" * levels)}
+
+
+def test_what_is_nested_deeper_than_the_worker_reads_is_refused_and_no_dead_letter() -> None:
+    came(replace(GOOD, detail=nested(126)).entry())
+    with pytest.raises(WrongField, match=r"^detail: .*nested deeper than 128 levels"):
+        replace(GOOD, detail=nested(127)).entry()
+
+
 def test_its_repr_tells_no_detail() -> None:
     assert "12.50" not in repr(GOOD)
 
