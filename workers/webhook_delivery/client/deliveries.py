@@ -61,7 +61,10 @@ class Deliveries:
     ) -> AsyncIterator[Attempted]:
         """The attempts of the endpoint's deliveries that began from `since` to `until`, the oldest delivery first; also attempts in that
         time that ended an older one without success, or were asked for by hand. One under way at its first attempt is not seen yet.
+        Raises WrongField.
         """
+        if until is not None and until < since:
+            raise WrongField("until", "not before since")
         told: set[tuple[str, int]] = set()
         async for row in self.rows(tenant_id, endpoint_id, since=since, until=until):
             if delivered.is_attempt(row):

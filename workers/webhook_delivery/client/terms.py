@@ -88,6 +88,8 @@ def types_fault(event_types: tuple[str, ...]) -> str | None:
 def _url_fault(url: str, *, allow_loopback: bool) -> str | None:
     if len(url) > LONGEST_URL:
         return f"at most {LONGEST_URL} characters"
+    if "#" in url:
+        return "no '#': what stands behind it is never sent"
     return url_fault(url, allow_loopback=allow_loopback)
 
 

@@ -200,3 +200,5 @@ async def test_a_resend_that_cannot_be_is_refused(ground: Ground) -> None:
     await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
     with pytest.raises(Refused, match="is disabled"):
         await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1")
+    with pytest.raises(WrongField, match=r"^until: "):
+        [each async for each in ground.deliveries.list("tenant-1", "endpoint-1", since=NOON, until=NOON - timedelta(1))]

@@ -78,6 +78,7 @@ def test_a_wrong_field_is_named_and_not_quoted() -> None:
         ("url", {"url": "https://user:pw@hooks.acme.example/"}),
         ("url", {"url": "https://hooks.acme.example:22/"}),
         ("url", {"url": "https://hooks.acme.example/a b"}),
+        ("url", {"url": "https://hooks.acme.example/a#b"}),
         ("url", {"url": "https://hooks.acme.example/" + "a" * 2048}),
         ("eventTypes", {"event_types": ()}),
         ("eventTypes", {"event_types": ("order.*.paid",)}),
