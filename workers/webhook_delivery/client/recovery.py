@@ -72,6 +72,8 @@ async def recover(
 ) -> Recovered:
     """Raises WrongField, NoSuchEndpoint, or Refused where the endpoint is disabled, also when it becomes so meanwhile."""
     wanted.check(now=now or datetime.now(UTC))
+    if not rate > 0:
+        raise WrongField("rate", "deliveries a second, more than 0")
     await deliveries.check_enabled(wanted.tenant_id, wanted.endpoint_id)
     left: Counter[str] = Counter()
     seen: set[str] = set()

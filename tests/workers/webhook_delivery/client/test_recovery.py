@@ -93,6 +93,8 @@ async def test_a_recovery_that_cannot_be_is_refused_by_the_field(ground: Ground)
     ):
         with pytest.raises(WrongField, match=f"^{name}: "):
             await recover(wrong, ground.deliveries, act=True, now=NOON)
+    with pytest.raises(WrongField, match=r"^rate: "):
+        await recover(good, ground.deliveries, act=True, rate=0.0, now=NOON)
     await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
     with pytest.raises(Refused, match="is disabled"):
         await recover(good, ground.deliveries, act=False, now=NOON)
