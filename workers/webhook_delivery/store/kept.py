@@ -57,11 +57,11 @@ class KeptPayloads:
         if payloads.fits_beside(event.payload):
             return
         text = payloads.packed(event.payload)
-        in_s3, key = (
-            self._s3 is not None and len(text) > payloads.IN_TABLE,
-            self._object(event.tenant_id, event.event_id),
-        )
+        in_s3 = self._s3 is not None and len(text) > payloads.IN_TABLE
         if in_s3 and self._s3 is not None:
+            if await self._row(event.tenant_id, event.event_id):
+                return  # a duplicate of the event: what was expunged shall not come back
+            key = self._object(event.tenant_id, event.event_id)
             await self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
         elif len(text) > payloads.LARGEST_ITEM:
             log.warning(
@@ -71,10 +71,8 @@ class KeptPayloads:
         write = payloads.keeping(event, text=text, in_s3=in_s3, now=self._now())
         try:
             await self._client.put_item(TableName=self._table, **write)
-        except self._client.exceptions.ConditionalCheckFailedException:  # a duplicate of the event
-            row = await self._row(event.tenant_id, event.event_id) if in_s3 else {}
-            if in_s3 and self._s3 is not None and not flag_of(row, _IN_S3):  # expunged: it shall not come back
-                await self._s3.delete_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return  # a duplicate of the event
 
     async def read(self, tenant_id: str, event_id: str) -> str | None:
         """None where it is kept no longer, or never was. Raises SettingsError where it is in a bucket that is not named here."""
@@ -103,7 +101,7 @@ class KeptPayloads:
         except self._client.exceptions.ConditionalCheckFailedException:
             was_kept = False
         if row is None and self._s3 is not None:
-            # Behind the row's: a duplicate of the event that put the object again reads the row after that. And always: whoever began may have died here.
+            # Always: whoever began an expunction may have died here.
             await self._s3.delete_object(Bucket=self._bucket, Key=self._object(tenant_id, event_id))
         return was_kept
 
