@@ -24,9 +24,9 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
+from workers.reminder_dispatch.channels.push.answer import LARGEST_ANSWER
 from workers.reminder_dispatch.channels.push.expo import (
     COMPRESSED_ABOVE,
-    LARGEST_ANSWER,
     LARGEST_PAYLOAD,
     Expo,
     open_session,

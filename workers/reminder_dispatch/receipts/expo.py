@@ -9,7 +9,8 @@ import aiohttp
 import orjson
 
 from shared import Secret
-from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, fits_a_header, json_object, text_of
+from workers.reminder_dispatch.channels.push.answer import json_object, text_of
+from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, fits_a_header
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
 

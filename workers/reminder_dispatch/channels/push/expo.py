@@ -8,19 +8,16 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
 import aiohttp
 import orjson
-import structlog
 
 from shared import Secret
 from workers.reminder_dispatch.channels.channel import (
-    BY_GATEWAY,
     TOO_LATE,
-    Accepted,
     Answer,
     Busy,
     Lost,
@@ -28,6 +25,7 @@ from workers.reminder_dispatch.channels.channel import (
     Note,
     Refused,
 )
+from workers.reminder_dispatch.channels.push.answer import Rejected, Reply, Tickets, read, text_of, ticket_answer
 from workers.reminder_dispatch.channels.push.rate import PER_SECOND, RateCap, Room, request_size
 
 LARGEST_PAYLOAD = 4_096
@@ -36,34 +34,11 @@ LARGEST_PAYLOAD = 4_096
 COMPRESSED_ABOVE = 1_024
 """Bytes of a request body, as Expo's own SDK does it."""
 
-LARGEST_ANSWER = 1_048_576
-"""Bytes of an answer, inflated, that are read: a hundred tickets are 20,000."""
 TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\[\]\s]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PASSING_TICKET_ERRORS = {"MessageRateExceeded", "ExpoError", "ProviderError"}
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Tickets:
-    """The request was taken; one entry for each recipient, in order."""
-
-    entries: Sequence[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rejected:
-    """The request as a whole was refused, nothing was sent; `projects` tells whose tokens must not be together."""
-
-    why: str
-    projects: dict[str, str] = field(default_factory=dict)
-
 
 NO_TOKEN = Secret("EXPO_ACCESS_TOKEN", ())
-
-_Reply = _Tickets | _Rejected | Busy | Lost | Misconfigured
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -142,9 +117,9 @@ class Expo:
             asked = waiting.popleft()
             reply = rest or await self._send([notes[number] for number in asked], until, room)
             match reply:
-                case _Tickets(entries):
-                    answers |= zip(asked, map(_answer, entries), strict=True)
-                case _Rejected(why, projects):
+                case Tickets(entries):
+                    answers |= zip(asked, map(ticket_answer, entries), strict=True)
+                case Rejected(why, projects):
                     parts = _parts(asked, notes, projects)
                     waiting.extendleft(reversed(parts))
                     answers |= {} if parts else dict.fromkeys(asked, Refused(why))
@@ -158,7 +133,7 @@ class Expo:
                     assert_never(other)
         return answers
 
-    async def _send(self, notes: Sequence[Note], until: datetime, room: Room | None) -> _Reply:
+    async def _send(self, notes: Sequence[Note], until: datetime, room: Room | None) -> Reply:
         body = orjson.dumps([_message(note) for note in notes])
         headers = self._headers
         if len(body) > COMPRESSED_ABOVE:
@@ -167,7 +142,7 @@ class Expo:
         if left <= 0 or not await self._cap(notes[0].project).take(len(notes), within=left, room=room):
             return TOO_LATE
 
-        async def attempt(token: str | None) -> _Reply:
+        async def attempt(token: str | None) -> Reply:
             if not fits_a_header(token):
                 return Misconfigured("EXPO_ACCESS_TOKEN: a control character is in it")
             return await self._post(body, headers | bearer(token), until, recipients=len(notes))
@@ -177,7 +152,7 @@ class Expo:
     def _cap(self, project: str) -> RateCap:
         return self._caps.setdefault(project, RateCap(limit=self._per_second))
 
-    async def _post(self, body: bytes, headers: Mapping[str, str], until: datetime, *, recipients: int) -> _Reply:
+    async def _post(self, body: bytes, headers: Mapping[str, str], until: datetime, *, recipients: int) -> Reply:
         if self._now() >= until:
             return TOO_LATE
         try:
@@ -187,7 +162,7 @@ class Expo:
             return Busy("no connection to Expo")
         except (aiohttp.ClientError, TimeoutError):
             return Lost("no answer from Expo")
-        return _read(status, text, recipients=recipients)
+        return read(status, text, recipients=recipients)
 
 
 def unsendable(note: Note) -> str | None:
@@ -216,62 +191,6 @@ def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, st
     return [list(numbers[:half]), list(numbers[half:])]
 
 
-async def text_of(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or nothing where it breaks off or is too long: the status may say enough. In pieces, for it comes inflated."""
-    text = bytearray()
-    try:
-        async for piece in response.content.iter_chunked(LARGEST_ANSWER):
-            text += piece
-            if len(text) > LARGEST_ANSWER:
-                return b""
-    except (aiohttp.ClientError, TimeoutError):
-        return b""
-    return bytes(text)
-
-
-def _read(status: int, text: bytes, *, recipients: int) -> _Reply:
-    answer = json_object(text)
-    errors = answer.get("errors")
-    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    code = str(error.get("code", ""))
-    if status == 429 or status >= 500 or code == "TOO_MANY_REQUESTS":
-        return Busy(f"Expo: {code or status}", unsure=status in BY_GATEWAY)
-    if status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED":
-        return Misconfigured(f"Expo: {code or status}")
-    entries = answer.get("data")
-    if status < 300 and isinstance(entries, list):
-        # Where the counts differ, positions prove nothing.
-        return _Tickets(entries) if len(entries) == recipients else Lost("tickets and recipients differ in number")
-    if status < 300 and not error:
-        return Lost("unreadable answer from Expo")
-    if code == "PUSH_TOO_MANY_NOTIFICATIONS":
-        log.error("expo_request_too_large", recipients=recipients)
-    return _Rejected(f"Expo: {code or status}", _projects(error.get("details")))
-
-
-def _answer(ticket: Any) -> Answer:
-    if not isinstance(ticket, dict):
-        return Lost("unreadable ticket")
-    if ticket.get("status") == "ok" and isinstance(ticket.get("id"), str):
-        return Accepted(ticket["id"])
-    if ticket.get("status") != "error":
-        return Lost("unreadable ticket")
-    details = ticket.get("details")
-    code = str(details.get("error", "no code")) if isinstance(details, dict) else "no code"
-    if code in _PASSING_TICKET_ERRORS:
-        return Busy(f"Expo: {code}", of="message")
-    return Refused(code, dead=code == "DeviceNotRegistered")
-
-
-def _projects(details: Any) -> dict[str, str]:
-    """Token -> project, out of the map project -> tokens that PUSH_TOO_MANY_EXPERIENCE_IDS carries."""
-    if not isinstance(details, dict):
-        return {}
-    return {
-        token: project for project, tokens in details.items() if isinstance(tokens, list) for token in map(str, tokens)
-    }
-
-
 def bearer(token: str | None) -> dict[str, str]:
     """The header that shows Expo's access token, where there is one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
@@ -280,12 +199,3 @@ def bearer(token: str | None) -> dict[str, str]:
 def fits_a_header(token: str | None) -> bool:
     """Whether a request can carry it at all: a control character ends a header, and aiohttp raises before it sends anything."""
     return token is None or token.isprintable()
-
-
-def json_object(text: bytes) -> dict[str, Any]:
-    """What an answer says; nothing where it is no JSON object."""
-    try:
-        answer = orjson.loads(text)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}

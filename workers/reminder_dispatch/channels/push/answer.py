@@ -1,0 +1,105 @@
+"""What Expo answers to a request for pushes, read into tickets, or into why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+import structlog
+
+from workers.reminder_dispatch.channels.channel import BY_GATEWAY, Accepted, Answer, Busy, Lost, Misconfigured, Refused
+
+LARGEST_ANSWER = 1_048_576
+"""Bytes of an answer, inflated, that are read: a hundred tickets are 20,000."""
+
+_PASSING_TICKET_ERRORS = {"MessageRateExceeded", "ExpoError", "ProviderError"}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """The request was taken; one entry for each recipient, in order."""
+
+    entries: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The request as a whole was refused, nothing was sent; `projects` tells whose tokens must not be together."""
+
+    why: str
+    projects: dict[str, str] = field(default_factory=dict)
+
+
+Reply = Tickets | Rejected | Busy | Lost | Misconfigured
+
+
+async def text_of(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or nothing where it breaks off or is too long: the status may say enough. In pieces, for it comes inflated."""
+    text = bytearray()
+    try:
+        async for piece in response.content.iter_chunked(LARGEST_ANSWER):
+            text += piece
+            if len(text) > LARGEST_ANSWER:
+                return b""
+    except (aiohttp.ClientError, TimeoutError):
+        return b""
+    return bytes(text)
+
+
+def read(status: int, text: bytes, *, recipients: int) -> Reply:
+    """What a request to so many recipients was answered."""
+    answer = json_object(text)
+    errors = answer.get("errors")
+    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(error.get("code", ""))
+    if status == 429 or status >= 500 or code == "TOO_MANY_REQUESTS":
+        return Busy(f"Expo: {code or status}", unsure=status in BY_GATEWAY)
+    if status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED":
+        return Misconfigured(f"Expo: {code or status}")
+    entries = answer.get("data")
+    if status < 300 and isinstance(entries, list):
+        # Where the counts differ, positions prove nothing.
+        return Tickets(entries) if len(entries) == recipients else Lost("tickets and recipients differ in number")
+    if status < 300 and not error:
+        return Lost("unreadable answer from Expo")
+    if code == "PUSH_TOO_MANY_NOTIFICATIONS":
+        log.error("expo_request_too_large", recipients=recipients)
+    return Rejected(f"Expo: {code or status}", _projects(error.get("details")))
+
+
+def ticket_answer(ticket: Any) -> Answer:
+    """What one ticket says of its recipient."""
+    if not isinstance(ticket, dict):
+        return Lost("unreadable ticket")
+    if ticket.get("status") == "ok" and isinstance(ticket.get("id"), str):
+        return Accepted(ticket["id"])
+    if ticket.get("status") != "error":
+        return Lost("unreadable ticket")
+    details = ticket.get("details")
+    code = str(details.get("error", "no code")) if isinstance(details, dict) else "no code"
+    if code in _PASSING_TICKET_ERRORS:
+        return Busy(f"Expo: {code}", of="message")
+    return Refused(code, dead=code == "DeviceNotRegistered")
+
+
+def _projects(details: Any) -> dict[str, str]:
+    """Token -> project, out of the map project -> tokens that PUSH_TOO_MANY_EXPERIENCE_IDS carries."""
+    if not isinstance(details, dict):
+        return {}
+    return {
+        token: project for project, tokens in details.items() if isinstance(tokens, list) for token in map(str, tokens)
+    }
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """What an answer says; nothing where it is no JSON object."""
+    try:
+        answer = orjson.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
