@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from shared import NotSent, Reject
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Accepted, Refused
@@ -126,13 +128,21 @@ async def test_2300_tickets_are_three_requests() -> None:
     assert expo.requests == [1_000, 1_000, 300]
 
 
-async def test_a_push_is_recorded_where_its_question_cannot_be_queued() -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+        NotSent("reminder-receipts", ["InternalError"]),
+        Reject("body has too many bytes"),
+    ],
+)
+async def test_a_push_is_recorded_where_its_question_cannot_be_queued(fault: Exception) -> None:
     def fail() -> None:
-        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+        raise fault
 
     sent = world(row())
     sent.receipts.fail = fail
-    await sent.dispatch(due())
+    assert await sent.dispatch(due()) == [None]
     assert sent.store.statuses == ["SENT"]
 
 

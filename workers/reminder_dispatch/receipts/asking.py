@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import Send
+from shared import Send, code_of
 from workers.reminder_dispatch.channels.channel import Answer
 from workers.reminder_dispatch.receipts.queued import accepted, messages
 from workers.reminder_dispatch.sending.decision import Attempt
@@ -17,11 +16,13 @@ log = structlog.get_logger()
 
 
 async def ask_later(attempts: Sequence[Attempt], answers: Sequence[Answer], *, send: Send, at: datetime) -> None:
-    """Have the receipts asked for. Where that cannot be queued now they are not asked for: what was sent has to be recorded all the same."""
+    """Have the receipts asked for. Where that cannot be queued now, whatever it is that fails, they are not asked for: what was sent has
+    to be recorded all the same.
+    """
     asked = accepted(attempts, answers)
     if not asked:
         return
     try:
         await send(messages(asked, sent_at=at))
-    except (ClientError, BotoCoreError) as error:
-        log.warning("receipts_not_queued", count=len(asked), error_type=type(error).__name__)
+    except Exception as error:  # noqa: BLE001  # a push that is not recorded goes out again
+        log.warning("receipts_not_queued", count=len(asked), error_type=code_of(error))

@@ -22,7 +22,9 @@ def messages(occurrences: Sequence[Asked], *, sent_at: datetime, looks: int = 0)
     """Messages that ask for these in 15 minutes."""
     return [
         Message(
-            body=ReceiptsDue(sentAt=sent_at, looks=looks, occurrences=part).model_dump_json(by_alias=True),
+            body=ReceiptsDue(sentAt=sent_at, looks=looks, occurrences=part).model_dump_json(
+                by_alias=True, ensure_ascii=True
+            ),
             delay=FIRST_LOOK,
         )
         for part in _parts(occurrences)
