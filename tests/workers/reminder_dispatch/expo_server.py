@@ -26,7 +26,8 @@ class Scripted:
 class ExpoServer:
     """`script` is played first, one entry for each request (None: tickets as usual); afterwards every request is served.
 
-    `projects` maps token -> project; tokens in `gone` belong to devices that are not registered any more.
+    `projects` maps token -> project; tokens in `gone` belong to devices that are not registered any more, and of
+    one in `foreign` something before Expo makes a page of its own.
     """
 
     script: deque[Scripted | None] = field(default_factory=deque)
@@ -34,6 +35,7 @@ class ExpoServer:
     projects: Mapping[str, str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     poison: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
     requests: list[list[dict[str, Any]]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -76,6 +78,8 @@ class ExpoServer:
             return error(401, "UNAUTHORIZED")
         if len(tokens) > RECIPIENTS:
             return error(400, "PUSH_TOO_MANY_NOTIFICATIONS")
+        if self.foreign.intersection(tokens):
+            return web.Response(status=400, text="<html>Bad Request</html>", content_type="text/html")
         if self.poison.intersection(tokens):
             return error(400, "VALIDATION_ERROR")
         projects: dict[str, list[str]] = {}

@@ -40,6 +40,7 @@ async def test_what_is_known_without_asking_says_nothing_of_the_channel() -> Non
     await of.dispatch(due("r2"))
     of.later(seconds=60)
     await of.dispatch(due("r3"))
+    assert of.gates.why_not("reminders/push") is None, "the probe's turn is the next one's"
     assert of.gates.why_not("reminders/push") == "401"
     assert of.requests == [1, 1]
 

@@ -1,5 +1,7 @@
 """Expo's push API as the worker speaks it: what goes out, and what every answer means for every recipient."""
 
+import asyncio
+import gc
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -31,6 +33,7 @@ from workers.reminder_dispatch.channels.push.expo import (
     Expo,
     open_session,
 )
+from workers.reminder_dispatch.channels.push.rate import RateCap
 
 EVENTS = Path(__file__).parents[2] / "events"
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -159,7 +162,7 @@ async def test_all_three_forms_of_tokens_are_taken(token: str) -> None:
 )
 async def test_what_is_not_a_token_is_refused_without_a_request(token: str) -> None:
     server = ExpoServer()
-    assert await pushed(server, [Note(token, "Tea", "")]) == [Refused("no Expo push token")]
+    assert await pushed(server, [Note(token, "Tea", "")]) == [Refused("no Expo push token", known=True)]
     assert server.requests == []
 
 
@@ -167,7 +170,11 @@ async def test_a_payload_that_no_device_could_take_is_refused_without_a_request_
     server = ExpoServer()
     room = LARGEST_PAYLOAD - len(orjson.dumps({"title": "Tea", "body": ""}))
     answers = await pushed(server, [note("a", "x" * room), note("b", "x" * (room + 1)), note("c", "ü" * room)])
-    assert answers == [Accepted("ticket of ExponentPushToken[a]"), Refused("MessageTooBig"), Refused("MessageTooBig")]
+    assert answers == [
+        Accepted("ticket of ExponentPushToken[a]"),
+        Refused("MessageTooBig", known=True),
+        Refused("MessageTooBig", known=True),
+    ]
     assert [len(request) for request in server.requests] == [1]
 
 
@@ -185,6 +192,10 @@ async def test_a_payload_that_no_device_could_take_is_refused_without_a_request_
         (Scripted(403), Misconfigured("Expo: 403")),
         (Scripted(404), Misconfigured("Expo: 404")),
         (Scripted(302), Misconfigured("Expo: 302")),
+        *((Scripted(status, b"<html>"), Misconfigured(f"Expo: {status}")) for status in (402, 405, 407, 410, 421, 451)),
+        *((Scripted(status, b"<html>"), Busy(f"Expo: {status}")) for status in (400, 408, 422, 425)),
+        (Scripted(409, b'{"errors":[{"code":"CONFLICT"}]}'), Refused("Expo: CONFLICT")),
+        (Scripted(400, b'{"errors":[{"code":{"of":"a reader"}}]}'), Busy("Expo: 400")),
         (Scripted(400, b'{"errors":[{"code":"VALIDATION_ERROR"}]}'), Refused("Expo: VALIDATION_ERROR")),
         (Scripted(200, b'{"errors":[{"code":"VALIDATION_ERROR"}]}'), Refused("Expo: VALIDATION_ERROR")),
         (Scripted(413), Refused("Expo: 413")),
@@ -197,7 +208,10 @@ async def test_a_payload_that_no_device_could_take_is_refused_without_a_request_
         (Scripted(200, b'{"data":[{"status":"ok","id":"1"},{"status":"ok","id":"2"}]}'), Lost("tickets and recipients differ in number")),
         (Scripted(200, b'{"data":["ok"]}'), Lost("unreadable ticket")),
         (Scripted(200, b'{"data":[{"status":"ok"}]}'), Lost("unreadable ticket")),
+        (Scripted(200, b'{"data":[{"status":"ok","id":"%s"}]}' % (b"x" * 257)), Lost("unreadable ticket")),
         (Scripted(200, b'{"data":[{"status":"error"}]}'), Refused("no code")),
+        (Scripted(200, b'{"data":[{"status":"error","details":{"error":{"of":"a reader"}}}]}'), Refused("no code")),
+        (Scripted(200, b'{"data":[{"status":"error","details":{"error":"%s"}}]}' % (b"x" * 65)), Refused("no code")),
         (Scripted(200, b'{"data":[{"status":"error","details":{"error":"InvalidCredentials"}}]}'), Refused("InvalidCredentials")),
         (Scripted(200, b'{"data":[{"status":"error","details":{"error":"MessageRateExceeded"}}]}'), Busy("Expo: MessageRateExceeded", of="message")),
     ],
@@ -246,13 +260,6 @@ async def test_after_a_request_that_may_have_been_taken_the_rest_is_surely_not_t
     assert len(server.requests) == 1
 
 
-async def test_projects_are_sent_apart_where_the_reminders_know_them() -> None:
-    server = ExpoServer(projects={PUSHED.format(name): name for name in ("tea", "kefir")})
-    given = [note("tea", project="tea"), note("kefir", project="kefir"), note("tea", project="tea")]
-    assert all(isinstance(answer, Accepted) for answer in await pushed(server, given))
-    assert sorted(len(request) for request in server.requests) == [1, 2]
-
-
 async def test_a_request_of_two_projects_is_split_as_expo_says_and_sent_again() -> None:
     tokens = ["tea-1", "kefir-1", "tea-2"]
     server = playing(recorded("two-projects", 400))
@@ -290,11 +297,49 @@ async def test_nobody_to_push_to_makes_no_request() -> None:
 
 async def test_a_share_of_the_rate_is_kept_by_each_project_and_by_each_request() -> None:
     server = ExpoServer()
+    others = [note(f"b{number}", project="b") for number in range(30)]
     async with server.serving() as url, open_session() as session:
         expo = Expo(session, url=url, per_second=40)
         soon = datetime.now(UTC) + timedelta(seconds=0.5)
-        answers = await expo.push([*notes(50), *(note(f"b{number}", project="b") for number in range(30))], until=soon)
-    assert answers.count(TOO_LATE) == 10, (
+        found = await asyncio.gather(expo.push(notes(50), until=soon), expo.push(others, until=soon))
+    assert [answers.count(TOO_LATE) for answers in found] == [10, 0], (
         "the first project has no room for more than its share, and the other does not wait"
     )
     assert sorted(map(len, server.requests)) == [30, 40]
+
+
+FOREIGN = b"<html>Bad Request</html>"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_what_something_before_expo_says_of_all_is_the_channels_fault_after_few_requests(status: int) -> None:
+    server = ExpoServer(script=deque([Scripted(status, FOREIGN)] * 300))
+    answers = await pushed(server, notes(100))
+    assert answers == [Busy(f"Expo: {status}")] * 100
+    assert [len(request) for request in server.requests] == [100, 50, 25, 12, 6, 3, 1]
+
+
+async def test_what_something_before_expo_says_of_one_is_that_ones_fault_and_ends_no_other() -> None:
+    server = ExpoServer(foreign=frozenset({note(37).token}))
+    answers = await pushed(server, notes(100))
+    assert answers[37] == Busy("Expo: 400", of="message")
+    assert len(server.accepted) == 99
+
+
+async def test_projects_that_nobody_sends_to_any_more_are_forgotten() -> None:
+    async with open_session() as session:
+        expo = Expo(session, url="http://127.0.0.1:1/")
+        soon = datetime.now(UTC) + timedelta(seconds=9)
+        for number in range(300):
+            async with expo.room(f"p{number}", 1, until=soon):
+                pass
+        assert sum(isinstance(each, RateCap) for each in gc.get_objects()) <= 3
+
+
+async def test_what_is_kept_of_a_rate_is_not_forgotten() -> None:
+    async with open_session() as session:
+        expo = Expo(session, url="http://127.0.0.1:1/", per_second=1)
+        soon = datetime.now(UTC) + timedelta(seconds=0.05)
+        kept, other = expo.room("kept", 1, until=soon), expo.room("other", 1, until=soon)
+        async with kept, other, expo.room("kept", 1, until=soon) as room:
+            assert room is None

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from tests.fakes import delivery
-from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, World, due, row, world
+from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, due, row, world
 from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Note, Refused
 from workers.reminder_dispatch.channels.gate import FIRST_PROBE, LONGEST_PROBE, OPENS_AT, Gates
 from workers.reminder_dispatch.event import ReminderDue, decode_due
@@ -167,3 +167,17 @@ def test_one_lost_request_among_answers_is_not_an_outage() -> None:
     for _ in range(5 * OPENS_AT):
         of.heard("push", [Accepted("t"), Lost("reset")])
     assert of.why_not("push") is None
+
+
+async def test_what_expo_is_not_asked_for_neither_mends_its_channel_nor_takes_its_probes_turn() -> None:
+    of = ailing(row("r1"), fault=REFUSED)
+    await of.dispatch(due("r1"))
+    of.later(seconds=FIRST_PROBE)
+    of.store.rows |= FakeReminders(row("odd"), row("r2")).rows
+    of.fault = Refused("no Expo push token", known=True)
+    await of.dispatch(due("odd"))
+    assert of.store[due("odd")]["status"] == "FAILED"
+    of.fault = REFUSED
+    await of.dispatch(due("r2"))
+    assert (of.store[due("r2")]["reason"], of.store[due("r2")]["attempts"]) == (REFUSED.why, 1), "it was the probe"
+    assert of.gates.why_not("reminders/push") == REFUSED.why

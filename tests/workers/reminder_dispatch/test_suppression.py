@@ -81,6 +81,7 @@ async def test_a_suppressed_address_says_nothing_of_the_channel() -> None:
     of.later(seconds=6)
     await of.dispatch(due("r2"))
     assert of.store[due("r2")]["status"] == "FAILED"
+    assert of.gates.why_not("reminders/email") is None, "the probe's turn is the next one's"
     assert of.gates.why_not("reminders/email") == "SES: AccessDenied"
 
 

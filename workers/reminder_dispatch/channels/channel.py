@@ -30,10 +30,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It will never be taken as it is; `dead` says that the address itself must not be used again."""
+    """It will never be taken as it is; `dead` says that the address itself must not be used again, `known` that this was clear beforehand
+    and the channel was not asked.
+    """
 
     why: str
     dead: bool = False
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,17 @@ Answer = Accepted | Refused | Busy | Lost | Misconfigured
 def is_not_tried(answer: Answer) -> bool:
     """Whether an answer says nothing of what was to be sent: nobody looked at it."""
     return isinstance(answer, Misconfigured) or (isinstance(answer, Busy) and answer.of != "message")
+
+
+def was_asked(answer: Answer) -> bool:
+    """Whether an answer came of a request, and so says something of its channel."""
+    match answer:
+        case Refused(known=known):
+            return not known
+        case Busy(of=of):
+            return of != "us"
+        case _:
+            return True
 
 
 BY_GATEWAY = frozenset({502, 504})

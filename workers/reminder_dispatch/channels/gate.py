@@ -9,7 +9,7 @@ from math import ceil
 import structlog
 
 from shared.telemetry import metrics
-from workers.reminder_dispatch.channels.channel import Answer, Busy, Lost, Misconfigured, is_not_tried
+from workers.reminder_dispatch.channels.channel import Answer, Busy, Lost, Misconfigured, is_not_tried, was_asked
 
 OPENS_AT = 3
 """Requests in a row that were not taken (no answer, no connection, its rate) at which a channel counts as down. A refusal of us
@@ -30,6 +30,7 @@ class _Gate:
     opened_at: float | None = None
     probes: int = 0
     probe_at: float = 0.0
+    is_probing: bool = False
 
 
 class Gates:
@@ -48,18 +49,24 @@ class Gates:
         if self._now() < gate.probe_at:
             return gate.why
         self._schedule(gate)
+        gate.is_probing = True
         return None
 
     def heard(self, name: str, answers: Sequence[Answer]) -> None:
-        """What a request, or some, were answered. An answer to one message says that the channel is there."""
-        fault = _fault(answers)
+        """What a request, or some, were answered. An answer to one message says that the channel is there; where nothing was asked, the
+        turn of the probe is the next one's.
+        """
+        asked = [answer for answer in answers if was_asked(answer)]
+        if not asked:
+            self._leave_turn(name)
+            return
+        fault = _fault(asked)
         if fault is None:
-            if any(not is_not_tried(answer) for answer in answers):
-                self._close(name)
+            self._close(name)
             return
         gate = self._gates.setdefault(name, _Gate())
         gate.failures += 1
-        gate.why = fault.why
+        gate.why, gate.is_probing = fault.why, False
         if gate.opened_at is None and (isinstance(fault, Misconfigured) or gate.failures >= OPENS_AT):
             gate.opened_at, gate.probes = self._now(), 0
             self._schedule(gate)
@@ -80,6 +87,12 @@ class Gates:
         if gate is not None and gate.opened_at is not None:
             metrics.breaker(dependency=_channel(name), is_open=False)
             log.warning("reminder_channel_back", channel=name, after_s=round(self._now() - gate.opened_at, 1))
+
+    def _leave_turn(self, name: str) -> None:
+        gate = self._gates.get(name)
+        if gate is not None and gate.is_probing:
+            gate.probes -= 1
+            gate.probe_at, gate.is_probing = self._now(), False
 
     def _schedule(self, gate: _Gate) -> None:
         wait = min(LONGEST_PROBE, FIRST_PROBE * 2.0 ** min(gate.probes, 10))

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from shared import Secret
-from workers.reminder_dispatch.channels.push.answer import json_object, text_of
+from workers.reminder_dispatch.channels.push.answer import code_in, json_object, text_of
 from workers.reminder_dispatch.channels.push.expo import NO_TOKEN, bearer, fits_a_header
 from workers.reminder_dispatch.receipts.receipt import Receipt, Unanswered
 
@@ -49,9 +49,7 @@ def _receipt(value: Any) -> Receipt | None:
     match value:
         case {"status": "ok"}:
             return Receipt()
-        case {"status": "error", "details": {"error": str(code)}}:
-            return Receipt(code)
         case {"status": "error"}:
-            return Receipt("no code")
+            return Receipt(code_in(value.get("details"), "error") or "no code")
         case _:
             return None

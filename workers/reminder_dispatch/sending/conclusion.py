@@ -90,11 +90,11 @@ def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice
 
 def without(row: Row, dead: frozenset[str]) -> Move | None:
     """Take dead tokens out of an occurrence that is still to come; None where there is nothing to take."""
-    tokens = row.get("tokens") or ()
-    left = [token for token in tokens if token not in dead]
-    if row.get("status") != "PENDING" or len(left) == len(tokens):
+    tokens = row.get("tokens")
+    if row.get("status") != "PENDING" or not isinstance(tokens, list | tuple | set):
         return None
-    return Move(expect={"status": "PENDING", "tokens": tokens}, put={"tokens": left})
+    left = [token for token in tokens if token not in dead]
+    return None if len(left) == len(tokens) else Move({"status": "PENDING", "tokens": tokens}, put={"tokens": left})
 
 
 def _again(attempt: Attempt, answers: Sequence[Answer], *, resend: bool) -> Busy | Lost | Misconfigured | None:

@@ -17,9 +17,10 @@ from workers.reminder_dispatch.channels.channel import (
     Misconfigured,
     Note,
     is_not_tried,
+    was_asked,
 )
-from workers.reminder_dispatch.channels.email.suppression import SUPPRESSED, mail_unless_suppressed
-from workers.reminder_dispatch.channels.push.living import KNOWN_DEAD, push_to_living
+from workers.reminder_dispatch.channels.email.suppression import mail_unless_suppressed
+from workers.reminder_dispatch.channels.push.living import push_to_living
 from workers.reminder_dispatch.channels.push.rate import Room
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import WORKER
@@ -89,15 +90,14 @@ async def _push_together(
     answered = await push_to_living(
         notes, dead=dead, push=ports.push, room=room, store=ports.store, until=until, now=ports.now()
     )
-    asked = [answer for answer in answered if answer is not KNOWN_DEAD]
-    ports.gates.heard(claimed[0].gate, asked)
+    ports.gates.heard(claimed[0].gate, answered)
     await ports.ask_later(claimed, answered, at=ports.now())
     answers = iter(answered)
     settled = await asyncio.gather(
         *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in claimed),
         return_exceptions=True,
     )
-    return ends | dict(zip((one.event for one in claimed), settled, strict=True)), _why_no_more(asked)
+    return ends | dict(zip((one.event for one in claimed), settled, strict=True)), _why_no_more(answered)
 
 
 def _requests(attempts: Sequence[Attempt], dead: Collection[Key], *, most: int) -> Iterator[Sequence[Attempt]]:
@@ -119,11 +119,11 @@ def _living(attempt: Attempt, dead: Collection[Key]) -> int:
 
 
 def _why_no_more(answers: Sequence[Answer]) -> str | None:
-    """Why the next request would be answered the same; None where this one was looked at."""
-    for answer in answers:
-        if not (isinstance(answer, Lost) or is_not_tried(answer)):
-            return None
-    match answers:
+    """Why the next request would be answered the same; None where this one was looked at, or not needed."""
+    fruitless = [answer for answer in answers if isinstance(answer, Lost) or is_not_tried(answer)]
+    if any(was_asked(answer) and answer not in fruitless for answer in answers):
+        return None
+    match fruitless:
         case [Busy(why) | Misconfigured(why), *_]:
             return why
         case [Lost(), *_]:
@@ -143,8 +143,7 @@ async def send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
         answer = await mail_unless_suppressed(content, claimed.event, mail=ports.mail, store=ports.store)
     else:
         answer = await ports.announce(claimed.detail)
-    if answer is not SUPPRESSED:
-        ports.gates.heard(claimed.gate, [answer])
+    ports.gates.heard(claimed.gate, [answer])
     await _settle(claimed, [answer], ports)
 
 
@@ -153,8 +152,6 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
     gate, dice, state = attempt.gate, ports.dice(), attempt.state
     pause = ports.gates.pause(gate, deadline=attempt.deadline, least=wait_after(min(state.attempts, 4), dice))
     end = conclude(attempt, answers, now=ports.now(), dice=dice, pause=pause)
-    if end.dead and attempt.follow.next is not None:
-        await forget(attempt.follow.next, end.dead, ports.store)
     count_unknown(attempt.content.on_unknown, end.ambiguous)
     if not await ports.store.move(attempt.event.key, end.move):
         # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
@@ -164,6 +161,8 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
     report(attempt.event, attempt.content.channel, end.status, end.reason)
     if end.retry_in is not None:
         await ask_again(attempt.event, end.retry_in, attempt.share, ports)
+    if end.dead and attempt.follow.next is not None:  # last, for what was sent has to be recorded whatever else fails
+        await forget(attempt.follow.next, end.dead, ports.store)
 
 
 def _note(attempt: Attempt, token: str) -> Note:

@@ -13,7 +13,7 @@ from workers.reminder_dispatch.table.keys import address_key
 if TYPE_CHECKING:
     from workers.reminder_dispatch.table.store import Reminders
 
-SUPPRESSED = Refused("suppressed: bounced or complained before")
+SUPPRESSED = Refused("suppressed: bounced or complained before", known=True)
 """Not asked: SES said so of an e-mail before."""
 
 

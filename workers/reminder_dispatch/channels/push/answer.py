@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,14 @@ from workers.reminder_dispatch.channels.channel import BY_GATEWAY, Accepted, Ans
 LARGEST_ANSWER = 1_048_576
 """Bytes of an answer, inflated, that are read: a hundred tickets are 20,000."""
 
+LONGEST_ID = 256
+"""Characters of a ticket's id; Expo's have 36."""
+
+TOO_LARGE = 413
+_OF_THE_REQUEST = {400, TOO_LARGE, 422}
+"""Statuses that may be about what was asked; any other below 500 asks for a person, unless Expo says why."""
+_PASSING = {408, 425, 429}
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PASSING_TICKET_ERRORS = {"MessageRateExceeded", "ExpoError", "ProviderError"}
 
 log = structlog.get_logger()
@@ -29,10 +38,13 @@ class Tickets:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The request as a whole was refused, nothing was sent; `projects` tells whose tokens must not be together."""
+    """The request as a whole was refused, nothing was sent; `projects` tells whose tokens must not be together, `by_expo` whether it is
+    Expo that says so and not something before it.
+    """
 
     why: str
     projects: dict[str, str] = field(default_factory=dict)
+    by_expo: bool = True
 
 
 Reply = Tickets | Rejected | Busy | Lost | Misconfigured
@@ -56,10 +68,11 @@ def read(status: int, text: bytes, *, recipients: int) -> Reply:
     answer = json_object(text)
     errors = answer.get("errors")
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    code = str(error.get("code", ""))
-    if status == 429 or status >= 500 or code == "TOO_MANY_REQUESTS":
+    code = code_in(error, "code")
+    if status in _PASSING or status >= 500 or code == "TOO_MANY_REQUESTS":
         return Busy(f"Expo: {code or status}", unsure=status in BY_GATEWAY)
-    if status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED":
+    of_us = status in {401, 403, 404} or 300 <= status < 400 or code == "UNAUTHORIZED"
+    if of_us or not (code or status < 300 or status in _OF_THE_REQUEST):
         return Misconfigured(f"Expo: {code or status}")
     entries = answer.get("data")
     if status < 300 and isinstance(entries, list):
@@ -69,22 +82,29 @@ def read(status: int, text: bytes, *, recipients: int) -> Reply:
         return Lost("unreadable answer from Expo")
     if code == "PUSH_TOO_MANY_NOTIFICATIONS":
         log.error("expo_request_too_large", recipients=recipients)
-    return Rejected(f"Expo: {code or status}", _projects(error.get("details")))
+    projects = _projects(error.get("details"))
+    return Rejected(f"Expo: {code or status}", projects, by_expo=bool(code) or status == TOO_LARGE)
 
 
 def ticket_answer(ticket: Any) -> Answer:
     """What one ticket says of its recipient."""
     if not isinstance(ticket, dict):
         return Lost("unreadable ticket")
-    if ticket.get("status") == "ok" and isinstance(ticket.get("id"), str):
-        return Accepted(ticket["id"])
+    name = ticket.get("id")
+    if ticket.get("status") == "ok" and isinstance(name, str) and len(name) <= LONGEST_ID:
+        return Accepted(name)
     if ticket.get("status") != "error":
         return Lost("unreadable ticket")
-    details = ticket.get("details")
-    code = str(details.get("error", "no code")) if isinstance(details, dict) else "no code"
+    code = code_in(ticket.get("details"), "error") or "no code"
     if code in _PASSING_TICKET_ERRORS:
         return Busy(f"Expo: {code}", of="message")
     return Refused(code, dead=code == "DeviceNotRegistered")
+
+
+def code_in(told: Any, name: str) -> str:
+    """Expo's word for what went wrong; "" where there is none: what is no word must stand in no row, line or metric."""
+    code = told.get(name) if isinstance(told, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
 def _projects(details: Any) -> dict[str, str]:

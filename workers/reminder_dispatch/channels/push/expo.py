@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ import orjson
 from shared import Secret
 from workers.reminder_dispatch.channels.channel import (
     TOO_LATE,
+    Accepted,
     Answer,
     Busy,
     Lost,
@@ -85,44 +85,38 @@ class Expo:
             yield room
 
     async def push(self, notes: Sequence[Note], *, until: datetime, room: Room | None = None) -> Sequence[Answer]:
-        """One answer for each note, in order; raises nothing of Expo's. No request begins at `until` or later, and the first does
-        not wait where `room` was kept for it; it is that of the notes' project.
+        """One answer for each note, in order; raises nothing of Expo's. The notes are of one project, and so is `room`: where it was
+        kept, the first request does not wait. None begins at `until` or later.
 
         A request that is refused as a whole is split, by project where Expo names the projects and else in halves, so
         that one bad notification never takes its neighbours along. After an answer that will be the same for every
-        request (too many, no connection, unauthorized) and after a lost request the rest of its project is not tried.
+        request (too many, no connection, unauthorized) and after a lost request the rest is not tried.
         """
-        answers: dict[int, Answer] = {}
-        projects: dict[str, list[int]] = {}
-        for number, note in enumerate(notes):
-            if (why := unsendable(note)) is not None:
-                answers[number] = Refused(why)
-            else:
-                projects.setdefault(note.project, []).append(number)
-        # Beside each other: a project that waits for room in its rate keeps no other waiting.
-        kept = room if len(projects) == 1 else None
-        for found in await asyncio.gather(*(self._push(notes, numbers, until, kept) for numbers in projects.values())):
-            answers |= found
+        faults = {number: why for number, note in enumerate(notes) if (why := unsendable(note)) is not None}
+        numbers = [number for number in range(len(notes)) if number not in faults]
+        answers: dict[int, Answer] = {number: Refused(why, known=True) for number, why in faults.items()}
+        answers |= await self._push(notes, numbers, until, room)
         return [answers[number] for number in range(len(notes))]
 
     async def _push(
         self, notes: Sequence[Note], numbers: Sequence[int], until: datetime, room: Room | None
     ) -> dict[int, Answer]:
-        """The answers to the notes with these numbers, all of one project."""
+        """The answers to the notes with these numbers."""
         answers: dict[int, Answer] = {}
         most = request_size(self._per_second)
         waiting = deque(numbers[start : start + most] for start in range(0, len(numbers), most))
         rest: Busy | Misconfigured | None = None
         while waiting:
             asked = waiting.popleft()
-            reply = rest or await self._send([notes[number] for number in asked], until, room)
+            sent = rest or await self._send([notes[number] for number in asked], until, room)
+            reply = _alone(sent, answers.values()) if isinstance(sent, Rejected) and len(asked) == 1 else sent
             match reply:
                 case Tickets(entries):
                     answers |= zip(asked, map(ticket_answer, entries), strict=True)
-                case Rejected(why, projects):
-                    parts = _parts(asked, notes, projects)
-                    waiting.extendleft(reversed(parts))
-                    answers |= {} if parts else dict.fromkeys(asked, Refused(why))
+                case Rejected(projects=projects):
+                    waiting.extendleft(reversed(_parts(asked, notes, projects)))
+                case Refused() | Busy(of="message"):
+                    answers |= dict.fromkeys(asked, reply)
                 case Busy() | Misconfigured():
                     rest = replace(reply, unsure=False) if isinstance(reply, Busy) else reply  # the rest never goes out
                     answers |= dict.fromkeys(asked, reply)
@@ -150,7 +144,12 @@ class Expo:
         return await self._access_token.accepted(attempt, refused=lambda reply: isinstance(reply, Misconfigured))
 
     def _cap(self, project: str) -> RateCap:
-        return self._caps.setdefault(project, RateCap(limit=self._per_second))
+        """The project's; of those that nobody uses any more none is kept."""
+        cap = self._caps.pop(project, None) or RateCap(limit=self._per_second)
+        self._caps[project] = cap  # whose use is the latest stands last
+        while (oldest := next(iter(self._caps))) != project and self._caps[oldest].is_idle:
+            del self._caps[oldest]
+        return cap
 
     async def _post(self, body: bytes, headers: Mapping[str, str], until: datetime, *, recipients: int) -> Reply:
         if self._now() >= until:
@@ -178,10 +177,17 @@ def _message(note: Note) -> dict[str, Any]:
     return {**message, "data": note.data} if note.data else message
 
 
+def _alone(refusal: Rejected, answers: Iterable[Answer]) -> Refused | Busy:
+    """What a refusal says of the one recipient of its request: the end, where Expo says why. What somebody before Expo says is that
+    recipient's own where others of them were taken, and else the channel's.
+    """
+    if refusal.by_expo:
+        return Refused(refusal.why)
+    return Busy(refusal.why, of="message" if any(isinstance(each, Accepted) for each in answers) else "channel")
+
+
 def _parts(numbers: Sequence[int], notes: Sequence[Note], projects: dict[str, str]) -> list[list[int]]:
-    """Smaller requests in place of a refused one; none where it held a single recipient."""
-    if len(numbers) == 1:
-        return []
+    """Smaller requests in place of a refused one of several recipients."""
     parts: dict[str, list[int]] = {}
     for number in numbers:
         parts.setdefault(projects.get(notes[number].token, ""), []).append(number)

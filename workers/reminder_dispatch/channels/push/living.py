@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workers.reminder_dispatch.sending.ports import Push
     from workers.reminder_dispatch.table.store import Reminders
 
-KNOWN_DEAD = Refused("DeviceNotRegistered", dead=True)
+KNOWN_DEAD = Refused("DeviceNotRegistered", dead=True, known=True)
 """Not asked: Expo said so before, of this or of another reminder."""
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ async def push_to_living(
     found = {
         note.token: answer.why
         for note, answer in zip(notes, answers, strict=True)
-        if isinstance(answer, Refused) and answer.dead and answer is not KNOWN_DEAD
+        if isinstance(answer, Refused) and answer.dead and not answer.known
     }
     forget_at = int((now + DEAD_FOR).timestamp())
     noted = await asyncio.gather(

@@ -53,6 +53,12 @@ class RateCap:
         self._leaving = asyncio.Lock()
         self._changed = asyncio.Event()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits here, and nothing was let through within a window."""
+        self._forget(self._clock())
+        return not (self._passed or self._kept or self._turn.locked())
+
     @asynccontextmanager
     async def room(self, count: int, *, within: float) -> AsyncIterator[Room | None]:
         """Keeps room for `count` recipients (at most the limit) as soon as it is free, or nearly; None where it is not within so
