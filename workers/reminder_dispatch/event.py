@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import orjson
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from shared import Delivery, ScheduleTick, Wire, document, schedule_tick
-from workers.reminder_dispatch.table.keys import Key, due_text, key_of, read_due
+from workers.reminder_dispatch.table.keys import LONGEST_ID, Key, due_text, key_of, read_due
 
 DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text)]
 
@@ -17,7 +18,7 @@ DueTime = Annotated[datetime, PlainValidator(read_due), PlainSerializer(due_text
 class ReminderDue(Wire):
     """One occurrence to send: the reminder and the UTC instant it is due, which together are its identity."""
 
-    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=512)
+    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=LONGEST_ID)
     due_at: DueTime = Field(alias="dueAt")
 
     @property
@@ -45,8 +46,8 @@ def occurrence(reminder_id: str, due_at: datetime) -> ReminderDue:
 
 
 def due_body(reminder_id: str, due_at: datetime) -> str:
-    """The message that asks for one occurrence to be sent."""
-    return orjson.dumps({"reminderId": reminder_id, "dueAt": due_text(due_at)}).decode()
+    """The message that asks for one occurrence to be sent; in ASCII, because SQS refuses some characters that a key may hold."""
+    return json.dumps({"reminderId": reminder_id, "dueAt": due_text(due_at)}, separators=(",", ":"))
 
 
 def tick_body(tick: ScheduleTick) -> str:

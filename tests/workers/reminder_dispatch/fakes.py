@@ -26,6 +26,8 @@ from workers.reminder_dispatch.table.store import Reminders
 
 Result = TypeVar("Result")
 
+OF_A_TICK = ("PK", "SK", "status", "claimedUntil", "notBefore", "tenantId", "priority")
+"""What a tick sees of a row."""
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PUSHED = "ExponentPushToken[{}]"
 
@@ -97,7 +99,7 @@ class FakeReminders(Reminders):
         found = [dict(one) for one in self.rows.values() if one.get("GSI1PK") == wanted]
         for start in range(0, len(found), self.page):
             await asyncio.sleep(0)
-            yield found[start : start + self.page]
+            yield [{name: one[name] for name in OF_A_TICK if name in one} for one in found[start : start + self.page]]
 
     async def waiting(self) -> AsyncIterator[Sequence[Row]]:
         await self._enter("waiting")

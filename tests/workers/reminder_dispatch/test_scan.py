@@ -181,3 +181,11 @@ async def test_ticks_that_come_together_are_one_look() -> None:
     ends = await look(events, store=ticks.store, queue=ticks.queue, again=ticks.again, now=lambda: NOON)
     assert ends == [None] * 3
     assert len(ticks.queued) == 1
+
+
+async def test_a_row_that_no_tick_would_find_again_is_ended_whatever_was_tried_of_it() -> None:
+    lost = row("r1", NOON + timedelta(hours=2), attempts=3, GSI1PK=row("r1")["GSI1PK"])
+    ticks = Ticks(lost)
+    ticks.store.minute = NOON
+    await ticks.tick()
+    assert [one["status"] for one in ticks.store.rows.values()] == ["FAILED"]

@@ -200,3 +200,10 @@ async def test_a_row_is_taken_for_missing_only_where_two_answers_say_so() -> Non
 
     client: Any = EmptiedOnce()
     assert await DynamoReminders(client, table="reminders").load(due().key) == {"title": "Stretch"}
+
+
+async def test_what_is_null_is_as_what_is_absent(store: Reminders) -> None:
+    await store.add(row() | {"attempts": None})
+    expected = {"status": "PENDING", "attempts": None}
+    assert await store.move(due().key, Move(expect=expected, put={"status": "FAILED"}))
+    assert not await store.move(due().key, Move(expect=expected, put={"status": "SENT"}))

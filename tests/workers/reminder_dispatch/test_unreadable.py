@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeSender, delivery
-from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, daily, due, row, world
-from workers.reminder_dispatch.event import decode_due
+from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, daily, due, row, world
+from workers.reminder_dispatch.event import decode_due, due_body
+from workers.reminder_dispatch.schedule.occurrence import MOST_TOKENS
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.upkeep import sweep
 
@@ -137,3 +138,32 @@ async def test_what_no_tick_finds_any_more_is_queued() -> None:
     )
     counts, queued = await swept(*rows, act=False)
     assert (counts["queued"], queued) == (3, [])
+
+
+@pytest.mark.parametrize("name", ["attempts", "status", "title", "notBefore", "claimedUntil"])
+async def test_null_is_no_value_and_ends_its_row_too(name: str) -> None:
+    of = world(daily() | {name: None})
+    assert await of.dispatch(due()) == [None]
+    assert (of.store[due()]["status"], of.store[due()]["reason"].split(":")[0]) == ("FAILED", name)
+
+
+@pytest.mark.parametrize("revision", ["1", None, {"of": 1}])
+async def test_a_revision_that_no_client_wrote_neither_stops_nor_ends_anything(revision: Any) -> None:
+    later = daily(due_at=NOON + timedelta(days=1), revision=Decimal(2))
+    of = world(daily() | {"revision": revision}, later)
+    assert await of.dispatch(due()) == [None]
+    assert of.store[due()]["status"] == "SENT"
+    assert of.store[due(due_at=NOON + timedelta(days=1))] == later
+
+
+async def test_more_devices_than_a_row_could_tell_of_are_refused_before_any_is_asked() -> None:
+    many = [PUSHED.format(number) for number in range(MOST_TOKENS + 1)]
+    of = world(daily(tokens=many))
+    assert await of.dispatch(due()) == [None]
+    assert (of.store[due()]["reason"], of.notes) == ("tokens: too long", [])
+
+
+def test_an_order_is_written_in_characters_that_sqs_takes() -> None:
+    body = due_body("naïve\uffff", NOON)
+    assert body.isascii()
+    assert decode_due(delivery(body)).reminder_id == "naïve\uffff"

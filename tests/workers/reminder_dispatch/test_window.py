@@ -130,3 +130,8 @@ def test_a_row_whose_key_names_no_occurrence_is_spoiled() -> None:
 def test_a_row_in_a_wrong_minute_is_queued_if_it_is_due_and_spoiled_if_no_tick_would_find_it_again() -> None:
     assert sorted_row(row(due_at=NOON - minutes(90))) == Queue("r1", NOON - minutes(90), 0)
     assert sorted_row(row(due_at=NOON + minutes(90))) == Spoil("GSI1PK: not the minute of the due time")
+
+
+@pytest.mark.parametrize("held", [2**40, 2**56, -(2**56), 2**70, "9" * 400])
+def test_a_row_in_a_wrong_minute_is_queued_whatever_it_is_held_until(held: Any) -> None:
+    assert sorted_row(row(due_at=NOON - minutes(90), notBefore=held)) == Queue("r1", NOON - minutes(90), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import Send
@@ -24,7 +25,7 @@ from workers.reminder_dispatch.event import occurrence
 from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
-from workers.reminder_dispatch.sending.moves import KEPT, withdrawn
+from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, due_text, head_key, key_of
 from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
@@ -145,7 +146,7 @@ class ReminderClient:
             revision = was.revision + 1
             if was.is_active and was.fingerprint == wanted.fingerprint:
                 await self._end(reminder_id, was.revision - 1, why="rescheduled")
-                waiting = [row for row in await self._occurrences(reminder_id) if row["status"] == "PENDING"]
+                waiting = [row for row in await self._occurrences(reminder_id) if row.get("status") == "PENDING"]
                 return Scheduled(reminder_id, tuple(sorted(due_of(waiting))), is_new=False)
             rows = await self._unsent(wanted, reminder_id, revision=revision, now=now)
             head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
@@ -187,7 +188,7 @@ class ReminderClient:
             raise Refused(f"{wanted.reminder_id} was cancelled: reschedule it, or take another key")
         if head.fingerprint != wanted.fingerprint:
             raise Refused(f"{wanted.reminder_id} is another reminder of this key: reschedule it, or take another key")
-        waiting = [row for row in await self._occurrences(wanted.reminder_id) if row["status"] == "PENDING"]
+        waiting = [row for row in await self._occurrences(wanted.reminder_id) if row.get("status") == "PENDING"]
         due = tuple(sorted(due_of(waiting)))
         await self._queue_soon(wanted.reminder_id, due, wanted.row())  # whoever wrote it may have died before it
         return Scheduled(wanted.reminder_id, due, is_new=False)
@@ -196,7 +197,9 @@ class ReminderClient:
         self, wanted: Reminder, reminder_id: str, *, revision: int, now: datetime
     ) -> tuple[dict[str, Any], ...]:
         """The first occurrences that are not being sent, and were not. Raises WrongField or Refused."""
-        kept = {row["SK"] for row in await self._occurrences(reminder_id) if row["status"] not in {"PENDING", "FAILED"}}
+        kept = {
+            row["SK"] for row in await self._occurrences(reminder_id) if row.get("status") not in {"PENDING", "FAILED"}
+        }
         rows = occurrences(wanted, reminder_id, revision=revision, now=now)
         while any(row["SK"] in kept for row in rows):
             if not wanted.rule:
@@ -210,10 +213,10 @@ class ReminderClient:
         """
         ended = 0
         while True:
-            rows = [row for row in await self._occurrences(reminder_id) if row.get("revision", 0) <= revision]
-            waiting = [row for row in rows if row["status"] == "PENDING"]
+            rows = [row for row in await self._occurrences(reminder_id) if revision_of(row) <= revision]
+            waiting = [row for row in rows if row.get("status") == "PENDING"]
             if not waiting:
-                return ended, sum(row["status"] == "SENDING" for row in rows)
+                return ended, sum(row.get("status") == "SENDING" for row in rows)
             for row in waiting:
                 ended += await self._store.move(row_key(row), withdrawn(row, now=self._now(), why=why))
 
@@ -259,11 +262,13 @@ class ReminderClient:
 
 
 def _occurrence(row: Row) -> Occurrence:
+    """Whatever the row holds: the worker ends what it cannot read, and says why in `reason`."""
+    attempts = row.get("attempts", 0)
     return Occurrence(
-        due_at=row["dueAt"],
-        status=row["status"],
-        reason=row.get("reason", ""),
-        attempts=int(row.get("attempts", 0)),
-        sent_at=row.get("sentAt", ""),
-        revision=int(row.get("revision", 0)),
+        due_at=row_key(row).sk.removeprefix("AT#"),
+        status=str(row.get("status", "")),
+        reason=str(row.get("reason", "")),
+        attempts=int(attempts) if isinstance(attempts, int | Decimal) else 0,
+        sent_at=str(row.get("sentAt", "")),
+        revision=revision_of(row),
     )

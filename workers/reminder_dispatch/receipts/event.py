@@ -10,7 +10,7 @@ from shared import Delivery, Wire, document
 from workers.reminder_dispatch.event import DueTime
 from workers.reminder_dispatch.receipts.suppressed import SOURCE, Suppressed, read_suppressed
 from workers.reminder_dispatch.receipts.unsent import Unsent, read_unsent
-from workers.reminder_dispatch.table.keys import Key, key_of
+from workers.reminder_dispatch.table.keys import LONGEST_ID, Key, key_of
 
 
 class Ticket(Wire):
@@ -23,7 +23,7 @@ class Ticket(Wire):
 class Asked(Wire):
     """One occurrence with the tickets that have no receipt yet, and what the others said: `failed` the first error, or ""."""
 
-    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=512)
+    reminder_id: str = Field(alias="reminderId", min_length=1, max_length=LONGEST_ID)
     due_at: DueTime = Field(alias="dueAt")
     tickets: Annotated[tuple[Ticket, ...], Field(min_length=1)]
     delivered: bool = False

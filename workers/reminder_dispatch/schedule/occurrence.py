@@ -32,7 +32,7 @@ INDEX = ("GSI1PK", "GSI1SK")
 LEASE = ("owner", "claimedUntil")
 _OF_ONE_SENDING = {
     *("status", "attempts", "outages", "owner", "claimedUntil", "notBefore", "unknowns"),
-    *("sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
+    *("missedUntil", "sentAt", "tickets", "deadTokens", "reason", "TTL", *INDEX),
     *("receipt", "receiptAt", "receiptReason"),
 }
 
@@ -41,6 +41,8 @@ Counted = Annotated[int, Field(ge=0, lt=2**31)]
 """A number that is counted with, and written back one larger: DynamoDB keeps 38 digits of it."""
 LONGEST_HELD = 10 * 86_400.0
 """Seconds: no claim, no outage and no quiet hours hold an occurrence longer. What says so was not written by a worker."""
+MOST_TOKENS = 1_000
+"""Devices of one occurrence: what is known of each has to fit into its row, 400 KB, or it would be asked again and again."""
 EpochSeconds = Annotated[float, Field(ge=0, lt=2**36)]
 
 
@@ -50,7 +52,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One conditional write: `put` and `drop` happen if every attribute of `expect` has its value (None: is absent)."""
+    """One conditional write: `put` and `drop` happen if every attribute of `expect` has its value (None: is absent, or NULL)."""
 
     expect: Mapping[str, Any]
     put: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +63,8 @@ class State(Wire):
     """Where the sending stands. Times in epoch seconds.
 
     `attempts` counts claims and so tells one PENDING from the next, `outages` those of them that no channel looked at; `unknowns` counts claims that ended without
-    anybody knowing whether the request was accepted; `tickets` holds what is known of each recipient.
+    anybody knowing whether the request was accepted; until `missed_until` the misfire policy left out what comes next; `tickets` holds
+    what is known of each recipient.
     """
 
     status: Status
@@ -70,6 +73,7 @@ class State(Wire):
     owner: str = ""
     claimed_until: EpochSeconds = Field(default=0, alias="claimedUntil")
     not_before: EpochSeconds = Field(default=0, alias="notBefore")
+    missed_until: EpochSeconds = Field(default=0, alias="missedUntil")
     unknowns: Counted = 0
     tickets: tuple[Mapping[str, str], ...] = ()
     dead_tokens: tuple[str, ...] = Field(default=(), alias="deadTokens")
@@ -82,7 +86,7 @@ class Content(Wire):
     title: str
     body: str
     data: Mapping[str, Any] = Field(default_factory=dict)
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = Field(default=(), max_length=MOST_TOKENS)
     project: str = ""
     push: Presentation | None = None
     email: str | None = None

@@ -115,7 +115,7 @@ def _put_off_to(row: Row, minute: datetime) -> datetime | None:
         return None
     try:
         until = datetime.fromtimestamp(int(row.get("notBefore", 0)), UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None  # the dispatch will say so on the row
     return until if minute_of(until) == minute else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
@@ -37,13 +38,14 @@ def may_be_withdrawn(row: Row) -> bool:
 
 
 def spoiled(row: Row, why: str, *, now: datetime) -> Move:
-    """Take a row that can never be sent out of the due index, with the reason on it."""
-    return closed(row, "FAILED", why, now).move
+    """Take a row that can never be sent out of the due index, with the reason on it. A tick knows its keys and its status alone."""
+    return replace(closed(row, "FAILED", why, now).move, expect={"status": row.get("status")})
 
 
 def postponed(attempt: Attempt, why: str, *, until: int) -> Move:
     """Put an occurrence off that was not claimed, because its channel takes nothing; `until` in epoch seconds."""
-    put = {"status": "PENDING", "unknowns": attempt.state.unknowns, "reason": why, "notBefore": until}
+    kept = {name: attempt.claim.put[name] for name in ("unknowns", "missedUntil") if name in attempt.claim.put}
+    put = {"status": "PENDING", **kept, "reason": why, "notBefore": until}
     return Move(expect=attempt.claim.expect, put=put, drop=LEASE)
 
 
@@ -64,3 +66,9 @@ def seen(row: Row) -> dict[str, Any]:
     """
     revision = {"revision": row["revision"]} if "revision" in row else {}
     return {"status": row.get("status"), "attempts": row.get("attempts"), **revision}
+
+
+def revision_of(row: Row) -> int:
+    """Which revision of its reminder an occurrence belongs to; 0, the oldest, where it does not say."""
+    found = row.get("revision")
+    return int(found) if isinstance(found, int | Decimal) else 0

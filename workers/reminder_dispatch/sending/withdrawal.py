@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
-from workers.reminder_dispatch.sending.moves import ended, withdrawn
+from workers.reminder_dispatch.sending.moves import ended, revision_of, withdrawn
 from workers.reminder_dispatch.table.keys import Key, head_key, identity_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def in_place_of(older: Row, row: Row) -> Move | None:
     """Put the occurrence of a newer revision where one of an older revision was to come at the same instant and was not sent; None
     where it stays.
     """
-    is_older = "revision" in row and older.get("revision", 0) < row["revision"]
+    is_older = "revision" in row and revision_of(older) < revision_of(row)
     if not is_older or older.get("status") not in {"PENDING", "FAILED"}:
         return None
     put = {name: value for name, value in row.items() if name not in {"PK", "SK"}}

@@ -11,6 +11,9 @@ from typing import Any
 SHARDS = 16
 """Index keys per minute: 100,000 reminders due in one minute put 6,366 on the fullest of sixteen."""
 
+LONGEST_ID = 512
+"""Characters of a reminder's id."""
+
 MARK = 16
 """Characters of a mark. Two of 6,366 in one minute and shard are the same once in 900,000,000,000 such minutes."""
 
@@ -19,7 +22,7 @@ TENANT = "TENANT#"
 
 MINUTE = timedelta(minutes=1)
 
-_DUE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_DUE = re.compile(r"(?:19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 
 
@@ -46,6 +49,8 @@ def identity_of(key: Key) -> tuple[str, datetime]:
     kind, _, reminder_id = key.pk.partition("#")
     if kind != "REMINDER" or not reminder_id:
         raise ValueError("PK: not REMINDER# and an id")
+    if len(reminder_id) > LONGEST_ID:
+        raise ValueError(f"PK: an id of more than {LONGEST_ID} characters")
     kind, _, due = key.sk.partition("#")
     if kind != "AT":
         raise ValueError("SK: not AT# and a due time")

@@ -220,12 +220,9 @@ class DynamoReminders:
         values: dict[str, Any] = {}
         conditions, sets, drops = ["attribute_exists(#pk)"], [], []
         for number, (name, value) in enumerate(move.expect.items()):
-            names[f"#e{number}"] = name
-            if value is None:
-                conditions.append(f"attribute_not_exists(#e{number})")
-            else:
-                conditions.append(f"#e{number} = :e{number}")
-                values[f":e{number}"] = value
+            names[f"#e{number}"], values[f":e{number}"] = name, value
+            absent = f"attribute_not_exists(#e{number}) OR " if value is None else ""  # or it is NULL
+            conditions.append(f"({absent}#e{number} = :e{number})")
         for number, (name, value) in enumerate(move.put.items()):
             names[f"#p{number}"], values[f":p{number}"] = name, value
             sets.append(f"#p{number} = :p{number}")
