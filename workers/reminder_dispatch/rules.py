@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from workers.reminder_dispatch.event import ReminderDue
@@ -76,7 +76,8 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
         state = read_state(row)
         if (held := _held(state, event.due_at, now)) is not None:
             return held
-        follow = _follow(row, event, now)
+        since = _missed_until(row, state.missed_until, event.due_at, now)
+        follow = _follow(row, event, since, now)
     except (Malformed, BadRule) as fault:
         return closed(row, "FAILED", str(fault), now, _follow_if_readable(row, event, now))
     try:
@@ -94,6 +95,7 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
         "claimedUntil": int(now.timestamp()) + LEASE_SECONDS,
         "attempts": state.attempts + 1,
         "unknowns": state.unknowns + (state.status == "SENDING"),
+        **({"missedUntil": int(since.timestamp())} if follow.next and since > event.due_at else {}),
     }
     return Attempt(
         event=event,
@@ -193,12 +195,12 @@ def _recipients(content: Content, state: State) -> tuple[str, ...]:
     return tuple(token for token in dict.fromkeys(content.tokens) if token not in answered)
 
 
-def _follow(row: Row, event: ReminderDue, now: datetime, *, read: Row | None = None) -> Follow:
-    """How the series goes on; `read` instead of the row says what its rule is."""
+def _follow(row: Row, event: ReminderDue, since: datetime, now: datetime, *, read: Row | None = None) -> Follow:
+    """How the series goes on after `since`; `read` instead of the row says what its rule is."""
     series = read_series(row if read is None else read)
     if series is None:
         return SERIES_ENDS
-    found = following(series, _missed_until(row, event.due_at, now))
+    found = following(series, since)
     forget_at = ended(now)["TTL"]
     rows = [skipped(row, event.reminder_id, series, moment, forget_at=forget_at) for moment in found.skipped]
     if found.next is None:
@@ -208,12 +210,12 @@ def _follow(row: Row, event: ReminderDue, now: datetime, *, read: Row | None = N
     return Follow(rows=tuple(rows), next=key_of(event.reminder_id, due), due_at=due)
 
 
-def _missed_until(row: Row, due_at: datetime, now: datetime) -> datetime:
-    """After which instant the series goes on: the policy may leave out what has passed meanwhile. Only at the first look at an
-    occurrence, because that writes the next one.
+def _missed_until(row: Row, kept: float, due_at: datetime, now: datetime) -> datetime:
+    """After which instant the series goes on: the policy may leave out what has passed meanwhile. That is found at the first look at
+    an occurrence, which writes the next one, and `kept` (epoch seconds) for later looks: they must find the same next one.
     """
     if row.get("attempts") or "notBefore" in row:
-        return due_at
+        return max(due_at, datetime.fromtimestamp(int(kept), UTC))
     match row.get("misfire"):
         case "fire_once":
             return max(due_at, now)
@@ -225,9 +227,10 @@ def _missed_until(row: Row, due_at: datetime, now: datetime) -> datetime:
 
 def _follow_if_readable(row: Row, event: ReminderDue, now: datetime) -> Follow:
     """How a series goes on after an occurrence that cannot be read: what is wrong with its state is not inherited."""
+    since = _missed_until(row, 0, event.due_at, now)
     for aside in ((), _NOT_NEEDED):
         try:
-            return _follow(row, event, now, read={name: row[name] for name in row if name not in aside})
+            return _follow(row, event, since, now, read={name: row[name] for name in row if name not in aside})
         except (Malformed, BadRule):
             continue
     return SERIES_ENDS

@@ -1,5 +1,6 @@
 """After an outage each policy sends exactly what it says, whatever the rule is and however long the outage was."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.reminder_dispatch.fakes import NOON, World, daily, due, row, world
+from workers.reminder_dispatch.channels.channel import Answer, Busy, Lost, Misconfigured
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import MISSED_AFTER
 from workers.reminder_dispatch.schedule.recurrence import Series, following
@@ -87,3 +89,25 @@ async def test_what_was_tried_is_not_missed() -> None:
     tried.later(hours=1)
     await tried.dispatch(due())
     assert tried.store.statuses == ["SENT"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "quiet"),
+    [
+        ([Busy("Expo: 429")], None),
+        ([Misconfigured("Expo: UNAUTHORIZED")] * 2, None),
+        ([Lost("no answer from Expo")], None),
+        ([], {"from": "18:00", "until": "18:45"}),
+    ],
+)
+async def test_what_cannot_go_out_at_once_after_an_outage_brings_none_of_the_others_back(
+    answers: list[Answer], quiet: Mapping[str, str] | None
+) -> None:
+    found = world(daily(rule="FREQ=HOURLY", misfire="fire_once", quietHours=quiet), answers=answers)
+    found.later(hours=6, minutes=30)
+    for _ in range(4):
+        await found.dispatch(due())
+        found.later(minutes=5)
+    assert found.store[due()]["status"] == "SENT"
+    [coming] = [each for each in found.store.rows.values() if each["status"] == "PENDING"]
+    assert (coming["dueAt"], "missedUntil" in coming) == (due_text(NOON + timedelta(hours=7)), False)
