@@ -60,7 +60,7 @@ async def claim(attempt: Attempt, ports: Ports, *, until: datetime) -> Attempt |
         if not await _may_go_out(attempt, ports, until=until):
             return None
         if not _is_late(attempt, ports.now()) and await ports.store.move(attempt.event.key, attempt.claim):
-            count_unknown(attempt.content.on_unknown, attempt.row["status"] == "SENDING")
+            _count_dead_claim(attempt)
             return attempt
         again = await look(attempt.event, ports)
         if again is None:
@@ -91,7 +91,7 @@ async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: 
     if not await ports.store.move(event.key, end.move):
         return False
     report(event, row.get("channel"), end.status, end.reason)
-    count_unknown(row.get("onUnknown"), end.status == "UNKNOWN")
+    count_unknown(row.get("onUnknown"), end.status == "UNKNOWN" and row.get("status") == "SENDING")
     return True
 
 
@@ -102,6 +102,7 @@ async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> boo
     row = attempt.row
     if may_be_withdrawn(row) and await is_withdrawn(row, attempt.follow.next, store=ports.store, now=ports.now()):
         report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled")
+        _count_dead_claim(attempt)
         return False
     if ports.now() >= until:
         raise Contended("its batch took too long before it", after=1.0)
@@ -117,6 +118,7 @@ async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> boo
 async def _hold(attempt: Attempt, end: datetime, ports: Ports) -> None:
     if await ports.store.move(attempt.event.key, held(attempt, until=end)):
         count_left(attempt.content.channel, "HELD")
+        _count_dead_claim(attempt)
     wait = (end - ports.now()).total_seconds()
     if wait < SOON.total_seconds():  # the ticks may have left that minute behind
         await ask_again(attempt.event, wait, attempt.share, ports)
@@ -128,7 +130,13 @@ async def put_off(attempt: Attempt, why: str, ports: Ports) -> None:
     until = int(ports.now().timestamp()) + wait
     if await ports.store.move(attempt.event.key, postponed(attempt, why, until=until)):
         count_left(attempt.content.channel, "PENDING")
+        _count_dead_claim(attempt)
     await ask_again(attempt.event, wait, attempt.share, ports)
+
+
+def _count_dead_claim(attempt: Attempt) -> None:
+    """To be called once the row is written: what it says in `unknowns` is counted as often, however the occurrence goes on."""
+    count_unknown(attempt.content.on_unknown, attempt.row["status"] == "SENDING")
 
 
 async def ask_again(event: ReminderDue, seconds: float, row: Row, ports: Ports) -> None:

@@ -24,9 +24,17 @@ _unknowns = metrics.Counter(
 )
 
 
+CHANNELS = ("push", "email", "webhook")
+
+
 def count_left(channel: Any, where: str) -> None:
     """Count an occurrence, by where a dispatch left it."""
-    _settled.add(1, {"status": where, "channel": str(channel)})
+    _settled.add(1, {"status": where, "channel": _named(channel)})
+
+
+def _named(channel: Any) -> str:
+    """What a row that cannot be read calls its channel may be anything, and must become no dimension and no line."""
+    return channel if channel in CHANNELS else "unknown"
 
 
 def report(event: ReminderDue, channel: Any, status: Status, reason: str) -> None:
@@ -35,7 +43,7 @@ def report(event: ReminderDue, channel: Any, status: Status, reason: str) -> Non
         "reminder_settled",
         reminder=event.reminder_id,
         due_at=due_text(event.due_at),
-        channel=channel,
+        channel=_named(channel),
         status=status,
         reason=reason or None,
     )
