@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "requirements.md").read_text()
 OUTSIDE = {80, 82, 93}
+OF_REMINDERS = (1, 2, 3, 4, 5, 8, 9, 10, 12, 13, 15, 16, 18, 20, 22, 23, 25)
 WITHOUT_A_TEST = ("outside: ", "not built: ", "by hand: ")
 CODE = re.compile(r"`([^`]+)`")
 PLACE = re.compile(r"[\w.-]+(/[\w.-]+)*")
@@ -16,7 +17,7 @@ PLACE = re.compile(r"[\w.-]+(/[\w.-]+)*")
 
 def rows() -> Iterator[tuple[str, str, str, str]]:
     for line in PAGE.splitlines():
-        if line.startswith("| ") and not line.startswith(("| | ", "| ---", "| goal ", "| T")):
+        if line.startswith("| ") and not line.startswith(("| | ", "| ---", "| goal ", "| T", "| R")):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             assert len(cells) == 4, line
             yield cells[0], cells[1], cells[2], cells[3]
@@ -45,8 +46,9 @@ def test_each_requirement_has_one_row_and_no_row_is_empty() -> None:
     assert all(all(row) for row in found)
 
 
-def test_each_goal_of_telemetry_has_its_row_and_names_what_there_is() -> None:
+def test_each_goal_of_telemetry_and_reminders_has_its_row_and_names_what_there_is() -> None:
     assert re.findall(r"^\| (T\d+):", PAGE, re.MULTILINE) == [f"T{number}" for number in range(1, 12)]
+    assert re.findall(r"^\| (R\d+):", PAGE, re.MULTILINE) == [f"R{number}" for number in OF_REMINDERS]
     code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in re.findall(r"`(test_\w+)`", PAGE) if f"def {name}(" not in code] == []
     assert [place for place in re.findall(r"\btests/[\w/.]+\w", PAGE) if not (ROOT / place).exists()] == []
