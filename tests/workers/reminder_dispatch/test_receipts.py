@@ -1,5 +1,6 @@
 """Receipts: asked for in hundreds from 15 minutes to a day after the push, noted on the row, and nothing to a dead token after that."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from shared import NotSent, Reject
+from shared import Message, NotSent, Reject
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Accepted, Refused
@@ -165,3 +166,19 @@ async def test_a_fault_at_one_row_asks_for_no_other_message_twice() -> None:
     assert of.store[due("fails")]["receipt"] == "DELIVERED"
     asked = [question(message.body) for message in again.sent]
     assert [each.reminder_id for one in asked for each in one.occurrences] == ["waits", "waits-too"]
+
+
+async def test_a_push_is_recorded_while_its_question_gets_no_answer() -> None:
+    answered = asyncio.Event()
+
+    async def silent(_messages: Sequence[Message]) -> None:
+        await answered.wait()
+
+    sent = world(row())
+    sent.receipts = silent  # type: ignore[assignment]  # it is only ever called
+    sending = asyncio.ensure_future(sent.dispatch(due()))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert sent.store.statuses == ["SENT"]
+    answered.set()
+    assert await sending == [None]

@@ -91,11 +91,14 @@ async def _push_together(
         notes, dead=dead, push=ports.push, room=room, store=ports.store, until=until, now=ports.now()
     )
     ports.gates.heard(claimed[0].gate, answered)
-    await ports.ask_later(claimed, answered, at=ports.now())
     answers = iter(answered)
-    settled = await asyncio.gather(
-        *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in claimed),
-        return_exceptions=True,
+    # Beside each other: what was sent is recorded also where the question for its receipt gets no answer for long.
+    settled, _ = await asyncio.gather(
+        asyncio.gather(
+            *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in claimed),
+            return_exceptions=True,
+        ),
+        ports.ask_later(claimed, answered, at=ports.now()),
     )
     return ends | dict(zip((one.event for one in claimed), settled, strict=True)), _why_no_more(answered)
 

@@ -19,8 +19,7 @@ LARGEST_ANSWER = 1_048_576
 LONGEST_ID = 256
 """Characters of a ticket's id; Expo's have 36."""
 
-TOO_LARGE = 413
-_OF_THE_REQUEST = {400, TOO_LARGE, 422}
+_OF_THE_REQUEST = {400, 413, 422}
 """Statuses that may be about what was asked; any other below 500 asks for a person, unless Expo says why."""
 _PASSING = {408, 425, 429}
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -83,7 +82,7 @@ def read(status: int, text: bytes, *, recipients: int) -> Reply:
     if code == "PUSH_TOO_MANY_NOTIFICATIONS":
         log.error("expo_request_too_large", recipients=recipients)
     projects = _projects(error.get("details"))
-    return Rejected(f"Expo: {code or status}", projects, by_expo=bool(code) or status == TOO_LARGE)
+    return Rejected(f"Expo: {code or status}", projects, by_expo=bool(code))
 
 
 def ticket_answer(ticket: Any) -> Answer:
