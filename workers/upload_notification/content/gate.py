@@ -26,12 +26,19 @@ _ALIASES: Final = MappingProxyType(
         "audio/x-m4a": "audio/mp4",
         "video/avi": "video/x-msvideo",
         "video/matroska": "video/x-matroska",
+        "audio/opus": "audio/ogg",
+        "audio/vorbis": "audio/ogg",
         "font/woff": "application/font-woff",
         "font/otf": "application/font-sfnt",
         "font/ttf": "application/font-sfnt",
         "application/x-gzip": "application/gzip",
         "application/x-zip-compressed": "application/zip",
         "application/x-pdf": "application/pdf",
+        "application/vnd.rar": "application/x-rar-compressed",
+        "application/x-rar": "application/x-rar-compressed",
+        "application/x-bzip": "application/x-bzip2",
+        "application/vnd.sqlite3": "application/x-sqlite3",
+        "image/x-photoshop": "image/vnd.adobe.photoshop",
         "text/rtf": "application/rtf",
         "text/xml": "application/xml",
     }
@@ -92,10 +99,14 @@ def judge_type(found: Found, gate: Gate) -> Verdict:
     return Complete(found.type) if is_allowed else Rejected("content_mismatch", found.type)
 
 
+_ALSO: Final = MappingProxyType({"image/heic": "image/heif", "image/apng": "image/png", "audio/webm": "video/webm"})
+"""Files of these types are good files of the other, too, and carry its name more often than not."""
+
+
 def _matches(kind: str, allowed: str) -> bool:
     allowed = _ALIASES.get(allowed, allowed)
     if allowed.endswith("/*"):
         return kind != SVG and kind.startswith(allowed[:-1])  # a document, although its name is a picture's
     if kind == TEXT:
         return allowed in _PLAIN
-    return kind == allowed or (allowed, kind) == ("image/heif", "image/heic")
+    return allowed in {kind, _ALSO.get(kind)}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import filetype
+
+from workers.upload_notification.content.active import is_page_within, is_program_too, runs_as_svg, runs_as_xml
+from workers.upload_notification.content.packed import OOXML, ZIP, packed
 
 HEAD: Final = 4096
 """Bytes that are looked at, from the beginning of the file."""
@@ -48,6 +52,11 @@ _OWN: Final = (
     (0, b"wOF2", "font/woff2"),
     (0, b"ttcf", "font/collection"),
 )
+_WRITTEN: Final = (
+    "text/", "application/x-httpd-php", "application/x-pem-file", "application/pdf", "application/postscript", "application/rtf",
+    "application/x-unix-archive",
+)  # fmt: skip
+"""Formats with a signature that are text; anything else has bytes that no text has."""
 
 _BRANDS: Final = MappingProxyType(
     {b"avif": "image/avif", b"avis": "image/avif"}
@@ -57,30 +66,13 @@ _BRANDS: Final = MappingProxyType(
     | {b"M4V ": "video/x-m4v", b"M4VH": "video/x-m4v", b"M4VP": "video/x-m4v"}
 )
 
-_PACKED: Final = (
-    (b"META-INF/", "application/java-archive"),
-    (b"AndroidManifest.xml", "application/vnd.android.package-archive"),
-    (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-)
-"""What a ZIP holds says what it is, where its first names are within the head."""
-_ZIP_NAME: Final = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
-
 # https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
 _HTML: Final = re.compile(
-    rb"(?:(?><!--.*?-->)\s*)*+<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|form|img|meta|link)[\s>]",
+    rb"(?:(?><!--.*?-->)\s*)*+<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|form|img|meta|link)[\s/>]",
     re.IGNORECASE | re.DOTALL,
 )
 _SVG: Final = re.compile(
-    rb"(?:(?><\?xml.*?\?>)|(?><!--.*?-->)|<!doctype\s+svg[^>]*+>|\s++)*+<svg[\s>]", re.IGNORECASE | re.DOTALL
-)
-_ACTIVE: Final = re.compile(
-    rb"<script|<foreignobject|<iframe|<embed|<object|javascript:|data:text|<!entity|\bon[a-z]{3,20}\s*=", re.IGNORECASE
-)
-_WITHIN: Final = re.compile(
-    rb"<script[\s>]|<html[\s>]|<!doctype\s+html|<svg[\s>]|<\?php|<iframe[\s>]|%PDF-\d|PK\x03\x04[\x0a\x14\x2d\x3f]\0",
-    re.IGNORECASE,
+    rb"(?:(?><\?xml.*?\?>)|(?><!--.*?-->)|<!doctype\s+svg[^>]*+>|\s++)*+<svg[\s/>]", re.IGNORECASE | re.DOTALL
 )
 _CONTROL: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -98,11 +90,12 @@ class Found:
 def sniff(head: bytes, *, size: int) -> Found:
     """What a file of `size` bytes is whose first HEAD bytes (or all) these are."""
     kind = _signature(head)
-    if kind is None:
-        return _markup(head, size)
-    if kind == "application/zip":
-        return Found(_packed(head))
-    return Found(kind, is_mixed=kind.startswith(_MEDIA) and _is_mixed(head))
+    # What is text to its end is no binary file, whichever letters it begins with: `GIF=1;alert(1)`, `MZ,Mozambique`.
+    if kind is None or (not kind.startswith(_WRITTEN) and _is_text(head)):
+        return _markup(_in_utf_8(head), is_whole=size <= len(head))
+    if kind == ZIP or kind.startswith(OOXML):
+        return Found(packed(head, kind))
+    return Found(kind, is_mixed=kind.startswith(_MEDIA) and is_program_too(head))
 
 
 def _signature(head: bytes) -> str | None:
@@ -111,13 +104,19 @@ def _signature(head: bytes) -> str | None:
             return kind
     if head[4:8] == b"ftyp":
         return _brand(head)
-    kind = filetype.guess_mime(head)
-    if kind == "image/bmp" and head[14:18] not in _BMP_HEADERS:
+    if head.startswith(b"OggS"):
+        return "video/ogg" if b"\x80theora" in head else "audio/ogg"
+    found = filetype.guess_mime(head)
+    if found == "image/bmp" and head[14:18] not in _BMP_HEADERS:
         return None  # a text may begin with BM
-    return str(kind) if kind else None
+    if found == "video/webm" and {*_TRACK.findall(head)} == {b"A"}:
+        return "audio/webm"
+    return str(found) if found else None
 
 
 _BMP_HEADERS: Final = frozenset(length.to_bytes(4, "little") for length in (12, 16, 40, 52, 56, 64, 108, 124))
+_TRACK: Final = re.compile(rb"\x86[\x80-\xbf]([AV])_")
+"""The codec of one of WebM's tracks (https://www.matroska.org/technical/codec_specs.html)."""
 
 
 def _brand(head: bytes) -> str:
@@ -131,39 +130,39 @@ def _brand(head: bytes) -> str:
     return (precise or kinds or ["video/mp4"])[0]
 
 
-def _packed(head: bytes) -> str:
-    lengths = ((entry.end(), int.from_bytes(entry[1], "little")) for entry in _ZIP_NAME.finditer(head))
-    names = [head[start : start + length] for start, length in lengths]
-    return next((kind for mark, kind in _PACKED if any(name.startswith(mark) for name in names)), "application/zip")
-
-
-def _markup(head: bytes, size: int) -> Found:
+def _markup(head: bytes, *, is_whole: bool) -> Found:
     """What has no signature: markup is known by its first tag, text by having no byte that text has not."""
     text = head.removeprefix(_BOM).lstrip()
     if _HTML.match(text):
         return Found(HTML)
     if _SVG.match(text):
         # A script may stand where nobody has looked.
-        return Found(SVG, is_mixed=size > len(head) or bool(_ACTIVE.search(text)))
+        return Found(SVG, is_mixed=not is_whole or runs_as_svg(text))
     if place := head.find(b"%PDF-", 0, 1024) + 1:
         return Found("application/pdf", is_mixed=bool(head[: place - 1].removeprefix(_BOM).strip()))
-    if _CONTROL.search(head) or not _is_utf_8(head):
+    if not _is_text(head):
         return Found(UNKNOWN)
     if text.startswith(b"<?xml"):
-        return Found("application/xml")
-    return Found(TEXT, is_mixed=bool(_WITHIN.search(text)))
+        return Found("application/xml", is_mixed=runs_as_xml(text))
+    return Found(TEXT, is_mixed=is_page_within(text))
 
 
-def _is_utf_8(head: bytes) -> bool:
-    """The last character may be cut."""
+def _in_utf_8(head: bytes) -> bytes:
+    """A text that begins with the mark of UTF-16 is read like any other; its last character may be cut."""
+    if head[:2] not in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+        return head
+    try:
+        return codecs.getincrementaldecoder("utf-16")().decode(head).encode()
+    except UnicodeError:
+        return head
+
+
+def _is_text(head: bytes) -> bool:
+    """UTF-8 without a byte that text has not; the last character may be cut."""
+    if _CONTROL.search(head):
+        return False
     try:
         head.decode()
     except UnicodeDecodeError as error:
         return len(head) >= HEAD and error.start > len(head) - 4
     return True
-
-
-def _is_mixed(head: bytes) -> bool:
-    """A picture that a browser or an interpreter may also read as markup, a script, a PDF or an archive."""
-    is_comment = any(head.startswith(b"/*", offset) for offset in (2, 4, 6)) and b"*/" in head
-    return is_comment or bool(_WITHIN.search(head, 2))

@@ -14,6 +14,17 @@ def zipped(*names: str, first: tuple[str, bytes] | None = None) -> bytes:
     return made.getvalue()
 
 
+def office(kind: str, part: str, method: int = zipfile.ZIP_STORED) -> bytes:
+    """An Office document that names its main part beyond what is looked at; stored as it is, as some programs do it."""
+    more = "".join(f'<Override PartName="/x{place}.xml" ContentType="application/xml"/>' for place in range(90))
+    types = f'<Types><Override PartName="/{part}" ContentType="{kind}.main+xml"/>{more}</Types>'
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        for name, text in (("[Content_Types].xml", types), ("customXml/item1.xml", "<x/>" * 2_000), (part, "<x/>")):
+            archive.writestr(name, text)
+    return made.getvalue()
+
+
 def brand(major: bytes, *compatible: bytes) -> bytes:
     body = b"ftyp" + major + b"\0\0\0\0" + b"".join(compatible)
     return (len(body) + 4).to_bytes(4, "big") + body + b"\0" * 64
@@ -33,6 +44,7 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("image/jpeg", JPEG),
     ("image/jpeg", b"\xff\xd8\xff\xe1\x1c\x45Exif\0\0II*\0" + b"\0" * 60),
     ("image/png", PNG),
+    ("image/apng", PNG[:33] + b"\0\0\0\x08acTL\0\0\0\x02\0\0\0\0" + b"\0" * 32),
     ("image/gif", GIF),
     ("image/gif", GIF.replace(b"89a", b"87a")),
     ("image/webp", WEBP),
@@ -62,6 +74,8 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("video/x-m4v", brand(b"M4V ", b"mp42")),
     ("video/3gpp", brand(b"3gp4", b"isom")),
     ("video/webm", EBML + b"\x84webm" + b"\0" * 32),
+    ("video/webm", EBML + b"\x84webm\x86\x86A_OPUS\x86\x85V_VP9" + b"\0" * 32),
+    ("audio/webm", EBML + b"\x84webm\x86\x86A_OPUS" + b"\0" * 32),
     ("video/x-matroska", EBML + b"\x88matroska" + b"\0" * 32),
     ("video/x-msvideo", b"RIFF\x24\0\0\0AVI LIST" + b"\0" * 32),
     ("video/x-flv", b"FLV\x01\x05\0\0\0\x09" + b"\0" * 32),
@@ -72,8 +86,10 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("audio/x-wav", b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 32),
     ("audio/x-flac", b"fLaC\0\0\0\x22" + b"\0" * 32),
     ("audio/ogg", b"OggS\0\x02" + b"\0" * 32),
+    ("audio/ogg", b"OggS\0\x02" + b"\0" * 20 + b"\x01\x13OpusHead\x01\x02" + b"\0" * 9),
+    ("video/ogg", b"OggS\0\x02" + b"\0" * 20 + b"\x01\x2a\x80theora\x03\x02\x01" + b"\0" * 32),
     ("audio/midi", b"MThd\0\0\0\x06" + b"\0" * 32),
-    ("audio/amr", b"#!AMR\n" + b"\x3c" * 32),
+    ("audio/amr", b"#!AMR\n\x3c\x55\0\xf1" * 8),
     ("audio/x-aiff", b"FORM\0\0\0\0AIFF" + b"\0" * 32),
     ("application/pdf", PDF),
     ("application/pdf", b"\xef\xbb\xbf\n" + PDF),
@@ -82,6 +98,16 @@ SAMPLES: list[tuple[str, bytes]] = [
     (f"{OOXML}wordprocessingml.document", zipped("_rels/.rels", "word/document.xml", "[Content_Types].xml")),
     (f"{OOXML}spreadsheetml.sheet", zipped("[Content_Types].xml", "xl/workbook.xml")),
     (f"{OOXML}presentationml.presentation", zipped("[Content_Types].xml", "ppt/presentation.xml")),
+    (f"{OOXML}wordprocessingml.document", office(f"{OOXML}wordprocessingml.document", "word/document.xml")),
+    (
+        f"{OOXML}wordprocessingml.document",
+        office(f"{OOXML}wordprocessingml.document", "word/document.xml", zipfile.ZIP_DEFLATED),
+    ),
+    (f"{OOXML}spreadsheetml.sheet", office(f"{OOXML}spreadsheetml.sheet", "xl/workbook.xml")),
+    (
+        "application/vnd.ms-word.document.macroenabled.12",
+        office("application/vnd.ms-word.document.macroEnabled", "word/document.xml"),
+    ),
     ("application/epub+zip", zipped("META-INF/container.xml", first=("mimetype", b"application/epub+zip"))),
     (
         "application/vnd.oasis.opendocument.text",
@@ -120,12 +146,45 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("text/plain", b"a,b,c\n1,2,3\n"),
     ("text/plain", b'{"a": 1}'),
     ("text/plain", b"BMW is a car"),
+    ("text/plain", b"MZ,Mozambique\nZA,South Africa\n"),
+    ("text/plain", b"GIF=1;alert(1)"),
+    ("text/plain", b"ID3 tags and FWS, explained"),
+    ("text/plain", "\ufeffName;Ort\r\nMüller;Köln\r\n".encode("utf-16-le")),
+    ("text/plain", "\ufeffName;Ort\r\n🙂".encode("utf-16-be")[:-1]),
+    ("text/html", "\ufeff<html><script>alert(1)</script>".encode("utf-16-le")),
+    ("application/octet-stream", b"\xff\xfe\x00\xd8\x41\x00"),
     ("application/octet-stream", b"\0\x01\x02\x03\x04\x05"),
     ("application/octet-stream", b"caf\xe9 in another encoding, perhaps"),
 ]
 
+RUNNING: list[tuple[str, bytes]] = [
+    ("a script behind a prefix", b'<x:script xmlns:x="http://www.w3.org/2000/svg">alert(1)</x:script>'),
+    ("a long handler", b'<g onwebkitanimationiteration="alert(1)"/>'),
+    ("a link in references", b'<a href="java&#115;cript:alert(1)"/>'),
+    ("a link on two lines", b'<a href="java\nscript:alert(1)"/>'),
+    ("an animated link", b'<a><set attributeName="xlink:href" to="x"/></a>'),
+    ("a stylesheet", b'<xsl:stylesheet xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/>'),
+    ("a picture that may hold a script", b'<use href="data:image/svg+xml;base64,PHN2Zz4="/>'),
+    ("letters that are switched", b"<scr\x1b(Bipt>alert(1)</scr\x1b(Bipt>"),
+    ("a page behind a prefix", b'<h:iframe xmlns:h="http://www.w3.org/1999/xhtml" src="x"/>'),
+]
+STILL: list[bytes] = [
+    b'<a href="https://example.com/?a=1&amp;b=2"/>',
+    b'<image href="data:image/png;base64,iVBORw0KGgo=\niVBO"/>',
+    b"<text>on a day &#160; 1 &amp; 2</text>",
+    b'<animate attributeName="opacity" from="0" to="1" dur="1s"/>',
+    b"<style>.only { fill: red }</style>",
+]
+"""What may stand in an SVG."""
+
 MIXED: list[tuple[str, str, bytes]] = [
     ("a GIF that is JavaScript", "image/gif", b"GIF89a/*\x01\0\x80\0\0*/=1;alert(1)//"),
+    ("a GIF whose width begins a comment", "image/gif", b"GIF89a=/*\x01\x80\0\0,\0*/1;alert(1)//"),
+    ("a GIF with a line that is a comment", "image/gif", b"GIF89a//\x01\0\x80\0\0,\0;\nvar GIF89a;alert(1)"),
+    ("a GIF with a picture of markup", "image/gif", GIF[:-1] + b"!\xfe\x15<svg/onload=alert(1)>\0;"),
+    ("a JPEG with a handler in its comment", "image/jpeg", JPEG + b"<img src=x onerror=alert(1)>"),
+    ("a JPEG with a script of another form", "image/jpeg", JPEG + b"<script/x>alert(1)</script>"),
+    ("a JPEG with a short tag of PHP", "image/jpeg", JPEG + b"<?=system($_GET[0])?>"),
     ("a JPEG that is JavaScript", "image/jpeg", b"\xff\xd8\xff\xe0/*JFIF\0\x01*/=alert(1);"),
     ("a GIF with a script in its comment", "image/gif", GIF[:-1] + b"!\xfe\x1a<script>alert(1)</script>\0;"),
     ("a PNG with a page in its text chunk", "image/png", PNG + b"tEXt<html><body>hello"),
@@ -136,6 +195,12 @@ MIXED: list[tuple[str, str, bytes]] = [
     ("a WAV that is a page", "audio/x-wav", b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 32 + b"<iframe src=x>"),
     ("a PDF behind a page", "application/pdf", b"hello <b>x</b>\0" + PDF),
     ("a text with a script", "text/plain", b"hello\n<script>alert(1)</script>"),
+    ("a text with a handler", "text/plain", b"hello <img src=x onerror=alert(1)>"),
+    ("a text with a link to a script", "text/plain", b"hello <a href='javascript:alert(1)'>"),
+    ("a text in UTF-16 with a script", "text/plain", "\ufeffhello <script>alert(1)</script>".encode("utf-16-be")),
+    ("an XHTML page", "application/xml", b"<?xml version='1.0'?><x xmlns='http://www.w3.org/1999/xhtml'><script>alert(1)</script></x>"),
+    ("an XML with a stylesheet", "application/xml", b"<?xml version='1.0'?><?xml-stylesheet type='text/xsl' href='x'?><x/>"),
+    *((f"an SVG with {what}", "image/svg+xml", SVG.replace(b"<circle", inner + b"<circle")) for what, inner in RUNNING),
     ("an SVG with a script", "image/svg+xml", SVG.replace(b"<circle", b"<script>alert(1)</script><circle")),
     ("an SVG with a handler", "image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg" onload = "alert(1)"/>'),
     ("an SVG with a link to a script", "image/svg+xml", SVG.replace(b"<circle", b'<a href="javascript:alert(1)"/><circle')),

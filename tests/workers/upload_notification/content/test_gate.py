@@ -35,6 +35,11 @@ def test_a_size_is_judged_by_what_the_session_allows(size: int, gate: Gate | Non
         ("text/plain", "application/json"),
         ("image/svg+xml", "image/svg+xml"),
         ("image/avif", "image/*"),
+        ("image/apng", "image/png"),
+        ("audio/webm", "video/webm"),
+        ("audio/webm", "audio/*"),
+        ("video/ogg", "video/*"),
+        ("application/x-rar-compressed", "application/vnd.rar"),
     ],
 )
 def test_a_type_is_allowed_by_its_names(kind: str, allowed: str) -> None:
@@ -48,6 +53,8 @@ def test_a_type_is_allowed_by_its_names(kind: str, allowed: str) -> None:
         ("text/html", "image/*"),
         ("image/svg+xml", "image/*"),
         ("image/heif", "image/heic"),
+        ("image/png", "image/apng"),
+        ("video/webm", "audio/webm"),
         ("application/zip", "application/java-archive"),
         ("application/octet-stream", "image/jpeg"),
         ("image/jpeg", "image/"),

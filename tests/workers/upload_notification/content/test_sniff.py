@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traced import allowed
-from tests.workers.upload_notification.content.samples import MIXED, SAMPLES, SVG
+from tests.workers.upload_notification.content.samples import GIF, JPEG, MIXED, SAMPLES, STILL, SVG, WEBP
 from workers.upload_notification.content.sniff import HEAD, Found, sniff
 
 WHOLE = [(kind, data) for kind, data in SAMPLES if kind != "image/svg+xml"]
@@ -29,6 +29,17 @@ def test_the_rest_of_a_long_file_changes_nothing() -> None:
 def test_what_is_two_things_at_once_is_mixed() -> None:
     for what, kind, data in MIXED:
         assert sniff(data, size=len(data)) == Found(kind, is_mixed=True), what
+
+
+def test_what_only_looks_like_it_is_not_mixed() -> None:
+    for inner in STILL:
+        found = SVG.replace(b"<circle", inner + b"<circle")
+        assert sniff(found, size=len(found)) == Found("image/svg+xml"), inner
+    for kind, data in (("image/jpeg", JPEG), ("image/gif", GIF), ("image/webp", WEBP)):
+        comment = data + b"made // by hand <?=\0\n or <b>not</b>, on = 1 /* */"
+        assert sniff(comment, size=len(comment)) == Found(kind)
+    text = b"# Hi\n<img src='a.png'>, <3 on=2\n"
+    assert sniff(text, size=len(text)) == Found("text/plain")
 
 
 def test_an_svg_of_which_not_all_was_looked_at_may_hold_a_script() -> None:
@@ -59,6 +70,11 @@ HOSTILE = [
         b" ",
         b"onabc ",
         b"on",
+        b"<a on",
+        b"<a onabc ",
+        b'href="',
+        b'href="a\n',
+        b"<x:",
         b"PK\x03\x04",
         b"%PDF-",
         b"\xf0",
@@ -66,6 +82,9 @@ HOSTILE = [
     *(
         b"<svg <!---->",
         b"<svg onabcdefghijklmnopqrstuv",
+        b'<svg href="a\n',
+        b'<svg attributename="a',
+        b"GIF89a//",
         b"GIF89a/*",
         b"\x89PNG\r\n\x1a\n<",
         b"\0\0\x10\0ftypmif1",
