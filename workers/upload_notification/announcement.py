@@ -55,7 +55,7 @@ def again(row: Mapping[str, Any]) -> bytes:
         "sessionId": row["sessionId"],
         "key": row["uploadKey"],
         "size": row["size"],
-        "etag": row["etag"],
+        "etag": row.get("etag", ""),
         "sequencer": row["sequencer"],
         "status": row["status"],
         "occurredAt": row["uploadedAt"],

@@ -146,11 +146,15 @@ def _judged(session: Session, verdict: Verdict | None) -> Session:
         case None:
             return session
         case Complete(found):
-            return replace(session, status=rules.COMPLETE, content_type=found)
+            judged = replace(session, status=rules.COMPLETE, content_type=found, told_as=rules.COMPLETE)
         case Rejected(reason, found):
-            return replace(session, status=rules.REJECTED, content_type=found, reason=reason)
+            told_as = f"{rules.REJECTED} {reason}"
+            judged = replace(session, status=rules.REJECTED, content_type=found, reason=reason, told_as=told_as)
         case never:
             assert_never(never)
+    # Whoever was told of another verdict, which its scan took back before all were, is told of this one.
+    is_as_told = session.told_as in {"", judged.told_as}
+    return judged if is_as_told else replace(judged, informed=frozenset())
 
 
 async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> Session | None:

@@ -216,7 +216,9 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
     if isinstance(session_id, Ignored):
         return session_id
     order = change.sequencer or _order_by_time(change.occurred_at)
-    id_ = upload_id(change.bucket, change.key, change.sequencer or change.version_id or order)
+    # So S3 calls what was stored without a version: each content takes the place of the one before.
+    version = "" if change.version_id == "null" else change.version_id
+    id_ = upload_id(change.bucket, change.key, change.sequencer or version or order)
     if change.kind == "removed":
         return UploadRemoved(
             id=id_,
@@ -225,7 +227,7 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
             key=change.key,
             order=order,
             occurred_at=change.occurred_at,
-            version="" if change.is_marker else change.version_id,
+            version="" if change.is_marker else version,
         )
     return UploadFinished(
         id=id_,
@@ -236,7 +238,7 @@ def _understood(change: S3Change, bucket: str) -> Change | Ignored:
         etag=change.etag,
         order=order,
         occurred_at=change.occurred_at,
-        version=change.version_id,
+        version=version,
     )
 
 

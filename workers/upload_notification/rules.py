@@ -26,8 +26,7 @@ MOST_OTHERS: Final = 50
 """Files of one session that are remembered beside its current one, the newest of them: a row holds 400 KB, a file takes up to 1.3 KB."""
 
 LEASE: Final = 20
-"""Seconds for which an announcement belongs to the worker that began it; longer than the handler's timeout, so that
-whoever outlives its lease is dead, not slow."""
+"""Seconds for which an announcement belongs to the worker that began it; longer than the handler's timeout, so that whoever outlives its lease is dead, not slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Session:
 
     `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current
     upload with its `size`, `etag` and `version`, `announced` the order of the last one that was announced, `informed` who of bus and browser
-    heard of an unfinished announcement, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
+    heard of an unfinished announcement, as which verdict `told_as`, `busy_since` (epoch seconds) since when its browser takes nothing; `seen` holds, by `mark`, the
     latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is
     what the session allows, `content_type`, `reason` (why it is REJECTED) and `checksum` (SHA-256) what was found, `scans` the results of malware scans.
     """
@@ -68,6 +67,7 @@ class Session:
     announced: str = ""
     announce_until: float = 0
     informed: frozenset[str] = frozenset()
+    told_as: str = ""
     busy_since: float | None = None
     others: tuple[File, ...] = ()
     gate: Gate | None = None
@@ -109,9 +109,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Arrange:
-    """The session has or had several files: the newest of those that are left is the current one, all as computed from the row
-    `before`, and only if the row is still that one.
-    """
+    """The session has or had several files: the newest of those that are left is the current one, all as computed from the row `before`, and only if the row is still that one."""
 
     change: Change
     before: Session
@@ -195,11 +193,7 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if session is None:
         return Ignore("orphaned" if finished else "removed_after_session")
     if session.status == EXPIRED or is_expired(session, moment):
-        if session.status in OPEN and session.announce_until > moment:
-            return Wait(
-                session.announce_until - moment
-            )  # what was begun in time may end: its verdict is told before it is written
-        return Expire(session.session_id) if session.status in OPEN else Ignore("expired")
+        return _judge_late(change, session, moment)
     seen = session.seen.get(seen_as(change), "")
     if change.order < seen:
         return Ignore("stale")
@@ -208,6 +202,11 @@ def judge(change: Change, session: Session | None, *, now: datetime) -> Write | 
     if isinstance(change, UploadRemoved):
         return Ignore("duplicate") if change.order == seen else _judge_removal(change, session)
     return _judge_again(change, session, moment) if change.order == seen else _judge_upload(change, session)
+
+
+def is_begun(session: Session) -> bool:
+    """Whether its upload is being announced, or was to one of browser and bus, or to nobody knows whom by a worker that is gone."""
+    return bool(session.announce_until or session.informed)
 
 
 def is_about(session: Session, upload: UploadFinished) -> bool:
@@ -229,6 +228,15 @@ def mark(key: str, version: str = "") -> str:
     """The attribute that holds the latest order seen of a key; or of one of its versions, which is written when it was removed."""
     text = f"{len(key)}:{key}@{version}" if version else key
     return f"seq#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _judge_late(change: Change, session: Session, moment: int) -> TakeOver | Wait | Expire | Ignore:
+    """What was begun in time comes to its end: a verdict is told before it is written."""
+    if session.status in OPEN and not is_begun(session):
+        return Expire(session.session_id)
+    if session.status in OPEN and session.announce_until > moment:
+        return Wait(session.announce_until - moment)
+    return TakeOver(change) if isinstance(change, UploadFinished) and is_about(session, change) else Ignore("expired")
 
 
 def _gone_already(upload: UploadFinished) -> UploadRemoved:
@@ -271,16 +279,8 @@ def _judge_removal(removal: UploadRemoved, session: Session) -> Withdraw | Note 
 def _files(session: Session) -> tuple[File, ...]:
     if not session.uploaded_at:
         return session.others
-    current = File(
-        key=session.upload_key,
-        order=session.order,
-        size=session.size or 0,
-        etag=session.etag,
-        version=session.version,
-        uploaded_at=session.uploaded_at,
-        announced=session.announced == session.order,
-    )
-    return (current, *session.others)
+    held = (session.upload_key, session.order, session.size or 0, session.etag, session.version, session.uploaded_at)
+    return (File(*held, announced=session.announced == session.order), *session.others)
 
 
 def _arranged(change: Change, session: Session) -> Arrange:

@@ -18,6 +18,7 @@ from workers.upload_notification.rules import (
     Session,
     TakeOver,
     is_about,
+    is_begun,
     is_expired,
 )
 
@@ -32,7 +33,7 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Remember a scan's result for its file. What was found once stays found: no later result takes THREATS back."""
+    """Remember a scan's result for its file. What was found once stays found: nothing takes THREATS back, and only they take CLEAN back."""
 
     scan: UploadScanned
 
@@ -63,16 +64,17 @@ def after(scan: UploadScanned, session: Session | None, *, now: datetime) -> Tak
     """What follows from a recorded result: the upload that waited for it is to be concluded, or why there is none."""
     if session is None:
         return "orphaned"
-    if session.status == EXPIRED or is_expired(session, int(now.timestamp())):
+    upload = current_upload(session, scan.bucket)
+    is_current = scan_mark(upload) == scan_mark(scan)
+    if is_current and session.scan_required and session.status == COMPLETE and scan.result == THREATS:
+        return "threats_too_late"
+    is_late = session.status == EXPIRED or is_expired(session, int(now.timestamp()))
+    if is_late and not (session.status in OPEN and is_begun(session)):
         return Expire(session.session_id) if session.status in OPEN else "expired"
     if not session.scan_required:
         return "scan_not_asked"
-    upload = current_upload(session, scan.bucket)
-    is_current = scan_mark(upload) == scan_mark(scan)
-    if is_current and session.status == COMPLETE and scan.result == THREATS:
-        return "threats_too_late"
     if session.status != SCANNING or not is_current:
-        return "scan_noted"
+        return "expired" if is_late else "scan_noted"
     return TakeOver(upload)
 
 

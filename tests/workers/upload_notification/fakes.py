@@ -7,7 +7,15 @@ from typing import Any
 from shared.message.s3_events import padded_sequencer
 from workers.upload_notification import rules
 from workers.upload_notification.content.gate import Complete, Gate, Rejected, Verdict
-from workers.upload_notification.event import THREATS, UploadFinished, UploadRemoved, UploadScanned, instant, upload_id
+from workers.upload_notification.event import (
+    CLEAN,
+    THREATS,
+    UploadFinished,
+    UploadRemoved,
+    UploadScanned,
+    instant,
+    upload_id,
+)
 from workers.upload_notification.ports import BROWSER, Accepted, Refused
 from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
@@ -17,7 +25,7 @@ NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR = 3600
 
 UPLOAD = ("uploadKey", "size", "etag", "versionId", "sequencer", "uploadedAt", "contentType", "checksumSha256")
-ANNOUNCEMENT = ("announceUntil", "announcedSequencer", "announcedTo", "busySince")
+ANNOUNCEMENT = ("announceUntil", "announcedSequencer", "announcedTo", "announcedAs", "busySince")
 
 Row = dict[str, Any]
 """A row of the sessions table, its values as Python has them."""
@@ -141,6 +149,7 @@ class FakeSessions:
             is_told = found.get("wsConnectionId", "") in {"", session.connection_id}
             informed = informed if is_told else informed - {BROWSER}
             found |= {"announcedTo": "+".join(sorted(informed))} if informed else {}
+            found |= {"announcedAs": session.told_as} if informed and session.told_as else {}
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
@@ -172,6 +181,7 @@ def session(found: Row) -> Session:
         announced=found.get("announcedSequencer", ""),
         announce_until=found.get("announceUntil", 0),
         informed=frozenset(found.get("announcedTo", "").split("+")) - {""},
+        told_as=found.get("announcedAs", ""),
         busy_since=found.get("busySince"),
         others=tuple(_file(each) for each in found.get("otherFiles", ())),
         gate=_gate(found),
@@ -262,13 +272,14 @@ def _session_id(step: Write | ScanWrite) -> str:
 def _holds(step: Write | ScanWrite, found: Session, now: datetime) -> bool:
     """Whether the step's condition holds: it is what the rules ask for, looking at this row."""
     if isinstance(step, Expire):
-        moment = int(now.timestamp())
-        return rules.is_expired(found, moment) and found.status in rules.OPEN and found.announce_until <= moment
+        is_late = rules.is_expired(found, int(now.timestamp()))
+        return is_late and found.status in rules.OPEN and not rules.is_begun(found)
     if isinstance(step, Await):
         return rules.is_about(found, step.upload) and scan_mark(step.upload) not in found.scans
     if isinstance(step, Record):
         is_over = found.status == "EXPIRED" or rules.is_expired(found, int(now.timestamp()))
-        return not is_over and found.scan_required and found.scans.get(scan_mark(step.scan)) != THREATS
+        known = {THREATS} if step.scan.result in {CLEAN, THREATS} else {CLEAN, THREATS}
+        return not is_over and found.scan_required and found.scans.get(scan_mark(step.scan)) not in known
     if isinstance(step, Arrange):
         change = step.change
     else:

@@ -9,9 +9,9 @@ import pytest
 from shared.outcome import Contended, Dead, Stalled
 from shared.road.failure.verdict import judge
 from tests.made import make_worker
-from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, row
+from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, removed, row
 from tests.workers.upload_notification.world import World, gone, scripted
-from workers.upload_notification.conclusion import BUSY_SECONDS, ROUNDS, WebSocketForbidden
+from workers.upload_notification.conclusion import BUSY_SECONDS, ROUNDS, BrowserBusy, WebSocketForbidden
 from workers.upload_notification.event import UploadEvents
 from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Malformed, Posted, TooLarge
@@ -205,3 +205,31 @@ def test_a_forbidden_post_is_tried_until_the_last_receipt_and_then_buried_with_w
     buried = last.unless_kept
     assert isinstance(buried, Dead)
     assert (buried.error_type, buried.message) == ("WebSocketForbidden", "check WS_API_ENDPOINT")
+
+
+PAST = int(NOON.timestamp()) - 1
+
+
+@pytest.mark.parametrize("trouble", ["browser", "bus"])
+async def test_a_verdict_that_one_was_told_in_time_is_told_to_the_other_and_written_after_it(trouble: str) -> None:
+    found = WAITING | {"maxBytes": 10}
+    world = World(FakeSessions(found), answers=scripted(*[Busy()] * (trouble == "browser"), Posted()))
+    ports = replace(world.ports(), put_event=broken) if trouble == "bus" else world.ports()
+    with pytest.raises((BrowserBusy, Broken)):
+        await handle(UploadEvents((finished(),)), ports=ports)
+    world.store.rows["s1"]["expiresAt"] = PAST
+
+    await world.handle(finished("09", name="late.jpg"), removed("0a"))
+    assert (world.counts, world.store.rows["s1"]["status"]) == ({"expired": 2}, "UPLOADED")
+    await world.handle(finished())
+    assert world.store.rows["s1"]["status"] == "COMPLETE"
+    assert ([each["status"] for each in world.events], len(world.messages)) == (["COMPLETE"], 1)
+
+
+async def test_what_nobody_was_told_of_expires() -> None:
+    world = World(FakeSessions(WAITING | {"maxBytes": 10}), answers=scripted(Forbidden()))
+    with pytest.raises(WebSocketForbidden):
+        await world.handle(finished())
+    world.store.rows["s1"]["expiresAt"] = PAST
+    await world.handle(finished())
+    assert (world.store.rows["s1"]["status"], world.events) == ("EXPIRED", [])

@@ -106,3 +106,18 @@ async def test_a_handler_that_was_cut_leaves_its_lease_to_run_out() -> None:
     await comes_again(world)
 
     assert (len(world.messages), world.store.moves) == (1, 1)
+
+
+@pytest.mark.parametrize("call", range(2, CALLS))
+async def test_killed_in_time_the_next_receipt_finishes_the_work_after_it(call: int) -> None:
+    first = Mortal(FakeSessions(row(wsConnectionId="old", maxBytes=10)), answers=gone("old"))
+    rows = first.store.rows
+    first.dies_at(call, after_effect=True)
+    with pytest.raises(Killed):
+        await first.handle(finished())
+    rows["s1"]["expiresAt"] = int(first.time.timestamp())
+
+    second = World(FakeSessions(*rows.values()), time=first.time)
+    await comes_again(second)
+    assert rows["s1"]["status"] == "COMPLETE"
+    assert {event["status"] for event in first.events + second.events} == {"COMPLETE"}

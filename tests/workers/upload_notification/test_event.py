@@ -197,3 +197,12 @@ def test_times_are_written_in_utc_with_a_fixed_width() -> None:
     assert instant(change.occurred_at) == "2026-11-21T09:00:00.123Z"
     (change,) = decoded("eventbridge-created").changes
     assert instant(change.occurred_at) == "2026-11-21T09:00:00.000Z"
+
+
+def test_what_a_bucket_without_versions_calls_null_is_no_version() -> None:
+    body = json.loads((EVENTS / "s3-classic-2.1-put.json").read_text())
+    body["Records"][0]["s3"]["object"]["versionId"] = "null"
+    (created,) = decode(delivery(json.dumps(body)), bucket=BUCKET).changes
+    body["Records"][0]["eventName"] = "ObjectRemoved:Delete"
+    (gone,) = decode(delivery(json.dumps(body)), bucket=BUCKET).changes
+    assert (created.version, gone.version) == ("", "")

@@ -96,6 +96,9 @@ async def test_a_result_is_remembered_only_where_it_is_asked_for_and_never_over_
     answer = await table.store.write(Record(scanned(THREATS)), now=NOON)
     assert isinstance(answer, Accepted)
     assert answer.session.scans == {scan_mark(finished()): THREATS}
+    await table.put(row(scanRequired=True, **{scan_mark(finished()): CLEAN}))
+    assert isinstance(await table.store.write(Record(scanned("FAILED")), now=NOON), Refused), "it tells nothing"
+    assert isinstance(await table.store.write(Record(scanned(THREATS)), now=NOON), Accepted)
 
 
 async def test_complete_is_not_written_over_threats_that_were_found_meanwhile(table: Table) -> None:

@@ -56,6 +56,10 @@ ROWS: list[Row | None] = [
     uploaded(finished(), announced=False, status="COMPLETE"),
     uploaded(finished(), announced=False, expiresAt=PAST),
     uploaded(finished(), announced=False, lease=30, expiresAt=PAST),
+    uploaded(finished(), announced=False, lease=-1, expiresAt=PAST),
+    uploaded(finished(), announced=False, announcedTo="bus", expiresAt=PAST),
+    uploaded(finished(), announced=False, announcedTo="bus", expiresAt=PAST, status="SCANNING"),
+    uploaded(NEWER_ELSEWHERE, announced=False, announcedTo="bus", expiresAt=PAST),
     uploaded(NEWER_ELSEWHERE),
     uploaded(OLDER_ELSEWHERE),
     uploaded(NEWER_ELSEWHERE) | {mark(finished().key): finished("05").order},
@@ -155,9 +159,12 @@ async def test_a_lease_that_is_given_back_says_of_no_connection_but_the_one_that
 ) -> None:
     held = uploaded(finished(), announced=False, lease=30, wsConnectionId=now)
     await table.put(held)
-    told = session({**held, "wsConnectionId": "told"})
+    told = session({**held, "wsConnectionId": "told", "announcedAs": "COMPLETE"})
     await table.store.release(told, informed=frozenset({"browser", "bus"}), busy_since=None)
-    assert await table.get("s1") == uploaded(finished(), announced=False, wsConnectionId=now, announcedTo=known)
+    expected = uploaded(finished(), announced=False, wsConnectionId=now, announcedTo=known, announcedAs="COMPLETE")
+    assert await table.get("s1") == expected
+    await table.store.announced(finished(), None, connection=now)
+    assert await table.get("s1") == uploaded(finished(), wsConnectionId=now), "nothing is left of it"
 
 
 async def test_a_take_over_takes_the_lease_once(table: Table) -> None:

@@ -18,6 +18,8 @@ _TYPE: Final = re.compile(
     r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}( *; *[a-z]+=[A-Za-z0-9._-]+)?", re.ASCII
 )
 _SHA256: Final = re.compile("[A-Za-z0-9+/]{43}=", re.ASCII)
+_NO_LETTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+"""Controls, line breaks, and what no message carries. Other blanks and joiners are letters: macOS names screenshots with U+202F."""
 LONGEST_KEY: Final = 1024
 """Bytes of an object's key in UTF-8."""
 
@@ -73,11 +75,11 @@ def checked_key(session_id: str, name: str, *, allowed: Sequence[str], content_t
     """The key of a file of this name. Raises WrongField for what no form can be made of."""
     key = f"{PREFIX}{session_id}/{name}"
     # S3 puts the browser's own name in the place of ${filename}, and any key of the session's would be good.
-    is_fixed = "${" not in name and name.isprintable()
+    is_fixed = "${" not in name and not _NO_LETTER.search(name)
     if isinstance(session_of(key), Ignored) or len(key.encode(errors="surrogatepass")) > LONGEST_KEY or not is_fixed:
         raise WrongField(
             "name",
-            "a file's name: printable, not '.' or '..', no '/' at its end, no '${', 1,024 bytes with the session's prefix",
+            "a file's name: without control characters and line breaks, not '.' or '..', no '/' at its end, no '${', 1,024 bytes with the session's prefix",
         )
     if content_type and not (_TYPE.fullmatch(content_type) and _names(allowed, content_type)):
         raise WrongField("contentType", "a type such as image/png, one of the session's allowedTypes")
@@ -93,5 +95,6 @@ def _regional(url: str, region: str) -> str:
 
 def _names(allowed: Any, content_type: str) -> bool:
     """As the content gate has it: image/* is every picture but SVG."""
-    stem, _, _ = content_type.partition("/")
-    return not allowed or content_type in allowed or (f"{stem}/*" in allowed and content_type != SVG)
+    kind = content_type.partition(";")[0].strip().lower()
+    stem, _, _ = kind.partition("/")
+    return not allowed or content_type in allowed or kind in allowed or (f"{stem}/*" in allowed and kind != SVG)

@@ -14,7 +14,7 @@ from workers.upload_notification.client.form import Form, form
 from workers.upload_notification.client.opening import Opening, WrongField, hashed
 from workers.upload_notification.client.state import State, state_of
 from workers.upload_notification.ports import BROWSER, BUS
-from workers.upload_notification.store.updates import LIVE, UNHELD, one_of, typed
+from workers.upload_notification.store.updates import LIVE, NOT_BEGUN, one_of, typed
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -94,8 +94,8 @@ class Sessions:
             raise SettingsError("UPLOAD_BUCKET_NAME is not set: the bucket that browsers upload to")
         at = self._now().timestamp()
         shown = state_of(await self._row(session_id, secret=secret), at=at)
-        if shown.is_final:
-            raise Refused(f"the session is {shown.status}: open another")
+        if shown.is_final or shown.is_over:
+            raise Refused(f"the session is {shown.status}, or its time is over: open another")
         if not 1 <= seconds <= 604_800:
             raise WrongField("seconds", "1 to 604,800, a week")
         left = min(seconds, shown.expires_at - int(at)) if shown.expires_at else seconds
@@ -148,16 +148,16 @@ class Sessions:
         that was told is written.
         """
         opened, states = one_of(rules.OPEN)
-        values = {":expired": rules.EXPIRED, ":reason": CLOSED, ":now": int(self._now().timestamp()), **states}
+        values = {":expired": rules.EXPIRED, ":reason": CLOSED, **states}
         is_closed = await self._update(
             session_id,
             "SET #status = :expired, reason = :reason",
-            f"attribute_exists(sessionId) AND {opened} AND {UNHELD}",
+            f"attribute_exists(sessionId) AND {opened} AND {NOT_BEGUN}",
             values,
         )
         shown = await self.show(session_id)
         if not (is_closed or shown.is_final):
-            raise Refused("its file is being announced: look at it again in a moment")
+            raise Refused("its file is being announced: look at it again when browser and bus were told")
         return shown
 
     async def watch(self, session_id: str, *, pause: Callable[[], Awaitable[None]]) -> AsyncIterator[State]:

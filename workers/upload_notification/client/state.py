@@ -20,7 +20,7 @@ _NUMBERS: Final = ("createdAt", "expiresAt", "maxBytes", "minBytes", "size")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A session as its row shows it; `document` by the row's own names, with `status` EXPIRED once its time is over."""
+    """A session as its row shows it; `document` by the row's own names, with `status` EXPIRED once its time is over and nobody announces its file."""
 
     session_id: str
     status: str
@@ -30,6 +30,8 @@ class State:
     has_secret: bool
     is_told: bool
     """Whether browser and bus were told of its current file."""
+    is_over: bool
+    """Whether its time is over: it takes no file any more, although one that came in time may still get its verdict."""
 
     @property
     def is_final(self) -> bool:
@@ -42,7 +44,9 @@ def state_of(item: Mapping[str, Any], *, at: float) -> State:
     numbers = {name: _whole(item[name]["N"]) for name in _NUMBERS if "N" in item.get(name, {})}
     expires = int(numbers.get("expiresAt", 0))
     status = str(plain.get("status", ""))
-    if expires and expires <= at and status in rules.OPEN:
+    is_over = 0 < expires <= at
+    is_begun = "announceUntil" in item or "announcedTo" in item
+    if is_over and status in rules.OPEN and not is_begun:
         status = rules.EXPIRED
     return State(
         session_id=str(plain.get("sessionId", "")),
@@ -52,6 +56,7 @@ def state_of(item: Mapping[str, Any], *, at: float) -> State:
         is_connected="wsConnectionId" in item,
         has_secret="secretHash" in item,
         is_told=bool(plain.get("sequencer")) and item.get("announcedSequencer", {}).get("S") == plain["sequencer"],
+        is_over=is_over,
     )
 
 

@@ -23,6 +23,8 @@ class Resume(Wire):
 
     action: Literal["resume"]
     last_sequencer: str = Field(default="", alias="lastSequencer")
+    last_status: str = Field(default="", alias="lastStatus")
+    """For threats may be told after COMPLETE, of the same file."""
 
 
 async def authorize(event: Event, sessions: Sessions) -> dict[str, Any]:
@@ -70,8 +72,9 @@ async def resume(event: Event, sessions: Sessions) -> dict[str, Any]:
         state = await sessions.show(session_id)
     except NoSuchSession:
         return _answer(404, '{"type":"session.gone","version":1}')
-    is_new = state.is_told and state.document["sequencer"] != asked.last_sequencer
-    if is_new:
+    is_taken_back = state.status == rules.REJECTED != (asked.last_status or rules.REJECTED)
+    is_known = state.document.get("sequencer") == asked.last_sequencer and not is_taken_back
+    if state.is_told and not is_known:
         return _answer(200, announcement.again(state.document).decode())
     kind = "session.expired" if state.status == rules.EXPIRED else "session.unchanged"
     return _answer(200, f'{{"type":"{kind}","version":1}}')

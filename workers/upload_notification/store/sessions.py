@@ -53,6 +53,8 @@ class DynamoDbSessions:
 
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         known: dict[str, Value] = {"announcedTo": "+".join(sorted(informed))} if informed else {}
+        if informed and session.told_as:
+            known["announcedAs"] = session.told_as
         if busy_since is not None:
             known["busySince"] = int(busy_since)
         sets = ", ".join(f"{name} = :{name}" for name in known)
@@ -146,6 +148,7 @@ def _session(item: Image) -> Session:
         announced=_text(item, "announcedSequencer"),
         announce_until=_number(item, "announceUntil") or 0,
         informed=frozenset(_text(item, "announcedTo").split("+")) - {""},
+        told_as=_text(item, "announcedAs") if "announcedAs" in item else "",
         busy_since=_number(item, "busySince"),
         others=tuple(_file(each["M"]) for each in item.get("otherFiles", {}).get("L", ())),
         gate=_gate(item),

@@ -38,12 +38,14 @@ ONLY_FILE = "(attribute_not_exists(uploadKey) OR attribute_not_exists(uploadedAt
 NO_OTHERS = "attribute_not_exists(otherFiles)"
 FOUND = "contentType, checksumSha256"
 UPLOAD = f"uploadKey, #size, etag, versionId, sequencer, uploadedAt, {FOUND}"
-ANNOUNCEMENT = "announceUntil, announcedSequencer, announcedTo, busySince"
+UNFINISHED = "announcedTo, announcedAs, busySince"
+ANNOUNCEMENT = f"announceUntil, announcedSequencer, {UNFINISHED}"
 
 # The browser has no other connection than the one that was told; what is no text is no connection.
 SAME_CONNECTION = "(NOT attribute_type(wsConnectionId, :text) OR wsConnectionId IN (:none, :connection))"
 
-# Nobody announces the session's upload now.
+# Nobody announces the session's upload now, or has told one of browser and bus of it and not the other.
+NOT_BEGUN = "attribute_not_exists(announceUntil) AND attribute_not_exists(announcedTo)"
 UNHELD = "(attribute_not_exists(announceUntil) OR announceUntil <= :now)"
 
 Value = str | int | Sequence[Mapping[str, Any]]
@@ -78,7 +80,7 @@ def update_of(step: Write, now: int) -> Update:
             return Update(
                 session_id,
                 change="SET #status = :expired",
-                condition=f"expiresAt <= :now AND {opened} AND {UNHELD}",
+                condition=f"expiresAt <= :now AND {opened} AND {NOT_BEGUN}",
                 names={"#status": "status"},
                 values={":expired": EXPIRED, ":now": now, **states},
             )
@@ -93,7 +95,7 @@ def _move(upload: UploadFinished, now: int) -> Update:
         upload.session_id,
         change="SET #status = :uploaded, uploadKey = :key, #size = :size, etag = :etag, versionId = :version,"
         " sequencer = :order, uploadedAt = :at, announceUntil = :until, #seen = :order"
-        f" REMOVE announcedSequencer, announcedTo, busySince, {FOUND}",
+        f" REMOVE announcedSequencer, {UNFINISHED}, {FOUND}",
         condition=f"{LIVE} AND {opened} AND {NEWER} AND {ONLY_FILE} AND {NO_OTHERS}{not_gone}",
         names={"#status": "status", "#size": "size", "#seen": seen_as(upload), **gone},
         values={
@@ -115,7 +117,7 @@ def _take_over(upload: UploadFinished, now: int) -> Update:
     return Update(
         upload.session_id,
         change="SET announceUntil = :until",
-        condition=f"{LIVE} AND #status <> :expired AND {CURRENT}"
+        condition=f"({LIVE} OR NOT ({NOT_BEGUN})) AND #status <> :expired AND {CURRENT}"
         " AND (attribute_not_exists(announcedSequencer) OR announcedSequencer <> :order)"
         f" AND {UNHELD}",
         names={"#status": "status"},
@@ -191,10 +193,10 @@ def _arrangement(step: Arrange, now: int) -> tuple[list[str], list[str], dict[st
     values |= {":version": file.version, ":is": file.order}
     if file.announced:
         sets.append("announcedSequencer = :is")
-        return sets, [*removes, f"announceUntil, announcedTo, busySince, {FOUND}"], values
+        return sets, [*removes, f"announceUntil, {UNFINISHED}, {FOUND}"], values
     sets.append("announceUntil = :until")
     values[":until"] = now + LEASE
-    return sets, [*removes, f"announcedSequencer, announcedTo, busySince, {FOUND}"], values
+    return sets, [*removes, f"announcedSequencer, {UNFINISHED}, {FOUND}"], values
 
 
 def _as_it_was(before: Any) -> tuple[str, dict[str, Value]]:

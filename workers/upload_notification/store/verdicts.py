@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from workers.upload_notification.content.gate import Complete, Rejected, Verdict
-from workers.upload_notification.event import THREATS, UploadFinished, UploadScanned
+from workers.upload_notification.event import CLEAN, THREATS, UploadFinished, UploadScanned
 from workers.upload_notification.rules import COMPLETE, EXPIRED, HOLDING, REJECTED, SCANNING
 from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
-from workers.upload_notification.store.updates import CURRENT, LIVE, SAME_CONNECTION, Update, Value, connected, one_of
+from workers.upload_notification.store.updates import (
+    CURRENT,
+    LIVE,
+    SAME_CONNECTION,
+    UNFINISHED,
+    Update,
+    Value,
+    connected,
+    one_of,
+)
 
 
 def scan_update(step: ScanWrite, now: int) -> Update:
@@ -42,7 +51,7 @@ def announced(upload: UploadFinished, verdict: Verdict | None, connection: str, 
             if value:
                 names[f"#{name}"], values[f":{name}"] = name, value
                 sets.append(f"#{name} = :{name}")
-    change = f"SET {', '.join(sets)} REMOVE announceUntil, announcedTo, busySince"
+    change = f"SET {', '.join(sets)} REMOVE announceUntil, {UNFINISHED}"
     return Update(upload.session_id, change, condition, names, values)
 
 
@@ -60,10 +69,13 @@ def _await(upload: UploadFinished, content_type: str) -> Update:
 
 
 def _record(scan: UploadScanned, now: int) -> Update:
+    # What tells nothing does not take the place of what is known, in whichever order they come.
+    known = {":threats": THREATS} | ({} if scan.result in {THREATS, CLEAN} else {":clean": CLEAN})
     return Update(
         scan.session_id,
         change="SET #scan = :result",
-        condition=f"{LIVE} AND #status <> :expired AND scanRequired = :yes AND (attribute_not_exists(#scan) OR #scan <> :threats)",
+        condition=f"{LIVE} AND #status <> :expired AND scanRequired = :yes"
+        f" AND (attribute_not_exists(#scan) OR NOT #scan IN ({', '.join(known)}))",
         names={"#status": "status", "#scan": scan_mark(scan)},
-        values={":result": scan.result, ":threats": THREATS, ":expired": EXPIRED, ":yes": True, ":now": now},
+        values={":result": scan.result, ":expired": EXPIRED, ":yes": True, ":now": now, **known},
     )

@@ -118,6 +118,25 @@ async def test_a_session_is_not_closed_while_a_verdict_is_told_that_is_not_writt
     assert (await desk.sessions.close(session_id)).status == "COMPLETE"
 
 
+async def test_a_session_of_which_only_one_was_told_is_neither_closed_nor_over_and_takes_no_other_file(
+    desk: Desk,
+) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    moved = await desk.store.write(Move(finished(session_id=session_id)), now=START)
+    assert isinstance(moved, Accepted)
+    await desk.store.release(moved.session, informed=frozenset({"bus"}), busy_since=None)
+    with pytest.raises(Refused, match="being announced"):
+        await desk.sessions.close(session_id)
+    desk.clock.now += timedelta(seconds=600)
+    assert (await desk.sessions.show(session_id)).status == "UPLOADED", "its verdict comes"
+    with pytest.raises(Refused, match="its time is over"):
+        await desk.sessions.form(session_id, "a.png")
+    taken = await desk.store.write(TakeOver(finished(session_id=session_id)), now=desk.clock.now)
+    assert isinstance(taken, Accepted)
+    await desk.store.announced(finished(session_id=session_id), Complete("image/png"))
+    assert (await desk.sessions.show(session_id)).status == "COMPLETE"
+
+
 async def test_a_connection_is_noted_and_only_itself_forgotten(desk: Desk) -> None:
     session_id = (await desk.sessions.open(WANTED)).session_id
     assert await desk.sessions.connect(session_id, "first")
@@ -241,7 +260,29 @@ async def test_a_form_lives_no_longer_than_its_session(desk: Desk) -> None:
             await desk.sessions.form(session_id, "a.png", seconds=wrong)
 
 
-@pytest.mark.parametrize("name", ["", "folder/", "a/../b", ".", "x\ny", "x" * 1024])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screenshot 2026-11-28 at 1.00.00\u202fPM.png",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467.jpg",
+        "\U0001fae9 new.png",
+        "a\xa0b\u3000c.png",
+    ],
+)
+async def test_a_name_as_computers_give_it_gets_a_form(desk: Desk, name: str) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    assert (await desk.sessions.form(session_id, name)).fields["key"] == f"session-uploads/{session_id}/{name}"
+
+
+async def test_a_type_is_the_sessions_whatever_stands_behind_it(desk: Desk) -> None:
+    session_id = (await desk.sessions.open(replace(WANTED, allowed_types=("image/*", "text/csv")))).session_id
+    for kind in ("text/csv; charset=utf-8", "image/png"):
+        assert (await desk.sessions.form(session_id, "a", content_type=kind)).fields["Content-Type"] == kind
+    with pytest.raises(WrongField, match="contentType: "):
+        await desk.sessions.form(session_id, "a", content_type="image/svg+xml; charset=utf-8")
+
+
+@pytest.mark.parametrize("name", ["", "folder/", "a/../b", ".", "x\ny", "x\0", "x\u2028y", "x\uffff", "x" * 1024])
 async def test_a_name_that_no_file_of_a_session_can_have_gets_no_form(desk: Desk, name: str) -> None:
     session_id = (await desk.sessions.open(WANTED)).session_id
     with pytest.raises(WrongField, match=r"^name: "):

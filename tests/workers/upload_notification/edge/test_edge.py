@@ -69,12 +69,24 @@ def test_a_browser_that_was_away_hears_what_it_missed_and_nothing_twice(edge: Ed
     assert answer(resumed) == json.loads(told)
     seen = json.dumps({"action": "resume", "lastSequencer": upload.order})
     assert answer(seen)["type"] == "session.unchanged"
+    edge.put(
+        {
+            **row,
+            "status": {"S": "REJECTED"},
+            "reason": {"S": "threats_found"},
+            "announcedSequencer": {"S": upload.order},
+        }
+    )
+    assert answer(json.dumps(json.loads(seen) | {"lastStatus": "COMPLETE"}))["reason"] == "threats_found"
+    assert answer(json.dumps(json.loads(seen) | {"lastStatus": "REJECTED"}))["type"] == "session.unchanged"
     ended = {"status": {"S": "EXPIRED"}, "reason": {"S": "closed"}}
     edge.put({**row, **ended, "announcedSequencer": {"S": upload.order}})
     missed = answer(resumed)
     assert (missed["type"], missed["status"]) == ("upload.completed", "UPLOADED"), "as it was announced"
     assert "reason" not in missed
     assert answer(seen)["type"] == "session.expired"
+    edge.put({**row, "etag": {"S": ""}, "announcedSequencer": {"S": upload.order}})
+    assert answer(resumed)["etag"] == "", "some stores give none"
     edge.put({**row, **ended})
     assert answer(resumed)["type"] == "session.expired", "nobody will be told of it"
     for unreadable in ("", "[]", '{"action": "other"}', "{"):
@@ -152,3 +164,5 @@ def test_a_state_past_its_time_is_expired_whatever_the_row_says() -> None:
     assert state_of(row, at=1795265999).status == "UPLOADED"
     shown = state_of({**row, "createdAt": {"N": "17"}}, at=1795266000)
     assert (shown.status, shown.document["createdAt"]) == ("EXPIRED", 17)
+    held = {"announcedTo": {"S": "bus"}}
+    assert state_of(row | held, at=1795266000).status == "UPLOADED", "its verdict was told, and is about to be written"
