@@ -257,6 +257,8 @@ def is_outage(error: BaseException) -> bool:
     if _exhausted(error):
         return True
     if answer := _answer(error):
+        if (status_of(error), getattr(error, "operation_name", None)) == (429, "PostToConnection"):
+            return False  # one browser that takes nothing says nothing of the others
         return (
             (status := status_of(error) or 0) >= 500
             or status == 429

@@ -157,7 +157,7 @@ OF_WHAT_WAS_ASKED = {
         BucketAlreadyExists BucketAlreadyOwnedByYou ObjectAlreadyInActiveTierError ObjectNotInActiveTierError
         """,
     "sesv2": "MessageRejected NotFoundException BadRequestException",
-    "apigatewaymanagementapi": "GoneException PayloadTooLargeException",
+    "apigatewaymanagementapi": "GoneException PayloadTooLargeException LimitExceededException",  # the last of a browser whose buffer is full
 }
 """Every other error that a service's model has for the calls of workers speaks of the service, or of our rights and settings."""
 CALLS = {

@@ -3,7 +3,9 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.clients import watch
 from shared.outcome import is_outage
+from shared.road.failure.breakers import Breakers
 from tests.workers.upload_notification.scripted_server import Reply, ScriptedServer
 from workers.upload_notification.gateway import ApiGateway, endpoint_url
 from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Malformed, Posted, TooLarge
@@ -60,6 +62,16 @@ async def test_a_throttled_post_is_tried_again_after_a_pause(error: str) -> None
 
     assert await posted(server) == Posted()
     assert len(server.calls) == 3
+
+
+@pytest.mark.parametrize("reply", [Reply(429), Reply(429, error="LimitExceededException")])
+async def test_a_browser_that_takes_nothing_is_no_outage_for_the_others(reply: Reply) -> None:
+    breakers = Breakers()
+    async with ScriptedServer([reply]).client("apigatewaymanagementapi", "/live", attempts=1) as client:
+        watch(client, "apigatewaymanagementapi", breakers)
+        for _ in range(6):
+            assert await ApiGateway(client, pause=0.001).post("full=", b"{}") == Busy()
+    assert breakers.open == {}
 
 
 async def test_a_post_that_stays_throttled_is_given_back() -> None:
