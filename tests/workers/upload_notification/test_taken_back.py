@@ -76,8 +76,9 @@ async def down(_entry: object) -> None:
 @pytest.mark.parametrize("results", [*itertools.permutations((CLEAN, "FAILED", "SKIPPED"))])
 async def test_a_result_that_tells_nothing_does_not_take_back_one_that_does(results: tuple[str, ...]) -> None:
     here = world()
-    for each in (*map(scanned, results), finished(size=70)):
+    for each in map(scanned, results):
         await here.handle(each)
+    await here.handle(finished(size=70))
     assert here.store.rows["s1"]["status"] == "COMPLETE"
 
 
