@@ -108,8 +108,9 @@ class Intake:
                     poll.result()
             deadline = self._clock() + self._pace.drain
             await self._end(polls, deadline=deadline)
-        finally:
-            stopped.cancel()
+        finally:  # of polls something is left where this task itself is cancelled, or one of them ends it
+            for each in (stopped, *polls):
+                each.cancel()
         return deadline
 
     async def _poll(self, stop: asyncio.Event) -> None:

@@ -17,13 +17,19 @@ from tests.shared.rig import Rig, taking
 from tests.virtual_time import clock, virtual
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.01, 0.06, 0.5])
-def test_a_poller_that_is_cancelled_leaves_nothing_behind_that_goes_on_without_it(moment: float) -> None:
+@pytest.mark.parametrize("moment", [0.0, 0.01, 0.06, 0.5, 30.0])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "with all of its tasks"])
+def test_a_poller_that_is_cancelled_leaves_nothing_behind_that_goes_on_without_it(
+    moment: float, *, alone: bool
+) -> None:
     async def story() -> None:
         rig = Rig(taking(0.02), concurrency=3)
         rig.queue.put(*(f"b{number}" for number in range(40)))
         await rig.runs_for(moment)
         ours = asyncio.all_tasks() - {asyncio.current_task()}
+        if alone:  # as the program cancels it that runs a worker inside itself
+            ours = {task for task in ours if _name(task) == "Poller.run"}
+            assert len(ours) == 1
         for task in ours:
             task.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
@@ -34,6 +40,10 @@ def test_a_poller_that_is_cancelled_leaves_nothing_behind_that_goes_on_without_i
         assert len(rig.queue.calls) == calls
 
     virtual(story())
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return str(getattr(task.get_coro(), "__qualname__", ""))
 
 
 Waiting = tuple[Coroutine[Any, Any, object], Callable[[], None]]
