@@ -35,6 +35,7 @@ class ExitTimer:
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._started = False
+        self._returned = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -45,7 +46,13 @@ class ExitTimer:
                 self._loop = asyncio.get_running_loop()
             self._timer.start()
 
+    def returned(self) -> None:
+        """The program goes on: from now on its process is ended only where it is at its end, and does not come to it."""
+        self._returned = True
+
     def _end(self) -> None:
+        if self._returned and not _is_at_its_end():
+            return
         # In a thread of its own: where the output is a pipe that nobody reads, whoever writes to it stands still.
         telling = threading.Thread(target=self._tell, daemon=True)
         telling.start()
@@ -60,6 +67,14 @@ class ExitTimer:
         log.error("process_overran_its_budget", still_running=standing, exit_code=OVERRUN)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+
+
+def _is_at_its_end() -> bool:
+    """Whether the interpreter shuts down: it waits for threads, or for what is to be done at the exit."""
+    main = threading.main_thread()
+    stands = traceback.walk_stack(sys._current_frames().get(main.ident or 0))  # noqa: SLF001 - see _stands
+    waits = any(frame.f_globals is vars(threading) and frame.f_code.co_name == "_shutdown" for frame, _ in stands)
+    return waits or not main.is_alive()
 
 
 def _tasks(loop: asyncio.AbstractEventLoop | None) -> list[str]:

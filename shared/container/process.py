@@ -49,14 +49,18 @@ def _leaving_at_once() -> Iterator[None]:
 @_leaving_at_once()
 def main(app: App, environment: Mapping[str, str]) -> int:
     """Run a container's process to its end. Returns its exit code: 0 when it has drained; a warning `drained` counts what SQS did
-    not let it settle or give back. A process that does not end by itself within DRAIN_SECONDS and one more is ended with code
-    70, one that an error ends returns 1. SIGTERM while settings are read ends it at once, with 0. Raises SettingsError.
+    not let it settle or give back; 1 when an error ends it. A process that then does not end by itself within DRAIN_SECONDS and
+    one more is ended with code 70. SIGTERM while settings are read ends it at once, with 0. Raises SettingsError.
     """
     environment = asyncio.run(read_environment(environment))
     try:
         with app.naming_all_faults(environment):
             timer = ExitTimer(read_settings(RuntimeSettings, environment).drain_seconds + 1.0)
-            asyncio.run(run(app, environment, leaves=timer.start))
+            try:
+                asyncio.run(run(app, environment, leaves=timer.start))
+            except BaseException:
+                timer.returned()
+                raise
     except SettingsError:
         raise
     except Exception as error:
@@ -85,7 +89,8 @@ async def run(
 
     A second signal changes nothing: the drain has its budget and ends by itself. A program that embeds this passes a `stop`
     event and sets it (from anywhere in the loop, any number of times); then no signal handler is installed. Signal handlers
-    and the garbage collector's state are given back. `leaves` is called when a signal comes, also while the loop is blocked.
+    and the garbage collector's state are given back. `leaves` is called when a signal comes, also while the loop is blocked, and when an
+    error begins to end all this.
     """
     settings = read_settings(RuntimeSettings, environment)
     logging.configure(settings.log_level)
@@ -93,11 +98,13 @@ async def run(
     metrics.configure(environment, service=app.name)
     with _stop_on_signals(leaves) if stop is None else nullcontext(stop) as stopping, _start_up_frozen() as freeze:
         async with (
+            _then(leaves),
             Clients(environment) as clients,
             _pollers(app, environment, settings, clients) as pollers,
             _health(pollers, settings, stopping) as port,
             _orders(app, environment, clients, pollers, stopping),
             _heartbeat(app, environment, clients, faults=lambda: _faults(pollers, settings, stopping)),
+            _then(leaves),
             asyncio.TaskGroup() as group,
         ):
             freeze()
@@ -107,6 +114,16 @@ async def run(
         tracing.flush(seconds=FLUSH_SECONDS)
         metrics.flush(seconds=FLUSH_SECONDS)
         log.info("worker_stopped", worker=app.name)
+
+
+@asynccontextmanager
+async def _then(leaves: Callable[[], None]) -> AsyncIterator[None]:
+    """Where an error ends what is inside, `leaves` is called before anything else that might not return."""
+    try:
+        yield
+    except BaseException:
+        leaves()
+        raise
 
 
 @contextmanager

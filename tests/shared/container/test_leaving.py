@@ -225,6 +225,15 @@ async def deaf(_event):
     while True:
         print("x" * 1_000)
 
+async def beside_an_error(_event):
+    asyncio.get_running_loop().call_later(0.5, asyncio.get_running_loop().stop)
+    await swallow(_event)
+
+async def thread_beside_an_error(_event):
+    print("begun", flush=True)
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    asyncio.get_running_loop().stop()
+
 async def together(_events):
     await swallow(_events)
 
@@ -242,11 +251,11 @@ sys.exit(process.main(App("sample", ("uploads",), open_workers), os.environ))
 
 def begun(handler: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """A process whose handler runs."""
-    settings = {"DRAIN_SECONDS": "2", "POLL_WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "30", "HEALTH_PORT": "0"}
+    settings = {"POLL_WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "30", "HEALTH_PORT": "0"}
     running = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), handler],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment, **settings},
+        env={"PATH": os.environ["PATH"], "DRAIN_SECONDS": "2", **environment, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -281,6 +290,21 @@ def test_a_process_is_gone_a_second_after_its_budget_and_says_what_still_ran(
     assert running.returncode == OVERRUN
     assert "process_overran_its_budget" in output
     assert place in output
+
+
+@pytest.mark.guarantee("R5")
+@pytest.mark.slow
+@pytest.mark.parametrize("handler", ["beside_an_error", "thread_beside_an_error"])
+def test_so_is_one_that_an_error_ends_while_something_does_not_return(
+    handler: str, server_with_a_message: dict[str, str]
+) -> None:
+    running = begun(handler, server_with_a_message | {"DRAIN_SECONDS": "1"})
+    try:
+        output, _ = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == OVERRUN
+    assert "process_overran_its_budget" in output
 
 
 @pytest.mark.guarantee("R5")
