@@ -13,13 +13,13 @@ from shared.container.gather import Gather
 from shared.container.intake import CUT, FINAL_CALLS_SECONDS, SLOT_USE, Intake
 from shared.limits import Slots, Throttle, memory
 from shared.message.delivery import Delivery
+from shared.road.handling import LEFT, cut_run
 from shared.road.turns import Turns
 from shared.sqs.batches import BATCH
 from shared.worker import Fifo, Together
 
 log = structlog.get_logger()
 
-LEFT = "the process leaves"  # a cancellation without a reason is the handler's own
 EAGER: dict[str, Any] = {"eager_start": True} if hasattr(asyncio, "eager_task_factory") else {}  # without a turn
 MOST_WAITING = 1_000
 """Messages of noisy groups that wait for their share while handlers are idle: few megabytes, and in each 20 s few extensions."""
@@ -107,7 +107,7 @@ class Poller:
         finally:  # after a drain nothing is left of these; where this task itself is cancelled, nothing goes on without it
             self._draining = self._abandoned = True
             for task in (leaving, keeper, *self._running, *self._chores):
-                task.cancel(LEFT)
+                cut_run(task, LEFT)
             self._deletes.abandon()
             self._leases.abandon()
 
@@ -270,7 +270,7 @@ class Poller:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
         ending = dict(self._running)
         for task in ending:
-            task.cancel(LEFT)
+            cut_run(task, LEFT)
         if ending:
             await asyncio.wait(ending, timeout=FINAL_CALLS_SECONDS)
         # What came to its end all the same is settled, and must not be seen again before its delete has arrived.

@@ -14,6 +14,7 @@ import structlog
 from shared.consumer import Consumer
 from shared.message.delivery import Delivery, from_lambda
 from shared.road.batches import cut
+from shared.road.handling import cut_run
 from shared.road.turns import Turns
 from shared.worker import Fifo, Together
 
@@ -44,7 +45,7 @@ class Share:
         self.is_fifo = isinstance(self.consumer.order, Fifo)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Raises KeyError, TypeError, ValueError or AttributeError where this is not a record."""
+        """Raises KeyError, TypeError, ValueError, AttributeError or OverflowError where this is not a record."""
         delivery = from_lambda(record, queue=self.consumer.worker.queue)
         if self.is_fifo and not delivery.group:
             raise ValueError("a record of a FIFO queue without its group")
@@ -100,7 +101,7 @@ def _share_out(records: Sequence[Any], shares: Sequence[Share]) -> list[str]:
             if (share := by_arn.get(arn)) is None:
                 share = by_arn[arn] = _of(_queue(record), shares)
             share.add(record)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             unreadable += (named := _named(record))
             nameless += not named
             _stop_behind(record, shares)
@@ -177,7 +178,7 @@ async def _until(seconds: float, tasks: Sequence[asyncio.Task[None]]) -> bool:
     if late:
         ended, late = await asyncio.wait(tasks, timeout=max(0.0, seconds))
     for task in late:  # all of them at once: a slot that gets free now must not start another record
-        task.cancel("the invocation ends")
+        cut_run(task, "the invocation ends")
     if late:
         await asyncio.wait(late, timeout=CANCEL_SECONDS)
     for error in [task.exception() for task in ended if not task.cancelled()]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from shared.message.delivery import Delivery
 from shared.message.pointer import OFF, Payloads, is_pointer, weight
-from shared.outcome import Contended, Dead, Done, Reject, Retry, Stalled, Unavailable
+from shared.outcome import Contended, Dead, Done, Later, Reject, Retry, Stalled, Unavailable
 from shared.road.failure.verdict import others_trouble, unreadable
 from shared.road.once import KeyedWork
 from shared.road.ports import Ports
@@ -20,6 +21,8 @@ from shared.telemetry.troubles import Troubles
 from shared.worker import Worker
 
 OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
+LEFT = "the process leaves"  # a cancellation without a reason is the handler's own
+_cuts: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +166,22 @@ class Handling:
         return Failed(error)
 
 
+def cut_run(task: asyncio.Task[Any], reason: str) -> None:
+    """Cancel what runs on a message, for a reason that is not the message's: whatever its handler makes of that is no failure of it."""
+    _cuts[task] = reason
+    task.cancel(reason)
+
+
 async def failed(error: BaseException) -> Failed:
     """The end of a run that raised. Raises asyncio.CancelledError where we are being cut (a lost lease, the end of a drain): whoever
-    cuts says why. A handler's own CancelledError, and its cancellation of its own task, are its failure.
+    cuts says why, and what a handler raises in its place, as in its cleanup, says nothing of the message, unless it is a Reject or
+    Later. A handler's own CancelledError, and its cancellation of its own task, are its failure.
     """
     task = asyncio.current_task()
     if task is None or not task.cancelling():
         return Failed(error)
+    if task in _cuts and not isinstance(error, asyncio.CancelledError | Reject | Later):
+        raise asyncio.CancelledError(_cuts[task]) from error
     if not isinstance(error, asyncio.CancelledError):
         try:
             await asyncio.sleep(0)  # where it has not arrived yet, it does here and not in the midst of what follows

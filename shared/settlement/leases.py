@@ -13,6 +13,7 @@ from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
 from shared.road.attempts import LIMIT
+from shared.road.handling import cut_run
 from shared.settlement.gathered import Gathered, Kind
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue
@@ -275,4 +276,4 @@ class Leases:
         metrics.lease_lost(queue=self._queue.name, reason=reason)
         log.warning("lease_lost", queue=self._queue.name, message_id=lease.delivery.message_id, reason=reason, why=why)
         if lease.worker is not None:
-            lease.worker.cancel(reason)
+            cut_run(lease.worker, reason)

@@ -1,0 +1,89 @@
+"""What is cut because the process leaves, or because its lease is lost, has not failed, whatever its handler makes of that."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from shared.worker import BatchResult
+from tests.fakes import FakeQueue
+from tests.fakes_ledger import FakeLedger
+from tests.made import together
+from tests.shared.rig import Rig
+from tests.virtual_time import clock, virtual
+
+RESTARTS = 8
+"""More than a message has runs."""
+
+
+async def whose_cleanup_raises(_body: str) -> None:
+    try:
+        await asyncio.sleep(3_600)
+    finally:
+        raise ConnectionError("closed while it was cleaned up")
+
+
+async def whose_tasks_raise(body: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(whose_cleanup_raises(body))
+        group.create_task(asyncio.sleep(3_600))
+
+
+async def that_makes_an_error_of_it(_body: str) -> None:
+    try:
+        await asyncio.sleep(3_600)
+    except asyncio.CancelledError:
+        raise RuntimeError("interrupted") from None
+
+
+async def in_batches(bodies: Sequence[str]) -> BatchResult:
+    await whose_cleanup_raises(bodies[0])
+    return [None] * len(bodies)
+
+
+HANDLERS: list[dict[str, Any]] = [
+    {"work": whose_cleanup_raises},
+    {"work": whose_tasks_raise},
+    {"work": that_makes_an_error_of_it},
+    {"batch": in_batches, "limits": together(seconds=1)},
+]
+NAMES = ["cleanup", "tasks", "another error", "batch"]
+
+
+@pytest.mark.guarantee("R2")
+@pytest.mark.parametrize("handler", HANDLERS, ids=NAMES)
+@pytest.mark.parametrize("ledger", [FakeLedger, lambda: None], ids=["counted", "not counted"])
+def test_restarts_bury_no_message_whose_handler_raises_when_it_is_cut(
+    handler: dict[str, Any], ledger: Callable[[], FakeLedger | None]
+) -> None:
+    async def story() -> None:
+        queue, counts = FakeQueue(clock), ledger()
+        queue.put("a")
+        for _ in range(RESTARTS):
+            rig = Rig(queue=queue, ledger=counts, **handler)
+            await rig.runs_for(100.0)
+            await rig.drains()
+            assert [each.hidden_until <= clock() for each in queue.left] == [True], "given back, and not hidden"
+        assert not queue.letters
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("R2")
+@pytest.mark.parametrize("handler", HANDLERS, ids=NAMES)
+def test_so_is_it_with_leases_that_are_lost(handler: dict[str, Any]) -> None:
+    async def story() -> None:
+        rig = Rig(ledger=FakeLedger(), **handler)
+        rig.queue.fail_extend = failing
+        [message] = rig.queue.put("a")
+        await rig.runs_for(RESTARTS * 100.0)
+        assert message.receipts >= RESTARTS
+        assert not rig.queue.letters
+        await rig.drains()
+
+    virtual(story())
+
+
+def failing() -> None:
+    raise ConnectionError
