@@ -78,7 +78,7 @@ def from_poll(message: Mapping[str, Any], *, queue: str, received_at: float) -> 
 
 
 def from_lambda(record: Mapping[str, Any], *, queue: str) -> Delivery:
-    """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
+    """Read one record of a Lambda SQS event; raises KeyError, TypeError, ValueError, AttributeError or OverflowError where it is not one."""
     attributes: dict[str, Attribute] = {}
     if given := record.get("messageAttributes"):
         for name, value in given.items():

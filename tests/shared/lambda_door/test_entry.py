@@ -160,8 +160,9 @@ def test_a_rejected_message_is_in_the_dead_letter_queue_with_its_reason_and_is_n
 def test_an_unreadable_record_never_sinks_its_batch(desk: Desk) -> None:
     [good] = desk.received("a")
     event = desk.event([good])
-    event["Records"] = [{"messageId": "broken"}, "no record at all", *event["Records"], {"body": "nameless"}]
-    assert ids(desk.sandbox().invoke(event, remaining=30)) == ["broken"]
+    timeless = event["Records"][0] | {"messageId": "timeless", "attributes": {"SentTimestamp": "9" * 400}}
+    event["Records"] = [{"messageId": "broken"}, "no record", timeless, *event["Records"], {"body": "nameless"}]
+    assert ids(desk.sandbox().invoke(event, remaining=30)) == ["broken", "timeless"]
     assert desk.handled == ["a"]
 
 
