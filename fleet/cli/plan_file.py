@@ -65,6 +65,9 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise Failed(f"{path} cannot be written: {error.strerror}; it is as it was before") from error
+    except BaseException:  # of what was to be written, or of whoever ends it: no half of it stays
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def private(path: Path) -> BinaryIO:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionEr
 
 from fleet.cli.command import Misconfigured, report_faults
 from fleet.cli.dlq.frame import print_json
-from fleet.cli.plan_file import private, read_plan
+from fleet.cli.plan_file import private, read_plan, whole
 from fleet.dead_letters.audit.log import AuditLog, Entry, PartlyKept
 from fleet.dead_letters.audit.mirror import Mirror
 from fleet.dead_letters.model import redaction
@@ -284,3 +284,16 @@ async def test_what_a_changed_copy_replaced_comes_back_only_by_its_archives_name
     restoring = Restoring(archive=archive, arn=DLQ, post=post, look=look, archive_id=archive_id)
     await restoring.run()
     assert (sent, restoring.back.replaced) == (back, left)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, LookupError])
+def test_of_a_file_that_was_not_written_to_its_end_nothing_stays(tmp_path: Path, end: type[BaseException]) -> None:
+    def write_half(file: Path) -> None:
+        with whole(file) as fresh:
+            fresh.write(b"half of")
+            raise end
+
+    (tmp_path / "plan.json").write_bytes(b"as it was")
+    with pytest.raises(end):
+        write_half(tmp_path / "plan.json")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"as it was"]
