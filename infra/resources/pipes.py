@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra.concerns import CONCERNS
 from infra.naming import arn_of, name_of
+from infra.resources.boundary import bounded
 from infra.resources.concern import TableStream
 from infra.resources.statements import allow, document
 from infra.stage import Stage
@@ -91,6 +92,7 @@ def pipe_role(scope: Construct, streams: list[str], queues: list[str], ends: lis
         scope,
         "PipeRole",
         role_name=name_of("audit-pipes"),
+        permissions_boundary=bounded(scope),
         assume_role_policy_document=document(
             {
                 "Effect": "Allow",

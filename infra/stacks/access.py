@@ -11,7 +11,7 @@ from infra.concerns import CONCERNS
 from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.compute import grants, people
-from infra.resources.compute.roles import by_lambda, by_principals, by_releases, by_tasks, role
+from infra.resources.compute.roles import by_lambda, by_pods, by_principals, by_releases, by_tasks, role
 from infra.resources.compute.settings import camel
 from infra.resources.compute.table import WORKERS
 from infra.resources.concern import Concern
@@ -41,9 +41,7 @@ class AccessStack(FleetStack):
     def _people(self, name: str) -> Any:
         """Who may take on a role: whom the parameter names, else whom the account's administrators permit to."""
         key = f"{camel(name)}Principals"
-        listed = self._inputs.names(
-            key, f"ARNs that may take on the role {name}; none: the account's own IAM says who", default=""
-        )
+        listed = self._inputs.names(key, f"ARNs that may take on the role {name}; none: IAM says who", default="")
         named = self._inputs.condition(f"{key}Given", Fn.condition_not(Fn.condition_equals(Fn.join("", listed), "")))
         account = Fn.sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
         return Fn.condition_if(named.logical_id, Fn.ref(key), account)
@@ -52,7 +50,7 @@ class AccessStack(FleetStack):
         inputs = self._inputs
         inputs.text(
             "WebSocketApi",
-            "Browsers' WebSocket API, ID/STAGE: its connections are what uploads are told to",
+            "Browsers' WebSocket API: ID/STAGE",
             default="none/none",
             pattern="[a-z0-9]+/[A-Za-z0-9_$-]+",
         )
@@ -89,12 +87,15 @@ class AccessStack(FleetStack):
         }
         in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
         placed = where(in_network, grants.in_a_network())
+        cluster = inputs.text("ClusterArn", "Cluster of EKS whose pods take roles on by Pod Identity", default="NONE")
+        podded = inputs.condition("Podded", Fn.condition_not(Fn.condition_equals(cluster, "NONE")))
+        trusted = [by_lambda(), by_tasks(), where(podded, by_pods(cluster))]
         for each in WORKERS:
-            role(self, each.name, [by_lambda(), by_tasks()], [*grants.every_worker(each), *own[each.name], placed])
+            role(self, each.name, trusted, [*grants.every_worker(each), *own[each.name], placed])
 
     def _with_key(self, parameter: str, what: str, *actions: str) -> Any:
         """A statement on a key of KMS, where the parameter names one."""
-        key = self._inputs.text(parameter, f"{what}, where there is one: an ARN in KMS", default="")
+        key = self._inputs.text(parameter, f"{what}: its ARN", default="")
         given = self._inputs.condition(
             parameter.replace("Arn", "Given"), Fn.condition_not(Fn.condition_equals(key, ""))
         )

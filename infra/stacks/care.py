@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.naming import STAGE, arn_of, name_of
+from infra.resources.boundary import bounded
 from infra.resources.statements import document
 from infra.resources.storage import TABLES
 from infra.resources.worker_queue import keep
@@ -57,6 +58,7 @@ class CareStack(WatchedStack):
             self,
             "BackupRole",
             role_name=name_of("backups"),
+            permissions_boundary=bounded(self),
             assume_role_policy_document=document(
                 {
                     "Effect": "Allow",

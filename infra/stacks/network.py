@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
+from infra.resources.boundary import bounded
 from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
 from infra.settings import STAGES
@@ -130,6 +131,7 @@ class NetworkStack(FleetStack):
             self,
             "FlowLogRole",
             role_name=name_of("network"),
+            permissions_boundary=bounded(self),
             assume_role_policy_document=document(
                 {
                     "Effect": "Allow",

@@ -9,8 +9,9 @@ from aws_cdk import CfnDeletionPolicy, Fn
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.naming import name_of
+from infra.naming import name_of, pattern_of
 from infra.outputs import export
+from infra.resources import boundary
 from infra.resources.compute import people
 from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
@@ -25,7 +26,9 @@ REPOSITORY: Final = "[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+|[A-Za-z0-9_.-]+@[0-9]+/[A-Z
 STACKS: Final = (
     "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/${ProjectName}-*-${Stage}/*"
 )
-OWN_ROLES: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProjectName}-*-${Stage}"
+ROLE: Final = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role"
+OWN_ROLES: Final = f"{ROLE}/{pattern_of('*')}"
+DEPLOYERS: Final = ("deployer", "deployment")
 
 
 ATTACHED: Final = (BACKS_UP,)
@@ -41,6 +44,7 @@ class PipelineStack(FleetStack):
         inputs.text("Repository", "At GitHub: OWNER/NAME, or OWNER@ID/NAME@ID as its tokens say it", pattern=REPOSITORY)
         inputs.text("LambdaDeploymentBucket", "Bucket that the workflow puts the zip into")
         provider = self._provider(inputs)
+        bounds = self._boundary()
         deployment = self._deployment_role()
         deployer = iam.CfnRole(
             self,
@@ -56,6 +60,7 @@ class PipelineStack(FleetStack):
         deployer.override_logical_id("DeployerRole")
         export(self, "DeployerRoleArn", deployer.attr_arn)
         export(self, "DeploymentRoleArn", deployment.attr_arn)
+        export(self, "BoundaryArn", bounds.ref)
 
     def _provider(self, inputs: Inputs) -> Any:
         """An account has one provider for GitHub: the first stage makes it, the others are told of it."""
@@ -71,9 +76,20 @@ class PipelineStack(FleetStack):
         export(self, "GitHubProviderArn", made.attr_arn, on=makes)
         return Fn.condition_if(makes.logical_id, made.attr_arn, given)
 
+    def _boundary(self) -> iam.CfnManagedPolicy:
+        made = iam.CfnManagedPolicy(
+            self,
+            "Boundary",
+            managed_policy_name=name_of(boundary.NAME),
+            description="The most that a role of the worker fleet may do",
+            policy_document=document(*boundary.boundary()),
+        )
+        made.override_logical_id("Boundary")
+        return made
+
     def _deployment_role(self) -> iam.CfnRole:
         """What CloudFormation acts as. Wide, for it makes what the stacks declare, and nobody but CloudFormation can take it on;
-        the roles that it may make and pass on are the stage's own.
+        the roles that it may make and pass on are the stage's own, and can do no more than the boundary.
         """
         made = iam.CfnRole(
             self,
@@ -90,12 +106,7 @@ class PipelineStack(FleetStack):
             policies=[
                 iam.CfnRole.PolicyProperty(
                     policy_name="roles-of-the-stage",
-                    policy_document=document(
-                        allow([f"iam:{each}" for each in ROLE_ACTIONS], [Fn.sub(OWN_ROLES)]),
-                        # Of AWS's own policies those that a stack attaches, or a role could be made an administrator's by a name.
-                        allow(["iam:AttachRolePolicy", "iam:DetachRolePolicy"], [Fn.sub(OWN_ROLES)])
-                        | {"Condition": {"ArnEquals": {"iam:PolicyARN": [Fn.sub(each) for each in ATTACHED]}}},
-                    ),
+                    policy_document=document(*_makes_roles()),
                 )
             ],
         )
@@ -104,7 +115,6 @@ class PipelineStack(FleetStack):
 
 
 ROLE_ACTIONS: Final = (
-    "CreateRole",
     "DeleteRole",
     "DeleteRolePolicy",
     "GetRole",
@@ -112,12 +122,31 @@ ROLE_ACTIONS: Final = (
     "ListAttachedRolePolicies",
     "ListRolePolicies",
     "PassRole",
-    "PutRolePolicy",
     "TagRole",
     "UntagRole",
     "UpdateAssumeRolePolicy",
     "UpdateRole",
 )
+GIVING: Final = ("CreateRole", "PutRolePermissionsBoundary", "PutRolePolicy")
+
+
+def _makes_roles() -> list[dict[str, Any]]:
+    """What makes a role able to do something is permitted below the boundary alone: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagement.html"""
+    own, bounds = [Fn.sub(OWN_ROLES)], {"iam:PermissionsBoundary": Fn.sub(boundary.ARN)}
+    # Of AWS's own policies those that a stack attaches.
+    attached = {"iam:PolicyARN": [Fn.sub(each) for each in ATTACHED]}
+    return [
+        allow([f"iam:{each}" for each in ROLE_ACTIONS], own),
+        allow([f"iam:{each}" for each in GIVING], own) | {"Condition": {"ArnEquals": bounds}},
+        allow(["iam:AttachRolePolicy"], own) | {"Condition": {"ArnEquals": bounds | attached}},
+        allow(["iam:DetachRolePolicy"], own) | {"Condition": {"ArnEquals": attached}},
+        # Who deploys has no boundary: neither may a stack let somebody else take it on, nor hand it to what it makes.
+        {
+            "Effect": "Deny",
+            "Action": ["iam:*"],
+            "Resource": [Fn.sub(f"{ROLE}/{pattern_of(each)}") for each in DEPLOYERS],
+        },
+    ]
 
 
 def _trusted(provider: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from infra.naming import arn_of, name_of
 from infra.outputs import export
+from infra.resources.boundary import bounded
 from infra.resources.statements import document
 
 NOBODY: Final = "NONE"  # an empty default would not be an address, a channel, or a key
@@ -84,6 +85,7 @@ class Topic(Construct):
             self,
             "ChatRole",
             role_name=name_of("alarm-chat"),
+            permissions_boundary=bounded(self),
             assume_role_policy_document=document(
                 {
                     "Effect": "Allow",

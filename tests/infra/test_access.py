@@ -18,6 +18,7 @@ RECORD = Path(__file__).with_name("calls.json")
 QUEUES = {each.name: [source.queue for source in each.sources] for each in WORKERS}
 CONCERN_OF = {each.name: each for each in CONCERNS}
 PEOPLE = ("producer", "fleet-operator", "reader")
+CLUSTER = f"arn:aws:eks:eu-central-1:{ACCOUNT}:cluster/acme"
 
 
 def access(**parameters: str) -> Template:
@@ -196,9 +197,15 @@ def test_there_is_one_role_for_each_worker_and_none_that_nobody_takes_on() -> No
     assert names == {f"fleet-{name}-dev" for name in (*QUEUES, *PEOPLE, "task-execution", "release")}
 
 
-def test_workers_are_taken_on_by_lambda_and_by_this_accounts_tasks_alone() -> None:
+def test_workers_are_taken_on_by_lambda_by_this_accounts_tasks_and_by_pods_of_a_cluster_that_is_named() -> None:
     for worker in QUEUES:
         by_lambda, by_tasks = access().properties(f"{camel(worker)}Role")["AssumeRolePolicyDocument"]["Statement"]
+        [_, _, by_pods] = access(ClusterArn=CLUSTER).properties(f"{camel(worker)}Role")["AssumeRolePolicyDocument"][
+            "Statement"
+        ]
+        assert by_pods["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+        assert by_pods["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+        assert by_pods["Condition"] == {"ArnEquals": {"aws:SourceArn": CLUSTER}}
         assert by_lambda["Principal"] == {"Service": "lambda.amazonaws.com"}
         assert by_tasks["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
         assert by_tasks["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}

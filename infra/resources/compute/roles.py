@@ -8,17 +8,19 @@ from constructs import Construct
 
 from infra.naming import name_of
 from infra.outputs import export
+from infra.resources.boundary import bounded
 from infra.resources.compute.settings import camel
 from infra.resources.statements import Statement, document
 
 
-def role(scope: Construct, name: str, trusted: list[Statement], statements: list[Any]) -> iam.CfnRole:
+def role(scope: Construct, name: str, trusted: list[Any], statements: list[Any]) -> iam.CfnRole:
     """The role `{project}-{name}-{stage}`, with one policy of its own, and its ARN as an output."""
     stem = f"{camel(name)}Role"
     made = iam.CfnRole(
         scope,
         stem,
         role_name=name_of(name),
+        permissions_boundary=bounded(scope),
         assume_role_policy_document=document(*trusted),
         policies=[iam.CfnRole.PolicyProperty(policy_name="calls", policy_document=document(*statements))],
     )
@@ -41,6 +43,15 @@ def by_tasks() -> Statement:
     return _trust({"Service": "ecs-tasks.amazonaws.com"}) | {
         "Condition": {"ArnLike": {"aws:SourceArn": tasks}, "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
     }
+
+
+def by_pods(cluster: str) -> Statement:
+    """EKS takes the role on for pods of a cluster, by its ARN.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+    """
+    statement = _trust({"Service": "pods.eks.amazonaws.com"}) | {"Action": ["sts:AssumeRole", "sts:TagSession"]}
+    return statement | {"Condition": {"ArnEquals": {"aws:SourceArn": cluster}}}
 
 
 def by_releases() -> Statement:
