@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
 EVIDENCE: Final = "evidence"
-WATCHING: Final = ("alarms", "queue-alarms", "service-alarms")
+WATCHING: Final = ("alarms", "queue-alarms", "service-alarms", "edge")
 LATEST: Final = "$LATEST"
 BY_HAND: Final = "docs/deploy.md, Changed by hand: a deployment without a change of its own does not bring it back"
 PROJECT: Final = "fleet"

@@ -85,6 +85,7 @@ class Sessions(Construct):
         for each in (*made, stage):
             each.override_logical_id(each.node.id)
         self.url = api.attr_api_endpoint
+        self.api = api.ref
 
 
 class Browsers(Construct):
@@ -145,6 +146,7 @@ class Browsers(Construct):
             each.override_logical_id(each.node.id)
         self.host = Fn.join("", [api.ref, ".execute-api.", Fn.ref("AWS::Region"), ".", Fn.ref("AWS::URLSuffix")])
         self.connections = Fn.join("/", [api.ref, SOCKET_STAGE])
+        self.api = api.ref
 
 
 def _integration(

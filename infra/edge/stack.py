@@ -6,11 +6,15 @@ from constructs import Construct
 
 from infra.edge.apis import SOCKET_STAGE, Browsers, Sessions
 from infra.edge.functions import CALLS, Zip, function
+from infra.edge.watches import NUMBERS, edge_watches
 from infra.outputs import export
 from infra.resources.inputs import Inputs, where
 from infra.settings import STAGES
 from infra.stack import FleetStack
+from infra.stacks.alarms import TOPIC
 from infra.stacks.workers import RUNTIMES
+from infra.watch.alarm import Alarms
+from infra.watch.stack import led
 
 
 class EdgeStack(FleetStack):
@@ -49,6 +53,9 @@ class EdgeStack(FleetStack):
             self, functions, issued=issued, issuer=issuer, audience=audience, origins=where(paged, cors)
         )
         browsers = Browsers(self, functions)
+        led(self, NUMBERS)
+        # The topic comes later, with `alarms`: until then they call nobody.
+        Alarms(self, TOPIC).add(edge_watches(sessions.api, browsers.api))
         export(self, "SessionsUrl", sessions.url)
         export(self, "WsApiEndpoint", Fn.join("/", [browsers.host, SOCKET_STAGE]))
         export(self, "WebSocketApi", browsers.connections)

@@ -35,26 +35,31 @@ def worker_watches(worker: WatchedWorker) -> Iterator[Watch]:
         "throttled",
         f"Lambda refuses to run {name}",
         "alarms.md#throttled",
-        _of_function(name, "Throttles", "Sum"),
+        of_function(name, "Throttles"),
         THROTTLES,
     )
-    yield Watch(
-        name,
-        "breaking",
-        f"Invocations of {name} end in an error",
-        "alarms.md#breaking",
-        _of_function(name, "Errors", "Sum"),
-        LAMBDA_ERRORS,
-        window=Window(1, 5 * MINUTE),
-    )
+    yield breaking(name)
     yield Watch(
         name,
         "long",
         f"Invocations of {name} take long",
         "alarms.md#long",
-        _of_function(name, "Duration", "Average"),
+        of_function(name, "Duration", "Average"),
         worker.duration,
         window=Window(2, 5 * MINUTE),
+    )
+
+
+def breaking(name: str) -> Watch:
+    """A function that does not come to its end."""
+    return Watch(
+        name,
+        "breaking",
+        f"Invocations of {name} end in an error",
+        "alarms.md#breaking",
+        of_function(name, "Errors"),
+        LAMBDA_ERRORS,
+        window=Window(1, 5 * MINUTE),
     )
 
 
@@ -105,5 +110,6 @@ def table_watch(table: TableSettings) -> Watch:
     )
 
 
-def _of_function(worker: str, metric: str, statistic: str) -> Metric:
-    return Metric("AWS/Lambda", metric, {"FunctionName": name_of(worker)}, statistic)
+def of_function(name: str, metric: str, statistic: str = "Sum") -> Metric:
+    """What Lambda counts of a function."""
+    return Metric("AWS/Lambda", metric, {"FunctionName": name_of(name)}, statistic)

@@ -12,6 +12,28 @@ from infra.watch.alarm import CONSOLE, DOCUMENTS
 from infra.watch.subjects import Number
 
 
+def led(scope: Construct, numbers: Sequence[Number]) -> None:
+    """Declare `numbers`, from which alarms call, and where they lead a person to."""
+    made = [
+        CfnParameter(
+            scope, DOCUMENTS, default="docs", description="Where the folder docs can be read; alarms lead there"
+        ),
+        CfnParameter(
+            scope,
+            CONSOLE,
+            default="http://127.0.0.1:8400",
+            description="Where `fleet console --port` answers; alarms lead there",
+            allowed_pattern="https?://[^/]+",
+        ),
+        *(
+            CfnParameter(scope, number.name, type="Number", default=number.default, description=number.description)
+            for number in numbers
+        ),
+    ]
+    for each in made:
+        each.override_logical_id(each.node.id)
+
+
 class WatchedStack(FleetStack):
     """A template that is deployed as it stands, for a project and a stage."""
 
@@ -23,24 +45,7 @@ class WatchedStack(FleetStack):
         self._named(CfnParameter(self, PROJECT, default="fleet", description="Names begin with it, as in messaging"))
         self._named(CfnParameter(self, STAGE, default="dev", description="Names end with it", allowed_values=[*STAGES]))
         if numbers:
-            self._named(
-                CfnParameter(
-                    self, DOCUMENTS, default="docs", description="Where the folder docs can be read; alarms lead there"
-                )
-            )
-            self._named(
-                CfnParameter(
-                    self,
-                    CONSOLE,
-                    default="http://127.0.0.1:8400",
-                    description="Where `fleet console --port` answers; alarms lead there",
-                    allowed_pattern="https?://[^/]+",
-                )
-            )
-        for number in numbers:
-            self._named(
-                CfnParameter(self, number.name, type="Number", default=number.default, description=number.description)
-            )
+            led(self, numbers)
 
     @staticmethod
     def _named(parameter: CfnParameter) -> None:

@@ -28,6 +28,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "failing": (5, False, 5, 60),
     "dependency-down": (0, False, 1, 60),
     "asks-for-you": (0, False, 1, 60),
+    "refusing": (50, False, 1, 300),
     "throttled": (0, False, 1, 60),
     "breaking": (5, False, 1, 300),
     "long": (3000, False, 2, 300),
@@ -39,6 +40,7 @@ EXCEPTIONS: dict[str, tuple[Any, ...]] = {
     "audit-old": (1800, False, 5, 60),
     "webhook-deliveries-slow": (16_000, False, 5, 60),
     "webhook-delivery-long": (20_000, False, 2, 300),
+    **{f"{name}-api-failing": (5, False, 1, 300) for name in ("sessions", "browsers")},
     **{f"{name}-rule-failing": (0, False, 1, 60) for name in RULES},
     **{name: (1, True, 3, 60) for name in alarms() if name.endswith("-pipe-failing")},
     # Letters of a source that keeps messages for seven days may have seven left, those of the others more than can be watched.
@@ -79,6 +81,37 @@ def test_an_alarm_on_one_metric_calls_above_its_threshold_and_not_a_period_too_e
         assert after(*[over] * periods), name
         assert not after(*[over] * (periods - 1), calm), name
         assert not calls(alarm, {key_of(alarm): [[]] * periods}), f"{name}: missing data calls nobody"
+
+
+def of_api(api: str, metric: str) -> Key:
+    return key("AWS/ApiGateway", metric, {"ApiId": api})
+
+
+def test_browsers_that_cannot_be_served_call_whichever_side_failed() -> None:
+    alarm = alarms()["browsers-api-failing"]
+    integration, execution = (of_api("BrowsersApi", f"{each}Error") for each in ("Integration", "Execution"))
+    assert calls(alarm, {integration: [[6.0]], execution: [[]]})
+    assert calls(alarm, {integration: [[3.0]], execution: [[3.0]]})
+    assert not calls(alarm, {integration: [[3.0]], execution: [[2.0]]})
+    assert not calls(alarm, {integration: [[]], execution: [[]]}), "nobody calls"
+
+
+@pytest.mark.parametrize(
+    ("api", "refused", "served"), [("sessions", "4xx", "Count"), ("browsers", "ClientError", "ConnectCount")]
+)
+def test_an_api_that_refuses_most_calls_and_not_one_strangers_calls_a_person(
+    api: str, refused: str, served: str
+) -> None:
+    alarm, name = alarms()[f"{api}-api-refusing"], f"{api.capitalize()}Api"
+    counted = 1.0 if api == "sessions" else 0.0  # of an HTTP API a refused call is one of its calls
+
+    def after(no: float, yes: float) -> bool:
+        return calls(alarm, {of_api(name, refused): [[no] if no else []], of_api(name, served): [[yes + counted * no]]})
+
+    assert after(51, 49)
+    assert not after(50, 50)
+    assert not after(49, 0), "hardly anybody calls"
+    assert not after(0, 100)
 
 
 def test_a_letter_that_disappears_within_a_day_calls_and_one_of_a_minute_more_does_not() -> None:

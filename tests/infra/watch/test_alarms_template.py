@@ -20,6 +20,7 @@ ALLOWED = {
     "Outcome",
     "QueueName",
     "FunctionName",
+    "ApiId",
     "RuleName",
     "EventBusName",
     "PipeName",
@@ -58,6 +59,22 @@ def test_each_rule_pipe_table_and_worker_has_its_alarms() -> None:
     pipes = TABLES_WITH_PIPES + len(filled(CONCERNS, TableStream))
     assert len(wanted) == 2 * len(RULES) + pipes + 4 + 5 * len(roster.WORKERS)
     assert wanted <= alarms().keys()
+
+
+def test_each_api_and_function_that_browsers_call_has_its_alarms() -> None:
+    edge = stack("edge", "prod")
+    functions = {
+        resource(each["Properties"]["FunctionName"]) for each in edge.resources("AWS::Lambda::Function").values()
+    }
+    apis = {resource(each["Properties"]["Name"]) for each in edge.resources("AWS::ApiGatewayV2::Api").values()}
+    wanted = {f"{name}-breaking" for name in functions} | {"edge-throttled"}
+    wanted |= {f"{name}-api-{fault}" for name in apis for fault in ("failing", "refusing")}
+    assert len(wanted) == 7 + 1 + 2 * 2
+    made = edge.resources("AWS::CloudWatch::Alarm").values()
+    assert {resource(each["Properties"]["AlarmName"]) for each in made} == wanted
+    throttled = alarms()["edge-throttled"]["Metrics"]
+    watched = {each["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for each in throttled if "MetricStat" in each}
+    assert {resource(each) for each in watched} == functions
 
 
 def test_the_workers_that_are_watched_are_those_of_the_roster_with_their_queues() -> None:
@@ -194,7 +211,7 @@ def test_every_number_of_the_page_is_the_default_of_its_parameter() -> None:
         for name, parameter in template.text["Parameters"].items()
         if parameter["Type"] == "Number"
     }
-    assert len(numbers) == 15
+    assert len(numbers) == 18
     for name, default in numbers.items():
         [row] = [row for row in page.splitlines() if f"`{name}`" in row]
         assert default == 0 or re.search(rf"\b{default}\b", row), f"{name} is {default}"

@@ -6,7 +6,7 @@ from typing import Any
 from infra.resources.compute.table import WORKERS
 from tests.infra.template import Template, stack
 
-STACKS = ("alarms", "queue-alarms", "service-alarms")
+STACKS = ("alarms", "queue-alarms", "service-alarms", "edge")
 NAMESPACE = "fleet/prod"
 
 
