@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,10 @@ SENDS: Final = 1.0
 LINE_BYTES: Final = 400
 """One log line for each message."""
 LAMBDA_QUOTA: Final = 1000
-"""Invocations at once of a new account and region."""
+"""Invocations at once that AWS gives an account in a region; a new account may begin with 10 and is raised by use, or by asking.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 TABLE_QUOTA: Final = 40_000
 """Units a second of one table paid by request.
 
@@ -86,8 +89,17 @@ class Plan:
         return min(self.limits, key=lambda limit: limit.reached_at)
 
 
-def plan(rates: Mapping[str, float], *, work: Work, roads: Mapping[str, Any], prices: Mapping[str, Any]) -> Plan:
-    """`rates` a second by kind. Changes that the archive receives follow from the others unless they are given."""
+def plan(
+    rates: Mapping[str, float],
+    *,
+    work: Work,
+    roads: Mapping[str, Any],
+    prices: Mapping[str, Any],
+    at_once: int = LAMBDA_QUOTA,
+) -> Plan:
+    """`rates` a second by kind. Changes that the archive receives follow from the others unless they are given. `at_once`: invocations that
+    the account may run.
+    """
     every = dict(rates)
     every.setdefault("changes", sum(rate * roads[kind]["changes"] for kind, rate in rates.items()))
     needs = tuple(_need(kind, rate, work, roads[kind], prices) for kind, rate in every.items() if rate > 0)
@@ -105,7 +117,8 @@ def plan(rates: Mapping[str, float], *, work: Work, roads: Mapping[str, Any], pr
         "S3": MONTH * every["changes"] / 500 / 1000 * prices["s3_thousand_puts"],
         "CloudWatch Logs": messages * MONTH * LINE_BYTES / 1e9 * prices["logs_gb"],
     }
-    return Plan(needs, costs, _limits(needs, events))
+    mapped = [each for need in needs for each in _mapped(need, work, roads)]
+    return Plan(needs, costs, (*_limits(needs, events, at_once), *mapped))
 
 
 def dearer_from(kind: str, *, work: Work, roads: Mapping[str, Any], prices: Mapping[str, Any]) -> float | None:
@@ -125,8 +138,7 @@ def _need(kind: str, rate: float, work: Work, road: Mapping[str, Any], prices: M
     queues = {queue: rate * count for queue, count in road["queues"].items()}
     messages = sum(queues.values())
     batch = max(1.0, min(LAMBDA_BATCH, messages))
-    slower = LAMBDA_GB_OF_A_PROCESSOR / LAMBDA_GB
-    seconds = road["wait_seconds"] + batch * (work.cpu + work.cpu_behind_lambda) * slower
+    seconds = _seconds(batch, work, road)
     invocations = messages / batch
     cpu = work.cpu_of_uploads if kind == "uploads" else work.cpu
     by_processor = messages * cpu / (TASK_VCPU * FULL)
@@ -152,11 +164,25 @@ def _need(kind: str, rate: float, work: Work, road: Mapping[str, Any], prices: M
     )
 
 
-def _limits(needs: tuple[Need, ...], events: float) -> tuple[Limit, ...]:
-    """Quotas as they are for a new account."""
+def _seconds(batch: float, work: Work, road: Mapping[str, Any]) -> float:
+    """Of one invocation of so many messages."""
+    slower = LAMBDA_GB_OF_A_PROCESSOR / LAMBDA_GB
+    return float(road["wait_seconds"] + batch * (work.cpu + work.cpu_behind_lambda) * slower)
+
+
+def _mapped(need: Need, work: Work, roads: Mapping[str, Any]) -> Iterator[Limit]:
+    """What the maximum concurrency of each mapping lets through with full batches; containers have no such limit."""
+    for queue, rate in need.queues.items():
+        batch, at_once = roads["mappings"][queue]["batch"], roads["mappings"][queue]["concurrency"]
+        fits = at_once * batch / _seconds(batch, work, roads[need.kind])
+        yield Limit(f"Lambda: messages a second of {queue}, by the {at_once} invocations of its mapping", rate, fits)
+
+
+def _limits(needs: tuple[Need, ...], events: float, at_once: int) -> tuple[Limit, ...]:
+    """Quotas as AWS gives them."""
     in_hand = max((need.concurrency * LAMBDA_BATCH for need in needs), default=0)
     return (
-        Limit("Lambda: invocations at once", sum(need.concurrency for need in needs), LAMBDA_QUOTA),
+        Limit("Lambda: invocations at once", sum(need.concurrency for need in needs), at_once),
         Limit(
             "DynamoDB: write units a second of one table",
             max((need.write_units for need in needs), default=0.0),

@@ -36,8 +36,16 @@ VERSION = 1
     show_default=True,
     help="What `make bench` wrote: the work of a message is read there.",
 )
+@click.option(
+    "--invocations",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Of Lambda at once in the account and region; a new account may have 10.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str | None) -> None:
+def planner(*, file: Path | None, benchmark: Path, invocations: int, as_json: bool, **given: str | None) -> None:
     """Say what a traffic needs and costs, behind both doors: rates of the queues, concurrency, capacity units, money a month.
 
     A RATE is a number per second, minute, hour, day or month. An option wins over the file. Asks nothing of AWS.
@@ -57,7 +65,7 @@ def planner(*, file: Path | None, benchmark: Path, as_json: bool, **given: str |
     if not any(rates.values()):
         raise Misconfigured("no traffic: give --uploads, --webhooks, --reminders or --changes, or a --file with them")
     prices, roads = (orjson.loads((HERE / name).read_bytes()) for name in ("prices.json", "roads.json"))
-    made = plan(rates, work=work, roads=roads, prices=prices)
+    made = plan(rates, work=work, roads=roads, prices=prices, at_once=invocations)
     dearer = {need.kind: dearer_from(need.kind, work=work, roads=roads, prices=prices) for need in made.needs}
     if as_json:
         click.echo(orjson.dumps(_document(made, dearer, prices), option=orjson.OPT_INDENT_2).decode())

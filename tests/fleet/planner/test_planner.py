@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from fleet.cli import fleet
 from fleet.planner.plan import MONTH, dearer_from, plan
-from fleet.planner.traffic import UnknownTraffic, per_second, read
+from fleet.planner.traffic import KINDS, UnknownTraffic, per_second, read
 from fleet.planner.work import NoBenchmark, Work
 from fleet.planner.work import read as read_work
 from workers import roster
@@ -88,6 +88,35 @@ def test_the_bus_is_paid_for_each_event_that_a_webhook_begins_with() -> None:
     assert made.costs["EventBridge"] == pytest.approx(10 * MONTH / 1e6 * PRICES["events_million"])
 
 
+def test_mappings_are_those_of_the_template_that_is_deployed() -> None:
+    template = json.loads((ROOT / "infra" / "templates" / "workers.json").read_text())["Resources"]
+    made = {
+        name.removesuffix("Mapping"): {
+            "batch": each["Properties"]["BatchSize"],
+            "concurrency": each["Properties"]["ScalingConfig"]["MaximumConcurrency"],
+        }
+        for name, each in template.items()
+        if each["Type"] == "AWS::Lambda::EventSourceMapping"
+    }
+    planned = {"".join(map(str.capitalize, queue.split("-"))): each for queue, each in ROADS["mappings"].items()}
+    assert planned.items() <= made.items(), "a concern beside the four is not planned for"
+    assert {queue for kind in KINDS for queue in ROADS[kind]["queues"]} <= ROADS["mappings"].keys()
+
+
+def test_the_first_limit_is_that_of_the_mapping_or_of_the_account_where_they_are_the_least() -> None:
+    def first(rate: float, **given: Any) -> Any:
+        return plan({"webhooks": rate}, work=WORK, roads=ROADS, prices=PRICES, **given).first_limit
+
+    ten = 0.3 + 10 * 0.00015 * 1.769 / 0.5
+    mapping = first(100.0)
+    assert mapping.name == "Lambda: messages a second of webhook-events, by the 10 invocations of its mapping"
+    assert (mapping.used, mapping.allowed) == (100.0, pytest.approx(10 * 10 / ten))
+    account = first(100.0, at_once=10)
+    assert (account.name, account.allowed) == ("Lambda: invocations at once", 10)
+    assert "first limit: Lambda: invocations at once" in run("--webhooks", "1e6/day", "--invocations", "4").stdout
+    assert run("--webhooks", "1e6/day", "--invocations", "0").exit_code == 2
+
+
 def test_twice_the_traffic_never_needs_or_costs_less() -> None:
     rates = [{"uploads": 2.0**power, "webhooks": 3.0 * 2**power, "reminders": 2.0**power} for power in range(-8, 14)]
     plans = [plan(each, work=WORK, roads=ROADS, prices=PRICES) for each in rates]
@@ -106,7 +135,7 @@ def test_lambda_is_cheaper_for_little_and_a_task_for_much() -> None:
     assert much.lambda_cost > much.fargate_cost
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ROADS if kind != "about"])
+@pytest.mark.parametrize("kind", [kind for kind in ROADS if kind not in {"about", "mappings"}])
 def test_above_the_rate_that_is_told_lambda_is_always_dearer(kind: str) -> None:
     told = dearer_from(kind, work=WORK, roads=ROADS, prices=PRICES)
     assert told is not None
@@ -132,7 +161,7 @@ def test_more_work_for_a_message_needs_more_tasks() -> None:
 
 def test_each_road_names_queues_and_a_worker_of_the_fleet_and_where_its_numbers_are_from() -> None:
     for kind, road in ROADS.items():
-        if kind != "about":
+        if kind not in {"about", "mappings"}:
             assert {*road["queues"]} <= {*roster.app(road["worker"]).queues}
             assert road["source"].startswith("docs/")
 

@@ -129,6 +129,11 @@ def _value(node: ast.expr, given: Mapping[str, float | None]) -> float | None:
             answer = None if found is None else _value(yes if found else no, given)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             answer = _known(sum, _value(left, given), _value(right, given))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            answer = _known(math.prod, _value(left, given), _value(right, given))
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            divided, by = _value(left, given), _value(right, given)
+            answer = divided / by if divided is not None and by else None
         case ast.BoolOp(op=ast.And(), values=values):
             answer = _known(all, *[_value(each, given) for each in values])
         case ast.Compare(left=left, ops=[compared], comparators=[right]):
