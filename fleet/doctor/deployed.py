@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ONE_OF_MANY: Final = "ReportBatchItemFailures"
 EVIDENCE: Final = "evidence"
 WATCHING: Final = ("alarms", "queue-alarms", "service-alarms", "edge")
+ALARM: Final = "AWS::CloudWatch::Alarm"
+FILTER: Final = "AWS::Logs::MetricFilter"
 LATEST: Final = "$LATEST"
 BY_HAND: Final = "docs/deploy.md, Changed by hand: a deployment without a change of its own does not bring it back"
 PROJECT: Final = "fleet"
@@ -54,7 +56,7 @@ async def deployed(stage: Stage, clients: Clients) -> list[Check]:
     outputs = {key: value for _, made in stacks.values() for key, value in made.outputs.items()}
     for worker in roster.WORKERS:
         checks += await _worker(stage, clients, worker, outputs)
-    checks += [await _alarms(stage, clients), await _topic(clients, outputs)]
+    checks += [await _alarms(stage, clients), await _filters(stage, clients), await _topic(clients, outputs)]
     told = {name: made.parameters for name, (_, made) in stacks.items()}
     checks += [await kept.hash_keys(clients, outputs.get("AuditHashKeysSecretArn")), await kept.token(clients, told)]
     checks += [kept.browsers(told), kept.mail(told)]
@@ -176,7 +178,7 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
                 one["AlarmName"]: (one["StateValue"], one.get("ActionsEnabled", True)) for one in page["MetricAlarms"]
             }
         ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
-        missing = sorted(await _declared(stage, clients) - ours.keys()) if ours else []
+        missing = sorted(await _declared(stage, clients, ALARM) - ours.keys()) if ours else []
     except Trouble as trouble:
         return fault("alarms", trouble)
     calling = sorted(name for name, (state, _) in ours.items() if state == "ALARM")
@@ -197,8 +199,25 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
     return Check("alarms", "ok", f"{len(ours)}, none in alarm")
 
 
-async def _declared(stage: Stage, clients: Clients) -> set[str]:
-    """The alarms that the stacks made, whether or not they are there still. Raises Trouble."""
+async def _filters(stage: Stage, clients: Clients) -> Check:
+    """Metrics from log lines: without its filter an alarm sees nothing and is calm."""
+    what, client = "metrics from logs", await clients.open("logs")
+    try:
+        wanted = await _declared(stage, clients, FILTER)
+        there = {
+            each["filterName"]
+            async for page in _pages(client.describe_metric_filters, "nextToken")
+            for each in page["metricFilters"]
+        }
+    except Trouble as trouble:
+        return fault(what, trouble)
+    if missing := sorted(wanted - there):
+        return Check(what, "fault", f"deleted, and their alarms see nothing: {', '.join(missing)}", BY_HAND)
+    return Check(what, "ok", f"{len(wanted)} filters")
+
+
+async def _declared(stage: Stage, clients: Clients, kind: str) -> set[str]:
+    """What the stacks that watch made of this kind, whether or not it is there still. Raises Trouble."""
     client = await clients.open("cloudformation")
     names: set[str] = set()
     for stack in WATCHING:
@@ -207,7 +226,7 @@ async def _declared(stage: Stage, clients: Clients) -> set[str]:
                 names |= {
                     each["PhysicalResourceId"]
                     for each in page["StackResourceSummaries"]
-                    if each["ResourceType"] == "AWS::CloudWatch::Alarm" and each.get("PhysicalResourceId")
+                    if each["ResourceType"] == kind and each.get("PhysicalResourceId")
                 }
         except Trouble as trouble:
             if trouble.code != "ValidationError":  # no such stack: that has been said
@@ -215,15 +234,15 @@ async def _declared(stage: Stage, clients: Clients) -> set[str]:
     return names
 
 
-async def _pages(call: Callable[..., Awaitable[Any]], **asked: str) -> AsyncIterator[Any]:
+async def _pages(call: Callable[..., Awaitable[Any]], key: str = "NextToken", **asked: str) -> AsyncIterator[Any]:
     """All answers of a call that tells where the next begins. Raises Trouble."""
     token: dict[str, str] = {}
     while True:
         page = await ask(call(**asked, **token))
         yield page
-        if not page.get("NextToken"):
+        if not page.get(key):
             return
-        token = {"NextToken": page["NextToken"]}
+        token = {key: page[key]}
 
 
 async def _topic(clients: Clients, outputs: dict[str, str]) -> Check:

@@ -69,7 +69,7 @@ def boundary() -> list[Statement]:
                 *_of("ecs", "DescribeServices"),
                 *_of("events", "Describe* List*"),
                 *_of("lambda", "GetFunctionConcurrency GetFunctionConfiguration List*"),
-                *_of("logs", "DescribeLogGroups GetQueryResults StopQuery"),
+                *_of("logs", "Describe* GetQueryResults StopQuery"),
                 *_of("pipes", "Describe* List*"),
                 *_of("scheduler", "GetSchedule ListSchedules"),
                 *_of("sns", "Get* List*"),

@@ -85,9 +85,9 @@ class AccessStack(FleetStack):
             ],
             **{each.name: [*grants.once(), *_asked_for(each)] for each in CONCERNS},
         }
-        in_network = inputs.in_network(inputs.names("Subnets", "Where functions run in a VPC: its subnets", default=""))
+        in_network = inputs.in_network(inputs.names("Subnets", "Subnets of functions", default=""))
         placed = where(in_network, grants.in_a_network())
-        cluster = inputs.text("ClusterArn", "Cluster of EKS whose pods take roles on by Pod Identity", default="NONE")
+        cluster = inputs.text("ClusterArn", "Cluster of EKS whose pods take roles on", default="NONE")
         podded = inputs.condition("Podded", Fn.condition_not(Fn.condition_equals(cluster, "NONE")))
         trusted = [by_lambda(), by_tasks(), where(podded, by_pods(cluster))]
         for each in WORKERS:

@@ -39,7 +39,7 @@ ELSEWHERE = """lambda:ListEventSourceMappings lambda:ListFunctionEventInvokeConf
     pipes:ListPipes scheduler:GetSchedule scheduler:ListSchedules sns:GetSubscriptionAttributes""".split()
 """Who else may name a queue as the place of its dead letters: the emulator of the stories has none of these."""
 DEPLOYED = """ecs:DescribeServices lambda:GetFunctionConcurrency lambda:GetFunctionConfiguration
-    sns:ListSubscriptionsByTopic""".split()
+    logs:DescribeMetricFilters sns:ListSubscriptionsByTopic""".split()
 """What the doctor asks of functions, services and the topic of alarms, which the stories' stage has not: tests/fleet/doctor."""
 MOVES = ("sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
 """SQS's own redrive, which the emulator lacks; tests/fleet/dead_letters does it on the tests' own server."""

@@ -85,6 +85,7 @@ def doctor() -> list[Statement]:
                 "events:ListRuleNamesByTarget",
                 "lambda:GetFunctionConcurrency",
                 "lambda:GetFunctionConfiguration",
+                "logs:DescribeMetricFilters",
                 "sns:ListSubscriptionsByTopic",
             ],
             ["*"],

@@ -48,6 +48,7 @@ class Aws:
             "access": {"WebSocketApi": "abc/browsers", "EmailIdentity": "none.invalid"},
         }
         self.declared = ["fleet-uploads-failing-prod"]
+        self.filters = ["fleet-alarms-prod-UploadsGood", "acme-alarms-prod-UploadsGood"]
         self.concurrency: dict[str, int] = {}
         self.tables = {"fleet-subject-keys-prod": "ACTIVE"}
 
@@ -87,7 +88,7 @@ class Aws:
         if StackName != "fleet-queue-alarms-prod":
             raise refused("ValidationError")
         made = [{"ResourceType": "AWS::CloudWatch::Alarm", "PhysicalResourceId": name} for name in self.declared]
-        made.append({"ResourceType": "AWS::SNS::Topic", "PhysicalResourceId": "arn:topic"})
+        made.append({"ResourceType": "AWS::Logs::MetricFilter", "PhysicalResourceId": "fleet-alarms-prod-UploadsGood"})
         return (
             {"StackResourceSummaries": made[1:]}
             if NextToken
@@ -110,6 +111,10 @@ class Aws:
         made = [{"AlarmName": name, "StateValue": state, "ActionsEnabled": on} for name, state, on in self.alarms]
         half = len(made) // 2
         return {"MetricAlarms": made[half:]} if NextToken else {"MetricAlarms": made[:half], "NextToken": "2"}
+
+    def _describe_metric_filters(self, *, nextToken: str = "") -> dict[str, Any]:
+        half = self.filters[:1] if nextToken else self.filters[1:]
+        return {"metricFilters": [{"filterName": each} for each in half]} | ({} if nextToken else {"nextToken": "2"})
 
     def _list_subscriptions_by_topic(self, *, TopicArn: str) -> dict[str, Any]:
         assert TopicArn == "arn:topic"
@@ -216,6 +221,14 @@ async def test_alarms_are_those_of_the_stage() -> None:
     assert (await found(aws))["alarms"].state == "fault"
 
 
+async def test_a_filter_that_was_deleted_is_a_fault_for_its_alarm_is_calm_without() -> None:
+    aws = Aws()
+    del aws.filters[0]
+    [(what, check)] = (await found(aws)).items()
+    assert (what, check.state) == ("metrics from logs", "fault")
+    assert "fleet-alarms-prod-UploadsGood" in check.found
+
+
 async def test_that_nobody_is_called_and_that_a_secret_will_go_are_said() -> None:
     aws = Aws()
     aws.subscriptions, aws.secret = ["PendingConfirmation"], {"Name": "x", "DeletedDate": "2026-12-01"}
@@ -234,9 +247,10 @@ async def test_what_may_not_be_asked_is_a_fault_and_the_rest_is_still_looked_at(
             raise refused("AccessDenied")
 
         _list_subscriptions_by_topic = _describe_secret = _get_function_configuration = _describe_alarms
+        _describe_metric_filters = _describe_alarms
 
     checks = await found(Denied())
-    assert len(checks) == len(roster.WORKERS) + 3
+    assert len(checks) == len(roster.WORKERS) + 4
     assert {check.found for check in checks.values()} == {"AccessDenied"}
 
 
