@@ -20,7 +20,7 @@ QUIET: Final = {
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
 }
-LINE: Final = 1_100  # characters; a value that fits on one line is written on one
+LINE: Final = 1_600  # characters; a value that fits on one line is written on one
 CLOSE: Final = (",", ":")  # no blanks within it: with both, the templates have room for a fifth worker
 
 

@@ -37,7 +37,7 @@ class Stage(Construct):
         senders = self._parameter(
             "DeliverySenders",
             "arn:*:iam::*:role/*webhook-delivery*,arn:*:iam::*:role/*fleet-operator*",
-            "Who may send to webhook-deliveries, and so have a webhook signed: ARNs, wildcards within their parts",
+            "Who may send to webhook-deliveries, and so have a webhook signed: ARNs",
             type="CommaDelimitedList",
         )
         key = self._parameter(

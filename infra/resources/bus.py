@@ -67,10 +67,9 @@ class Bus(Construct):
             self,
             "TenantEventRule",
             name=name_of("tenant-events"),
-            description="Whatever happened to a tenant may be wanted by the tenant's webhooks",
+            description="Events of tenants, to their webhooks",
             event_bus_name=bus.ref,
             event_pattern={"detail": {"tenantId": [{"exists": True}]}},
-            state="ENABLED",
             targets=[self._target(tenant_events, EVENT)],
         )
         # GuardDuty speaks on the account's default bus, of every bucket that it protects.
@@ -84,7 +83,6 @@ class Bus(Construct):
                 "detail-type": ["GuardDuty Malware Protection Object Scan Result"],
                 "detail": {"s3ObjectDetails": {"bucketName": [name_of("uploads")]}},
             },
-            state="ENABLED",
             targets=[self._target(uploads, EVENT)],
         )
         joined = [
@@ -111,12 +109,11 @@ class Bus(Construct):
             self,
             "MailFeedbackRule",
             name=name_of("mail-feedback"),
-            description="Bounces of e-mail, complaints about it, and what SES did not send",
+            description="Bounces, complaints, and what SES did not send",
             event_pattern={
                 "source": ["aws.ses"],
                 "detail": {"eventType": ["Bounce", "Complaint", "Rendering Failure", "Reject"]},
             },
-            state="ENABLED",
             targets=[self._target(receipts, EVENT)],
         )
 
@@ -133,7 +130,6 @@ class Bus(Construct):
                     description=f"Events that {each.name} asks for",
                     event_bus_name=bus.ref,
                     event_pattern={"detail-type": [*each.filled_by.detail_types]},
-                    state="ENABLED",
                     targets=[self._target(queues[each.name], EVENT)],
                 ),
                 queues[each.name],
@@ -149,7 +145,6 @@ class Bus(Construct):
             name=name_of(name),
             description=description,
             schedule_expression=rate,
-            state="ENABLED",
             targets=[
                 self._target(
                     queue,

@@ -77,7 +77,9 @@ def table(scope: Construct, settings: TableSettings, stage: Stage) -> dynamodb.C
         stream_specification=dynamodb.CfnTable.StreamSpecificationProperty(stream_view_type="NEW_AND_OLD_IMAGES")
         if settings.streamed
         else None,
-        sse_specification=dynamodb.CfnTable.SSESpecificationProperty(sse_enabled=True, kms_master_key_id=stage.key),
+        sse_specification=dynamodb.CfnTable.SSESpecificationProperty(
+            sse_enabled=True, sse_type=stage.with_key("KMS").to_string(), kms_master_key_id=stage.key
+        ),
         point_in_time_recovery_specification=dynamodb.CfnTable.PointInTimeRecoverySpecificationProperty(
             point_in_time_recovery_enabled=stage.point_in_time_recovery
         ),

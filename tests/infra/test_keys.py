@@ -25,7 +25,7 @@ def test_every_table_bucket_and_queue_is_encrypted_and_with_the_stages_key_where
     tables = template.resources("AWS::DynamoDB::Table").values()
     assert len(tables) == 4
     for table in tables:
-        keyed = {"SSEEnabled": True, "KMSMasterKeyId": KEY}
+        keyed = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
         assert table["Properties"]["SSESpecification"] == (keyed if own else {"SSEEnabled": True})
     for bucket in template.resources("AWS::S3::Bucket").values():
         [rule] = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
