@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         schedule_tick,
         stream_record,
     )
+    from shared.message.fields import mistyped
     from shared.message.parsing import parsed
     from shared.message.s3_events import S3Change, S3Changes, padded_sequencer, s3_changes
     from shared.message.verbatim import json_members, sorted_json
@@ -79,6 +80,7 @@ __all__ = [
     "json_members",
     "make_function",
     "make_lambda_handler",
+    "mistyped",
     "padded_sequencer",
     "parsed",
     "read_settings",
@@ -112,6 +114,7 @@ _HOMES = {
     "code_of": "shared.outcome",
     "correlation_id": "shared.message.correlation",
     "document": "shared.message.envelope",
+    "mistyped": "shared.message.fields",
     "padded_sequencer": "shared.message.s3_events",
     "s3_changes": "shared.message.s3_events",
     "schedule_tick": "shared.message.envelope",

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from shared import mistyped
 from workers.reminder_dispatch.channels.channel import Note
 from workers.reminder_dispatch.channels.email.letter import MailFields
 from workers.reminder_dispatch.channels.push.expo import LARGEST_PAYLOAD, unsendable
@@ -146,6 +147,8 @@ class Reminder:
 
     def check(self) -> None:
         """Raises WrongField for the first field that cannot be so."""
+        if found := mistyped(Reminder, self):
+            raise WrongField(found[0], f"it has to be {found[1]}")
         for name, value in (("tenantId", self.tenant_id), ("key", self.key)):
             if not 1 <= len(value) <= LONGEST_NAME or not value.isprintable():
                 raise WrongField(name, f"1 to {LONGEST_NAME} printable characters")
@@ -174,7 +177,11 @@ class Reminder:
             raise WrongField("tokens", f"1 to {MOST_TOKENS} Expo push tokens, one for each device")
 
     def _check_size(self) -> None:
-        content = orjson.dumps([self.title, self.body, _plain(self.data)])
+        try:
+            content = orjson.dumps([self.title, self.body, _plain(self.data)])
+            self.project.encode()
+        except (TypeError, UnicodeEncodeError) as error:
+            raise WrongField("title", "title, body, data and project hold no half of a surrogate pair") from error
         if len(content) > LARGEST:
             raise WrongField("data", f"title, body and data have {len(content)} bytes; {LARGEST} at most")
         for token in self.tokens:

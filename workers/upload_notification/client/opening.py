@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from shared import mistyped
 from workers.upload_notification import rules
 from workers.upload_notification.event import instant
 from workers.upload_notification.store.updates import typed
@@ -52,6 +53,8 @@ class Opening:
 
     def check(self) -> None:
         """Raises WrongField for the first field that cannot be so."""
+        if found := mistyped(Opening, self):
+            raise WrongField(found[0], f"it has to be {found[1]}")
         checks: tuple[tuple[str, Callable[[], str | None]], ...] = (
             ("sessionId", self._id_fault),
             ("secret", self._secret_fault),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CLOSED: Final = "closed"
 """The `reason` of a session that its producer has closed."""
 
+ASKED: Final = ("secretHash", "tenantId", "allowedTypes", "maxBytes", "minBytes", "scanRequired")
+"""Attributes that say what was opened; nobody changes them."""
+
 LONGEST_ID: Final = 2048
 """Bytes of a partition key (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
 
@@ -68,8 +71,8 @@ class Sessions:
         expires = int(row["expiresAt"]["N"])
         if not await self._put(row):
             found = await self._row(opening.session_id)
-            if found.get("secretHash") != row["secretHash"]:
-                raise Refused(f"there is a session {opening.session_id}: leave the id out, and one is made")
+            if any(found.get(name) != row.get(name) for name in ASKED):
+                raise Refused(f"there is another session {opening.session_id}: leave the id out, and one is made")
             expires = state_of(found, at=self._now().timestamp()).expires_at
         return Opened(opening.session_id, opening.secret, expires)
 

@@ -7,7 +7,7 @@ async with open_webhooks(os.environ) as webhooks:
 """
 
 from workers.webhook_delivery.client.deliveries import Deliveries, NoSuchDelivery
-from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Refused
+from workers.webhook_delivery.client.endpoints import Added, Contested, Endpoints, NoSuchEndpoint, Planned, Refused
 from workers.webhook_delivery.client.opened import ClientSettings, Webhooks, open_webhooks
 from workers.webhook_delivery.client.publishing import Event
 from workers.webhook_delivery.client.recovery import Recovered, Wanted, recover
@@ -30,6 +30,7 @@ __all__ = [
     "Kind",
     "NoSuchDelivery",
     "NoSuchEndpoint",
+    "Planned",
     "Recovered",
     "Refused",
     "Registered",

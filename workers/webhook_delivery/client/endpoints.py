@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -53,6 +53,16 @@ class Added:
         return key.public().text() if isinstance(key, PrivateKey) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What adding an endpoint writes: `item` is an entry of TransactItems, which is refused where there is one of this id; `added` is true once
+    that has committed.
+    """
+
+    added: Added
+    item: Mapping[str, Any] = field(repr=False)
+
+
 class Endpoints:
     """Over an aiobotocore client of DynamoDB, whose errors it raises. `now`: the time, with its zone."""
 
@@ -71,8 +81,8 @@ class Endpoints:
         self._allow_loopback = allow_loopback
         self._seals = seals
 
-    async def add(self, wanted: Registration) -> Added:
-        """It gets the events that are fanned out from 5 s from now on, if not before. Raises WrongField, or Refused where there is one of this id."""
+    async def plan(self, wanted: Registration) -> Planned:
+        """What `add` writes, for a transaction of your own: the endpoint is there exactly if that commits. Raises WrongField."""
         wanted.check(allow_loopback=self._allow_loopback)
         secret = wanted.secret or new_key(wanted.kind)
         sealed = await self._seals.seal(secret, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id)
@@ -80,9 +90,29 @@ class Endpoints:
         write = registered.registration(
             row, tenant_id=wanted.tenant_id, endpoint_id=wanted.endpoint_id, now=self._now()
         )
-        if not await self._holds(self._client.put_item(TableName=self._table, **write)):
+        added = Added(wanted.tenant_id, wanted.endpoint_id, secret)
+        return Planned(added, {"Put": {"TableName": self._table, **write}})
+
+    async def add(self, wanted: Registration) -> Added:
+        """It gets the events that are fanned out from 5 s from now on, if not before. Whoever gives `endpoint_id` and `secret` may ask again after a
+        lost answer. Raises WrongField, or Refused where there is another of this id.
+        """
+        planned = await self.plan(wanted)
+        put: Any = planned.item["Put"]
+        if not await self._holds(self._client.put_item(**put)) and not await self._is_there(wanted):
             raise Refused(f"{wanted.endpoint_id} is registered: remove it first, or leave the id out")
-        return Added(wanted.tenant_id, wanted.endpoint_id, secret)
+        return planned.added
+
+    async def _is_there(self, wanted: Registration) -> bool:
+        """Whether the very same was added before, and has its secret still."""
+        try:
+            item = await self._row(wanted.tenant_id, wanted.endpoint_id) if wanted.secret else {}
+        except NoSuchEndpoint:  # removed just now
+            return False
+        same = {"tenant_id": wanted.tenant_id, "endpoint_id": wanted.endpoint_id}
+        found = await opened(endpoint_items.endpoint(item, **same, at=self._now().timestamp()), self._seals)
+        terms = attributes(wanted.terms())
+        return found.secrets[0] == wanted.secret and all(item.get(name) == each for name, each in terms.items())
 
     async def list(self, tenant_id: str) -> AsyncIterator[Registered]:
         """All of a tenant's endpoints in the order of their ids, page by page."""

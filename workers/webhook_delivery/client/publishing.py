@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared import BusEntry, Reject, correlation_id, json_members
 from workers.webhook_delivery.client.registration import name_fault
-from workers.webhook_delivery.client.terms import LONGEST_TYPE, WrongField
+from workers.webhook_delivery.client.terms import LONGEST_TYPE, WrongField, check_types
 from workers.webhook_delivery.event import event_id
 from workers.webhook_delivery.filters import LONGEST_CHANNEL
 
@@ -55,11 +55,13 @@ class Event:
 
     def entry(self) -> BusEntry:
         """What is put on the bus, also by a caller's own PutEvents. Raises WrongField."""
+        if why := self._key_fault():
+            raise WrongField("detail.id", why)
+        check_types(Event, self)
         for name, why in (
             ("tenantId", name_fault(self.tenant_id)),
             ("detail-type", self._type_fault()),
             ("source", self._source_fault()),
-            ("detail.id", self._key_fault()),
             ("detail", self._detail_fault()),
             ("detail.occurredAt", self._time_fault()),
             ("detail.correlationId", self._correlation_fault()),

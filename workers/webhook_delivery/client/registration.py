@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workers.webhook_delivery.client.terms import Terms, WrongField, attributes, check
+from workers.webhook_delivery.client.terms import Terms, WrongField, attributes, check, check_types
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.signing import SecretError, signing_key
 from workers.webhook_delivery.store.registered import Kind
@@ -57,10 +57,12 @@ class Registration:
 
     def check(self, *, allow_loopback: bool) -> None:
         """Raises WrongField for the first field that cannot be so."""
+        check_types(Registration, self)
         for name, why in (
             ("tenantId", name_fault(self.tenant_id)),
             ("endpointId", id_fault(self.endpoint_id)),
             ("secret", _secret_fault(self.secret)),
+            ("kind", None if self.kind in {"v1", "v1a"} else "v1 or v1a"),
         ):
             if why:
                 raise WrongField(name, why)

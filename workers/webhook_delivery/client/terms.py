@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
+from shared import mistyped
 from workers.webhook_delivery.egress.guard import url_fault
 from workers.webhook_delivery.event import LARGEST_PAYLOAD
 from workers.webhook_delivery.filters import LONGEST_CHANNEL, MOST_CHANNELS, PatternError, read_pattern
@@ -65,11 +66,20 @@ def attributes(terms: Terms) -> dict[str, Any]:
 def check(terms: Terms, *, allow_loopback: bool) -> None:
     """Raises WrongField for the first that cannot be so."""
     given: Mapping[str, Any] = {**terms}
+    if unknown := given.keys() - _TERMS.keys():
+        raise WrongField(min(unknown), "no term of an endpoint")
+    check_types(Terms, given)
     for name, value in given.items():
         term = _TERMS[name]
         why = _url_fault(value, allow_loopback=allow_loopback) if name == "url" else term.fault(value)
         if why:
             raise WrongField(term.attribute, why)
+
+
+def check_types(kind: type, given: Any) -> None:
+    """Raises WrongField for the first that holds another type, by its name in Python."""
+    if fault := mistyped(kind, given):
+        raise WrongField(fault[0], f"it has to be {fault[1]}")
 
 
 def types_fault(event_types: tuple[str, ...]) -> str | None:

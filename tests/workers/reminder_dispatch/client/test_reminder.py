@@ -40,6 +40,9 @@ BY_MAIL = {"channel": "email", "tokens": (), "email": "ada@example.com"}
         ({"rule": "FREQ=SOMETIMES"}, "rule", "one RRULE of RFC 5545"),
         ({"rule": "FREQ=SECONDLY;INTERVAL=86399;BYHOUR=3"}, "rule", "too costly"),
         ({"rule": "FREQ=DAILY;UNTIL=20261121T000000Z"}, "rule", "it comes no more"),
+        ({"title": "\ud83d"}, "title", "surrogate"),
+        ({"body": "\ud83d"}, "title", "surrogate"),
+        ({"project": "\ud83d"}, "title", "surrogate"),
         ({"tokens": ()}, "tokens", "1 to 100"),
         ({"tokens": ("abc",)}, "tokens", r"ExponentPushToken\[\.\.\.\]"),
         ({"body": "x" * 4_096}, "data", "4096 bytes"),
@@ -143,3 +146,23 @@ def test_a_preview_shows_gaps_overlaps_and_what_is_skipped() -> None:
     ]
     with pytest.raises(WrongField, match=r"^count: 1 to 1000"):
         preview(daily, now=march, count=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tokens", "ExponentPushToken[phone]"),
+        ("quiet_days", "FR"),
+        ("at", "2026-11-22T09:00"),
+        ("tenant_id", None),
+        ("title", 7),
+        ("data", {1: 2}),
+        ("max_lateness", True),
+        ("urgent", "false"),
+        ("email", None),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(WrongField, match=f"^{name}: it has to be "):
+        replace(WANTED, **wrong).check()

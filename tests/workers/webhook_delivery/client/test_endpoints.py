@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.workers.webhook_delivery.fakes import Clock
+from tests.workers.webhook_delivery.fakes import OLD_SECRET, SECRET, Clock
 from tests.workers.webhook_delivery.table import InDynamoDb
 from workers.webhook_delivery.client import Contested, Endpoints, NoSuchEndpoint, Refused, Registration, WrongField
 from workers.webhook_delivery.rules import Subscription
+from workers.webhook_delivery.store.endpoint_items import endpoint_key
 from workers.webhook_delivery.store.table import DynamoDbStore
 
 WANTED = Registration("acme", "https://hooks.acme.example/fleet", ("order.*",), "ep-1")
@@ -181,3 +182,42 @@ async def test_what_keeps_deliveries_from_being_made_is_shown(dynamodb: InDynamo
     )
     assert (await endpoints.show("acme", "ep-1")).fault == term
     assert [each.fault async for each in endpoints.list("acme")] == [term]
+
+
+async def test_the_same_added_again_by_its_id_and_secret_is_the_same(dynamodb: InDynamoDb) -> None:
+    endpoints, _ = client(dynamodb, Clock())
+    known = replace(WANTED, secret=SECRET, retries=(1, 2.5), rate=2, headers=(("x-a", "b"),))
+    first = await endpoints.add(known)
+    assert await endpoints.add(known) == first
+    for other in (
+        replace(known, secret=""),
+        replace(known, secret=OLD_SECRET),
+        replace(known, event_types=("*",)),
+        replace(known, channels=("eu",)),
+        replace(known, rate=None),
+    ):
+        with pytest.raises(Refused, match="is registered"):
+            await endpoints.add(other)
+    await endpoints.rotate("acme", "ep-1")
+    with pytest.raises(Refused, match="is registered"):
+        await endpoints.add(known)
+
+
+async def test_an_endpoint_is_there_exactly_if_the_callers_transaction_commits(dynamodb: InDynamoDb) -> None:
+    endpoints, store = client(dynamodb, Clock())
+    never = {
+        "TableName": dynamodb.name,
+        "Key": endpoint_key("nobody", "x"),
+        "ConditionExpression": "attribute_exists(PK)",
+    }
+    planned = await endpoints.plan(WANTED)
+    refused = dynamodb.client.exceptions.TransactionCanceledException
+    with pytest.raises(refused):
+        await dynamodb.client.transact_write_items(TransactItems=[planned.item, {"ConditionCheck": never}])
+    assert await store.endpoint("acme", "ep-1") is None
+    await dynamodb.client.transact_write_items(TransactItems=[planned.item])
+    found = await store.endpoint("acme", "ep-1")
+    assert found is not None
+    assert found.secrets == (planned.added.secret,)
+    with pytest.raises(refused):
+        await dynamodb.client.transact_write_items(TransactItems=[(await endpoints.plan(WANTED)).item])

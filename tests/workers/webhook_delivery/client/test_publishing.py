@@ -93,3 +93,19 @@ def test_its_repr_tells_no_detail() -> None:
 def test_an_event_by_hand_without_a_tenant_is_refused_by_the_worker() -> None:
     with pytest.raises(Reject, match="tenantId"):
         came(BusEntry("shop", "order.placed", '{"id": "order-42"}'))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", "vip"),
+        ("tenant_id", None),
+        ("detail", []),
+        ("detail", {1: 2}),
+        ("occurred_at", "2026-11-21T09:00:00Z"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(WrongField, match=f"^{name}: it has to be "):
+        replace(GOOD, **wrong).entry()

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from workers.webhook_delivery.client import Registration, WrongField
+from workers.webhook_delivery.client import Registration, Terms, WrongField
+from workers.webhook_delivery.client.terms import check
 
 GOOD = Registration("acme", "https://hooks.acme.example/fleet?key=1", ("order.*", "invoice.paid"))
 
@@ -125,3 +126,34 @@ def test_a_number_is_written_with_all_its_digits_and_without_an_exponent() -> No
     row = replace(GOOD, retries=(1_209_599.0, 1_209_599.5), expires_after=2_591_999.0, rate=0.001).row()
     assert row["retrySchedule"] == {"L": [{"N": "1209599"}, {"N": "1209599.5"}]}
     assert (row["expiresAfter"], row["rateLimit"]) == ({"N": "2591999"}, {"N": "0.001"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("event_types", "upload.*"),  # as a tuple of texts it would hold '*' and take all
+        ("channels", "vip"),
+        ("headers", {"x-a": "b"}),
+        ("payload_limit", "7"),
+        ("payload_limit", True),
+        ("retries", (None,)),
+        ("at_most_once", "false"),
+        ("rate", "2"),
+        ("url", None),
+        ("tenant_id", 7),
+        ("endpoint_id", None),
+        ("kind", None),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(WrongField, match=f"^{name}: it has to be "):
+        replace(GOOD, **wrong).check(allow_loopback=False)
+    if name in Terms.__annotations__:
+        with pytest.raises(WrongField, match=f"^{name}: it has to be "):
+            check(wrong, allow_loopback=False)  # type: ignore[arg-type]  # what a change names
+
+
+def test_a_term_that_there_is_not_is_refused_by_its_name() -> None:
+    with pytest.raises(WrongField, match=r"^colour: no term"):
+        check({"colour": "red"}, allow_loopback=False)  # type: ignore[typeddict-unknown-key]  # what a change names
