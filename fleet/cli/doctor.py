@@ -30,16 +30,18 @@ VERSION = 1
 
 @click.command(cls=Command, short_help="Check endpoint, credentials and every resource; say what to do.")
 @env_file_option
+@click.option("--rows", is_flag=True, help="Look through all rows of sessions, reminders and webhooks as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def doctor(stage: Stage | None, *, as_json: bool) -> None:
+def doctor(stage: Stage | None, *, rows: bool, as_json: bool) -> None:
     """Check endpoint, credentials and every resource; say what to do.
 
     Reads the same variables as the workers, asks only questions that change nothing, and ends with 1 on any fault.
     `fleet --stage NAME doctor` looks at a deployed stage: its stacks, functions, mappings, services, alarms and secrets as well.
     Permissions are those of the identity that runs it: run it with the role of a worker to check that role.
+    `--rows` names each row that was written wrong and that no worker finds or can read; it reads whole tables.
     """
-    checks = asyncio.run(_examine(stage))
+    checks = asyncio.run(_examine(stage, every_row=rows))
     faults = sum(check.state == "fault" for check in checks)
     if as_json:
         document = {"version": VERSION, "ok": not faults, "checks": [asdict(check) for check in checks]}
@@ -54,9 +56,9 @@ def doctor(stage: Stage | None, *, as_json: bool) -> None:
     sys.exit(FAILED if faults else 0)
 
 
-async def _examine(stage: Stage | None) -> list[Check]:
+async def _examine(stage: Stage | None, *, every_row: bool) -> list[Check]:
     async with Clients(os.environ) as clients:
-        return await examine(os.environ, clients, stage)
+        return await examine(os.environ, clients, stage, every_row=every_row)
 
 
 def table(checks: Sequence[Check]) -> Table:

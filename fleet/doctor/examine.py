@@ -9,7 +9,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError
 
 from fleet.dead_letters.settings import ReplaySettings
-from fleet.doctor import beyond, queues, stores
+from fleet.doctor import beyond, queues, rows, stores
 from fleet.doctor.check import Check, Trouble, ask, fault
 from fleet.doctor.deployed import Stage, deployed
 from shared.clients import Clients
@@ -38,9 +38,11 @@ OUTPUTS = (
 NAMES = (*OUTPUTS, "WS_API_ENDPOINT", "EMAIL_SENDER")
 
 
-async def examine(environment: Mapping[str, str], clients: Clients, stage: Stage | None = None) -> list[Check]:
+async def examine(
+    environment: Mapping[str, str], clients: Clients, stage: Stage | None = None, *, every_row: bool = False
+) -> list[Check]:
     """Look at everything that `environment`, and what is stored for it, names; with `stage` at what its stacks made instead of at
-    workers that would run here. Where nothing answers at all, the rest is not asked.
+    workers that would run here, and with `every_row` at what producers wrote. Where nothing answers at all, the rest is not asked.
     """
     try:
         environment = await read_environment(environment)
@@ -65,6 +67,8 @@ async def examine(environment: Mapping[str, str], clients: Clients, stage: Stage
         given = {name: value for name, value in environment.items() if value}
         for part in (_queues, _stores, _bus):
             checks += await part(given, clients)
+        if every_row:
+            checks += await rows.wrong_rows(await clients.open("dynamodb"), given)
         if stage is not None:  # who looks is not the worker, nor where the worker is
             return checks
         broken = {check.what for check in checks if check.state == "fault"}

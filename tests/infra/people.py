@@ -104,6 +104,7 @@ def operate(stage: Stage) -> None:
     run("dlq", "archive", "audit", *sure)
     run("dlq", "restore", "audit", *sure)
     webhooks_again(stage)
+    stage.fleet("fleet-operator", "doctor", "--rows", ends=1)  # as without, and no row is wrong
     for command in ("sweep", "recompute"):
         run("reminders", command)
     run("pause", "webhook-delivery", "--no-wait")

@@ -44,6 +44,7 @@ class Published(Wire):
     after: str = ""
     due: AwareDatetime | None = None
     taken: int = Field(default=0, ge=0)
+    without_id: bool = Field(default=False, alias="withoutId")
 
     def body(self) -> str:
         """As a message carries it; its payload is too large for none."""
@@ -109,13 +110,15 @@ def published(delivery: Delivery) -> Published:
         raise Reject("the event has no detail.tenantId that can be used")
     if not event.detail_type:
         raise Reject("the event has no detail-type")
+    own = _own_id(event)
     return Published(
-        eventId=event_id(tenant_id, event.source, event.detail_type, _own_id(event)),
+        eventId=event_id(tenant_id, event.source, event.detail_type, own),
         eventType=event.detail_type,
         tenantId=tenant_id,
         payload=_payload(event, detail),
         correlationId=correlation_id(event.detail.get("correlationId")),
         fingerprint=hashlib.sha256(sorted_json(_own(detail)).encode(errors="surrogatepass")).hexdigest(),
+        withoutId=own == event.id,
     )
 
 
@@ -195,7 +198,11 @@ def _body(carried: DeliveryJob | Published) -> str:
 
 def _unsaid(carried: DeliveryJob | Published) -> set[str]:
     """What says nothing: most jobs are the schedule's."""
-    return {name for name in ("resent", "ended", "nonce", "correlation_id") if not getattr(carried, name, True)}
+    return {
+        name
+        for name in ("resent", "ended", "nonce", "correlation_id", "without_id")
+        if not getattr(carried, name, True)
+    }
 
 
 def _sendable(text: str) -> str:

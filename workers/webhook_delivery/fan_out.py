@@ -62,7 +62,13 @@ async def fan_out(
             return
     if not event.taken:
         dropped(WORKER, "nobody_takes_it", **_about(event))
-    log.info("webhook_fanned_out", event_id=event.event_id, event_type=event.event_type, endpoints=event.taken)
+    log.info(
+        "webhook_fanned_out",
+        event_id=event.event_id,
+        event_type=event.event_type,
+        endpoints=event.taken,
+        without_id=event.without_id,
+    )
 
 
 async def _send_all(messages: Iterator[Message], count: int, send: Send, *, size: int) -> None:

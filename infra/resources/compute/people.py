@@ -117,7 +117,9 @@ def operator() -> list[Statement]:
         # Webhooks that are sent again, by delivery or by endpoint and time; reminders that no tick finds.
         allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], table("webhooks")),
         allow(["dynamodb:Query"], table("webhooks", index="GSI1")),
-        allow(["dynamodb:Scan"], table("reminders", index="GSI1")),
+        allow(
+            ["dynamodb:Scan"], table("reminders", "sessions", "webhooks")
+        ),  # `fleet reminders sweep`, `fleet doctor --rows`
         allow(["dynamodb:UpdateItem"], table("reminders")),
         # Which version runs, and the way back: `fleet release`.
         allow(["lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"], functions()),

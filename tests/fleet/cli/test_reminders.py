@@ -119,17 +119,23 @@ def test_what_should_have_been_sent_is_told_first_and_then_queued(aws: Aws) -> N
     old = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     put(aws, table, row("r1", old, GSI1PK="DUE#2026-11-21T09:00#99"))
     put(aws, table, row("r2", old + timedelta(days=2)))
+    put(aws, table, row("r3", old, status="SENT"))
+    put(aws, table, row("r4", old, GSI1PK=None, GSI1SK=None))
+    put(aws, table, {"PK": "TENANT#acme", "SK": "SETTINGS", "status": "PENDING"})
 
     def sweep(*options: str) -> Result:
         names = {"REMINDERS_TABLE_NAME": table, "REMINDERS_QUEUE_URL": queue}
         return CliRunner().invoke(fleet, ["reminders", "sweep", *options], env={**aws.environment, **names})
 
     told = sweep()
-    assert (told.exit_code, told.stdout) == (0, f"REMINDER#r1 AT#{due_text(old)}  overdue\n")
+    assert (told.exit_code, sorted(told.stdout.splitlines())) == (
+        0,
+        [f"REMINDER#{each} AT#{due_text(old)}  overdue" for each in ("r1", "r4")],
+    )
     assert aws.bodies(queue) == []
     acted = json.loads(sweep("--yes", "--json").stdout)
-    assert acted["counts"] == {"looked_at": 2, "queued": 1, "odd": 0}
-    assert [json.loads(body)["reminderId"] for body in aws.bodies(queue)] == ["r1"]
+    assert acted["counts"] == {"looked_at": 3, "queued": 2, "odd": 0}
+    assert sorted(json.loads(body)["reminderId"] for body in aws.bodies(queue)) == ["r1", "r4"]
 
 
 def test_an_address_is_mailed_to_again_once_its_mark_is_taken_away(aws: Aws) -> None:

@@ -19,7 +19,7 @@ from workers.reminder_dispatch.channels.push.rate import RECIPIENTS, Room
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.receipts.asking import ask_later
-from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row
+from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row, may_be_waiting
 from workers.reminder_dispatch.sending.ports import Ports
 from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of
 from workers.reminder_dispatch.table.store import Reminders
@@ -96,14 +96,14 @@ class FakeReminders(Reminders):
     async def pages(self, minute: datetime, shard: int) -> AsyncIterator[Sequence[Row]]:
         await self._enter("pages")
         wanted = bucket(minute, shard)
-        found = [dict(one) for one in self.rows.values() if one.get("GSI1PK") == wanted]
+        found = [dict(one) for one in self.rows.values() if one.get("GSI1PK") == wanted and "GSI1SK" in one]
         for start in range(0, len(found), self.page):
             await asyncio.sleep(0)
             yield [{name: one[name] for name in OF_A_TICK if name in one} for one in found[start : start + self.page]]
 
     async def waiting(self) -> AsyncIterator[Sequence[Row]]:
         await self._enter("waiting")
-        found = [dict(one) for one in self.rows.values() if "GSI1PK" in one]
+        found = [dict(one) for one in self.rows.values() if may_be_waiting(one)]
         for start in range(0, len(found), self.page):
             yield found[start : start + self.page]
 

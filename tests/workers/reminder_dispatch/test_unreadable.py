@@ -131,13 +131,16 @@ async def test_what_no_tick_finds_any_more_is_queued() -> None:
         row("recent", NOON - timedelta(minutes=5)),
         row("to come", NOON + timedelta(days=1)),
         row("odd", old) | {"PK": "REMINDER"},
+        row("unindexed", old, GSI1PK=None, GSI1SK=None),
+        row("sent", old, status="SENT"),
+        {"PK": "USER#1", "SK": "AT#home", "status": "PENDING"},  # which is not ours
     )
     assert await swept(*rows) == (
-        {"looked_at": 8, "queued": 3, "odd": 1},
-        ["late", "elsewhere", "dead worker"],
+        {"looked_at": 9, "queued": 4, "odd": 1},
+        ["late", "elsewhere", "dead worker", "unindexed"],
     )
     counts, queued = await swept(*rows, act=False)
-    assert (counts["queued"], queued) == (3, [])
+    assert (counts["queued"], queued) == (4, [])
 
 
 @pytest.mark.parametrize("name", ["attempts", "status", "title", "notBefore", "claimedUntil"])
@@ -167,3 +170,18 @@ def test_an_order_is_written_in_characters_that_sqs_takes() -> None:
     body = due_body("naïve\uffff", NOON)
     assert body.isascii()
     assert decode_due(delivery(body)).reminder_id == "naïve\uffff"
+
+
+async def test_a_row_whose_key_names_nothing_ends_with_the_reason_where_it_is_asked() -> None:
+    odd = row("odd", NOON - timedelta(hours=3), SK="AT#noon", GSI1PK=None)
+    for act, said, status in ((False, "SK: ", "PENDING"), (True, "FAILED: SK: ", "FAILED")):
+        store, told = FakeReminders(odd), list[str]()
+        counts = await sweep(
+            store,
+            queue=FakeSender(),
+            now=lambda: NOON,
+            act=act,
+            overdue=timedelta(minutes=15),
+            tell=lambda _row, what, told=told: told.append(what),  # type: ignore[misc]  # bound as it is now
+        )
+        assert (counts["odd"], store.statuses, told[0].startswith(said)) == (1, [status], True)

@@ -208,6 +208,16 @@ def skipped(row: Row, reminder_id: str, series: Series | None, moment: Moment, *
     }
 
 
+def may_be_waiting(row: Row) -> bool:
+    """Whether a row means to be an occurrence, however it is written, and has not ended: a table may hold what is others'."""
+    means = row.get("entity") == "occurrence" or row["PK"].startswith("REMINDER#") or _says_due(row)
+    return means and row["SK"] != "HEAD" and row.get("status") not in ("SENT", "FAILED", "UNKNOWN")
+
+
+def _says_due(row: Row) -> bool:
+    return str(row.get("GSI1PK", "")).startswith("DUE#")
+
+
 def row_key(row: Row) -> Key:
     return Key(row["PK"], row["SK"])
 

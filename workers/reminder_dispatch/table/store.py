@@ -14,7 +14,6 @@ from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import (
     MARK,
-    TENANT,
     Key,
     bucket,
     due_text,
@@ -34,6 +33,19 @@ PAGE = 500
 log = structlog.get_logger()
 
 _CURSOR = Key("TICK", "CURSOR")
+_MAY_BE_WAITING = (
+    "(#e = :occurrence OR begins_with(PK, :reminder) OR begins_with(GSI1PK, :due))"
+    " AND SK <> :head AND NOT (#s = :sent OR #s = :failed OR #s = :unknown)"
+)
+_WORDS = {
+    ":occurrence": "occurrence",
+    ":reminder": "REMINDER#",
+    ":due": "DUE#",
+    ":head": "HEAD",
+    ":sent": "SENT",
+    ":failed": "FAILED",
+    ":unknown": "UNKNOWN",
+}
 _SEEN_BY_A_TICK = {
     "#p": "PK",
     "#k": "SK",
@@ -58,7 +70,7 @@ class Reminders(Protocol):
         """Keys, status, claimedUntil, notBefore, tenantId and priority of what the due index holds under one minute and shard."""
 
     def waiting(self) -> AsyncIterator[Sequence[Row]]:
-        """Whole rows of all that the due index holds, whenever they are due; as the index sees them, in no order."""
+        """Whole rows of all that `may_be_waiting`, whenever they are due and whatever the due index has of them; in no order."""
 
     async def marks(self, first: datetime, last: datetime) -> Mapping[tuple[datetime, int], Collection[str]]:
         """What was queued of these minutes (both included), by minute and shard."""
@@ -133,10 +145,9 @@ class DynamoReminders:
         while True:
             page = await self._client.scan(
                 TableName=self._table,
-                IndexName=INDEX_NAME,
-                Limit=PAGE,
-                FilterExpression="NOT begins_with(GSI1PK, :tenant)",  # heads, which are listed and never due
-                ExpressionAttributeValues=typed({":tenant": TENANT}),
+                FilterExpression=_MAY_BE_WAITING,
+                ExpressionAttributeNames={"#e": "entity", "#s": "status"},
+                ExpressionAttributeValues=typed(_WORDS),
                 **start,
             )
             if page["Items"]:

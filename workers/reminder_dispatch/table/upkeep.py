@@ -14,7 +14,7 @@ from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
 from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held
-from workers.reminder_dispatch.sending.moves import KEPT
+from workers.reminder_dispatch.sending.moves import KEPT, spoiled
 from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, identity_of, minute_of
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ async def sweep(
     tell: Callable[[Row, str], None],
 ) -> Counter[str]:
     """Queue each waiting occurrence that has been due for longer than `overdue` and that nothing holds back: the dispatch sends it, or ends
-    it by its `maxLateness`. Without `act`, only tell. Returns how many rows were `looked_at`, `queued` or `odd` (their key names
-    nothing that could be sent).
+    it by its `maxLateness`. One whose key names nothing that could be sent ends here. Without `act`, only tell. Returns how many rows were
+    `looked_at`, `queued` or `odd` (of such a key).
 
     What waits in the queue anyway gets a second message, which the dispatch absorbs.
     """
@@ -80,7 +80,8 @@ async def sweep(
                 reminder_id, due_at = identity_of(row_key(row))
             except ValueError as error:
                 counts["odd"] += 1
-                tell(row, str(error))
+                ends = act and await store.move(row_key(row), spoiled(row, str(error), now=at))
+                tell(row, f"FAILED: {error}" if ends else str(error))
                 continue
             if due_at < at - overdue and not is_held(row, at):
                 messages.append(due_message(occurrence(reminder_id, due_at), row))

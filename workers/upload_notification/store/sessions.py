@@ -96,12 +96,12 @@ class DynamoDbSessions:
             return Refused(await self._refused(refusal, update.session_id))
         if "Attributes" not in written:
             raise Unavailable("the table did not say what it wrote", code="OddAnswer")
-        return Accepted(_session(written["Attributes"]))
+        return Accepted(read_session(written["Attributes"]))
 
     async def _refused(self, refusal: ClientError, session_id: str) -> Session | None:
         """The row that refused a write. A missing one has no item to return, and DynamoDB Local returns none at all: only a read tells."""
         item: Any = refusal.response.get("Item") or await self._read(_key(session_id))
-        return _session(item) if item else None
+        return read_session(item) if item else None
 
     async def _note(self, update: Update) -> bool:
         """Whether an update was made of which nobody asks what it found: no row is sent back, or read again."""
@@ -131,14 +131,15 @@ def _key(session_id: str) -> Image:
     return {"sessionId": {"S": session_id}}
 
 
-def _session(item: Image) -> Session:
+def read_session(item: Image) -> Session:
+    """A row in DynamoDB's typed form. Raises Reject, whose text names the attribute."""
     marks = [name for name in item if "#" in name]
     return Session(
         session_id=_text(item, "sessionId"),
         status=_text(item, "status"),
         expires_at=_number(item, "expiresAt"),
         connection_id=_text(item, "wsConnectionId"),
-        tenant_id=_text(item, "tenantId"),
+        tenant_id=_tenant(item),
         upload_key=_text(item, "uploadKey"),
         size=None if (size := _number(item, "size")) is None else int(size),
         etag=_text(item, "etag"),
@@ -150,7 +151,7 @@ def _session(item: Image) -> Session:
         informed=frozenset(_text(item, "announcedTo").split("+")) - {""},
         told_as=_text(item, "announcedAs") if "announcedAs" in item else "",
         busy_since=_number(item, "busySince"),
-        others=tuple(_file(each["M"]) for each in item.get("otherFiles", {}).get("L", ())),
+        others=tuple(_file(each.get("M", {})) for each in item.get("otherFiles", {}).get("L", ())),
         gate=_gate(item),
         content_type=_text(item, "contentType"),
         reason=_text(item, "reason"),
@@ -195,6 +196,12 @@ def _types(value: Any) -> tuple[str, ...]:
 
 def _text(item: Image, name: str) -> str:
     return str(item[name].get("S", "")) if name in item else ""
+
+
+def _tenant(item: Image) -> str:
+    if not item.get("tenantId", {"NULL": True}).keys() & {"S", "NULL"}:
+        raise Reject("the session's tenantId is not a text")  # its events would have no tenant, and no webhook be sent
+    return _text(item, "tenantId")
 
 
 def _switch(item: Image, name: str) -> bool:

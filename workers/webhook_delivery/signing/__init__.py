@@ -1,6 +1,6 @@
 """Standard Webhooks 1.0.0: the keys, and signatures both ways."""
 
-from workers.webhook_delivery.signing.at_rest import Seals, SecretsKey, kind_of, open_seals
+from workers.webhook_delivery.signing.at_rest import Seals, SecretsKey, is_sealed, kind_of, open_seals
 from workers.webhook_delivery.signing.keys import (
     PrivateKey,
     PublicKey,
@@ -21,6 +21,7 @@ __all__ = [
     "SecretError",
     "SecretsKey",
     "SignatureError",
+    "is_sealed",
     "kind_of",
     "new_key",
     "open_seals",

@@ -146,6 +146,10 @@ class Seals:
         return found
 
 
+def is_sealed(text: str) -> bool:
+    return text.startswith(SEALED)
+
+
 def kind_of(text: str) -> str:
     """Of a secret's text, sealed or not."""
     if text.startswith(SEALED):

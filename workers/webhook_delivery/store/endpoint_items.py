@@ -229,7 +229,9 @@ def _are_texts(value: Item) -> bool:
 
 _READABLE: Final[Mapping[str, Callable[[Item], bool]]] = {
     "enabled": lambda value: "BOOL" in value,
-    "eventTypes": _are_texts,
+    "eventTypes": lambda value: (
+        _are_texts(value) and value != {"L": []}
+    ),  # which takes nothing, and nobody would say so
     "channels": lambda value: not value or _are_texts(value),
     "eventPattern": lambda value: not value or _is_pattern(value),
     "retrySchedule": lambda value: (
