@@ -141,7 +141,7 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def _code(lines: list[str]) -> str:
-    return "```python\n" + "\n".join(lines) + "\n```\n"
+    return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
 def _words(text: str | None) -> str:
