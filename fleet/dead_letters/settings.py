@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
@@ -27,6 +28,8 @@ class ReplaySettings(Settings):
       them. DLQ_ARCHIVE_DAYS: after how many days they count as no longer wanted; the stack's bucket forgets after 30.
     - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
     - DLQ_ACTOR: who acts, for the log; else user@host.
+    - DLQ_QUEUES: which dead-letter queues are looked at where a command names none: `all` that are found in the account and region, or
+      `named`, those of variables (`..._DLQ_URL`) alone, which is what `--stage` sets.
     - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
     - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
       counts lag by that much, and 2 at an endpoint of your own; 240 where a function is a destination.
@@ -44,6 +47,7 @@ class ReplaySettings(Settings):
     dlq_archive_days: int = Field(default=30, ge=1, le=3650)
     dlq_edit_enabled: bool = False
     dlq_actor: str = ""
+    dlq_queues: Literal["all", "named"] = "all"
     dlq_last_look_seconds: int = Field(default=1, ge=0, le=20)
     dlq_watch_seconds: float = Field(default=300.0, ge=0, le=86_400)
     dlq_settle_seconds: float | None = Field(default=None, ge=0, le=3600)

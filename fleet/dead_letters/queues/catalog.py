@@ -192,14 +192,13 @@ class Catalog:
         return info
 
     def dead_letter_queues(self) -> list[QueueInfo]:
-        """Those that the environment names, and every queue that another one's redrive policy names or that is called so.
-
-        `fed_by` is empty where no redrive policy names it: `dead_letter_queue` asks the other services.
+        """Those that the environment names and, unless DLQ_QUEUES is `named`, every queue that another one's redrive policy names or
+        that is called so. `fed_by` is empty where no redrive policy names it: `dead_letter_queue` asks the other services.
         """
         named = [url for name, url in self._environment.items() if name.endswith("_DLQ_URL") and url]
         named += [url for url in [self._environment.get("EVENTS_UNDELIVERED_QUEUE_URL")] if url]
         try:
-            every = [*self._every()]
+            every = [] if self._environment.get("DLQ_QUEUES") == "named" else [*self._every()]
         except ClientError as error:
             if not named or "AccessDenied" not in error.response["Error"]["Code"]:
                 raise
@@ -212,10 +211,10 @@ class Catalog:
             for info in every
             if info.arn in fed or "-dlq" in info.name or info.url in named
         }
-        for url in named:
-            if url not in {info.url for info in found.values()}:
-                info = self.queue(url)
-                found[info.arn] = info
+        listed = {info.url for info in every}
+        for one in side_by_side(self._if_there, [url for url in dict.fromkeys(named) if url not in listed]):
+            if one is not None:
+                found[one.arn] = one
         return sorted(found.values(), key=lambda info: info.name)
 
     def origin(self, info: QueueInfo) -> Origin:
@@ -260,7 +259,9 @@ class Catalog:
     def _if_there(self, url: str) -> QueueInfo | None:
         try:
             return self.queue(url)
-        except NoSuchQueue:  # deleted since it was listed
+        except NoSuchQueue:  # deleted since it was listed, or since it was named
+            if url in self._environment.values():
+                self.unread.append(f"{arn_name(url)} is named by the environment, and not there")
             return None
         except ClientError as error:
             if code_of(error) not in FORBIDDEN:

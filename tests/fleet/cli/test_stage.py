@@ -48,15 +48,16 @@ def test_a_stage_is_found_by_the_outputs_of_its_stack_and_wins_over_what_is_set(
     cloud = aws.session.client("cloudformation", endpoint_url=aws.url)
     cloud.create_stack(StackName="shop-messaging-prod", TemplateBody=json.dumps(TEMPLATE))
     cloud.get_waiter("stack_create_complete").wait(StackName="shop-messaging-prod", WaiterConfig={"Delay": 1})
+    aws.queue("shop-uploads-dlq-dev")
     environment = {**aws.endpoint.environment, "UPLOADS_DLQ_URL": f"{aws.url}/000000000000/another-stage"}
     try:
         found = result(
-            *("--project", "shop", "--stage", "prod", "dlq", "ls", "uploads", "--quick", "--json"),
+            *("--project", "shop", "--stage", "prod", "dlq", "ls", "--quick", "--json"),
             home=tmp_path,
             **environment,
         )
         names = {json.loads(line)["queue"] for line in found.stdout.splitlines()}
-        assert (found.returncode, "shop-uploads-dlq-prod" in names) == (0, True), found.stderr
+        assert (found.returncode, names) == (0, {"shop-uploads-dlq-prod"}), found.stderr
         assert "stage prod: shop-messaging-prod in us-east-1" in found.stderr
     finally:
         cloud.delete_stack(StackName="shop-messaging-prod")

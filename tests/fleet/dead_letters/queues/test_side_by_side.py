@@ -1,6 +1,7 @@
 """A thousand queues are not asked one after the other."""
 
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -48,3 +49,20 @@ def test_a_queue_that_may_not_be_described_is_named_and_hides_no_other() -> None
     assert [each.url for each in catalog.dead_letter_queues()] == [sqs.urls[0], *sqs.urls[2:]]
     [unread] = catalog.unread
     assert unread.startswith("q001-dlq may not be read: An error occurred (AccessDenied)")
+
+
+def test_of_a_stage_only_the_queues_that_it_names_are_looked_at_and_one_that_is_gone_hides_no_other() -> None:
+    class Gone(Sqs):
+        meta = SimpleNamespace(region_name="us-east-1")
+
+        def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+            found = super().get_queue_attributes(QueueUrl=QueueUrl, AttributeNames=AttributeNames)
+            if QueueUrl.endswith("q001-dlq"):
+                raise ClientError({"Error": {"Code": "QueueDoesNotExist"}}, "GetQueueAttributes")
+            return found
+
+    sqs: Any = Gone(3 * AT_ONCE)
+    named = {f"Q{number}_DLQ_URL": url for number, url in enumerate(sqs.urls[:AT_ONCE])}
+    catalog = Catalog(sqs, {**named, "DLQ_QUEUES": "named"})
+    assert [each.url for each in catalog.dead_letter_queues()] == [sqs.urls[0], *sqs.urls[2:AT_ONCE]]
+    assert catalog.unread == ["q001-dlq is named by the environment, and not there"]
