@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
+import threading
 import time
 import traceback
 from collections import Counter
@@ -16,6 +18,8 @@ LONGEST_SAYING = 200
 """Characters kept of what a library says."""
 FILLED_IN = re.compile(r"[:='\"`<({\[]|\S*[/@]|\S*\d")
 """Where the words of a text end and a value may begin."""
+WARNINGS, WARNED = "py.warnings", re.compile(r"[\w.<>-]+:\d+: \w+")
+"""How Python calls its own warnings, and where one says its place and its category."""
 TELEMETRY = "opentelemetry"
 """No trouble of a collector is an error: those call a person, and no message waits for it."""
 EACH_SAID, MOST_SAID = 60.0, 100
@@ -62,15 +66,39 @@ def _raised_at(error: BaseException | None) -> Iterable[tuple[str, int]]:
     return [(frame.f_code.co_filename, line) for frame, line in frames[-1:]]
 
 
+def say_what_nobody_catches() -> None:
+    """Threads' errors, and those that Python itself passes over, as lines of ours: its own words on stderr quote the error's text. What an
+    embedding program has put there stays.
+    """
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _passed_over
+    logging.captureWarnings(capture=True)
+
+
+def _in_thread(about: threading.ExceptHookArgs) -> None:
+    if about.exc_type is not SystemExit:
+        name = about.thread.name if about.thread is not None else ""
+        structlog.get_logger().error("unhandled_in_thread", thread=name, exc_info=about.exc_value)
+
+
+def _passed_over(about: sys.UnraisableHookArgs) -> None:
+    structlog.get_logger().error("unhandled_in_python", exc_info=about.exc_value)
+
+
 class FromLibraries(logging.Handler):
     """Makes a line of ours of what a library logs by Python's own logging: whose it is, and what kind of trouble. What it fills in may
     quote a payload or an address with a secret in it, and is left out; of a text that is filled in already, so is all that may be
-    that. An error is told by its type, as everywhere.
+    that. An error is told by its type, as everywhere, and a warning of Python's by its place and category.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.msg.partition("\n")[0][:LONGEST_SAYING] if isinstance(record.msg, str) else ""
-        said = said if record.args else FILLED_IN.split(said, 1)[0].strip()
+        if record.name == WARNINGS:
+            said = "".join(WARNED.findall(said)[:1])
+        elif not record.args:
+            said = FILLED_IN.split(said, 1)[0].strip()
         worst = logging.WARNING if record.name.partition(".")[0] == TELEMETRY else record.levelno
         level = next((name for number, name in LEVELS if min(worst, record.levelno) >= number), "debug")
         getattr(structlog.get_logger(), level)(

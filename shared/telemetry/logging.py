@@ -25,7 +25,7 @@ import structlog
 # every variable of the context, at each line; if it ever moves, this import says so, and merge_contextvars alone does the same.
 from structlog.contextvars import _CONTEXT_VARS, merge_contextvars
 
-from shared.telemetry.libraries import FromLibraries, FromLoop
+from shared.telemetry.libraries import FromLibraries, FromLoop, say_what_nobody_catches
 
 if TYPE_CHECKING:
     from structlog.typing import ExcInfo, Processor
@@ -74,6 +74,7 @@ def configure(level: str = "info", *, stream: BinaryIO | None = None) -> None:
         if isinstance(each, FromLibraries) or type(each).__module__.startswith("awslambdaric"):
             root.removeHandler(each)
     root.addHandler(FromLibraries())
+    say_what_nobody_catches()
 
 
 def _stdout() -> BinaryIO:

@@ -11,8 +11,10 @@ from shared.telemetry import names
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "telemetry.md"
-LEVELS = ("debug", "info", "warning", "error", "critical")
+LEVELS = {**{name: name for name in ("debug", "info", "warning", "error", "critical")}, "exception": "error"}
+"""Methods of a logger, and the level of what each says."""
 KINDS = {
+    "create_counter": "counter",
     "create_histogram": "histogram",
     "create_observable_counter": "counter",
     "create_observable_gauge": "gauge",
@@ -73,15 +75,27 @@ def texts(node: ast.expr, assigned: Assigned) -> list[str]:
 def events() -> dict[str, Event]:
     found: dict[str, Event] = {}
     for module, call, assigned in calls():
-        match call.func:
-            case ast.Attribute(attr=level, value=ast.Name(id="log") | ast.Call()) if level in LEVELS and call.args:
-                for name in texts(call.args[0], assigned):
-                    event = found.setdefault(name, Event())
-                    event.levels.add(level)
-                    event.places.add(module)
-                    event.fields |= {each.arg for each in call.keywords if each.arg}
-                    event.more = event.more or any(each.arg is None for each in call.keywords)
+        levels = said(call.func, assigned)
+        for name in texts(call.args[0], assigned) if levels and call.args else []:
+            event = found.setdefault(name, Event())
+            event.levels |= levels
+            event.places.add(module)
+            event.fields |= {each.arg for each in call.keywords if each.arg not in (None, "exc_info")}
+            event.more = event.more or any(each.arg is None for each in call.keywords)
     return found
+
+
+def said(callee: ast.expr, assigned: Assigned) -> set[str]:
+    """The levels at which this logs; empty where it is no logger's. One of two methods may have been chosen under another name."""
+    match callee:
+        case ast.Attribute(attr=method, value=ast.Name(id="log") | ast.Call()) if method in LEVELS:
+            return {LEVELS[method]}
+        case ast.Name(id=name) if name in assigned:
+            return said(assigned[name], {})
+        case ast.IfExp(body=one, orelse=other):
+            return said(one, {}) | said(other, {})
+        case _:
+            return set()
 
 
 def metrics() -> dict[str, tuple[str, str, str]]:
@@ -90,11 +104,11 @@ def metrics() -> dict[str, tuple[str, str, str]]:
     for module, call, assigned in calls():
         callee = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         given = {each.arg: each.value for each in call.keywords}
-        if callee not in KINDS or "unit" not in given:
+        if callee not in KINDS:
             continue
-        for name in [text for argument in call.args for text in texts(argument, assigned)]:
+        for name in [text for argument in call.args for text in texts(argument, assigned) if "." in text]:
             kind = "gauge" if "goes_down" in given else KINDS[callee]
-            found[name] = (kind, "".join(texts(given["unit"], assigned)), module)
+            found[name] = (kind, "".join(texts(given["unit"], assigned)) if "unit" in given else "", module)
     return found
 
 

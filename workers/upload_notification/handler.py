@@ -9,6 +9,7 @@ import structlog
 from shared import Contended, KeyReused, Later, Reject
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.upload_notification import rules, scans
 from workers.upload_notification.conclusion import ROUNDS, WORKER, conclude
 from workers.upload_notification.event import THREATS, Change, UploadEvents, UploadFinished, UploadScanned
@@ -78,7 +79,7 @@ async def _settle(change: Change, ports: Ports) -> None:
         if isinstance(answer, Accepted):
             upload = rules.to_announce(step)
             outcome = await conclude(upload, answer.session, ports) if upload else _done(step)
-            return _log_change(change, outcome, ports.count)
+            return _log_change(change, outcome, ports.count, tenant=answer.session.tenant_id)
         step = rules.judge(change, answer.session, now=ports.now())
     raise Contended("others keep changing the session", after=2)
 
@@ -113,9 +114,10 @@ async def _conclude_scanned(scan: UploadScanned, step: TakeOver, ports: Ports) -
     return "scan_noted"
 
 
-def _log_change(change: Change, outcome: str, count: Count) -> None:
+def _log_change(change: Change, outcome: str, count: Count, *, tenant: str = "") -> None:
     count(outcome)
     about = {"session_id": change.session_id, "upload_id": change.id}
+    about |= {"tenant": customer(tenant)} if tenant else {}
     if outcome == "orphaned":
         log.warning("upload_orphaned", **about)  # a file lies in the bucket that no session asked for
     elif outcome == "overwritten":

@@ -1,11 +1,18 @@
 """What the event loop says again and again is said once a minute."""
 
+import json
 import logging as stdlib
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from shared.telemetry.libraries import EACH_SAID, FromLoop
+
+ROOT = Path(__file__).parents[3]
 
 
 def said(text: str, error: Exception | None = None) -> stdlib.LogRecord:
@@ -49,3 +56,42 @@ def test_faults_at_two_places_are_two_things() -> None:
         for error in (raised(here), raised(there), KeyError(), raised(here)):
             loop.emit(said("Task exception was never retrieved", error))
     assert len(lines) == 3
+
+
+NOISE = """
+import gc, logging, threading, warnings
+from shared.telemetry import logging as ours
+ours.configure("info")
+
+def boom():
+    raise ValueError("anna@example.com")
+
+class Ended:
+    def __del__(self):
+        boom()
+
+warnings.warn("careful with anna@example.com", stacklevel=1)
+logging.getLogger("library").error("said %s", "anna@example.com")
+thread = threading.Thread(target=boom, name="exporter")
+thread.start()
+thread.join()
+Ended()
+gc.collect()
+"""
+
+
+@pytest.mark.slow
+def test_threads_warnings_and_what_python_passes_over_are_lines_without_their_text() -> None:
+    ran = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stderr == ""
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert "anna" not in ran.stdout
+    assert [(each["event"], each["level"]) for each in lines] == [
+        ("library_logged", "warning"),
+        ("library_logged", "error"),
+        ("unhandled_in_thread", "error"),
+        ("unhandled_in_python", "error"),
+    ]
+    assert lines[0]["said"] == "<string>:13: UserWarning"
+    assert lines[2]["thread"] == "exporter"
+    assert lines[3]["exception"][0]["type"] == "ValueError"

@@ -12,6 +12,7 @@ import structlog
 from opentelemetry.metrics import get_meter
 
 from shared import BatchResult, Message, Send
+from shared.telemetry import metrics
 from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue
 from workers.reminder_dispatch.receipts.queued import messages
 from workers.reminder_dispatch.receipts.receipt import MOST, Receipt, Unanswered
@@ -30,8 +31,11 @@ GIVE_UP: Final = timedelta(hours=24)
 Outcome = Literal["DELIVERED", "RECEIPT_FAILED", "RECEIPT_MISSING"]
 
 log = structlog.get_logger()
-_counted = get_meter("fleet.reminders").create_counter(
-    "fleet.reminders.receipts", description="occurrences, by what their receipts said, and whether after the first look"
+_counted = metrics.Counter(
+    get_meter("fleet.reminders"),
+    "fleet.reminders.receipts",
+    unit="{occurrence}",
+    description="occurrences, by what their receipts said, and whether after the first look",
 )
 
 
@@ -85,7 +89,7 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
         }
         # Also where the row is not SENT: a claim whose end nobody knows may have been accepted.
         await ports.store.move(each.key, Move(expect={}, put=put))
-        _counted.add(1, {"receipt": outcome, "late": late})
+        _counted.add(1, {"receipt": outcome, "late": str(late).lower()})
         log.info("reminder_receipt", reminder=each.reminder_id, receipt=outcome, reason=heard.failed or None, late=late)
     return messages(left, sent_at=event.sent_at, looks=event.looks + 1)
 
@@ -99,7 +103,7 @@ async def _hear(event: Suppressed | Unsent, ports: Ports) -> Sequence[Message]:
     else:
         put = {"receipt": "RECEIPT_FAILED", "receiptAt": due_text(ports.now()), "receiptReason": event.why}
         await ports.store.move(event.occurrence.key, Move(expect={}, put=put))
-        _counted.add(1, {"receipt": "RECEIPT_FAILED", "late": False})
+        _counted.add(1, {"receipt": "RECEIPT_FAILED", "late": "false"})
         log.warning("email_unsent", reminder=event.occurrence.reminder_id, reason=event.why)
     return ()
 

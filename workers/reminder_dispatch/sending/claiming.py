@@ -90,7 +90,7 @@ async def _close(event: ReminderDue, row: Row, end: Close, ports: Ports, *, at: 
     await _go_on(event.reminder_id, row, end.follow, ports, at=at)
     if not await ports.store.move(event.key, end.move):
         return False
-    report(event, row.get("channel"), end.status, end.reason)
+    report(event, row.get("channel"), end.status, end.reason, tenant=row.get("tenantId"))
     count_unknown(row.get("onUnknown"), end.status == "UNKNOWN" and row.get("status") == "SENDING")
     return True
 
@@ -101,7 +101,8 @@ async def _may_go_out(attempt: Attempt, ports: Ports, *, until: datetime) -> boo
     """
     row = attempt.row
     if may_be_withdrawn(row) and await is_withdrawn(row, attempt.follow.next, store=ports.store, now=ports.now()):
-        report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled")
+        who = attempt.content.tenant_id
+        report(attempt.event, attempt.content.channel, withdrawn_status(row), "cancelled", tenant=who)
         _count_dead_claim(attempt)
         return False
     if ports.now() >= until:

@@ -9,6 +9,7 @@ from opentelemetry.metrics import get_meter
 
 from shared.telemetry import metrics
 from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import WORKER
 from workers.reminder_dispatch.schedule.occurrence import Status
@@ -16,10 +17,16 @@ from workers.reminder_dispatch.table.keys import due_text
 
 log = structlog.get_logger()
 _meter = get_meter("fleet.reminders")
-_settled = metrics.Counter(_meter, "fleet.reminders.settled", description="occurrences, by where a dispatch left them")
+_settled = metrics.Counter(
+    _meter,
+    "fleet.reminders.settled",
+    unit="{occurrence}",
+    description="occurrences, by where a dispatch left them",
+)
 _unknowns = metrics.Counter(
     _meter,
     "fleet.reminders.unknown",
+    unit="{occurrence}",
     description="requests and claims of which nobody knows whether they were accepted",
 )
 
@@ -37,11 +44,13 @@ def _named(channel: Any) -> str:
     return channel if channel in CHANNELS else "unknown"
 
 
-def report(event: ReminderDue, channel: Any, status: Status, reason: str) -> None:
+def report(event: ReminderDue, channel: Any, status: Status, reason: str, *, tenant: Any) -> None:
+    """`tenant` is whose it is, as its row says."""
     count_left(channel, status)
     log.info(
         "reminder_settled",
         reminder=event.reminder_id,
+        tenant=customer(str(tenant)) if tenant else None,
         due_at=due_text(event.due_at),
         channel=_named(channel),
         status=status,

@@ -161,7 +161,7 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> 
         metrics.claim(worker=WORKER, outcome="lost")
         log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)
         return
-    report(attempt.event, attempt.content.channel, end.status, end.reason)
+    report(attempt.event, attempt.content.channel, end.status, end.reason, tenant=attempt.content.tenant_id)
     if end.retry_in is not None:
         await ask_again(attempt.event, end.retry_in, attempt.share, ports)
     if end.dead and attempt.follow.next is not None:  # last, for what was sent has to be recorded whatever else fails
