@@ -16,6 +16,7 @@ from fleet.cli.dlq.frame import DlqCommand, Refused
 
 if TYPE_CHECKING:
     from fleet.console.state import Console
+    from fleet.doctor.deployed import Stage
 
 HOST = "127.0.0.1"
 MISSING = "the console needs Jinja2: pip install --require-hashes -r requirements/console.txt (or the extra `console`)"
@@ -56,12 +57,13 @@ def console(*, port: int, host: str, allow_writes: bool, folder: Path | None) ->
             raise
         raise Failed(MISSING) from error
     try:
-        asyncio.run(serve(partial(_made, folder, allow_writes), port, click.echo))
+        stage = click.get_current_context().find_root().obj
+        asyncio.run(serve(partial(_made, folder, allow_writes, stage), port, click.echo))
     except OSError as error:
         raise Failed(f"port {port} of {HOST}: {error.strerror}") from error
 
 
-def _made(folder: Path | None, allow_writes: bool, address: str) -> Console:  # noqa: FBT001 - bound by position
+def _made(folder: Path | None, allow_writes: bool, stage: Stage | None, address: str) -> Console:  # noqa: FBT001 - bound by position
     from fleet.console.commands import Processes
     from fleet.console.guard import Door
     from fleet.console.inventories import Inventories
@@ -89,5 +91,13 @@ def _made(folder: Path | None, allow_writes: bool, address: str) -> Console:  # 
         templates=templates(),
         now=time.time,
         depths=Depths(cloudwatch(lambda: service("cloudwatch")), time.time),
+        place=_place(stage, client.meta.region_name, client.meta.endpoint_url),
         allow_writes=allow_writes,
     )
+
+
+def _place(stage: Stage | None, region: str, endpoint: str) -> str:
+    """As each page says where its queues are: two consoles look alike."""
+    named = f"{stage.project}, stage {stage.stage}" if stage is not None else "no stage named"
+    at = "" if ".amazonaws." in endpoint else f", {endpoint}"
+    return f"{named}, {region}{at}"

@@ -21,6 +21,7 @@ LET_IN = web.RequestKey("let_in", bool)
 """Of a request that brought the session's cookie."""
 LONGEST_BODY = 4 << 20
 """Bytes of a request's body: the longest of a message, each of whose bytes may be spelt with three."""
+TO_ENTER, MOST_WAITING = 30.0, 100
 NONCE = web.RequestKey("nonce", str)
 NOBODY = -1
 ROOT = 0
@@ -56,6 +57,31 @@ def is_ours(far: End, near: End) -> bool:
 
 
 @dataclass
+class Lobby:
+    """Connections that have not brought the session's cookie yet. Each has TO_ENTER seconds for it, and the oldest of more than
+    MOST_WAITING makes room: who opens thousands and says nothing keeps nobody out.
+    """
+
+    _waiting: dict[asyncio.BaseTransport, asyncio.TimerHandle] = field(default_factory=dict, repr=False)
+
+    def come(self, connection: asyncio.Transport) -> None:
+        self._waiting[connection] = asyncio.get_running_loop().call_later(TO_ENTER, connection.abort)
+        if len(self._waiting) > MOST_WAITING:
+            oldest = next(iter(self._waiting))
+            self.leave(oldest)
+            oldest.abort()  # type: ignore[attr-defined]  # as `come` took it
+
+    @property
+    def count(self) -> int:
+        return len(self._waiting)
+
+    def leave(self, connection: asyncio.BaseTransport | None) -> None:
+        """It is let in, or gone."""
+        if connection is not None and (timer := self._waiting.pop(connection, None)) is not None:
+            timer.cancel()
+
+
+@dataclass
 class Door:
     """One console's address (`127.0.0.1:PORT`), the token that opens it once, and the session that it opens. `is_ours` answers whether
     the far end of a connection (then the near one) is this user's.
@@ -65,6 +91,7 @@ class Door:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     is_ours: Callable[[End, End], bool] = is_ours
+    lobby: Lobby = field(default_factory=Lobby, repr=False)
     _known: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet, repr=False)
 
     @property
@@ -108,6 +135,7 @@ class Door:
         if not self.knows(request):
             raise web.HTTPUnauthorized
         self._of_this_user(request)
+        self.lobby.leave(request.transport)
         request[LET_IN] = True
         if request.method in SAFE:
             self._asked_by_a_person(request)
@@ -130,9 +158,8 @@ class Door:
 
     def _asked_by_a_person(self, request: web.Request) -> None:
         """Raises HTTPForbidden. A page on another port of 127.0.0.1 is of the same site, and its requests bring the cookie."""
-        site, mode = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode"))
-        aim = request.headers.get("Sec-Fetch-Dest")
-        if site in (None, "same-origin", "none") or (mode == "navigate" and aim == "document"):
+        site, *how = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest", "User"))
+        if site in (None, "same-origin", "none") or how == ["navigate", "document", "?1"]:
             return
         raise web.HTTPForbidden(text="a page of another origin asked for this; open it yourself")
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
@@ -82,7 +82,9 @@ async def served(make: Callable[[str], Console], port: int) -> AsyncIterator[Con
         runner = web.AppRunner(application(console), access_log=None, handle_signals=False)
         await runner.setup()
         counting = asyncio.create_task(depths.keep(console.depths, console.inventories))
-        serving = await asyncio.get_running_loop().create_server(lambda: _connection(runner), sock=listening)
+        serving = await asyncio.get_running_loop().create_server(
+            lambda: _connection(runner, console.door.lobby), sock=listening
+        )
         try:
             yield console
         finally:
@@ -104,7 +106,24 @@ async def serve(make: Callable[[str], Console], port: int, tell: Callable[[str],
 
 
 class _Connection(web.RequestHandler):
-    """One that seals also what is answered before the application is asked, to what is not HTTP, and after it failed."""
+    """One that waits in the lobby, and seals also what is answered before the application is asked, to what is not HTTP, and after it
+    failed.
+    """
+
+    __slots__ = ("_came", "_lobby")
+
+    def __init__(self, server: web.Server, lobby: guard.Lobby) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # None is none
+        self._lobby = lobby
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._came = cast("asyncio.Transport", transport)
+        self._lobby.come(self._came)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._lobby.leave(self._came)
+        super().connection_lost(exc)
 
     def handle_error(self, request: web.BaseRequest, *about: Any, **more: Any) -> web.StreamResponse:
         answer = super().handle_error(request, *about, **more)
@@ -112,10 +131,10 @@ class _Connection(web.RequestHandler):
         return answer
 
 
-def _connection(runner: web.AppRunner) -> _Connection:
+def _connection(runner: web.AppRunner, lobby: guard.Lobby) -> _Connection:
     server = runner.server
     assert server is not None, "the runner was set up"
-    return _Connection(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # None is none
+    return _Connection(server, lobby)
 
 
 @web.middleware

@@ -20,7 +20,7 @@ from fleet.dead_letters.settings import ReplaySettings
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LOOKS_AT_ONCE = 4
+LOOKS_AT_ONCE, MOST_LOOKS = 4, 40
 """Commands that run at once for pages that only look: a browser full of tabs takes its turns, and no order waits for them."""
 READ_ONLY = "this console only looks: start it with `fleet console --allow-writes` to act"
 
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass
 class Console:
-    """`now` is the wall clock in epoch seconds. By the plan's name: what dry runs (`checks`) and planning (`planned`) said, and the exit
+    """`place` says where its queues are: stage, region, endpoint. `now` is the wall clock in epoch seconds. By the plan's name: what dry runs (`checks`) and planning (`planned`) said, and the exit
     code to come of what was begun here (`begun`).
     """
 
@@ -49,11 +49,13 @@ class Console:
     templates: Environment
     now: Callable[[], float]
     depths: Depths
+    place: str = ""
     allow_writes: bool = False
     forms: Forms = field(default_factory=Forms)
     checks: dict[str, Check] = field(default_factory=dict)
     planned: dict[str, Said] = field(default_factory=dict)
     begun: dict[str, asyncio.Future[int]] = field(default_factory=dict)
+    looking: dict[tuple[str, ...], asyncio.Task[Said]] = field(default_factory=dict)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     def is_starting(self, kept: Kept) -> bool:
@@ -70,8 +72,21 @@ def of(request: web.Request) -> Console:
 
 
 async def look(request: web.Request, *arguments: str) -> Said:
-    """What a command says that changes nothing, when its turn has come."""
+    """What a command says that changes nothing, when its turn has come. A page that is opened again meanwhile waits for the same command:
+    its first one goes on when its tab is closed. Raises HTTPServiceUnavailable where too many wait.
+    """
     console = of(request)
+    if (asking := console.looking.get(arguments)) is None:
+        if len(console.looking) >= MOST_LOOKS:
+            raise web.HTTPServiceUnavailable(
+                text=f"{MOST_LOOKS} pages wait for their commands: open this one again in a moment"
+            )
+        asking = console.looking[arguments] = asyncio.create_task(_asked(console, arguments))
+        asking.add_done_callback(lambda _: console.looking.pop(arguments))
+    return await asyncio.shield(asking)
+
+
+async def _asked(console: Console, arguments: tuple[str, ...]) -> Said:
     async with console.turns:
         return await console.commands.ask(*arguments)
 

@@ -17,7 +17,7 @@ PLACE = re.compile(r"[\w.-]+(/[\w.-]+)*")
 
 def rows() -> Iterator[tuple[str, str, str, str]]:
     for line in PAGE.splitlines():
-        if line.startswith("| ") and not line.startswith(("| | ", "| ---", "| goal ", "| T", "| R")):
+        if line.startswith("| ") and not line.startswith(("| | ", "| ---", "| goal ", "| T", "| R", "| Q")):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             assert len(cells) == 4, line
             yield cells[0], cells[1], cells[2], cells[3]
@@ -46,7 +46,8 @@ def test_each_requirement_has_one_row_and_no_row_is_empty() -> None:
     assert all(all(row) for row in found)
 
 
-def test_each_goal_of_telemetry_and_reminders_has_its_row_and_names_what_there_is() -> None:
+def test_each_goal_of_telemetry_reminders_and_dead_letters_has_its_row_and_names_what_there_is() -> None:
+    assert re.findall(r"^\| (Q\d+):", PAGE, re.MULTILINE) == [f"Q{number}" for number in range(1, 41)]
     assert re.findall(r"^\| (T\d+):", PAGE, re.MULTILINE) == [f"T{number}" for number in range(1, 12)]
     assert re.findall(r"^\| (R\d+):", PAGE, re.MULTILINE) == [f"R{number}" for number in OF_REMINDERS]
     code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))

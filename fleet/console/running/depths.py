@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from fleet.console.inventories import FAULTS, Inventories
 from shared.outcome import code_of
 
 EVERY = 60.0
 """Seconds between two counts; one GetQueueAttributes for each queue."""
+PATIENCE = 2.0
+"""Seconds for which the page waits for CloudWatch, which may be silent where SQS is not."""
 SPAN = 3600.0
 """Seconds that a plot shows."""
 WIDTH, HEIGHT = 120, 24
@@ -52,7 +52,7 @@ class Depths:
     fault: str = ""
     since: float = 0.0
     _asked: float = 0.0
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asking: asyncio.Task[None] | None = None
 
     def count(self, queues: Iterable[tuple[str, int]]) -> None:
         """A count of this moment; what is older than an hour is forgotten."""
@@ -66,14 +66,19 @@ class Depths:
 
     async def refresh(self, names: Sequence[str]) -> None:
         """Ask for the ages, once a minute at most; that they cannot be had is said on the page, and keeps nothing else from it."""
-        async with self._asking:
-            if self.now() - self._asked < EVERY:
-                return
+        if self.asking is None and self.now() - self._asked >= EVERY:
             self._asked = self.now()
-            try:
-                self.old, self.fault = await asyncio.to_thread(self.ages, names, self.now()), ""
-            except (ClientError, BotoCoreError, OSError) as error:
-                self.old, self.fault = {}, code_of(error)
+            self.asking = asyncio.create_task(self._ask(names))
+        if self.asking is not None:
+            await asyncio.wait([self.asking], timeout=PATIENCE)
+
+    async def _ask(self, names: Sequence[str]) -> None:
+        try:
+            self.old, self.fault = await asyncio.to_thread(self.ages, names, self.now()), ""
+        except Exception as error:  # noqa: BLE001 - also an answer of another shape, as emulators have them
+            self.old, self.fault = {}, code_of(error)
+        finally:
+            self.asking = None
 
     def depth(self, name: str) -> Plot | None:
         return plot(self.counted.get(name, ()), now=self.now())

@@ -11,6 +11,7 @@ from aiohttp import web
 from fleet.console import acts, pages, state
 from fleet.console.commands import NOTHING, PARTLY, Said, spelled
 from fleet.console.pages import part
+from fleet.console.state import Console
 from fleet.story.moment import Ids, buried
 
 LONGEST = 200
@@ -28,7 +29,7 @@ async def find(request: web.Request) -> web.Response:
     asked, tenant, hours = (_field(request, name) for name in ("id", "tenant", "hours"))
     given: dict[str, Any] = {"asked": asked, "tenant": tenant, "hours": hours}
     if not asked:
-        return pages.page(request, "find.html", **given, said=None, links={}, typed="")
+        return pages.page(request, "find.html", **given, said=None, links={}, looked=[], typed="")
     options = [f"--{name}={value}" for name, value in (("tenant", tenant), ("archive", hours)) if value]
     arguments = ("trace", *options, "--no-letters", "--json", "--", asked)
     asking = [state.look(request, *arguments)]
@@ -36,7 +37,8 @@ async def find(request: web.Request) -> web.Response:
         endpoint_of = ("webhooks", "endpoint", "show", f"--tenant={tenant}", "--json", "--", asked)
         asking.append(state.look(request, *endpoint_of))
     said, *endpoint = await asyncio.gather(*asking)
-    links = _letters(request, asked) | _links(said.documents, tenant)
+    letters, searched = await asyncio.to_thread(_letters, state.of(request), asked)
+    links = letters | _links(said.documents, tenant)
     if endpoint and not endpoint[0].code:
         links[f"/webhooks/{part(tenant)}/{part(asked)}"] = f"endpoint {asked}"
     links[f"/archive/{part(asked)}"] = f"proof that the row of event {asked} is in the archive"
@@ -47,6 +49,7 @@ async def find(request: web.Request) -> web.Response:
         **given,
         said=said,
         not_read=said.code not in (0, NOTHING),
+        looked=[each for each in said.words if not each.startswith("letters:")] + searched,
         links=links,
         typed=spelled(*arguments),
     )
@@ -150,14 +153,22 @@ async def _told(
     )
 
 
-def _letters(request: web.Request, asked: str) -> dict[str, str]:
-    """Letters that name the id, of the queues that were read: opening a page receives none."""
-    found, ids = dict[str, str](), Ids(asked)
-    for queue, look in state.of(request).inventories.looks.items():
-        for letter in look.letters.values():
-            if buried(letter, queue, ids) is not None:
-                found[f"/queues/{part(queue)}/letters/{part(letter.id)}"] = f"letter {letter.id} in {queue}"
-    return found
+def _letters(console: Console, asked: str) -> tuple[dict[str, str], list[str]]:
+    """Letters that name the id, of the queues that were read, and where was looked: opening a page receives none. Of a letter whose body
+    was not kept only its own ids can be looked at.
+    """
+    found, searched, ids = dict[str, str](), list[str](), Ids(asked)
+    for queue, look in [*console.inventories.looks.items()]:
+        for view in look.views:
+            letter = look.letters.get(view.id)
+            own = " ".join((view.id, view.key, view.plan_id, *view.earlier))
+            if ids.are_in(own) or (letter is not None and buried(letter, queue, ids) is not None):
+                found[f"/queues/{part(queue)}/letters/{part(view.id)}"] = f"letter {view.id} in {queue}"
+        bare = len(look.views) - len(look.letters)
+        more = f", of {bare} their ids alone: their bodies were not kept" if bare else ""
+        more += "" if look.whole else ", and not all of the queue was seen"
+        searched.append(f"letters: {queue}, {len(look.views)} as read {pages.at(look.at)}{more}")
+    return found, searched or ["letters: not looked at, no queue was read here"]
 
 
 def _links(moments: Sequence[Mapping[str, Any]], tenant: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
 from fleet.console.running.depths import EVERY, HEIGHT, SPAN, Depths, Sample, cloudwatch, plot
@@ -43,6 +45,38 @@ async def test_ages_are_asked_once_a_minute_and_their_absence_is_told() -> None:
     for _ in range(3):
         await depths.refresh(["webhooks"])
     assert (len(asked), depths.fault) == (1, "AccessDenied")
+
+
+async def test_a_silent_cloudwatch_holds_the_page_up_for_a_moment_only_and_is_asked_once(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.console.running.depths.PATIENCE", 0.01)
+    answer, asked = Event(), list[object]()
+
+    def silent(names: Sequence[str], _now: float) -> Mapping[str, Sequence[Sample]]:
+        asked.append(names)
+        answer.wait(10)
+        return {}
+
+    desk.console.depths.ages = silent
+    desk.world.now += EVERY
+    try:
+        for _ in range(3):
+            assert "which has not answered yet" in await desk.browser.page("/")
+    finally:
+        answer.set()
+    await until(lambda: desk.console.depths.asking is None, seconds=5, what="the answer")
+    assert len(asked) == 1
+    assert "and there is none" in await desk.browser.page("/")
+
+
+async def test_an_answer_of_another_shape_keeps_nothing_else_from_the_page() -> None:
+    def odd(_names: Sequence[str], _now: float) -> Mapping[str, Sequence[Sample]]:
+        raise KeyError("MetricDataResults")
+
+    depths = Depths(odd, lambda: NOW)
+    await depths.refresh(["webhooks"])
+    assert depths.fault == "KeyError"
 
 
 def test_cloudwatch_is_asked_for_all_queues_at_once() -> None:

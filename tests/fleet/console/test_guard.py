@@ -1,6 +1,7 @@
 """Who may speak with the console: the printed address, its session, its own forms, and nobody else."""
 
 import asyncio
+import contextlib
 import io
 import itertools
 import os
@@ -152,20 +153,22 @@ async def test_other_methods_are_405_and_no_answer_opens_the_console_to_other_or
 
 
 @pytest.mark.parametrize(
-    ("site", "mode", "aim", "expected"),
+    ("site", "how", "expected"),
     [
-        ("same-site", "no-cors", "image", 403),
-        ("same-site", "cors", "empty", 403),
-        ("cross-site", "navigate", "iframe", 403),
-        ("same-site", "navigate", "document", 200),
-        ("same-origin", "no-cors", "style", 200),
-        ("none", "navigate", "document", 200),
+        ("same-site", ("no-cors", "image", ""), 403),
+        ("same-site", ("cors", "empty", ""), 403),
+        ("cross-site", ("navigate", "iframe", "?1"), 403),
+        ("same-site", ("navigate", "document", "?1"), 200),
+        ("same-site", ("navigate", "document", ""), 403),  # a script went there, and nobody clicked
+        ("same-origin", ("no-cors", "style", ""), 200),
+        ("none", ("navigate", "document", ""), 200),
     ],
 )
 async def test_what_a_page_of_another_origin_embeds_is_403_and_its_link_is_not(
-    desk: Bench, site: str, mode: str, aim: str, expected: int
+    desk: Bench, site: str, how: tuple[str, str, str], expected: int
 ) -> None:
-    fetch = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": aim}
+    names = ("Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User")
+    fetch = {"Sec-Fetch-Site": site, **{name: text for name, text in zip(names, how, strict=True) if text}}
     assert (await desk.browser.get("/find?id=m-1", headers=fetch))[0] == expected
     assert len(desk.commands.asked) == (expected == 200)
 
@@ -275,3 +278,43 @@ async def _asked_as_nobody(address: str, request: str) -> bytes:
     answer = await reader.read()
     writer.close()
     return answer.partition(b"\r\n\r\n")[0]
+
+
+async def test_connections_that_say_nothing_keep_nobody_out_and_are_ended(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.console.guard.MOST_WAITING", 3)
+    host, _, port = desk.browser.address.partition(":")
+    stalled = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
+    for reader, _ in stalled[:5]:
+        await _cut(reader)
+    assert (await desk.browser.get("/plans"))[0] == 200
+    monkeypatch.setattr("fleet.console.guard.TO_ENTER", 0.01)
+    late, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET / HTTP/1.1\r\nHost: {desk.browser.address}\r\nX-Slow: ".encode())
+    await _cut(late)
+    for _, each in (*stalled, (late, writer)):
+        each.close()
+
+
+async def _cut(reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+
+
+async def test_a_session_stays_connected_however_long_it_is_quiet(desk: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.console.guard.TO_ENTER", 0.05)
+    host, _, port = desk.browser.address.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    door = desk.console.door
+    asked = (
+        f"GET /plans HTTP/1.1\r\nHost: {desk.browser.address}\r\nCookie: {door.cookie}={door.session}\r\n\r\n".encode()
+    )
+    for _ in range(2):
+        writer.write(asked)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        await reader.readexactly(int(re.findall(rb"Content-Length: (\d+)", head)[0]))
+        assert door.lobby.count == 0
+    writer.close()

@@ -11,6 +11,7 @@ from fleet.console.commands import Processes, Said, _documents
 from fleet.console.state import LOOKS_AT_ONCE
 from tests.fleet.console.fakes import QUEUE, Bench
 from tests.fleet.console.test_looks import HOSTILE, cells
+from tests.waiting import until
 
 SECRET = "anna@example.com"
 MOMENTS: list[dict[str, Any]] = [
@@ -58,7 +59,8 @@ async def test_an_id_leads_to_the_pages_of_what_its_story_names(desk: Bench) -> 
     }
     assert len(cells(page, "Its story")) == 4
     assert "<img" not in page
-    assert "letters: not looked at" in page
+    assert "letters: not looked at" not in page
+    assert f"letters: {QUEUE}, 12 as read" in page
     assert desk.box.received == 12
 
 
@@ -188,3 +190,38 @@ async def test_an_archive_is_read_only_when_it_is_asked_for_and_a_row_is_not_sho
 def test_a_document_over_many_lines_is_one() -> None:
     assert _documents(b'{\n "index": 1\n}\n') == [{"index": 1}]
     assert _documents(b'{"a": 1}\n{"b": 2}\nwords\n') == [{"a": 1}, {"b": 2}]
+
+
+async def test_a_page_that_is_opened_again_and_again_asks_its_command_once_and_too_many_are_told_to_come_back(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.console.state.MOST_LOOKS", 2)
+    answer, asked = asyncio.Event(), list[tuple[str, ...]]()
+
+    async def slow(*arguments: str, stdin: str = "") -> Said:
+        asked.append(arguments)
+        await answer.wait()
+        return Said(0, [], ["looked"])
+
+    desk.commands.ask = slow  # type: ignore[method-assign]  # a command that takes its time
+    waiting = [asyncio.create_task(desk.browser.get("/find?id=m-1")) for _ in range(5)]
+    waiting.append(asyncio.create_task(desk.browser.get("/find?id=m-2")))
+    await until(lambda: len(asked) == 2, seconds=5, what="both commands")
+    status, page = await desk.browser.get("/find?id=m-3")
+    assert (status, "open this one again in a moment" in page) == (503, True)
+    answer.set()
+    assert [status for status, _ in await asyncio.gather(*waiting)] == [200] * 6
+    assert len(asked) == 2
+    assert desk.console.looking == {}
+
+
+async def test_letters_whose_bodies_were_not_kept_are_found_by_their_own_id_and_the_page_says_what_was_not_searched(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "letters: not looked at, no queue was read here" in await desk.browser.page("/find?id=m-11")
+    monkeypatch.setattr("fleet.console.inventories.ROOM", 20)
+    await desk.read()
+    kept = len(desk.console.inventories.looks[QUEUE].letters)
+    page = await desk.browser.page("/find?id=m-11")
+    assert f'<a href="/queues/{QUEUE}/letters/m-11">letter m-11 in {QUEUE}</a>' in page
+    assert f"of {12 - kept} their ids alone: their bodies were not kept" in page
