@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fleet.dead_letters.replay import report
 SUFFIX = ".plan"
 MOST = 100
 """Plans that are listed, the newest first."""
+KEPT_OPEN = 4
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}\.plan")
 ACTS = {
     "not begun": "replay",
@@ -56,6 +57,8 @@ class Plans:
 
     folder: Path
     key: Callable[[], bytes]
+    _opened: dict[str, Plan] = field(default_factory=dict, repr=False)
+    """The newest few by their files' digests: a page that renews itself does not parse 100,000 letters each time."""
 
     def names(self) -> list[str]:
         """The newest first."""
@@ -76,10 +79,14 @@ class Plans:
         """Raises NoPlan, PlanRefused, JournalUnreadable, OSError."""
         file = self.file(name)
         content = file.read_bytes()
-        plan = planning.read(content, key=self.key())
+        digest = hashlib.sha256(content).hexdigest()
+        plan = self._opened.pop(digest, None) or planning.read(content, key=self.key())
+        self._opened[digest] = plan
+        if len(self._opened) > KEPT_OPEN:
+            del self._opened[next(iter(self._opened))]
         progress = journals.read(journals.journal_path(file, plan.plan_id))
         status = report.status(plan, progress, file=file, running=journals.is_held(file))
-        return Kept(name, file, plan, hashlib.sha256(content).hexdigest(), status)
+        return Kept(name, file, plan, digest, status)
 
     def fresh(self, queue: str, *, now: float) -> Path:
         """A file for a new plan."""

@@ -95,7 +95,7 @@ def _are_orders(orders: Orders) -> bool:
 
 
 def _lines(each: dict[str, Any]) -> str:
-    state = "paused" if each["paused"] else "running"
+    state = "paused" if each["paused"] else "not paused"
     orders = f"{state}, concurrency {each['concurrency'] or OWN}, rate {each['rate'] or OWN}"
     lines = [f"{each['worker']}: {each['unreadable'] or orders}"]
     for one in each["processes"]:

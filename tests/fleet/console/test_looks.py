@@ -9,16 +9,21 @@ from itertools import product
 
 import pytest
 
+from fleet.cli.console import _place
 from fleet.dead_letters.looking import shown
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.letter import DeadLetter
+from fleet.dead_letters.model.plan.plan import PlanRefused
+from fleet.dead_letters.replay.journal import Journal, Progress, State, journal_path
 from fleet.dead_letters.settings import ReplaySettings
+from fleet.doctor.deployed import Stage
 from shared.message.delivery import Attribute
 from tests.fleet.console.fakes import LOOKS, QUEUE, RETENTION, Bench
 from tests.fleet.dead_letters.fakes import envelope
 from tests.fleet.dead_letters.letters import bus_record
 from tests.traced import allowed
 
+BACK: tuple[State, ...] = ("sent", "deleted", "returned")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><a href='javascript:alert(3)'>x</a>\u202e"
 
 
@@ -217,3 +222,33 @@ async def test_the_page_that_the_command_line_names_is_there(desk: Bench) -> Non
     assert named == f"{address}/queues/{QUEUE}/letters/m-0"
     assert "m-0" in await desk.browser.page(named.removeprefix(address))
     assert ReplaySettings().page(QUEUE, "m-0") == ""
+
+
+async def test_each_page_says_where_its_queues_are(desk: Bench) -> None:
+    desk.console.place = _place(Stage("shop", "prod"), "eu-west-1", "https://sqs.eu-west-1.amazonaws.com")
+    assert "<strong>shop, stage prod, eu-west-1</strong>" in await desk.browser.page("/plans")
+    desk.console.place = _place(None, "us-east-1", "http://127.0.0.1:4566")
+    for path in ("/", f"/queues/{QUEUE}"):
+        assert "<strong>no stage named, us-east-1, http://127.0.0.1:4566</strong>" in await desk.browser.page(path)
+
+
+async def test_a_plan_is_parsed_once_for_its_file_and_anew_for_another(desk: Bench) -> None:
+    name = (await desk.planned()).rpartition("/")[2]
+    first, again = desk.console.plans.read(name), desk.console.plans.read(name)
+    assert first.plan is again.plan
+    file = desk.console.plans.file(name)
+    file.write_bytes(file.read_bytes().replace(b'"keep": false', b'"keep": true'))
+    with pytest.raises(PlanRefused):
+        desk.console.plans.read(name)
+
+
+async def test_letters_that_came_back_stand_beside_those_that_were_sent(desk: Bench) -> None:
+    path = await desk.planned()
+    kept = desk.console.plans.read(path.rpartition("/")[2])
+    with journal_path(kept.file, kept.plan.plan_id).open("wb") as file:
+        journal = Journal(file.write, now=lambda: 1.0, progress=Progress(), plan_id=kept.plan.plan_id)
+        journal.begin("tester", "x")
+        for state in BACK:
+            journal.note(state, ["m-0"], step=1)
+    page = await desk.browser.page(path)
+    assert '1 of 12 sent, <span class="fault">1 came back</span>' in page
