@@ -1,4 +1,5 @@
-"""How many Python functions of this library run for one message on its usual path: `python -m tests.bench.calls`.
+"""How many Python functions of this library run for one message on its usual path: `python -m tests.bench.calls`; with `lines` behind it
+without spans and metrics, with `none` without log lines as well.
 
 The usual path: a container, ten messages for each receive, first receipts, no ledger, no groups, a handler that succeeds, and the
 telemetry of production. Exact, and so comparable where CPU times are not: the clock is virtual, and what a run of 500 messages
@@ -72,11 +73,12 @@ def per_message() -> dict[str, dict[str, float]]:
     return parts
 
 
-def main(write: Callable[[str], object] = sys.stdout.write) -> int:
+def main(profile: str = "all", write: Callable[[str], object] = sys.stdout.write) -> int:
     """0 where no part takes more calls than it may."""
-    logging.configure("info", stream=io.BytesIO())
-    tracing.configure({}, service="bench", exporter=nowhere())
-    keep_metrics()
+    logging.configure("warning" if profile == "none" else "info", stream=io.BytesIO())
+    if profile == "all":
+        tracing.configure({}, service="bench", exporter=nowhere())
+        keep_metrics()
     found = per_message()
     sums = {part: sum(functions.values()) for part, functions in found.items()}
     for part, functions in found.items():
@@ -87,4 +89,4 @@ def main(write: Callable[[str], object] = sys.stdout.write) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
