@@ -18,8 +18,10 @@ from fleet.dead_letters.model import expiry, redaction
 from fleet.dead_letters.settings import EDIT_DISABLED
 
 
-def templates() -> Environment:
-    """Every value is escaped, and what would speak to a reader's screen, such as a change of direction, is spelt out."""
+def templates(stage: str = "") -> Environment:
+    """Every value is escaped, and what would speak to a reader's screen, such as a change of direction, is spelt out. `stage` are the options
+    of `fleet` that a command needs to look where this console looks.
+    """
     made = Environment(
         loader=PackageLoader("fleet.console"),
         autoescape=True,
@@ -29,6 +31,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"part": part, "left": expiry.spelled, "at": at, "ago": ago, "whole": whole}
+    made.filters["placed"] = lambda line: line.replace("fleet ", f"fleet {stage} ", 1) if stage else line
     made.globals |= {"command": spelled, "query": query, "count": "{:.0f}".format, "age": lasting}
     return made
 

@@ -10,6 +10,7 @@ from itertools import product
 import pytest
 
 from fleet.cli.console import _place
+from fleet.console.pages import templates
 from fleet.dead_letters.looking import shown
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.letter import DeadLetter
@@ -227,6 +228,12 @@ async def test_the_page_that_the_command_line_names_is_there(desk: Bench) -> Non
 async def test_each_page_says_where_its_queues_are(desk: Bench) -> None:
     desk.console.place = _place(Stage("shop", "prod"), "eu-west-1", "https://sqs.eu-west-1.amazonaws.com")
     assert "<strong>shop, stage prod, eu-west-1</strong>" in await desk.browser.page("/plans")
+    desk.console.templates = templates("--project shop --stage prod")
+    assert f"<code>fleet --project shop --stage prod dlq groups {QUEUE}</code>" in await desk.browser.page(
+        f"/queues/{QUEUE}"
+    )
+    desk.console.templates = templates()
+    assert f"<code>fleet dlq groups {QUEUE}</code>" in await desk.browser.page(f"/queues/{QUEUE}")
     desk.console.place = _place(None, "us-east-1", "http://127.0.0.1:4566")
     for path in ("/", f"/queues/{QUEUE}"):
         assert "<strong>no stage named, us-east-1, http://127.0.0.1:4566</strong>" in await desk.browser.page(path)

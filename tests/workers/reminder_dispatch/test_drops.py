@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from shared.telemetry.logging import customer
 from tests.workers.reminder_dispatch.fakes import NOON, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Refused
 
@@ -66,3 +67,11 @@ async def test_the_same_tenant_s_next_occurrence_that_exists_is_not_a_drop() -> 
     with capture_logs() as logged:
         await of.dispatch(due())
     assert reasons(logged) == []
+
+
+async def test_the_line_of_an_end_names_the_customer_by_its_hash() -> None:
+    of = world(row(tenantId="acme"))
+    with capture_logs() as logged:
+        await of.dispatch(due())
+    [settled] = [line for line in logged if line["event"] == "reminder_settled"]
+    assert settled["tenant"] == customer("acme")

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from shared.bus import BusEntry
 from shared.outcome import Contended, Later, Reject
 from shared.road.once import KeyReused
+from shared.telemetry.logging import customer
 from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, removed, row, session, uploaded
 from tests.workers.upload_notification.world import World
 from workers.upload_notification.event import Ignored, UploadEvents
@@ -24,7 +25,10 @@ WAITING = row(wsConnectionId="browser", tenantId="acme")
 async def test_an_upload_moves_its_session_and_is_told_once_to_bus_and_browser() -> None:
     world = World(FakeSessions(dict(WAITING)))
 
-    await world.handle(finished("0A", size=1024))
+    with capture_logs() as lines:
+        await world.handle(finished("0A", size=1024))
+    [settled] = [each for each in lines if each["event"] == "upload_settled"]
+    assert settled["tenant"] == customer("acme")
 
     order = finished("0A").order
     assert world.store.rows["s1"] == WAITING | {
