@@ -73,7 +73,7 @@ def per_message() -> dict[str, dict[str, float]]:
     return parts
 
 
-def main(profile: str = "all", write: Callable[[str], object] = sys.stdout.write) -> int:
+def main(write: Callable[[str], object] = sys.stdout.write, *, profile: str = "all") -> int:
     """0 where no part takes more calls than it may."""
     logging.configure("warning" if profile == "none" else "info", stream=io.BytesIO())
     if profile == "all":
@@ -89,4 +89,4 @@ def main(profile: str = "all", write: Callable[[str], object] = sys.stdout.write
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(profile="".join(sys.argv[1:]) or "all"))

@@ -4,8 +4,10 @@ import asyncio
 import json
 import re
 import time
+from functools import partial
 from html import unescape
 from itertools import product
+from typing import BinaryIO
 
 import pytest
 
@@ -249,11 +251,15 @@ async def test_a_plan_is_parsed_once_for_its_file_and_anew_for_another(desk: Ben
         desk.console.plans.read(name)
 
 
+def _put(file: BinaryIO, line: bytes) -> None:
+    file.write(line)
+
+
 async def test_letters_that_came_back_stand_beside_those_that_were_sent(desk: Bench) -> None:
     path = await desk.planned()
     kept = desk.console.plans.read(path.rpartition("/")[2])
     with journal_path(kept.file, kept.plan.plan_id).open("wb") as file:
-        journal = Journal(file.write, now=lambda: 1.0, progress=Progress(), plan_id=kept.plan.plan_id)
+        journal = Journal(partial(_put, file), now=lambda: 1.0, progress=Progress(), plan_id=kept.plan.plan_id)
         journal.begin("tester", "x")
         for state in BACK:
             journal.note(state, ["m-0"], step=1)
