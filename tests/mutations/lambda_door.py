@@ -16,7 +16,7 @@ LAMBDA = [
         ("        if leaves:\n            leaving.add(delivery)", "        leaving.add(delivery)", INVOCATION),
         ("delivery.attempt >= known.attempt", "True", "tests/behaviours/test_lambda_order.py"),
         ("min(worker.limits.concurrency, len(ready))", "len(ready)", INVOCATION),
-        ('task.cancel("the invocation ends")', "pass", INVOCATION),
+        ('cut_run(task, "the invocation ends")', "pass", INVOCATION),
         ("RELEASING = 15.0", "RELEASING = 5.0", NEIGHBOURS),
         ("return not all(task.done() for task in late)", "return False", OUTLIVING),
     ),

@@ -182,7 +182,7 @@ SETTLEMENT = [
     *of(
         "shared/settlement/leases.py",
         ("lease.ends > self._clock()", "True", f"{LEASES} {DELETES}"),
-        ("lease.worker.cancel(reason)", "pass", LEASES),
+        ("cut_run(lease.worker, reason)", "pass", LEASES),
         ("self._tell_refused(passing, whole=len(passing) == len(chunk))", "pass", TROUBLES),
         ("return self._visibility / 3", "return self._visibility / 1_000", LEASES),
         ("lease.lost = True", "pass", LEASES),

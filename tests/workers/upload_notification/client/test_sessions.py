@@ -75,27 +75,6 @@ async def test_the_same_opening_once_more_is_the_same_session_and_no_other(desk:
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"session_id": "a/b"}, "sessionId"),
-        ({"session_id": ".."}, "sessionId"),
-        ({"secret": "short"}, "secret"),
-        ({"tenant_id": "a\nb"}, "tenantId"),
-        ({"allowed_types": ("image",)}, "allowedTypes"),
-        ({"allowed_types": ("image/png", "image/png")}, "allowedTypes"),
-        ({"max_bytes": 0}, "maxBytes"),
-        ({"min_bytes": 9, "max_bytes": 8}, "maxBytes"),
-        ({"min_bytes": -1}, "minBytes"),
-        ({"seconds": 86_401}, "seconds"),
-    ],
-)
-def test_a_field_that_cannot_be_so_is_named(changed: dict[str, Any], named: str) -> None:
-    with pytest.raises(WrongField, match=f"^{named}: ") as caught:
-        replace(WANTED, **changed).row(START)
-    assert caught.value.field == named
-
-
-@pytest.mark.parametrize(
     "other", [{"max_bytes": 999}, {"allowed_types": ()}, {"scan_required": False}, {"tenant_id": "other"}]
 )
 async def test_an_opening_of_the_same_id_and_secret_on_other_terms_is_another(
@@ -105,22 +84,6 @@ async def test_an_opening_of_the_same_id_and_secret_on_other_terms_is_another(
     await desk.sessions.open(known)
     with pytest.raises(Refused, match="another session s-1"):
         await desk.sessions.open(replace(known, **other))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("allowed_types", "image/png"),
-        ("max_bytes", "10"),
-        ("min_bytes", True),
-        ("scan_required", "true"),
-        ("seconds", 1.5),
-    ],
-)
-def test_a_value_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
-    wrong: dict[str, Any] = {name: value}
-    with pytest.raises(WrongField, match=f"^{name}: it has to be "):
-        replace(WANTED, **wrong).check()
 
 
 async def test_a_token_admits_one_connection_and_an_older_one_none(desk: Desk) -> None:
