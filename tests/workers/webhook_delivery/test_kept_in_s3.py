@@ -1,6 +1,7 @@
 """Large payloads are kept in S3, where there is a bucket."""
 
 import random
+from typing import Any, cast
 
 import pytest
 
@@ -55,6 +56,30 @@ async def test_an_expunged_payload_does_not_come_back_to_the_bucket_with_a_dupli
         assert await kept.expunge("t", "msg_1")
         await kept.keep(large)
         assert (objects(), await kept.read("t", "msg_1")) == (0, None)
+
+
+async def test_a_payload_that_is_expunged_between_two_copies_of_its_event_leaves_nothing_in_the_bucket(
+    aws: Aws, dynamodb: InDynamoDb
+) -> None:
+    large, bucket = event("msg_1", IN_TABLE), aws.bucket("kept")
+    names: dict[str, Any] = {"table": dynamodb.name, "now": Clock(), "bucket": bucket, "prefix": "p/"}
+    async with aws.open("s3") as s3:
+        first = KeptPayloads(dynamodb.client, s3=s3, **names)
+
+        class Slow:
+            """Puts the second copy's object when the first one is kept and expunged."""
+
+            async def put_object(self, **asked: Any) -> None:
+                await first.keep(large)
+                assert await first.expunge("t", "msg_1")
+                await s3.put_object(**asked)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(s3, name)
+
+        await KeptPayloads(dynamodb.client, s3=cast("Any", Slow()), **names).keep(large)
+        assert aws.s3.list_objects_v2(Bucket=bucket).get("Contents", []) == []
+        assert await first.read("t", "msg_1") is None
 
 
 async def test_a_bucket_that_is_not_named_is_asked_for_and_nothing_counts_as_gone(

@@ -71,8 +71,10 @@ class KeptPayloads:
         write = payloads.keeping(event, text=text, in_s3=in_s3, now=self._now())
         try:
             await self._client.put_item(TableName=self._table, **write)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return  # a duplicate of the event
+        except self._client.exceptions.ConditionalCheckFailedException:  # a duplicate of the event
+            if in_s3 and self._s3 is not None and not flag_of(await self._row(event.tenant_id, event.event_id), _IN_S3):
+                # It was expunged since we looked, and what was put meanwhile shall not stay behind.
+                await self._s3.delete_object(Bucket=self._bucket, Key=self._object(event.tenant_id, event.event_id))
 
     async def read(self, tenant_id: str, event_id: str) -> str | None:
         """None where it is kept no longer, or never was. Raises SettingsError where it is in a bucket that is not named here."""
