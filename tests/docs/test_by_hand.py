@@ -28,6 +28,7 @@ from workers.upload_notification.store.sessions import read_session
 from workers.webhook_delivery.event import published
 from workers.webhook_delivery.fan_out import fan_out
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Page, why_not
+from workers.webhook_delivery.signing.request import signed
 from workers.webhook_delivery.store import endpoint_items
 
 PAGE = (Path(__file__).parents[2] / "docs" / "by-hand.md").read_text(encoding="utf-8")
@@ -122,6 +123,12 @@ ENDPOINTS: dict[str, Row] = {
     "no `url`, or one of plain HTTP": ENDPOINT | {"url": "http://hooks.example"},
     "no `secret`, or one that cannot be read": without(ENDPOINT, "secret"),
     "a `TTL`": ENDPOINT | {"TTL": 1},
+    "`payloadLimit` below zero": ENDPOINT | {"payloadLimit": -1},
+    "`expiresAfter` of zero or less": ENDPOINT | {"expiresAfter": 0},
+    "`previousSecrets` as a text": ENDPOINT | {"previousSecrets": SECRET},
+    "`expiresAt` of an old secret in milliseconds": ENDPOINT
+    | {"previousSecrets": [{"secret": SECRET, "expiresAt": int(NOON.timestamp() * 1000)}]},
+    "`failingSince`, `failedAt`, `warned` or `owed` in another form": ENDPOINT | {"owed": "webhook.failing"},
 }
 
 
@@ -147,7 +154,10 @@ async def of_endpoint(row: Row, body: str = event()) -> set[str]:
     [fanned_out] = [line for line in logged if line["event"] == "webhook_fanned_out"]
     told = told_in(logged) | ({"without_id"} if fanned_out["without_id"] else set())
     if sent.sent:
-        told.add(why_not(endpoint_items.endpoint(item, tenant_id="tenant-1", endpoint_id="ep-1", at=0.0)))
+        posted = endpoint_items.endpoint(item, tenant_id="tenant-1", endpoint_id="ep-1", at=0.0)
+        told |= {why_not(posted)} | ({"endpoint_life_unreadable"} if endpoint_items.odd_life(item) else set())
+        if "secret" in row and signed(posted, message_id="msg_1", at=NOON, body=b"").passed_over:
+            told.add("webhook_old_secrets_passed_over")
     # What an endpoint's own line says is enough: that the event has no other taker is the same once more.
     return told - {"", "nobody_takes_it" if "endpoint_unreadable" in told else ""}
 

@@ -17,6 +17,7 @@ _LOOKS: Final = 20
 """So many times in that time a failure is noted at most: most failures write nothing."""
 
 FAILING, RECOVERED, DISABLED = "webhook.failing", "webhook.recovered", "webhook.disabled"
+KINDS: Final = frozenset({FAILING, RECOVERED, DISABLED})
 
 
 @dataclass(frozen=True, slots=True)

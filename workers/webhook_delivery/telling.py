@@ -7,7 +7,7 @@ import hashlib
 import orjson
 import structlog
 
-from shared import BusEntry
+from shared import BusEntry, Reject
 from shared.telemetry.drops import dropped
 from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import DeliveryJob
@@ -101,7 +101,11 @@ async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:
     if not endpoint.life.owed:
         return
     for each in endpoint.life.owed:
-        await ports.put_event(BusEntry(SOURCE, each.kind, each.detail))
+        try:
+            await ports.put_event(BusEntry(SOURCE, each.kind, each.detail))
+        except Reject as refused:  # the bus will never take it, and no delivery is at fault
+            names = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
+            dropped(WORKER, "owed_event_refused", kind=each.kind, why=str(refused), **names)
     await ports.store.forget_owed(endpoint)
 
 

@@ -38,7 +38,7 @@ def row_fault(item: Item, at: datetime, *, allow_loopback: bool = False) -> str:
         return f"eventTypes: {why}"
     if why := url_fault(posted.url, allow_loopback=allow_loopback):
         return f"url: {why}"
-    return _secret_fault(text_of(item, "secret")) or _time_fault(item)
+    return _secret_fault(text_of(item, "secret")) or _old_secret_fault(item) or _life_fault(item) or _time_fault(item)
 
 
 def _secret_fault(secret: str) -> str:
@@ -49,6 +49,16 @@ def _secret_fault(secret: str) -> str:
     except SecretError as error:
         return f"secret: {error}"
     return ""
+
+
+def _old_secret_fault(item: Item) -> str:
+    is_odd = endpoint_items.UNREADABLE in endpoint_items.old_secrets(item)
+    return "previousSecrets: not a list of texts, or of maps of secret and expiresAt in seconds" if is_odd else ""
+
+
+def _life_fault(item: Item) -> str:
+    odd = endpoint_items.odd_life(item)
+    return f"{odd[0]}: not as the worker writes it, which takes it away at the next delivery" if odd else ""
 
 
 def _time_fault(item: Item) -> str:

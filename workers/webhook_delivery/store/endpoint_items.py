@@ -9,7 +9,7 @@ from typing import Any, Final
 from workers.webhook_delivery.egress.rate import FASTEST, SLOWEST
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
-from workers.webhook_delivery.life import Change, Life, Owed
+from workers.webhook_delivery.life import KINDS, Change, Life, Owed
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
 from workers.webhook_delivery.signing.request import headers_fault
 from workers.webhook_delivery.store.typed import (
@@ -90,20 +90,27 @@ class OldSecret:
         return self.until is None or at < self.until
 
 
+UNREADABLE: Final = OldSecret("")
+_LIFE: Final = {"failingSince", "failedAt", "warned", "owed"}
+_LATEST: Final = 253_402_300_799.0
+"""The last second of the year 9999."""
+
+
 def old_secrets(item: Item) -> list[OldSecret]:
-    """A list or set of texts, or of maps of `secret` and `expiresAt`; the newest first."""
-    listed = [_old_secret(each) for each in item.get("previousSecrets", {}).get("L", ())]
-    return [*map(OldSecret, item.get("previousSecrets", {}).get("SS", ())), *(each for each in listed if each)]
+    """A list or set of texts, or of maps of `secret` and `expiresAt`; the newest first. What is neither is UNREADABLE, and signs nothing."""
+    given = item.get("previousSecrets", {})
+    if given and not given.keys() & {"L", "SS"}:
+        return [UNREADABLE]
+    return [*map(OldSecret, given.get("SS", ())), *map(_old_secret, given.get("L", ()))]
 
 
-def _old_secret(given: Item) -> OldSecret | None:
-    """None where it is neither; an end that cannot be read has passed."""
+def _old_secret(given: Item) -> OldSecret:
     if "S" in given:
         return OldSecret(given["S"])
     fields = given.get("M", {})
-    if not text_of(fields, "secret"):
-        return None
-    return OldSecret(text_of(fields, "secret"), until=float(fields.get("expiresAt", {}).get("N", 0)))
+    text, until = text_of(fields, "secret"), number_of(fields, "expiresAt")
+    is_readable = text and until is not None and until <= _LATEST  # milliseconds lie far behind it
+    return OldSecret(text, until) if is_readable else UNREADABLE
 
 
 def endpoint(item: Item, *, tenant_id: str, endpoint_id: str, at: float) -> Endpoint:
@@ -201,6 +208,30 @@ def telling(endpoint: Endpoint) -> Write:
     }
 
 
+def odd_life(item: Item) -> list[str]:
+    """Which attributes of what is noted of its failures are not as they are written here: no condition on them would ever hold."""
+    if not item.keys() & _LIFE:  # of nearly every endpoint
+        return []
+    life = _life(item)
+    written = {
+        "failingSince": life.failing_since and string(iso(life.failing_since)),
+        "failedAt": life.failed_at and string(iso(life.failed_at)),
+        "warned": number(life.warned) if life.warned else None,
+        "owed": _owed(life.owed) if life.owed and all(each.kind in KINDS for each in life.owed) else None,
+    }
+    return [name for name, value in written.items() if item.get(name) != value]
+
+
+def beginning_anew(item: Item, names: Sequence[str]) -> Write:
+    """An update that takes these attributes away; it holds while each is as it was read."""
+    return {
+        "Key": {"PK": item["PK"], "SK": item["SK"]},
+        "UpdateExpression": "REMOVE " + ", ".join(names),
+        "ConditionExpression": " AND ".join(f"{name} = :{name}" for name in names),
+        "ExpressionAttributeValues": {f":{name}": item[name] for name in names},
+    }
+
+
 def _owed(owed: tuple[Owed, ...]) -> Item:
     return {"L": [{"M": {"kind": string(each.kind), "detail": string(each.detail)}} for each in owed]}
 
@@ -238,9 +269,9 @@ _READABLE: Final[Mapping[str, Callable[[Item], bool]]] = {
         not value or retries_fault([float(each.get("N", "nan")) for each in value.get("L", [{}])]) is None
     ),
     "atMostOnce": lambda value: not value or "BOOL" in value,
-    "expiresAfter": lambda value: not value or "N" in value,
+    "expiresAfter": lambda value: not value or float(value.get("N", 0)) > 0,
     "rateLimit": lambda value: not value or rate_fault(float(value.get("N", "nan"))) is None,
-    "payloadLimit": lambda value: not value or "N" in value,
+    "payloadLimit": lambda value: not value or float(value.get("N", -1)) >= 0,
     "customHeaders": lambda value: (
         not value or ("M" in value and not headers_fault(headers_of({"customHeaders": value})))
     ),

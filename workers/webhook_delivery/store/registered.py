@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 from workers.webhook_delivery.signing import kind_of
 from workers.webhook_delivery.store.endpoint_items import (
+    UNREADABLE,
+    OldSecret,
     delivery_fault,
     endpoint_key,
     headers_of,
@@ -66,7 +68,7 @@ class Registered:
 def registered(item: Item, *, at: float) -> Registered:
     """Keys that expired before `at` (epoch seconds) are left out."""
     seen = subscription(item)
-    old = [each for each in old_secrets(item) if each.is_live(at)]
+    old = _live(item, at)
     return Registered(
         tenant_id=text_of(item, "PK").removeprefix("TENANT#"),
         endpoint_id=seen.endpoint_id,
@@ -112,7 +114,7 @@ def rotation(item: Item, secret: str, *, until: float, at: float) -> Write:
     current one. What expired before `at` is dropped.
     """
     current = text_of(item, "secret")
-    old = [each for each in old_secrets(item) if each.is_live(at)]
+    old = _live(item, at)
     kept: list[Any] = [{"M": {"secret": string(current), "expiresAt": number(f"{until:.3f}")}}] if until > at else []
     kept += [
         {"M": {"secret": string(each.text), "expiresAt": number(f"{each.until:.3f}")}}
@@ -183,6 +185,10 @@ def rows_of(tenant_id: str, *, after: str) -> Write:
         "ExpressionAttributeValues": {":pk": string(f"TENANT#{tenant_id}"), ":endpoint": string("ENDPOINT#")},
         "ConsistentRead": True,
     }
+
+
+def _live(item: Item, at: float) -> list[OldSecret]:
+    return [each for each in old_secrets(item) if each != UNREADABLE and each.is_live(at)]
 
 
 def _key(item: Item) -> Item:

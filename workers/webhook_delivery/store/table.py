@@ -11,7 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from shared.telemetry.drops import dropped
+from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import DeliveryJob
+from workers.webhook_delivery.fan_out import WORKER
 from workers.webhook_delivery.life import Change, Owed, gone
 from workers.webhook_delivery.rules import (
     Attempt,
@@ -89,8 +92,18 @@ class DynamoDbStore:
         item = await self._get(key) or await self._get(key)
         if item is None:
             return None
+        if odd := endpoint_items.odd_life(item):
+            await self._begin_anew(item, odd, tenant_id=tenant_id, endpoint_id=endpoint_id)
+            item = {name: value for name, value in item.items() if name not in odd}
         found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())
         return await opened(found, self._seals)
+
+    async def _begin_anew(self, item: Item, odd: Sequence[str], *, tenant_id: str, endpoint_id: str) -> None:
+        """What is noted of its failures and cannot be read would stay for ever, and nothing be noted any more: it goes, and is counted."""
+        write = endpoint_items.beginning_anew(item, odd)
+        if await self._holds(self._client.update_item(TableName=self._table, **write)):
+            names = {"tenant": customer(tenant_id), "endpoint_id": endpoint_id}
+            dropped(WORKER, "endpoint_life_unreadable", attributes=" ".join(odd), **names)
 
     async def attempt(self, job: DeliveryJob) -> Attempt | None:
         """What is known of this attempt; None if nobody has begun it."""

@@ -47,9 +47,9 @@ def moment_of(item: Item, name: str) -> datetime | None:
     """As `iso` wrote it; None where it is missing or no time."""
     try:
         found = datetime.fromisoformat(text_of(item, name))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # a zone can carry the first and the last day out of the calendar
         return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def numbers_of(item: Item, name: str) -> tuple[float, ...]:
