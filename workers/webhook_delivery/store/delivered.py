@@ -85,7 +85,7 @@ def attempted(row: Item) -> Attempted:
         webhook_id=webhook_id_of(row),
         number=int(text_of(row, "SK").partition("#")[2]),
         status=text_of(row, "status"),
-        http_status=int(row.get("httpStatus", {}).get("N", 0)),
+        http_status=int(number_of(row, "httpStatus") or 0),
         error=text_of(row, "error"),
         started_at=text_of(row, "startedAt"),
         resent=text_of(row, "resent"),
@@ -129,4 +129,5 @@ def is_begun(row: Item, *, after: int) -> bool:
 
 
 def is_attempt(row: Item) -> bool:
-    return text_of(row, "SK").startswith("ATTEMPT#")
+    kind, _, number = text_of(row, "SK").partition("#")
+    return kind == "ATTEMPT" and number.isascii() and number.isdigit()

@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
+from shared import Reject
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.rules import (
     RESERVED,
@@ -22,7 +23,7 @@ from workers.webhook_delivery.rules import (
     Succeeded,
 )
 from workers.webhook_delivery.store.payloads import PAYLOAD, fits_beside, kept_until
-from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, number, string, text_of
+from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, moment_of, number, string, text_of
 
 _STATUS: Final = {"#status": "status"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]{1,256}", re.ASCII)
@@ -49,6 +50,15 @@ def delivery_key(job: DeliveryJob) -> Item:
 
 
 def attempt(item: Item) -> Attempt:
+    """Raises Reject where the row cannot be read: nobody knows then what was posted."""
+    try:
+        return _attempt(item)
+    except (KeyError, ValueError) as error:
+        where = f"{text_of(item, 'PK')} {text_of(item, 'SK')}"
+        raise Reject(f"the attempt's row {where} cannot be read, correct it and replay: {error!r}") from error
+
+
+def _attempt(item: Item) -> Attempt:
     match item["status"]["S"]:
         case "DELIVERED":
             return Succeeded()
@@ -58,15 +68,22 @@ def attempt(item: Item) -> Attempt:
             return Failed(
                 status=int(item["httpStatus"]["N"]),
                 error=text_of(item, "error") or None,
-                next_at=datetime.fromisoformat(item["nextAt"]["S"]) if "nextAt" in item else None,
+                next_at=_next_at(item) if "nextAt" in item else None,
                 settled=flag_of(item, "settled"),
                 made_by=text_of(item, "madeBy"),
             )
 
 
+def _next_at(item: Item) -> datetime:
+    found = moment_of(item, "nextAt")
+    if found is None:  # not a delivery's end, as none at all would be
+        raise ValueError("nextAt")
+    return found
+
+
 def is_reused(item: Item, job: DeliveryJob) -> bool:
-    """Whether the attempt was begun with another payload."""
-    return "fingerprint" in item and item["fingerprint"]["S"] != job.identified()
+    """Whether the attempt was begun with another payload; a row need not say with which."""
+    return text_of(item, "fingerprint") not in {"", job.identified()}
 
 
 def claim(

@@ -77,7 +77,7 @@ class KeptPayloads:
                 await self._s3.delete_object(Bucket=self._bucket, Key=self._object(event.tenant_id, event.event_id))
 
     async def read(self, tenant_id: str, event_id: str) -> str | None:
-        """None where it is kept no longer, or never was. Raises SettingsError where it is in a bucket that is not named here."""
+        """None where it is kept no longer, never was, or cannot be read, which is logged. Raises SettingsError where it is in a bucket that is not named here."""
         item = await self._row(tenant_id, event_id)
         text = text_of(item, payloads.PAYLOAD)
         if flag_of(item, _IN_S3):
@@ -87,8 +87,12 @@ class KeptPayloads:
             except s3.exceptions.NoSuchKey:
                 return None
             async with answer["Body"] as body:
-                text = (await body.read()).decode()
-        return payloads.unpacked(text) if text else None
+                text = (await body.read()).decode(errors="replace")
+        try:
+            return payloads.unpacked(text) if text else None
+        except payloads.UNPACKING:
+            log.warning("webhook_payload_unreadable", event_id=event_id, tenant=customer(tenant_id))
+            return None
 
     async def expunge(self, tenant_id: str, event_id: str, row: Item | None = None) -> bool:
         """Take the payload out of the event's own row, or of `row` (a key) of one of its deliveries. False where there is none.

@@ -35,7 +35,12 @@ def packed(payload: str) -> str:
     return base64.b64encode(zlib.compress(payload.encode())).decode()
 
 
+UNPACKING: Final = (ValueError, zlib.error)
+"""Of a text that `packed` did not make."""
+
+
 def unpacked(text: str) -> str:
+    """Raises one of UNPACKING."""
     return zlib.decompress(base64.b64decode(text)).decode()
 
 

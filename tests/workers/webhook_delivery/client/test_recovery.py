@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fakes import delivery
 from tests.workers.webhook_delivery.client.ground import Ground
@@ -18,6 +19,8 @@ from workers.webhook_delivery.client import (
 )
 from workers.webhook_delivery.event import delivery_job
 from workers.webhook_delivery.rules import Reply
+from workers.webhook_delivery.store import items
+from workers.webhook_delivery.store.payloads import event_key
 
 
 async def failed(ground: Ground) -> Wanted:
@@ -98,3 +101,23 @@ async def test_a_recovery_that_cannot_be_is_refused_by_the_field(ground: Ground)
     await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
     with pytest.raises(Refused, match="is disabled"):
         await recover(good, ground.deliveries, act=False, now=NOON)
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_delivery_from_being_sent_again(ground: Ground) -> None:
+    wanted = await failed(ground)
+    table, client = ground.dynamodb.name, ground.dynamodb.client
+    for number, change in ((1, "REMOVE webhookPayload"), (2, "SET httpStatus = :odd")):
+        key = items.attempt_key(job(event_id=f"msg_failed{number}"))
+        odd = {"ExpressionAttributeValues": {":odd": {"N": "1.5"}}} if "odd" in change else {}
+        await client.update_item(TableName=table, Key=key, UpdateExpression=change, **odd)
+    kept = {**event_key("tenant-1", "msg_failed1"), "webhookPayload": {"S": "eJw!"}}
+    beside = {**items.attempt_key(job(event_id="msg_failed2")), "SK": {"S": "ATTEMPT#x"}}
+    for item in (kept, beside):
+        await client.put_item(TableName=table, Item=item)
+
+    async def sleep(_seconds: float) -> None: ...
+
+    with capture_logs() as logged:
+        found = await recover(wanted, ground.deliveries, act=True, now=ground.clock(), sleep=sleep)
+    assert (found.sent, found.left["payload no longer kept"]) == (2, 1)
+    assert [each["event_id"] for each in logged if each["event"] == "webhook_payload_unreadable"] == ["msg_failed1"]

@@ -1,4 +1,4 @@
-"""What is noted of an endpoint's failures, written by hand in a way that the worker does not: no delivery pays for it."""
+"""Rows written by hand in a way that the worker does not: each is told, and no other delivery pays for it."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from tests.workers.webhook_delivery.table import InDynamoDb, row
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.client import Endpoints
 from workers.webhook_delivery.life import Change, Life, Owed
-from workers.webhook_delivery.store import endpoint_items
+from workers.webhook_delivery.store import endpoint_items, items
 from workers.webhook_delivery.store.registered import registered, rotation
 
 TOLD: dict[str, Any] = {"kind": {"S": "webhook.failing"}, "detail": {"S": "{}"}}
@@ -92,3 +92,34 @@ async def test_a_wrong_end_of_an_old_secret_hides_no_endpoint_from_the_list(dyna
     await dynamodb.add(endpoint("endpoint-2"))
     endpoints = Endpoints(dynamodb.client, table=dynamodb.name, now=Clock())
     assert [each.endpoint_id async for each in endpoints.list("tenant-1")] == ["endpoint-1", "endpoint-2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "odd"),
+    [
+        ("FAILED", {"status": None}),
+        ("FAILED", {"status": {"N": "1"}}),
+        ("FAILED", {"httpStatus": {"S": "500"}}),
+        ("FAILED", {"httpStatus": {"N": "1.5"}}),
+        ("FAILED", {"nextAt": {"S": "tomorrow"}}),
+        ("FAILED", {"nextAt": {"NULL": True}}),
+        ("SENDING", {"claimedUntil": None}),
+    ],
+)
+def test_an_attempt_s_row_that_cannot_be_read_is_told_by_its_name(status: str, odd: dict[str, Any]) -> None:
+    right = {
+        **items.attempt_key(job()),
+        "status": {"S": status},
+        "httpStatus": {"N": "500"},
+        "claimedUntil": {"N": "9"},
+    }
+    items.attempt(right)
+    with pytest.raises(Reject, match=r"DELIVERY#.*ATTEMPT#0001 cannot be read"):
+        items.attempt({name: value for name, value in (right | odd).items() if value is not None})
+
+
+def test_a_time_without_a_zone_is_one_of_utc() -> None:
+    right = {**items.attempt_key(job()), "status": {"S": "FAILED"}, "httpStatus": {"N": "500"}}
+    found: Any = items.attempt(right | {"nextAt": {"S": "2026-11-21T12:00:05"}, "fingerprint": {"NULL": True}})
+    assert found.next_at == NOON.replace(second=5)
+    assert not items.is_reused(right | {"fingerprint": {"NULL": True}}, job())
