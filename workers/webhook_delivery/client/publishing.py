@@ -85,6 +85,7 @@ class Event:
         if self.channels:
             whole["webhookChannels"] = [*self.channels]
         try:
+            _check_names(self.detail)
             text = json.dumps(whole | {**self.detail}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             text.encode()
         except (TypeError, ValueError, RecursionError):
@@ -132,3 +133,14 @@ class Event:
     def _channels_fault(self) -> str | None:
         right = all(1 <= len(each) <= LONGEST_CHANNEL for each in self.channels) and len(self.channels) <= MOST_CHANNELS
         return None if right else f"at most {MOST_CHANNELS}, each of 1 to {LONGEST_CHANNEL} characters"
+
+
+def _check_names(value: object) -> None:
+    """At every depth: `json` would write 1 and "1" as one name, twice. Raises TypeError."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a name is no text")
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for each in value:
+            _check_names(each)

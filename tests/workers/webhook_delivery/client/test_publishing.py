@@ -30,6 +30,8 @@ WRONG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("detail", {"detail": {1: "a number as name"}}),
     ("detail", {"detail": {"at": datetime(2026, 11, 21, tzinfo=UTC)}}),
     ("detail", {"detail": {"total": float("nan")}}),
+    ("detail", {"detail": {"lines": {1: "one", "1": "two"}}}),
+    ("detail", {"detail": {"lines": [({None: 1},)]}}),
     ("detail", {"detail": {"half": "\ud83d"}}),
     ("detail", {"detail": {"picture": "p" * 262_144}}),
     ("detail.occurredAt", {"occurred_at": datetime(2026, 11, 21)}),  # noqa: DTZ001 - the missing zone is the subject
