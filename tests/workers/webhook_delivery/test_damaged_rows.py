@@ -30,6 +30,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 async def test_it_is_taken_away_and_counted_and_the_endpoint_s_life_goes_on(dynamodb: InDynamoDb) -> None:
     for name, odd in ODD.items():
         await dynamodb.client.put_item(TableName=dynamodb.name, Item=row(endpoint()) | odd)

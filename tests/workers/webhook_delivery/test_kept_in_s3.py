@@ -58,6 +58,7 @@ async def test_an_expunged_payload_does_not_come_back_to_the_bucket_with_a_dupli
         assert (objects(), await kept.read("t", "msg_1")) == (0, None)
 
 
+@pytest.mark.slow
 async def test_a_payload_that_is_expunged_between_two_copies_of_its_event_leaves_nothing_in_the_bucket(
     aws: Aws, dynamodb: InDynamoDb
 ) -> None:

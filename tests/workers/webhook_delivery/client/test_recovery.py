@@ -103,6 +103,7 @@ async def test_a_recovery_that_cannot_be_is_refused_by_the_field(ground: Ground)
         await recover(good, ground.deliveries, act=False, now=NOON)
 
 
+@pytest.mark.slow
 async def test_a_row_that_cannot_be_read_keeps_no_other_delivery_from_being_sent_again(ground: Ground) -> None:
     wanted = await failed(ground)
     table, client = ground.dynamodb.name, ground.dynamodb.client
