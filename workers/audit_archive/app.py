@@ -26,7 +26,7 @@ from shared import (
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.event import AuditEvent
 from workers.audit_archive.evidence.ages import DIGEST_SECONDS
-from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing, vouching_of
 from workers.audit_archive.gap import Refused, decode_or_gap
 from workers.audit_archive.handler import handle_batch
 from workers.audit_archive.hiding import BySubject
@@ -95,7 +95,13 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
             "audit_head_anchored_once", hint="AUDIT_ANCHORS names one place, and who owns it can hide a cut chain"
         )
     chain = Chain(
-        maker=Maker(bucket=bucket, now=_now, sign=sign, seals=rotating.seals),
+        maker=Maker(
+            bucket=bucket,
+            now=_now,
+            sign=sign,
+            seals=rotating.seals,
+            vouching=vouching_of(settings.audit_signing_key, rotating.seals, clients),
+        ),
         every=timedelta(seconds=settings.audit_digest_seconds),
         anchors=await open_anchors(settings.audit_anchors, clients),
     )

@@ -12,7 +12,7 @@ from fleet.cli.archive.subject import HashKeys, read_with_keys
 from fleet.cli.command import Command, Failed, env_file_option
 from workers.audit_archive.chain.chain import Chain, Maker, Unsigned
 from workers.audit_archive.chain.digest import Digest, Head
-from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing
+from workers.audit_archive.evidence.places import EvidenceSettings, open_anchors, open_signing, vouching_of
 
 
 class DigestSettings(EvidenceSettings, HashKeys):
@@ -55,7 +55,13 @@ async def _digest(bucket: str | None) -> Digest | None:
     async with opened(bucket) as (place, clients):
         sign = await open_signing(settings.audit_signing_key, clients)
         chain = Chain(
-            maker=Maker(bucket=place, now=_now, sign=sign, seals=rotating.seals),
+            maker=Maker(
+                bucket=place,
+                now=_now,
+                sign=sign,
+                seals=rotating.seals,
+                vouching=vouching_of(settings.audit_signing_key, rotating.seals, clients),
+            ),
             every=timedelta(0),
             anchors=await open_anchors(settings.audit_anchors, clients),
         )

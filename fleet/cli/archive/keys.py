@@ -12,7 +12,21 @@ from fleet.cli.command import Command, Failed, Misconfigured, env_file_option
 from shared.clients import Clients
 from shared.settings import SettingsError, read_settings
 from workers.audit_archive.evidence.places import EvidenceSettings, public_key
-from workers.audit_archive.evidence.signing import FileKey
+from workers.audit_archive.evidence.signing import FileKey, KeyRing
+
+keys_option = click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Public keys in PEM that may sign digests, as `fleet archive public-key` prints them.",
+)
+
+
+def key_ring(path: Path | None) -> KeyRing | None:
+    """What `--keys` names."""
+    try:
+        return None if path is None else KeyRing.read(path.read_bytes())
+    except ValueError as error:
+        raise click.BadParameter(f"{path}: {error}", param_hint="--keys") from error
 
 
 @click.command("new-key", cls=Command, short_help="Make an ed25519 signing key in a file.")

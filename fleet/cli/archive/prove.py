@@ -9,9 +9,11 @@ from typing import Any
 import click
 import orjson
 
+from fleet.cli.archive.keys import key_ring, keys_option
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import Command, Failed, env_file_option
 from workers.audit_archive.chain.prove import NotProvable, prove
+from workers.audit_archive.evidence.signing import KeyRing
 from workers.audit_archive.source import Directory
 
 
@@ -28,6 +30,7 @@ from workers.audit_archive.source import Directory
 @click.option(
     "--since", metavar="NUMBER", type=click.IntRange(min=1), help="Prove as well that the tree of this digest goes on."
 )
+@keys_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; else stdout.")
 def write_proof(
     *,
@@ -36,15 +39,16 @@ def write_proof(
     directory: Path | None,
     table: str | None,
     since: int | None,
+    keys: Path | None,
     output: Path | None,
 ) -> None:
     """Write the proof that the row of EVENT_ID is in the tree of the newest digest: one JSON document with the row's line, its audit
-    path (RFC 9162) and the signed digest. examples/verify_proof.py checks it without this program. Reads every row.
+    path (RFC 9162) and the signed digest; with --keys the newest one that one of them signed. examples/verify_proof.py checks it without this program. Reads every row.
     """
     if bucket and directory:
         raise click.UsageError("give --bucket or --directory, not both")
     try:
-        proof = asyncio.run(_prove(bucket, directory, event_id, table=table, since=since))
+        proof = asyncio.run(_prove(bucket, directory, event_id, table=table, since=since, keys=key_ring(keys)))
     except NotProvable as error:
         raise Failed(str(error)) from error
     text = orjson.dumps(proof, option=orjson.OPT_INDENT_2).decode()
@@ -58,9 +62,15 @@ def write_proof(
 
 
 async def _prove(
-    bucket: str | None, directory: Path | None, event_id: str, *, table: str | None, since: int | None
+    bucket: str | None,
+    directory: Path | None,
+    event_id: str,
+    *,
+    table: str | None,
+    since: int | None,
+    keys: KeyRing | None,
 ) -> dict[str, Any]:
     if directory:
-        return await prove(Directory(directory), event_id, table=table, since=since)
+        return await prove(Directory(directory), event_id, table=table, since=since, keys=keys)
     async with opened(bucket) as (source, _):
-        return await prove(source, event_id, table=table, since=since)
+        return await prove(source, event_id, table=table, since=since, keys=keys)

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import orjson
 
+from fleet.cli.archive.keys import key_ring, keys_option
 from fleet.cli.archive.place import bucket_option, opened
 from fleet.cli.command import FAILED, Command, Failed, env_file_option
 from fleet.cli.dlq.frame import desk, say
@@ -63,11 +64,7 @@ class Asked:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A copy of the bucket on this machine, instead: needs no AWS at all.",
 )
-@click.option(
-    "--keys",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Public keys in PEM that may sign digests, as `fleet archive public-key` prints them.",
-)
+@keys_option
 @click.option(
     "--anchor",
     "anchors",
@@ -116,7 +113,7 @@ def verify_archive(
         raise click.UsageError("give --bucket or --directory, not both")
     letters = _letters() if reads_letters else None
     found = asyncio.run(
-        _verify(Asked(bucket, directory, _key_ring(keys), anchors, _ages(directory, as_of, retention_days), letters))
+        _verify(Asked(bucket, directory, key_ring(keys), anchors, _ages(directory, as_of, retention_days), letters))
     )
     if as_json:
         click.echo(orjson.dumps({"ok": found.ok, **asdict(found)}, option=orjson.OPT_INDENT_2).decode())
@@ -195,13 +192,6 @@ def _ages(directory: Path | None, as_of: datetime | None, retention_days: int) -
         waits=max(PATIENCE, timedelta(seconds=3 * settings.audit_digest_seconds)),
         retention=timedelta(days=retention_days),
     )
-
-
-def _key_ring(path: Path | None) -> KeyRing | None:
-    try:
-        return None if path is None else KeyRing.read(path.read_bytes())
-    except ValueError as error:
-        raise click.BadParameter(f"{path}: {error}", param_hint="--keys") from error
 
 
 def _print(found: Verification, *, has_keys: bool, has_anchors: bool) -> None:

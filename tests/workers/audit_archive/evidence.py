@@ -11,6 +11,7 @@ from tests.workers.audit_archive.tampering import replace
 from workers.audit_archive.chain.chain import Chain, Maker
 from workers.audit_archive.chain.digest import Digest, Entry, Listed, digest_key, hash_of, next_digest, parse
 from workers.audit_archive.chain.merkle import leaf_hash
+from workers.audit_archive.chain.newest import Vouching
 from workers.audit_archive.chain.report import Verification
 from workers.audit_archive.chain.verify import verify
 from workers.audit_archive.evidence.anchors import InBucket
@@ -32,8 +33,20 @@ class Evidence:
     anchor: InBucket = field(default_factory=lambda: InBucket(FakeBucket(), "heads/", name="s3://elsewhere/heads"))
 
     def chain(self, key: FileKey | None = None) -> Chain:
-        maker = Maker(bucket=self.world.bucket, now=self.world.clock, sign=(key or self.key).sign, seals=SEALS)
+        maker = Maker(
+            bucket=self.world.bucket,
+            now=self.world.clock,
+            sign=(key or self.key).sign,
+            seals=SEALS,
+            vouching=self.vouching(key or self.key),
+        )
         return Chain(maker=maker, every=timedelta(minutes=5), anchors=[self.anchor])
+
+    def vouching(self, key: FileKey) -> Vouching:
+        async def own() -> KeyRing:
+            return ring(key)
+
+        return Vouching(SEALS, own)
 
     async def lengthened(self, *event_ids: str, key: FileKey | None = None) -> None:
         for event_id in event_ids:

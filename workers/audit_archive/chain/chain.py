@@ -43,9 +43,9 @@ from workers.audit_archive.chain.digest import (
     head_of,
     next_digest,
     parse,
-    sequence_of,
 )
 from workers.audit_archive.chain.listing import look_at
+from workers.audit_archive.chain.newest import Newest, Vouching, genesis, newest
 from workers.audit_archive.evidence.anchors import Anchor
 from workers.audit_archive.rules import marked, marker, named_at
 from workers.audit_archive.source import InColdStorage
@@ -63,20 +63,10 @@ OBJECTS_PER_DIGEST = 5000
 LOOK_SECONDS = 10.0
 """Half of what a handler waits for a digest: the other half is for the listing before and the writing behind."""
 
-_PREFIX = "digests/"
 _NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 Sign = Callable[[bytes], Awaitable[Signature]]
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """The end of the chain as one maker saw it. `digest` is None where its bytes are not a digest; 0 is "none yet"."""
-
-    sequence: int = 0
-    body: bytes | None = None
-    digest: Digest | None = None
 
 
 class Unsigned(Exception):
@@ -99,13 +89,15 @@ class Maker:
 
         made = await Maker(bucket=S3Bucket(s3, name="fleet-audit-dev"), now=lambda: datetime.now(UTC)).make()
 
-    Without `sign` a digest says nothing of who made it, without `seals` an object is listed whoever wrote it. `seconds`: see above.
+    Without `sign` a digest says nothing of who made it, without `seals` an object is listed whoever wrote it, and without `vouching` the
+    newest digest is gone on from whoever wrote it. `seconds`: see above.
     """
 
     bucket: Bucket
     now: Callable[[], datetime]
     sign: Sign | None = None
     seals: Seals | None = None
+    vouching: Vouching | None = None
     seconds: float = LOOK_SECONDS
 
     async def make(self, *, known: int = 0, only_after: timedelta = timedelta(0)) -> Made:
@@ -114,20 +106,23 @@ class Maker:
         `known` is the number of a digest that was seen before: the search starts there. Nothing is made while the newest
         digest is younger than `only_after`. Raises Unsigned.
         """
-        newest = await _newest(self.bucket, known)
-        head = _head(newest)
+        found = await newest(self.bucket, known, self.vouching)
+        head = _head(found)
         at = self.now()
-        age = at - newest.digest.created_at if newest.digest else None
+        age = at - found.digest.created_at if found.digest else None
         if only_after and age is not None and age < only_after:
-            return Made(None, newest.sequence, head)
-        if self.sign is None and newest.digest is not None and newest.digest.signature is not None:
+            return Made(None, found.sequence, head)
+        if self.sign is None and found.digest is not None and found.digest.signature is not None:
             raise Unsigned("the chain is signed and AUDIT_SIGNING_KEY names no key")
-        entries = await self._new_entries(newest, at)
-        if not entries and (newest.sequence == 0 or (age is not None and age < ASSERT_EMPTY_AFTER)):
-            return Made(None, newest.sequence, head)
-        digest = await self._next(newest, entries, at)
+        entries = await self._new_entries(found, at)
+        if not entries and (found.sequence == 0 or (age is not None and age < ASSERT_EMPTY_AFTER)):
+            return Made(None, found.sequence, head)
+        digest = await self._next(found, entries, at)
         body = digest.to_bytes()
-        if not await self.bucket.put_new(digest.key, body, {}) and await self.bucket.get(digest.key) != body:
+        if (
+            not await self.bucket.put_new(digest.key, body, self._seal(digest.key, body))
+            and await self.bucket.get(digest.key) != body
+        ):
             log.info("audit_digest_lost_race", sequence=digest.sequence)
             return Made(None, digest.sequence, None)
         await self.bucket.delete([marker(listed.entry.key) for listed in entries])
@@ -136,43 +131,47 @@ class Maker:
 
     async def head(self) -> Head | None:
         """The newest digest's; None where there is none."""
-        return _head(await _newest(self.bucket, 0))
+        return _head(await newest(self.bucket, 0))
 
-    async def _next(self, newest: Newest, entries: Sequence[Listed], at: datetime) -> Digest:
+    async def _next(self, found: Newest, entries: Sequence[Listed], at: datetime) -> Digest:
         digest = next_digest(
-            sequence=newest.sequence + 1,
-            before=None if newest.body is None else (newest.body, newest.digest),
-            genesis=await _genesis(self.bucket, newest),
+            sequence=found.sequence + 1,
+            before=None if found.body is None else (found.body, found.digest),
+            genesis=await genesis(self.bucket, found),
             entries=entries,
             at=at,
         )
         return digest if self.sign is None else digest.signed(await self.sign(digest.message()))
 
-    async def _new_entries(self, newest: Newest, at: datetime) -> tuple[Listed, ...]:
+    def _seal(self, key: str, body: bytes) -> dict[str, str]:
+        """By it a worker knows later that a worker made this digest."""
+        return {} if self.seals is None else {"seal": self.seals.seal(key, hash_of(body))}
+
+    async def _new_entries(self, found: Newest, at: datetime) -> tuple[Listed, ...]:
         """The objects no digest lists yet; markers left behind by earlier digests are deleted on the way."""
         clock = asyncio.get_running_loop().time
         until = clock() + self.seconds
-        keys = sorted((key for found in await self.bucket.keys("pending/") if (key := marked(found))), key=_named)
+        keys = sorted((key for one in await self.bucket.keys("pending/") if (key := marked(one))), key=_named)
         keys = keys[:OBJECTS_PER_DIGEST]
         if not keys:
             return ()
         oldest = _named(keys[0]) - CLOCKS_DIFFER
-        listed, since = await _listed(self.bucket, newest, since=oldest, until=until - self.seconds / 2)
+        listed, since = await _listed(self.bucket, found, since=oldest, until=until - self.seconds / 2)
         await self.bucket.delete([marker(key) for key in keys if key in listed])
         unlisted = [key for key in keys if key not in listed]
         fresh = [key for key in unlisted if _named(key) - CLOCKS_DIFFER > since]
         if len(fresh) < len(unlisted):
             log.warning("audit_digest_full", left=len(unlisted) - len(fresh))
         # What was written before there were seals has none; the first digest of version 2 still takes it.
-        seals = None if newest.digest is not None and newest.digest.version == 1 else self.seals
+        seals = None if found.digest is not None and found.digest.version == 1 else self.seals
         entries: list[Listed] = []
         for start in range(0, len(fresh), OBJECTS_AT_ONCE):
             if start and clock() >= until:
                 log.warning("audit_digest_full", left=len(fresh) - start)
                 break
             some = fresh[start : start + OBJECTS_AT_ONCE]
-            found = await each(some, lambda key: look_at(self.bucket, key, at, seals), at_once=OBJECTS_AT_ONCE)
-            entries += _readable(some, found, is_first=not entries)
+            looks = await each(some, lambda key: look_at(self.bucket, key, at, seals), at_once=OBJECTS_AT_ONCE)
+            entries += _readable(some, looks, is_first=not entries)
         return tuple(entries)
 
 
@@ -216,34 +215,8 @@ class Chain:
                 self._anchored[place] = head
 
 
-def _head(newest: Newest) -> Head | None:
-    return None if newest.body is None else head_of(newest.sequence, newest.body)
-
-
-async def _newest(bucket: Bucket, known: int) -> Newest:
-    after = digest_key(known - 1) if known > 1 else _PREFIX
-    numbers = _numbers(await bucket.keys(_PREFIX, after=after))
-    if known and known not in numbers:
-        log.error("audit_digest_vanished", sequence=known)  # verification will say what is wrong with the chain
-        numbers = _numbers(await bucket.keys(_PREFIX))
-    if not numbers:
-        return Newest()
-    body = await bucket.get(digest_key(numbers[-1]))
-    if body is None:
-        raise LookupError("the newest digest was listed and is not there")
-    return Newest(numbers[-1], body, parse(body))
-
-
-async def _genesis(bucket: Bucket, newest: Newest) -> str | None:
-    """The first digest's hash; None where there is none yet. The digest before repeats it."""
-    if newest.sequence == 0:
-        return None
-    if newest.digest is not None and newest.digest.genesis is not None:
-        return newest.digest.genesis
-    first = newest.body if newest.sequence == 1 else await bucket.get(digest_key(1))
-    if first is None:
-        raise LookupError("the first digest is not there: verify the archive")
-    return hash_of(first)
+def _head(found: Newest) -> Head | None:
+    return None if found.body is None else head_of(found.sequence, found.body)
 
 
 async def _listed(bucket: Bucket, newest: Newest, *, since: datetime, until: float) -> tuple[set[str], datetime]:
@@ -265,10 +238,6 @@ async def _listed(bucket: Bucket, newest: Newest, *, since: datetime, until: flo
         digests = [parse(body) if body else None for body in _or_raise(bodies)]
         at_once = min(2 * at_once, DIGESTS_AT_ONCE)
     return listed, _NEVER
-
-
-def _numbers(keys: Sequence[str]) -> list[int]:
-    return [number for key in keys if (number := sequence_of(key)) is not None]
 
 
 def _named(key: str) -> datetime:

@@ -13,6 +13,7 @@ import orjson
 
 from workers.audit_archive.chain.digest import Digest, TreeHead, parse, sequence_of
 from workers.audit_archive.chain.merkle import EMPTY, Tree, consistency, inclusion, leaf_hash
+from workers.audit_archive.evidence.trust import Keys
 from workers.audit_archive.source import InColdStorage, Source
 from workers.audit_archive.store.archive import each
 
@@ -65,12 +66,30 @@ class _Run:
         return True
 
 
-async def prove(source: Source, event_id: str, *, table: str | None = None, since: int | None = None) -> dict[str, Any]:
+@dataclass(slots=True)
+class _Trusted:
+    """What nobody signed is no part of a signed chain; with `keys` nor is what somebody else did."""
+
+    keys: Keys | None
+    is_signed: bool = False
+
+    def has(self, digest: Digest) -> bool:
+        if digest.signature is None:
+            return not self.is_signed
+        if self.keys is not None and self.keys.judge(digest.signature, digest.message()) != "valid":
+            return False
+        self.is_signed = True
+        return True
+
+
+async def prove(
+    source: Source, event_id: str, *, table: str | None = None, since: int | None = None, keys: Keys | None = None
+) -> dict[str, Any]:
     """A proof as one document (docs/archive.md): the row's line, its audit path, the signed digest whose tree it is in, and with
     `since` the proof that the tree of that digest is this one's beginning. The digest is the newest one up to which all rows can be
-    read, from the row's on. Raises NotProvable.
+    read, from the row's on, and that one of the `keys` signed, where they are given. Raises NotProvable.
     """
-    runs, unread = await _runs(source, _Looked(event_id, table))
+    runs, unread = await _runs(source, _Looked(event_id, table), _Trusted(keys))
     found = [(run, index, line) for run in runs for index, line in run.found]
     if len(found) > 1:
         raise NotProvable("more than one row has that event id: name its table")
@@ -99,13 +118,13 @@ def _since(run: _Run, number: int, unread: Sequence[str]) -> dict[str, Any]:
     return {"digest": b64encode(body).decode(), "path": _hex(consistency(run.leaves, size, run.base))}
 
 
-async def _runs(source: Source, looked: _Looked) -> tuple[list[_Run], list[str]]:
+async def _runs(source: Source, looked: _Looked, trusted: _Trusted) -> tuple[list[_Run], list[str]]:
     """Those that hold the row, and the last one; and why rows of others cannot be read."""
     runs, unread = [_Run()], list[str]()
     keys = [key for key in await source.keys("digests/") if sequence_of(key)]
     for start in range(0, len(keys), DIGESTS_AT_ONCE):
         bodies = await _read(source, keys[start : start + DIGESTS_AT_ONCE])
-        digests = {key: _digest(key, body, unread) for key, body in bodies.items()}
+        digests = {key: _digest(key, body, trusted, unread) for key, body in bodies.items()}
         objects = await _read(source, [entry.key for each in digests.values() if each for entry in each.objects])
         for key, digest in digests.items():
             body = bodies[key]
@@ -114,7 +133,7 @@ async def _runs(source: Source, looked: _Looked) -> tuple[list[_Run], list[str]]
                 continue
             rows = _rows(digest, objects, unread)
             if rows is not None and digest.tree.size == len(rows):
-                runs = [_Run()]  # a tree that begins anew: what came before does not belong to it
+                runs = [*_holding(runs), _Run()]  # a tree that begins anew
             if rows is not None and runs[-1].goes_on(digest, body, rows, looked):
                 continue
             if rows is not None:
@@ -132,12 +151,17 @@ async def _read(source: Source, keys: Sequence[str]) -> dict[str, bytes | Except
     return dict(zip(keys, await each(keys, source.get, at_once=READS_AT_ONCE), strict=True))
 
 
-def _digest(key: str, body: bytes | Exception | None, unread: list[str]) -> Digest | None:
+def _digest(key: str, body: bytes | Exception | None, trusted: _Trusted, unread: list[str]) -> Digest | None:
     if not isinstance(body, bytes):
         unread.append(_absent(key, body))
         return None
     found = parse(body)
-    return found if found is not None and found.key == key else None
+    if found is None or found.key != key:
+        return None
+    if not trusted.has(found):
+        unread.append(f"{key} was signed by no key that counts: verify the archive")
+        return None
+    return found
 
 
 def _rows(digest: Digest, objects: Mapping[str, bytes | Exception | None], unread: list[str]) -> list[bytes] | None:

@@ -135,7 +135,7 @@ class _Walk:
         if body is None:
             return  # gone since it was listed: a gap
         self.digests += 1
-        digest = parse(body)
+        digest, fault = parse(body), None
         self._gap(number, digest)
         self.findings += self.anchors.see(number, body, digest)
         if digest is None:
@@ -151,7 +151,7 @@ class _Walk:
         in_place = digest if digest is not None and digest.sequence == number else None
         if digest is not None:
             await self._objects(digest, moved=in_place is None)
-        self.before = (number, body if in_place else None, in_place)
+        self.before = (number, body if in_place else None, in_place if fault is None else None)
         self.newest = in_place or self.newest
 
     def _gap(self, number: int, digest: Digest | None) -> None:

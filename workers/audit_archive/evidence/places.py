@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from shared import Clients, Settings, SettingsError
 from workers.audit_archive.chain.chain import Sign
+from workers.audit_archive.chain.newest import Vouching
 from workers.audit_archive.evidence.anchors import (
     Anchor,
     BucketPlace,
@@ -24,9 +25,10 @@ from workers.audit_archive.evidence.anchors import (
 )
 from workers.audit_archive.evidence.kms import KmsKey
 from workers.audit_archive.store.bucket import S3Bucket
+from workers.audit_archive.store.seal import Seals
 
 if TYPE_CHECKING:
-    from workers.audit_archive.evidence.signing import FileKey
+    from workers.audit_archive.evidence.signing import FileKey, KeyRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,19 @@ async def public_key(key: SigningKey, clients: Clients) -> str:
             return _read(path).public_pem()
         case other:
             assert_never(other)
+
+
+def vouching_of(key: SigningKey | None, seals: Seals, clients: Clients) -> Vouching | None:
+    """What knows the workers' own digests; None where they are not signed. The public key is only read where it is asked for."""
+    if key is None:
+        return None
+
+    async def own() -> KeyRing:
+        from workers.audit_archive.evidence.signing import KeyRing
+
+        return KeyRing.read((await public_key(key, clients)).encode())
+
+    return Vouching(seals, own)
 
 
 async def open_anchors(places: Sequence[Place], clients: Clients) -> list[Anchor]:
