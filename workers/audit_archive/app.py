@@ -36,7 +36,7 @@ from workers.audit_archive.redaction.public import Public, public_fields
 from workers.audit_archive.redaction.redact import Redactor
 from workers.audit_archive.redaction.subjects import Subjects, subjects
 from workers.audit_archive.store.archive import Archive
-from workers.audit_archive.store.bucket import S3Bucket
+from workers.audit_archive.store.bucket import LARGEST, S3Bucket
 from workers.audit_archive.store.claims import LEASE, PagedClaims
 from workers.audit_archive.store.items import DynamoDbItems
 from workers.audit_archive.store.rotating import RotatingKeys
@@ -82,7 +82,7 @@ async def open_workers(environment: Mapping[str, str], clients: Clients) -> Asyn
         raise SettingsError(
             "set or mend these environment variables: SUBJECT_KEYS_TABLE_NAME is not set: required where AUDIT_SUBJECTS is set"
         )
-    bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name)
+    bucket = S3Bucket(await clients.open("s3"), name=settings.audit_bucket_name, largest=LARGEST)
     claims = PagedClaims(DynamoDbItems(await clients.open("dynamodb"), table=settings.ledger_table_name))
     names = Names(settings.audit_personal_fields.split(","))
     rotating = RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)

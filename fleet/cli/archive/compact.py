@@ -33,6 +33,11 @@ from workers.audit_archive.evidence.ages import RETENTION_DAYS, Ages
     help="One file for each; days suit a search over weeks.",
 )
 @click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    help="When the copy was made (UTC): what had expired then. Of a bucket it is now; of a copy, without it, nothing has.",
+)
+@click.option(
     "--retention-days",
     type=click.IntRange(min=1),
     default=RETENTION_DAYS,
@@ -40,7 +45,14 @@ from workers.audit_archive.evidence.ages import RETENTION_DAYS, Ages
     help="The lifecycle's: older rows that are gone have expired, younger ones keep their hour as it is.",
 )
 def compact_hours(
-    *, bucket: str | None, directory: Path | None, table: str, until: datetime, per: Per, retention_days: int
+    *,
+    bucket: str | None,
+    directory: Path | None,
+    table: str,
+    until: datetime,
+    per: Per,
+    as_of: datetime | None,
+    retention_days: int,
 ) -> None:
     """Write each hour of the table that ended and that digests list as one Parquet file, with a manifest that says what it holds.
 
@@ -50,13 +62,14 @@ def compact_hours(
     if moment > datetime.now(UTC):
         raise click.BadParameter("is in the future: an hour that goes on cannot be compacted", param_hint="--until")
     with faults_in_words():
-        ages = Ages(now=datetime.now(UTC), retention=timedelta(days=retention_days))
+        now = in_utc(as_of) if as_of else datetime.now(UTC) if directory is None else None
+        ages = Ages(now=now, retention=timedelta(days=retention_days)) if now else None
         refused = asyncio.run(_compact(archive_at(bucket, directory), table, moment, per, ages))
     sys.exit(FAILED if refused else 0)
 
 
 async def _compact(
-    archive: AbstractAsyncContextManager[Place], table: str, until: datetime, per: Per, ages: Ages
+    archive: AbstractAsyncContextManager[Place], table: str, until: datetime, per: Per, ages: Ages | None
 ) -> int:
     made = rows = refused = 0
     async with archive as place:

@@ -5,7 +5,9 @@ import base64
 import csv
 import io
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,7 +15,7 @@ from click.testing import CliRunner, Result
 from fleet.cli import fleet
 from fleet.cli.archive.searched import MOMENT, span_of
 from tests.aws import Aws
-from tests.fleet.archive.made import KEYS, TABLE, change, nine, written
+from tests.fleet.archive.made import KEYS, TABLE, change, laid, nine, written
 from tests.workers.audit_archive.fakes import World
 
 HASH_KEYS = ",".join(f"{key.id}:{base64.b64encode(key.secret).decode()}" for key in KEYS)
@@ -48,6 +50,27 @@ def test_a_bucket_is_searched_before_and_after_it_is_compacted(aws: Aws, bucket:
     assert [*csv.reader(io.StringIO(answer.stdout))] == [["event_id", "actor"], ["e1", "unknown"], ["e2", "user-7"]]
     assert "e2" in archive(aws, "find", *place, "--change", "actor").stdout
     assert "all as the digests say" in archive(aws, "verify", *place, "--as-of", "2026-11-21T12:01:00Z").stdout
+
+
+def test_of_a_copy_nothing_has_expired_but_by_the_time_that_it_was_made(tmp_path: Path) -> None:
+    world = World()
+    asyncio.run(written(world, [change(1, nine()), change(2, nine(hour=10))]))
+    root = laid(world, tmp_path)
+    shutil.rmtree(root / f"table={TABLE}/year=2026/month=11/day=20/hour=09")
+    given = [
+        "archive",
+        "compact",
+        "--directory",
+        str(root),
+        "--table",
+        TABLE,
+        "--until",
+        "2026-11-21",
+        "--retention-days",
+        "1",
+    ]
+    codes = [CliRunner().invoke(fleet, [*given, *more]).exit_code for more in ([], ["--as-of", "2027-01-01"])]
+    assert codes == [1, 0]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from shared.aws.objects import FastObjects
 from tests.aws import Aws
 from tests.workers.audit_archive.fakes import FakeBucket
 from workers.audit_archive.source import InColdStorage
-from workers.audit_archive.store.bucket import Bucket, Found, S3Bucket
+from workers.audit_archive.store.bucket import Bucket, Found, S3Bucket, TooLarge
 from workers.audit_archive.store.objects import FENCE
 
 ODD = "table=fleet-sessions-dev/year=2026/month=11/day=21/hour=12/20261121T120000000Z-00000000000000ff.ndjson.gz"
@@ -150,3 +150,14 @@ async def test_an_object_in_glacier_is_there_but_cannot_be_read() -> None:
 async def test_a_delete_that_was_refused_for_some_is_an_error() -> None:
     with pytest.raises(OSError, match="1 of 2 objects were not deleted: InternalError"):
         await refusing().delete(["k", "l"])
+
+
+async def test_what_is_larger_than_anything_a_worker_writes_is_not_read(aws: Aws) -> None:
+    async with aws.open("s3") as client:
+        bucket = S3Bucket(client, name=aws.bucket("audit"), largest=3)
+        for key, body in (("small", b"one"), ("large", b"four")):
+            await bucket.put_new(key, body, {})
+        assert await bucket.get("small") == b"one"
+        with pytest.raises(TooLarge, match="large"):
+            await bucket.get("large")
+        assert await bucket.get("small") == b"one"

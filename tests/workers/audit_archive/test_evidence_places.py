@@ -119,9 +119,10 @@ async def test_heads_are_kept_in_another_bucket_and_in_a_parameter(aws: Aws, env
         kept = await open_anchor(ParameterPlace(parameter), clients)
         assert await kept.heads() == [later]
         assert isinstance(kept, InParameter)
-        await kept.client.put_parameter(Name=parameter, Value="7", Type="String", Overwrite=True)
-        with pytest.raises(ValueError, match="holds something else than a head"):
-            await kept.heads()
+        for wrong in ("7", '{"sequence":"7","sha256":"a"}', '{"sequence":7,"sha256":null}', '{"sequence":7}', "[]"):
+            await kept.client.put_parameter(Name=parameter, Value=wrong, Type="String", Overwrite=True)
+            with pytest.raises(ValueError, match="holds something else than a head"):
+                await kept.heads()
         aws.s3.put_object(Bucket=bucket, Key="audit/notes.txt", Body=b"")
         with pytest.raises(ValueError, match="holds something else than heads"):
             await other.heads()

@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import orjson
 import structlog
+from pydantic import TypeAdapter
 
 from workers.audit_archive.chain.digest import Head
 from workers.audit_archive.rules import canonical
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_HEAD = TypeAdapter(Head)
 _SHORT = re.compile(r"([1-9][0-9]{0,11}):([0-9a-f]{64})")
 _OBJECT = re.compile(r"([0-9]{12})-([0-9a-f]{64})\.json")
 _BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9!_.*'()/-]{1,800}))?")
@@ -84,8 +85,8 @@ class InParameter:
         """The newest one. Raises ValueError where the parameter holds something else, and the client's ParameterNotFound."""
         answer = await self.client.get_parameter(Name=self.parameter)
         try:
-            return [Head(**orjson.loads(answer["Parameter"]["Value"]))]
-        except (ValueError, TypeError) as error:
+            return [_HEAD.validate_json(answer["Parameter"]["Value"], strict=True)]
+        except ValueError as error:
             raise ValueError(f"{self.name} holds something else than a head") from error
 
 

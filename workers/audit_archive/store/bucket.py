@@ -52,8 +52,15 @@ class Bucket(Protocol):
     async def delete(self, keys: Sequence[str]) -> None: ...
 
 
+LARGEST = 128 * 1024 * 1024
+"""Bytes of an object that a worker reads: more than it ever writes, and what somebody else put there must not take its memory."""
+
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _DELETES_AT_ONCE = 1000
+
+
+class TooLarge(Exception):
+    """The object has more bytes than any that a worker writes."""
 
 
 def _code(error: BaseException) -> str:
@@ -77,11 +84,15 @@ _again_on_conflict = retry(
 
 
 class S3Bucket:
-    """The bucket on S3. Its role needs s3:ListBucket: without it S3 answers 403 for what is missing, and not 404."""
+    """The bucket on S3. Its role needs s3:ListBucket: without it S3 answers 403 for what is missing, and not 404.
 
-    def __init__(self, client: S3Client, *, name: str) -> None:
+    An object of more than `largest` bytes is not read, but raises TooLarge.
+    """
+
+    def __init__(self, client: S3Client, *, name: str, largest: int | None = None) -> None:
         self._client = client
         self._name = name
+        self._largest = largest
 
     @_again_on_conflict
     async def put_new(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
@@ -127,6 +138,9 @@ class S3Bucket:
                 raise InColdStorage(key) from error
             raise
         async with answer["Body"] as body:
+            if self._largest is not None and answer["ContentLength"] > self._largest:
+                body.close()
+                raise TooLarge(key)
             return Stored(await body.read(), answer["Metadata"])
 
     async def keys(self, prefix: str, *, after: str = "") -> list[str]:
