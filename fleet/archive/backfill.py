@@ -11,7 +11,9 @@ from datetime import datetime
 
 import orjson
 
-from workers.audit_archive.event import TABLE
+from shared.message.delivery import LARGEST_MESSAGE
+from workers.audit_archive.event import TABLE, is_datable
+from workers.audit_archive.gap import GAPS
 
 
 class NotBackfilled(ValueError):
@@ -21,7 +23,7 @@ class NotBackfilled(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """What the lines are rows of: a table's name that only this log has; the column that names a row, and the one that says when
-    (ISO 8601 with an offset or Z); the account and region that the rows are to be of.
+    (ISO 8601 with an offset or Z); the account and region that the rows are to be of; the bytes that a message may have.
     """
 
     table: str
@@ -29,6 +31,7 @@ class Log:
     time: str
     account: str
     region: str
+    largest: int | None = LARGEST_MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ def changes(lines: Iterable[str], log: Log) -> Iterator[Change]:
     """
     if not TABLE.fullmatch(log.table):
         raise NotBackfilled("--table: 3 to 255 letters, digits, dots, dashes and underscores")
+    if log.table == GAPS:
+        raise NotBackfilled(f"--table: {GAPS} are what the archive lacks: choose another name")
     reader = csv.reader(lines, strict=True)
     header = next(reader, [])
     for option, column in (("--key", log.key), ("--time", log.time)):
@@ -78,6 +83,8 @@ def _change(row: Mapping[str, str], log: Log, line: int, seen: Counter[bytes]) -
         at = None
     if at is None or at.tzinfo is None:
         raise NotBackfilled(f"line {line}: {log.time} is no ISO 8601 time with an offset, such as 2024-05-01T09:00:00Z")
+    if not is_datable(at):
+        raise NotBackfilled(f"line {line}: {log.time} is in a year that the archive takes for nobody's time")
     content = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
     seen[content] += 1
     image = {name: {"S": cell} for name, cell in row.items()}
@@ -95,4 +102,7 @@ def _change(row: Mapping[str, str], log: Log, line: int, seen: Counter[bytes]) -
         },
         "eventSourceARN": f"arn:aws:dynamodb:{log.region}:{log.account}:table/{log.table}/stream/backfill",
     }
-    return Change(orjson.dumps(record).decode(), at)
+    body = orjson.dumps(record)
+    if log.largest is not None and len(body) > log.largest:
+        raise NotBackfilled(f"line {line}: {len(body)} bytes as a message, and a queue takes {log.largest}")
+    return Change(body.decode(), at)

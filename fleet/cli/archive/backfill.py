@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from fleet.archive.backfill import Log, NotBackfilled, changes
-from fleet.cli.command import Command, Misconfigured, env_file_option
+from fleet.cli.command import Command, Failed, Misconfigured, env_file_option
 from shared.clients import Clients
+from shared.message.delivery import LARGEST_MESSAGE
 from shared.sqs.sender import Message
 
 TOGETHER = 500
@@ -34,13 +35,22 @@ def backfill(*, file: Path, table: str, key: str, time: str, yes: bool) -> None:
     They go to AUDIT_QUEUE_URL as if a table had changed: personal data is hashed, digests list them, and `find` finds them. The whole file is
     read before anything is sent. Sent again within 45 days, also in part or in another order, each line is archived once.
     """
+    if not file.is_file():
+        raise Misconfigured(f"{file}: a pipe is read once, and this is read before it is sent: give a file")
     asyncio.run(_backfill(file, table, key, time, send=yes))
 
 
 async def _backfill(file: Path, table: str, key: str, time: str, *, send: bool) -> None:
     async with Clients(os.environ) as clients:
         [url] = clients.required("AUDIT_QUEUE_URL")
-        log = Log(table=table, key=key, time=time, account=_account(url), region=_region(url))
+        log = Log(
+            table=table,
+            key=key,
+            time=time,
+            account=_account(url),
+            region=_region(url),
+            largest=None if os.environ.get("CLAIM_CHECK_BUCKET_NAME") else LARGEST_MESSAGE,
+        )
         try:
             with file.open(encoding="utf-8-sig", newline="") as lines:
                 times = [change.at for change in changes(lines, log)]
@@ -54,11 +64,16 @@ async def _backfill(file: Path, table: str, key: str, time: str, *, send: bool) 
             click.echo("nothing was sent: --yes sends them", err=True)
             return
         queue, sent = await clients.sender("audit"), 0
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = changes(lines, log)
-            while some := [Message(change.body) for change in islice(rows, TOGETHER)]:
-                await queue(some)
-                sent += len(some)
+        try:
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                rows = changes(lines, log)
+                while some := [Message(change.body) for change in islice(rows, TOGETHER)]:
+                    await queue(some)
+                    sent += len(some)
+        except ValueError as error:  # read once without a fault
+            raise Failed(
+                f"{file} was changed after {sent} rows were sent; sent again they are archived once"
+            ) from error
         click.echo(f"{sent} sent", err=True)
 
 

@@ -56,6 +56,15 @@ def test_the_same_line_is_the_same_event_wherever_it_stands_and_equal_lines_are_
         ((HEADER, SECOND, ",2024-05-01T09:00:00Z,secret,"), "line 3: no visit"),
         ((HEADER, "v-1,secret"), "line 2: 2 cells, where the header names 4 columns"),
         ((HEADER, 'v-1,"secret'), "line 2: no CSV"),
+        ((HEADER, SECOND, "v-1,0001-01-01T00:00:00+05:00,secret,"), "line 3: at is in a year"),
+        ((HEADER, "v-1,9999-12-31T23:59:59Z,secret,"), "line 2: at is in a year"),
+        (
+            (
+                ",".join(["visit", "at", *map(str, range(12))]),
+                ",".join(["v", "2024-05-01T09:00:00Z", *["x" * 100_000] * 12]),
+            ),
+            "line 2: 120",
+        ),
         (("visit,when",), "--time: the header has 0 columns of this name; it names visit, when"),
         (("visit,at,",), "line 1: each column needs a name of its own"),
         ((), "--key: the header has 0 columns"),
@@ -70,6 +79,11 @@ def test_what_cannot_be_read_is_named_by_line_and_column_and_not_quoted(lines: t
 def test_a_name_that_is_no_table_is_refused() -> None:
     with pytest.raises(NotBackfilled, match="--table: 3 to 255"):
         read(HEADER, log=Log(table="a b", key="visit", time="at", account="1", region="r"))
+
+
+def test_the_folder_of_gaps_is_no_logs() -> None:
+    with pytest.raises(NotBackfilled, match="--table: gaps are"):
+        read(HEADER, log=Log(table="gaps", key="visit", time="at", account="1", region="r"))
 
 
 def test_a_body_is_what_a_pipe_would_send() -> None:

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,6 +193,9 @@ def test_an_old_log_is_told_of_first_and_then_sent_to_the_archives_queue(aws: Aw
     assert sum("table/door-log/" in body for body in aws.bodies(queue)) == 2
     wrong = CliRunner().invoke(fleet, ["archive", *words[:-1], "when", "--yes"], env=environment)
     assert (wrong.exit_code, "--time: the header has 0 columns" in wrong.stderr) == (2, True)
+    os.mkfifo(tmp_path / "pipe")
+    pipe = CliRunner().invoke(fleet, ["archive", "backfill", str(tmp_path / "pipe"), *words[2:]], env=environment)
+    assert (pipe.exit_code, "a pipe is read once" in pipe.stderr) == (2, True)
 
 
 @pytest.mark.slow
