@@ -105,6 +105,20 @@ async def test_an_old_digest_in_the_place_of_the_newest_takes_no_row_out_of_the_
     assert tree.size == 3  # anew, and not on from digest 3
 
 
+async def test_behind_digests_that_are_sealed_and_not_signed_another_without_a_seal_is_foreign() -> None:
+    made = Evidence()
+    for event_id in ("a", "b"):
+        await made.world.worker().keep([row(event_id)])
+        made.world.clock.advance(300)
+        await Maker(bucket=made.world.bucket, now=made.world.clock, seals=SEALS).make()
+    foreign = await forged(made, 3)
+    made.world.bucket.objects[foreign.key] = (foreign.to_bytes(), {})
+    await made.lengthened("c")
+    tree = made.document(4).tree
+    assert tree is not None
+    assert tree.size == 3
+
+
 async def test_a_chain_is_gone_on_from_over_another_key_and_from_before_there_were_seals_or_signatures() -> None:
     made = await evidence(("a", "b"))
     await made.lengthened("c", key=STRANGER)  # the key was replaced
