@@ -6,7 +6,7 @@ import pytest
 
 from tests.workers.reminder_dispatch.expo_server import ExpoServer, Scripted
 from tests.workers.reminder_dispatch.test_expo import note, notes, playing, pushed, recorded
-from workers.reminder_dispatch.channels.channel import Answer, Busy, Lost, Misconfigured, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Answer, Busy, Lost, Misconfigured, Refused
 
 FOREIGN = b"<html>Bad Request</html>"
 
@@ -39,8 +39,9 @@ FOREIGN = b"<html>Bad Request</html>"
         (Scripted(200, b'{"data":[]}'), Lost("tickets and recipients differ in number")),
         (Scripted(200, b'{"data":[{"status":"ok","id":"1"},{"status":"ok","id":"2"}]}'), Lost("tickets and recipients differ in number")),
         (Scripted(200, b'{"data":["ok"]}'), Lost("unreadable ticket")),
-        (Scripted(200, b'{"data":[{"status":"ok"}]}'), Lost("unreadable ticket")),
-        (Scripted(200, b'{"data":[{"status":"ok","id":"%s"}]}' % (b"x" * 257)), Lost("unreadable ticket")),
+        (Scripted(200, b'{"data":[{"status":"ok"}]}'), Accepted("")),
+        *((Scripted(200, b'{"data":[{"status":"ok","id":%s}]}' % odd), Accepted("")) for odd in (b"null", b"7", b'""')),
+        (Scripted(200, b'{"data":[{"status":"ok","id":"%s"}]}' % (b"x" * 257)), Accepted("")),
         (Scripted(200, b'{"data":[{"status":"error"}]}'), Refused("no code")),
         (Scripted(200, b'{"data":[{"status":"error","details":{"error":{"of":"a reader"}}}]}'), Refused("no code")),
         (Scripted(200, b'{"data":[{"status":"error","details":{"error":"%s"}}]}' % (b"x" * 65)), Refused("no code")),

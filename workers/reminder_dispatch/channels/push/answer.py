@@ -90,8 +90,11 @@ def ticket_answer(ticket: Any) -> Answer:
     if not isinstance(ticket, dict):
         return Lost("unreadable ticket")
     name = ticket.get("id")
-    if ticket.get("status") == "ok" and isinstance(name, str) and len(name) <= LONGEST_ID:
-        return Accepted(name)
+    if ticket.get("status") == "ok":
+        if isinstance(name, str) and 0 < len(name) <= LONGEST_ID:
+            return Accepted(name)
+        log.warning("expo_ticket_without_id")  # taken all the same: to send it again would double it
+        return Accepted("")
     if ticket.get("status") != "error":
         return Lost("unreadable ticket")
     code = code_in(ticket.get("details"), "error") or "no code"
