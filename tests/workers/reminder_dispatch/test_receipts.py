@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from shared import Message, NotSent, Reject
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, daily, due, row, world
-from workers.reminder_dispatch.channels.channel import Accepted, Refused
+from workers.reminder_dispatch.channels.channel import Accepted, Busy, Refused
 from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue, Ticket, decode_receipts
 from workers.reminder_dispatch.receipts.handler import GIVE_UP, Ports, look_up
 from workers.reminder_dispatch.receipts.queued import messages
@@ -41,8 +41,9 @@ def question(body: str) -> ReceiptsDue:
     return found
 
 
-def asked_of(name: str) -> Asked:
-    return Asked.model_construct(reminder_id=name, due_at=NOON, tickets=(Ticket(id=f"t-{name}", token="x"),))
+def asked_of(name: str, ticket: str = "") -> Asked:
+    tickets = (Ticket(id=ticket or f"t-{name}", token="x"),)
+    return Asked.model_construct(reminder_id=name, due_at=NOON, tickets=tickets)
 
 
 async def looked(sent: World, expo: Expo, *events: ReceiptsDue) -> list[ReceiptsDue]:
@@ -103,6 +104,34 @@ async def test_one_of_several_devices_is_enough_and_each_is_heard() -> None:
     told = sent.store[due()]
     assert (told["receipt"], told["receiptReason"]) == ("DELIVERED", "DeviceNotRegistered")
     assert await sent.store.dead([device_key(token) for token in tokens]) == {device_key(tokens[0])}
+
+
+@pytest.mark.parametrize("first", ["t1", "t2"])
+async def test_a_device_that_was_reached_counts_whatever_another_attempts_ticket_says(first: str) -> None:
+    tokens = [PUSHED.format(name) for name in ("phone", "tablet")]
+    sent = world(row(tokens=tokens), answers=[Accepted("t1"), Busy("busy", of="message"), Accepted("t2")])
+    await sent.redelivered(due())
+    questions = [question(message.body) for message in sent.receipts.sent]
+    questions.sort(key=lambda each: each.occurrences[0].tickets[0].id != first)
+    expo = Expo({"t1": Receipt(), "t2": Receipt("MismatchSenderId")})
+    for each in questions:
+        assert await looked(sent, expo, each) == []
+    assert sent.store[due()]["receipt"] == "DELIVERED"
+
+
+async def test_a_device_that_was_not_reached_says_more_than_one_of_which_nothing_is_known() -> None:
+    of = world(row(status="SENT"))
+    for name in ("silent", "refused", "silent"):
+        event = ReceiptsDue(sentAt=NOON, occurrences=(asked_of("r1", name),))
+        of.at = NOON + GIVE_UP
+        assert await looked(of, Expo({"refused": Receipt("MismatchSenderId")}), event) == []
+    assert of.store[due()]["receipt"] == "RECEIPT_FAILED"
+
+
+async def test_what_expo_took_without_an_id_is_sent_and_not_asked_for() -> None:
+    sent = world(row(), answers=[Accepted("")])
+    assert await sent.dispatch(due()) == [None]
+    assert (sent.store.statuses, sent.receipts.sent, sent.asked_again()) == (["SENT"], [], [])
 
 
 async def test_what_expo_does_not_answer_is_asked_again_and_fails_no_message() -> None:

@@ -87,11 +87,23 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
             "receiptAt": due_text(now),
             **({"receiptReason": heard.failed} if heard.failed else {}),
         }
-        # Also where the row is not SENT: a claim whose end nobody knows may have been accepted.
-        await ports.store.move(each.key, Move(expect={}, put=put))
+        await _write(each, outcome, put, ports)
         _counted.add(1, {"receipt": outcome, "late": str(late).lower()})
         log.info("reminder_receipt", reminder=each.reminder_id, receipt=outcome, reason=heard.failed or None, late=late)
     return messages(left, sent_at=event.sent_at, looks=event.looks + 1)
+
+
+async def _write(asked: Asked, outcome: Outcome, put: Mapping[str, str], ports: Ports) -> None:
+    """Each attempt asks for itself: what one device was reached by stays, whatever the tickets of another attempt come to.
+
+    Also where the row is not SENT: a claim whose end nobody knows may have been accepted.
+    """
+    if outcome == "DELIVERED":
+        await ports.store.move(asked.key, Move(expect={}, put=put))
+        return
+    for before in (None, "RECEIPT_MISSING") if outcome == "RECEIPT_FAILED" else (None,):
+        if await ports.store.move(asked.key, Move(expect={"receipt": before}, put=put)):
+            return
 
 
 async def _hear(event: Suppressed | Unsent, ports: Ports) -> Sequence[Message]:
