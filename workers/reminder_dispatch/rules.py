@@ -46,6 +46,9 @@ SEND_WITHIN = timedelta(seconds=15)
 handler's timeout and the end of the claim, also where the process stood still meanwhile.
 """
 
+RECORD_WITHIN = timedelta(seconds=13)
+"""How long after the last moment for a request what it led to may still be recorded: two seconds before the handler's timeout."""
+
 DEAD_FOR = timedelta(days=365)
 """How long a dead push token is remembered."""
 

@@ -150,6 +150,21 @@ class FakeReminders(Reminders):
         self.after(call)
         return moved
 
+    async def record(self, key: Key, move: Move, *, within: float) -> bool:
+        assert within > 0
+        return await self.move(key, move)
+
+    async def replace(self, key: Key, move: Move, row: Row) -> bool:
+        await self._enter("replace")
+        found = self.rows.get(key)
+        if found is None or any(found.get(name) != value for name, value in move.expect.items()):
+            return False
+        found.update(move.put)
+        for name in move.drop:
+            found.pop(name, None)
+        self.rows.setdefault(Key(row["PK"], row["SK"]), dict(row))
+        return True
+
     async def add(self, row: Row) -> bool:
         await self._enter("add")
         key = Key(row["PK"], row["SK"])

@@ -1,7 +1,10 @@
 """Newer zone data: what waits at an instant of the older data is found, told, and put where it belongs."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.fakes import FakeReminders, due, row
@@ -121,13 +124,21 @@ async def test_what_is_due_at_once_now_is_queued_and_what_is_being_sent_is_left(
     ]
 
 
-async def test_what_others_change_meanwhile_is_counted_and_left() -> None:
-    store, queue = FakeReminders(row(due_at=OLD, **NINE)), FakeSender()
+@pytest.mark.parametrize("meanwhile", [{"attempts": 1}, {"status": "FAILED", "reason": "cancelled"}])
+async def test_what_others_change_meanwhile_is_counted_and_left_as_they_have_it(meanwhile: dict[str, Any]) -> None:
+    store, queue = FakeReminders(row(due_at=OLD, revision=1, **NINE)), FakeSender()
 
-    def cancel(call: str) -> None:
-        if call == "move to FAILED":
-            store.rows[due(due_at=OLD).key]["attempts"] = 1
+    def change(_call: str) -> None:
+        store.rows[due(due_at=OLD).key].update(meanwhile)
 
-    store.before = cancel
+    store.before = lambda call: change(call) if call in {"add", "replace"} else None
     assert (await rewrite(store, queue))["changed"] == 1
-    assert store[due(due_at=OLD)]["status"] == "PENDING"
+    assert store[due(due_at=OLD)].items() >= meanwhile.items()
+    assert len(store.rows) == 1, "nothing is left that would be sent as well"
+
+
+async def test_two_runs_at_once_move_it_once() -> None:
+    store, queue = FakeReminders(row(due_at=OLD, **NINE)), FakeSender()
+    both = await asyncio.gather(rewrite(store, queue), rewrite(store, queue))
+    assert sorted(each["moved"] for each in both) == [0, 1]
+    assert sorted(store.statuses) == ["FAILED", "PENDING"]

@@ -23,7 +23,7 @@ from workers.reminder_dispatch.channels.email.suppression import mail_unless_sup
 from workers.reminder_dispatch.channels.push.living import push_to_living
 from workers.reminder_dispatch.channels.push.rate import Room
 from workers.reminder_dispatch.event import ReminderDue
-from workers.reminder_dispatch.rules import WORKER
+from workers.reminder_dispatch.rules import RECORD_WITHIN, WORKER
 from workers.reminder_dispatch.sending.claiming import ask_again, claim, put_off
 from workers.reminder_dispatch.sending.conclusion import conclude, forget, wait_after
 from workers.reminder_dispatch.sending.decision import Attempt
@@ -95,7 +95,7 @@ async def _push_together(
     # Beside each other: what was sent is recorded also where the question for its receipt gets no answer for long.
     settled, _ = await asyncio.gather(
         asyncio.gather(
-            *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports) for attempt in claimed),
+            *(_settle(attempt, [next(answers) for _ in attempt.recipients], ports, until=until) for attempt in claimed),
             return_exceptions=True,
         ),
         ports.ask_later(claimed, answered, at=ports.now()),
@@ -147,16 +147,17 @@ async def send(attempt: Attempt, ports: Ports, *, until: datetime) -> None:
     else:
         answer = await ports.announce(claimed.detail)
     ports.gates.heard(claimed.gate, [answer])
-    await _settle(claimed, [answer], ports)
+    await _settle(claimed, [answer], ports, until=until)
 
 
-async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports) -> None:
-    """Record what became of an attempt."""
+async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports, *, until: datetime) -> None:
+    """Record what became of an attempt, whose request began before `until`."""
     gate, dice, state = attempt.gate, ports.dice(), attempt.state
     pause = ports.gates.pause(gate, deadline=attempt.deadline, least=wait_after(min(state.attempts, 4), dice))
     end = conclude(attempt, answers, now=ports.now(), dice=dice, pause=pause)
     count_unknown(attempt.content.on_unknown, end.ambiguous)
-    if not await ports.store.move(attempt.event.key, end.move):
+    within = (until + RECORD_WITHIN - ports.now()).total_seconds()
+    if not await ports.store.record(attempt.event.key, end.move, within=within):
         # Our lease ran out and another worker has claimed it: the row, and the message, are that worker's now.
         metrics.claim(worker=WORKER, outcome="lost")
         log.warning("reminder_claim_lost", reminder=attempt.event.reminder_id)

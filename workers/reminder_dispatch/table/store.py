@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from shared import code_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
+from workers.reminder_dispatch.table.expression import has_made, is_signed, update_of
 from workers.reminder_dispatch.table.keys import (
     MARK,
     Key,
@@ -29,6 +31,11 @@ MOST_KEYS = 100
 """Of one BatchGetItem."""
 PAGE = 500
 """Rows of one page of the due index: five batches of messages per shard and second stay small in memory."""
+
+RECORD_WAIT = wait_random_exponential(multiplier=0.25, max=2)
+"""Seconds between two attempts at a record."""
+LONGEST_KEY = 2_048
+"""Bytes of a partition key: no table holds a longer one, and who asks for it is refused the others that were asked for, too."""
 
 log = structlog.get_logger()
 
@@ -92,6 +99,12 @@ class Reminders(Protocol):
 
     async def move(self, key: Key, move: Move) -> bool:
         """Whether the row existed, was as the move expects, and has been changed."""
+
+    async def record(self, key: Key, move: Move, *, within: float) -> bool:
+        """`move`, for so many seconds again where the table does not take it: what was sent and stands nowhere goes out again."""
+
+    async def replace(self, key: Key, move: Move, row: Row) -> bool:
+        """`move`, and `add` the row in its place where there is none of its key: both or neither. Whether it was moved."""
 
     async def add(self, row: Row) -> bool:
         """Whether there was no such row and it has been written."""
@@ -186,7 +199,8 @@ class DynamoReminders:
         await self._client.put_item(TableName=self._table, Item=typed(place | noted))
 
     async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
-        keys, found = list(dict.fromkeys(recipients)), set[Key]()
+        keys = [key for key in dict.fromkeys(recipients) if len(key.pk.encode()) <= LONGEST_KEY]
+        found = set[Key]()
         for first in range(0, len(keys), MOST_KEYS):
             asked: Any = [typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
             try:
@@ -227,31 +241,37 @@ class DynamoReminders:
         return None
 
     async def move(self, key: Key, move: Move) -> bool:
-        names = {"#pk": "PK"}
-        values: dict[str, Any] = {}
-        conditions, sets, drops = ["attribute_exists(#pk)"], [], []
-        for number, (name, value) in enumerate(move.expect.items()):
-            names[f"#e{number}"], values[f":e{number}"] = name, value
-            absent = f"attribute_not_exists(#e{number}) OR " if value is None else ""  # or it is NULL
-            conditions.append(f"({absent}#e{number} = :e{number})")
-        for number, (name, value) in enumerate(move.put.items()):
-            names[f"#p{number}"], values[f":p{number}"] = name, value
-            sets.append(f"#p{number} = :p{number}")
-        for number, name in enumerate(move.drop):
-            names[f"#d{number}"] = name
-            drops.append(f"#d{number}")
+        # An attempt whose answer was lost may have written it: the SDK's next one then meets the row as it left it.
         try:
             await self._client.update_item(
                 TableName=self._table,
-                Key=typed({"PK": key.pk, "SK": key.sk}),
-                UpdateExpression="SET " + ", ".join(sets) + (" REMOVE " + ", ".join(drops) if drops else ""),
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=typed(values),
+                **update_of(key, move),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD" if is_signed(move) else "NONE",
             )
         except ClientError as error:
             _unless_condition(error)
-            return False
+            found: Any = error.response.get("Item")
+            return bool(found) and has_made(move, found)
+        return True
+
+    async def record(self, key: Key, move: Move, *, within: float) -> bool:
+        patiently = AsyncRetrying(
+            retry=retry_if_exception(_may_pass), stop=stop_before_delay(within), wait=RECORD_WAIT, reraise=True
+        )
+        return await patiently(self.move, key, move)
+
+    async def replace(self, key: Key, move: Move, row: Row) -> bool:
+        add = {"TableName": self._table, "Item": typed(row), "ConditionExpression": "attribute_not_exists(PK)"}
+        both: Any = [{"Put": add}, {"Update": {"TableName": self._table, **update_of(key, move)}}]
+        try:
+            await self._client.transact_write_items(TransactItems=both)
+        except ClientError as error:
+            match [each.get("Code") for each in error.response.get("CancellationReasons", [])]:
+                case ["ConditionalCheckFailed", "None"]:  # the row is there
+                    return await self.move(key, move)
+                case [_, "ConditionalCheckFailed" | "TransactionConflict"] | ["TransactionConflict", _]:
+                    return False
+            raise
         return True
 
     async def add(self, row: Row) -> bool:
@@ -270,6 +290,13 @@ class DynamoReminders:
 
 def _marks(minute: datetime) -> str:
     return f"QUEUED#{minute_text(minute)}"
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same write may be taken later: all but what is wrong with itself."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code") != "ValidationException"
+    return isinstance(error, BotoCoreError)
 
 
 def _unless_condition(error: ClientError) -> None:

@@ -32,7 +32,7 @@ async def rewrite_moved(
     """Put each waiting occurrence where the zone data of today has it; without `act`, only tell. Returns how many rows were
     `looked_at`, `moved`, `odd`, `near` (due so soon that they are left as they are) or `changed` (by others, meanwhile).
 
-    The new row comes before the end of the old one: what breaks off between the two is mended by the next run, and loses nothing.
+    The new row and the end of the old one are one write: a run that breaks off leaves each occurrence once, and so does who changes it meanwhile.
     """
     counts: Counter[str] = Counter(looked_at=0, moved=0, odd=0, near=0, changed=0)
     async for page in store.waiting():
@@ -129,9 +129,13 @@ def _due(row: Row, otherwise: datetime) -> datetime:
 
 
 async def _rewrite(row: Row, moved: Moved, *, store: Reminders, queue: Send, at: datetime) -> bool:
+    waiting = [each for each in moved.rows if each["status"] == "PENDING"]
     for each in moved.rows:
-        await store.add(each)
-    if not await store.move(row_key(row), moved.end):
+        if each not in waiting:
+            await store.add(each)
+    # Together: where its producer cancels or changes it meanwhile, nothing must be left that is sent all the same.
+    done = store.replace(row_key(row), moved.end, waiting[0]) if waiting else store.move(row_key(row), moved.end)
+    if not await done:
         return False
     if moved.due_at is not None and moved.due_at < at + SOON:
         delay = (moved.due_at - at).total_seconds()

@@ -36,7 +36,7 @@ COMPRESSED_ABOVE = 1_024
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 
-_TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\[\]\s]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\[\]\s]{1,500}\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 NO_TOKEN = Secret("EXPO_ACCESS_TOKEN", ())
 
