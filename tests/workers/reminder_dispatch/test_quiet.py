@@ -101,7 +101,7 @@ async def test_what_has_become_too_late_in_the_morning_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("attributes", "why"),
     [
-        ({"quietHours": {"from": "22", "until": "07:00"}}, "quietHours.from: "),
+        *(({"quietHours": {"from": odd, "until": "07:00"}}, "quietHours.from: ") for odd in ("22", "2200Z", "22+01")),
         ({"quietHours": NIGHT, "timeZone": None}, "timeZone: missing"),
         ({"quietHours": {"from": "00:00", "until": "00:00"}}, "quietHours: they never end"),
         ({"quietHours": {**NIGHT, "days": ["someday"]}}, "quietHours.days.0: "),

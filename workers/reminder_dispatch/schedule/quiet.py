@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
@@ -14,10 +15,12 @@ from workers.reminder_dispatch.schedule.zones import read_zone
 
 DAY = timedelta(days=1)
 WEEK: Sequence[str] = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_TIME = re.compile(r"\d\d:\d\d", re.ASCII)
+"""No other form of ISO 8601: 22+01 has an offset, and is no time of the recipient's clock."""
 
 
 def _clock(given: Any) -> time:
-    if not isinstance(given, str) or len(given) != 5:
+    if not isinstance(given, str) or not _TIME.fullmatch(given):
         raise ValueError("a time of day is like 22:00")
     return time.fromisoformat(given)
 
