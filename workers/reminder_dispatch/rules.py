@@ -104,7 +104,14 @@ def judge(event: ReminderDue, row: Row, *, now: datetime, owner: str) -> Decisio
         event=event,
         row=row,
         claim=Move(expect=seen(row), put=claimed, drop=("notBefore", "reason")),
-        state=State.model_validate({**row, **claimed}),
+        state=state.model_copy(
+            update={
+                "status": claimed["status"],
+                "owner": owner,
+                "attempts": claimed["attempts"],
+                "unknowns": claimed["unknowns"],
+            }
+        ),
         content=content,
         recipients=recipients,
         follow=follow,

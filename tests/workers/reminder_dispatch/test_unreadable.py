@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, daily, due, row, world
+from workers.reminder_dispatch.channels.channel import Busy
 from workers.reminder_dispatch.event import decode_due, due_body
 from workers.reminder_dispatch.schedule.occurrence import MOST_TOKENS
 from workers.reminder_dispatch.table.attributes import typed, untyped
@@ -49,6 +50,12 @@ async def test_a_number_that_no_worker_wrote_ends_its_row_and_not_the_series(num
         ended = of.store[due()]
         assert (ended["status"], ended["reason"].split(":")[0], "GSI1PK" in ended) == ("FAILED", name, False)
         assert of.store[due(due_at=NOON + timedelta(days=1))]["status"] == "PENDING", name
+
+
+async def test_the_largest_number_that_is_read_can_be_counted_on() -> None:
+    of = world(daily(attempts=2**31 - 1), answers=[Busy("busy", of="message")])
+    await of.redelivered(due())
+    assert of.store[due()]["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(("name", "status"), [("notBefore", "PENDING"), ("claimedUntil", "SENDING")])
