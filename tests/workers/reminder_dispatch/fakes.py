@@ -121,13 +121,8 @@ class FakeReminders(Reminders):
 
     async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         await self._enter("entomb")
-        self.rows[recipient] = {
-            "PK": recipient.pk,
-            "SK": recipient.sk,
-            "status": "DEAD",
-            "reason": why,
-            "TTL": forget_at,
-        }
+        key = {"PK": recipient.pk, "SK": recipient.sk}
+        self.rows[recipient] = {**key, "status": "DEAD", "reason": why, "TTL": forget_at}
 
     async def revive(self, recipient: Key) -> bool:
         await self._enter("revive")
@@ -141,28 +136,28 @@ class FakeReminders(Reminders):
 
     async def move(self, key: Key, move: Move) -> bool:
         await self._enter(call := f"move to {move.put.get('status', 'the same')}")
-        found = self.rows.get(key)
-        moved = found is not None and all(found.get(name) == value for name, value in move.expect.items())
-        if moved and found is not None:
-            found.update(move.put)
-            for name in move.drop:
-                found.pop(name, None)
+        moved = self._move(key, move)
         self.after(call)
         return moved
 
-    async def record(self, key: Key, move: Move, *, within: float) -> bool:
-        return await self.move(key, move)
-
-    async def replace(self, key: Key, move: Move, row: Row) -> bool:
-        await self._enter("replace")
+    def _move(self, key: Key, move: Move) -> bool:
         found = self.rows.get(key)
         if found is None or any(found.get(name) != value for name, value in move.expect.items()):
             return False
         found.update(move.put)
         for name in move.drop:
             found.pop(name, None)
-        self.rows.setdefault(Key(row["PK"], row["SK"]), dict(row))
         return True
+
+    async def record(self, key: Key, move: Move, *, within: float) -> bool:
+        return await self.move(key, move)
+
+    async def replace(self, key: Key, move: Move, row: Row) -> bool:
+        await self._enter("replace")
+        moved = self._move(key, move)
+        if moved:
+            self.rows.setdefault(Key(row["PK"], row["SK"]), dict(row))
+        return moved
 
     async def add(self, row: Row) -> bool:
         await self._enter("add")

@@ -10,7 +10,7 @@ from tenacity import wait_none
 from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, due, row
 from workers.reminder_dispatch.schedule.occurrence import Move
-from workers.reminder_dispatch.table import store as store_module
+from workers.reminder_dispatch.table import patience
 from workers.reminder_dispatch.table.keys import Key, device_key
 from workers.reminder_dispatch.table.store import DynamoReminders, Reminders
 
@@ -71,7 +71,7 @@ def over(client: Any) -> DynamoReminders:
 
 
 async def test_a_record_is_made_as_soon_as_the_table_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "RECORD_WAIT", wait_none())
+    monkeypatch.setattr(patience, "WAIT", wait_none())
     refusing = Refusing(
         refusal("InternalServerError"), EndpointConnectionError(endpoint_url="-"), refusal("Throttling")
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from shared import code_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
@@ -22,6 +21,7 @@ from workers.reminder_dispatch.table.keys import (
     minute_text,
     read_minute,
 )
+from workers.reminder_dispatch.table.patience import patiently
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -32,8 +32,6 @@ MOST_KEYS = 100
 PAGE = 500
 """Rows of one page of the due index: five batches of messages per shard and second stay small in memory."""
 
-RECORD_WAIT = wait_random_exponential(multiplier=0.25, max=2)
-"""Seconds between two attempts at a record."""
 LONGEST_KEY = 2_048
 """Bytes of a partition key: no table holds a longer one, and who asks for it is refused the others that were asked for, too."""
 
@@ -255,10 +253,7 @@ class DynamoReminders:
         return True
 
     async def record(self, key: Key, move: Move, *, within: float) -> bool:
-        patiently = AsyncRetrying(
-            retry=retry_if_exception(_may_pass), stop=stop_before_delay(within), wait=RECORD_WAIT, reraise=True
-        )
-        return await patiently(self.move, key, move)
+        return await patiently(within)(self.move, key, move)
 
     async def replace(self, key: Key, move: Move, row: Row) -> bool:
         add = {"TableName": self._table, "Item": typed(row), "ConditionExpression": "attribute_not_exists(PK)"}
@@ -290,13 +285,6 @@ class DynamoReminders:
 
 def _marks(minute: datetime) -> str:
     return f"QUEUED#{minute_text(minute)}"
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same write may be taken later: all but what is wrong with itself."""
-    if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code") != "ValidationException"
-    return isinstance(error, BotoCoreError)
 
 
 def _unless_condition(error: ClientError) -> None:
