@@ -74,7 +74,7 @@ def after(scan: UploadScanned, session: Session | None, *, now: datetime) -> Tak
     if not session.scan_required:
         return "scan_not_asked"
     if session.status != SCANNING or not is_current:
-        return "expired" if is_late else "scan_noted"
+        return "expired" if is_late and not is_current else "scan_noted"
     return TakeOver(upload)
 
 

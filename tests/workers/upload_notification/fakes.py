@@ -19,7 +19,7 @@ from workers.upload_notification.event import (
 from workers.upload_notification.ports import BROWSER, Accepted, Refused
 from workers.upload_notification.rules import Arrange, Expire, File, Move, Note, Session, TakeOver, Withdraw, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mark
-from workers.upload_notification.store.updates import image
+from workers.upload_notification.store.updates import LAPSED, image
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR = 3600
@@ -147,7 +147,9 @@ class FakeSessions:
         if (found.get("uploadKey"), found.get("sequencer"), found.get("announceUntil")) == held:
             del found["announceUntil"]
             is_told = found.get("wsConnectionId", "") in {"", session.connection_id}
+            is_left = session.is_left or (BROWSER in informed and not is_told)
             informed = informed if is_told else informed - {BROWSER}
+            found |= {"announceUntil": LAPSED} if is_left and not informed else {}
             found |= {"announcedTo": "+".join(sorted(informed))} if informed else {}
             found |= {"announcedAs": session.told_as} if informed and session.told_as else {}
             found |= {"busySince": int(busy_since)} if busy_since is not None else {}
@@ -277,7 +279,8 @@ def _holds(step: Write | ScanWrite, found: Session, now: datetime) -> bool:
     if isinstance(step, Await):
         return rules.is_about(found, step.upload) and scan_mark(step.upload) not in found.scans
     if isinstance(step, Record):
-        is_over = found.status == "EXPIRED" or rules.is_expired(found, int(now.timestamp()))
+        is_late = rules.is_expired(found, int(now.timestamp())) and not rules.is_begun(found)
+        is_over = found.status == "EXPIRED" or is_late
         known = {THREATS} if step.scan.result in {CLEAN, THREATS} else {CLEAN, THREATS}
         return not is_over and found.scan_required and found.scans.get(scan_mark(step.scan)) not in known
     if isinstance(step, Arrange):

@@ -101,6 +101,12 @@ async def test_a_result_is_remembered_only_where_it_is_asked_for_and_never_over_
     assert isinstance(await table.store.write(Record(scanned(THREATS)), now=NOON), Accepted)
 
 
+async def test_threats_are_remembered_after_the_sessions_time_while_its_file_is_announced(table: Table) -> None:
+    for begun in ({"announcedTo": "bus"}, {"announceUntil": 1}):
+        await table.put(row(scanRequired=True, expiresAt=0, **{scan_mark(finished()): CLEAN}, **begun))
+        assert isinstance(await table.store.write(Record(scanned(THREATS)), now=NOON), Accepted)
+
+
 async def test_complete_is_not_written_over_threats_that_were_found_meanwhile(table: Table) -> None:
     found = uploaded(finished(), announced=False, status="SCANNING", scanRequired=True) | {
         scan_mark(finished()): THREATS

@@ -101,3 +101,18 @@ async def test_a_scans_verdict_that_the_bus_was_told_in_time_is_written_after_it
     assert here.counts["expired"] == 2, "nothing else comes into it"
     await here.handle(scanned(CLEAN))
     assert (here.store.rows["s1"]["status"], len(here.messages), len(here.events)) == ("COMPLETE", 1, 1)
+
+
+async def test_threats_that_are_found_after_the_sessions_time_take_back_what_only_one_was_told() -> None:
+    answers: list[Any] = [Busy()]
+    here = World(FakeSessions(WAITING | {}), content=JPEG, answers=lambda _connection: full(answers))
+    await here.handle(finished(size=70))
+    with pytest.raises(BrowserBusy):
+        await here.handle(scanned(CLEAN))
+    here.store.rows["s1"]["expiresAt"] = PAST
+    await here.handle(scanned(THREATS))
+    await here.handle(scanned(CLEAN))
+    assert here.store.rows["s1"]["reason"] == "threats_found"
+    assert [each["status"] for each in here.events] == ["COMPLETE", "REJECTED"]
+    assert [each["status"] for each in here.messages] == ["REJECTED"]
+    assert here.quarantined == [finished().key]

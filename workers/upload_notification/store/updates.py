@@ -46,6 +46,8 @@ SAME_CONNECTION = "(NOT attribute_type(wsConnectionId, :text) OR wsConnectionId 
 
 # Nobody announces the session's upload now, or has told one of browser and bus of it and not the other.
 NOT_BEGUN = "attribute_not_exists(announceUntil) AND attribute_not_exists(announcedTo)"
+LAPSED = 1
+"""The `announceUntil` of an announcement that nobody holds, and of which nobody knows whom it told: it is begun, also past its session's time."""
 UNHELD = "(attribute_not_exists(announceUntil) OR announceUntil <= :now)"
 
 Value = str | int | Sequence[Mapping[str, Any]]

@@ -9,6 +9,7 @@ from workers.upload_notification.scans import Await, Record, ScanWrite, scan_mar
 from workers.upload_notification.store.updates import (
     CURRENT,
     LIVE,
+    NOT_BEGUN,
     SAME_CONNECTION,
     UNFINISHED,
     Update,
@@ -74,7 +75,7 @@ def _record(scan: UploadScanned, now: int) -> Update:
     return Update(
         scan.session_id,
         change="SET #scan = :result",
-        condition=f"{LIVE} AND #status <> :expired AND scanRequired = :yes"
+        condition=f"({LIVE} OR NOT ({NOT_BEGUN})) AND #status <> :expired AND scanRequired = :yes"
         f" AND (attribute_not_exists(#scan) OR NOT #scan IN ({', '.join(known)}))",
         names={"#status": "status", "#scan": scan_mark(scan)},
         values={":result": scan.result, ":expired": EXPIRED, ":yes": True, ":now": now, **known},
