@@ -9,7 +9,7 @@ from typing import Final, Literal, assert_never
 
 import structlog
 
-from shared import Contended, Unavailable
+from shared import Contended, Reject, Unavailable
 from shared.telemetry.drops import dropped
 from workers.upload_notification import announcement, rules
 from workers.upload_notification.content.gate import Complete, Rejected, Verdict, judge_size, judge_type
@@ -71,14 +71,16 @@ async def conclude(upload: UploadFinished, session: Session, ports: Ports) -> st
         case Waits(why):
             return why
         case Absent(why):
-            await ports.store.release(session, informed=session.informed, busy_since=session.busy_since)
+            await ports.store.release(
+                replace(session, is_left=False), informed=session.informed, busy_since=session.busy_since
+            )
             dropped(WORKER, why, session_id=session.session_id, upload_id=upload.id)
             return why
         case None | Complete() | Rejected():
             refused = await _announce(upload, _judged(session, found), found, ports)
             if infected := _taken_back(refused, found, upload):
                 # They were told while a clean result was, and nobody else has the lease that speaks of them.
-                return await conclude(upload, replace(infected, informed=frozenset()), ports)
+                return await conclude(upload, replace(infected, informed=frozenset(), is_left=True), ports)
             return _OUTCOMES[type(found)]
         case never:
             assert_never(never)
@@ -154,7 +156,7 @@ def _judged(session: Session, verdict: Verdict | None) -> Session:
             assert_never(never)
     # Whoever was told of another verdict, which its scan took back before all were, is told of this one.
     is_as_told = session.told_as in {"", judged.told_as}
-    return judged if is_as_told else replace(judged, informed=frozenset())
+    return judged if is_as_told else replace(judged, informed=frozenset(), is_left=True)
 
 
 async def _announce(upload: UploadFinished, session: Session, verdict: Verdict | None, ports: Ports) -> Session | None:
@@ -206,8 +208,9 @@ async def _tell(
         refused = await ports.store.announced(
             upload, verdict, connection=session.connection_id, checksum=session.checksum
         )
-    except Exception:
-        # Or every further receipt would wait for the lease to run out, and tell again whom we have told.
+    except Exception as trouble:
+        # Or every further receipt would wait for the lease to run out, and tell again whom we have told. What fails may have been told.
+        session = replace(session, is_left=session.is_left or not isinstance(trouble, WebSocketForbidden | Reject))
         await ports.store.release(session, informed=informed, busy_since=busy_since)
         raise
     return session, refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
@@ -25,6 +26,7 @@ from workers.upload_notification.rules import (
     Move,
     Note,
     Reused,
+    Session,
     TakeOver,
     Wait,
     Withdraw,
@@ -60,6 +62,7 @@ async def handle(event: UploadEvents, *, ports: Ports) -> None:
 
 async def _settle(change: Change, ports: Ports) -> None:
     step: Write | Wait | Ignore | Reused = rules.usual(change)
+    found: Session | None = None
     for _ in range(ROUNDS):
         match step:
             case Wait(seconds):
@@ -78,10 +81,31 @@ async def _settle(change: Change, ports: Ports) -> None:
                 answer = await ports.store.write(step, now=ports.now())
         if isinstance(answer, Accepted):
             upload = rules.to_announce(step)
-            outcome = await conclude(upload, answer.session, ports) if upload else _done(step)
+            outcome = await conclude(upload, _taken(answer.session, found), ports) if upload else _done(step)
             return _log_change(change, outcome, ports.count, tenant=answer.session.tenant_id)
-        step = rules.judge(change, answer.session, now=ports.now())
+        found = answer.session
+        step = _unless_unfinished(rules.judge(change, found, now=ports.now()), change, found, ports)
     raise Contended("others keep changing the session", after=2)
+
+
+def _taken(session: Session, before: Session | None) -> Session:
+    """The session whose lease was taken; `before` is its row as it was, with the lease of whoever is gone."""
+    is_same = before is not None and (before.upload_key, before.order) == (session.upload_key, session.order)
+    return replace(session, is_left=True) if before and is_same and before.announce_until else session
+
+
+def _unless_unfinished(
+    step: Write | Wait | Ignore | Reused, change: Change, session: Session | None, ports: Ports
+) -> Write | Wait | Ignore | Reused:
+    """A removal may have begun to announce another file of its session, whose own message was over by then: where that did not come to
+    its end, whatever tells of the session once more ends it.
+    """
+    if not isinstance(step, Ignore) or session is None or len(session.seen) < 2:
+        return step
+    if session.status != rules.UPLOADED or session.announced == session.order:
+        return step
+    left = session.announce_until - ports.now().timestamp()
+    return Wait(left) if left > 0 else TakeOver(scans.current_upload(session, change.bucket))
 
 
 async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
@@ -94,17 +118,17 @@ async def _settle_scan(scan: UploadScanned, ports: Ports) -> None:
         await ports.store.write(step, now=ports.now())
         outcome = "expired"
     if isinstance(step, TakeOver):
-        outcome = await _conclude_scanned(scan, step, ports)
+        outcome = await _conclude_scanned(scan, step, answer.session, ports)
     ports.count(outcome)
     if outcome == "threats_too_late":
         log.error("threats_too_late", session_id=scan.session_id)  # a file that was taken, and told of, is infected
     log.info("scan_settled", outcome=outcome, result=scan.result, session_id=scan.session_id)
 
 
-async def _conclude_scanned(scan: UploadScanned, step: TakeOver, ports: Ports) -> str:
+async def _conclude_scanned(scan: UploadScanned, step: TakeOver, before: Session | None, ports: Ports) -> str:
     taken = await ports.store.write(step, now=ports.now())
     if isinstance(taken, Accepted):
-        return await conclude(step.upload, taken.session, ports)
+        return await conclude(step.upload, _taken(taken.session, before), ports)
     if taken.session and taken.session.announce_until > ports.now().timestamp():
         raise Contended(
             "another worker is at this upload", after=taken.session.announce_until - ports.now().timestamp()

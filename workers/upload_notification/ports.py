@@ -48,6 +48,7 @@ class SessionStore(Protocol):
     async def release(self, session: Session, *, informed: frozenset[str], busy_since: float | None) -> None:
         """Give the lease of an unfinished announcement back, if it is still the one that `session` shows, and remember who was told and
         since when (epoch seconds) the browser takes nothing. A browser that has another connection than `session` by now was not told.
+        Where nobody knows whether somebody was told, the row goes on saying that it was begun.
         """
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:

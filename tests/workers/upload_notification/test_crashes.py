@@ -1,6 +1,7 @@
 """A worker killed between any two steps loses nothing: the next receipt of the message finishes the work."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from shared.bus import BusEntry
 from shared.outcome import Later
-from tests.workers.upload_notification.fakes import FakeSessions, finished, row
+from tests.workers.upload_notification.fakes import FakeSessions, finished, removed, row
 from tests.workers.upload_notification.world import World, gone
+from workers.upload_notification.event import UploadEvents
+from workers.upload_notification.handler import handle
 from workers.upload_notification.ports import Answer
 from workers.upload_notification.rules import LEASE
 
@@ -121,3 +124,65 @@ async def test_killed_in_time_the_next_receipt_finishes_the_work_after_it(call: 
     await comes_again(second)
     assert rows["s1"]["status"] == "COMPLETE"
     assert {event["status"] for event in first.events + second.events} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize("call", range(1, 4))
+async def test_an_outage_after_the_kill_does_not_let_what_was_begun_expire(call: int) -> None:
+    first = Mortal(FakeSessions(row(wsConnectionId="browser", maxBytes=10)))
+    rows = first.store.rows
+    first.dies_at(call, after_effect=True)
+    with pytest.raises(Killed):
+        await first.handle(finished())
+    first.time += timedelta(seconds=LEASE)
+    for due in (1, 0):
+        rows["s1"]["expiresAt"] = int(first.time.timestamp()) + due
+        outage = World(first.store, time=first.time)
+        with pytest.raises(Down):
+            await handle(UploadEvents((finished(),)), ports=replace(outage.ports(), checksum=down))
+    second = World(FakeSessions(*rows.values()), time=first.time)
+    await comes_again(second)
+    assert rows["s1"]["status"] == "COMPLETE"
+    assert {event["status"] for event in first.events + second.events} == {"COMPLETE"}
+    assert not {"announceUntil", "announcedTo"} & rows["s1"].keys()
+
+
+async def test_whom_a_call_that_failed_has_told_nobody_knows_and_its_session_does_not_expire() -> None:
+    world = World(FakeSessions(row(wsConnectionId="browser", maxBytes=10)))
+    ports = world.ports()
+    with pytest.raises(Down):
+        await handle(UploadEvents((finished(),)), ports=replace(ports, post=down, put_event=down))
+    world.store.rows["s1"]["expiresAt"] = int(world.time.timestamp())
+    await world.handle(finished())
+    assert (world.store.rows["s1"]["status"], len(world.messages), len(world.events)) == ("COMPLETE", 1, 1)
+
+
+class Down(Exception):
+    pass
+
+
+async def down(*_: object) -> Any:
+    raise Down
+
+
+@pytest.mark.parametrize("end", [Down, Killed])
+async def test_the_file_that_takes_a_removed_ones_place_is_announced_though_the_first_try_failed(
+    end: type[BaseException],
+) -> None:
+    async def ends(*_: object) -> Any:
+        raise end
+
+    world = World(FakeSessions(row(wsConnectionId="browser")))
+    await world.handle(finished("09", name="b.jpg", at=1), finished("05", name="a.jpg"))
+    assert len(world.messages) == 1
+    gone_now = removed("0a", name="b.jpg", at=2)
+    with pytest.raises(end):
+        await handle(UploadEvents((gone_now,)), ports=replace(world.ports(), post=ends, put_event=ends))
+    if end is Killed:
+        with pytest.raises(Later):
+            await world.handle(gone_now)
+        world.time += timedelta(seconds=LEASE)
+    await world.handle(gone_now)
+    assert [each["key"][-5:] for each in world.messages] == ["b.jpg", "a.jpg"]
+    assert [each["key"][-5:] for each in world.events] == ["b.jpg", "a.jpg"]
+    await world.handle(gone_now, finished("05", name="a.jpg"))
+    assert len(world.events) == 2

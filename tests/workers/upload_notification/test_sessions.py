@@ -1,6 +1,7 @@
 """The sessions table and its stand-in, at the same tests: each step of the rules is one conditional update."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -192,6 +193,15 @@ async def test_a_lease_is_given_back_only_by_its_holder(table: Table) -> None:
     assert await table.get("s1") == held
     await table.store.release(session(held), informed=frozenset(), busy_since=None)
     assert await table.get("s1") == uploaded(finished(), announced=False)
+
+
+async def test_a_lease_of_which_nobody_knows_whom_it_told_lapses(table: Table) -> None:
+    held = uploaded(finished(), announced=False, lease=30, expiresAt=PAST)
+    await table.put(held)
+    await table.store.release(replace(session(held), is_left=True), informed=frozenset(), busy_since=None)
+    assert await table.get("s1") == held | {"announceUntil": 1}
+    assert isinstance(await table.store.write(Expire("s1"), now=NOON), Refused)
+    assert isinstance(await table.store.write(TakeOver(finished()), now=NOON), Accepted)
 
 
 async def test_an_unfinished_announcement_remembers_who_was_told_until_it_is_finished(table: Table) -> None:

@@ -160,7 +160,9 @@ class Sessions:
         )
         shown = await self.show(session_id)
         if not (is_closed or shown.is_final):
-            raise Refused("its file is being announced: look at it again when browser and bus were told")
+            raise Refused(
+                "its file is being announced: look at it again when browser and bus were told, and in `fleet dlq list uploads` if that takes longer than minutes"
+            )
         return shown
 
     async def watch(self, session_id: str, *, pause: Callable[[], Awaitable[None]]) -> AsyncIterator[State]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from workers.upload_notification.rules import File, Session, Write
 from workers.upload_notification.scans import Await, Record, ScanWrite
 from workers.upload_notification.store.updates import (
     CURRENT,
+    LAPSED,
     SAME_CONNECTION,
     Update,
     Value,
@@ -57,12 +59,15 @@ class DynamoDbSessions:
             known["announcedAs"] = session.told_as
         if busy_since is not None:
             known["busySince"] = int(busy_since)
+        is_left = session.is_left and not informed
+        if is_left:
+            known["announceUntil"] = LAPSED
         sets = ", ".join(f"{name} = :{name}" for name in known)
         told = connected(session.connection_id) if BROWSER in informed else {}
         is_given_back = await self._note(
             Update(
                 session.session_id,
-                change=(f"SET {sets} " if sets else "") + "REMOVE announceUntil",
+                change=(f"SET {sets} " if sets else "") + ("" if is_left else "REMOVE announceUntil"),
                 condition=f"{CURRENT} AND announceUntil = :until" + (f" AND {SAME_CONNECTION}" if told else ""),
                 names={},
                 values={
@@ -75,7 +80,8 @@ class DynamoDbSessions:
             )
         )
         if told and not is_given_back:
-            await self.release(session, informed=informed - {BROWSER}, busy_since=busy_since)
+            left = replace(session, is_left=True)  # the connection before was told
+            await self.release(left, informed=informed - {BROWSER}, busy_since=busy_since)
 
     async def disconnect(self, session_id: str, connection_id: str) -> str:
         answer = await self._update(
