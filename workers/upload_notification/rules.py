@@ -46,12 +46,10 @@ class File:
 class Session:
     """One row of the sessions table, as far as the rules need it; "" and None where the row has no such attribute.
 
-    `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current upload with its `size`, `etag` and
-    `version`, `announced` the order of the last one that was announced, `informed` who of bus and browser heard of an unfinished announcement, as
-    which verdict `told_as`, `busy_since` (epoch seconds) since when its browser takes nothing, `is_left` (not in the row) that nobody knows whom an
-    earlier try told; `seen` holds, by `mark`, the latest order of each key, and of each version that was removed; `others` are the files beside the
-    current one. `gate` is what the session allows, `content_type`, `reason` (why it is REJECTED) and `checksum` (SHA-256) what was found, `scans` the
-    results of malware scans.
+    `expires_at` and `announce_until` in epoch seconds; `upload_key`, `order` and `uploaded_at` name the current upload with its `size`, `etag` and `version`, `announced` the order of the last one that was
+    announced, `informed` who of bus and browser heard of an unfinished announcement, as which verdict `told_as`, `busy_since` (epoch seconds) since when its browser takes nothing, `is_left` (not in the row) that
+    nobody knows whom an earlier try told; `seen` holds, by `mark`, the latest order of each key, and of each version that was removed; `others` are the files beside the current one. `gate` is what the session
+    allows, `content_type`, `reason` (why it is REJECTED) and `checksum` (SHA-256) what was found, `scans` the results of malware scans.
     """
 
     session_id: str

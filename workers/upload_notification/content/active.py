@@ -26,12 +26,14 @@ _WITHIN: Final = re.compile(
     rb"<(?:script|html|svg|iframe)[\s/>]|<!doctype\s+html"
     rb"|<[a-z][^<>]{0,300}?(?:[\s/\"']" + _HANDLER + rb"|javascript:)"
     # Three bytes come up by chance in a compressed picture: a short tag of PHP counts where a text follows.
-    rb"|<\?(?:php|=[\t\r\n -~]{6})|%PDF-\d|PK\x03\x04[\x0a\x14\x2d\x3f]\0",
+    rb"|<\?(?:php|[=\t\r\n ][\t\r\n -~]{6})|%PDF-\d|PK\x03\x04[\x0a\x14\x2d\x3f]\0"
+    # Both are found behind other bytes, as in an archive that unpacks itself.
+    rb"|Rar!\x1a\x07[\0\x01]|7z\xbc\xaf\x27\x1c",
     re.IGNORECASE,
 )
 # To JavaScript the first letters of a signature are a name; a comment hides the rest from it.
 _COMMENTED: Final = re.compile(
-    rb".{2,12}?(?:/\*.*?\*/|(?://|<!--)[^\r\n]*[\r\n]+[\t -~]{8})",
+    rb".{0,12}?(?:/\*.*?\*/|(?://|<!--)[^\r\n]*[\r\n]+[\t -~]{8})",
     re.DOTALL,
 )
 

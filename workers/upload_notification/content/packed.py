@@ -24,24 +24,32 @@ _CONTENT_TYPES: Final = b"[Content_Types].xml"
 MOST_UNPACKED: Final = 16_384
 """Bytes of a document's list of parts that are unpacked: 60 KB would come out of the head at most, a thousand times as much of a bomb."""
 _MAIN: Final = re.compile(rb"application/vnd\.([a-zA-Z.-]{1,80})\.main\+xml")
-_DOCUMENTS: Final = MappingProxyType(
-    {kind.removeprefix("application/vnd.").encode(): kind for _, kind in _PACKED[2:]}
-    | {
-        b"ms-word.document.macroEnabled": "application/vnd.ms-word.document.macroenabled.12",
-        b"ms-excel.sheet.macroEnabled": "application/vnd.ms-excel.sheet.macroenabled.12",
-        b"ms-powerpoint.presentation.macroEnabled": "application/vnd.ms-powerpoint.presentation.macroenabled.12",
-    }
+_DOCUMENTS: Final = MappingProxyType({kind.removeprefix("application/vnd.").encode(): kind for _, kind in _PACKED[2:]})
+_WITH_MACROS: Final = re.compile(
+    rb"application/vnd\.(ms-[a-z]{4,10}\.[a-z]{4,20}(?:\.binary)?\.macroenabled)", re.IGNORECASE
+)
+"""Documents, templates, shows, add-ins and workbooks in binary."""
+_MACROS: Final = MappingProxyType(
+    {b"word/": "ms-word.document", b"xl/": "ms-excel.sheet", b"ppt/": "ms-powerpoint.presentation"}
 )
 
 
 def packed(head: bytes, kind: str) -> str:
     """The type of what begins like a ZIP, `kind` for a library that looks at names."""
-    return _document(head) or (_by_names(head) if kind == ZIP else kind)
+    names = _names(head)
+    macros = next((name for name in names if name.lower().endswith(b"/vbaproject.bin")), b"")
+    for folder, family in _MACROS.items():
+        if macros.startswith(folder):  # whatever its list of parts calls it, and wherever that stands
+            return f"application/vnd.{family}.macroenabled.12"
+    return _document(head) or (_by_names(names) if kind == ZIP else kind)
 
 
-def _by_names(head: bytes) -> str:
+def _names(head: bytes) -> list[bytes]:
     lengths = ((entry.end(), int.from_bytes(entry[1], "little")) for entry in _ZIP_NAME.finditer(head))
-    names = [head[start : start + length] for start, length in lengths]
+    return [head[start : start + length] for start, length in lengths]
+
+
+def _by_names(names: list[bytes]) -> str:
     return next((kind for mark, kind in _PACKED if any(name.startswith(mark) for name in names)), ZIP)
 
 
@@ -57,5 +65,7 @@ def _document(head: bytes) -> str | None:
             data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, MOST_UNPACKED)
         except zlib.error:
             return None
+    if macros := _WITH_MACROS.search(data):
+        return f"application/vnd.{macros[1].decode().lower()}.12"
     found = (_DOCUMENTS.get(main[1]) for main in _MAIN.finditer(data))
     return next((kind for kind in found if kind), None)

@@ -51,6 +51,14 @@ _OWN: Final = (
     (0, b"-----BEGIN ", "application/x-pem-file"),
     (0, b"wOF2", "font/woff2"),
     (0, b"ttcf", "font/collection"),
+    (0, b"II+\0\x08\0\0\0", "image/tiff"),
+    (0, b"MM\0+\0\x08\0\0", "image/tiff"),
+    (0, b"\xff\xfa", "audio/mpeg"),
+    (0, b"RF64", "audio/x-wav"),
+    (8, b"AIFC", "audio/x-aiff"),
+    (4, b"moov", "video/quicktime"),
+    (4, b"wide", "video/quicktime"),
+    (4, b"mdat", "video/quicktime"),
 )
 _WRITTEN: Final = (
     "text/", "application/x-httpd-php", "application/x-pem-file", "application/pdf", "application/postscript", "application/rtf",

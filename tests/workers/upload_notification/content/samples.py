@@ -38,6 +38,10 @@ WEBP = b"RIFF\x24\0\0\0WEBPVP8 " + b"\0" * 32
 OOXML = "application/vnd.openxmlformats-officedocument."
 SVG = b'<?xml version="1.0"?>\n<!-- made by hand -->\n<svg xmlns="http://www.w3.org/2000/svg"><circle r="4"/></svg>'
 EBML = b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\x42\x82"
+WITH_MACROS = (
+    "ms-word.template.macroEnabled", "ms-excel.sheet.macroEnabled", "ms-excel.template.macroEnabled", "ms-excel.addin.macroEnabled",
+    "ms-excel.sheet.binary.macroEnabled", "ms-powerpoint.presentation.macroEnabled", "ms-powerpoint.slideshow.macroEnabled",
+)  # fmt: skip
 TAR = b"a.txt".ljust(257, b"\0") + b"ustar\x0000" + b"\0" * 100
 
 SAMPLES: list[tuple[str, bytes]] = [
@@ -152,6 +156,20 @@ SAMPLES: list[tuple[str, bytes]] = [
     ("text/plain", "\ufeffName;Ort\r\nMüller;Köln\r\n".encode("utf-16-le")),
     ("text/plain", "\ufeffName;Ort\r\n🙂".encode("utf-16-be")[:-1]),
     ("text/html", "\ufeff<html><script>alert(1)</script>".encode("utf-16-le")),
+    ("image/tiff", b"II+\0\x08\0\0\0\x10" + b"\0" * 32),
+    ("image/tiff", b"MM\0+\0\x08\0\0" + b"\0" * 32),
+    ("audio/mpeg", b"\xff\xfa\x90\x64" + b"\0" * 32),
+    ("audio/x-wav", b"RF64\xff\xff\xff\xffWAVEds64" + b"\0" * 32),
+    ("audio/x-aiff", b"FORM\0\0\1\0AIFCFVER" + b"\0" * 32),
+    ("video/quicktime", b"\0\0\x10\0moov\0\0\0\x6cmvhd" + b"\0" * 32),
+    ("video/quicktime", b"\0\0\0\x08wide\0\1\0\0mdat" + b"\0" * 32),
+    ("text/plain", b"the wide sea"),
+    *((f"application/vnd.{kind}.12".lower(), office(f"application/vnd.{kind}", "x.xml")) for kind in WITH_MACROS),
+    (
+        "application/vnd.ms-word.document.macroenabled.12",
+        zipped("_rels/.rels", "word/document.xml", "word/vbaProject.bin"),
+    ),
+    ("application/vnd.ms-excel.sheet.macroenabled.12", zipped("[Content_Types].xml", "xl/vbaProject.bin")),
     ("application/octet-stream", b"\xff\xfe\x00\xd8\x41\x00"),
     ("application/octet-stream", b"\0\x01\x02\x03\x04\x05"),
     ("application/octet-stream", b"caf\xe9 in another encoding, perhaps"),
@@ -185,6 +203,10 @@ MIXED: list[tuple[str, str, bytes]] = [
     ("a JPEG with a handler in its comment", "image/jpeg", JPEG + b"<img src=x onerror=alert(1)>"),
     ("a JPEG with a script of another form", "image/jpeg", JPEG + b"<script/x>alert(1)</script>"),
     ("a JPEG with a short tag of PHP", "image/jpeg", JPEG + b"<?=system($_GET[0])?>"),
+    ("a JPEG with a tag of PHP's oldest form", "image/jpeg", JPEG + b"<? system($_GET[0]); ?>"),
+    ("a JPEG that is a RAR", "image/jpeg", JPEG + b"Rar!\x1a\x07\0\xcf\x90\x73"),
+    ("a GIF that is a 7z", "image/gif", GIF + b"7z\xbc\xaf\x27\x1c\0\4"),
+    ("a film whose length begins a comment", "video/mp4", b"/*\0\0ftypisom\0\0\0\0isom*/alert(1)//"),
     ("a JPEG that is JavaScript", "image/jpeg", b"\xff\xd8\xff\xe0/*JFIF\0\x01*/=alert(1);"),
     ("a GIF with a script in its comment", "image/gif", GIF[:-1] + b"!\xfe\x1a<script>alert(1)</script>\0;"),
     ("a PNG with a page in its text chunk", "image/png", PNG + b"tEXt<html><body>hello"),
