@@ -159,11 +159,14 @@ class Sessions:
             values,
         )
         shown = await self.show(session_id)
-        if not (is_closed or shown.is_final):
-            raise Refused(
-                "its file is being announced: look at it again when browser and bus were told, and in `fleet dlq list uploads` if that takes longer than minutes"
-            )
-        return shown
+        if is_closed or shown.is_final:
+            return shown
+        if shown.status not in rules.OPEN:
+            raise Refused("its status is none that a session has: mend its row")
+        raise Refused(
+            "its file is being announced: look at it again when browser and bus were told;"
+            " where that takes longer than minutes, its message may be a dead letter of uploads"
+        )
 
     async def watch(self, session_id: str, *, pause: Callable[[], Awaitable[None]]) -> AsyncIterator[State]:
         """The session's states, each once, until a final one; `pause` is waited for between two looks. Raises NoSuchSession."""

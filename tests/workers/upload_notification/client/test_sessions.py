@@ -179,6 +179,19 @@ async def test_a_closed_session_takes_no_file_and_closing_again_changes_nothing(
         await desk.sessions.close("nobody")
 
 
+async def test_a_session_of_a_status_that_is_none_is_not_said_to_be_announced(aws: Aws, desk: Desk) -> None:
+    session_id = (await desk.sessions.open(WANTED)).session_id
+    aws.dynamodb.update_item(
+        TableName=desk.sessions.table,
+        Key={"sessionId": {"S": session_id}},
+        UpdateExpression="SET #status = :odd",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":odd": {"S": "UPLOADIN"}},
+    )
+    with pytest.raises(Refused, match="mend its row"):
+        await desk.sessions.close(session_id)
+
+
 async def test_a_watched_session_tells_each_state_once(desk: Desk) -> None:
     session_id = (await desk.sessions.open(WANTED)).session_id
     steps = iter(
