@@ -175,13 +175,14 @@ def cut_run(task: asyncio.Task[Any], reason: str) -> None:
 async def failed(error: BaseException) -> Failed:
     """The end of a run that raised. Raises asyncio.CancelledError where we are being cut (a lost lease, the end of a drain): whoever
     cuts says why, and what a handler raises in its place, as in its cleanup, says nothing of the message, unless it is a Reject or
-    Later. A handler's own CancelledError, and its cancellation of its own task, are its failure.
+    Later. So does a CancelledError without the reason, which `gather`, a task in between and a second timer make of it. Where nobody
+    cuts, a handler's own CancelledError, and its cancellation of its own task, are its failure.
     """
     task = asyncio.current_task()
+    if task is not None and task in _cuts and not isinstance(error, Reject | Later):
+        raise asyncio.CancelledError(_cuts[task]) from error
     if task is None or not task.cancelling():
         return Failed(error)
-    if task in _cuts and not isinstance(error, asyncio.CancelledError | Reject | Later):
-        raise asyncio.CancelledError(_cuts[task]) from error
     if not isinstance(error, asyncio.CancelledError):
         try:
             await asyncio.sleep(0)  # where it has not arrived yet, it does here and not in the midst of what follows

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -37,6 +38,38 @@ async def that_makes_an_error_of_it(_body: str) -> None:
         raise RuntimeError("interrupted") from None
 
 
+async def that_says_it_without_the_reason(_body: str) -> None:
+    try:
+        await asyncio.sleep(3_600)
+    except asyncio.CancelledError:
+        raise asyncio.CancelledError from None
+
+
+async def that_gathers(_body: str) -> None:
+    async def step() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3_600)
+
+    await asyncio.gather(step(), step())  # and is cancelled without the reason, since neither step was
+
+
+async def that_cancels_itself(_body: str) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        await asyncio.sleep(3_600)
+    finally:
+        task.cancel()
+        await asyncio.sleep(0)
+
+
+async def whose_time_ends_in_its_cleanup(_body: str) -> None:
+    try:
+        await asyncio.sleep(3_600)
+    finally:
+        await asyncio.sleep(0.4)
+
+
 async def in_batches(bodies: Sequence[str]) -> BatchResult:
     await whose_cleanup_raises(bodies[0])
     return [None] * len(bodies)
@@ -46,9 +79,13 @@ HANDLERS: list[dict[str, Any]] = [
     {"work": whose_cleanup_raises},
     {"work": whose_tasks_raise},
     {"work": that_makes_an_error_of_it},
+    {"work": that_says_it_without_the_reason},
+    {"work": that_gathers},
+    {"work": that_cancels_itself},
+    {"work": whose_time_ends_in_its_cleanup, "timeout": 124.2},
     {"batch": in_batches, "limits": together(seconds=1)},
 ]
-NAMES = ["cleanup", "tasks", "another error", "batch"]
+NAMES = ["cleanup", "tasks", "another error", "no reason", "gathered", "itself", "its time", "batch"]
 
 
 @pytest.mark.guarantee("R2")
