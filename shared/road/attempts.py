@@ -12,12 +12,10 @@ from shared.road.failure.apart import first_start_apart
 from shared.road.failure.breakers import Met, met_in_run
 from shared.road.failure.runs import Runs
 from shared.road.failure.verdict import judge, spent, spent_receipts
-from shared.road.handling import Failed, Handling, Run
+from shared.road.handling import LIMIT, Failed, Handling, Run
 from shared.road.ports import Ports
 from shared.worker import Fifo, Worker
 
-LIMIT = "limit"
-"""The reason for which leases cut a run that took longer than its worker allows."""
 IN_HAND = (1.0, 3.0)
 """Seconds before the second and third run of a FIFO message that failed: a short fault then costs the messages behind it, which
 would have to go back into the queue, no receipt.

@@ -22,6 +22,8 @@ from shared.worker import Worker
 
 OBJECTIONS = (BaseException, Done, Retry, Dead, Stalled)
 LEFT = "the process leaves"  # a cancellation without a reason is the handler's own
+LIMIT = "limit"
+"""The reason for which leases cut a run that took longer than its worker allows: the only cut that counts."""
 _cuts: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
 
 
@@ -150,7 +152,8 @@ class Handling:
             cut.cancel()
             troubles.ended(run)
         pairs = zip(events, _one_each(results, len(events)), strict=True)
-        return {each: Done() if error is None else Failed(error) for each, error in pairs}
+        is_cut = _cuts.get(task, LIMIT) != LIMIT
+        return {each: Done() if error is None else _answered(error, is_cut=is_cut) for each, error in pairs}
 
     async def _answer_in_time(self, receipt: Delivery, event: Any) -> object:
         if not self._ports.holds(receipt):  # it ended while its key was claimed, or this process stood still meanwhile
@@ -194,6 +197,11 @@ async def failed(error: BaseException) -> Failed:
     while task.uncancel():
         pass
     return Failed(error)
+
+
+def _answered(error: BaseException, *, is_cut: bool) -> Failed:
+    """What a batch handler answered of one event; while it is cut, that says as little of the message as what it raises."""
+    return Failed(Contended("its run was cut", after=0.0) if is_cut and not isinstance(error, Reject | Later) else error)
 
 
 def _lease_ended() -> Contended:

@@ -12,8 +12,7 @@ import structlog
 from shared.backoff import LONGEST_VISIBILITY_TIMEOUT
 from shared.message.delivery import Delivery
 from shared.outcome import code_of
-from shared.road.attempts import LIMIT
-from shared.road.handling import cut_run
+from shared.road.handling import LIMIT, cut_run
 from shared.settlement.gathered import Gathered, Kind
 from shared.sqs.batches import BATCH, Refused
 from shared.sqs.queue import Queue

@@ -75,6 +75,14 @@ async def in_batches(bodies: Sequence[str]) -> BatchResult:
     return [None] * len(bodies)
 
 
+async def that_answers_an_error(bodies: Sequence[str]) -> BatchResult:
+    try:
+        await whose_cleanup_raises(bodies[0])
+    except ConnectionError as error:
+        return [error] * len(bodies)
+    return [None] * len(bodies)
+
+
 HANDLERS: list[dict[str, Any]] = [
     {"work": whose_cleanup_raises},
     {"work": whose_tasks_raise},
@@ -84,8 +92,9 @@ HANDLERS: list[dict[str, Any]] = [
     {"work": that_cancels_itself},
     {"work": whose_time_ends_in_its_cleanup, "timeout": 124.2},
     {"batch": in_batches, "limits": together(seconds=1)},
+    {"batch": that_answers_an_error, "limits": together(seconds=1)},
 ]
-NAMES = ["cleanup", "tasks", "another error", "no reason", "gathered", "itself", "its time", "batch"]
+NAMES = ["cleanup", "tasks", "another error", "no reason", "gathered", "itself", "its time", "batch", "answered"]
 
 
 @pytest.mark.guarantee("R2")
