@@ -201,7 +201,9 @@ async def failed(error: BaseException) -> Failed:
 
 def _answered(error: BaseException, *, is_cut: bool) -> Failed:
     """What a batch handler answered of one event; while it is cut, that says as little of the message as what it raises."""
-    return Failed(Contended("its run was cut", after=0.0) if is_cut and not isinstance(error, Reject | Later) else error)
+    return Failed(
+        Contended("its run was cut", after=0.0) if is_cut and not isinstance(error, Reject | Later) else error
+    )
 
 
 def _lease_ended() -> Contended:
