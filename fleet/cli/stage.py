@@ -28,6 +28,7 @@ def enter(stage: str, project: str) -> Stage:
             found = outputs(client, project=project, stage=stage)
         except NoSuchStack as error:
             raise Failed(f"{error}: is it another --project, another region, or another account?") from error
-        os.environ.update({**found, "DLQ_QUEUES": "named"})  # the account may hold other stages, and other projects
+        os.environ.update(found)
+        os.environ.setdefault("DLQ_QUEUES", "named")  # the account may hold other stages, and other projects
         click.echo(f"stage {stage}: {project}-messaging-{stage} in {client.meta.region_name}", err=True)
     return Stage(project, stage)

@@ -29,7 +29,7 @@ class ReplaySettings(Settings):
     - DLQ_EDIT_ENABLED: `true` allows bodies to be changed, by `edit` and `import`.
     - DLQ_ACTOR: who acts, for the log; else user@host.
     - DLQ_QUEUES: which dead-letter queues are looked at where a command names none: `all` that are found in the account and region, or
-      `named`, those of variables (`..._DLQ_URL`) alone, which is what `--stage` sets.
+      `named`, those of variables (`..._DLQ_URL`) alone, which is what `--stage` sets where it is unset.
     - DLQ_LAST_LOOK_SECONDS: the long poll after which a queue counts as read to its end.
     - DLQ_SETTLE_SECONDS: how long destinations must stay empty before a canary counts as done; else 60 on AWS, whose
       counts lag by that much, and 2 at an endpoint of your own; 240 where a function is a destination.

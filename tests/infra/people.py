@@ -43,11 +43,11 @@ class Stage:
         )
         return made.client(service, endpoint_url=self.endpoint.url)  # type: ignore[call-overload]  # one of many names
 
-    def fleet(self, who: str, *arguments: str, ends: int = 0) -> str:
-        """Run the command as this role; what it printed."""
+    def fleet(self, who: str, *arguments: str, ends: int = 0, **settings: str) -> str:
+        """Run the command as this role, with these variables besides; what it printed."""
         given = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         given |= {**self.endpoint.environment, "AWS_SDK_UA_APP_ID": who, "HOME": str(self._home), "COLUMNS": "300"}
-        given |= {"DLQ_PLAN_KEY": "k" * 44, "NO_COLOR": "1"}
+        given |= {"DLQ_PLAN_KEY": "k" * 44, "NO_COLOR": "1", **settings}
         command = [sys.executable, "-m", "fleet.cli", "--stage", "dev", "--project", PROJECT, *arguments]
         done = subprocess.run(
             command, check=False, cwd=self._home, env=given, capture_output=True, text=True, timeout=120
@@ -78,6 +78,7 @@ def read(stage: Stage, who: str = "reader") -> None:
     """What somebody does who only looks."""
     stage.bury("uploads", 2)
     stage.fleet(who, "dlq", "ls")
+    stage.fleet(who, "dlq", "ls", DLQ_QUEUES="all")
     stage.fleet(who, "workers")
     for words in ("archive verify", "doctor"):
         stage.fleet(who, *words.split(), ends=1)  # an archive without a digest, a stage without functions
