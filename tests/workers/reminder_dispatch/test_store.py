@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,6 @@ from workers.reminder_dispatch.table.store import DynamoReminders, Reminders
 
 OCCURRENCE = json.loads((Path(__file__).parents[2] / "events" / "reminder-occurrence.json").read_text())
 OF_A_TICK = {"PK", "SK", "status", "claimedUntil", "notBefore", "tenantId", "priority"}
-
-
-@pytest.fixture(params=["fake", "dynamodb"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Reminders]:
-    """An empty table, in memory and in the emulator."""
-    if request.param == "fake":
-        yield FakeReminders()
-        return
-    aws: Aws = request.getfixturevalue("aws")
-    async with aws.open("dynamodb") as client:
-        yield DynamoReminders(client, table=aws.table_like("reminders"))
 
 
 async def found(store: Reminders, reminder_id: str = "r1") -> list[Row]:

@@ -1,6 +1,5 @@
 """What the table does not answer, or not at once, doubles no reminder and loses none."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from tenacity import wait_none
 
 from tests.aws import Aws
-from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, due, row
+from tests.workers.reminder_dispatch.fakes import NOON, due, row
 from workers.reminder_dispatch.schedule.occurrence import Move
 from workers.reminder_dispatch.table import patience
 from workers.reminder_dispatch.table.keys import Key, device_key
@@ -89,16 +88,6 @@ async def test_a_token_that_no_key_holds_hides_no_dead_one() -> None:
     client = Refusing()
     await over(client).dead([device_key(f"ExponentPushToken[{'x' * 2_100}]"), device_key("ExponentPushToken[gone]")])
     assert [each["PK"]["S"] for each in client.keys] == ["TOKEN#gone"]
-
-
-@pytest.fixture(params=["fake", "dynamodb"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Reminders]:
-    if request.param == "fake":
-        yield FakeReminders()
-        return
-    aws: Aws = request.getfixturevalue("aws")
-    async with aws.open("dynamodb") as client:
-        yield DynamoReminders(client, table=aws.table_like("reminders"))
 
 
 async def test_a_row_takes_the_place_of_another_or_neither_is_written(store: Reminders) -> None:
