@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fleet.archive.engine import engine, from_lines, literal
-from fleet.archive.manifest import Manifest, Part, is_manifest, manifests
+from fleet.archive.manifest import BadManifest, Manifest, Part, is_manifest, manifests
 from fleet.archive.names import MANIFESTS, Per, held, manifest_key, parquet_key, unit
 from fleet.archive.places import Place
 from workers.audit_archive.chain.digest import parse, sequence_of
@@ -62,7 +62,9 @@ async def compact(
     if ages is not None:
         listed = await _unexpired(place, table, listed, ages)
     known = [key for key in await place.keys(f"{MANIFESTS}table={table}/") if is_manifest(key)]
-    found = await manifests(place, known)
+    found, bad = await manifests(place, known)
+    for key, why in bad.items():
+        raise BadManifest(f"{key} {why}")
     covered = {part.key for manifest in found.values() for part in manifest.parts}
     numbers = Counter(key.rpartition("-")[0].removeprefix(MANIFESTS) for key in found)
     for name, parts in sorted(listed.items()):

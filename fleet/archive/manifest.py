@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,16 +43,19 @@ class Manifest:
         return orjson.dumps({"version": 1, **asdict(self)}, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
 
 
-async def manifests(place: Place, keys: Sequence[str]) -> dict[str, Manifest]:
-    """Those at these keys. Raises BadManifest, which names one that cannot be read."""
-    found: dict[str, Manifest] = {}
+async def manifests(place: Place, keys: Sequence[str]) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """Those at these keys; and of each that is none, why."""
+    found, bad = dict[str, Manifest](), dict[str, str]()
     bodies = await each(list(keys), place.get, at_once=READS_AT_ONCE)
     for key, body in zip(keys, bodies, strict=True):
         if isinstance(body, Exception):
             raise body
         if body is not None:
-            found[key] = _read(key, body)
-    return found
+            try:
+                found[key] = _read(key, body)
+            except BadManifest as error:
+                bad[key] = str(error)
+    return found, bad
 
 
 def is_manifest(key: str) -> bool:
@@ -64,11 +66,11 @@ def _read(key: str, body: bytes) -> Manifest:
     try:
         opened: dict[str, Any] = orjson.loads(body)
         if opened.pop("version") != 1:
-            raise BadManifest(f"{key} is of another version than 1: use a newer release")
+            raise BadManifest("is of another version than 1: use a newer release")
         found = Manifest(**{**opened, "parts": tuple(Part(**part) for part in opened["parts"])})
-        is_ours = re.fullmatch(rf"{PARQUET}.+\.parquet", found.parquet) and held(found.parquet)
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadManifest(f"{key} is not a manifest: move it away; its hour can then be compacted again") from error
-    if not is_ours:
-        raise BadManifest(f"{key} is not a manifest of the archive, for it names another file: move it away")
+        is_its_own = found.parquet == f"{PARQUET}{key.removeprefix(MANIFESTS).removesuffix('.json')}.parquet"
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadManifest("is not a manifest: move it away; its hour can then be compacted again") from error
+    if not is_its_own or held(key) is None:
+        raise BadManifest("is not a manifest of the archive, for it names another file: move it away")
     return found

@@ -1,25 +1,21 @@
-"""The part of an archive that a question is about, as one view of a database."""
+"""The part of an archive that a question is about: which objects and Parquet files hold it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from fleet.archive.engine import COLUMNS, engine, from_lines, from_parquet, literal
+from fleet.archive.engine import literal
 from fleet.archive.manifest import Manifest, is_manifest, manifests
 from fleet.archive.names import MANIFESTS, PARQUET, held
 from fleet.archive.places import Place
+from fleet.archive.searched import Answer, Ask, searched
 from workers.audit_archive.gap import GAPS
 from workers.audit_archive.source import InColdStorage
 from workers.audit_archive.store.archive import each
-
-if TYPE_CHECKING:
-    import duckdb
 
 READS_AT_ONCE = 32
 DAYS_BY_NAME = 62
@@ -57,35 +53,30 @@ class Span:
         return f"WHERE {' AND '.join(tests)}" if tests else ""
 
 
-class NotSearchable(Exception):
-    """What is to be searched cannot be read, or the question is none that may be asked."""
-
-
-@asynccontextmanager
-async def opened(place: Place, span: Span) -> AsyncIterator[duckdb.DuckDBPyConnection]:
-    """A database with one view, `rows`: every row of the span, once. What is in a bucket is fetched into a folder that
-    goes again. Raises NotSearchable, BadManifest and NoEngine.
+async def answer(place: Place, span: Span, ask: Ask) -> Answer:
+    """What `ask` finds in a database with one view, `rows`: every row of the span, once. What is in a bucket is fetched into a
+    folder that goes again. What cannot be read stops nothing else: it is named, and the rest is asked again without it.
+    Raises NotSearchable and NoEngine.
     """
-    written, compacted = await _keys(place, span)
+    keys, known, faults = await _listed(place, span)
     with TemporaryDirectory() as folder:
         root = place.root or Path(folder)
-        if place.root is None:
-            await _fetch(place, [*written, *compacted], root)
-        lines, files = [root / key for key in written], [root / key for key in compacted]
-        parts = [*([from_parquet(files)] if files else []), *([f"({from_lines(lines, root)})"] if lines else [])]
-        with engine([*lines, *files]) as connection:
-            import duckdb
+        while True:
+            files = _apart([each for each in known if each.parquet in keys and each.parquet not in faults])
+            covered = {part.key for each in files for part in each.parts}
+            left = sorted(keys - covered - faults.keys())
+            written = [key for key in left if key.endswith(".ndjson.gz") and span.has(key)]
+            lacking = {} if place.root else await _fetch(place, [*written, *(each.parquet for each in files)], root)
+            found = lacking or searched(root, written, files, span.where(), ask)
+            if isinstance(found, Answer):
+                return replace(found, faults=tuple(f"{key} {why}" for key, why in sorted(faults.items())))
+            instead = (part.key for each in known if each.parquet in found for part in each.parts)
+            gone = (key for key in instead if key not in keys and span.has(key))
+            faults |= found | dict.fromkeys(gone, "is gone, and with it its rows")
 
-            try:
-                every = " UNION ALL BY NAME ".join(parts) or _nothing()
-                connection.execute(f"CREATE VIEW rows AS SELECT * FROM ({every}) {span.where()}")
-                yield connection
-            except duckdb.Error as error:
-                raise NotSearchable(f"DuckDB says: {error}") from error
 
-
-async def _keys(place: Place, span: Span) -> tuple[list[str], list[str]]:
-    """Objects to read as they were written, and Parquet files to read instead of others."""
+async def _listed(place: Place, span: Span) -> tuple[set[str], list[Manifest], dict[str, str]]:
+    """All keys of the span's folders, the manifests there, and those that are none, with why."""
     prefixes = [each async for each in _prefixes(place, span)]
     listed = await each(
         [kind + one for kind in ("", PARQUET, MANIFESTS) for one in prefixes], place.keys, at_once=READS_AT_ONCE
@@ -95,26 +86,19 @@ async def _keys(place: Place, span: Span) -> tuple[list[str], list[str]]:
         if isinstance(some, Exception):
             raise some
         keys.update(some)
-    known = await manifests(place, sorted(key for key in keys if is_manifest(key) and span.has(key)))
-    there, covered = _apart([manifest for manifest in known.values() if manifest.parquet in keys])
-    written = [key for key in keys if key.endswith(".ndjson.gz") and key not in covered and span.has(key)]
-    return sorted(written), sorted(manifest.parquet for manifest in there)
+    found, bad = await manifests(place, sorted(key for key in keys if is_manifest(key) and span.has(key)))
+    return keys, [*found.values()], bad
 
 
-def _apart(found: Sequence[Manifest]) -> tuple[list[Manifest], set[str]]:
-    """Those that share no rows, and the objects they stand for: runs per hour and per day at once may hold the same."""
+def _apart(found: Sequence[Manifest]) -> list[Manifest]:
+    """Those that share no rows: runs per hour and per day at once may hold the same. What one holds besides is read as it was written."""
     kept, covered = list[Manifest](), set[str]()
-    for manifest in sorted(found, key=lambda each: len(each.parts), reverse=True):
+    for manifest in sorted(found, key=lambda each: (-len(each.parts), each.parquet)):
         parts = {part.key for part in manifest.parts}
-        if parts <= covered:
-            continue
-        if parts & covered:
-            raise NotSearchable(
-                f"{manifest.parquet} holds rows of another file: remove it with its manifest, and compact again"
-            )
-        kept.append(manifest)
-        covered |= parts
-    return kept, covered
+        if parts and not parts & covered:
+            kept.append(manifest)
+            covered |= parts
+    return sorted(kept, key=lambda each: each.parquet)
 
 
 async def _prefixes(place: Place, span: Span) -> AsyncIterator[str]:
@@ -137,27 +121,27 @@ def _days(span: Span) -> Iterator[str]:
         day += timedelta(days=1)
 
 
-async def _fetch(place: Place, keys: Sequence[str], root: Path) -> None:
+async def _fetch(place: Place, keys: Sequence[str], root: Path) -> dict[str, str]:
+    """What is not there yet; those that cannot be had, with why."""
+    lacking: dict[str, str] = {}
+
     async def one(key: str) -> None:
         try:
             body = await place.get(key)
-        except InColdStorage as error:
-            raise NotSearchable(f"{key} is in cold storage: restore it, or ask for a time without it") from error
+        except InColdStorage:
+            lacking[key] = "is in cold storage and was not read: restore it, or ask for a time without it"
+            return
         if body is None:
-            raise NotSearchable(f"{key} went away while it was searched: ask again")
+            lacking[key] = "went away while it was searched: ask again"
+            return
         path = root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
 
-    for done in await each(list(keys), one, at_once=READS_AT_ONCE):
+    for done in await each([key for key in keys if not (root / key).exists()], one, at_once=READS_AT_ONCE):
         if isinstance(done, Exception):
             raise done
-
-
-def _nothing() -> str:
-    """No rows, with the columns that there would be."""
-    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in COLUMNS.items())
-    return f"SELECT {columns} WHERE false"
+    return lacking
 
 
 def _moment(at: datetime) -> str:

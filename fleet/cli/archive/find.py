@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
-from pydantic import BeforeValidator
 
-from fleet.archive.find import Answer, Wanted, find, query
+from fleet.archive.find import Wanted, find, query
+from fleet.archive.searched import Answer
 from fleet.archive.terms import forms
-from fleet.cli.archive.searched import As, archive_at, faults_in_words, show, span_of, span_options
-from fleet.cli.archive.subject import HashKeys, known_subject, read_with_keys
+from fleet.cli.archive.searched import As, archive_at, end, faults_in_words, show, span_of, span_options
+from fleet.cli.archive.subject import known_subject, search_keys
 from fleet.cli.command import Command, env_file_option
-from workers.audit_archive.redaction.keys import HashKey, hash_keys
 from workers.audit_archive.store.subject_keys import Known
-
-
-class SearchSettings(HashKeys):
-    """None: only what is in clear is found."""
-
-    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
-
-
-async def _keys() -> Sequence[HashKey]:
-    _, rotating = await read_with_keys(SearchSettings)
-    return await rotating.again()
 
 
 @click.command("find", cls=Command, short_help="Find rows by actor, id, correlation id, time or changed attribute.")
@@ -66,13 +53,13 @@ def find_rows(
 ) -> None:
     """Find rows that fit all that is given, oldest first; each once, compacted or not.
 
-    Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits.
+    Give ids in clear: they are hashed here with every key of AUDIT_HASH_KEYS. Ends with 0 also where nothing fits, and with 1 where a part of the archive could not be read.
     """
     for name, given in (("actor", actor), ("id", id_), ("subject", subject), ("correlation", correlation)):
         _not_empty(name, given)
     for change in changes:
         _not_empty("change", change)
-    keys = asyncio.run(_keys())
+    keys = asyncio.run(search_keys())
     known = asyncio.run(known_subject(subject)) if subject else None
     if known and not known.keys:
         click.echo(f"no row can be found: {_unknown(known)}", err=True)
@@ -100,6 +87,7 @@ def find_rows(
         click.echo(
             f"no row fits{'' if keys else '; AUDIT_HASH_KEYS is not set, so nothing hashed was searched for'}", err=True
         )
+    end(answer)
 
 
 def _not_empty(name: str, given: str | None) -> None:
@@ -127,3 +115,4 @@ def query_rows(*, sql: str, shown_as: As, bucket: str | None, directory: Path | 
     with faults_in_words():
         answer = asyncio.run(answered())
     show(answer, shown_as)
+    end(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -15,12 +16,12 @@ import click
 import orjson
 
 from fleet.archive.engine import NoEngine
-from fleet.archive.find import Answer
 from fleet.archive.manifest import BadManifest
-from fleet.archive.opened import NotSearchable, Span
+from fleet.archive.opened import Span
 from fleet.archive.places import InBucket, InFolder, Place
+from fleet.archive.searched import Answer, NotSearchable
 from fleet.cli.archive.place import ArchiveSettings, bucket_option
-from fleet.cli.command import Decorated, Failed
+from fleet.cli.command import FAILED, Decorated, Failed
 from shared.clients import Clients
 from shared.settings import read_settings
 
@@ -28,6 +29,8 @@ As = Literal["table", "json", "csv"]
 
 UNBROKEN = 40
 """Characters of a column that stays whole: an id in pieces can be copied by nobody."""
+
+FAULTS_SHOWN = 20
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z"])
 
@@ -110,6 +113,15 @@ def show(answer: Answer, shown_as: As) -> None:
             click.echo(text.getvalue(), nl=False)
         case "table":
             _table(answer)
+
+
+def end(answer: Answer) -> None:
+    """Says what of the archive was not read as it stands; then the exit code is 1, for the answer may lack rows."""
+    for fault in answer.faults[:FAULTS_SHOWN]:
+        click.echo(fault, err=True)
+    if len(answer.faults) > FAULTS_SHOWN:
+        click.echo(f"and {len(answer.faults) - FAULTS_SHOWN} more", err=True)
+    sys.exit(FAILED if answer.faults else 0)
 
 
 def _table(answer: Answer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -29,6 +29,10 @@ class HashKeys(Settings):
     audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)]
 
 
+class SearchSettings(HashKeys):
+    audit_hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(hash_keys)] = ()
+
+
 class SubjectSettings(HashKeys):
     """The table too; under each of the keys a subject may stand in it."""
 
@@ -44,7 +48,18 @@ async def read_with_keys(model: type[Read]) -> tuple[Read, RotatingKeys]:
     """
     environment = await read_environment(os.environ)
     settings = read_settings(model, environment)
-    return settings, RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), settings.audit_hash_keys)
+    return settings, _rotating(environment, settings.audit_hash_keys)
+
+
+async def search_keys() -> Sequence[HashKey]:
+    """None where AUDIT_HASH_KEYS is not set: then only what is in clear is found. Raises SettingsError."""
+    environment = await read_environment(os.environ)
+    keys = read_settings(SearchSettings, environment).audit_hash_keys
+    return await _rotating(environment, keys).again() if keys else ()
+
+
+def _rotating(environment: Mapping[str, str], keys: Sequence[HashKey]) -> RotatingKeys:
+    return RotatingKeys(Secret.of(environment, "AUDIT_HASH_KEYS"), keys)
 
 
 @asynccontextmanager

@@ -13,10 +13,11 @@ import pytest
 from fleet.archive.compact import Refused, compact
 from fleet.archive.engine import NoEngine
 from fleet.archive.find import Wanted, find, query
-from fleet.archive.manifest import BadManifest, Manifest
+from fleet.archive.manifest import Manifest
 from fleet.archive.names import Per
-from fleet.archive.opened import NotSearchable, Span
+from fleet.archive.opened import Span
 from fleet.archive.places import InFolder
+from fleet.archive.searched import NotSearchable
 from fleet.archive.terms import forms
 from tests.fleet.archive.made import KEYS, TABLE, change, laid, nine, written
 from tests.workers.audit_archive.fakes import World, contents, hide_with
@@ -160,15 +161,6 @@ def test_a_query_reads_the_archive_and_nothing_else(root: Path, sql: str) -> Non
         asked(root, sql)
 
 
-@pytest.mark.slow
-def test_a_manifest_that_is_none_is_named(root: Path) -> None:
-    compacted(root)
-    [*_, path] = (root / "manifests").rglob("*.json")
-    path.write_bytes(b"{")
-    with pytest.raises(BadManifest, match="manifests/table="):
-        found(root)
-
-
 def test_of_an_empty_folder_nothing_is_found(tmp_path: Path) -> None:
     assert found(tmp_path, actor="user-7") == []
     assert asked(tmp_path, "SELECT count(*) FROM rows") == [(0,)]
@@ -182,13 +174,6 @@ def test_rows_that_runs_per_hour_and_per_day_hold_both_are_shown_once(world: Wor
     shutil.copytree(one, other, dirs_exist_ok=True)
     assert len([*(other / "parquet").rglob("*.parquet")]) == 4
     assert asked(other, "SELECT count(*) FROM rows") == [(7,)]
-
-
-def test_an_object_that_is_no_ndjson_is_named(root: Path) -> None:
-    [foreign] = (root / f"table={TABLE}/year=2026/month=11/day=20/hour=10").iterdir()
-    foreign.write_bytes(b"not gzip")
-    with pytest.raises(NotSearchable, match=foreign.name):
-        found(root)
 
 
 def test_a_tables_rows_come_with_its_gaps(tmp_path: Path) -> None:

@@ -92,3 +92,15 @@ def test_what_cannot_be_asked_is_said(aws: Aws, bucket: str) -> None:
 def test_a_moment_with_an_offset_is_taken_as_it_says_and_one_without_in_utc() -> None:
     for text, hour in (("2026-11-20T12:00:00+02:00", 10), ("2026-11-20T12:00:00Z", 12), ("2026-11-20T12:00", 12)):
         assert span_of(None, MOMENT.convert(text, None, None), None).since == datetime(2026, 11, 20, hour, tzinfo=UTC)
+
+
+def test_without_hash_keys_what_is_in_clear_is_found_and_that_nothing_else_was_looked_for_is_said(
+    tmp_path: Path,
+) -> None:
+    world = World()
+    asyncio.run(written(world, [change(1, nine(), actor="user-7")]))
+    place = ["archive", "find", "--directory", str(laid(world, tmp_path)), "--as", "json"]
+    found = CliRunner().invoke(fleet, [*place, "--actor", "user-7"], env={"AUDIT_HASH_KEYS": None})
+    assert (found.exit_code, json.loads(found.stdout)["event_id"]) == (0, "e1")
+    nothing = CliRunner().invoke(fleet, [*place, "--actor", "user-8"], env={"AUDIT_HASH_KEYS": None})
+    assert (nothing.exit_code, "AUDIT_HASH_KEYS is not set" in nothing.stderr) == (0, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.archive.find import Answer
+from fleet.archive.searched import Answer
 from fleet.cli.archive.searched import show
 
 EVENT_ID = "51ea25a2-c844-47b7-ab0f-2e7e6724d91f"
