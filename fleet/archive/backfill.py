@@ -15,6 +15,9 @@ from shared.message.delivery import LARGEST_MESSAGE
 from workers.audit_archive.event import TABLE, is_datable
 from workers.audit_archive.gap import GAPS
 
+MOST_SECONDS = 2e10
+"""Before and after 1970. What is larger, before 1337 or from 2603 on, is read as milliseconds: the row would be of another year."""
+
 
 class NotBackfilled(ValueError):
     """The file, or what is said of it, cannot be right; the message names line and column and quotes no value."""
@@ -51,7 +54,10 @@ def changes(lines: Iterable[str], log: Log) -> Iterator[Change]:
     if log.table == GAPS:
         raise NotBackfilled(f"--table: {GAPS} are what the archive lacks: choose another name")
     reader = csv.reader(lines, strict=True)
-    header = next(reader, [])
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise NotBackfilled(f"line 1: no CSV: {error}") from None
     for option, column in (("--key", log.key), ("--time", log.time)):
         if header.count(column) != 1:
             raise NotBackfilled(
@@ -83,7 +89,7 @@ def _change(row: Mapping[str, str], log: Log, line: int, seen: Counter[bytes]) -
         at = None
     if at is None or at.tzinfo is None:
         raise NotBackfilled(f"line {line}: {log.time} is no ISO 8601 time with an offset, such as 2024-05-01T09:00:00Z")
-    if not is_datable(at):
+    if not is_datable(at) or abs(at.timestamp()) > MOST_SECONDS:
         raise NotBackfilled(f"line {line}: {log.time} is in a year that the archive takes for nobody's time")
     content = hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
     seen[content] += 1

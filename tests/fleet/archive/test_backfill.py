@@ -1,6 +1,7 @@
 """A line of an old log becomes a row of the archive, once, and without personal data."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -58,6 +59,9 @@ def test_the_same_line_is_the_same_event_wherever_it_stands_and_equal_lines_are_
         ((HEADER, 'v-1,"secret'), "line 2: no CSV"),
         ((HEADER, SECOND, "v-1,0001-01-01T00:00:00+05:00,secret,"), "line 3: at is in a year"),
         ((HEADER, "v-1,9999-12-31T23:59:59Z,secret,"), "line 2: at is in a year"),
+        ((HEADER, "v-1,9998-12-31T23:59:59Z,secret,"), "line 2: at is in a year"),
+        ((HEADER, "v-1,1000-01-01T00:00:00Z,secret,"), "line 2: at is in a year"),
+        (('visit,at,"secret"x', SECOND), "line 1: no CSV"),
         (
             (
                 ",".join(["visit", "at", *map(str, range(12))]),
@@ -91,3 +95,11 @@ def test_a_body_is_what_a_pipe_would_send() -> None:
     body = json.loads(change.body)
     assert body["eventSourceARN"] == "arn:aws:dynamodb:eu-west-1:123456789012:table/door-log/stream/backfill"
     assert body["dynamodb"]["Keys"] == {"visit": {"S": "v-2"}}
+
+
+@pytest.mark.parametrize("at", ["1400-01-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "2600-01-01T00:00:00Z"])
+def test_a_row_is_of_the_time_that_its_line_says(at: str) -> None:
+    [change] = read(HEADER, f"v-1,{at},,")
+    event = decode(delivery(change.body, queue="audit"))
+    assert isinstance(event, RowChanged)
+    assert event.record.created_at == datetime.fromisoformat(at)
