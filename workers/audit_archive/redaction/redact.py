@@ -76,15 +76,19 @@ class _Walk:
     known: dict[str, tuple[str, int]] | None = None
 
     def map(self, content: Mapping[str, Any], *, personal: bool, depth: int, declared: Declared) -> dict[str, Any]:
-        return {
-            self._name(name, declared, depth, personal=personal): self._typed(
+        hidden: dict[str, Any] = {}
+        is_open = declared.everything and not personal and self.subject is None  # of most, one look says all
+        for name, value in content.items():
+            if is_open and len(name) <= _LONGEST_NAME and _is_open(name, self.names):
+                hidden[name] = self._typed(value, personal=False, depth=depth + 1, declared=declared)
+                continue
+            hidden[self._name(name, declared, depth, personal=personal)] = self._typed(
                 value,
                 personal=personal or self._is_personal(name),
                 depth=depth + 1,
                 declared=declared.under(name),
             )
-            for name, value in content.items()
-        }
+        return hidden
 
     def _is_personal(self, name: str) -> bool:
         return self.names.personal(name) or (self.subject is not None and name == self.subject.attribute)
@@ -235,6 +239,12 @@ class _Walk:
     def _hash(self, kind: str, value: str) -> str:
         digest = hmac.digest(self.key.secret, _message(kind, value), "sha256")
         return f"hmac:{self.key.id}:{digest.hex()}"
+
+
+@lru_cache(maxsize=4096)
+def _is_open(name: str, names: Names) -> bool:
+    """Whether it stays as it is and tells nothing of its value."""
+    return _is_plain(name, names) and not names.personal(name)
 
 
 @lru_cache(maxsize=4096)
