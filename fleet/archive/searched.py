@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HASHED_AT_ONCE = 2
 
-_CHANGED = "is not what its manifest says: what was written was read instead"
+_CHANGED = "is not what its manifest says, and what was written was read instead: move both away and compact again"
 _NO_ROWS = "cannot be read as rows, and was left out: see `verify`"
 
 

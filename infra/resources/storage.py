@@ -199,7 +199,7 @@ def audit_bucket(scope: Construct, stage: Stage) -> s3.CfnBucket:
                     ],
                     **gone,
                 ),
-                # What `fleet archive compact` made of the rows goes when they do, and stays at hand for searches until then.
+                # What `fleet archive compact` made of the rows stays at hand for searches, and goes as long after its own making.
                 *(_rule(name, f"{name}/", **gone) for name in ("parquet", "manifests")),
                 # A marker is deleted when a digest lists its object; versioning would keep it for ever.
                 _rule(

@@ -107,6 +107,11 @@ def test_a_parquet_file_that_is_not_its_manifests_is_named_and_what_was_written_
     named = [9, 10] if changed is swapped else [9]
     assert [each.split()[0] for each in faults] == [str(parquet(root, hour).relative_to(root)) for hour in named]
     assert all("is not what its manifest says" in each for each in faults)
+    for hour in named:
+        parquet(root, hour).unlink()
+        manifest(root, hour).unlink()
+    assert len(asyncio.run(compacted(root))) == len(named)
+    assert found(root) == (EVERY, ())
 
 
 def test_where_that_is_gone_too_the_rows_are_said_to_be(root: Path) -> None:
