@@ -176,6 +176,15 @@ def test_rows_that_runs_per_hour_and_per_day_hold_both_are_shown_once(world: Wor
     assert asked(other, "SELECT count(*) FROM rows") == [(7,)]
 
 
+def test_of_files_that_share_some_rows_one_is_read_and_the_rest_as_it_was_written(world: World, tmp_path: Path) -> None:
+    one, other = laid(world, tmp_path / "one"), laid(world, tmp_path / "other")
+    compacted(other, per="day")
+    asyncio.run(written(world, [change(8, nine(30))]))
+    compacted(laid(world, one))  # the late row with those of its hour
+    shutil.copytree(one, other, dirs_exist_ok=True)
+    assert sorted(found(other)) == [f"e{number}" for number in range(1, 9)]
+
+
 def test_a_tables_rows_come_with_its_gaps(tmp_path: Path) -> None:
     world = World()
     mine, other = (
