@@ -71,6 +71,7 @@ class FakeReminders(Reminders):
         self.rows = {Key(one["PK"], one["SK"]): dict(one) for one in rows}
         self.minute: datetime | None = None
         self.marked: dict[tuple[datetime, int], set[str]] = {}
+        self.registered: dict[Key, str] = {}
         self.calls: list[str] = []
         self.page = 100
         self.before: Callable[[str], None] = _nothing
@@ -117,15 +118,17 @@ class FakeReminders(Reminders):
 
     async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
         await self._enter("dead")
-        return {each for each in recipients if each in self.rows}
+        found = {each: self.rows[each]["deadSince"] for each in recipients if each in self.rows}
+        return {each for each, since in found.items() if since > self.registered.get(each, "")}
 
     async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
         await self._enter("entomb")
         key = {"PK": recipient.pk, "SK": recipient.sk}
-        self.rows[recipient] = {**key, "status": "DEAD", "reason": why, "TTL": forget_at}
+        self.rows[recipient] = {**key, "status": "DEAD", "reason": why, "deadSince": due_text(at), "TTL": forget_at}
 
-    async def revive(self, recipient: Key) -> bool:
+    async def revive(self, recipient: Key, *, at: datetime, forget_at: int) -> bool:
         await self._enter("revive")
+        self.registered[recipient] = due_text(at)
         return self.rows.pop(recipient, None) is not None
 
     async def load(self, key: Key) -> Row | None:

@@ -9,7 +9,7 @@ import pytest
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, due, row
 from workers.reminder_dispatch.channels.channel import TOO_LATE, Accepted, Answer, Busy, Lost, Misconfigured, Refused
 from workers.reminder_dispatch.rules import judge
-from workers.reminder_dispatch.sending.conclusion import ATTEMPTS, Conclusion, conclude, without
+from workers.reminder_dispatch.sending.conclusion import ATTEMPTS, Conclusion, conclude
 from workers.reminder_dispatch.sending.decision import Attempt
 
 NOW = int(NOON.timestamp())
@@ -43,7 +43,7 @@ def test_an_accepted_reminder_is_sent_with_its_tickets_and_leaves_the_index() ->
 
 def test_a_dead_token_is_recorded_and_the_reminder_fails_only_if_no_other_was_reached() -> None:
     alone, together = concluded(attempt(), DEAD), concluded(attempt(2), DEAD, Accepted("t"))
-    assert (alone.status, alone.reason, alone.dead) == ("FAILED", "DeviceNotRegistered", frozenset({A}))
+    assert (alone.status, alone.reason) == ("FAILED", "DeviceNotRegistered")
     assert (together.status, together.move.put["deadTokens"]) == ("SENT", [A])
 
 
@@ -119,15 +119,6 @@ def test_what_no_channel_looked_at_is_asked_for_again_however_often_and_is_not_c
 def test_an_email_keeps_its_message_id_and_no_address() -> None:
     end = concluded(attempt(0, channel="email", email="anna@example.com"), Accepted("ses-1"))
     assert end.move.put["tickets"] == [{"id": "ses-1"}]
-
-
-def test_dead_tokens_are_taken_out_of_an_occurrence_to_come_and_of_no_other() -> None:
-    move = without(row(tokens=[A, B]), frozenset({A}))
-    assert move is not None
-    assert (move.expect["tokens"], move.put) == ([A, B], {"tokens": [B]})
-    assert without(row(tokens=[B]), frozenset({A})) is None
-    assert without(row(tokens=[A], status="SENDING"), frozenset({A})) is None
-    assert without(row(tokens=None), frozenset({A})) is None
 
 
 def test_waits_together_last_for_hours() -> None:

@@ -1,11 +1,12 @@
 """A device that is gone is asked for once, whichever reminders name it, until it is registered anew."""
 
+import asyncio
 from datetime import timedelta
 
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, row, world
 from workers.reminder_dispatch.channels.channel import Misconfigured, Refused
 from workers.reminder_dispatch.rules import DEAD_FOR
-from workers.reminder_dispatch.table.keys import device_key
+from workers.reminder_dispatch.table.keys import device_key, due_text
 
 DEAD = Refused("DeviceNotRegistered", dead=True)
 GONE, HERE = PUSHED.format("gone"), PUSHED.format("here")
@@ -24,9 +25,34 @@ async def test_a_token_that_one_reminder_found_dead_is_posted_by_no_other() -> N
 async def test_registered_anew_it_is_sent_to_again() -> None:
     of = world(row("r1", tokens=[GONE]), daily("r2", tokens=[GONE]), answers=[DEAD])
     await of.dispatch(due("r1"))
-    assert await of.store.revive(device_key(GONE))
+    assert await of.store.revive(device_key(GONE), at=of.at, forget_at=1)
     await of.dispatch(due("r2"))
     assert (of.store[due("r2")]["status"], of.sent_to) == ("SENT", [GONE, GONE])
+
+
+async def test_a_series_that_met_a_dead_device_goes_to_it_again_once_it_is_registered_anew() -> None:
+    of = world(daily(tokens=[GONE]), answers=[DEAD])
+    for day in range(3):
+        of.at = NOON + timedelta(days=day)
+        if day == 2:
+            assert await of.store.revive(device_key(GONE), at=of.at, forget_at=1)
+        await of.dispatch(due(due_at=of.at))
+    assert of.store.statuses == ["FAILED", "FAILED", "SENT", "PENDING"]
+    assert of.sent_to == [GONE, GONE], "nothing on the second day"
+
+
+async def test_who_registers_while_a_push_is_on_its_way_is_not_taken_for_gone() -> None:
+    of = world(row("r1", tokens=[GONE]), row("r2", tokens=[GONE]), answers=[DEAD])
+    registered = asyncio.Event()
+
+    def register() -> None:
+        of.store.registered[device_key(GONE)] = due_text(of.at + timedelta(seconds=1))
+        registered.set()
+
+    of.after_push = register
+    await of.dispatch(due("r1"))
+    await of.dispatch(due("r2"))
+    assert (registered.is_set(), of.store[due("r2")]["status"]) == (True, "SENT")
 
 
 def test_both_ways_to_write_a_token_are_one() -> None:

@@ -74,6 +74,16 @@ async def test_a_dead_device_is_noted_and_no_later_reminder_goes_to_it() -> None
     assert "receipt" not in sent.store[due("r1", sent.at)], "the next occurrence inherits none"
 
 
+async def test_a_device_that_was_registered_anew_before_its_receipt_came_is_not_gone() -> None:
+    sent, questions = await pushed(daily(), answers=[Accepted("t1")])
+    assert not await sent.store.revive(device_key(PUSHED.format("r1")), at=sent.at, forget_at=1)
+    sent.later(seconds=60)
+    assert await looked(sent, Expo({"t1": Receipt("DeviceNotRegistered")}), *questions) == []
+    sent.at = NOON + timedelta(days=1)
+    await sent.dispatch(due("r1", sent.at))
+    assert sent.store[due("r1", sent.at)]["status"] == "SENT"
+
+
 async def test_what_was_refused_or_is_no_push_is_not_asked_for() -> None:
     _, questions = await pushed(row("r1"), row("r2"), answers=[Refused("MessageTooBig")])
     assert (await pushed(row(channel="webhook", tenantId="acme")))[1] == []

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, daily, due, world
+from tests.workers.reminder_dispatch.fakes import NOON, daily, due, world
 from workers.reminder_dispatch.channels.channel import Refused
 from workers.reminder_dispatch.table.keys import head_key
 
@@ -48,13 +48,6 @@ async def test_a_series_that_cannot_be_read_fails_with_the_field_and_is_not_trie
     assert await of.dispatch(due()) == [None]
     assert (of.store[due()]["status"], of.store[due()]["reason"]) == ("FAILED", "timeZone: no zone of that name")
     assert (of.requests, of.asked_again()) == ([], [])
-
-
-async def test_a_dead_token_is_taken_out_of_the_next_occurrence() -> None:
-    tokens = [PUSHED.format(name) for name in "ab"]
-    of = world(daily(tokens=tokens), answers=[DEAD])
-    await of.dispatch(due())
-    assert of.store[due(due_at=TOMORROW)]["tokens"] == tokens[1:]
 
 
 async def test_the_head_of_a_series_that_has_ended_goes_after_its_last_occurrence() -> None:

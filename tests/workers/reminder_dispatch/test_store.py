@@ -159,17 +159,27 @@ async def test_what_was_queued_is_known_by_minute_and_shard_page_after_page(stor
 
 async def test_dead_tokens_are_known_among_many(store: Reminders) -> None:
     tokens = [device_key(f"ExponentPushToken[{number}]") for number in range(250)]
-    assert await store.dead(tokens[:1]) == set()
+    assert not await store.dead(tokens[:1])
     for token in (tokens[3], tokens[240]):
         await store.entomb(token, why="DeviceNotRegistered", at=NOON, forget_at=1)
     await store.entomb(tokens[3], why="DeviceNotRegistered", at=NOON, forget_at=2)
     assert await store.dead([*tokens, device_key("ExpoPushToken[3]")]) == {tokens[3], tokens[240]}
-    assert await store.dead([]) == set()
+    assert not await store.dead([])
     await store.entomb(address_key("Anna@example.com"), why="bounce", at=NOON, forget_at=1)
     asked = [address_key(name) for name in ("anna@example.com", "bob@example.com")]
     assert await store.dead(asked) == {asked[0]}
-    assert [await store.revive(asked[0]) for _ in range(2)] == [True, False]
-    assert await store.dead(asked) == set()
+    assert [await store.revive(asked[0], at=NOON, forget_at=1) for _ in range(2)] == [True, False]
+    assert not await store.dead(asked)
+
+
+async def test_a_mark_of_what_was_sent_before_a_registration_counts_no_more(store: Reminders) -> None:
+    asked = [device_key("ExponentPushToken[a]"), device_key("ExponentPushToken[b]")]
+    await store.revive(asked[0], at=NOON, forget_at=1)
+    for each in asked:
+        await store.entomb(each, why="DeviceNotRegistered", at=NOON - MINUTE, forget_at=1)
+    assert await store.dead(asked) == {asked[1]}
+    await store.entomb(asked[0], why="DeviceNotRegistered", at=NOON + MINUTE, forget_at=1)
+    assert await store.dead(asked) == set(asked)
 
 
 def test_what_looks_like_a_token_or_an_address_is_what_its_caller_says() -> None:

@@ -54,9 +54,28 @@ async def test_no_later_reminder_goes_to_an_address_of_which_ses_says_so(name: s
 async def test_an_address_that_is_registered_anew_gets_e_mail_again() -> None:
     of = world(letter("r1"))
     await hear(of, said("ses-bounce"))
-    assert await of.store.revive(address_key("Anna@example.com"))
+    assert await of.store.revive(address_key("Anna@example.com"), at=of.at, forget_at=1)
     await of.dispatch(due("r1"))
     assert of.store[due("r1")]["status"] == "SENT"
+
+
+@pytest.mark.parametrize(("name", "after"), [("ses-bounce", "SENT"), ("ses-complaint", "FAILED")])
+async def test_a_late_bounce_of_an_older_mail_says_nothing_of_who_registered_since(name: str, after: str) -> None:
+    of = world(letter("r1"))
+    of.later(days=1)
+    await of.store.revive(address_key("anna@example.com"), at=of.at, forget_at=1)
+    of.later(days=1)
+    await hear(of, said(name))
+    await of.dispatch(due("r1"))
+    assert of.store[due("r1")]["status"] == after, "but a complaint counts whenever its mail was sent"
+
+
+@pytest.mark.parametrize("mail", [{"timestamp": "yesterday"}, {"timestamp": 7}, {"timestamp": "2026-11-21T12:00:00"}])
+async def test_a_bounce_that_does_not_say_when_its_mail_was_sent_counts(mail: Mapping[str, Any]) -> None:
+    of = world(letter("r1"))
+    await hear(of, said("ses-bounce", mail=mail))
+    await of.dispatch(due("r1"))
+    assert of.store[due("r1")]["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +109,9 @@ def test_an_address_in_the_form_of_a_header_is_the_address() -> None:
         "ses-bounce",
         bounce={"bouncedRecipients": [{"emailAddress": '"Anna" <anna@example.com>'}, {"emailAddress": "?"}]},
     )
-    assert decode_receipts(delivery(body)) == Suppressed(addresses=("anna@example.com",), why="bounce")
+    found = decode_receipts(delivery(body))
+    assert isinstance(found, Suppressed)
+    assert (found.addresses, found.why) == (("anna@example.com",), "bounce")
 
 
 def test_another_event_of_ses_is_refused() -> None:

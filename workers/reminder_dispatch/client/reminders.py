@@ -23,7 +23,7 @@ from workers.reminder_dispatch.client.preview import Coming, preview
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField
 from workers.reminder_dispatch.event import occurrence
 from workers.reminder_dispatch.queued import due_message
-from workers.reminder_dispatch.rules import SOON
+from workers.reminder_dispatch.rules import DEAD_FOR, SOON
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
@@ -177,7 +177,10 @@ class ReminderClient:
             raise WrongField("email", "one address, or one token")
         if email and "@" not in email:
             raise WrongField("email", "an address such as ada@example.com")
-        return await self._store.revive(address_key(email) if email else device_key(token))
+        now = self._now()
+        forget_at = int((now + 2 * DEAD_FOR).timestamp())  # no mark of what was sent before outlives it
+        key = address_key(email) if email else device_key(token)
+        return await self._store.revive(key, at=now, forget_at=forget_at)
 
     async def _scheduled_before(self, wanted: Reminder) -> Scheduled:
         try:

@@ -76,7 +76,7 @@ async def _note(event: ReceiptsDue, found: Mapping[str, Receipt], ports: Ports) 
     now = ports.now()
     left: list[Asked] = []
     for each in event.occurrences:
-        heard = await _heard(each, found, ports)
+        heard = await _heard(each, found, ports, sent_at=event.sent_at)
         if heard.tickets and now < event.sent_at + GIVE_UP:
             left.append(heard)
             continue
@@ -122,9 +122,10 @@ async def _hear(event: Suppressed | Unsent, ports: Ports) -> Sequence[Message]:
 
 async def _suppress(event: Suppressed, ports: Ports) -> None:
     """Note that no e-mail goes to these addresses any more."""
-    at = ports.now()
+    now = ports.now()
+    at, forget_at = event.sent_at or now, int((now + DEAD_FOR).timestamp())
     for address in event.addresses:
-        await ports.store.entomb(address_key(address), why=event.why, at=at, forget_at=int((at + DEAD_FOR).timestamp()))
+        await ports.store.entomb(address_key(address), why=event.why, at=at, forget_at=forget_at)
         log.info("email_address_suppressed", reason=event.why)
 
 
@@ -143,7 +144,7 @@ def _fault(end: BaseException | None) -> Exception | None:
     return end
 
 
-async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports) -> Asked:
+async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports, *, sent_at: datetime) -> Asked:
     """The occurrence with what was said of it now; tokens that are dead are noted."""
     delivered, failed = asked.delivered, asked.failed
     for ticket in asked.tickets:
@@ -153,9 +154,8 @@ async def _heard(asked: Asked, found: Mapping[str, Receipt], ports: Ports) -> As
         delivered = delivered or not receipt.error
         failed = failed or receipt.error
         if receipt.error == "DeviceNotRegistered":
-            at = ports.now()
-            forget_at = int((at + DEAD_FOR).timestamp())
-            await ports.store.entomb(device_key(ticket.token), why=receipt.error, at=at, forget_at=forget_at)
+            forget_at = int((ports.now() + DEAD_FOR).timestamp())
+            await ports.store.entomb(device_key(ticket.token), why=receipt.error, at=sent_at, forget_at=forget_at)
     left = tuple(ticket for ticket in asked.tickets if ticket.id not in found)
     # Not read anew from outside: an occurrence whose last ticket was answered has none left.
     return asked.model_copy(update={"tickets": left, "delivered": delivered, "failed": failed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from email.utils import parseaddr
 from typing import Any, Literal
 
@@ -28,15 +29,19 @@ class _Complaint(Wire):
 
 
 class _Detail(Wire):
+    mail: Any = None
     bounce: _Bounce | None = None
     complaint: _Complaint | None = None
 
 
 class Suppressed(Wire):
-    """Addresses that get no e-mail any more, and why; none where what happened passes."""
+    """Addresses that get no e-mail any more, and why; none where what happened passes. `sent_at`: when the mail was sent that bounced. A
+    complaint counts from when it is heard.
+    """
 
     addresses: tuple[str, ...]
     why: Literal["bounce", "complaint"]
+    sent_at: datetime | None = None
 
 
 def read_suppressed(event: Mapping[str, Any]) -> Suppressed:
@@ -48,11 +53,20 @@ def read_suppressed(event: Mapping[str, Any]) -> Suppressed:
     detail = _Detail.model_validate(event.get("detail"))
     if detail.bounce is not None:
         found = detail.bounce.recipients if detail.bounce.bounce_type == "Permanent" else ()
-        return Suppressed(addresses=tuple(_addresses(found)), why="bounce")
+        return Suppressed(addresses=tuple(_addresses(found)), why="bounce", sent_at=_sent_at(detail.mail))
     if detail.complaint is not None:
         found = detail.complaint.recipients if detail.complaint.feedback != "not-spam" else ()
         return Suppressed(addresses=tuple(_addresses(found)), why="complaint")
     raise Reject("an event of SES that is neither a bounce nor a complaint")
+
+
+def _sent_at(mail: Any) -> datetime | None:
+    """None where it does not say: whatever else is odd about it, the address bounced."""
+    try:
+        at = datetime.fromisoformat(mail["timestamp"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _addresses(recipients: tuple[_Recipient, ...]) -> Iterator[str]:

@@ -181,9 +181,6 @@ def successor(row: Row, reminder_id: str, series: Series | None, moment: Moment)
     """The row of a later occurrence: everything the reminder is, nothing of what became of this one."""
     key = key_of(reminder_id, moment.instant)
     kept = {name: value for name, value in row.items() if name not in _OF_ONE_SENDING}
-    dead, tokens = row.get("deadTokens"), row.get("tokens")
-    if dead and isinstance(dead, list | tuple) and isinstance(tokens, list | tuple):
-        kept["tokens"] = [token for token in tokens if token not in dead]
     return kept | {
         "PK": key.pk,
         "SK": key.sk,

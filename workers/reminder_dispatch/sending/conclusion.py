@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from workers.reminder_dispatch.channels.channel import (
     Accepted,
@@ -18,13 +18,10 @@ from workers.reminder_dispatch.channels.channel import (
     is_not_tried,
 )
 from workers.reminder_dispatch.rules import LONGEST_DELAY, end_of, may_resend
-from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Row, Status
+from workers.reminder_dispatch.schedule.occurrence import INDEX, LEASE, Move, Status
 from workers.reminder_dispatch.sending.decision import Attempt
 from workers.reminder_dispatch.sending.moves import ended
-from workers.reminder_dispatch.table.keys import Key, due_text
-
-if TYPE_CHECKING:
-    from workers.reminder_dispatch.table.store import Reminders
+from workers.reminder_dispatch.table.keys import due_text
 
 ATTEMPTS = 30
 """Requests for one occurrence, of which each failed for a reason of its own, before it is given up. What the channel's outage
@@ -39,14 +36,12 @@ FIRST_WAIT = 5
 class Conclusion:
     """How the occurrence goes on.
 
-    `retry_in` seconds, where there is another attempt; `dead`, the tokens never to be used again; `ambiguous`, that a request may
-    have been accepted unseen.
+    `retry_in` seconds, where there is another attempt; `ambiguous`, that a request may have been accepted unseen.
     """
 
     status: Status
     reason: str
     move: Move
-    dead: frozenset[str] = frozenset()
     retry_in: int | None = None
     ambiguous: bool = False
 
@@ -79,22 +74,13 @@ def conclude(attempt: Attempt, answers: Sequence[Answer], *, now: datetime, dice
         put = {**known, "status": "PENDING", "reason": again.why}
         wait = pause if untried else wait_after(state.attempts - state.outages, dice)
         move = Move(expect=expect, put={**put, "notBefore": int(now.timestamp()) + wait}, drop=LEASE)
-        return Conclusion(status="PENDING", reason=again.why, move=move, dead=dead, retry_in=wait, ambiguous=lost)
+        return Conclusion(status="PENDING", reason=again.why, move=move, retry_in=wait, ambiguous=lost)
 
     status, reason = end_of(tickets)
     put = {**known, "status": status, **ended(now)}
     put |= {"sentAt": due_text(now)} if status == "SENT" else {"reason": reason}
     move = Move(expect=expect, put=put, drop=(*LEASE, *INDEX))
-    return Conclusion(status=status, reason=reason, move=move, dead=dead, ambiguous=lost)
-
-
-def without(row: Row, dead: frozenset[str]) -> Move | None:
-    """Take dead tokens out of an occurrence that is still to come; None where there is nothing to take."""
-    tokens = row.get("tokens")
-    if row.get("status") != "PENDING" or not isinstance(tokens, list | tuple | set):
-        return None
-    left = [token for token in tokens if token not in dead]
-    return None if len(left) == len(tokens) else Move({"status": "PENDING", "tokens": tokens}, put={"tokens": left})
+    return Conclusion(status=status, reason=reason, move=move, ambiguous=lost)
 
 
 def _again(attempt: Attempt, answers: Sequence[Answer], *, resend: bool) -> Busy | Lost | Misconfigured | None:
@@ -133,11 +119,3 @@ def wait_after(attempts: int, dice: float) -> int:
     """Doubling, with a quarter of jitter either way, so that waits always grow until they reach the longest."""
     wait = FIRST_WAIT * 2.0 ** min(max(attempts, 1) - 1, 20) * (0.75 + dice / 2)
     return min(LONGEST_DELAY, ceil(wait))
-
-
-async def forget(key: Key, dead: frozenset[str], store: Reminders) -> None:
-    """Take dead tokens out of the next occurrence; where somebody else changes it just now, it finds them out itself."""
-    row = await store.load(key)
-    move = without(row, dead) if row else None
-    if move is not None:
-        await store.move(key, move)

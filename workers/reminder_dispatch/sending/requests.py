@@ -25,7 +25,7 @@ from workers.reminder_dispatch.channels.push.rate import Room
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.rules import RECORD_WITHIN, WORKER
 from workers.reminder_dispatch.sending.claiming import ask_again, claim, put_off
-from workers.reminder_dispatch.sending.conclusion import conclude, forget, wait_after
+from workers.reminder_dispatch.sending.conclusion import conclude, wait_after
 from workers.reminder_dispatch.sending.decision import Attempt
 from workers.reminder_dispatch.sending.ports import Ports
 from workers.reminder_dispatch.sending.report import count_unknown, report
@@ -165,8 +165,6 @@ async def _settle(attempt: Attempt, answers: Sequence[Answer], ports: Ports, *, 
     report(attempt.event, attempt.content.channel, end.status, end.reason, tenant=attempt.content.tenant_id)
     if end.retry_in is not None:
         await ask_again(attempt.event, end.retry_in, attempt.share, ports)
-    if end.dead and attempt.follow.next is not None:  # last, for what was sent has to be recorded whatever else fails
-        await forget(attempt.follow.next, end.dead, ports.store)
 
 
 def _note(attempt: Attempt, token: str) -> Note:

@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from shared import code_of
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.expression import has_made, is_signed, update_of
+from workers.reminder_dispatch.table.gone import Gone
 from workers.reminder_dispatch.table.keys import (
     MARK,
     Key,
     bucket,
-    due_text,
     minute_text,
     read_minute,
 )
@@ -27,15 +25,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 INDEX_NAME = "GSI1"
-MOST_KEYS = 100
-"""Of one BatchGetItem."""
 PAGE = 500
 """Rows of one page of the due index: five batches of messages per shard and second stay small in memory."""
-
-LONGEST_KEY = 2_048
-"""Bytes of a partition key: no table holds a longer one, and who asks for it is refused the others that were asked for, too."""
-
-log = structlog.get_logger()
 
 _CURSOR = Key("TICK", "CURSOR")
 _MAY_BE_WAITING = (
@@ -87,10 +78,10 @@ class Reminders(Protocol):
         """Those of these (`device_key`, `address_key`) that are known to be dead. What cannot be answered now is not among them."""
 
     async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
-        """Note that a push token or an e-mail address is dead."""
+        """Note that a push token or an e-mail address is dead; `at`: when that was sent of which it was found."""
 
-    async def revive(self, recipient: Key) -> bool:
-        """Whether a push token or an e-mail address was noted as dead, and is no more."""
+    async def revive(self, recipient: Key, *, at: datetime, forget_at: int) -> bool:
+        """Whether a push token or an e-mail address was noted as dead. It is no more, whatever is found of what was sent until `at`."""
 
     async def load(self, key: Key) -> Row | None:
         """The whole row, read consistently."""
@@ -114,6 +105,7 @@ class DynamoReminders:
     def __init__(self, client: DynamoDBClient, *, table: str) -> None:
         self._client = client
         self._table = table
+        self._gone = Gone(client, table=table)
 
     async def cursor(self) -> datetime | None:
         found = await self.load(_CURSOR)
@@ -197,37 +189,13 @@ class DynamoReminders:
         await self._client.put_item(TableName=self._table, Item=typed(place | noted))
 
     async def dead(self, recipients: Collection[Key]) -> Collection[Key]:
-        keys = [key for key in dict.fromkeys(recipients) if len(key.pk.encode()) <= LONGEST_KEY]
-        found = set[Key]()
-        for first in range(0, len(keys), MOST_KEYS):
-            asked: Any = [typed({"PK": key.pk, "SK": key.sk}) for key in keys[first : first + MOST_KEYS]]
-            try:
-                answer = await self._client.batch_get_item(
-                    RequestItems={self._table: {"Keys": asked, "ProjectionExpression": "PK, SK"}}
-                )
-            except (ClientError, BotoCoreError) as error:  # the push goes out, and Expo says it again
-                log.warning("dead_tokens_not_read", error_type=code_of(error))
-                return found
-            for item in answer.get("Responses", {}).get(self._table, []):
-                found.add(Key(item["PK"]["S"], item["SK"]["S"]))
-        return found
+        return await self._gone.among(recipients)
 
     async def entomb(self, recipient: Key, *, why: str, at: datetime, forget_at: int) -> None:
-        about = {
-            "entity": "deadToken" if recipient.pk.startswith("TOKEN#") else "deadAddress",
-            "reason": why,
-            "deadSince": due_text(at),
-            "TTL": forget_at,
-        }
-        await self._client.put_item(
-            TableName=self._table, Item=typed({"PK": recipient.pk, "SK": recipient.sk, **about})
-        )
+        await self._gone.mark(recipient, why=why, at=at, forget_at=forget_at)
 
-    async def revive(self, recipient: Key) -> bool:
-        gone = await self._client.delete_item(
-            TableName=self._table, Key=typed({"PK": recipient.pk, "SK": recipient.sk}), ReturnValues="ALL_OLD"
-        )
-        return "Attributes" in gone
+    async def revive(self, recipient: Key, *, at: datetime, forget_at: int) -> bool:
+        return await self._gone.register(recipient, at=at, forget_at=forget_at)
 
     async def load(self, key: Key) -> Row | None:
         for _ in range(2):  # a missing row ends its reminder, and an answer that was emptied on its way looks like one
