@@ -19,8 +19,9 @@ from workers.reminder_dispatch.channels.push.rate import RECIPIENTS, Room
 from workers.reminder_dispatch.event import ReminderDue, decode_due
 from workers.reminder_dispatch.handler import dispatch
 from workers.reminder_dispatch.receipts.asking import ask_later
-from workers.reminder_dispatch.schedule.occurrence import Content, Move, Row, may_be_waiting
+from workers.reminder_dispatch.schedule.occurrence import MOVED, Content, Move, Row, may_be_waiting, row_key
 from workers.reminder_dispatch.sending.ports import Ports
+from workers.reminder_dispatch.sending.withdrawal import in_place_of
 from workers.reminder_dispatch.table.keys import Key, bucket, due_text, index_keys, key_of
 from workers.reminder_dispatch.table.store import Reminders
 
@@ -56,8 +57,8 @@ def row(reminder_id: str = "r1", due_at: datetime = NOON, **attributes: Any) -> 
 
 def daily(reminder_id: str = "r1", due_at: datetime = NOON, **attributes: Any) -> dict[str, Any]:
     """A push reminder that comes again each day at the same time, UTC."""
-    wall = due_at.replace(tzinfo=None).isoformat()
-    return row(reminder_id, due_at, **{"rule": "FREQ=DAILY", "ruleStart": wall, **attributes})
+    rule = {"rule": "FREQ=DAILY", "ruleStart": due_at.replace(tzinfo=None).isoformat()}
+    return row(reminder_id, due_at, **{**rule, **attributes})
 
 
 def due(reminder_id: str = "r1", due_at: datetime = NOON) -> ReminderDue:
@@ -74,8 +75,8 @@ class FakeReminders(Reminders):
         self.registered: dict[Key, str] = {}
         self.calls: list[str] = []
         self.page = 100
-        self.before: Callable[[str], None] = _nothing
-        self.after: Callable[[str], None] = _nothing
+        self.before: Callable[[str], None] = lambda _call: None
+        self.after: Callable[[str], None] = lambda _call: None
 
     def __getitem__(self, event: ReminderDue) -> dict[str, Any]:
         return self.rows[event.key]
@@ -159,14 +160,14 @@ class FakeReminders(Reminders):
         await self._enter("replace")
         moved = self._move(key, move)
         if moved:
-            self.rows.setdefault(Key(row["PK"], row["SK"]), dict(row))
+            key = row_key(row)
+            self.rows[key] = dict(row) if _gives_way(self.rows.get(key), row) else self.rows[key]
         return moved
 
     async def add(self, row: Row) -> bool:
         await self._enter("add")
-        key = Key(row["PK"], row["SK"])
-        added = key not in self.rows
-        self.rows.setdefault(key, dict(row))
+        if added := (key := row_key(row)) not in self.rows:
+            self.rows[key] = dict(row)
         self.after("add")
         return added
 
@@ -291,8 +292,8 @@ class World:
         return self.answers.popleft() if self.answers else Accepted(f"ticket-{len(self.notes)}")
 
 
-def _nothing(_call: str) -> None:
-    """No fault."""
+def _gives_way(older: Row | None, row: Row) -> bool:
+    return older is None or older.get("reason") == MOVED or in_place_of(older, row) is not None
 
 
 def world(*rows: Mapping[str, Any], answers: Sequence[Answer] = ()) -> World:

@@ -10,6 +10,7 @@ from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.fakes import FakeReminders, due, row
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
 from workers.reminder_dispatch.table.keys import due_text, index_keys
+from workers.reminder_dispatch.table.store import Reminders
 from workers.reminder_dispatch.table.upkeep import rewrite_moved
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -29,7 +30,7 @@ def placed(one: dict[str, Any]) -> datetime | None:
     return found.due_at
 
 
-async def rewrite(store: FakeReminders, queue: FakeSender, *, act: bool = True) -> dict[str, int]:
+async def rewrite(store: Reminders, queue: FakeSender, *, act: bool = True) -> dict[str, int]:
     told: list[object] = []
     counts = await rewrite_moved(
         store, queue=queue, now=lambda: NOW, act=act, tell=lambda _row, each: told.append(each)
@@ -142,3 +143,38 @@ async def test_two_runs_at_once_move_it_once() -> None:
     both = await asyncio.gather(rewrite(store, queue), rewrite(store, queue))
     assert sorted(each["moved"] for each in both) == [0, 1]
     assert sorted(store.statuses) == ["FAILED", "PENDING"]
+
+
+BEFORE: list[dict[str, Any]] = [
+    {"status": "FAILED", "reason": "moved: time zone data"},
+    {"status": "FAILED", "reason": "rescheduled", "revision": 1},
+    {"status": "PENDING", "revision": 1},
+]
+"""What may stand where an occurrence belongs that has not been sent: newer data took it away and still newer data brings it back, or its
+producer had it there before.
+"""
+
+
+@pytest.mark.parametrize("before", BEFORE)
+async def test_what_belongs_where_it_was_before_waits_there_again(store: Reminders, before: dict[str, Any]) -> None:
+    there: dict[str, Any] = {"revision": 2, **NINE, **before}
+    for each in (row(due_at=OLD, revision=2, **NINE), row(due_at=RIGHT, **there)):
+        assert await store.add(each)
+    queue = FakeSender()
+    for moved in (1, 0):
+        assert (await rewrite(store, queue))["moved"] == moved
+    old, new = await store.load(due(due_at=OLD).key), await store.load(due(due_at=RIGHT).key)
+    assert old is not None
+    assert new is not None
+    assert (old["status"], new["status"], new["revision"], "reason" in new) == ("FAILED", "PENDING", 2, False)
+
+
+@pytest.mark.parametrize("end", [{"status": "SENT"}, {"status": "FAILED", "reason": "late"}, {"status": "SENDING"}])
+async def test_what_was_sent_or_has_ended_there_is_not_sent_again(store: Reminders, end: dict[str, Any]) -> None:
+    for each in (row(due_at=OLD, **NINE), row(due_at=RIGHT, **NINE, **end)):
+        assert await store.add(each)
+    assert (await rewrite(store, FakeSender()))["moved"] == 1
+    old, new = await store.load(due(due_at=OLD).key), await store.load(due(due_at=RIGHT).key)
+    assert old is not None
+    assert new is not None
+    assert (old["status"], new["status"]) == ("FAILED", end["status"])

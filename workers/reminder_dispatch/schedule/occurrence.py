@@ -28,6 +28,9 @@ Status = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 """One address and nothing around it: a name beside it would hide it from the marks of what bounced, and SES takes no letters beyond ASCII."""
 
+MOVED = "moved: time zone data"
+"""Why a row ended whose occurrence stands elsewhere."""
+
 INDEX = ("GSI1PK", "GSI1SK")
 LEASE = ("owner", "claimedUntil")
 _OF_ONE_SENDING = {

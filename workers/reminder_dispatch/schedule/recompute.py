@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from workers.reminder_dispatch.schedule.occurrence import (
     INDEX,
+    MOVED,
     Clock,
     Malformed,
     Move,
@@ -68,7 +69,7 @@ def recompute(row: Row, *, now: datetime, forget_at: int) -> Moved | Odd | None:
     except (Malformed, BadRule, ValueError) as fault:
         return Odd(str(fault))
     here = key_of(reminder_id, was)
-    reason = "skipped_gap" if any(row_key(each) == here for each in rows) or not rows else "moved: time zone data"
+    reason = "skipped_gap" if any(row_key(each) == here for each in rows) or not rows else MOVED
     return Moved(
         reminder_id,
         was,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workers.reminder_dispatch.schedule.occurrence import Move
+from workers.reminder_dispatch.schedule.occurrence import MOVED, Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
 from workers.reminder_dispatch.table.keys import Key
 
@@ -31,6 +31,20 @@ def update_of(key: Key, move: Move) -> dict[str, Any]:
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": typed(values),
+    }
+
+
+def moved_row(row: Row) -> dict[str, Any]:
+    """What the Put of a transaction is asked for, but for the table: an occurrence that moved, where there is none, or one that was not sent
+    there: older zone data had it there, or an older revision.
+    """
+    return {
+        "Item": typed(row),
+        "ConditionExpression": "attribute_not_exists(PK) OR (#s = :f AND #w = :m) OR (#s IN (:p, :f) AND #r < :r)",
+        "ExpressionAttributeNames": {"#s": "status", "#w": "reason", "#r": "revision"},
+        "ExpressionAttributeValues": typed(
+            {":p": "PENDING", ":f": "FAILED", ":m": MOVED, ":r": row.get("revision") or 0}
+        ),
     }
 
 

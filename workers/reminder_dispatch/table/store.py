@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
 from workers.reminder_dispatch.table.attributes import typed, untyped
-from workers.reminder_dispatch.table.expression import has_made, is_signed, update_of
+from workers.reminder_dispatch.table.expression import has_made, is_signed, moved_row, update_of
 from workers.reminder_dispatch.table.gone import Gone
 from workers.reminder_dispatch.table.keys import (
     MARK,
@@ -93,7 +93,7 @@ class Reminders(Protocol):
         """`move`, for so many seconds again where the table does not take it: what was sent and stands nowhere goes out again."""
 
     async def replace(self, key: Key, move: Move, row: Row) -> bool:
-        """`move`, and `add` the row in its place where there is none of its key: both or neither. Whether it was moved."""
+        """`move`, and write the row in its place, but where one of its key was sent or has ended: both or neither. Whether it was moved."""
 
     async def add(self, row: Row) -> bool:
         """Whether there was no such row and it has been written."""
@@ -224,8 +224,10 @@ class DynamoReminders:
         return await patiently(within)(self.move, key, move)
 
     async def replace(self, key: Key, move: Move, row: Row) -> bool:
-        add = {"TableName": self._table, "Item": typed(row), "ConditionExpression": "attribute_not_exists(PK)"}
-        both: Any = [{"Put": add}, {"Update": {"TableName": self._table, **update_of(key, move)}}]
+        both: Any = [
+            {"Put": {"TableName": self._table, **moved_row(row)}},
+            {"Update": {"TableName": self._table, **update_of(key, move)}},
+        ]
         try:
             await self._client.transact_write_items(TransactItems=both)
         except ClientError as error:
