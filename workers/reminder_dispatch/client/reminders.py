@@ -27,7 +27,7 @@ from workers.reminder_dispatch.rules import DEAD_FOR, SOON
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
 from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
-from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, due_text, head_key, key_of
+from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, due_text, head_key
 from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ TRIES: Final = 5
 """Times a change is begun again where the reminder changes at the same time."""
 SHOWN: Final = 50
 """Occurrences that are shown of one reminder, the newest."""
+_SEEN: Final = {
+    f"#{name}": name for name in ("PK", "SK", "dueAt", "status", "reason", "attempts", "sentAt", "revision")
+}
 
 
 class NoSuchReminder(LookupError):
@@ -129,7 +132,7 @@ class ReminderClient:
     async def show(self, tenant_id: str, reminder_id: str) -> tuple[Head, tuple[Occurrence, ...]]:
         """It, and its newest occurrences, the latest first. Raises NoSuchReminder."""
         head = await self._head(tenant_id, reminder_id)
-        rows = await self._occurrences(reminder_id)
+        rows = await self._occurrences(reminder_id, head.revision)
         return head, tuple(_occurrence(row) for row in rows[:SHOWN])
 
     async def reschedule(self, tenant_id: str, reminder_id: str, wanted: Reminder) -> Scheduled:
@@ -146,7 +149,9 @@ class ReminderClient:
             revision = was.revision + 1
             if was.is_active and was.fingerprint == wanted.fingerprint:
                 await self._end(reminder_id, was.revision - 1, why="rescheduled")
-                waiting = [row for row in await self._occurrences(reminder_id) if row.get("status") == "PENDING"]
+                waiting = [
+                    row for row in await self._occurrences(reminder_id, was.revision) if row.get("status") == "PENDING"
+                ]
                 return Scheduled(reminder_id, tuple(sorted(due_of(waiting))), is_new=False)
             rows = await self._unsent(wanted, reminder_id, revision=revision, now=now)
             head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
@@ -191,7 +196,9 @@ class ReminderClient:
             raise Refused(f"{wanted.reminder_id} was cancelled: reschedule it, or take another key")
         if head.fingerprint != wanted.fingerprint:
             raise Refused(f"{wanted.reminder_id} is another reminder of this key: reschedule it, or take another key")
-        waiting = [row for row in await self._occurrences(wanted.reminder_id) if row.get("status") == "PENDING"]
+        waiting = [
+            row for row in await self._occurrences(wanted.reminder_id, head.revision) if row.get("status") == "PENDING"
+        ]
         due = tuple(sorted(due_of(waiting)))
         await self._queue_soon(wanted.reminder_id, due, wanted.row())  # whoever wrote it may have died before it
         return Scheduled(wanted.reminder_id, due, is_new=False)
@@ -201,7 +208,9 @@ class ReminderClient:
     ) -> tuple[dict[str, Any], ...]:
         """The first occurrences that are not being sent, and were not. Raises WrongField or Refused."""
         kept = {
-            row["SK"] for row in await self._occurrences(reminder_id) if row.get("status") not in {"PENDING", "FAILED"}
+            row["SK"]
+            for row in await self._occurrences(reminder_id, revision)
+            if row.get("status") not in {"PENDING", "FAILED"}
         }
         rows = occurrences(wanted, reminder_id, revision=revision, now=now)
         while any(row["SK"] in kept for row in rows):
@@ -216,7 +225,7 @@ class ReminderClient:
         """
         ended = 0
         while True:
-            rows = [row for row in await self._occurrences(reminder_id) if revision_of(row) <= revision]
+            rows = [row for row in await self._occurrences(reminder_id, revision) if revision_of(row) <= revision]
             waiting = [row for row in rows if row.get("status") == "PENDING"]
             if not waiting:
                 return ended, sum(row.get("status") == "SENDING" for row in rows)
@@ -229,18 +238,31 @@ class ReminderClient:
             raise NoSuchReminder(reminder_id)
         return read_head(row)
 
-    async def _occurrences(self, reminder_id: str) -> Sequence[Row]:
-        """Its rows, the latest first: a page of them, in which what waits always is, because nothing stands behind it for long."""
-        pk = key_of(reminder_id, self._now()).pk
-        found = await self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="PK = :pk AND begins_with(SK, :at)",
-            ExpressionAttributeValues=typed({":pk": pk, ":at": "AT#"}),
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            Limit=2 * SHOWN,
-        )
-        return [untyped(item) for item in found["Items"]]
+    async def _occurrences(self, reminder_id: str, revision: int) -> Sequence[Row]:
+        """Its rows, the latest first, so far back that nothing waits before them: behind what waits stands what older revisions left, two
+        of each at most.
+        """
+        rows: list[Row] = []
+        start: dict[str, Any] = {}
+        ended, enough = 0, SHOWN + 2 * revision
+        while True:
+            page = await self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="PK = :pk AND begins_with(SK, :at)",
+                ProjectionExpression=", ".join(_SEEN),
+                ExpressionAttributeNames=_SEEN,
+                ExpressionAttributeValues=typed({":pk": head_key(reminder_id).pk, ":at": "AT#"}),
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=2 * SHOWN,
+                **start,
+            )
+            for row in map(untyped, page["Items"]):
+                rows.append(row)
+                ended = 0 if row.get("status") in {"PENDING", "SENDING"} else ended + 1
+            if ended >= enough or not page.get("LastEvaluatedKey"):
+                return rows
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def _commit(self, items: Sequence[Any]) -> bool:
         try:

@@ -13,7 +13,7 @@ import pytest
 from tests.aws import Aws
 from tests.fakes import FakeSender
 from tests.workers.reminder_dispatch.client.test_reminder import WANTED, wall
-from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, World
+from tests.workers.reminder_dispatch.fakes import NOON, FakeReminders, World, row
 from workers.reminder_dispatch.client import (
     NoSuchReminder,
     Refused,
@@ -22,12 +22,16 @@ from workers.reminder_dispatch.client import (
     WrongField,
     open_reminders_blocking,
 )
+from workers.reminder_dispatch.client.reminders import SHOWN
 from workers.reminder_dispatch.event import ReminderDue
 from workers.reminder_dispatch.schedule.occurrence import Move, Row
-from workers.reminder_dispatch.table.keys import Key, due_text
+from workers.reminder_dispatch.table.keys import Key, due_text, head_key
 from workers.reminder_dispatch.table.store import DynamoReminders
 
 DAILY = replace(WANTED, rule="FREQ=DAILY")
+LETTER = Reminder(
+    tenant_id="acme", channel="email", email="anna@example.com", title="Visit", at=NOON + timedelta(days=9)
+)
 
 
 @dataclass
@@ -229,3 +233,27 @@ def test_code_without_an_event_loop_does_the_same(aws: Aws, monkeypatch: pytest.
         assert reminders.cancel("acme", made.reminder_id).ended == 1
         _, occurrences = reminders.show("acme", made.reminder_id)
         assert {each.status for each in occurrences} == {"FAILED"}
+
+
+async def test_a_cancel_finds_what_waits_before_large_rows_that_were_put_earlier(producer: Producer) -> None:
+    """An answer of DynamoDB holds a megabyte."""
+    large = replace(LETTER, body="x" * 190_000)
+    made = await producer.client.schedule(large)
+    for hours in range(1, 9):
+        await producer.client.reschedule(
+            "acme", made.reminder_id, replace(large, at=LETTER.at - timedelta(hours=hours))
+        )
+    gone = await producer.client.cancel("acme", made.reminder_id)
+    assert (gone.ended, gone.in_flight) == (1, 0)
+
+
+async def test_a_cancel_finds_what_waits_before_any_number_of_older_revisions(producer: Producer) -> None:
+    made = await producer.client.schedule(LETTER)
+    older = [
+        row(made.reminder_id, LETTER.at + timedelta(hours=number), status="FAILED", revision=number)
+        for number in range(1, 3 * SHOWN)
+    ]
+    store = DynamoReminders(producer.dynamodb, table=producer.table)
+    await asyncio.gather(*map(store.add, older))
+    assert await store.move(head_key(made.reminder_id), Move({"revision": 1}, {"revision": 3 * SHOWN}))
+    assert (await producer.client.cancel("acme", made.reminder_id)).ended == 1
