@@ -12,7 +12,7 @@ from tests.aws import Aws
 from tests.workers.reminder_dispatch.fakes import row
 from workers.reminder_dispatch.schedule.recurrence import instants
 from workers.reminder_dispatch.schedule.zones import VERSION, read_zone
-from workers.reminder_dispatch.table.keys import Key, address_key, device_key, due_text
+from workers.reminder_dispatch.table.keys import Key, address_key, device_key, due_text, index_keys
 
 
 def put(aws: Aws, table: str, one: dict[str, Any]) -> None:
@@ -102,16 +102,23 @@ def test_what_waits_of_a_range_is_told_first_and_then_queued(aws: Aws) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     for name, minutes in (("r1", 3), ("r2", 2), ("r3", 30)):
         put(aws, table, row(name, now - timedelta(minutes=minutes)))
+    ended = now - timedelta(minutes=1)  # quiet hours, that held it since the night
+    held = {"notBefore": int(ended.timestamp()), **index_keys("r4", ended)}
+    put(aws, table, row("r4", now - timedelta(hours=8), **held))
 
     def catch_up(*options: str) -> Result:
         names = {"REMINDERS_TABLE_NAME": table, "REMINDERS_QUEUE_URL": queue}
         given = ["reminders", "catch-up", "--range", "5m", due_text(now), *options]
         return CliRunner().invoke(fleet, given, env={**aws.environment, **names})
 
-    assert [line.split()[0] for line in catch_up("--dry-run").stdout.splitlines()] == ["REMINDER#r1", "REMINDER#r2"]
+    assert [line.split()[0] for line in catch_up("--dry-run").stdout.splitlines()] == [
+        "REMINDER#r1",
+        "REMINDER#r2",
+        "REMINDER#r4",
+    ]
     assert aws.bodies(queue) == []
-    assert json.loads(catch_up("--json").stdout)["counts"] == {"looked_at": 2, "queued": 2}
-    assert sorted(json.loads(body)["reminderId"] for body in aws.bodies(queue)) == ["r1", "r2"]
+    assert json.loads(catch_up("--json").stdout)["counts"] == {"looked_at": 3, "queued": 3}
+    assert sorted(json.loads(body)["reminderId"] for body in aws.bodies(queue)) == ["r1", "r2", "r4"]
 
 
 def test_what_should_have_been_sent_is_told_first_and_then_queued(aws: Aws) -> None:

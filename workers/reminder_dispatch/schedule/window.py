@@ -97,7 +97,7 @@ def sort(row: Row, minute: datetime, *, window: Window, now: datetime) -> Queue 
         if minute_of(due_at) != minute:
             return Spoil("GSI1PK: not the minute of the due time")
         return Leave()
-    if minute_of(due_at) != minute and (until := _put_off_to(row, minute)) is not None:
+    if minute_of(due_at) != minute and (until := put_off_to(row, minute)) is not None:
         return (
             Queue(reminder_id, due_at, max(0, ceil((until - now).total_seconds())))
             if until <= window.horizon
@@ -109,7 +109,7 @@ def sort(row: Row, minute: datetime, *, window: Window, now: datetime) -> Queue 
     return Queue(reminder_id, due_at, delay)
 
 
-def _put_off_to(row: Row, minute: datetime) -> datetime | None:
+def put_off_to(row: Row, minute: datetime) -> datetime | None:
     """When an occurrence is to be sent that stands under this minute because quiet hours end in it; None for any other."""
     if row.get("status") != "PENDING":
         return None

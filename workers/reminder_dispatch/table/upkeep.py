@@ -13,7 +13,7 @@ from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import SOON
 from workers.reminder_dispatch.schedule.occurrence import Row, row_key
 from workers.reminder_dispatch.schedule.recompute import Moved, Odd, recompute
-from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held
+from workers.reminder_dispatch.schedule.window import LOOK_AHEAD, is_held, put_off_to
 from workers.reminder_dispatch.sending.moves import KEPT, spoiled
 from workers.reminder_dispatch.table.keys import MINUTE, SHARDS, identity_of, minute_of
 
@@ -111,7 +111,7 @@ async def catch_up(
         for shard in range(SHARDS):
             async for page in store.pages(minute, shard):
                 counts["looked_at"] += len(page)
-                due = [row for row in page if first <= _due(row, last) < last and not is_held(row, now())]
+                due = [row for row in page if first <= _due(row, minute, last) < last and not is_held(row, now())]
                 for row in due:
                     tell(row)
                 counts["queued"] += len(due)
@@ -121,9 +121,10 @@ async def catch_up(
     return counts
 
 
-def _due(row: Row, otherwise: datetime) -> datetime:
+def _due(row: Row, minute: datetime, otherwise: datetime) -> datetime:
+    """When it should have been sent: what quiet hours held, at their end, and there it stands in the due index."""
     try:
-        return identity_of(row_key(row))[1]
+        return put_off_to(row, minute) or identity_of(row_key(row))[1]
     except ValueError:  # `sweep` names it
         return otherwise
 
