@@ -12,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from shared import Message, NotSent, Reject
 from tests.fakes import FakeSender, delivery
 from tests.workers.reminder_dispatch.fakes import NOON, PUSHED, FakeReminders, World, daily, due, row, world
+from workers.reminder_dispatch.app import DISPATCH_TIMEOUT
 from workers.reminder_dispatch.channels.channel import Accepted, Busy, Refused
 from workers.reminder_dispatch.receipts.event import Asked, ReceiptsDue, Ticket, decode_receipts
 from workers.reminder_dispatch.receipts.handler import GIVE_UP, Ports, look_up
@@ -166,6 +167,25 @@ async def test_2300_tickets_are_three_requests() -> None:
     expo = Expo()
     await looked(World(FakeReminders()), expo, *events)
     assert expo.requests == [1_000, 1_000, 300]
+
+
+async def test_a_silent_expo_costs_no_batch_its_time() -> None:
+    """Of occurrences with a thousand devices, ten messages are ten requests."""
+    of, again = World(FakeReminders()), FakeSender()
+    tickets = tuple(Ticket(id=f"t{number}", token="x") for number in range(5_000))
+    asked = [tickets[start : start + 1_000] for start in range(0, 5_000, 1_000)]
+    events = [
+        ReceiptsDue(sentAt=NOON, occurrences=(Asked.model_construct(reminder_id="r1", due_at=NOON, tickets=each),))
+        for each in asked
+    ]
+
+    async def silent(_ids: Sequence[str]) -> Mapping[str, Receipt]:
+        of.later(seconds=10)
+        raise Unanswered("no answer from Expo")
+
+    assert await look_up(events, ports=Ports(of.store, silent, again, lambda: of.at)) == [None] * 5
+    assert of.at < NOON + timedelta(seconds=DISPATCH_TIMEOUT - 5)
+    assert len(again.sent) == 5, "each is asked for later"
 
 
 @pytest.mark.parametrize(

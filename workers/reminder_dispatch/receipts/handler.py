@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 GIVE_UP: Final = timedelta(hours=24)
 """How long Expo keeps receipts."""
 
+ASK_WITHIN: Final = timedelta(seconds=10)
+"""How long after its batch began a request may still be made: one takes 10 s at most, and what was said is noted before the handler's timeout."""
+
 Outcome = Literal["DELIVERED", "RECEIPT_FAILED", "RECEIPT_MISSING"]
 
 log = structlog.get_logger()
@@ -58,7 +61,11 @@ async def look_up(events: Sequence[ReceiptsDue | Suppressed | Unsent], *, ports:
     questions = [event for event in events if isinstance(event, ReceiptsDue)]
     ids = list(dict.fromkeys(ticket.id for event in questions for each in event.occurrences for ticket in each.tickets))
     found: dict[str, Receipt] = {}
+    until = ports.now() + ASK_WITHIN
     for part in _parts(ids):
+        if ports.now() >= until:
+            log.warning("receipts_not_answered", count=len(part), reason="no turn")
+            continue
         try:
             found |= await ports.ask(part)
         except Unanswered as error:
