@@ -59,7 +59,7 @@ def recompute(*, yes: bool, as_json: bool) -> None:
     """Put each waiting reminder where the locked zone data has its wall time: for the day after a release with newer data.
 
     Reads REMINDERS_TABLE_NAME and REMINDERS_QUEUE_URL. What is due within 75 seconds is left as it is. Ends with 1 where
-    a row cannot be placed.
+    a row cannot be placed, or was changed by others meanwhile.
     """
     found: list[dict[str, Any]] = []
     counts = asyncio.run(_recompute(act=yes, found=found))
