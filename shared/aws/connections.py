@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.aws.answers.head import LONGEST_HEAD, START, Unread, form_of, length_of, may_be_usual
+from shared.aws.answers.head import LONGEST_HEAD, START, Unread, form_of, is_last, length_of, may_be_usual
 from shared.clock import lease_time
 
 if TYPE_CHECKING:  # else loaded where an answer is not a usual one: its import takes as long as all the rest of a start
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         head = self._buffer[:end]
         lower = head.lower()
         length = length_of(head, lower, is_bodiless=self._is_bodiless)
-        self.closing = self.closing or (b"\r\nconnection:" in lower and b"keep-alive" not in lower)
+        self.closing = self.closing or is_last(lower)
         if length is not None and self._form is None and not (self._is_bodiless or self.closing):
             self._form = form_of(head)
         return length

@@ -10,6 +10,7 @@ MOST_HEADERS = 100
 """Bytes and headers of an answer's head, both inside what aiohttp allows."""
 USUAL_HEAD = re.compile(rb"HTTP/1\.1 [2-5]\d\d [^\r\n\0]*+(?:\r\n[!#$%&'*+.^_`|~\w-]++:[^\r\n\0]*+)*+")
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n|\Z)")
+ENDING = re.compile(rb"\r\nconnection:(?![ \t]*keep-alive[ \t]*(?:\r\n|\Z))")
 BODILESS = frozenset({b"204", b"304"})
 """Answers without a body, whatever they say of its length."""
 
@@ -30,6 +31,13 @@ def length_of(head: bytes, lower: bytes, *, is_bodiless: bool) -> int | None:
         return None
     is_coded = b"\r\ntransfer-encoding:" in lower or b"\r\ncontent-encoding:" in lower
     return None if is_coded else int(lengths[0])
+
+
+def is_last(lower: bytes) -> bool:
+    """Whether the connection ends after this answer, by its head in small letters: it says so, or something else than that it is kept. (Beside a
+    `Connection: close` other headers may speak of `keep-alive`, such as `Keep-Alive: timeout=5`.)
+    """
+    return ENDING.search(lower) is not None
 
 
 CHANGING = frozenset({b"date", b"x-amzn-requestid", b"x-amz-crc32"})
