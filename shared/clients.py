@@ -194,7 +194,7 @@ class Clients:
             return await self._enter(*key)
 
     async def _enter(self, service: str, endpoint_url: str | None, attempts: int) -> Any:
-        from botocore.exceptions import NoRegionError
+        from botocore.exceptions import InvalidRegionError, NoRegionError
 
         from shared.aws.answers.check import check_answers
         from shared.aws.fast_client import FastClient
@@ -208,6 +208,10 @@ class Clients:
             raise SettingsError.of(
                 {region: unset(region, "the AWS region, such as eu-central-1, in the process's own environment")}
             ) from error
+        except InvalidRegionError:  # which quotes it
+            region = "AWS_DEFAULT_REGION"
+            said = f"{region} (or the profile's region) is none of AWS's names, such as eu-central-1; look for spaces behind it"
+            raise SettingsError.of({region: said}) from None
         except ValueError:  # botocore's, which quotes it
             said = f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service.upper()}"
             where = "the endpoint given for it" if endpoint_url else said

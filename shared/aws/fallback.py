@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from shared.aws.connections import Target
+from shared.aws.signer import fit_a_header
 
 if TYPE_CHECKING:  # and loaded where it is used: a process in which all goes well does without
     from aiobotocore.awsrequest import AioAWSResponse
@@ -80,10 +81,12 @@ class Fallback:
         self._service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"before-send.{self._service}", self._before_send)
 
-    async def keys(self) -> Keys:
-        """The credentials of this moment, refreshed by botocore where they are about to expire."""
+    async def keys(self) -> Keys | None:
+        """The credentials of this moment, refreshed by botocore where they are about to expire. None where only botocore knows
+        what to make of them.
+        """
         frozen: Keys = await self._client._get_credentials().get_frozen_credentials()  # noqa: SLF001
-        return frozen
+        return frozen if fit_a_header(frozen) else None
 
     def target(self, url: str) -> Target | None:
         """How the client itself would connect: its TLS context, timeouts and number of connections. None where that is
@@ -175,7 +178,10 @@ class Fallback:
         _first.set(None)
         match first:
             case None:
-                await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
+                try:
+                    await self._client._endpoint.http_session._get_session(None)  # noqa: SLF001  # makes its TLS context
+                except OSError:  # a bundle of certificates that cannot be read: botocore says so when it sends
+                    return None
                 if (segment := _seen_at.get()) is not None:
                     self._see(event_name.rpartition(".")[2], request, segment)
                 return None

@@ -25,6 +25,7 @@ from shared.aws.fallback import (
 )
 from shared.aws.operation import FAST, Operation
 from shared.aws.pattern import Pattern, pattern_of
+from shared.aws.signer import Keys
 from shared.outcome import is_outage
 
 ORDINARY_REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
@@ -86,14 +87,13 @@ class FastClient:
     async def _call(self, operation: Operation, **asked: Any) -> Any:
         asked = operation.complete(asked)
         action = operation.name
-        if self._is_aside or (parts := operation.parts(asked)) is None:
-            return await self._fallback.call(action, asked)
+        parts = None if self._is_aside else operation.parts(asked)
         pattern = self._patterns.get(action)
-        if pattern is None:
+        if parts is not None and pattern is None:
             return await self._fallback.call(action, asked, segment=parts.segment)
-        if self._look is not None:
-            await self._look()
-        request = pattern.whole(parts, await self._fallback.keys(), now=self._now())
+        if parts is None or pattern is None or (keys := await self._keys()) is None:
+            return await self._fallback.call(action, asked)
+        request = pattern.whole(parts, keys, now=self._now())
         began = time.monotonic()
         try:
             answer = await self._kept[pattern.url, operation.waits].exchange(request)
@@ -111,6 +111,11 @@ class FastClient:
             await self._fallback.succeeded(action)
         self._report(action, asked, found, answer.head)
         return found
+
+    async def _keys(self) -> Keys | None:
+        if self._look is not None:
+            await self._look()
+        return await self._fallback.keys()
 
     def _report(self, action: str, asked: dict[str, Any], found: dict[str, Any], head: bytes) -> None:
         if self._answered is not None and not refuses_entries(found):

@@ -147,7 +147,9 @@ class FastObjects:
             return await self._fallback.call(action, asked, segment=f"{wanted.bucket}\n{wanted.target}")
         if self._look is not None:
             await self._look()
-        request = build_request(method, place, wanted, await self._fallback.keys(), now=self._now())
+        if (keys := await self._fallback.keys()) is None:
+            return await self._fallback.call(action, asked)
+        request = build_request(method, place, wanted, keys, now=self._now())
         try:
             exchange = self._kept[place.url].exchange(
                 request, is_bodiless=method == "HEAD", most=SMALL if is_read else None

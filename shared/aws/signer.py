@@ -25,6 +25,11 @@ class Keys(Protocol):
     def token(self) -> str | None: ...
 
 
+def fit_a_header(keys: Keys) -> bool:
+    """Whether these are plain text, as AWS's own are. A line's end behind one, or quotation marks out of a document, came with the copying."""
+    return all(not each or (each.isascii() and each.isprintable()) for each in (keys.access_key, keys.token))
+
+
 class Signer:
     """Signs requests that differ only in body, time, keys and the end of their path: the same bytes as botocore's SigV4Auth.
 

@@ -131,6 +131,16 @@ async def test_a_missing_region_is_named_like_any_other_variable() -> None:
         )
 
 
+@pytest.mark.parametrize("calls", ["fast", "aioboto3"])
+async def test_a_region_that_is_none_is_not_blamed_on_the_endpoint(calls: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1 ")
+    async with Clients({"AWS_CALLS": calls}) as clients:
+        with pytest.raises(SettingsError) as error:
+            await clients.open("sqs")
+    assert [*error.value.faults] == ["AWS_DEFAULT_REGION"]
+    assert "ENDPOINT" not in refusal(error)
+
+
 async def test_all_connections_are_closed_together(environment: Mapping[str, str], server: SqsServer) -> None:
     def connections() -> int:
         return int(server.control.stats()["connections"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.aws.operation import FAST
+from shared.aws.signer import fit_a_header
 from shared.aws.start import models
 
 REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+")
@@ -24,7 +25,9 @@ OTHERS = frozenset(
 """Proxies and other certificates, in capital letters or small ones."""
 FILES = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
 PATH = re.compile(r"(/[A-Za-z0-9_~-]+)*")
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOST = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
+"""Of names that can be looked up; what botocore makes of any other, its own client says when it is opened."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,7 +90,8 @@ def plain(environment: Mapping[str, str]) -> Plain | None:
     access, secret, region = (
         environment.get(name, "") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     )
-    if not access or not secret or not REGION.fullmatch(region):
+    keys = Keys(access, secret, environment.get("AWS_SESSION_TOKEN") or None)
+    if not access or not secret or not REGION.fullmatch(region) or not fit_a_header(keys):
         return None
     endpoints = {name: value for name, value in environment.items() if name.startswith("AWS_ENDPOINT_URL") and value}
-    return Plain(Keys(access, secret, environment.get("AWS_SESSION_TOKEN") or None), region, endpoints)
+    return Plain(keys, region, endpoints)

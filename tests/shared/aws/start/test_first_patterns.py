@@ -106,6 +106,29 @@ def test_an_answer_is_read_as_with_botocores_model(name: str, method: str, actio
     assert Operation(call).answer(content) == operation(name, action).answer(content)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE\n"},
+        {"AWS_ACCESS_KEY_ID": "\u201cAKIDEXAMPLE\u201d"},
+        {"AWS_SESSION_TOKEN": "token\r\nHost: elsewhere"},
+        {"AWS_SESSION_TOKEN": "tok\u00e9n"},
+    ],
+)
+def test_keys_that_are_not_plain_text_are_botocores(said: dict[str, str]) -> None:
+    assert plain(SAID | NO_FILES | {"AWS_DEFAULT_REGION": "eu-west-1"} | said) is None
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, f"a.{'b' * 64}.c", ".a", "a-.b", f"{'a.' * 130}a"])
+def test_an_endpoint_whose_name_cannot_be_looked_up_is_botocores(host: str) -> None:
+    """Which refuses it when the client is opened, as a setting that is wrong."""
+    found = plain(SAID | NO_FILES | {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": f"http://{host}:4566"})
+    assert found is not None
+    assert found.url("sqs", None) is None
+    assert found.url("s3", None) is None
+    assert found.url("sqs", f"http://{'a' * 63}.b-c.d:4566") == f"http://{'a' * 63}.b-c.d:4566/"
+
+
 @pytest.mark.parametrize("region", SESSION.get_available_partitions())
 def test_only_regions_of_the_partition_aws_are_plain(region: str) -> None:
     for each in SESSION.get_available_regions("sqs", partition_name=region):
