@@ -1,9 +1,10 @@
 """A head that is compared with an earlier one is read as a look at all of it would read it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.aws.answers.head import form_of, length_of
+from shared.aws.answers.head import form_of, is_last, length_of
 
 LINES = [
     b"Content-Type: application/x-amz-json-1.0",
@@ -38,6 +39,24 @@ def joined(*lines: bytes) -> bytes:
 
 def length(head: bytes) -> int | None:
     return length_of(head, head.lower(), is_bodiless=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "ends"),
+    [
+        (b"X: y", False),
+        (b"Connection: keep-alive\r\nKeep-Alive: timeout=5", False),
+        (b"Connection:Keep-Alive ", False),
+        (b"Connection: close", True),
+        (b"Connection: close\r\nKeep-Alive: timeout=5", True),
+        (b"Proxy-Connection: keep-alive\r\nconnection:close", True),
+        (b"Connection: keep-alive\r\nConnection: close", True),
+        (b"Connection: keep-alive, close", True),
+    ],
+)
+def test_a_connection_ends_where_that_is_said_whatever_else_is(lines: bytes, ends: bool) -> None:  # noqa: FBT001  # as listed
+    assert is_last(joined(HEAD[0], lines, b"Content-Length: 2").lower()) is ends
+    assert is_last(joined(HEAD[0], lines).lower()) is ends
 
 
 def test_the_length_the_time_and_the_ids_may_be_others() -> None:
