@@ -74,6 +74,8 @@ class Endings:
                 failed = await self._try_to_bury(dead, attempt=delivery.attempt)
             if failed is not None:
                 raise failed
+            # Of a batch it waits for the burials of the others, and what cuts those must not have it buried again.
+            self._ports.finished(delivery)
 
     async def _try_to_bury(self, dead: Letter, *, attempt: int) -> Exception | None:
         """Why it is not there, or None."""

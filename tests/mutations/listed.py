@@ -143,7 +143,12 @@ THE_ROAD = [
         "shared/road/endings.py",
         ("keep=KEPT_SECONDS", "keep=0.0", "tests/shared/test_consumer.py"),
         ("if dead.shortened and", "if", f"{ROAD}/test_pipeline_payloads.py"),
-        ("self._ports.finished(delivery)", "pass", DELETES),
+        ("cuts this task.\n            self._ports.finished(delivery)", "cuts this task.", DELETES),
+        (
+            "buried again.\n            self._ports.finished(delivery)",
+            "buried again.",
+            "tests/shared/container/test_cut.py",
+        ),
         ("outcome.backoff or self._worker.backoff", "self._worker.backoff", PIPELINE),
         ('self._ports.troubles.failed("bury", [code_of(error)])', "False", TROUBLES),
         ('if self._ports.troubles.lasts("bury") else None', "if False else None", BURIALS),

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.message.dead_letter import Letter
+from shared.outcome import Reject
 from shared.worker import BatchResult
 from tests.fakes import FakeQueue
 from tests.fakes_ledger import FakeLedger
@@ -133,3 +135,29 @@ def test_so_is_it_with_leases_that_are_lost(handler: dict[str, Any]) -> None:
 
 def failing() -> None:
     raise ConnectionError
+
+
+@pytest.mark.guarantee("B21")
+@pytest.mark.parametrize("ended_by", ["restarts", "lost leases"])
+def test_of_a_batch_that_is_cut_what_was_buried_is_not_buried_again(ended_by: str) -> None:
+    class Slow(FakeQueue):
+        async def bury(self, letter: Letter) -> None:
+            await asyncio.sleep(9)
+            await super().bury(letter)
+
+    async def refuse(bodies: Sequence[str]) -> BatchResult:
+        return [Reject("never")] * len(bodies)
+
+    async def story() -> None:
+        queue = Slow(clock)
+        queue.put(*"abcdefgh")
+        if ended_by == "lost leases":
+            queue.fail_extend = failing
+        for _ in range(9):
+            rig = Rig(batch=refuse, limits=together(count=8, seconds=1), queue=queue)
+            await rig.runs_for(30.0 if ended_by == "restarts" else 65.0)
+            await rig.drains()
+        assert not queue.left
+        assert sorted(letter.body for letter in queue.letters) == list("abcdefgh")
+
+    virtual(story())
