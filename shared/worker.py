@@ -12,6 +12,8 @@ from shared.message.delivery import Delivery
 
 Event = TypeVar("Event")
 
+LONGEST_TIMEOUT = 39_600.0
+"""Seconds: a run that SQS's twelve hours cut does not count, and one that takes longer would begin again until its message is too old."""
 LONGEST_POLL_INTERVAL = 5.0
 """Seconds: a queue that is asked more seldom looks to its probes as if nobody asked."""
 
@@ -101,7 +103,7 @@ class Together(Generic[Event]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """- `timeout`: seconds that one handler call may take; `concurrency`: handler calls (or batches) at once.
+    """- `timeout`: seconds that one handler call may take, at most eleven hours; `concurrency`: handler calls (or batches) at once.
     - `rate`: messages taken up per second in one process (a batch of them then starts together); None means no limit.
       Container only.
     - `poll_interval`: seconds between a receive that was not full and the next: what trickles in is received a few at a time, and
@@ -125,7 +127,12 @@ class Limits:
     max_receives: int = 100
 
     def __post_init__(self) -> None:
-        _check("Limits.timeout", self.timeout, "above 0 seconds", holds=self.timeout > 0)
+        _check(
+            "Limits.timeout",
+            self.timeout,
+            "above 0 seconds, and at most eleven hours (39600)",
+            holds=0 < self.timeout <= LONGEST_TIMEOUT,
+        )
         _check(
             "Limits.concurrency",
             self.concurrency,

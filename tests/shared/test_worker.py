@@ -30,6 +30,7 @@ async def handle(_event: object) -> None:
         (lambda: Limits(longest_lease=43_201.0), "Limits.longest_lease is 43201.0", "at most twelve hours"),
         (lambda: Limits(longest_lease=0.0), "Limits.longest_lease is 0.0", "above 0"),
         (lambda: Limits(timeout=0.0), "Limits.timeout is 0.0", "above 0 seconds"),
+        (lambda: Limits(timeout=43_200.0), "Limits.timeout is 43200.0", "at most eleven hours"),
         (
             lambda: make_worker(handle_batch=handle, batch=together(seconds=60), longest_lease=60.0),
             "Together.seconds is 60",
