@@ -119,8 +119,11 @@ class Bulkhead:
         """Give the place back."""
         health = self._busy[key]
         health.running.remove(began)
-        if health.waiting:
-            health.waiting.popleft().set_result(None)
+        while health.waiting:
+            turn = health.waiting.popleft()
+            if not turn.done():  # whose time ended at this very moment leaves its turn to the next
+                turn.set_result(None)
+                break
         if not health.running:
             del self._busy[key]
 

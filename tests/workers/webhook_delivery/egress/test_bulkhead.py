@@ -263,3 +263,17 @@ def test_those_who_wait_leave_a_fifth_of_the_places_to_others_and_none_is_forgot
         return held, refused
 
     assert virtual(story()) == (5, 10 - (8 - 5))
+
+
+async def test_who_stops_waiting_as_a_place_comes_free_leaves_it_to_the_next() -> None:
+    posts = Posts()
+    posts.post(at=0.0)
+    for _ in range(FIRST_CAP + 1):
+        assert posts.bulkhead.enter(ONE, now=1.0) == 0
+    first, second = (asyncio.create_task(posts.bulkhead.room(ONE, now=1.0)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    posts.bulkhead.leave(ONE, began=1.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (first.cancelled(), second.done()) == (True, True)
