@@ -188,7 +188,7 @@ async def _attempt(
         # We were away for longer than the lease, and somebody else makes the attempt: his result will stand.
         return Held(until=finished.timestamp() + 1.0)
     made = _made(job, result)
-    await live(job, endpoint, verdict, ports)
+    await live(job, endpoint, verdict, ports, at=finished)
     return made
 
 
@@ -246,7 +246,7 @@ async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
         return None
     found = _made(job, result) if is_ours else found
     if endpoint.url:
-        await live(job, endpoint, result.verdict, ports)
+        await live(job, endpoint, result.verdict, ports, at=result.finished)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 import orjson
 import structlog
@@ -12,7 +13,7 @@ from shared.telemetry.drops import dropped
 from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.fan_out import WORKER
-from workers.webhook_delivery.life import after_failure, after_success
+from workers.webhook_delivery.life import Change, after_failure, after_success
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import (
     OWN,
@@ -28,6 +29,8 @@ from workers.webhook_delivery.rules import (
 
 EXHAUSTED = "webhook.exhausted"
 SOURCE = "fleet.webhooks"
+TRIES = 3
+"""Looks at an endpoint whose row others change as a success is noted."""
 WINDOW_SECONDS = 3600.0
 """For which nobody else tells of an endpoint's exhausted deliveries."""
 
@@ -66,22 +69,16 @@ def _exhausted(job: DeliveryJob, last: Failed) -> str:
     return orjson.dumps(detail).decode()
 
 
-async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Ports) -> None:
-    """Note what an attempt says of its endpoint, and tell what follows."""
-    names = {"tenant_id": endpoint.tenant_id, "endpoint_id": endpoint.endpoint_id}
+async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Ports, *, at: datetime) -> None:
+    """Note what an attempt that was over `at` says of its endpoint, and tell what follows."""
     match verdict:
         case Gone():
             change = None
         case Delivered():
-            change = after_success(endpoint.life, **names)
+            change = await _live_on(endpoint, ports, at=at)
         case _:
             begins = job.attempt > 1 or isinstance(verdict, Exhausted)
-            change = after_failure(
-                endpoint.life, **names, now=ports.now(), disable_after=ports.disable_after, begins=begins
-            )
-    if change is not None and await ports.store.live(endpoint, change) and change.disable:
-        disabled = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
-        log.warning("webhook_endpoint_disabled", **disabled, reason=change.disable)
+            change = await _fail(endpoint, ports, begins=begins)
     if not isinstance(verdict, Gone) and (change is None or not change.after.owed):
         return
     found = await ports.store.endpoint(endpoint.tenant_id, endpoint.endpoint_id)
@@ -89,11 +86,37 @@ async def live(job: DeliveryJob, endpoint: Endpoint, verdict: Verdict, ports: Po
         await tell_owed(found, ports)
 
 
+async def _live_on(endpoint: Endpoint, ports: Ports, *, at: datetime) -> Change | None:
+    """A success, of the endpoint as it is known now: it may have begun to fail while the request was on its way, and a failure may be noted
+    as this is. What succeeded before it began to fail says nothing of it, nor what succeeded at another URL.
+    """
+    names = {"tenant_id": endpoint.tenant_id, "endpoint_id": endpoint.endpoint_id}
+    change = None
+    for _ in range(TRIES):
+        known = await ports.store.endpoint(**names)
+        if known is None or not known.enabled or known.url != endpoint.url:
+            return None
+        if known.life.failing_since is not None and at < known.life.failing_since:
+            return None
+        change = after_success(known.life, **names)
+        if change is None or await ports.store.live(known, change):
+            break
+    return change
+
+
+async def _fail(endpoint: Endpoint, ports: Ports, *, begins: bool) -> Change | None:
+    names = {"tenant_id": endpoint.tenant_id, "endpoint_id": endpoint.endpoint_id}
+    change = after_failure(endpoint.life, **names, now=ports.now(), disable_after=ports.disable_after, begins=begins)
+    if change is not None and await ports.store.live(endpoint, change) and change.disable:
+        disabled = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
+        log.warning("webhook_endpoint_disabled", **disabled, reason=change.disable)
+    return change
+
+
 async def live_late(job: DeliveryJob, endpoint: Endpoint, found: Claim | None, ports: Ports) -> None:
-    """Note a success that its maker may have died before noting; one that was due before the endpoint began to fail says nothing of it."""
-    since = endpoint.life.failing_since
-    if isinstance(found, Succeeded) and since is not None and since <= job.not_before:
-        await live(job, endpoint, Delivered(), ports)
+    """Note a success that its maker may have died before noting; when it was due is the earliest that it can have been."""
+    if isinstance(found, Succeeded) and endpoint.life.failing_since is not None:
+        await live(job, endpoint, Delivered(), ports, at=job.not_before)
 
 
 async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:

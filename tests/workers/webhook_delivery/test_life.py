@@ -10,7 +10,7 @@ from tests.workers.webhook_delivery.table import InDynamoDb
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.client import Endpoints
 from workers.webhook_delivery.life import DISABLE_AFTER, Change, Life, Owed, after_failure
-from workers.webhook_delivery.rules import Reply, Schedule
+from workers.webhook_delivery.rules import Endpoint, Reply, Schedule
 
 ONCE = Schedule((0,))
 DAYS = DISABLE_AFTER / 86_400
@@ -153,3 +153,33 @@ async def test_the_table_notes_it_once_and_enabling_begins_anew(dynamodb: InDyna
     await endpoints.remove("tenant-1", "endpoint-1")
     assert not await dynamodb.store.live(endpoint(), first)
     assert await dynamodb.store.endpoint("tenant-1", "endpoint-1") is None
+
+
+@pytest.mark.parametrize("warned", [0, 50])
+async def test_a_success_counts_also_where_its_endpoint_began_to_fail_or_was_warned_meanwhile(warned: int) -> None:
+    world = World()
+    world.store.add(endpoint(life=Life(NOON, NOON) if warned else Life()))
+    life = Life(NOON, NOON + timedelta(seconds=5), warned)
+    world.post.during = lambda: world.store.add(endpoint(life=life))
+    world.post.seconds = 10.0
+    await world.deliver(job())
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == Life()
+    assert told(world) == ([("webhook.recovered", None)] if warned else [])
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        endpoint(life=Life(NOON + timedelta(days=2), NOON + timedelta(days=2))),
+        endpoint(life=Life(NOON, NOON), url="https://customer.example/other"),
+        endpoint(life=Life(NOON, NOON, 100), enabled=False),
+    ],
+)
+async def test_a_success_before_it_began_to_fail_or_at_another_url_or_behind_its_end_says_nothing(
+    now: Endpoint,
+) -> None:
+    world = World()
+    world.store.add(endpoint())
+    world.post.during = lambda: world.store.add(now)
+    await world.deliver(job())
+    assert world.store.endpoints["tenant-1", "endpoint-1"] == now
