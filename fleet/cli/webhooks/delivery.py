@@ -166,7 +166,7 @@ def recover(
 def expunge(*, tenant: str, webhook_id: str, endpoint_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Take the payload out of every place where it is kept: it cannot be sent again after that. Ends with 3 where it is kept nowhere.
 
-    A job that is still to be attempted carries a copy of its own until it has ended.
+    A job that is still to be attempted carries a copy of its own until it has ended; where that is its delivery's first attempt, expunge once more when it has begun.
     """
     if not yes:
         tell(f"would expunge the payload of {webhook_id}; act with --yes")

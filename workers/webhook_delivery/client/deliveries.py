@@ -114,7 +114,8 @@ class Deliveries:
 
     async def expunge(self, tenant_id: str, webhook_id: str, *endpoint_ids: str) -> int:
         """Take the event's payload out of every place where it is kept, also for endpoints that were removed where `endpoint_ids` names them.
-        What is known of its deliveries stays. The number of places; a job that is still to be attempted carries its own copy.
+        What is known of its deliveries stays. The number of places; a job that is still to be attempted carries its own copy,
+        and where that is its delivery's first attempt a small one is kept again.
         """
         named = [each.endpoint_id async for each in self._endpoints.list(tenant_id)]
         count = int(await self._kept.expunge(tenant_id, webhook_id))

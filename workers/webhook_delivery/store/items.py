@@ -87,11 +87,19 @@ def is_reused(item: Item, job: DeliveryJob) -> bool:
 
 
 def claim(
-    job: DeliveryJob, claimed: Claimed, *, now: datetime, take_over: bool = True, reserved: bool = False
+    job: DeliveryJob,
+    claimed: Claimed,
+    *,
+    now: datetime,
+    take_over: bool = True,
+    reserved: bool = False,
+    without_payload: bool = False,
 ) -> Write:
     """A put that holds where nobody has begun the attempt, or whoever did, with this very payload, has not finished
     within his lease; without `take_over` nobody may have been at it. A number that a resend has reserved is its own, unless `reserved` says otherwise.
+    A payload that was expunged meanwhile is taken over by `without_payload` alone, which does not bring it back.
     """
+    kept = {"expungedAt": string(iso(now))} if without_payload else _kept_beside(job, job.attempt)
     return {
         "Item": {
             **attempt_key(job),
@@ -101,11 +109,12 @@ def claim(
             "startedAt": string(iso(now)),
             "claimedUntil": number(claimed.until),
             "TTL": kept_until(now),
-            **_kept_beside(job, job.attempt),
+            **kept,
             **_named(job),
         },
         "ConditionExpression": "attribute_not_exists(PK) OR (#status = :sending AND claimedUntil <= :now"
-        " AND claimedUntil >= :least AND fingerprint = :fingerprint)",
+        " AND claimedUntil >= :least AND fingerprint = :fingerprint"
+        f" AND attribute_{'' if without_payload else 'not_'}exists(expungedAt))",
         "ExpressionAttributeNames": _STATUS,
         "ExpressionAttributeValues": {
             ":sending": string("SENDING"),
@@ -153,11 +162,17 @@ def result(job: DeliveryJob, claimed: Claimed, made: Result) -> Write:
     }
 
 
-def cancellation(job: DeliveryJob, *, now: datetime) -> Write:
-    """A put that ends a delivery before this attempt; it holds where nobody has ended it before this one, or a later one."""
+def is_expunged(row: Item) -> bool:
+    return "expungedAt" in row
+
+
+def cancellation(job: DeliveryJob, *, now: datetime, keeps: bool = True) -> Write:
+    """A put that ends a delivery before this attempt; it holds where nobody has ended it before this one, or a later one.
+    `keeps`: with the payload of a delivery that was never attempted.
+    """
     fields = {**_delivery_fields(job, "CANCELLED", now), "attempts": number(job.attempt - 1), **_indexed(job, now)}
     if job.attempt == 1:  # there is no attempt that could be sent again
-        fields |= {"fingerprint": string(job.identified()), **_kept_beside(job, 1)}
+        fields |= {"fingerprint": string(job.identified()), **(_kept_beside(job, 1) if keeps else {})}
     return {
         "Item": {**delivery_key(job), **fields},
         # PENDING: as rows of this key were once written behind each attempt.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.telemetry.drops import dropped
@@ -119,13 +120,17 @@ class DynamoDbStore:
         Reused where it was begun with another payload.
         """
         claimed = Claimed(until=math.ceil(now.timestamp() + lease))
-        asked = items.claim(job, claimed, now=now, take_over=take_over, reserved=reserved)
-        if await self._holds(self._client.put_item(TableName=self._table, **asked)):
+        put = partial(items.claim, job, claimed, now=now, take_over=take_over, reserved=reserved)
+        if await self._holds(self._client.put_item(TableName=self._table, **put())):
             return claimed
         # Read again and not from the failed condition: DynamoDB Local does not return the item there.
         item = await self._get(items.attempt_key(job))
         if item is None:
             return Held(until=now.timestamp())
+        if items.is_expunged(item):
+            asked = self._client.put_item(TableName=self._table, **put(without_payload=True))
+            if await self._holds(asked):
+                return claimed
         return Reused() if items.is_reused(item, job) else items.attempt(item)
 
     async def is_overtaken(self, job: DeliveryJob) -> bool:
@@ -161,7 +166,8 @@ class DynamoDbStore:
         rows = await self._client.query(TableName=self._table, **delivered.rows_of(job), ScanIndexForward=False)
         if rows["Items"] and delivered.delivery(rows["Items"]).state != "PENDING":
             return False
-        return await self._holds(self._client.put_item(TableName=self._table, **items.cancellation(job, now=now)))
+        write = items.cancellation(job, now=now, keeps=not any(map(items.is_expunged, rows["Items"])))
+        return await self._holds(self._client.put_item(TableName=self._table, **write))
 
     async def live(self, endpoint: Endpoint, change: Change) -> bool:
         """Write what an attempt says of its endpoint's life; False where somebody else has written meanwhile."""

@@ -170,6 +170,20 @@ async def test_what_is_expunged_cannot_be_sent_again_and_does_not_come_back(grou
     assert ground.sent == []
 
 
+@pytest.mark.parametrize("end", ["DELIVERED", "CANCELLED"])
+async def test_what_is_expunged_does_not_come_back_with_a_job_whose_process_died(ground: Ground, end: str) -> None:
+    """The attempt was begun, and its job comes back with its own copy: attempted again, or cancelled."""
+    await ground.store.claim(job(), now=NOON, lease=35.0)
+    assert await ground.deliveries.expunge("tenant-1", "msg_1") == 1
+    if end == "CANCELLED":
+        await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
+    ground.clock.move(36)
+    await ground.deliver(job(), Reply(200))
+    shown = await ground.deliveries.show("tenant-1", "msg_1", "endpoint-1")
+    assert (shown.state, shown.payload, len(ground.post.posted)) == (end, None, end == "DELIVERED")
+    assert await ground.deliveries.expunge("tenant-1", "msg_1") == 0
+
+
 async def test_two_tenants_with_one_webhook_id_and_one_endpoint_s_id_are_two(ground: Ground) -> None:
     await ground.endpoints.add(Registration("tenant#1", "https://other.example/hook", ("*",), "endpoint-1"))
     mine, other = (Published(eventId="msg_2", eventType="a", tenantId=each, payload=LARGE + each) for each in ("tenant-1", "tenant#1"))  # fmt: skip
