@@ -218,12 +218,7 @@ async def _post(job: DeliveryJob, endpoint: Endpoint, ports: Ports) -> Reply:
     now = ports.now()
     asked = seconds_asked(reply.retry_after, now=now) if reply.status in HINTED else None
     if ports.bulkhead.answered(
-        key_of(endpoint),
-        job.event_id,
-        reply,
-        began=began.timestamp(),
-        now=now.timestamp(),
-        asked=asked or 0.0,
+        key_of(endpoint), job.event_id, reply, began=began.timestamp(), now=now.timestamp(), asked=asked or 0.0
     ):
         log.warning("webhook_breaker_opened", tenant=customer(job.tenant_id), endpoint_id=job.endpoint_id)
     return reply
@@ -241,6 +236,8 @@ async def _write(job: DeliveryJob, made: Made, ports: Ports) -> Attempt | None:
         is_ours = await ports.store.record(job, claimed, result, endpoint=endpoint)
         # Else it was written before, or the attempt was made again by somebody else.
         found = None if is_ours else await ports.store.attempt(job)
+    except Reject as unreadable:  # no waiting mends a row
+        raise Reject(f"an attempt was answered {made.status}, and {unreadable}") from unreadable
     except Exception as error:  # noqa: BLE001  # whatever it was, the attempt is not at fault
         await _wait_for_the_table(job, error, ports)
         return None

@@ -11,7 +11,10 @@ from tests.workers.webhook_delivery.fakes import NOON, SECRET, Clock, endpoint, 
 from tests.workers.webhook_delivery.table import InDynamoDb, row
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.client import Endpoints
+from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.life import Change, Life, Owed
+from workers.webhook_delivery.parked import park
+from workers.webhook_delivery.rules import Claimed, Delivered, Reply, Result
 from workers.webhook_delivery.store import endpoint_items, items
 from workers.webhook_delivery.store.registered import registered, rotation
 
@@ -124,3 +127,27 @@ def test_a_time_without_a_zone_is_one_of_utc() -> None:
     found: Any = items.attempt(right | {"nextAt": {"S": "2026-11-21T12:00:05"}, "fingerprint": {"NULL": True}})
     assert found.next_at == NOON.replace(second=5)
     assert not items.is_reused(right | {"fingerprint": {"NULL": True}}, job())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("until", [None, {"S": "noon"}, {"NULL": True}, {"N": "1795435200000"}])
+async def test_what_cannot_be_an_hour_s_end_hushes_no_exhausted_delivery(dynamodb: InDynamoDb, until: Any) -> None:
+    item = items.announcement(job(event_id="msg_2"), now=NOON, seconds=3600.0)["Item"] | {"until": until}
+    right = {name: value for name, value in item.items() if value}
+    await dynamodb.client.put_item(TableName=dynamodb.name, Item=right)
+    assert await dynamodb.store.announce(job(), now=NOON, seconds=3600.0)
+    assert not await dynamodb.store.announce(job(event_id="msg_3"), now=NOON, seconds=3600.0)
+
+
+async def test_a_parked_result_whose_row_cannot_be_read_waits_no_longer_and_says_what_was_answered() -> None:
+    world = World()
+    world.store.add(endpoint())
+    made = park(job(), Claimed(until=1), Result(Reply(200), Delivered(), NOON, NOON), endpoint())
+
+    async def unreadable(_job: DeliveryJob) -> None:
+        raise Reject("the attempt's row cannot be read")
+
+    world.store.attempt = unreadable  # type: ignore[assignment]
+    with pytest.raises(Reject, match="was answered 200, and the attempt's row cannot be read"):
+        await world.deliver(made)
+    assert (world.sent, world.post.posted) == ([], [])

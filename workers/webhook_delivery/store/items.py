@@ -26,6 +26,8 @@ from workers.webhook_delivery.store.payloads import PAYLOAD, fits_beside, kept_u
 from workers.webhook_delivery.store.typed import Item, Write, flag_of, iso, moment_of, number, string, text_of
 
 _STATUS: Final = {"#status": "status"}
+_LONGEST_HUSH: Final = 86_400.0
+"""Seconds: what would keep an endpoint's end from being told for longer, no worker has written."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._@-]{1,256}", re.ASCII)
 
 
@@ -194,7 +196,7 @@ def settlement(job: DeliveryJob) -> Write:
 
 
 def announcement(job: DeliveryJob, *, now: datetime, seconds: float) -> Write:
-    """A put that holds where no other delivery of this endpoint has told within its time."""
+    """A put that holds where no other delivery of this endpoint has told within its time, or that cannot be read as one."""
     return {
         "Item": {
             "PK": string(f"TENANT#{job.tenant_id}"),
@@ -204,9 +206,13 @@ def announcement(job: DeliveryJob, *, now: datetime, seconds: float) -> Write:
             "until": number(f"{now.timestamp() + seconds:.3f}"),
             "TTL": kept_until(now),
         },
-        "ConditionExpression": "attribute_not_exists(PK) OR #until <= :now OR eventId = :eventId",
+        "ConditionExpression": "NOT (#until > :now AND #until < :latest) OR eventId = :eventId",
         "ExpressionAttributeNames": {"#until": "until"},
-        "ExpressionAttributeValues": {":now": number(f"{now.timestamp():.3f}"), ":eventId": string(job.event_id)},
+        "ExpressionAttributeValues": {
+            ":now": number(f"{now.timestamp():.3f}"),
+            ":latest": number(f"{now.timestamp() + _LONGEST_HUSH:.3f}"),
+            ":eventId": string(job.event_id),
+        },
     }
 
 
