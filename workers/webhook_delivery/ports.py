@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import uuid4
 
 from shared import BusEntry, Send
 from workers.webhook_delivery.egress.bulkhead import Bulkhead
 from workers.webhook_delivery.event import DeliveryJob
-from workers.webhook_delivery.life import DISABLE_AFTER, Change
+from workers.webhook_delivery.life import DISABLE_AFTER, Change, Owed
 from workers.webhook_delivery.rules import Attempt, Claim, Claimed, Endpoint, Reply, Result
+
+MOST_TOLD: Final = 1_000
+"""Events of endpoints' lives that are remembered as told."""
 
 
 class Store(Protocol):
@@ -38,6 +42,19 @@ class Post(Protocol):
     async def __call__(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply: ...
 
 
+@dataclass(slots=True)
+class Told:
+    """What this process tells, and has told, of what endpoints owe: of many deliveries that read one row at the same time, one tells it."""
+
+    under_way: set[Owed] = field(default_factory=set)
+    done: OrderedDict[Owed, None] = field(default_factory=OrderedDict)
+
+    def note(self, told: Owed) -> None:
+        self.done[told] = None
+        if len(self.done) > MOST_TOLD:
+            self.done.popitem(last=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Joined in app.py. `put_event` raises where the bus did not take the event; `dice` is uniform in [0, 1);
@@ -53,3 +70,4 @@ class Ports:
     dice: Callable[[], float]
     disable_after: float = DISABLE_AFTER
     nonce: Callable[[], str] = field(default=lambda: uuid4().hex[:12])
+    told: Told = field(default_factory=Told)

@@ -13,7 +13,7 @@ from shared.telemetry.drops import dropped
 from shared.telemetry.logging import customer
 from workers.webhook_delivery.event import DeliveryJob
 from workers.webhook_delivery.fan_out import WORKER
-from workers.webhook_delivery.life import Change, after_failure, after_success
+from workers.webhook_delivery.life import Change, Owed, after_failure, after_success
 from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import (
     OWN,
@@ -120,16 +120,29 @@ async def live_late(job: DeliveryJob, endpoint: Endpoint, found: Claim | None, p
 
 
 async def tell_owed(endpoint: Endpoint, ports: Ports) -> None:
-    """What an endpoint's row still owes, in order; a crash before it is noted as told puts it once more, under the same id."""
-    if not endpoint.life.owed:
+    """What an endpoint's row still owes, in order. A crash before it is noted as told puts it once more, under the same id, and so does another
+    process that reads it meanwhile.
+    """
+    mine = {*endpoint.life.owed} - ports.told.under_way
+    if not mine:  # nothing, or somebody is at all of it, whose job comes back where that fails
         return
-    for each in endpoint.life.owed:
-        try:
-            await ports.put_event(BusEntry(SOURCE, each.kind, each.detail))
-        except Reject as refused:  # the bus will never take it, and no delivery is at fault
-            names = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
-            dropped(WORKER, "owed_event_refused", kind=each.kind, why=str(refused), **names)
-    await ports.store.forget_owed(endpoint)
+    ports.told.under_way.update(mine)
+    try:
+        for each in endpoint.life.owed:
+            if each not in ports.told.done:
+                await _put_owed(each, endpoint, ports)
+                ports.told.note(each)
+        await ports.store.forget_owed(endpoint)
+    finally:
+        ports.told.under_way.difference_update(mine)
+
+
+async def _put_owed(owed: Owed, endpoint: Endpoint, ports: Ports) -> None:
+    try:
+        await ports.put_event(BusEntry(SOURCE, owed.kind, owed.detail))
+    except Reject as refused:  # the bus will never take it, and no delivery is at fault
+        names = {"tenant": customer(endpoint.tenant_id), "endpoint_id": endpoint.endpoint_id}
+        dropped(WORKER, "owed_event_refused", kind=owed.kind, why=str(refused), **names)
 
 
 def about(job: DeliveryJob) -> dict[str, str]:

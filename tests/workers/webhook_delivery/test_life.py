@@ -1,16 +1,20 @@
 """An endpoint that keeps failing is warned of in steps, disabled, and told of once and in order, whatever dies meanwhile."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared import BusEntry
 from tests.workers.webhook_delivery.fakes import NOON, Clock, endpoint, job
 from tests.workers.webhook_delivery.table import InDynamoDb
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.client import Endpoints
 from workers.webhook_delivery.life import DISABLE_AFTER, Change, Life, Owed, after_failure
+from workers.webhook_delivery.ports import Ports
 from workers.webhook_delivery.rules import Endpoint, Reply, Schedule
+from workers.webhook_delivery.telling import tell_owed
 
 ONCE = Schedule((0,))
 DAYS = DISABLE_AFTER / 86_400
@@ -183,3 +187,30 @@ async def test_a_success_before_it_began_to_fail_or_at_another_url_or_behind_its
     world.post.during = lambda: world.store.add(now)
     await world.deliver(job())
     assert world.store.endpoints["tenant-1", "endpoint-1"] == now
+
+
+async def test_deliveries_that_read_what_is_owed_at_the_same_time_tell_it_once() -> None:
+    """A disabled endpoint's waiting deliveries come due together; a bus that does not answer has the next one tell."""
+    world, put = World(), list[str]()
+    owed = (Owed("webhook.failing", "{}"), Owed("webhook.disabled", "{}"))
+    world.store.add(endpoint(life=Life(owed=owed), enabled=False))
+    read, answers = endpoint(life=Life(owed=owed)), [False, True, True]
+
+    async def bus(entry: BusEntry) -> None:
+        await asyncio.sleep(0)
+        put.append(entry.detail_type)
+        if not (answers.pop(0) if answers else True):
+            raise ConnectionError
+
+    ports = Ports(world.store, world.post, world.bulkhead, world.send, bus, world.clock, world.dice)
+    with pytest.raises(ConnectionError):
+        await tell_owed(read, ports)
+    await asyncio.gather(*(tell_owed(read, ports) for _ in range(50)))
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == Life()
+    await tell_owed(read, ports)  # it was read before that was forgotten
+    more = (*owed, Owed("webhook.recovered", "{}"))
+    world.store.add(endpoint(life=Life(owed=more)))
+    await asyncio.gather(tell_owed(read, ports), tell_owed(endpoint(life=Life(owed=more)), ports))
+    assert put.pop() == "webhook.recovered"
+    assert world.store.endpoints["tenant-1", "endpoint-1"].life == Life()
+    assert put == ["webhook.failing", "webhook.failing", "webhook.disabled"]
