@@ -100,8 +100,10 @@ async def deliver(job: DeliveryJob, *, ports: Ports, schedule: Schedule, lease: 
             raise KeyReused("the webhook-id was used before with another payload")
         case Held(until=until):
             # As a new message: waiting for a claim, which may be this message's own, costs no receipt.
-            now = ports.now()
-            await ports.send([message(job, now, least=look_again(until - now.timestamp(), lease))])
+            left = until - (now := ports.now()).timestamp()
+            if job.made is None and not -lease < left < LONGEST_WAITING.total_seconds():
+                raise Reject(f"the attempt's row is held until {until:.0f}, so for ever: correct it and replay")
+            await ports.send([message(job, now, least=look_again(left, lease))])
         case Failed(next_at=datetime() as next_at):
             await ports.send([message(job.next(next_at, nonce=ports.nonce()), ports.now())])
         case Failed() as last:

@@ -151,3 +151,26 @@ async def test_a_parked_result_whose_row_cannot_be_read_waits_no_longer_and_says
     with pytest.raises(Reject, match="was answered 200, and the attempt's row cannot be read"):
         await world.deliver(made)
     assert (world.sent, world.post.posted) == ([], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"claimedUntil": {"N": "1795435200000"}},
+        {"claimedUntil": {"N": "-1"}},
+        {"fingerprint": {"NULL": True}},
+    ],
+)
+async def test_a_claim_that_never_ends_or_is_never_taken_over_is_waited_for_no_longer(
+    dynamodb: InDynamoDb, odd: dict[str, Any]
+) -> None:
+    world = World()
+    await dynamodb.add(endpoint())
+    world.store = dynamodb.store  # type: ignore[assignment]
+    claimed = items.claim(job(), Claimed(until=int(NOON.timestamp()) + 35), now=NOON)["Item"]
+    await dynamodb.client.put_item(TableName=dynamodb.name, Item=claimed | odd)
+    world.clock.move(100)
+    with pytest.raises(Reject, match="so for ever"):
+        await world.deliver(job())
+    assert (world.sent, world.post.posted) == ([], [])
