@@ -1,8 +1,12 @@
 """`fleet try` on a running fleet: each effect comes, and the README shows what it says."""
 
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,8 @@ from tests.kept import kept
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 pytestmark = pytest.mark.e2e
+
+TRIES = 20
 
 
 def tried(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +48,30 @@ def test_all_four_concerns_have_their_effect_and_the_readme_shows_what_is_said(f
     shown = re.search(r"<!-- executed by tests/e2e/test_try.py -->\n```text\n(.*?)```", README, re.DOTALL)
     assert shown
     assert shape(run.stdout) == shape(shown[1])
+
+
+@pytest.mark.slow
+def test_what_the_readme_does_over_the_same_fleet_answers_as_it_says() -> None:
+    block = re.search(r"^\$ set -a; \. \.fleet/dev\.env; set \+a.*?\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    assert block
+    lines = [shlex.split(line, comments=True)[2:] for line in block[1].splitlines()]
+    told = "EVENT_ID"
+
+    def run(words: list[str], *more: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "fleet.cli", *(told if word == "EVENT_ID" else word for word in words), *more]
+        environment = {**os.environ, **kept("container")}
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, env=environment)
+
+    for words in lines:
+        for _ in range(TRIES):
+            done = run(words)
+            if done.returncode == 0 and (words[:2] != ["archive", "find"] or done.stdout.strip()):
+                break
+            time.sleep(2)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if words[:2] == ["archive", "find"]:
+            told = json.loads(run(words, "--as", "json").stdout.splitlines()[0])["event_id"]
+    assert told != "EVENT_ID", "its row was found"
 
 
 @pytest.mark.long
