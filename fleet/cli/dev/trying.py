@@ -70,7 +70,7 @@ def webhook(where: tuple[Path, float], *, answers: Answers = "ok") -> None:
 
 
 @try_.command(cls=LocalCommand, short_help="Schedule a reminder, and receive its push.")
-@click.option("--seconds", type=Finite(min=0, max=60), default=5.0, show_default=True, help="From now on.")
+@click.option("--seconds", type=Finite(min=1, max=60), default=5.0, show_default=True, help="From now on.")
 @click.pass_obj
 def reminder(where: tuple[Path, float], *, seconds: float = 5.0) -> None:
     """By push."""

@@ -16,9 +16,10 @@ WAITS = ("PENDING", "SENDING")
 async def reminder(tried: Tried, seconds: float) -> AsyncIterator[str]:
     """Raises NoEffect."""
     name = secrets.token_hex(4)
-    token, at = f"ExponentPushToken[try-{name}]", datetime.now(UTC) + timedelta(seconds=seconds)
-    wanted = Reminder(tenant_id="try", channel="push", at=at, title="Hello", tokens=(token,), key=name)
+    token = f"ExponentPushToken[try-{name}]"
     async with open_reminders(tried.environment) as reminders:
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+        wanted = Reminder(tenant_id="try", channel="push", at=at, title="Hello", tokens=(token,), key=name)
         made = await reminders.schedule(wanted)
         yield f"reminder {made.reminder_id} is due in {seconds:g} s"
 

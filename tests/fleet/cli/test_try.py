@@ -27,6 +27,10 @@ def test_a_file_of_something_else_drives_nothing(tmp_path: Path) -> None:
     assert "is not of a `fleet dev`" in said("--env-file", str(tmp_path / "prod.env"), "webhook", exits=2)
 
 
+def test_a_reminder_is_not_due_before_it_can_be_written() -> None:
+    assert "'--seconds'" in said("reminder", "--seconds", "0", exits=2)
+
+
 def test_a_fleet_that_has_ended_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"STAND_INS_HOST": "127.0.0.1", "STAND_INS_PORT": "1"}
     for name, value in given.items():
