@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fleet.cli.command import Failed
+from fleet.cli.command import Misconfigured
 from fleet.cli.dev.options import LocalCommand
 from fleet.cli.given import Strict
 from fleet.dev.environments import PROJECT
@@ -41,7 +41,7 @@ def worker(*, name: str, source: Source, event: str | None, table: str | None) -
     try:
         paths = write(asked, PROJECT)
     except NotPossible as error:
-        raise Failed(str(error)) from error
+        raise Misconfigured(str(error)) from error
     for path in paths:
         click.echo(path)
     click.echo(

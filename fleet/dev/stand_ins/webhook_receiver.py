@@ -82,7 +82,8 @@ class WebhookReceiver:
         self.received.add(receipt, receipt.size)
         if request.match_info["behaviour"] == "slow" and not fault:
             await asyncio.sleep(self.slow_seconds)
-        return web.json_response({"received": status == 200}, status=status)
+        why = {"why": f"{fault}: endpoints here have the secret STAND_INS_WEBHOOK_SECRET"} if fault else {}
+        return web.json_response({"received": status == 200, **why}, status=status)
 
     def _status(self, request: web.Request) -> int:
         match request.match_info["behaviour"]:

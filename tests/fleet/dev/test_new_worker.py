@@ -107,9 +107,10 @@ def test_the_second_worker_of_a_stream_leaves_the_first_ones_pipe(repository: Pa
         (["made-by-tests", "--from", "queue", "--event", "x"], "--event goes with --from bus"),
         (["made-by-tests", "--from", "bus", "--event", 'a"b'], "no detail type"),
         (["audit-archive", "--from", "queue"], "workers/audit_archive is there already"),
+        (["Made by tests", "--from", "queue"], "no name for a worker"),
     ],
 )
 def test_a_wrong_use_is_refused_in_words(arguments: list[str], says: str) -> None:
     done = CliRunner().invoke(fleet, ["new", "worker", *arguments])
-    assert done.exit_code != 0
+    assert done.exit_code == 2
     assert says in done.output
