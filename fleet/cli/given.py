@@ -22,4 +22,4 @@ class Strict(click.Command):
         except click.UsageError as error:
             from fleet.dead_letters.model.redaction import printable
 
-            raise click.UsageError(printable(error.format_message()), ctx=error.ctx) from error
+            raise click.UsageError(printable(error.format_message().expandtabs(4)), ctx=error.ctx) from error

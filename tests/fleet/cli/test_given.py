@@ -65,6 +65,11 @@ def test_a_direction_character_in_a_name_is_escaped_in_what_is_said_of_it(words:
     assert "\u202e" not in result.output
 
 
+def test_the_choices_of_an_option_that_is_missing_are_legible() -> None:
+    result = CliRunner().invoke(fleet, ["reminders", "schedule", "--tenant", "acme", "--title", "Tea", "--at", "+1h"])
+    assert (result.exit_code, "push" in result.stderr, "\\t" in result.stderr) == (2, True, False)
+
+
 @pytest.mark.parametrize("given", ["", None])
 def test_without_a_region_the_variable_is_named_also_where_it_is_empty(given: str | None, tmp_path: Path) -> None:
     environment = {
