@@ -99,6 +99,8 @@ def main(proof_path: str, keys_path: str, *anchors: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     try:
         print(main(*sys.argv[1:]))
     except (ValueError, KeyError, TypeError, InvalidSignature) as error:

@@ -61,7 +61,7 @@ async def open_workers(environment: Mapping[str, str], _clients: Clients) -> Asy
     async def give(order: Order) -> None:
         await handle(order, per_euro=settings.points_per_euro)
 
-    once = Once(key=lambda order: order.id)  # in the table that LEDGER_TABLE_NAME names
+    once = Once[Order](key=lambda order: order.id)  # in the table that LEDGER_TABLE_NAME names
     yield (Worker(name="points", queue="points", decode=decode, do=Each(give, once=once)),)
 
 

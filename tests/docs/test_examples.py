@@ -11,6 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.docs.test_webhooks_page import cases
 from tests.workers.webhook_delivery.fakes import PRIVATE_KEY, SECRET, endpoint
 from workers.webhook_delivery.signing.request import signed
@@ -54,6 +56,15 @@ def worked(inbox: Any) -> list[bytes]:
     found: list[bytes] = []
     inbox.work(found.append)
     return found
+
+
+@pytest.mark.parametrize("name", ["produce", "trace_message", "verify_proof"])
+def test_an_example_without_its_arguments_says_how_it_is_run(name: str) -> None:
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / f"{name}.py")], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, f"python {name}.py" in run.stderr) == (1, "", True)
+    assert "Traceback" not in run.stderr
 
 
 def test_every_example_is_named_in_a_test() -> None:
