@@ -22,6 +22,7 @@ from fleet.dead_letters.audit.renewal import closed, renew
 from fleet.dead_letters.audit.story import ids_that_fit, story
 from fleet.dead_letters.queue_lock import held
 from fleet.dead_letters.settings import ReplaySettings
+from fleet.typed import typed
 from shared.settings import read_settings
 
 SHOWN_IDS = 10
@@ -83,7 +84,7 @@ def anchor_(*, file: Path | None) -> None:
     except NoLog as error:
         raise Failed(str(error)) from error
     for fault in _log(place).verify()[1]:
-        raise Failed(f"{place}:{fault.line}: {fault.why}: nothing can be anchored; see `fleet audit verify`")
+        raise Failed(f"{place}:{fault.line}: {fault.why}: nothing can be anchored; see `{_verify(place)}`")
     if newest is None:
         say("the log is empty")
         sys.exit(NOTHING)
@@ -165,7 +166,7 @@ def _print(document: Mapping[str, Any]) -> None:
     ids = document["ids"]
     more = " ... (--json has all)" if len(ids) > SHOWN_IDS else ""
     again = ", begun again and without an end" if document["unfinished"] else ""
-    sound = "as it was written" if document["log_ok"] else "NOT as it was written: see `fleet audit verify`"
+    sound = "as it was written" if document["log_ok"] else f"NOT as it was written: see `{_verify(document['file'])}`"
     lines = [
         f"plan     {document['plan_id']} of {document['queue']}",
         f"who      {', '.join(document['who'])}",
@@ -206,6 +207,10 @@ def _anchor(given: str) -> Anchor | None:
         return Anchor.read(given) if given else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--anchor") from error
+
+
+def _verify(place: str | Path) -> str:
+    return typed("audit", "verify", "--file", str(place))
 
 
 def _place(file: Path | None) -> Path:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from fleet.cli import env_file
 from fleet.cli.given import Strict
+from fleet.typed import given_file
 from shared.settings import SettingsError
 from shared.telemetry import logging
 
@@ -198,5 +199,6 @@ def _load(_: click.Context, __: click.Parameter, path: Path | None) -> None:
         raise click.BadParameter(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise click.BadParameter(f"{path}: {error}") from error
+    given_file(path)
     for name, value in given.items():
         os.environ.setdefault(name, value)

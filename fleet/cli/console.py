@@ -88,7 +88,7 @@ def _made(folder: Path | None, allow_writes: bool, stage: Stage | None, address:
         inventories=Inventories(tools),
         plans=Plans(folder or settings.state_directory / "plans", lambda: plan_key(settings)),
         commands=Processes(os.environ),
-        templates=templates(f"--project {stage.project} --stage {stage.stage}" if stage is not None else ""),
+        templates=templates(),
         now=time.time,
         depths=Depths(cloudwatch(lambda: service("cloudwatch")), time.time),
         place=_place(stage, client.meta.region_name, client.meta.endpoint_url),

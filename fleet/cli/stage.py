@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.command import Failed, report_faults
+from fleet.typed import given_stage
 
 if TYPE_CHECKING:
     from fleet.doctor.deployed import Stage
@@ -30,5 +31,6 @@ def enter(stage: str, project: str) -> Stage:
             raise Failed(f"{error}: is it another --project, another region, or another account?") from error
         os.environ.update(found)
         os.environ.setdefault("DLQ_QUEUES", "named")  # the account may hold other stages, and other projects
+        given_stage(project, stage)
         click.echo(f"stage {stage}: {project}-messaging-{stage} in {client.meta.region_name}", err=True)
     return Stage(project, stage)

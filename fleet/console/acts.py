@@ -8,12 +8,12 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from fleet.console import pages, state
-from fleet.console.commands import spelled
 from fleet.console.plans import Kept, words_of
 from fleet.console.state import Check
 from fleet.dead_letters.audit.home import log_of
 from fleet.dead_letters.audit.log import Entry
 from fleet.dead_letters.model.letter import sha256
+from fleet.typed import typed
 
 PATIENCE = 3.0
 """Seconds for which a reading is waited for; then its page says that it goes on."""
@@ -63,7 +63,7 @@ async def reveal(request: web.Request) -> web.Response:
     arguments = ("dlq", "show", "--reveal", f"--reason={reason(form)}", "--json", "--", queue, name)
     said = await console.commands.ask(*arguments)
     if not said.documents:
-        return pages.page(request, "said.html", status=409, title="Not revealed", said=said, typed=spelled(*arguments))
+        return pages.page(request, "said.html", status=409, title="Not revealed", said=said, typed=typed(*arguments))
     look = console.inventories.looks.get(queue)
     whole = state.document(said)
     return pages.page(
@@ -87,8 +87,8 @@ async def check_edit(request: web.Request) -> web.Response:
     body = _body(await sent(request, request.path))
     said = await console.commands.ask("dlq", "edit", "--body-file=-", "--json", "--", queue, name, stdin=body)
     if said.code or not said.documents:
-        typed = spelled("dlq", "edit", "--body-file", "FILE", queue, name)
-        return pages.page(request, "said.html", status=409, title="Not to be mended so", said=said, typed=typed)
+        following = typed("dlq", "edit", "--body-file", "FILE", queue, name)
+        return pages.page(request, "said.html", status=409, title="Not to be mended so", said=said, typed=following)
     purpose = f"{request.path}/send {sha256(body)}"
     dry = state.document(said)
     return pages.page(request, "edit.html", queue=queue, id=name, body=body, dry=dry, said=said, purpose=purpose)
@@ -104,9 +104,7 @@ async def edit(request: web.Request) -> web.Response:
     said = await console.commands.ask(*arguments, stdin=body)
     title = "Not mended" if said.code else "A mended copy was sent"
     status = 409 if said.code else 200
-    return pages.page(
-        request, "said.html", status=status, title=title, said=said, typed=spelled("dlq", "groups", queue)
-    )
+    return pages.page(request, "said.html", status=status, title=title, said=said, typed=typed("dlq", "groups", queue))
 
 
 async def make_plan(request: web.Request) -> web.Response:
@@ -117,13 +115,13 @@ async def make_plan(request: web.Request) -> web.Response:
     options = [f"--{name}={value}" for name in OPTIONS if (value := text(form, name))]
     options += ["--keep"] if text(form, "keep") else []
     ids = [str(each) for each in form.getall("ids", [])]
-    options += ["--ids=-"] if ids else []
-    arguments = ("dlq", "plan", *options, "-o", str(file), "--json", "--", queue)
-    said = await console.commands.ask(*arguments, stdin="\n".join(ids))
+    selected = ["--ids=-"] if ids else []
+    behind = ("-o", str(file), "--json", "--", queue)
+    said = await console.commands.ask("dlq", "plan", *options, *selected, *behind, stdin="\n".join(ids))
     if not file.is_file():
-        return pages.page(
-            request, "said.html", status=409, title="No plan was made", said=said, typed=spelled(*arguments)
-        )
+        selected = [f"--ids={','.join(ids)}"] if ids else []
+        following = typed("dlq", "plan", *options, *selected, *behind)
+        return pages.page(request, "said.html", status=409, title="No plan was made", said=said, typed=following)
     console.planned[file.name] = said
     raise pages.see(f"/plans/{pages.part(file.name)}")
 
@@ -172,7 +170,7 @@ async def cancel(request: web.Request) -> web.Response:
     arguments = ("dlq", "cancel", "--yes", f"--reason={reason(form)}", "--json", "--", str(kept.file))
     said = await console.commands.ask(*arguments)
     if said.code:
-        return pages.page(request, "said.html", status=409, title="Not cancelled", said=said, typed=spelled(*arguments))
+        return pages.page(request, "said.html", status=409, title="Not cancelled", said=said, typed=typed(*arguments))
     raise pages.see(f"/plans/{pages.part(kept.name)}")
 
 

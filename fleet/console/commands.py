@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,11 +54,6 @@ class Commands(Protocol):
     async def start(self, *arguments: str, words: Path) -> asyncio.Future[int]:
         """Begin what outlives the console; its output goes to `words`. Answers at once, with what has the exit code in the end."""
         ...
-
-
-def spelled(*arguments: str) -> str:
-    """As a person types it."""
-    return shlex.join(["fleet", *arguments])
 
 
 @dataclass

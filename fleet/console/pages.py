@@ -12,16 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fleet.console import state
-from fleet.console.commands import spelled
 from fleet.console.guard import nonce
 from fleet.dead_letters.model import expiry, redaction
 from fleet.dead_letters.settings import EDIT_DISABLED
+from fleet.typed import typed
 
 
-def templates(stage: str = "") -> Environment:
-    """Every value is escaped, and what would speak to a reader's screen, such as a change of direction, is spelt out. `stage` are the options
-    of `fleet` that a command needs to look where this console looks.
-    """
+def templates() -> Environment:
+    """Every value is escaped, and what would speak to a reader's screen, such as a change of direction, is spelt out."""
     made = Environment(
         loader=PackageLoader("fleet.console"),
         autoescape=True,
@@ -31,8 +29,7 @@ def templates(stage: str = "") -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"part": part, "left": expiry.spelled, "at": at, "ago": ago, "whole": whole}
-    made.filters["placed"] = lambda line: line.replace("fleet ", f"fleet {stage} ", 1) if stage else line
-    made.globals |= {"command": spelled, "query": query, "count": "{:.0f}".format, "age": lasting}
+    made.globals |= {"command": typed, "query": query, "count": "{:.0f}".format, "age": lasting}
     return made
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOOKS_AT_ONCE, MOST_LOOKS = 4, 40
 """Commands that run at once for pages that only look: a browser full of tabs takes its turns, and no order waits for them."""
-READ_ONLY = "this console only looks: start it with `fleet console --allow-writes` to act"
+READ_ONLY = "this console only looks: start it anew with --allow-writes to act"
 
 
 @dataclass(frozen=True, slots=True)

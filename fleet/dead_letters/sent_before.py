@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from fleet.dead_letters.audit.story import KEPT, begun_plans, former_file
 from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay.journal import JournalUnreadable, Progress, journal_path
+from fleet.typed import typed
 
 Findings = Iterator[tuple[str, str]]
 
@@ -72,7 +72,7 @@ def _of(
 
 
 def _explain(progress: Progress, ids: Collection[str], file: str) -> Findings:
-    following = f"`fleet dlq resume {shlex.quote(file)}` goes on with it"
+    following = f"`{typed('dlq', 'resume', file)}` goes on with it"
     for each in ids:
         if each in progress.sending:
             yield each, f"may have sent it, for it was killed before it could say so; {following}"

@@ -30,6 +30,7 @@ from fleet.dead_letters.replay.journal import Journal, Progress, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped, report
 from fleet.dead_letters.sent_before import sent_before
 from fleet.dead_letters.settings import EDIT_DISABLED
+from fleet.typed import typed
 from shared.outcome import code_of
 
 SHOWN = 20
@@ -58,7 +59,7 @@ def progress_of(file: Path, plan: Plan, tools: Desk | None = None) -> Progress:
         own = journal_path(Path(former), plan.plan_id) if former else "its journal"
         raise Refused(
             f"nothing was sent: this plan was begun{f' as {former}' if former else ' under another name'}, and its journal is "
-            f"not beside {file}. Move {own} to {path} and go on with `fleet dlq resume {shlex.quote(str(file))}`, or make a new plan"
+            f"not beside {file}. Move {own} to {path} and go on with `{typed('dlq', 'resume', str(file))}`, or make a new plan"
         )
     return Progress()
 
@@ -94,13 +95,13 @@ def to_begin(file: Path, plan: Plan, progress: Progress) -> None:
     _refuse_stopped(file, plan, progress)
     if is_done(plan, progress):
         raise Refused("this plan was carried out: make a new one for what came since")
-    raise Refused(f"this plan was begun: go on with `fleet dlq resume {shlex.quote(str(file))}`")
+    raise Refused(f"this plan was begun: go on with `{typed('dlq', 'resume', str(file))}`")
 
 
 def to_go_on(file: Path, plan: Plan, progress: Progress) -> None:
     """Raises Refused where `resume` would do nothing with this plan, dry run or not."""
     if not progress.runs:
-        raise Refused(f"this plan was never begun: look at it with `fleet dlq replay {shlex.quote(str(file))}`")
+        raise Refused(f"this plan was never begun: look at it with `{typed('dlq', 'replay', str(file))}`")
     _refuse_stopped(file, plan, progress)
 
 

@@ -34,6 +34,7 @@ from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import JournalLost, JournalUnreadable, PlanBusy
 from fleet.dead_letters.settings import ReplaySettings
+from fleet.typed import typed
 from shared.settings import read_settings
 
 NOTHING, PARTLY, REFUSED, INTERRUPTED = 3, 4, 5, 130
@@ -212,7 +213,7 @@ def audited(tools: Desk, command: str, *, queue: str, reason: str) -> Iterator[R
         raise Refused(f"nothing was done: the audit log {tools.settings.audit_log}: {error.strerror}") from error
     if not sound:
         raise Refused(
-            f"the audit log {tools.settings.audit_log} is damaged: see `fleet audit verify`; `fleet audit renew` closes it and begins a new one"
+            f"the audit log {tools.settings.audit_log} is damaged: see `{typed('audit', 'verify', '--file', str(tools.settings.audit_log))}`; `{typed('audit', 'renew')}` closes it and begins a new one"
         )
     try:
         yield record

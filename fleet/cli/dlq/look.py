@@ -43,6 +43,7 @@ from fleet.dead_letters.queues.catalog import (
 )
 from fleet.dead_letters.queues.own_policy import OwnPolicy
 from fleet.dead_letters.replay.inventory import Desk, Inventory, hidden_for
+from fleet.typed import typed
 from shared.message.identity import ATTRIBUTE
 
 
@@ -192,7 +193,7 @@ def one(tools: Desk, queue: str, letter_id: str) -> tuple[QueueInfo, View, bool]
     """The letter of this id, with its payload. Raises NotThere."""
     info, _, found = looked_through(tools, queue, Filters(ids=frozenset({letter_id})), payload=True)
     if not found.views:
-        raise NotThere(f"there is no letter {letter_id} in {info.name}: `fleet dlq list {info.name}` lists them")
+        raise NotThere(f"there is no letter {letter_id} in {info.name}: `{typed('dlq', 'list', info.name)}` lists them")
     return info, found.views[0], found.complete or bool(found.views and not found.refused and not found.faults)
 
 

@@ -281,7 +281,9 @@ def _new_body(letter: DeadLetter, body_file: Path | None, *, no_input: bool) -> 
         content = sys.stdin.buffer.read() if os.fspath(body_file) == "-" else body_file.read_bytes()
         return body_in(content, letter)
     if stored_body(letter) is not None:
-        raise click.UsageError("its body is in S3 (see `fleet dlq show`): fetch it, mend it, give it with --body-file")
+        raise click.UsageError(
+            "its body is in S3 (`fleet dlq show` says where): fetch it, mend it, give it with --body-file"
+        )
     if not can_ask(no_input=no_input):
         raise click.UsageError("give the new body with --body-file: there is no terminal for an editor")
     edited = click.edit(letter.body, extension=".json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 import time
 import uuid
@@ -41,6 +40,7 @@ from fleet.dead_letters.replay import journal as journals
 from fleet.dead_letters.replay import move_task
 from fleet.dead_letters.replay.journal import is_held, journal_path
 from fleet.dead_letters.replay.report import is_done, is_stopped
+from fleet.typed import typed
 
 if TYPE_CHECKING:
     from fleet.dead_letters.queues.catalog import QueueInfo
@@ -159,7 +159,7 @@ def write(output: Path, made: Plan) -> None:
         progress = journals.read(journal_path(output, old.plan_id))
         if is_held(output) or (progress.runs and not (is_done(old, progress) or is_stopped(old, progress))):
             raise Refused(
-                f"{output} holds a plan that was begun: finish it with `fleet dlq resume`, or choose another name"
+                f"{output} holds a plan that was begun: finish it with `{typed('dlq', 'resume', str(output))}`, or choose another name"
             )
     with whole(output) as file:
         file.write(planning.write(made, key=key()))
@@ -177,9 +177,7 @@ def print_plan(made: Plan, drafted: Draft, output: Path, *, as_json: bool) -> No
         answer(f"{len(made.letters)} letters of {made.place.queue} planned in {output}")
         for arn in made.destinations:
             answer(f"  to {arn}")
-        answer(
-            f"  estimate {spelled(max(made.estimate, 60))}; look at it with: fleet dlq replay {shlex.quote(str(output))}"
-        )
+        answer(f"  estimate {spelled(max(made.estimate, 60))}; look at it with: {typed('dlq', 'replay', str(output))}")
         if made.via == "aws":
             click.echo(f"  by SQS's own redrive: {move_task.LIMITS}")
     for each, why in drafted.refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -55,6 +54,7 @@ from fleet.dead_letters.replay.inventory import Desk
 from fleet.dead_letters.replay.journal import End, Journal, Progress, cancel_path
 from fleet.dead_letters.replay.post import UNANSWERED
 from fleet.dead_letters.replay.report import is_done
+from fleet.typed import typed
 
 plan_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 plan_id_option = click.option(
@@ -82,7 +82,7 @@ def replay(*, file: Path, only: str, twice: bool, yes: bool, reason: str | None,
         to_begin(file, plan, progress_of(file, plan, tools))
         _filled(entry, plan)
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
-    _finish(plan, result, entry, as_json=as_json)
+    _finish(file, plan, result, entry, as_json=as_json)
 
 
 @click.command("resume", cls=DlqCommand, short_help="Go on with a plan that was cut short or cancelled.")
@@ -105,7 +105,7 @@ def resume(*, file: Path, only: str, twice: bool, yes: bool, reason: str | None,
         _filled(entry, plan)
         to_go_on(file, plan, progress_of(file, plan, tools))
         result = _carried_out(tools, file, plan, entry, why, twice=twice)
-    _finish(plan, result, entry, as_json=as_json)
+    _finish(file, plan, result, entry, as_json=as_json)
 
 
 @click.command("cancel", cls=DlqCommand, short_help="Stop a replay within two seconds; `resume` goes on.")
@@ -208,7 +208,7 @@ def _carried_out(tools: Desk, file: Path, plan: Plan, entry: Record, reason: str
         except (OwnPolicy, ClientError, *UNANSWERED) as error:
             if not journal.progress.sent | journal.progress.unsure:
                 raise
-            cut = f"stopped: {error}; go on with `fleet dlq resume {shlex.quote(str(file))}`"
+            cut = f"stopped: {error}; go on with `{typed('dlq', 'resume', str(file))}`"
         finally:
             try:
                 journal.end(how)
@@ -277,14 +277,15 @@ def _status(file: Path, plan: Plan) -> dict[str, Any]:
     return {**result, "dry_run": False}
 
 
-def _finish(plan: Plan, result: dict[str, Any], entry: Record, *, as_json: bool) -> None:
+def _finish(file: Path, plan: Plan, result: dict[str, Any], entry: Record, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
         print_report(result)
     ended = not any(result[name] for name in ("failed", "gone", "skipped", "uncertain", "returned", "remaining"))
     if result["sent"] != result["deleted"] + result["vanished"] and not plan.keep:
-        say("some letters were sent and are still here: `fleet dlq resume` deletes them and sends nothing twice")
+        following = typed("dlq", "resume", str(file))
+        say(f"some letters were sent and are still here: `{following}` deletes them and sends nothing twice")
         ended = False
     tell_left(result, fifo=plan.place.queue.endswith(".fifo"))
     sys.exit(0 if ended and entry.outcome == "done" else PARTLY)

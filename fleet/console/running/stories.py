@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from fleet.console import acts, pages, state
-from fleet.console.commands import NOTHING, PARTLY, Said, spelled
+from fleet.console.commands import NOTHING, PARTLY, Said
 from fleet.console.pages import part
 from fleet.console.state import Console
 from fleet.story.moment import Ids, buried
+from fleet.typed import typed
 
 LONGEST = 200
 """Characters of an id, a tenant, a number of hours."""
@@ -51,7 +52,7 @@ async def find(request: web.Request) -> web.Response:
         not_read=said.code not in (0, NOTHING),
         looked=[each for each in said.words if not each.startswith("letters:")] + searched,
         links=links,
-        typed=spelled(*arguments),
+        typed=typed(*arguments),
     )
 
 
@@ -91,7 +92,7 @@ async def endpoint(request: web.Request) -> web.Response:
         base=_path(request),
         since=since,
         columns=ATTEMPT[1:],
-        typed=spelled(*arguments),
+        typed=typed(*arguments),
     )
 
 
@@ -104,7 +105,7 @@ async def resend(request: web.Request) -> web.Response:
     arguments = ("webhooks", "resend", *options, "--", name)
     said = await state.of(request).commands.ask(*arguments)
     if said.code:
-        return pages.page(request, "said.html", status=409, title="Not sent", said=said, typed=spelled(*arguments))
+        return pages.page(request, "said.html", status=409, title="Not sent", said=said, typed=typed(*arguments))
     raise pages.see(_path(request).removesuffix("/resend"))
 
 
@@ -121,9 +122,9 @@ async def prove(request: web.Request) -> web.Response:
 
 def _proof(request: web.Request, said: Said | None) -> web.Response:
     name = request.match_info["id"]
-    typed = spelled("archive", "prove", "-o", "proof.json", "--", name)
+    following = typed("archive", "prove", "-o", "proof.json", "--", name)
     status = 409 if said is not None and said.code else 200
-    return pages.page(request, "proof.html", status=status, id=name, said=said, path=_path(request), typed=typed)
+    return pages.page(request, "proof.html", status=status, id=name, said=said, path=_path(request), typed=following)
 
 
 async def _told(
@@ -149,7 +150,7 @@ async def _told(
         rows=document.get(name, []),
         columns=columns,
         resend=resend if document else "",
-        typed=spelled(*arguments),
+        typed=typed(*arguments),
     )
 
 

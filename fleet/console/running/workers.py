@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from fleet.console import acts, pages, state
-from fleet.console.commands import spelled
+from fleet.typed import typed
 from workers import roster
 
 ORDERS = {"pause": (), "resume": (), "limit": ("concurrency", "rate")}
@@ -15,7 +15,7 @@ ORDERS = {"pause": (), "resume": (), "limit": ("concurrency", "rate")}
 async def look(request: web.Request) -> web.Response:
     """What `fleet workers` says at this moment."""
     said = await state.look(request, "workers", "--json")
-    return pages.page(request, "workers.html", said=said, typed=spelled("workers"), orders=[*ORDERS])
+    return pages.page(request, "workers.html", said=said, typed=typed("workers"), orders=[*ORDERS])
 
 
 async def order(request: web.Request) -> web.Response:
@@ -32,5 +32,5 @@ async def order(request: web.Request) -> web.Response:
     arguments = (act, *options, "--no-wait", f"--reason={acts.reason(form)}", "--", worker)
     said = await console.commands.ask(*arguments)
     if said.code:
-        return pages.page(request, "said.html", status=409, title="Not ordered", said=said, typed=spelled(*arguments))
+        return pages.page(request, "said.html", status=409, title="Not ordered", said=said, typed=typed(*arguments))
     raise pages.see(f"/workers#{pages.part(worker)}")

@@ -13,6 +13,7 @@ from fleet.dead_letters.model.named import elsewhere
 from fleet.dead_letters.model.plan.plan import Place
 from fleet.dead_letters.model.shapes import Origin, arn_name
 from fleet.dead_letters.queues.feeders import feeders, redrive_policy
+from fleet.typed import typed
 from shared.aws.answers.check import check_answers
 from shared.outcome import FORBIDDEN, code_of
 
@@ -30,7 +31,7 @@ class NoSuchQueue(Exception):
     """SQS knows no queue of this name in this region."""
 
     def __init__(self, name: str, region: str) -> None:
-        super().__init__(f"there is no queue {name} in {region}: `fleet dlq ls` lists those that are there")
+        super().__init__(f"there is no queue {name} in {region}: `{typed('dlq', 'ls')}` lists those that are there")
 
 
 class OtherPlace(Exception):

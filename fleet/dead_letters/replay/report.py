@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from fleet.dead_letters.model.plan.plan import Plan, Step, steps
 from fleet.dead_letters.model.view import instant
 from fleet.dead_letters.replay.journal import Progress
+from fleet.typed import typed
 
 
 def report(plan: Plan, progress: Progress, *, running: bool = False) -> dict[str, Any]:
@@ -51,12 +51,12 @@ def _by_aws(plan: Plan, progress: Progress) -> dict[str, Any]:
 def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict[str, Any]:
     """The counts, the state that this plan is in, since when (ISO 8601), and the command that comes next, if any does."""
     state = _state(plan, progress, running=running)
-    name = shlex.quote(str(file))
+    name, looked = str(file), typed("dlq", "groups", plan.place.queue)
     following = {
-        "not begun": f"fleet dlq replay {name} --yes --reason WHY",
-        "running": f"fleet dlq cancel {name} --yes --reason WHY",
-        "stopped": f"fleet dlq groups {plan.place.queue}",
-        "done": f"fleet dlq groups {plan.place.queue}" if progress.returned else None,
+        "not begun": typed("dlq", "replay", name, "--yes", "--reason", "WHY"),
+        "running": typed("dlq", "cancel", name, "--yes", "--reason", "WHY"),
+        "stopped": looked,
+        "done": looked if progress.returned else None,
     }
     if plan.via == "aws" and is_stopped(plan, progress):  # what is left is planned anew
         following |= dict.fromkeys(("cancelled", "unfinished"), following["stopped"])
@@ -67,7 +67,7 @@ def status(plan: Plan, progress: Progress, *, file: Path, running: bool) -> dict
         "cancelled": state == "cancelled" or progress.end == "cancelled",
         "state": state,
         "since": instant(since),
-        "next": following.get(state, f"fleet dlq resume {name} --yes --reason WHY"),
+        "next": following.get(state, typed("dlq", "resume", name, "--yes", "--reason", "WHY")),
     }
 
 

@@ -1,7 +1,9 @@
 """Where commands find a region and a stage, and what they say where they find none."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from fleet.cli import COMMANDS, OWN_PLACE, fleet
+from fleet.typed import ENV_FILE, STAGE, given_file, given_stage, typed
 from tests.aws import Aws
 from tests.fleet.dead_letters.conftest import FLEET
 
+ROOT = Path(__file__).parents[3]
 TEMPLATE = {
     "Resources": {
         "Dead": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "shop-uploads-dlq-prod"}},
@@ -59,8 +63,48 @@ def test_a_stage_is_found_by_the_outputs_of_its_stack_and_wins_over_what_is_set(
         names = {json.loads(line)["queue"] for line in found.stdout.splitlines()}
         assert (found.returncode, names) == (0, {"shop-uploads-dlq-prod"}), found.stderr
         assert "stage prod: shop-messaging-prod in us-east-1" in found.stderr
+        named = result(
+            *("--project", "shop", "--stage", "prod", "dlq", "show", "shop-uploads-dlq-prod", "m-1"),
+            home=tmp_path,
+            **environment,
+        )
+        assert "`fleet --project shop --stage prod dlq list shop-uploads-dlq-prod` lists them" in named.stderr
     finally:
         cloud.delete_stack(StackName="shop-messaging-prod")
+
+
+def test_a_command_that_is_named_has_the_stage_and_the_file_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them it looks at another account, or finds no region."""
+    monkeypatch.setenv(STAGE, "")
+    monkeypatch.setenv(ENV_FILE, "")
+    assert typed("dlq", "resume", "my plan") == "fleet dlq resume 'my plan'"
+    given_stage("shop", "prod")
+    assert typed("dlq", "ls") == "fleet --project shop --stage prod dlq ls"
+    given_file(Path(".fleet/my dev.env"))
+    expected = "fleet --project shop --stage prod archive prove --env-file '.fleet/my dev.env' -- -id"
+    assert typed("archive", "prove", "--", "-id") == expected
+
+
+COMMAND_LINE = re.compile(rf"(?<![\w/.])fleet (?:{'|'.join(COMMANDS)}) \S|`fleet (?:dlq|audit|archive) \w+`")
+SPOKEN = {"say", "_say", "answer", "tell", "echo", "Failed", "Refused", "NotThere", "Misconfigured", "Forbidden"}
+
+
+def test_no_message_spells_a_command_out_by_itself() -> None:
+    """`typed` knows the stage and the file of variables; a text does not."""
+    guilty = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
+        for path in sorted((ROOT / "fleet").rglob("*.py"))
+        if "dev" not in path.relative_to(ROOT).parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and _name(node.func) in SPOKEN
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(text := each.value, str) and COMMAND_LINE.search(text)
+    ]
+    assert guilty == []
+
+
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
 
 
 def test_a_stage_that_is_not_there_is_named_with_the_region(aws: Aws, tmp_path: Path) -> None:

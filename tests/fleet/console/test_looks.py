@@ -12,7 +12,6 @@ from typing import BinaryIO
 import pytest
 
 from fleet.cli.console import _place
-from fleet.console.pages import templates
 from fleet.dead_letters.looking import shown
 from fleet.dead_letters.model import groups as grouping
 from fleet.dead_letters.model.letter import DeadLetter
@@ -20,6 +19,7 @@ from fleet.dead_letters.model.plan.plan import PlanRefused
 from fleet.dead_letters.replay.journal import Journal, Progress, State, journal_path
 from fleet.dead_letters.settings import ReplaySettings
 from fleet.doctor.deployed import Stage
+from fleet.typed import STAGE, given_stage
 from shared.message.delivery import Attribute
 from tests.fleet.console.fakes import LOOKS, QUEUE, RETENTION, Bench
 from tests.fleet.dead_letters.fakes import envelope
@@ -227,14 +227,15 @@ async def test_the_page_that_the_command_line_names_is_there(desk: Bench) -> Non
     assert ReplaySettings().page(QUEUE, "m-0") == ""
 
 
-async def test_each_page_says_where_its_queues_are(desk: Bench) -> None:
+async def test_each_page_says_where_its_queues_are(desk: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STAGE, "")
     desk.console.place = _place(Stage("shop", "prod"), "eu-west-1", "https://sqs.eu-west-1.amazonaws.com")
     assert "<strong>shop, stage prod, eu-west-1</strong>" in await desk.browser.page("/plans")
-    desk.console.templates = templates("--project shop --stage prod")
+    given_stage("shop", "prod")
     assert f"<code>fleet --project shop --stage prod dlq groups {QUEUE}</code>" in await desk.browser.page(
         f"/queues/{QUEUE}"
     )
-    desk.console.templates = templates()
+    monkeypatch.delenv(STAGE)
     assert f"<code>fleet dlq groups {QUEUE}</code>" in await desk.browser.page(f"/queues/{QUEUE}")
     desk.console.place = _place(None, "us-east-1", "http://127.0.0.1:4566")
     for path in ("/", f"/queues/{QUEUE}"):

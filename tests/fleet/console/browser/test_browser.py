@@ -243,7 +243,7 @@ async def _hostile(console: Running, queue: str) -> AsyncIterator[int]:
         kind = "text/plain" if request.path == "/plain" else "application/x-www-form-urlencoded"
         form = f'<form method="post" enctype="{kind}" action="{target}"><input name="form" value="x"><button>win</button></form>'
         frame = f'<iframe src="{target}"></iframe><img src="http://{console.address}/queues/{queue}/read">'
-        script = f"<script>fetch('{target}', {{method: 'POST', credentials: 'include'}}).catch(e => window.told = e.name)</script>"
+        script = f"<script>window.told = fetch('{target}', {{method: 'POST', credentials: 'include'}}).then(() => 'sent', e => e.name)</script>"
         body = f"{frame}{script}" if request.path == "/fetch" else form
         return web.Response(text=f"<!doctype html><title>x</title>{body}", content_type="text/html")
 
