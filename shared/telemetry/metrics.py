@@ -101,14 +101,15 @@ def configure(environment: Mapping[str, str], *, service: str) -> None:
     _most = sys.maxsize if environment.get("TELEMETRY_DETAIL") == "full" else MEASURED
     if not variables.is_exported(environment, "METRICS"):
         return
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import Resource
+    with variables.read_by_the_sdk(environment):
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import Resource
 
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    resource = Resource.create(variables.resource(environment, service=service))
-    metrics.set_meter_provider(MeterProvider([reader], resource=resource, shutdown_on_exit=False))
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+        resource = Resource.create(variables.resource(environment, service=service))
+        metrics.set_meter_provider(MeterProvider([reader], resource=resource, shutdown_on_exit=False))
 
 
 def flush(*, seconds: float = 0.2) -> None:

@@ -46,24 +46,25 @@ def configure(environment: Mapping[str, str], *, service: str, exporter: SpanExp
     """
     if exporter is None and not variables.is_exported(environment, "TRACES"):
         return
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import DEFAULT_ON
+    with variables.read_by_the_sdk(environment):
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 
-    if exporter is None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        if exporter is None:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        exporter = OTLPSpanExporter()
-    # The door's flush is the last word: the SDK's own at exit would wait for a dead collector for ten seconds and more.
-    # Whoever sent a message has decided whether its trace is kept; of what begins here, a share is (`_unkept`).
-    theirs = bool(environment.get("OTEL_TRACES_SAMPLER"))
-    provider = TracerProvider(
-        sampler=None if theirs else DEFAULT_ON,
-        resource=Resource.create(variables.resource(environment, service=service)),
-        shutdown_on_exit=False,
-    )
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+            exporter = OTLPSpanExporter()
+        # The door's flush is the last word: the SDK's own at exit would wait for a dead collector for ten seconds and more.
+        # Whoever sent a message has decided whether its trace is kept; of what begins here, a share is (`_unkept`).
+        theirs = bool(environment.get("OTEL_TRACES_SAMPLER"))
+        provider = TracerProvider(
+            sampler=None if theirs else DEFAULT_ON,
+            resource=Resource.create(variables.resource(environment, service=service)),
+            shutdown_on_exit=False,
+        )
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     _kept["sampled"] = None if theirs or environment.get("TELEMETRY_DETAIL") == "full" else provider
 

@@ -5,7 +5,8 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from shared.settings import SettingsError
@@ -40,6 +41,20 @@ def resource(environment: Mapping[str, str], *, service: str) -> dict[str, str]:
     if environment.get("OTEL_SERVICE_NAME") or any(each.partition("=")[0].strip() == "service.name" for each in pairs):
         return {}
     return {"service.name": service}
+
+
+@contextmanager
+def read_by_the_sdk(environment: Mapping[str, str]) -> Iterator[None]:
+    """Around what makes the SDK read its variables. Raises SettingsError with the names of those that are set where it takes one of them
+    for impossible, such as a queue of spans below a batch: its own errors name none, and may quote a value.
+    """
+    try:
+        yield
+    except (ValueError, StopIteration) as error:
+        names = ", ".join(sorted(name for name in environment if name.startswith("OTEL_")))
+        raise SettingsError(
+            f"mend one of these environment variables: {names}: OpenTelemetry cannot begin with them"
+        ) from error
 
 
 def _given(environment: Mapping[str, str], signal: Signal, what: str) -> tuple[str, str]:

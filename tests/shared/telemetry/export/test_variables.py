@@ -1,8 +1,10 @@
 """OpenTelemetry's own variables mean here what they mean everywhere, and what cannot be done is said at the start."""
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.settings import SettingsError
+from shared.telemetry import tracing
 from shared.telemetry.export.variables import Signal, is_exported, resource
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
@@ -55,3 +57,17 @@ def test_a_service_is_named_after_its_worker_unless_a_variable_names_it() -> Non
     }
     assert resource({"OTEL_SERVICE_NAME": "mine"}, service="audit-archive") == {}
     assert resource({"OTEL_RESOURCE_ATTRIBUTES": "x=1, service.name=mine"}, service="audit-archive") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("OTEL_BSP_MAX_QUEUE_SIZE", "5"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-7")]
+)
+def test_what_the_sdk_takes_for_impossible_is_refused_by_the_names_that_are_set(
+    name: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ValueError ended the worker with 1 and no name."""
+    monkeypatch.setenv(name, given)
+    environment = {**ENDPOINT, name: given, "AWS_REGION": "us-east-1"}
+    with pytest.raises(SettingsError, match=f"{name}, OTEL_EXPORTER_OTLP_ENDPOINT: ") as refused:
+        tracing.configure(environment, service="nop", exporter=InMemorySpanExporter())
+    assert "AWS_REGION" not in str(refused.value)
