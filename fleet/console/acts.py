@@ -98,7 +98,7 @@ async def edit(request: web.Request) -> web.Response:
     """Send the body that the dry run was about, and no other; the original is archived first."""
     console, queue, name = state.of(request), request.match_info["queue"], request.match_info["letter"]
     may_write(request, "edit", queue)
-    body = _body(await request.post())
+    body = _body(await _posted(request))
     form = await sent(request, f"{request.path} {sha256(body)}")
     arguments = ("dlq", "edit", "--body-file=-", "--yes", f"--reason={reason(form)}", "--json", "--", queue, name)
     said = await console.commands.ask(*arguments, stdin=body)
@@ -191,7 +191,7 @@ def may_write(request: web.Request, act: str, queue: str, plan_id: str = "") -> 
 
 async def sent(request: web.Request, purpose: str) -> Form:
     """The form, which is good once. Raises HTTPForbidden, HTTPConflict."""
-    form: Form = await request.post()
+    form = await _posted(request)
     match state.of(request).forms.spend(text(form, "form"), purpose):
         case "fresh":
             return form
@@ -201,6 +201,14 @@ async def sent(request: web.Request, purpose: str) -> Form:
             )
         case "unknown":
             raise web.HTTPForbidden(text="this form is not of this console, or too old: open its page again")
+
+
+async def _posted(request: web.Request) -> Form:
+    """Raises HTTPBadRequest where what was sent is not in the character set that it names, or in one that nobody knows."""
+    try:
+        return await request.post()
+    except (LookupError, UnicodeError) as error:
+        raise web.HTTPBadRequest(text="this form is not in the characters that it says") from error
 
 
 def reason(form: Form) -> str:

@@ -132,6 +132,15 @@ async def test_other_bodies_than_plain_forms_are_refused(kind: str, desk: Bench)
     assert desk.box.received == 0
 
 
+@pytest.mark.parametrize("charset", ["; charset=bogus", ""])
+async def test_a_form_that_is_not_in_its_characters_is_refused_and_no_fault(charset: str, desk: Bench) -> None:
+    headers = {**SAME, "Content-Type": f"application/x-www-form-urlencoded{charset}"}
+    async with desk.browser.session.post(
+        f"http://{desk.browser.address}/read", data=b"form=\xff\xfe", headers=headers
+    ) as answer:
+        assert (answer.status, "characters" in await answer.text()) == (400, True)
+
+
 async def test_a_body_above_the_limit_is_413(desk: Bench) -> None:
     headers = {**SAME, "Content-Type": "application/x-www-form-urlencoded"}
     content = io.BytesIO(b"form=" + b"x" * (4 << 20))
