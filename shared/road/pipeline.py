@@ -36,6 +36,7 @@ class Pipeline:
 
     async def _settle_one(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:
         with record:
+            message_log.correlate(self._attempts.worker.correlation_of(delivery))
             return await self._settle(delivery, outcome, record)
 
     async def _settle(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from shared.outcome import Reject
 from shared.road.ports import Ports
 from shared.sqs.sender import Message, _entry
 from shared.telemetry import logging
+from shared.worker import BatchResult
 from tests.fakes import delivery
 from tests.made import make_worker
 
@@ -128,3 +130,24 @@ def test_a_message_of_ten_attributes_and_one_that_names_its_own_are_left_as_they
         assert _entry(Message("a", attributes=own)).fields["MessageAttributes"][CORRELATION]["StringValue"] == "mine"
     finally:
         logging.ABOUT.reset(token)
+
+
+async def test_of_messages_that_are_handled_together_the_line_of_each_end_names_its_own() -> None:
+    async def handle(events: Sequence[str]) -> BatchResult:
+        return [Reject("gone") if each == "bad" else None for each in events]
+
+    letters: list[Letter] = []
+
+    async def bury(letter: Letter) -> None:
+        letters.append(letter)
+
+    worker = make_worker(handle_batch=handle, decode=lambda each: each.body, correlation=lambda body: f"of-{body}")
+    road = lay_road(worker, Ports(hide=lambda *_: None, bury=bury))
+    with capture_logs(processors=[logging.add_about]) as lines:
+        await road.travel_together([delivery("a"), delivery("b", attributes=STATED), delivery("bad")])
+    ends: dict[str, list[Any]] = {each["event"]: [] for each in lines}
+    for each in lines:
+        ends[each["event"]].append(each.get("correlation_id"))
+    assert ends == {"message_done": ["of-a", "order-7"], "message_buried": ["of-bad"]}
+    assert [json.loads(each.attributes[ATTRIBUTE].text or "").get("correlation_id") for each in letters] == ["of-bad"]
+    assert logging.ABOUT.get() == {}
