@@ -210,7 +210,7 @@ STATE_AND_ADVICE = [
         ('if is_stopped(plan, progress):\n        return "stopped"', 'if False:\n        return "stopped"', STATES),
         ('if progress.end == "cancelled":\n', "if False:\n", STATES),
         ('"running": progress.began_at}', '"running": 0.0}', STATES),
-        ('"stopped": f"fleet dlq groups {plan.place.queue}",\n', "", STATES),
+        ('"stopped": looked,\n', "", STATES),
     ),
     *of(
         "fleet/cli/dlq/plan.py",
