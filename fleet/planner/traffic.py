@@ -14,6 +14,8 @@ SECONDS: Final[Mapping[str, int]] = {
     "day": 86_400,
     "month": 30 * 86_400,
 }
+NUMBER: Final = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9_]+)?(?:[.][0-9]*)?"
+"""A comma parts thousands: `1,5` is 15 to nobody, and is refused."""
 KINDS: Final = ("uploads", "webhooks", "reminders", "changes")
 MOST: Final = 1e7
 """A second; more than any queue of AWS is asked for."""
@@ -25,7 +27,7 @@ class UnknownTraffic(ValueError):
 
 def per_second(name: str, text: str) -> float:
     """`1e6/day` is 11.57 a second. Raises UnknownTraffic."""
-    found = re.fullmatch(r"\s*([0-9.,_]+(?:[eE][+]?[0-9]+)?)\s*/\s*([a-z]+?)s?\s*", text)
+    found = re.fullmatch(rf"\s*({NUMBER}(?:[eE][+]?[0-9]+)?)\s*/\s*([a-z]+?)s?\s*", text)
     unit = found[2] if found else ""
     if found is None or unit not in SECONDS:
         raise UnknownTraffic(

@@ -37,7 +37,9 @@ def test_a_rate_is_a_number_per_unit_of_time() -> None:
 
 
 def test_what_is_no_rate_is_refused_by_name() -> None:
-    for text in ("", "5", "5/week", "-1/day", "1e400/day", "a/day", "1.2.3/day", "1e9/second", "nan/day"):
+    for text in (
+        "", "5", "5/week", "-1/day", "1e400/day", "a/day", "1.2.3/day", "1e9/second", "nan/day", "1,5/day", "10,00/day",
+    ):  # fmt: skip
         with pytest.raises(UnknownTraffic, match="uploads"):
             per_second("uploads", text)
 
