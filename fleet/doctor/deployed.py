@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from fleet.doctor import kept
 from fleet.doctor.check import Check, Trouble, ask, fault
 from fleet.release.alias import ALIAS
-from fleet.release.stacks import DEPLOYED, OPTIONAL
+from fleet.release.stacks import DEPLOYED, OPTIONAL, ORDER
 from workers import roster
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ EVIDENCE: Final = "evidence"
 WATCHING: Final = ("alarms", "queue-alarms", "service-alarms", "edge")
 ALARM: Final = "AWS::CloudWatch::Alarm"
 FILTER: Final = "AWS::Logs::MetricFilter"
+ROLE: Final = "AWS::IAM::Role"
 LATEST: Final = "$LATEST"
 BY_HAND: Final = "docs/deploy.md, Changed by hand: a deployment without a change of its own does not bring it back"
 PROJECT: Final = "fleet"
@@ -56,6 +57,7 @@ async def deployed(stage: Stage, clients: Clients) -> list[Check]:
     outputs = {key: value for _, made in stacks.values() for key, value in made.outputs.items()}
     for worker in roster.WORKERS:
         checks += await _worker(stage, clients, worker, outputs)
+    checks.append(await _roles(stage, clients))
     checks += [await _alarms(stage, clients), await _filters(stage, clients), await _topic(clients, outputs)]
     told = {name: made.parameters for name, (_, made) in stacks.items()}
     checks += [await kept.hash_keys(clients, outputs.get("AuditHashKeysSecretArn")), await kept.token(clients, told)]
@@ -178,7 +180,7 @@ async def _alarms(stage: Stage, clients: Clients) -> Check:
                 one["AlarmName"]: (one["StateValue"], one.get("ActionsEnabled", True)) for one in page["MetricAlarms"]
             }
         ours = {name: state for name, state in names.items() if name.endswith(f"-{stage.stage}")}
-        missing = sorted(await _declared(stage, clients, ALARM) - ours.keys()) if ours else []
+        missing = sorted(await _declared(stage, clients, ALARM, WATCHING) - ours.keys()) if ours else []
     except Trouble as trouble:
         return fault("alarms", trouble)
     calling = sorted(name for name, (state, _) in ours.items() if state == "ALARM")
@@ -203,7 +205,7 @@ async def _filters(stage: Stage, clients: Clients) -> Check:
     """Metrics from log lines: without its filter an alarm sees nothing and is calm."""
     what, client = "metrics from logs", await clients.open("logs")
     try:
-        wanted = await _declared(stage, clients, FILTER)
+        wanted = await _declared(stage, clients, FILTER, WATCHING)
         there = {
             each["filterName"]
             async for page in _pages(client.describe_metric_filters, "nextToken")
@@ -216,11 +218,34 @@ async def _filters(stage: Stage, clients: Clients) -> Check:
     return Check(what, "ok", f"{len(wanted)} filters")
 
 
-async def _declared(stage: Stage, clients: Clients, kind: str) -> set[str]:
-    """What the stacks that watch made of this kind, whether or not it is there still. Raises Trouble."""
+async def _roles(stage: Stage, clients: Clients) -> Check:
+    """Without its role a function stands and cannot start, and a pipe or a rule sends nothing: both look well."""
+    what, client = "roles", await clients.open("iam")
+    missing = []
+    try:
+        wanted = sorted(await _declared(stage, clients, ROLE, ORDER))
+        for role in wanted:
+            try:
+                await ask(client.get_role(RoleName=role))
+            except Trouble as trouble:
+                if trouble.code not in {"NoSuchEntity", "NoSuchEntityException"}:
+                    raise
+                missing.append(role)
+    except Trouble as trouble:
+        if trouble.code in kept.UNSEEN:
+            remedy = "look as an administrator, or let the workflow look, once the stack pipeline is deployed anew"
+            return Check(what, "warning", trouble.code, remedy)
+        return fault(what, trouble)
+    if missing:
+        return Check(what, "fault", f"deleted: {', '.join(missing)}", BY_HAND)
+    return Check(what, "ok", f"{len(wanted)} there")
+
+
+async def _declared(stage: Stage, clients: Clients, kind: str, stacks: Iterable[str]) -> set[str]:
+    """What these stacks made of this kind, whether or not it is there still. Raises Trouble."""
     client = await clients.open("cloudformation")
     names: set[str] = set()
-    for stack in WATCHING:
+    for stack in stacks:
         try:
             async for page in _pages(client.list_stack_resources, StackName=stage.name_of(stack)):
                 names |= {

@@ -181,4 +181,5 @@ def _deployer(deployment: str) -> list[dict[str, Any]]:
             [Fn.sub("arn:${AWS::Partition}:s3:::${LambdaDeploymentBucket}/fleet-lambda-*")],
         ),
         *people.reader(),
+        allow(["iam:GetRole"], [Fn.sub(OWN_ROLES)]),  # the look, whether each role is there
     ]

@@ -79,7 +79,7 @@ class Topic(Construct):
         policy.override_logical_id("AlarmTopicPolicy")
 
     def _chat(self, workspace: str, channel: str) -> None:
-        """Its role reads metrics, to draw them beside the message, and can do nothing else."""
+        """Its role may do nothing: the channel is told of alarms, without pictures of metrics, and asks nothing of AWS."""
         given = self._given("Chatted", workspace)
         role = iam.CfnRole(
             self,

@@ -38,6 +38,40 @@ async def test_an_alarm_that_somebody_deleted_is_named() -> None:
     assert (check.state, check.found) == ("fault", "deleted: fleet-audit-old-prod, fleet-uploads-deep-prod")
 
 
+ROLES = {"access": "fleet-audit-archive-prod", "edge": "fleet-edge-resume-prod", "network": "fleet-network-prod"}
+
+
+class Roles(Aws):
+    """With three roles, and how AWS answers who asks for any of them."""
+
+    code = "NoSuchEntity"
+
+    def _list_stack_resources(self, *, StackName: str, NextToken: str = "") -> dict[str, Any]:
+        role = ROLES.get(StackName.removeprefix("fleet-").removesuffix("-prod"))
+        if role is None:
+            return super()._list_stack_resources(StackName=StackName, NextToken=NextToken)
+        return {"StackResourceSummaries": [{"ResourceType": "AWS::IAM::Role", "PhysicalResourceId": role}]}
+
+    def _get_role(self, *, RoleName: str) -> dict[str, Any]:
+        if RoleName == ROLES["edge"]:
+            return {"Role": {"RoleName": RoleName}}
+        raise refused(self.code)
+
+
+async def test_a_role_that_somebody_deleted_is_named_for_whatever_has_it_looks_well() -> None:
+    [check] = (await found(Roles())).values()
+    assert (check.what, check.state) == ("roles", "fault")
+    assert check.found == "deleted: fleet-audit-archive-prod, fleet-network-prod"
+    assert check.remedy.startswith("docs/deploy.md, Changed by hand")
+
+
+async def test_who_may_not_look_at_roles_is_told_so_and_nothing_is_called_deleted() -> None:
+    aws = Roles()
+    aws.code = "AccessDenied"
+    [check] = (await found(aws)).values()
+    assert (check.what, check.state, check.found) == ("roles", "warning", "AccessDenied")
+
+
 @pytest.mark.parametrize(
     ("stack", "given", "says"),
     [
