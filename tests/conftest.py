@@ -15,6 +15,7 @@ import structlog
 
 from fleet.dev.deploy import deploy
 from fleet.dev.emulators.ministack import Endpoint
+from fleet.typed import ENV_FILE, STAGE
 from tests import botocore_data, examples, kept, left_open, loopback
 from tests.aws import Aws
 
@@ -103,6 +104,13 @@ def _no_credentials_of_the_developer(monkeypatch: pytest.MonkeyPatch, authority:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_CA_BUNDLE", authority)  # every client reads the whole list of the world's otherwise
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is called in this process leaves what it was given behind, for the commands that it names."""
+    monkeypatch.setenv(STAGE, "")
+    monkeypatch.setenv(ENV_FILE, "")
 
 
 @pytest.fixture(autouse=True)
