@@ -15,16 +15,16 @@ def name_of(resource: str, *, prefix: str = "") -> str:
     return Fn.sub(prefix + pattern_of(resource))
 
 
-def arn_of(service: str, resource: str, *, kind: str = "") -> str:
-    """The ARN of a resource of this account before it exists, where an attribute would close a circle."""
+def arn_of(service: str, resource: str, *, kind: str = "", part: str = "") -> str:
+    """The ARN of a resource of this account, or of a part of it, before it exists, where an attribute would close a circle."""
     return Fn.sub(
-        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{kind}{pattern_of(resource)}"
+        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{kind}{pattern_of(resource)}{part}"
     )
 
 
-def bucket_arn_of(resource: str) -> str:
-    """The ARN of a bucket before it exists; it names neither region nor account."""
-    return Fn.sub(f"arn:${{AWS::Partition}}:s3:::{pattern_of(resource)}")
+def bucket_arn_of(resource: str, *, part: str = "") -> str:
+    """The ARN of a bucket, or of its objects, before it exists; it names neither region nor account."""
+    return Fn.sub(f"arn:${{AWS::Partition}}:s3:::{pattern_of(resource)}{part}")
 
 
 def tag_everything(scope: Construct) -> None:

@@ -17,18 +17,18 @@ def queue(*names: str) -> list[str]:
 
 def table(*names: str, index: str = "") -> list[str]:
     """ARNs of tables, or of one index of each."""
-    arns = [arn_of("dynamodb", name, kind="table/") for name in names]
-    return [Fn.join("", [arn, "/index/", index]) for arn in arns] if index else arns
+    part = f"/index/{index}" if index else ""
+    return [arn_of("dynamodb", name, kind="table/", part=part) for name in names]
 
 
 def streams(*names: str) -> list[str]:
     """ARNs of the streams of tables, whenever they were switched on."""
-    return [Fn.join("", [arn, "/stream/*"]) for arn in table(*names)]
+    return [arn_of("dynamodb", name, kind="table/", part="/stream/*") for name in names]
 
 
 def objects(bucket: str, *prefixes: str) -> list[str]:
     """ARNs of the objects below prefixes of a bucket."""
-    return [Fn.join("/", [bucket_arn_of(bucket), f"{prefix}*"]) for prefix in prefixes]
+    return [bucket_arn_of(bucket, part=f"/{prefix}*") for prefix in prefixes]
 
 
 def bus() -> list[str]:
