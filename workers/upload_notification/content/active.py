@@ -14,13 +14,16 @@ _RUNS: Final = re.compile(
     _ELEMENT + rb"(?:script|foreignobject|iframe|embed|object|stylesheet|transform)[\s/>]"
     rb"|\b" + _HANDLER + rb"|javascript:|data:(?:text|application|image/svg)|<!entity|<!attlist|<\?xml-stylesheet"
     # A link whose letters are written as references, or stand on several lines, is none that can be read here; nor is one that is animated.
-    rb"|href\s{0,20}=\s{0,20}[\"'](?:[^\"'<>]*&(?!amp;)|\s*(?:[a-z]+[\t\r\n]+)+[a-z]*\s*:)"
-    rb"|attributename\s{0,20}=\s{0,20}[\"']\s{0,20}(?:[^\s\"':]{1,40}:)?(?:href|on)"
+    rb"|href\s{0,20}=\s{0,20}[\"'](?:[^\"'<>]*&(?!amp;)|\s*[a-z]+[\t\r\n][a-z\s]*:)"
+    rb"|attributename\s{0,20}=\s{0,20}[\"'](?:[^\"'<>]*&|\s{0,20}(?:[^\s\"':]{1,40}:)?(?:href|on))"
     # An escape switches the letters of ISO-2022: what stands here is not what is read there.
     rb"|[\0-\x08\x0e-\x1f]",
     re.IGNORECASE,
 )
-_READ_AS_PAGE: Final = re.compile(rb"www\.w3\.org/(?:1999/xhtml|2000/svg)", re.IGNORECASE)
+# A namespace may be written in references, too.
+_READ_AS_PAGE: Final = re.compile(
+    rb"www\.w3\.org/(?:1999/xhtml|2000/svg)|xmlns[^\"'<>]{0,80}[\"'][^\"'<>]*&", re.IGNORECASE
+)
 
 _WITHIN: Final = re.compile(
     rb"<(?:script|html|svg|iframe)[\s/>]|<!doctype\s+html"

@@ -20,7 +20,7 @@ _PACKED: Final = (
 """What a ZIP holds says what it is, where its first names are within the head."""
 _ZIP_NAME: Final = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 
-_CONTENT_TYPES: Final = b"[Content_Types].xml"
+_LIST_OF_PARTS: Final = re.compile(rb"PK\x03\x04.{22}\x13\0(..)\[Content_Types\]\.xml", re.DOTALL)
 MOST_UNPACKED: Final = 16_384
 """Bytes of a document's list of parts that are unpacked: 60 KB would come out of the head at most, a thousand times as much of a bomb."""
 _MAIN: Final = re.compile(rb"application/vnd\.([a-zA-Z.-]{1,80})\.main\+xml")
@@ -54,18 +54,19 @@ def _by_names(names: list[bytes]) -> str:
 
 
 def _document(head: bytes) -> str | None:
-    """An Office document, by its list of parts, which tells a macro from none; it is the first entry of nearly all."""
-    if head[26:28] != len(_CONTENT_TYPES).to_bytes(2, "little") or head[30:49] != _CONTENT_TYPES:
+    """An Office document, by its list of parts, which tells a macro from none; wherever in the head that stands."""
+    found = _LIST_OF_PARTS.search(head)
+    if found is None:
         return None
-    start = 49 + int.from_bytes(head[28:30], "little")
-    size = int.from_bytes(head[18:22], "little")  # 0 where it is told behind the data
-    data = head[start : start + size] if size else head[start:]
-    if head[8:10] == b"\x08\0":
+    entry, start = head[found.start() :], found.end() - found.start() + int.from_bytes(found[1], "little")
+    size = int.from_bytes(entry[18:22], "little")  # 0 where it is told behind the data
+    data = entry[start : start + size] if size else entry[start:]
+    if entry[8:10] == b"\x08\0":
         try:
             data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, MOST_UNPACKED)
         except zlib.error:
             return None
     if macros := _WITH_MACROS.search(data):
         return f"application/vnd.{macros[1].decode().lower()}.12"
-    found = (_DOCUMENTS.get(main[1]) for main in _MAIN.finditer(data))
-    return next((kind for kind in found if kind), None)
+    kinds = (_DOCUMENTS.get(main[1]) for main in _MAIN.finditer(data))
+    return next((kind for kind in kinds if kind), None)

@@ -152,7 +152,8 @@ def _markup(head: bytes, *, is_whole: bool) -> Found:
         return Found(UNKNOWN)
     if text.startswith(b"<?xml"):
         return Found("application/xml", is_mixed=runs_as_xml(text))
-    return Found(TEXT, is_mixed=is_page_within(text))
+    # XML needs no declaration.
+    return Found(TEXT, is_mixed=is_page_within(text) or (text.startswith(b"<") and runs_as_xml(text)))
 
 
 def _in_utf_8(head: bytes) -> bytes:

@@ -170,6 +170,11 @@ SAMPLES: list[tuple[str, bytes]] = [
         zipped("_rels/.rels", "word/document.xml", "word/vbaProject.bin"),
     ),
     ("application/vnd.ms-excel.sheet.macroenabled.12", zipped("[Content_Types].xml", "xl/vbaProject.bin")),
+    (
+        "application/vnd.ms-word.document.macroenabled.12",
+        zipped("word/own-name.bin", first=("word/document.xml", b"<x/>"))
+        + office("application/vnd.ms-word.document.macroEnabled", "x.xml"),
+    ),
     ("application/octet-stream", b"\xff\xfe\x00\xd8\x41\x00"),
     ("application/octet-stream", b"\0\x01\x02\x03\x04\x05"),
     ("application/octet-stream", b"caf\xe9 in another encoding, perhaps"),
@@ -181,6 +186,10 @@ RUNNING: list[tuple[str, bytes]] = [
     ("a link in references", b'<a href="java&#115;cript:alert(1)"/>'),
     ("a link on two lines", b'<a href="java\nscript:alert(1)"/>'),
     ("an animated link", b'<a><set attributeName="xlink:href" to="x"/></a>'),
+    (
+        "an animated link whose name is in references",
+        b'<a><animate attributeName="&#104;ref" values="&#106;avascript:a()"/></a>',
+    ),
     ("a stylesheet", b'<xsl:stylesheet xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/>'),
     ("a picture that may hold a script", b'<use href="data:image/svg+xml;base64,PHN2Zz4="/>'),
     ("letters that are switched", b"<scr\x1b(Bipt>alert(1)</scr\x1b(Bipt>"),
@@ -221,6 +230,8 @@ MIXED: list[tuple[str, str, bytes]] = [
     ("a text with a link to a script", "text/plain", b"hello <a href='javascript:alert(1)'>"),
     ("a text in UTF-16 with a script", "text/plain", "\ufeffhello <script>alert(1)</script>".encode("utf-16-be")),
     ("an XHTML page", "application/xml", b"<?xml version='1.0'?><x xmlns='http://www.w3.org/1999/xhtml'><script>alert(1)</script></x>"),
+    ("an XHTML page without a declaration", "text/plain", b"<x xmlns:h='http://www.w3.org/1999/xhtml'><h:script>alert(1)</h:script></x>"),
+    ("an XHTML page whose namespace is in references", "application/xml", b"<?xml version='1.0'?><x xmlns:h='http://www.w3.org/1999/xhtm&#108;'><h:script>alert(1)</h:script></x>"),
     ("an XML with a stylesheet", "application/xml", b"<?xml version='1.0'?><?xml-stylesheet type='text/xsl' href='x'?><x/>"),
     *((f"an SVG with {what}", "image/svg+xml", SVG.replace(b"<circle", inner + b"<circle")) for what, inner in RUNNING),
     ("an SVG with a script", "image/svg+xml", SVG.replace(b"<circle", b"<script>alert(1)</script><circle")),
