@@ -234,9 +234,3 @@ def header(head: bytes, name: bytes) -> str | None:
     if place < 0:
         return None
     return head[place + len(name) + 3 :].partition(b"\r\n")[0].decode("latin-1").strip()
-
-
-def is_redirect(status: int, head: bytes) -> bool:
-    """Whether botocore's HTTP client goes elsewhere for this."""
-    is_said = any(header(head, name) is not None for name in (b"location", b"uri"))  # the second is its old name
-    return is_said and status in {301, 302, 303, 307, 308}

@@ -18,7 +18,6 @@ from shared.aws.fallback import (
     Fallback,
     as_botocore,
     header,
-    is_redirect,
     kind_of,
     refuses_entries,
     warn_aside,
@@ -143,10 +142,6 @@ class FastClient:
                 if self._answered is not None:
                     self._answered(kind_of(action, asked))
                 raise refusal
-        if is_redirect(status, head):  # botocore's HTTP client goes there
-            answer = await self._fallback.call(action, asked)
-            self._step_aside("a redirect")
-            return answer
         answer = await self._fallback.call(action, asked, held)
         if (
             status < 300

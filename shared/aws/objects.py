@@ -20,7 +20,7 @@ from botocore.utils import percent_encode
 from shared.aws.answers.expected import Expected
 from shared.aws.answers.head import Unread
 from shared.aws.connections import Answer, Connections, NotConnected
-from shared.aws.fallback import Cut, Fallback, as_botocore, is_redirect, kind_of, pass_by, waited, warn_aside
+from shared.aws.fallback import Cut, Fallback, as_botocore, kind_of, pass_by, waited, warn_aside
 from shared.aws.pattern import SIGNATURE, text
 from shared.aws.signer import Signer
 from shared.outcome import is_outage
@@ -184,7 +184,7 @@ class FastObjects:
                 raise refusal
         if is_plain or not is_good:  # else botocore looks at its checksum
             self._places.pop((wanted.bucket, is_read), None)
-        return await self._fallback.call(action, asked, None if is_redirect(status, head) else held)
+        return await self._fallback.call(action, asked, held)
 
     def _learn(self, action: str, request: Any, segment: str) -> None:
         bucket, _, key = segment.partition("\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -17,8 +19,13 @@ class Checked(AIOHTTPSession):
     """For AioConfig's `http_session_cls`. A certificate must be of the host that is called, also behind a proxy.
 
     aiobotocore takes over a context that leaves the host's name to urllib3, which it does not use, and checks no certificate at all through a
-    proxy that has no bundle of its own.
+    proxy that has no bundle of its own. It also follows redirects, which botocore's own session does not: a POST would arrive as a GET, whose
+    200 says that all was done, and a session's token and a message's body would go to whoever is named.
     """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)  # type: ignore[misc]
+        return SimpleNamespace(request=partial(session.request, allow_redirects=False))
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._get_ssl_context()  # type: ignore[misc]

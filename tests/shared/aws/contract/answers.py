@@ -9,16 +9,13 @@ from zlib import crc32
 
 @dataclass(frozen=True)
 class Odd:
-    """`raw` as it goes over the wire; the server ends the connection after it, or only its own half, where that is said.
-    The fast client may need one request more for it.
-    """
+    """`raw` as it goes over the wire; the server ends the connection after it, or only its own half, where that is said."""
 
     raw: bytes
     is_aside: bool = False
     ends: bool = False
     half: bool = False
     pieces: int = 1
-    more: int = 0
 
 
 def whole(body: bytes, *headers: str, status: str = "200 OK", length: str | None = None) -> bytes:
@@ -120,12 +117,10 @@ def statuses(good: bytes) -> dict[str, Odd]:
         "204 with a length": Odd(headed(b"", "Content-Length: 9", start="HTTP/1.1 204 No Content")),
         "200, empty": Odd(whole(b"")),
         "200, empty to the end": Odd(headed(b""), ends=True),
-        "301": Odd(whole(b"", "Location: /elsewhere", status="301 Moved Permanently"), is_aside=True, more=1),
-        "307": Odd(whole(html, "Location: /elsewhere", status="307 Temporary Redirect"), is_aside=True, more=1),
-        "301 by its old name": Odd(
-            whole(b"", "URI: /elsewhere", status="301 Moved Permanently"), is_aside=True, more=1
-        ),
-        "307 in a circle": Odd(whole(html, "Location: /", status="307 Temporary Redirect"), more=1),
+        "301": Odd(whole(b"", "Location: /elsewhere", status="301 Moved Permanently")),
+        "307": Odd(whole(html, "Location: /elsewhere", status="307 Temporary Redirect")),
+        "301 by its old name": Odd(whole(b"", "URI: /elsewhere", status="301 Moved Permanently")),
+        "307 in a circle": Odd(whole(html, "Location: /", status="307 Temporary Redirect")),
         "301 to nowhere": Odd(whole(html, status="301 Moved Permanently")),
         "304": Odd(headed(b"", start="HTTP/1.1 304 Not Modified")),
         **{

@@ -9,11 +9,12 @@ import aioboto3
 from aiobotocore.config import AioConfig
 
 from shared.aws.answers.check import check_answers
+from shared.aws.sessions import Checked
 from tests.shared.aws.contract.answers import Odd
 
 
 class Stub:
-    """Counts what it is asked; `now` is the answer to all of it, but whoever is sent elsewhere finds the usual one there."""
+    """Counts what it is asked; `now` is the answer to all of it, but whoever goes where he is sent finds the usual one there."""
 
     def __init__(self, usual: Odd) -> None:
         self.usual = self.now = usual
@@ -84,7 +85,7 @@ async def stub(usual: Odd) -> AsyncIterator[Stub]:
 async def opened(service: Any, url: str, *, attempts: int = 1) -> AsyncIterator[Any]:
     """An aioboto3 client set up as the runtime sets its own up."""
     session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-    config = AioConfig(retries={"mode": "standard", "total_max_attempts": attempts})
+    config = AioConfig(retries={"mode": "standard", "total_max_attempts": attempts}, http_session_cls=Checked)
     async with session.client(service, endpoint_url=url, config=config) as client:
         check_answers(client)
         yield client
