@@ -47,7 +47,9 @@ class UploadSettings(Settings):
 async def open_workers(environment: Mapping[str, str], clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
     """Open the clients and yield the one worker of this app. Raises SettingsError."""
     settings = read_settings(UploadSettings, environment)
-    gateway = await clients.open("apigatewaymanagementapi", endpoint_url=endpoint_url(settings.ws_api_endpoint))
+    # Three attempts at an API that is silent would take the handler's whole time, and the bus would not be told.
+    where = endpoint_url(settings.ws_api_endpoint)
+    gateway = await clients.open("apigatewaymanagementapi", endpoint_url=where, attempts=1)
     objects = S3Objects(await clients.open("s3"))
     ports = Ports(
         store=DynamoDbSessions(await clients.open("dynamodb"), table=settings.sessions_table_name),

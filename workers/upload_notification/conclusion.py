@@ -247,7 +247,10 @@ async def _tell_browser(upload: UploadFinished, session: Session, ports: Ports) 
                 log.info(outcome, session_id=session.session_id)
                 connection = await ports.store.disconnect(session.session_id, connection)
             case TooLarge():
-                data = announcement.pointer(upload, session)
+                smaller = announcement.pointer(upload, session)
+                if data == smaller:
+                    raise Unavailable("the WebSocket API answers 413 to a pointer", code="PayloadTooLarge")
+                data = smaller
             case Busy():
                 raise BrowserBusy("the browser's connection is busy", after=30)
             case Forbidden():

@@ -33,7 +33,7 @@ def endpoint_url(given: str) -> str:
 
 
 class ApiGateway:
-    """Posts to connections; between two tries it waits up to `pause`, then up to twice that, in seconds."""
+    """Posts to connections, by a client that repeats nothing itself; between two tries it waits up to `pause`, then up to twice that, in seconds."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class ApiGateway:
             try:
                 await self._client.post_to_connection(ConnectionId=connection_id, Data=data)
             except ClientError as error:
-                if tried < TRIES and _is_throttled_untried(error):
+                if tried < TRIES and _status(error) == 429:
                     await asyncio.sleep(self._dice() * self._pause * 2 ** (tried - 1))
                     continue
                 answer = Malformed() if _is_malformed(error) else ANSWERS.get(_status(error))
@@ -61,11 +61,6 @@ class ApiGateway:
                 return answer
             return Posted()
         raise AssertionError("unreachable")
-
-
-def _is_throttled_untried(error: ClientError) -> bool:
-    """A 429 that names its error was tried again by botocore already; a bare one is left to us."""
-    return _status(error) == 429 and not error.response["ResponseMetadata"].get("RetryAttempts")
 
 
 def _is_malformed(error: ClientError) -> bool:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shared.clients import Clients
 from shared.outcome import Later
@@ -95,6 +96,22 @@ async def test_from_a_file_in_the_bucket_to_the_browser_and_back(
         assert found["status"] == {"S": "AWAITING_SCAN"}
         assert "uploadKey" not in found
         assert len(gateway.calls) == 1
+
+
+async def test_a_websocket_api_that_fails_is_asked_once_by_a_run_which_has_time_left_for_the_bus(
+    aws: Aws, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, key = ScriptedServer([Reply(500, error="InternalServerErrorException")]), f"session-uploads/{session_id}/a"
+    where: Any = {"TableName": aws.names["SESSIONS_TABLE_NAME"], "Key": {"sessionId": {"S": session_id}}}
+
+    async with opened(aws, gateway, monkeypatch) as worker:
+        assert isinstance(worker.do, Each)
+        aws.s3.put_object(Bucket=aws.names["UPLOAD_BUCKET_NAME"], Key=key, Body=b"content")
+        uploaded = await decoded(aws, worker, about(session_id))
+        with pytest.raises(ClientError):
+            await worker.do.handle(uploaded)
+    assert len(gateway.calls) == 1
+    assert aws.dynamodb.get_item(**where)["Item"]["announcedTo"] == {"S": "bus"}
 
 
 def test_the_fleet_knows_the_worker_by_its_name() -> None:

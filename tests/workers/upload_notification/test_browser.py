@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.outcome import Contended, Dead, Stalled
+from shared.outcome import Contended, Dead, Stalled, Unavailable
 from shared.road.failure.verdict import judge
 from tests.made import make_worker
 from tests.workers.upload_notification.fakes import NOON, FakeSessions, finished, removed, row
@@ -117,6 +117,13 @@ async def test_a_message_that_is_too_large_is_replaced_by_a_pointer() -> None:
     (_, message), (_, pointer) = world.posts
     assert len(pointer) < len(message)
     assert world.counts["announced"] == 1
+
+
+async def test_a_pointer_that_is_too_large_is_not_posted_again_at_once() -> None:
+    world = World(FakeSessions(dict(WAITING)), answers=scripted(TooLarge(), TooLarge()))
+    with pytest.raises(Unavailable, match="413 to a pointer"):
+        await world.handle(finished())
+    assert (len(world.posts), len(world.events)) == (2, 1)
 
 
 async def test_a_busy_connection_waits_without_a_run_and_the_bus_does_not_wait_for_it() -> None:

@@ -12,7 +12,7 @@ from workers.upload_notification.ports import Answer, Busy, Forbidden, Gone, Mal
 
 
 async def posted(
-    server: ScriptedServer, *, connection: str = "L0SM9cOFvHcCIhw=", data: bytes = b"{}", attempts: int = 4
+    server: ScriptedServer, *, connection: str = "L0SM9cOFvHcCIhw=", data: bytes = b"{}", attempts: int = 0
 ) -> Answer:
     async with server.client("apigatewaymanagementapi", "/live", attempts=attempts) as client:
         return await ApiGateway(client, pause=0.01).post(connection, data)
@@ -51,7 +51,7 @@ async def test_a_refusal_costs_one_call_whether_it_has_a_code_or_not(reply: Repl
 )
 async def test_a_proxys_refusal_says_nothing_of_the_connection(reply: Reply) -> None:
     with pytest.raises(ClientError) as error:
-        await posted(ScriptedServer([reply]), attempts=1)
+        await posted(ScriptedServer([reply]))
     assert is_outage(error.value)
 
 
@@ -74,8 +74,9 @@ async def test_a_browser_that_takes_nothing_is_no_outage_for_the_others(reply: R
     assert breakers.open == {}
 
 
-async def test_a_post_that_stays_throttled_is_given_back() -> None:
-    server = ScriptedServer([Reply(429)])
+@pytest.mark.parametrize("error", ["", "LimitExceededException"])
+async def test_a_post_that_stays_throttled_is_given_back(error: str) -> None:
+    server = ScriptedServer([Reply(429, error=error)])
 
     assert await posted(server) == Busy()
     assert len(server.calls) == 3
