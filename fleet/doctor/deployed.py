@@ -90,11 +90,21 @@ async def _stack(stage: Stage, clients: Clients, name: str) -> tuple[Check, Made
         {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])},
         {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
     )
-    if state in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+    if state in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         return Check(what, "ok", state), made
     if state.endswith("_IN_PROGRESS"):
         return Check(what, "warning", state, "look again when the deployment has ended"), made
-    return Check(what, "fault", state, "see its events in CloudFormation, and deploy it again"), made
+    return Check(what, "fault", state, _again(stage.name_of(name), state)), made
+
+
+def _again(stack: str, state: str) -> str:
+    """How a stack that ended otherwise is deployed again: CloudFormation refuses to update one that never stood."""
+    if state in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
+        first = f"aws cloudformation delete-stack --stack-name {stack}, then "
+    else:
+        named = f"aws cloudformation continue-update-rollback --stack-name {stack}, then "
+        first = named if state == "UPDATE_ROLLBACK_FAILED" else ""
+    return f"see its events in CloudFormation; {first}deploy it again"
 
 
 async def _worker(stage: Stage, clients: Clients, worker: str, outputs: dict[str, str]) -> list[Check]:

@@ -25,6 +25,9 @@ async def hash_keys(clients: Clients, secret: str | None) -> Check:
     try:
         return await _secret(clients, what, secret, without="no search finds what is archived")
     except Trouble as trouble:
+        if trouble.code == "ResourceNotFoundException":
+            remedy = "docs/deploy.md, Changed by hand; what was archived under its keys is not found by a new secret's"
+            return Check(what, "fault", f"deleted: {secret}", remedy)
         return fault(what, trouble)
 
 

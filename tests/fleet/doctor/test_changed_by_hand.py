@@ -38,6 +38,34 @@ async def test_an_alarm_that_somebody_deleted_is_named() -> None:
     assert (check.state, check.found) == ("fault", "deleted: fleet-audit-old-prod, fleet-uploads-deep-prod")
 
 
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("ROLLBACK_COMPLETE", "aws cloudformation delete-stack --stack-name fleet-queue-alarms-prod, then deploy it"),
+        ("UPDATE_ROLLBACK_FAILED", "aws cloudformation continue-update-rollback --stack-name fleet-queue-alarms-prod"),
+        ("UPDATE_ROLLBACK_COMPLETE", "in CloudFormation; deploy it again"),
+        ("IMPORT_COMPLETE", None),
+    ],
+)
+async def test_a_stack_that_cannot_be_updated_as_it_is_leads_to_what_has_to_come_first(
+    state: str, says: str | None
+) -> None:
+    aws = Aws()
+    aws.stacks["queue-alarms"] = state
+    remedies = [check.remedy for check in (await found(aws)).values()]
+    assert len(remedies) == (1 if says else 0)
+    assert all(says is not None and says in remedy for remedy in remedies)
+
+
+async def test_hash_keys_that_somebody_deleted_do_not_lead_to_another_stack() -> None:
+    aws = Aws()
+    aws.outputs["AuditHashKeysSecretArn"] = "arn:gone"
+    aws.secrets["arn:gone"] = refused("ResourceNotFoundException")
+    check = (await found(aws))["archive's hash keys"]
+    assert (check.state, check.found) == ("fault", "deleted: arn:gone")
+    assert check.remedy.startswith("docs/deploy.md, Changed by hand")
+
+
 ROLES = {"access": "fleet-audit-archive-prod", "edge": "fleet-edge-resume-prod", "network": "fleet-network-prod"}
 
 
