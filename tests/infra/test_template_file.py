@@ -66,11 +66,13 @@ def test_twenty_more_workers_fit_into_templates_that_go_through_a_bucket() -> No
     assert len(WORKERS) - 4 + fit[scarcest] >= 20
 
 
-def test_the_readme_s_commands_take_templates_of_any_size() -> None:
+def test_the_readme_deploys_by_the_script_which_takes_templates_of_any_size_and_either_command_line() -> None:
     readme = (INFRA.parent / "README.md").read_text()
-    commands = re.findall(r"aws cloudformation deploy (?:.*\\\n)*.*", readme)
-    assert len(commands) == 2
-    assert all(" --s3-bucket " in command for command in commands)
+    [(stage, given)] = re.findall(r"^\$ infra/deploy\.sh (\w+) (.*)$", readme, re.MULTILINE)
+    assert (INFRA / "parameters" / f"{stage}.json").is_file()
+    told = {each.partition("=")[0] for each in given.split()}
+    assert told == {"ProjectName", "LambdaDeploymentBucket", "LambdaCodeKey"}
+    assert "file://" not in readme, "a file names a project of its own, and version 1 of the command line reads none"
 
 
 def test_the_hash_changes_with_a_source_and_not_with_its_line_ends(tmp_path: Path) -> None:
