@@ -37,6 +37,18 @@ def test_a_container_is_healthy_by_livez_and_can_write_nowhere(worker: WorkerSet
     assert container["LogConfiguration"]["Options"]["awslogs-group"] == f"{worker.stem}ContainerLog"
 
 
+@pytest.mark.parametrize(("stage", "days"), [("dev", "7"), ("staging", "14"), ("prod", "30")])
+@EACH
+def test_a_function_and_a_container_have_a_log_that_is_kept_as_long_as_the_stage_says(
+    worker: WorkerSettings, stage: str, days: str
+) -> None:
+    named = f"fleet-{worker.name}-{stage}"
+    function = stack("workers", stage).properties(f"{worker.stem}Log")
+    container = stack("services", stage, **FARGATE).properties(f"{worker.stem}ContainerLog")
+    assert (function["LogGroupName"], function["RetentionInDays"]) == (f"/aws/lambda/{named}", days)
+    assert (container["LogGroupName"], container["RetentionInDays"]) == (f"/ecs/{named}", days)
+
+
 @EACH
 def test_a_service_replaces_tasks_without_a_gap_goes_back_by_itself_and_has_no_public_address(
     worker: WorkerSettings,

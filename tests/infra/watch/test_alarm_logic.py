@@ -173,6 +173,16 @@ def test_a_queue_fails_above_five_percent_of_twenty_messages_or_more(queue: str)
     assert not after(*[[]] * 5)
 
 
+def test_a_throttle_of_any_function_of_the_edge_calls_and_none_is_silent() -> None:
+    alarm = alarms()["edge-throttled"]
+    watched = [key_of(each["MetricStat"]["Metric"]) for each in alarm["Metrics"] if "MetricStat" in each]
+    assert len({*watched}) == 7
+    for one in watched:
+        assert calls(alarm, {one: [[1.0]]})
+    assert not calls(alarm, {one: [[0.0]] for one in watched})
+    assert not calls(alarm, {one: [[]] for one in watched})
+
+
 def test_a_rule_of_the_fleets_bus_is_seen_under_either_name_of_it() -> None:
     for metric, fault in (("FailedInvocations", "failing"), ("InvocationsFailedToBeSentToDlq", "losing")):
         alarm = alarms()[f"tenant-events-rule-{fault}"]
