@@ -5,7 +5,7 @@ docs/archive.md tells what they show, and to whom. Best is the bucket of another
 
 from typing import Final
 
-from aws_cdk import CfnDeletionPolicy, CfnResource, Fn
+from aws_cdk import CfnResource, Fn
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -46,7 +46,7 @@ class EvidenceStack(FleetStack):
             ),
         )
         # A chain that is signed takes no digest of a worker without its key.
-        key.cfn_options.deletion_policy = key.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        keep(key)
         alias = kms.CfnAlias(self, "SigningAlias", alias_name=name_of("audit", prefix="alias/"), target_key_id=key.ref)
         bucket = _heads(self, inputs.look_up("AuditLockMode"))
         policy = s3.CfnBucketPolicy(

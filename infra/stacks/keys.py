@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 
 from typing import Final
 
-from aws_cdk import Aws, CfnDeletionPolicy, Fn
+from aws_cdk import Aws, Fn
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -13,6 +13,7 @@ from infra.naming import name_of
 from infra.outputs import export
 from infra.resources.inputs import Inputs
 from infra.resources.statements import Statement, document
+from infra.resources.worker_queue import keep
 from infra.stack import FleetStack
 
 USE: Final = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -41,7 +42,7 @@ class KeysStack(FleetStack):
         )
         key.override_logical_id("Key")
         # What is encrypted under a key that is gone is gone.
-        key.cfn_options.deletion_policy = key.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        keep(key)
         alias = kms.CfnAlias(self, "KeyAlias", alias_name=name_of("data", prefix="alias/"), target_key_id=key.ref)
         alias.override_logical_id("KeyAlias")
         export(self, "KeyArn", key.attr_arn)

@@ -5,7 +5,7 @@ https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-depl
 
 from typing import Any, Final
 
-from aws_cdk import CfnDeletionPolicy, Fn
+from aws_cdk import Fn
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -15,6 +15,7 @@ from infra.resources import boundary
 from infra.resources.compute import people
 from infra.resources.inputs import Inputs
 from infra.resources.statements import allow, document
+from infra.resources.worker_queue import keep
 from infra.stack import FleetStack
 from infra.stacks.care import BACKS_UP
 
@@ -71,8 +72,7 @@ class PipelineStack(FleetStack):
         )
         made.override_logical_id("GitHubProvider")
         made.cfn_options.condition = makes
-        made.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN  # other repositories may have come to use it
-        made.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        keep(made)  # other repositories may have come to use it
         export(self, "GitHubProviderArn", made.attr_arn, on=makes)
         return Fn.condition_if(makes.logical_id, made.attr_arn, given)
 

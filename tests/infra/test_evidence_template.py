@@ -17,7 +17,7 @@ def test_the_key_signs_as_the_worker_asks_it_to_and_outlives_its_stack() -> None
     key = evidence.properties("SigningKey")
     assert (key["KeySpec"], key["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
     resource = evidence.text["Resources"]["SigningKey"]
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 @pytest.mark.parametrize(("stage", "mode"), [("dev", "GOVERNANCE"), ("prod", "COMPLIANCE")])

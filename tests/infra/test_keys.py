@@ -47,7 +47,7 @@ def test_the_key_turns_each_year_and_outlives_its_stack() -> None:
     template = stack("keys")
     assert template.properties("Key")["EnableKeyRotation"] is True
     key = template.text["Resources"]["Key"]
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_services_use_it_for_this_account_and_roles_of_this_stage_through_the_services_that_keep_data() -> None:

@@ -158,6 +158,13 @@ def test_what_holds_data_outlives_its_stack() -> None:
         assert ("DeletionPolicy" in queue) is holds_letters
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_first_deployment_that_fails_leaves_nothing_of_any_stack_behind(path: Path) -> None:
+    """What it kept would have its name still, so that the next one fails as well, or cost by the month."""
+    said = {resource.get("DeletionPolicy", "Delete") for resource in raw(path)["Resources"].values()}
+    assert said <= {"Delete", "RetainExceptOnCreate"}
+
+
 def test_the_disposable_template_differs_in_nothing_but_what_is_left_behind() -> None:
     made = disposable(raw())
     assert "Retain" not in json.dumps(made)
