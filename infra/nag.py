@@ -38,6 +38,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     # Deploying a stage.
     r"pipeline: DeploymentRole: AwsSolutions-IAM4.*PowerUserAccess\]": "CloudFormation makes a dozen kinds of resources as this role, and nobody else can take it on",
     rf"pipeline: DeploymentRole: {_WIDE}.*:role/<ProjectName>-[*]-<Stage>\]": "roles that it may make are the stage's own",
+    rf"pipeline: DeployerRole: {_WIDE}.*:role/<ProjectName>-[*]-<Stage>\]": "whether each role of the stage is there, and nothing else of it",
     r"pipeline: Boundary: AwsSolutions-IAM5.*": "a bound and no grant: each role's own policy says what of it it may do",
     r"care: BackupRole: AwsSolutions-IAM4.*AWSBackupServiceRolePolicyForBackup\]": "what a backup takes changes with the service; AWS keeps this policy, and it makes backups alone",
     # What browsers call: tests/infra/test_edge_template.py holds each role against its function's calls.
