@@ -90,14 +90,16 @@ class Fallback:
 
     def target(self, url: str) -> Target | None:
         """How the client itself would connect: its TLS context, timeouts and number of connections. None where that is
-        not simple: through a proxy, or without looking at certificates.
+        not simple: through a proxy, without looking at certificates, or with a user's name in the URL, which its HTTP client refuses.
         """
         http = self._client._endpoint.http_session  # noqa: SLF001
         config = self._client.meta.config
         parts = urlsplit(url)
         tls = http._sessions[None].connector._ssl  # noqa: SLF001
         secure = parts.scheme == "https"
-        if http._proxy_config.proxy_url_for(url) or not parts.hostname or (secure and not isinstance(tls, SSLContext)):  # noqa: SLF001
+        if http._proxy_config.proxy_url_for(url) or not parts.hostname or "@" in parts.netloc:  # noqa: SLF001
+            return None
+        if secure and not isinstance(tls, SSLContext):
             return None
         return Target(
             parts.hostname,

@@ -86,3 +86,19 @@ async def test_where_certificates_are_not_looked_at_requests_stay_botocores() ->
         async with session.client("dynamodb", endpoint_url="https://127.0.0.1:9", verify=verify) as client:
             await client._endpoint.http_session._get_session(None)
             assert (Fallback(client, see=lambda *_: None).target("https://127.0.0.1:9/") is not None) == is_kept
+
+
+async def test_with_a_users_name_in_the_endpoint_all_calls_are_botocores_which_refuses_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the first call of each kind would fail, and the later ones go through."""
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "eu-west-1"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    async with stub(Odd(whole(b'{"Item": {}}'))) as serving, Clients({}) as clients:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", serving.url.replace("//", "//user:word@"))
+        client = await clients.open("dynamodb", attempts=1)
+        for _ in range(2):
+            with pytest.raises(HTTPClientError):
+                await client.get_item(TableName="t", Key={"id": {"S": "x"}})
+        assert serving.asked == 0
