@@ -32,6 +32,8 @@ ASKED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "IndexName": ("aws.dynamodb.index_name", str),
     "Limit": ("aws.dynamodb.limit", int),
     "Select": ("aws.dynamodb.select", str),
+    "Segment": ("aws.dynamodb.segment", int),
+    "TotalSegments": ("aws.dynamodb.total_segments", int),
 }
 READS = frozenset({"GetItem", "Query", "Scan"})
 """Calls of DynamoDB whose parameters are attributes."""
@@ -129,6 +131,9 @@ def _tell_found(span: Span, operation: str, answer: Mapping[str, Any]) -> None:
     if (used := answer.get("ConsumedCapacity")) is not None and operation in ON_TABLES:
         each = used if isinstance(used, list) else [used]
         span.set_attribute("aws.dynamodb.consumed_capacity", [json.dumps(one) for one in each])
+    if operation == "Scan":
+        counts = {"aws.dynamodb.count": "Count", "aws.dynamodb.scanned_count": "ScannedCount"}
+        span.set_attributes({name: answer[given] for name, given in counts.items() if answer.get(given) is not None})
     sent = {"SendMessage": [answer], "SendMessageBatch": answer.get("Successful") or []}.get(operation, [])
     if sent and sent[0].get("MessageId"):
         span.set_attribute(names.MESSAGE_ID, sent[0]["MessageId"])

@@ -42,6 +42,14 @@ EXPECTED = {
     "DynamoDB.Query": table(
         "Query", aws__dynamodb__table_names=["t"], aws__dynamodb__index_name="by-id", aws__dynamodb__limit=5
     ),
+    "DynamoDB.Scan": table(
+        "Scan",
+        aws__dynamodb__table_names=["t"],
+        aws__dynamodb__segment=0,
+        aws__dynamodb__total_segments=2,
+        aws__dynamodb__count=3,
+        aws__dynamodb__scanned_count=9,
+    ),
     "SQS.SendMessage": queue("SendMessage", messaging__message__id="m-1"),
     "EventBridge.PutEvents": about("EventBridge", "PutEvents"),
     "Secrets Manager.GetSecretValue": about(

@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "batch": ("dynamodb", "batch_get_item", {"RequestItems": {"t": {"Keys": [KEY]}}},
               {"Responses": {}, "ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 0.5}]}),
     "transact": ("dynamodb", "transact_write_items", {"TransactItems": [{"Delete": {"TableName": "t", "Key": KEY}}]}, {}),
+    "scan": ("dynamodb", "scan", {"TableName": "t", "Segment": 0, "TotalSegments": 2}, {"Items": [], "Count": 3, "ScannedCount": 9}),
     "send": ("sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": CANARY}, {"MessageId": "m-1"}),
     "receive": ("sqs", "receive_message", {"QueueUrl": QUEUE}, {}),
     "put": ("events", "put_events", {"Entries": [ENTRY]}, {"Entries": [{"EventId": "e"}], "FailedEntryCount": 0}),
