@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import NoneType
 from typing import Any, Final
 
 from shared import json_members
@@ -22,7 +21,8 @@ CHANNELS: Final = "webhookChannels"
 
 Scalar = str | bytes | bool | None
 """A JSON value that is not made of others; a number is its text, for 1 and 1.0 are two (as for EventBridge)."""
-Node = Mapping[str, "Node"] | tuple[Scalar, ...]
+Node = Mapping[str, "Node"] | frozenset[tuple[type, Scalar]]
+"""Values stand beside their types, and are looked up: a thousand of them, and an event's list of a hundred thousand, are both accepted."""
 
 
 class PatternError(ValueError):
@@ -97,10 +97,9 @@ def read_pattern(text: str) -> Node:
 
 def matches(pattern: Node, found: Any) -> bool:
     """Where the event has a list, one of its elements must fit; a list that is empty fits nothing."""
-    if isinstance(pattern, tuple):
-        values = found if isinstance(found, list) else [found]
-        return any(_is_one(value, each) for value in values for each in pattern)
     elements = found if isinstance(found, list) else [found]
+    if isinstance(pattern, frozenset):
+        return any((type(each), each) in pattern for each in elements if isinstance(each, Scalar))
     return any(
         isinstance(element, Mapping)
         and all(name in element and matches(below, element[name]) for name, below in pattern.items())
@@ -113,15 +112,11 @@ def _node(given: Any, *, depth: int) -> Node:
         raise PatternError(f"at most {DEEPEST} objects inside each other")
     if isinstance(given, dict) and given:
         return {name: _node(below, depth=depth + 1) for name, below in given.items()}
-    if isinstance(given, list) and given and all(isinstance(each, str | bytes | bool | NoneType) for each in given):
-        return tuple(given)
+    if isinstance(given, list) and given and all(isinstance(each, Scalar) for each in given):
+        return frozenset((type(each), each) for each in given)
     raise PatternError(
         "each name has an object, or a list of texts, numbers, true, false or null; other matchers are not taken"
     )
-
-
-def _is_one(value: Any, asked: Scalar) -> bool:
-    return type(value) is type(asked) and value == asked
 
 
 def _no_constant(_: str) -> Any:

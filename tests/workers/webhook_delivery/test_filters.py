@@ -1,6 +1,7 @@
 """Which events an endpoint takes beside their type, and what is sent along with them."""
 
 import json
+import time
 import weakref
 
 from structlog.testing import capture_logs
@@ -48,6 +49,18 @@ def test_a_pattern_takes_an_event_whose_every_name_has_one_of_its_values() -> No
     for detail, text, fits in cases:
         asked = Filter(json.dumps({"detail": detail}))
         assert content(text).fits(asked) is fits, (detail, text)
+
+
+def test_a_pattern_of_many_values_and_an_event_of_many_elements_cost_their_sum_and_not_their_product() -> None:
+    """Both may have what the form has room for, and a process does nothing else meanwhile."""
+    asked = Filter(json.dumps({"detail": {"skus": [*range(1000, 1800)]}}, separators=(",", ":")))
+    content = Content(f'{{"type":"t","timestamp":"","data":{{"skus":[{",".join(["0"] * 120_000)}]}}}}')
+    assert content.detail
+
+    began = time.process_time()
+    assert not content.fits(asked)
+
+    assert time.process_time() - began < 1.5  # their product is 96,000,000 looks, and took eight seconds
 
 
 def test_channels_as_svix_has_them() -> None:
