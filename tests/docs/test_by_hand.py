@@ -155,7 +155,8 @@ async def of_endpoint(row: Row, body: str = event()) -> set[str]:
     told = told_in(logged) | ({"without_id"} if fanned_out["without_id"] else set())
     if sent.sent:
         posted = endpoint_items.endpoint(item, tenant_id="tenant-1", endpoint_id="ep-1", at=0.0)
-        told |= {why_not(posted)} | ({"endpoint_life_unreadable"} if endpoint_items.odd_life(item) else set())
+        odd = endpoint_items.odd_life(item, at=NOON.timestamp())
+        told |= {why_not(posted)} | ({"endpoint_life_unreadable"} if odd else set())
         if "secret" in row and signed(posted, message_id="msg_1", at=NOON, body=b"").passed_over:
             told.add("webhook_old_secrets_passed_over")
     # What an endpoint's own line says is enough: that the event has no other taker is the same once more.

@@ -24,6 +24,10 @@ ODD: dict[str, dict[str, Any]] = {
     "a time before the calendar": {"failingSince": {"S": "0001-01-01T00:00:00+05:00"}},
     "a time as a number": {"failingSince": {"N": "1763596800"}, "failedAt": {"N": "1763596800"}},
     "nothing": {"failingSince": {"NULL": True}, "owed": {"NULL": True}},
+    "a time that never comes": {"failingSince": {"S": "2099-11-20T00:00:00.000000Z"}},
+    "a failure that is still to come": {"failedAt": {"S": "2099-11-20T00:00:00.000000Z"}},
+    "a step behind the last": {"warned": {"N": "1795000000000"}},
+    "a step before the first": {"warned": {"N": "-1"}},
     "a step as a text": {"warned": {"S": "50"}},
     "what is owed as a text": {"owed": {"S": "webhook.failing"}},
     "what is owed without its kind": {"owed": {"L": [{"M": {"detail": {"S": "{}"}}}]}},
@@ -51,8 +55,8 @@ def test_what_the_worker_writes_is_left_alone() -> None:
     written = endpoint_items.living("t", "e", Change(Life(), life))["ExpressionAttributeValues"]
     item = {name.removeprefix(":"): value for name, value in written.items()}
     assert item.keys() == {"failingSince", "failedAt", "warned", "owed"}
-    assert endpoint_items.odd_life(item) == []
-    assert endpoint_items.odd_life({}) == []
+    assert endpoint_items.odd_life(item, at=NOON.timestamp()) == []
+    assert endpoint_items.odd_life({}, at=NOON.timestamp()) == []
 
 
 async def test_an_event_that_the_bus_never_takes_is_owed_no_more_and_its_endpoint_gets_its_deliveries() -> None:
@@ -88,6 +92,15 @@ async def test_an_old_secret_that_cannot_be_read_is_passed_over_and_goes_with_th
     assert found.secrets == (SECRET, ""), "which is counted when it does not sign"
     assert [each.kind for each in registered(item, at=NOON.timestamp()).keys] == ["v1"]
     assert rotation(item, "new", until=0, at=1)["ExpressionAttributeValues"][":old"] == {"L": []}
+
+
+@pytest.mark.parametrize("given", [None, {"NULL": True}, {"N": "1"}, {"S": "null"}])
+async def test_a_secret_that_cannot_be_read_is_mended_by_a_rotation(dynamodb: InDynamoDb, given: Any) -> None:
+    item = row(endpoint()) | {"secret": given}
+    await dynamodb.client.put_item(TableName=dynamodb.name, Item={name: each for name, each in item.items() if each})
+    endpoints = Endpoints(dynamodb.client, table=dynamodb.name, now=Clock())
+    new = (await endpoints.rotate("tenant-1", "endpoint-1")).secret
+    assert (await endpoints.read("tenant-1", "endpoint-1")).secrets[0] == new
 
 
 async def test_a_wrong_end_of_an_old_secret_hides_no_endpoint_from_the_list(dynamodb: InDynamoDb) -> None:

@@ -38,7 +38,9 @@ def row_fault(item: Item, at: datetime, *, allow_loopback: bool = False) -> str:
         return f"eventTypes: {why}"
     if why := url_fault(posted.url, allow_loopback=allow_loopback):
         return f"url: {why}"
-    return _secret_fault(text_of(item, "secret")) or _old_secret_fault(item) or _life_fault(item) or _time_fault(item)
+    return (
+        _secret_fault(text_of(item, "secret")) or _old_secret_fault(item) or _life_fault(item, at) or _time_fault(item)
+    )
 
 
 def _secret_fault(secret: str) -> str:
@@ -56,8 +58,8 @@ def _old_secret_fault(item: Item) -> str:
     return "previousSecrets: not a list of texts, or of maps of secret and expiresAt in seconds" if is_odd else ""
 
 
-def _life_fault(item: Item) -> str:
-    odd = endpoint_items.odd_life(item)
+def _life_fault(item: Item, at: datetime) -> str:
+    odd = endpoint_items.odd_life(item, at=at.timestamp())
     return f"{odd[0]}: not as the worker writes it, which takes it away at the next delivery" if odd else ""
 
 

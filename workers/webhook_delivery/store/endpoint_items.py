@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from workers.webhook_delivery.egress.rate import FASTEST, SLOWEST
 from workers.webhook_delivery.event import LONGEST_NAME
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
-from workers.webhook_delivery.life import KINDS, Change, Life, Owed
+from workers.webhook_delivery.life import KINDS, STEPS, Change, Life, Owed
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
 from workers.webhook_delivery.signing.request import headers_fault
 from workers.webhook_delivery.store.typed import (
@@ -208,18 +209,24 @@ def telling(endpoint: Endpoint) -> Write:
     }
 
 
-def odd_life(item: Item) -> list[str]:
-    """Which attributes of what is noted of its failures are not as they are written here: no condition on them would ever hold."""
+def odd_life(item: Item, *, at: float) -> list[str]:
+    """Which attributes of what is noted of its failures are not as they are written here by `at` (epoch seconds): no condition on them would
+    ever hold, or what they say keeps the endpoint from being told, disabled and well again. A day is left for clocks that disagree.
+    """
     if not item.keys() & _LIFE:  # of nearly every endpoint
         return []
     life = _life(item)
     written = {
-        "failingSince": life.failing_since and string(iso(life.failing_since)),
-        "failedAt": life.failed_at and string(iso(life.failed_at)),
-        "warned": number(life.warned) if life.warned else None,
+        "failingSince": _past(life.failing_since, at),
+        "failedAt": _past(life.failed_at, at),
+        "warned": number(life.warned) if life.warned in STEPS else None,
         "owed": _owed(life.owed) if life.owed and all(each.kind in KINDS for each in life.owed) else None,
     }
     return [name for name, value in written.items() if item.get(name) != value]
+
+
+def _past(moment: datetime | None, at: float) -> Item | None:
+    return string(iso(moment)) if moment is not None and moment.timestamp() < at + 86_400 else None
 
 
 def beginning_anew(item: Item, names: Sequence[str]) -> Write:

@@ -110,12 +110,14 @@ def registration(row: Item, *, tenant_id: str, endpoint_id: str, now: datetime) 
 
 
 def rotation(item: Item, secret: str, *, until: float, at: float) -> Write:
-    """An update that makes `secret` the current one; the one before signs until `until` (epoch seconds). It holds while that is still the
-    current one. What expired before `at` is dropped.
+    """An update that makes `secret` the current one; the one before signs until `until` (epoch seconds), unless it is no text. It holds while
+    that is still the current one. What expired before `at` is dropped.
     """
     current = text_of(item, "secret")
-    old = _live(item, at)
-    kept: list[Any] = [{"M": {"secret": string(current), "expiresAt": number(f"{until:.3f}")}}] if until > at else []
+    old, is_there = _live(item, at), "secret" in item
+    kept: list[Any] = []
+    if current and until > at:
+        kept.append({"M": {"secret": string(current), "expiresAt": number(f"{until:.3f}")}})
     kept += [
         {"M": {"secret": string(each.text), "expiresAt": number(f"{each.until:.3f}")}}
         if each.until is not None
@@ -125,8 +127,9 @@ def rotation(item: Item, secret: str, *, until: float, at: float) -> Write:
     return {
         "Key": _key(item),
         "UpdateExpression": "SET secret = :new, previousSecrets = :old",
-        "ConditionExpression": "secret = :current",
-        "ExpressionAttributeValues": {":new": string(secret), ":old": {"L": kept}, ":current": string(current)},
+        "ConditionExpression": "secret = :current" if is_there else f"{_EXISTS} AND attribute_not_exists(secret)",
+        "ExpressionAttributeValues": {":new": string(secret), ":old": {"L": kept}}
+        | ({":current": item["secret"]} if is_there else {}),
     }
 
 

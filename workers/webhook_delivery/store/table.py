@@ -93,7 +93,7 @@ class DynamoDbStore:
         item = await self._get(key) or await self._get(key)
         if item is None:
             return None
-        if odd := endpoint_items.odd_life(item):
+        if odd := endpoint_items.odd_life(item, at=self._now()):
             await self._begin_anew(item, odd, tenant_id=tenant_id, endpoint_id=endpoint_id)
             item = {name: value for name, value in item.items() if name not in odd}
         found = endpoint_items.endpoint(item, tenant_id=tenant_id, endpoint_id=endpoint_id, at=self._now())
