@@ -52,8 +52,11 @@ class Answer:
 async def read(incoming: Incoming, answer: Answer) -> None:
     """Read an answer into `answer`. Raises BadAnswer or ConnectionError where it is cut: what was read by then stands."""
     version = await _status(incoming, answer)
-    headers = await _headers(incoming)
-    answer.retry_after = _text(headers.get(b"retry-after"))
+    headers: dict[bytes, list[bytes]] = {}
+    try:
+        await _headers(incoming, headers)
+    finally:
+        answer.retry_after = _text(headers.get(b"retry-after"))
     options = b",".join(headers.get(b"connection", ())).lower()
     stays = b"close" not in options and (version == b"1" or b"keep-alive" in options)
     await _body(incoming, answer, headers)
@@ -70,19 +73,18 @@ async def _status(incoming: Incoming, answer: Answer) -> bytes:
         if not 100 <= status <= 199 or status == 101:
             answer.status = status
             return found[1]
-        await _headers(incoming)
+        await _headers(incoming, {})
     raise BadAnswer("too many interim answers")
 
 
-async def _headers(incoming: Incoming) -> dict[bytes, list[bytes]]:
-    """Values by name in lower case. A line that is not a header is passed over."""
-    found: dict[bytes, list[bytes]] = {}
+async def _headers(incoming: Incoming, found: dict[bytes, list[bytes]]) -> None:
+    """Add values to `found`, by name in lower case, as they come. A line that is not a header is passed over."""
     room = LARGEST_HEAD
     while True:
         line = await _line(incoming, room)
         room -= len(line)
         if not line.rstrip(b"\r\n"):
-            return found
+            return
         name, _, value = line.partition(b":")
         found.setdefault(name.lower(), []).append(value.strip())
 
@@ -115,7 +117,7 @@ async def _chunks(incoming: Incoming, answer: Answer) -> None:
             raise BadAnswer("no chunk")
         length = int(found[1], 16)
         if not length:
-            await _headers(incoming)  # the trailer
+            await _headers(incoming, {})  # the trailer
             answer.is_whole = True
             return
         await _keep(incoming, answer, length)

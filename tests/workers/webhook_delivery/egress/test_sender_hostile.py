@@ -214,6 +214,12 @@ async def test_a_status_stands_also_where_its_headers_never_end() -> None:
         assert took < TIMEOUT + GRACE
 
 
+@pytest.mark.parametrize("behind", [b"Conte", b"X: " + b"a" * 70_000 + b"\r\n\r\n"], ids=["cut off", "too much"])
+async def test_patience_asked_for_before_the_headers_broke_is_granted(behind: bytes) -> None:
+    answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\n" + behind
+    assert await answered(answer, cuts=False) == (Reply(503, retry_after="120", body=CUT), 1)
+
+
 @pytest.mark.parametrize("count", [1, MOST_INTERIM])
 async def test_a_few_interim_answers_are_passed_over(count: int) -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * count
