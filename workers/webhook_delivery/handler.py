@@ -292,7 +292,8 @@ async def _cancel(job: DeliveryJob, reason: str, ports: Ports) -> None:
     if isinstance(found, Failed) and found.next_at is None and not found.settled:
         # This was the last attempt; a crash kept it from being announced.
         await give_up(job, found, ports)
-    if await ports.store.cancel(job, now=ports.now()):
+    is_new = await ports.store.cancel(job, now=ports.now())
+    if is_new or (job.resent and isinstance(found, Held)):  # a delivery that has ended stays so, but who asked is told
         log.info("webhook_cancelled", **about(job), attempt=job.attempt)
         dropped(WORKER, reason, **about(job))
     else:

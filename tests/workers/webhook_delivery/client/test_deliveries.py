@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.workers.webhook_delivery.client.ground import Ground
 from tests.workers.webhook_delivery.fakes import NOON, job
@@ -61,6 +62,19 @@ async def test_two_resends_are_two_attempts(ground: Ground) -> None:
     assert (numbers, len(ground.post.posted)) == ([2, 3], 1)
     found = [each.number async for each in ground.deliveries.list("tenant-1", "endpoint-1", since=NOON)]
     assert sorted(found) == [1, 2, 3]
+
+
+async def test_a_resend_whose_endpoint_was_disabled_meanwhile_is_told_and_its_delivery_stays_delivered(
+    ground: Ground,
+) -> None:
+    await ground.deliver(job(), Reply(200))
+    await ground.deliveries.resend("tenant-1", "msg_1", "endpoint-1")
+    await ground.endpoints.disable("tenant-1", "endpoint-1", reason="asked for it")
+    with capture_logs() as logged:
+        await ground.run()
+    assert [each["reason"] for each in logged if each["event"] == "event_dropped"] == ["endpoint_disabled"]
+    assert [each["attempt"] for each in logged if each["event"] == "webhook_cancelled"] == [2]
+    assert (await ground.deliveries.show("tenant-1", "msg_1", "endpoint-1")).state == "DELIVERED"
 
 
 async def test_a_resend_inside_a_schedule_replaces_the_attempt_that_was_to_come(ground: Ground) -> None:
