@@ -159,6 +159,8 @@ class Endpoints:
         """
         if not 0 <= grace <= LONGEST_GRACE:
             raise WrongField("grace", f"0 to {LONGEST_GRACE:.0f} seconds, a week")
+        if kind not in {None, "v1", "v1a"}:
+            raise WrongField("kind", "v1 or v1a")
         item, at = await self._row(tenant_id, endpoint_id), self._now().timestamp()
         shown = registered.registered(item, at=at)
         live = len(shown.keys)

@@ -11,6 +11,7 @@ from shared import mistyped
 from workers.webhook_delivery.egress.guard import url_fault
 from workers.webhook_delivery.event import LARGEST_PAYLOAD
 from workers.webhook_delivery.filters import LONGEST_CHANNEL, MOST_CHANNELS, PatternError, read_pattern
+from workers.webhook_delivery.rules import OWN
 from workers.webhook_delivery.signing.request import headers_fault
 from workers.webhook_delivery.store.endpoint_items import rate_fault, retries_fault
 from workers.webhook_delivery.store.typed import number, string
@@ -92,6 +93,8 @@ def types_fault(event_types: tuple[str, ...]) -> str | None:
         stem = each.removesuffix(".*")
         if each != "*" and (not stem or "*" in stem):
             return "'*' stands alone or as the last part, as in 'upload.*'; every other name is exact"
+        if each != stem and f"{stem}.".startswith(OWN):
+            return f"what begins with '{OWN}' is taken by its exact name alone, as 'webhook.disabled'"
     return None if len({*event_types}) == len(event_types) else "one type is named twice"
 
 

@@ -1,7 +1,7 @@
 """A tenant's endpoints through the client, on the table that the worker reads."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -60,6 +60,8 @@ async def test_an_old_secret_signs_until_its_own_end_and_ten_are_live_at_most(dy
     for grace in (-1, 604_801, float("nan")):
         with pytest.raises(WrongField, match=r"^grace: "):
             await endpoints.rotate("acme", "ep-1", grace=grace)
+    with pytest.raises(WrongField, match=r"^kind: "):
+        await endpoints.rotate("acme", "ep-1", kind=cast("Any", "V1A"))
     assert len((await endpoints.show("acme", "ep-1")).keys) == len(found.secrets)
 
 

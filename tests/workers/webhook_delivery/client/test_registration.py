@@ -84,6 +84,7 @@ def test_a_wrong_field_is_named_and_not_quoted() -> None:
         ("eventTypes", {"event_types": ()}),
         ("eventTypes", {"event_types": ("order.*.paid",)}),
         ("eventTypes", {"event_types": ("ord*",)}),
+        ("eventTypes", {"event_types": ("webhook.*",)}),
         ("eventTypes", {"event_types": (".*",)}),
         ("eventTypes", {"event_types": ("",)}),
         ("eventTypes", {"event_types": ("a" * 129,)}),
