@@ -17,7 +17,7 @@ async with open_reminders(os.environ) as reminders:
 
 from workers.reminder_dispatch.channels.email.letter import MailFields
 from workers.reminder_dispatch.channels.push.presentation import PushFields
-from workers.reminder_dispatch.client.items import Head, Plan
+from workers.reminder_dispatch.client.items import Head, Occurrence, Plan
 from workers.reminder_dispatch.client.opened import BlockingReminders, open_reminders, open_reminders_blocking
 from workers.reminder_dispatch.client.preview import Coming, preview
 from workers.reminder_dispatch.client.reminder import Reminder, WrongField
@@ -25,7 +25,6 @@ from workers.reminder_dispatch.client.reminders import (
     Cancelled,
     Contested,
     NoSuchReminder,
-    Occurrence,
     Refused,
     ReminderClient,
     Scheduled,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from workers.reminder_dispatch.client.reminder import Reminder, first_moments
-from workers.reminder_dispatch.schedule.occurrence import Row, read_series, successor
-from workers.reminder_dispatch.sending.moves import KEPT
+from workers.reminder_dispatch.schedule.occurrence import Move, Row, read_series, row_key, successor
+from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed
-from workers.reminder_dispatch.table.keys import due_text, head_key, tenant_index
+from workers.reminder_dispatch.table.expression import update_of
+from workers.reminder_dispatch.table.keys import Key, due_text, head_key, tenant_index
 
 _IS_NEW = {"ConditionExpression": "attribute_not_exists(PK)"}
 
@@ -44,6 +46,18 @@ class Head:
     fingerprint: str
     created_at: str
     updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What became of one occurrence, or that it waits."""
+
+    due_at: str
+    status: str
+    reason: str
+    attempts: int
+    sent_at: str
+    revision: int
 
 
 def plan(reminder: Reminder, *, table: str, now: datetime) -> Plan:
@@ -82,6 +96,24 @@ def replacement(rows: Sequence[Row], head: Row, *, table: str, was: Head) -> lis
             for each in rows
         ),
     ]
+
+
+def cancellation(head: Head, *, table: str, now: datetime) -> dict[str, Any]:
+    """An entry of TransactItems after which the reminder comes no more, if it is as it was read."""
+    gone = Move(
+        expect={"revision": head.revision, "tenantId": head.tenant_id},
+        put={"status": "CANCELLED", "updatedAt": due_text(now), "TTL": int((now + KEPT).timestamp())},
+    )
+    return _update(head_key(head.reminder_id), gone, table=table)
+
+
+def ends(rows: Sequence[Row], *, table: str, now: datetime, why: str) -> list[dict[str, Any]]:
+    """Entries of TransactItems that end what waits, if each is as it was read."""
+    return [_update(row_key(row), withdrawn(row, now=now, why=why), table=table) for row in rows]
+
+
+def _update(key: Key, move: Move, *, table: str) -> dict[str, Any]:
+    return {"Update": {"TableName": table, **update_of(key, move)}}
 
 
 def occurrences(reminder: Reminder, reminder_id: str, *, revision: int, now: datetime) -> tuple[dict[str, Any], ...]:
@@ -133,6 +165,19 @@ def read_head(row: Row) -> Head:
         fingerprint=row["fingerprint"],
         created_at=row["createdAt"],
         updated_at=row["updatedAt"],
+    )
+
+
+def read_occurrence(row: Row) -> Occurrence:
+    """Whatever the row holds: the worker ends what it cannot read, and says why in `reason`."""
+    attempts = row.get("attempts", 0)
+    return Occurrence(
+        due_at=row_key(row).sk.removeprefix("AT#"),
+        status=str(row.get("status", "")),
+        reason=str(row.get("reason", "")),
+        attempts=int(attempts) if isinstance(attempts, int | Decimal) else 0,
+        sent_at=str(row.get("sentAt", "")),
+        revision=revision_of(row),
     )
 
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
 from shared import Clients, Message, Settings, read_settings
-from workers.reminder_dispatch.client.items import Head, Plan
+from workers.reminder_dispatch.client.items import Head, Occurrence, Plan
 from workers.reminder_dispatch.client.preview import Coming
 from workers.reminder_dispatch.client.reminder import Reminder
-from workers.reminder_dispatch.client.reminders import Cancelled, Occurrence, ReminderClient, Scheduled
+from workers.reminder_dispatch.client.reminders import Cancelled, ReminderClient, Scheduled
 
 Now = Callable[[], datetime]
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import Send
 from workers.reminder_dispatch.client.items import (
     Head,
+    Occurrence,
     Plan,
+    cancellation,
     due_of,
+    ends,
     head_row,
     occurrences,
     plan,
     read_head,
+    read_occurrence,
     replacement,
 )
 from workers.reminder_dispatch.client.preview import Coming, preview
@@ -24,10 +27,10 @@ from workers.reminder_dispatch.client.reminder import Reminder, WrongField
 from workers.reminder_dispatch.event import occurrence
 from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.rules import DEAD_FOR, SOON
-from workers.reminder_dispatch.schedule.occurrence import Move, Row, row_key
-from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
+from workers.reminder_dispatch.schedule.occurrence import Row, row_key
+from workers.reminder_dispatch.sending.moves import revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed, untyped
-from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, due_text, head_key
+from workers.reminder_dispatch.table.keys import TENANT, address_key, device_key, head_key
 from workers.reminder_dispatch.table.store import INDEX_NAME, DynamoReminders
 
 if TYPE_CHECKING:
@@ -72,18 +75,6 @@ class Cancelled:
     reminder_id: str
     ended: int
     in_flight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """What became of one occurrence, or that it waits."""
-
-    due_at: str
-    status: str
-    reason: str
-    attempts: int
-    sent_at: str
-    revision: int
 
 
 class ReminderClient:
@@ -133,7 +124,7 @@ class ReminderClient:
         """It, and its newest occurrences, the latest first. Raises NoSuchReminder."""
         head = await self._head(tenant_id, reminder_id)
         rows = await self._occurrences(reminder_id, head.revision)
-        return head, tuple(_occurrence(row) for row in rows[:SHOWN])
+        return head, tuple(read_occurrence(row) for row in rows[:SHOWN])
 
     async def reschedule(self, tenant_id: str, reminder_id: str, wanted: Reminder) -> Scheduled:
         """Put `wanted` in the place of all that the reminder was, also of one that was cancelled; its key is not looked at. What
@@ -155,7 +146,9 @@ class ReminderClient:
                 return Scheduled(reminder_id, tuple(sorted(due_of(waiting))), is_new=False)
             rows = await self._unsent(wanted, reminder_id, revision=revision, now=now)
             head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
-            if await self._commit(replacement(rows, head, table=self._table, was=was)):
+            once = await self._once(was, but=rows)
+            new = replacement(rows, head, table=self._table, was=was)
+            if await self._commit([*new, *ends(once, table=self._table, now=now, why="rescheduled")]):
                 await self._end(reminder_id, was.revision, why="rescheduled")
                 await self._queue_soon(reminder_id, due_of(rows), wanted.row())
                 return Scheduled(reminder_id, due_of(rows))
@@ -165,13 +158,14 @@ class ReminderClient:
         """It comes no more. Again and again is once. Raises NoSuchReminder."""
         for _ in range(TRIES):
             head, now = await self._head(tenant_id, reminder_id), self._now()
-            gone = Move(
-                expect={"revision": head.revision, "tenantId": tenant_id},
-                put={"status": "CANCELLED", "updatedAt": due_text(now), "TTL": int((now + KEPT).timestamp())},
-            )
-            if not head.is_active or await self._store.move(head_key(reminder_id), gone):
+            once = await self._once(head) if head.is_active else []
+            gone = [
+                cancellation(head, table=self._table, now=now),
+                *ends(once, table=self._table, now=now, why="cancelled"),
+            ]
+            if not head.is_active or await self._commit(gone):
                 ended, in_flight = await self._end(reminder_id, head.revision, why="cancelled")
-                return Cancelled(reminder_id, ended, in_flight)
+                return Cancelled(reminder_id, len(once) + ended, in_flight)
         raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
 
     async def unsuppress(self, *, email: str = "", token: str = "") -> bool:
@@ -218,6 +212,17 @@ class ReminderClient:
                 raise Refused(f"{reminder_id} is being sent at that instant, or was: another time")
             rows = occurrences(wanted, reminder_id, revision=revision, now=due_of(rows)[0])
         return rows
+
+    async def _once(self, head: Head, *, but: Sequence[Row] = ()) -> Sequence[Row]:
+        """What waits of a reminder that comes once, and no row of `but` takes the place of. It is ended together with what its head says:
+        its claim asks no head.
+        """
+        if head.rule:
+            return ()
+        taken = {row["SK"] for row in but}
+        found = await self._occurrences(head.reminder_id, head.revision)
+        of_it = [row for row in found if revision_of(row) == head.revision and row["SK"] not in taken]
+        return [row for row in of_it if row.get("status") == "PENDING"]
 
     async def _end(self, reminder_id: str, revision: int, *, why: str) -> tuple[int, int]:
         """End what waits of this revision and older ones, until nothing is found; how many ended, and how many were being sent. The head has
@@ -284,16 +289,3 @@ class ReminderClient:
         ]
         if soon:
             await self._send(soon)
-
-
-def _occurrence(row: Row) -> Occurrence:
-    """Whatever the row holds: the worker ends what it cannot read, and says why in `reason`."""
-    attempts = row.get("attempts", 0)
-    return Occurrence(
-        due_at=row_key(row).sk.removeprefix("AT#"),
-        status=str(row.get("status", "")),
-        reason=str(row.get("reason", "")),
-        attempts=int(attempts) if isinstance(attempts, int | Decimal) else 0,
-        sent_at=str(row.get("sentAt", "")),
-        revision=revision_of(row),
-    )
