@@ -17,7 +17,8 @@ from tests.bench.referee import ROOT, Invalid
 from tests.bench.whole.concerns import REMINDERS, environment
 from tests.bench.whole.stage import LATENCY
 from tests.sqs_server.running import SqsServer, sqs_server
-from workers.reminder_dispatch.event import due_body
+from workers.reminder_dispatch.event import occurrence
+from workers.reminder_dispatch.queued import due_message
 from workers.reminder_dispatch.table.attributes import typed
 from workers.reminder_dispatch.table.keys import minute_text
 
@@ -40,7 +41,7 @@ class Crew:
     spent: float = 0.0
 
     def start(self, count: int, *, share: int) -> None:
-        """So many processes more; `share` of Expo's rate for each."""
+        """So many processes more, with the settings that the worker ships with; `share` of Expo's rate for each."""
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "AWS_EC2_METADATA_DISABLED": "true",
                      **self.sqs.environment, **environment(self.aws, self.sqs.endpoint_url, self.urls),
                      "EXPO_PER_SECOND": str(share)}  # fmt: skip
@@ -68,10 +69,13 @@ class Crew:
             client.batch_write_item(RequestItems={REMINDERS: puts})
 
     def send(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """A message for each row into the queue of what is due."""
-        bodies = [due_body(row["reminderId"], datetime.fromisoformat(row["dueAt"])) for row in rows]
-        for start in range(0, len(bodies), 10):
-            entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies[start : start + 10])]
+        """A message for each row into the queue of what is due, in its tenant's share."""
+        made = [due_message(occurrence(row["reminderId"], datetime.fromisoformat(row["dueAt"])), row) for row in rows]
+        for start in range(0, len(made), 10):
+            entries = [
+                {"Id": str(place), "MessageBody": each.body} | ({"MessageGroupId": each.group} if each.group else {})
+                for place, each in enumerate(made[start : start + 10])
+            ]
             self.sqs.sqs.send_message_batch(QueueUrl=self.urls["reminders"], Entries=entries)  # type: ignore[arg-type]  # whole entries
 
     def tick(self) -> None:

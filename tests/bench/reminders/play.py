@@ -128,6 +128,25 @@ def lateness(count: int, *, span: int, pending: int, costly: int) -> dict[str, A
             "median_ms": cut[49], "p99_ms": cut[98], "most_ms": max(waits)}  # fmt: skip
 
 
+def turn(count: int) -> int:
+    """Recipients that Expo took between a medication's message and its push, behind a flood of so many of its own tenant. Raises Invalid."""
+    with crew() as team:
+        due = _second(-2)
+        flood = [row(f"r{number}", due, tenantId="acme") for number in range(count)]
+        medication = [row("medication", due, tenantId="acme", priority="high")]
+        team.put([*flood, *medication])
+        team.send(flood)
+        team.start(1, share=PER_SECOND)
+        team.until(lambda: _sent(team) > 0, within=60, what="start")
+        asked = datetime.now(UTC).timestamp()
+        team.send(medication)
+        name = PUSHED.format("medication")
+        team.until(lambda: name in team.aws.pushes["pushed"], within=60, what="the medication")
+        pushes = team.aws.pushes
+        [came] = pushes["pushed"][name]
+        return sum(size for at, size in pushes["taken"] if asked < at <= came)
+
+
 def take(*, quick: bool, say: Say) -> dict[str, Any]:
     """All of it: a quarter of an hour, quick two minutes. A run that does not count is said, and left out."""
     count, (span, pending) = (2_000 if quick else 100_000), ((10, 2_000) if quick else (40, 50_000))

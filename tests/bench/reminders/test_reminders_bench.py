@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bench.reminders import tables
-from tests.bench.reminders.play import Pushes, flood, killed, lateness
+from tests.bench.reminders.play import Pushes, flood, killed, lateness, turn
 
 
 def test_what_was_found_of_reminders_stands_beside_what_is_aimed_at() -> None:
@@ -43,3 +43,8 @@ def test_killed_processes_lose_nothing_and_double_only_what_its_row_says() -> No
 @pytest.mark.long
 def test_reminders_are_never_early_beside_a_tenant_of_costly_rules() -> None:
     assert lateness(200, span=5, pending=500, costly=50)["early"] == 0
+
+
+@pytest.mark.slow
+def test_a_medication_waits_for_the_batches_in_hand_and_not_for_the_flood() -> None:
+    assert turn(3_000) <= 700, "four batches that wait in the process, one that goes out, and what a flood is known by"

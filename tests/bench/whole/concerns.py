@@ -108,7 +108,6 @@ def environment(server: AwsServer, sqs: str, queues: Mapping[str, str]) -> dict[
         "AUDIT_BUCKET_NAME": "audit",
         "AUDIT_HASH_KEYS": f"k1:{b64encode(bytes(32)).decode()}",
         "WEBHOOK_ALLOW_LOOPBACK": "true",
-        "CONCURRENCY": "100",
         "HEALTH_PORT": "0",
         **dict(_urls(queues)),
     }

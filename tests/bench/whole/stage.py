@@ -111,6 +111,7 @@ def stage(
         sqs.control.fault("latency", seconds=LATENCY)
         aws.table(concern.table, *concern.keys)
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), "AWS_EC2_METADATA_DISABLED": "true",
+                     "CONCURRENCY": "100",  # both rounds alike, whatever each worker ships with
                      **sqs.environment, **environment(aws, sqs.endpoint_url, urls), **(more or {})}  # fmt: skip
         process = subprocess.Popen(
             ["taskset", "-c", own, sys.executable, "-m", *command],
