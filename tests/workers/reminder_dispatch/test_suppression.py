@@ -70,7 +70,15 @@ async def test_a_late_bounce_of_an_older_mail_says_nothing_of_who_registered_sin
     assert of.store[due("r1")]["status"] == after, "but a complaint counts whenever its mail was sent"
 
 
-@pytest.mark.parametrize("mail", [{"timestamp": "yesterday"}, {"timestamp": 7}, {"timestamp": "2026-11-21T12:00:00"}])
+@pytest.mark.parametrize(
+    "mail",
+    [
+        {"timestamp": "yesterday"},
+        {"timestamp": 7},
+        {"timestamp": "2026-11-21T12:00:00"},
+        {"timestamp": "0001-01-01T00:00:00+14:00"},
+    ],
+)
 async def test_a_bounce_that_does_not_say_when_its_mail_was_sent_counts(mail: Mapping[str, Any]) -> None:
     of = world(letter("r1"))
     await hear(of, said("ses-bounce", mail=mail))

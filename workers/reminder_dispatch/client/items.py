@@ -153,18 +153,24 @@ def head_row(
 
 
 def read_head(row: Row) -> Head:
+    """Whatever the row holds: one that somebody has changed by hand hides none of a tenant's others, and can be cancelled."""
+
+    def text(name: str) -> str:
+        found = row.get(name)
+        return found if isinstance(found, str) else ""
+
     return Head(
-        reminder_id=row["reminderId"],
-        tenant_id=row["tenantId"],
-        revision=int(row["revision"]),
-        is_active=row["status"] == "ACTIVE",
-        channel=row["channel"],
-        at=row["at"],
-        time_zone=row["timeZone"],
-        rule=row["rule"],
-        fingerprint=row["fingerprint"],
-        created_at=row["createdAt"],
-        updated_at=row["updatedAt"],
+        reminder_id=row_key(row).pk.partition("#")[2],
+        tenant_id=text("tenantId"),
+        revision=revision_of(row),
+        is_active=row.get("status") == "ACTIVE",
+        channel=text("channel"),
+        at=text("at"),
+        time_zone=text("timeZone"),
+        rule=text("rule"),
+        fingerprint=text("fingerprint"),
+        created_at=text("createdAt"),
+        updated_at=text("updatedAt"),
     )
 
 

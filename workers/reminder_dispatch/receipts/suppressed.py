@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any, Literal
 
@@ -64,9 +64,9 @@ def _sent_at(mail: Any) -> datetime | None:
     """None where it does not say: whatever else is odd about it, the address bounced."""
     try:
         at = datetime.fromisoformat(mail["timestamp"])
-    except (KeyError, TypeError, ValueError):
+        return at.astimezone(UTC) if at.tzinfo is not None else None
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return at if at.tzinfo is not None else None
 
 
 def _addresses(recipients: tuple[_Recipient, ...]) -> Iterator[str]:

@@ -220,6 +220,23 @@ async def test_a_change_at_any_step_of_a_dispatch_leaves_one_series_and_sends_on
     assert {note.title for note in tomorrow.notes} == {COFFEE}
 
 
+@pytest.mark.parametrize("value", [None, 7, {"a": 1}])
+async def test_a_head_that_somebody_has_changed_hides_no_other_and_can_be_cancelled(
+    producer: Producer, value: Any
+) -> None:
+    names = ("reminderId", "status", "channel", "at", "timeZone", "rule", "fingerprint", "createdAt", "updatedAt")
+    store = DynamoReminders(producer.dynamodb, table=producer.table)
+    made = [await producer.client.schedule(replace(DAILY, key=name)) for name in names]
+    for name, each in zip(names, made, strict=True):
+        wrong = Move({}, {}, (name,)) if value is None else Move({}, {name: value})
+        assert await store.move(head_key(each.reminder_id), replace(wrong, put={**wrong.put, "by": "hand"}))
+    listed = [head.reminder_id async for head in producer.client.list("acme")]
+    assert sorted(listed) == sorted(each.reminder_id for each in made)
+    for each in made:
+        await producer.client.show("acme", each.reminder_id)
+        assert (await producer.client.cancel("acme", each.reminder_id)).ended == 1
+
+
 def test_code_without_an_event_loop_does_the_same(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**aws.environment, "REMINDERS_TABLE_NAME": aws.table_like("reminders")}
     for name, value in environment.items():
