@@ -10,7 +10,7 @@ from typing import Any
 
 from workers.reminder_dispatch.client.reminder import Reminder, first_moments
 from workers.reminder_dispatch.schedule.occurrence import Move, Row, read_series, row_key, successor
-from workers.reminder_dispatch.sending.moves import KEPT, revision_of, withdrawn
+from workers.reminder_dispatch.sending.moves import ended, revision_of, withdrawn
 from workers.reminder_dispatch.table.attributes import typed
 from workers.reminder_dispatch.table.expression import update_of
 from workers.reminder_dispatch.table.keys import Key, due_text, head_key, tenant_index
@@ -64,7 +64,7 @@ def plan(reminder: Reminder, *, table: str, now: datetime) -> Plan:
     """Raises WrongField."""
     reminder.check()
     rows = occurrences(reminder, reminder.reminder_id, revision=1, now=now)
-    head = head_row(reminder, reminder.reminder_id, rows, revision=1, created_at=due_text(now), now=now)
+    head = head_row(reminder, reminder.reminder_id, rows, now=now)
     puts = tuple({"Put": {"TableName": table, "Item": typed(each), **_IS_NEW}} for each in (head, *rows))
     return Plan(reminder.reminder_id, due_of(rows), puts)
 
@@ -99,12 +99,17 @@ def replacement(rows: Sequence[Row], head: Row, *, table: str, was: Head) -> lis
 
 
 def cancellation(head: Head, *, table: str, now: datetime) -> dict[str, Any]:
-    """An entry of TransactItems after which the reminder comes no more, if it is as it was read."""
+    """An entry of TransactItems after which the reminder comes no more, if it is as it was read. It stays until `forgotten`."""
     gone = Move(
         expect={"revision": head.revision, "tenantId": head.tenant_id},
-        put={"status": "CANCELLED", "updatedAt": due_text(now), "TTL": int((now + KEPT).timestamp())},
+        put={"status": "CANCELLED", "updatedAt": due_text(now)},
     )
     return _update(head_key(head.reminder_id), gone, table=table)
+
+
+def forgotten(revision: int, after: datetime) -> Move:
+    """What lets a head go some time after. Only once no row of a series waits behind it: that would go on without a head."""
+    return Move(expect={"revision": revision}, put=ended(after))
 
 
 def ends(rows: Sequence[Row], *, table: str, now: datetime, why: str) -> list[dict[str, Any]]:
@@ -127,11 +132,12 @@ def occurrences(reminder: Reminder, reminder_id: str, *, revision: int, now: dat
 
 
 def head_row(
-    reminder: Reminder, reminder_id: str, rows: Sequence[Row], *, revision: int, created_at: str, now: datetime
+    reminder: Reminder, reminder_id: str, rows: Sequence[Row], *, now: datetime, was: Head | None = None
 ) -> dict[str, Any]:
-    """The head; that of a reminder which comes once goes with its last occurrence."""
+    """The head, of the next revision where it `was` before. That of a reminder which comes once goes with its last occurrence; where it
+    was a series, only `forgotten` says so.
+    """
     key = head_key(reminder_id)
-    last = max(due_of(rows))
     return {
         "PK": key.pk,
         "SK": key.sk,
@@ -139,16 +145,16 @@ def head_row(
         "reminderId": reminder_id,
         "tenantId": reminder.tenant_id,
         "status": "ACTIVE",
-        "revision": revision,
+        "revision": was.revision + 1 if was else 1,
         "channel": reminder.channel,
         "at": reminder.at.isoformat(),
         "timeZone": reminder.time_zone,
         "rule": reminder.rule,
         "fingerprint": reminder.fingerprint,
-        "createdAt": created_at,
+        "createdAt": was.created_at if was else due_text(now),
         "updatedAt": due_text(now),
         **tenant_index(reminder.tenant_id, reminder_id),
-        **({} if reminder.rule else {"TTL": int((last + KEPT).timestamp())}),
+        **({} if reminder.rule or (was and was.rule) else ended(max(due_of(rows)))),
     }
 
 

@@ -15,6 +15,7 @@ from workers.reminder_dispatch.client.items import (
     cancellation,
     due_of,
     ends,
+    forgotten,
     head_row,
     occurrences,
     plan,
@@ -140,17 +141,16 @@ class ReminderClient:
             revision = was.revision + 1
             if was.is_active and was.fingerprint == wanted.fingerprint:
                 await self._end(reminder_id, was.revision - 1, why="rescheduled")
-                waiting = [
-                    row for row in await self._occurrences(reminder_id, was.revision) if row.get("status") == "PENDING"
-                ]
-                return Scheduled(reminder_id, tuple(sorted(due_of(waiting))), is_new=False)
+                due = tuple(sorted(due_of(await self._waiting(was))))
+                await self._changed(was, due, wanted)  # whoever wrote it may have died before it
+                return Scheduled(reminder_id, due, is_new=False)
             rows = await self._unsent(wanted, reminder_id, revision=revision, now=now)
-            head = head_row(wanted, reminder_id, rows, revision=revision, created_at=was.created_at, now=now)
+            head = head_row(wanted, reminder_id, rows, now=now, was=was)
             once = await self._once(was, but=rows)
             new = replacement(rows, head, table=self._table, was=was)
             if await self._commit([*new, *ends(once, table=self._table, now=now, why="rescheduled")]):
                 await self._end(reminder_id, was.revision, why="rescheduled")
-                await self._queue_soon(reminder_id, due_of(rows), wanted.row())
+                await self._changed(read_head(head), due_of(rows), wanted)
                 return Scheduled(reminder_id, due_of(rows))
         raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
 
@@ -165,6 +165,7 @@ class ReminderClient:
             ]
             if not head.is_active or await self._commit(gone):
                 ended, in_flight = await self._end(reminder_id, head.revision, why="cancelled")
+                await self._store.move(head_key(reminder_id), forgotten(head.revision, now))
                 return Cancelled(reminder_id, len(once) + ended, in_flight)
         raise Contested(f"{reminder_id} changes at the same time: nothing was changed")
 
@@ -190,10 +191,7 @@ class ReminderClient:
             raise Refused(f"{wanted.reminder_id} was cancelled: reschedule it, or take another key")
         if head.fingerprint != wanted.fingerprint:
             raise Refused(f"{wanted.reminder_id} is another reminder of this key: reschedule it, or take another key")
-        waiting = [
-            row for row in await self._occurrences(wanted.reminder_id, head.revision) if row.get("status") == "PENDING"
-        ]
-        due = tuple(sorted(due_of(waiting)))
+        due = tuple(sorted(due_of(await self._waiting(head))))
         await self._queue_soon(wanted.reminder_id, due, wanted.row())  # whoever wrote it may have died before it
         return Scheduled(wanted.reminder_id, due, is_new=False)
 
@@ -213,6 +211,14 @@ class ReminderClient:
             rows = occurrences(wanted, reminder_id, revision=revision, now=due_of(rows)[0])
         return rows
 
+    async def _changed(self, head: Head, due_at: Sequence[datetime], wanted: Reminder) -> None:
+        """What follows a change, once what was has ended."""
+        if not head.rule:
+            await self._store.move(
+                head_key(head.reminder_id), forgotten(head.revision, max(due_at, default=self._now()))
+            )
+        await self._queue_soon(head.reminder_id, due_at, wanted.row())
+
     async def _once(self, head: Head, *, but: Sequence[Row] = ()) -> Sequence[Row]:
         """What waits of a reminder that comes once, and no row of `but` takes the place of. It is ended together with what its head says:
         its claim asks no head.
@@ -220,9 +226,12 @@ class ReminderClient:
         if head.rule:
             return ()
         taken = {row["SK"] for row in but}
+        found = await self._waiting(head)
+        return [row for row in found if revision_of(row) == head.revision and row["SK"] not in taken]
+
+    async def _waiting(self, head: Head) -> Sequence[Row]:
         found = await self._occurrences(head.reminder_id, head.revision)
-        of_it = [row for row in found if revision_of(row) == head.revision and row["SK"] not in taken]
-        return [row for row in of_it if row.get("status") == "PENDING"]
+        return [row for row in found if row.get("status") == "PENDING"]
 
     async def _end(self, reminder_id: str, revision: int, *, why: str) -> tuple[int, int]:
         """End what waits of this revision and older ones, until nothing is found; how many ended, and how many were being sent. The head has
