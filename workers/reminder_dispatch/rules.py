@@ -34,7 +34,7 @@ from workers.reminder_dispatch.sending.decision import (
     Wait,
 )
 from workers.reminder_dispatch.sending.moves import closed, ended, seen
-from workers.reminder_dispatch.table.keys import key_of
+from workers.reminder_dispatch.table.keys import Key, device_key, key_of
 
 WORKER = "reminder-dispatch"
 
@@ -201,8 +201,11 @@ def _is_missed(content: Content, state: State, due_at: datetime, now: datetime) 
 def _recipients(content: Content, state: State) -> tuple[str, ...]:
     if content.channel != "push":
         return ("",)
-    answered = {ticket.get("token") for ticket in state.tickets}
-    return tuple(token for token in dict.fromkeys(content.tokens) if token not in answered)
+    answered = {device_key(ticket["token"]) for ticket in state.tickets if "token" in ticket}
+    devices: dict[Key, str] = {}
+    for token in content.tokens:  # a device may be there in both spellings
+        devices.setdefault(device_key(token), token)
+    return tuple(token for device, token in devices.items() if device not in answered)
 
 
 def _follow(row: Row, event: ReminderDue, since: datetime, now: datetime, *, read: Row | None = None) -> Follow:

@@ -207,6 +207,17 @@ def test_recipients_that_were_answered_are_not_asked_again() -> None:
     assert closed(61, tokens=tokens, tickets=done, maxLateness=60) == ("SENT", "")
 
 
+def test_a_device_in_both_spellings_of_its_token_is_one_recipient() -> None:
+    both = ["ExponentPushToken[a]", "ExpoPushToken[a]", "ExponentPushToken[b]"]
+    first = judge(due(), row(tokens=both), now=NOON, owner="me")
+    assert isinstance(first, Attempt)
+    assert first.recipients == ("ExponentPushToken[a]", "ExponentPushToken[b]")
+    answered = row(tokens=both, tickets=[{"token": "ExpoPushToken[a]", "id": "t1"}])
+    again = judge(due(), answered, now=NOON, owner="me")
+    assert isinstance(again, Attempt)
+    assert again.recipients == ("ExponentPushToken[b]",)
+
+
 def test_an_ended_occurrence_is_as_good_as_its_recipients() -> None:
     reached, unknown, gone = {"id": "t"}, {"error": "unknown"}, {"error": "DeviceNotRegistered"}
     assert end_of((reached, gone)) == ("SENT", "")
