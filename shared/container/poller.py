@@ -53,6 +53,7 @@ class Poller:
         self._abandoned = False
         self._starts_until = float("inf")
         self._late: list[Delivery] = []
+        self._ending: dict[asyncio.Task[bool], Sequence[Delivery]] = {}
         self._given_up_before = 0
         self._budget = consumer.budget
         self._pace = consumer.pace
@@ -197,7 +198,7 @@ class Poller:
             # The pipeline turns every handler's error into an outcome: this one is ours.
             log.error("road_broken", queue=self.queue_name, exc_info=error)
         unsettled = error is not None or task.cancelled()
-        if unsettled:
+        if unsettled and (error is not None or task not in self._ending):
             self._let_go(deliveries, broken=error is not None)
         if self._is_ordered:
             self._end_turn(deliveries[0], stays=unsettled or not task.result())
@@ -213,9 +214,7 @@ class Poller:
         without work. What is still ours of a cut batch is given back; what broke waits for its visibility timeout.
         """
         held = [] if broken else [each for each in deliveries if self._leases.holds(each)]
-        if held and len(held) == len(deliveries):
-            if self._draining:
-                return  # the drain cut it, and gives it back
+        if held and len(held) == len(deliveries) and not self._abandoned:
             log.error("handler_cancelled_itself", queue=self.queue_name, message_id=held[0].message_id)
             held = []
         for delivery in deliveries:
@@ -268,7 +267,7 @@ class Poller:
         self._begin(self._leases.give_back(unstarted))
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, deadline - CUT - self._clock()))
-        ending = dict(self._running)
+        self._ending = ending = dict(self._running)  # given back here, and not by each
         for task in ending:
             cut_run(task, LEFT)
         if ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ import structlog
 
 from shared.message.dead_letter import Letter, letter, replay_mark
 from shared.message.delivery import Delivery
-from shared.outcome import Dead, Retry, code_of
+from shared.outcome import Dead, Done, Outcome, Retry, code_of
 from shared.road.once import KEPT_SECONDS
 from shared.road.ports import Ports
 from shared.telemetry import message_log, tracing
@@ -27,6 +28,10 @@ answers late has taken the letter.
 """
 
 
+AT_ONCE = 10
+"""Settlements of one batch that are waited for at once: burials, and what a replay is told."""
+
+
 class Unanswered(TimeoutError):
     """A dead-letter queue that is known to fail did not answer."""
 
@@ -37,6 +42,31 @@ class Endings:
     def __init__(self, worker: Worker[Any], ports: Ports) -> None:
         self._worker = worker
         self._ports = ports
+
+    async def side_by_side(
+        self,
+        records: Sequence[tuple[Delivery, message_log.Record]],
+        settle: Callable[[Delivery, message_log.Record], Awaitable[bool]],
+        outcomes: Mapping[Delivery, Outcome],
+    ) -> list[bool]:
+        """The answers of a batch's messages, in order. What waits for nobody is settled first, and then the others, AT_ONCE of them
+        at once: a batch does not hold its slot for the sum of their waits.
+        """
+        places, answers = asyncio.Semaphore(AT_ONCE), dict[Delivery, bool]()
+
+        async def settle_in_turn(delivery: Delivery, record: message_log.Record) -> None:
+            async with places:
+                answers[delivery] = await settle(delivery, record)
+
+        for delivery, record in records:
+            if not _waits(delivery, outcomes[delivery]):
+                answers[delivery] = await settle(delivery, record)
+        if len(answers) < len(records):
+            async with asyncio.TaskGroup() as group:
+                for delivery, record in records:
+                    if delivery not in answers:
+                        group.create_task(settle_in_turn(delivery, record))
+        return [answers[delivery] for delivery, _ in records]
 
     async def tell_replay(self, delivery: Delivery) -> None:
         """Report the outcome to whoever replays this dead letter: a canary gets its verdict this way."""
@@ -109,3 +139,8 @@ class Endings:
             except Exception as error:  # a letter with a short reason is better than none
                 log.warning("payload_not_stored", queue=delivery.queue, error_type=code_of(error))
         return dead
+
+
+def _waits(delivery: Delivery, outcome: Outcome) -> bool:
+    """Whether its settlement waits for an answer: of the dead-letter queue, or of the ledger."""
+    return isinstance(outcome, Dead) or (isinstance(outcome, Done) and bool(replay_mark(delivery.attributes)))

@@ -32,7 +32,11 @@ class Pipeline:
         """Take a batch to its end: each message gets an answer of its own, in order."""
         with message_log.batch(self._worker, deliveries) as batch:
             outcomes = await self._attempts.outcomes(deliveries)
-            return [await self._settle_one(each, outcomes[each], record) for each, record in batch.records()]
+
+            async def settle(delivery: Delivery, record: message_log.Record) -> bool:
+                return await self._settle_one(delivery, outcomes[delivery], record)
+
+            return await self._endings.side_by_side(batch.records(), settle, outcomes)
 
     async def _settle_one(self, delivery: Delivery, outcome: Outcome, record: message_log.Record) -> bool:
         with record:

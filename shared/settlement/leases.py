@@ -144,9 +144,9 @@ class Leases:
 
     async def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Let the messages be seen again at once; returns when SQS has said so of each, or its lease is over: then it
-        comes back by itself.
+        comes back by itself. What is on its way back already, as hidden for a while, stays hidden for so long.
         """
-        ours = self._known(deliveries)
+        ours = [lease for lease in self._known(deliveries) if lease.releases_at is None]
         for lease in ours:
             lease.releases_at = self._clock()
         if ours:

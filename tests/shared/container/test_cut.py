@@ -1,14 +1,18 @@
 """What is cut because the process leaves, or because its lease is lost, has not failed, whatever its handler makes of that."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
 
+from shared.consumer import Pace
 from shared.message.dead_letter import Letter
-from shared.outcome import Reject
+from shared.message.delivery import Delivery
+from shared.outcome import Later, Reject
+from shared.sqs.batches import Refused
 from shared.worker import BatchResult
 from tests.fakes import FakeQueue
 from tests.fakes_ledger import FakeLedger
@@ -142,7 +146,7 @@ def failing() -> None:
 def test_of_a_batch_that_is_cut_what_was_buried_is_not_buried_again(ended_by: str) -> None:
     class Slow(FakeQueue):
         async def bury(self, letter: Letter) -> None:
-            await asyncio.sleep(9)
+            await asyncio.sleep(24)
             await super().bury(letter)
 
     async def refuse(bodies: Sequence[str]) -> BatchResult:
@@ -150,14 +154,82 @@ def test_of_a_batch_that_is_cut_what_was_buried_is_not_buried_again(ended_by: st
 
     async def story() -> None:
         queue = Slow(clock)
-        queue.put(*"abcdefgh")
+        queue.put(*ascii_lowercase)
         if ended_by == "lost leases":
             queue.fail_extend = failing
         for _ in range(9):
-            rig = Rig(batch=refuse, limits=together(count=8, seconds=1), queue=queue)
+            rig = Rig(batch=refuse, limits=together(count=26, seconds=1), queue=queue)
             await rig.runs_for(30.0 if ended_by == "restarts" else 65.0)
             await rig.drains()
         assert not queue.left
-        assert sorted(letter.body for letter in queue.letters) == list("abcdefgh")
+        assert sorted(letter.body for letter in queue.letters) == list(ascii_lowercase)
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("B20")
+def test_of_a_batch_that_is_cut_what_is_being_hidden_stays_hidden_and_each_message_is_settled_once() -> None:
+    class Slow(FakeQueue):
+        async def bury(self, letter: Letter) -> None:
+            await asyncio.sleep(60)
+            await super().bury(letter)
+
+        async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+            settled.extend(each.body for each in deliveries)
+            return await super().delete(deliveries)
+
+        async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+            settled.extend(each.body for each in seconds)
+            await asyncio.sleep(3)
+            return await super().release(seconds)
+
+    async def answer(bodies: Sequence[str]) -> BatchResult:
+        await asyncio.sleep(18)
+        answers = {"done": None, "never": Reject("never"), "later": Later("in an hour", after=3_600)}
+        return [answers[body] for body in bodies]
+
+    settled: list[str] = []
+
+    async def story() -> None:
+        queue, began = Slow(clock), clock()
+        queue.put("done", "later", "never")
+        queue.refuse = lambda call, each: "ReceiptHandleIsInvalid" if (call, each.body) == ("extend", "never") else ""
+        rig = Rig(batch=answer, limits=together(count=3, seconds=1), queue=queue, pace=Pace(visibility=30))
+        await rig.runs_for(28)
+        assert {each.body: round(each.hidden_until - began, -2) for each in queue.left} == {"never": 0, "later": 3_600}
+        assert sorted(settled) == ["done", "later"]
+        await rig.drains()
+
+    virtual(story())
+
+
+@pytest.mark.guarantee("B29")
+def test_a_drain_that_cuts_a_batch_asks_once_for_each_message_of_it() -> None:
+    class Slow(FakeQueue):
+        async def bury(self, letter: Letter) -> None:
+            await asyncio.sleep(60)
+            await super().bury(letter)
+
+        async def delete(self, deliveries: Sequence[Delivery]) -> list[Refused]:
+            asked.extend(each.body for each in deliveries)
+            return await super().delete(deliveries)
+
+        async def release(self, seconds: Mapping[Delivery, float]) -> list[Refused]:
+            asked.extend(each.body for each in seconds)
+            return await super().release(seconds)
+
+    async def answer(bodies: Sequence[str]) -> BatchResult:
+        answers = {"done": None, "never": Reject("never"), "later": Later("in an hour", after=3_600)}
+        return [answers[body] for body in bodies]
+
+    asked: list[str] = []
+
+    async def story() -> None:
+        queue = Slow(clock)
+        queue.put("done", "later", "never")
+        rig = Rig(batch=answer, limits=together(count=3, seconds=1), queue=queue, pace=Pace(drain=10))
+        await rig.runs_for(5)
+        await rig.drains()
+        assert sorted(asked) == ["done", "later", "never"]
 
     virtual(story())

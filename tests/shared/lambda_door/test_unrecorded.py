@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 import pytest
 
@@ -48,9 +49,9 @@ def test_of_a_batch_what_was_buried_before_the_time_ended_is_not_buried_again() 
         return [Reject("never")] * len(bodies)
 
     async def story() -> tuple[list[str], int]:
-        queue, left = Slow(), [record(body) for body in "abcdef"]
+        queue, left = Slow(), [record(body) for body in ascii_lowercase]
         worker = make_worker(
-            handle_batch=refuse, batch=together(count=6, seconds=1), decode=lambda each: each.body, timeout=15.0
+            handle_batch=refuse, batch=together(count=26, seconds=1), decode=lambda each: each.body, timeout=15.0
         )
         stores = Stores(queue, breakers=Breakers(waits=False), resource_name="uploads")
         consumer = join(worker, stores, clocks=Clocks(monotonic=clock, lease=clock))
@@ -61,4 +62,4 @@ def test_of_a_batch_what_was_buried_before_the_time_ended_is_not_buried_again() 
             invocations += 1
         return sorted(letter.body for letter in queue.letters), invocations
 
-    assert virtual(story()) == (list("abcdef"), 3)
+    assert virtual(story()) == (list(ascii_lowercase), 2)

@@ -18,7 +18,7 @@ from shared.road.ports import Ports
 from tests.fakes import delivery
 from tests.fakes_ledger import FakeLedger
 from tests.made import make_worker
-from tests.virtual_time import virtual
+from tests.virtual_time import clock, virtual
 
 Handle = Callable[[str], Awaitable[None]]
 NOON = 1_795_262_400.0
@@ -261,3 +261,30 @@ async def test_a_batch_of_unreadable_messages_never_calls_the_handler() -> None:
         raise AssertionError("there is nothing to handle")
 
     assert await batch_pipeline(ends, handle).travel_together([delivery("no")]) == [True]
+
+
+@pytest.mark.guarantee("R6")
+def test_a_silent_dead_letter_queue_holds_a_batch_for_its_burials_side_by_side_and_not_for_their_sum() -> None:
+    class Silent(Ends):
+        async def bury(self, letter: Letter) -> None:
+            self.open += 1
+            self.most = max(self.most, self.open)
+            await asyncio.sleep(2)
+            self.open -= 1
+            assert len(self.hidden) == 1, "what waits for nobody is settled before"
+            await super().bury(letter)
+
+        open = most = 0
+
+    async def handle(events: Sequence[str]) -> list[Exception | None]:
+        return [Later("in a minute", after=60.0) if each == "later" else Reject("never") for each in events]
+
+    async def story() -> None:
+        words = [*map(str, range(500)), "later"]
+        batch = [delivery(f'{{"word": "{each}"}}', message_id=each) for each in words]
+        ends, began = Silent(), clock()
+        assert await batch_pipeline(ends, handle).travel_together(batch) == [True] * 500 + [False]
+        assert (clock() - began, ends.most, ends.hidden) == (100.0, 10, [60.0])
+        assert len({letter.message_id for letter in ends.letters}) == 500
+
+    virtual(story())
