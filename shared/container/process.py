@@ -143,6 +143,16 @@ def _stop_on_signals(leaves: Callable[[], None]) -> Iterator[asyncio.Event]:
             signal.signal(number, handler)
 
 
+class _Heap:
+    """What the garbage collector was like before the first of the runs that this process has now: the last of them gives that back."""
+
+    runs = frozen = 0
+    threshold: tuple[int, ...] = ()
+
+
+_heap = _Heap()
+
+
 @contextmanager
 def _start_up_frozen() -> Iterator[Callable[[], None]]:
     """Objects made at start-up stay: no later garbage collection walks through them again, which saves 7 % of a message's CPU.
@@ -152,15 +162,19 @@ def _start_up_frozen() -> Iterator[Callable[[], None]]:
     def freeze() -> None:
         gc.collect()
         gc.freeze()
-        gc.set_threshold(YOUNG, *later)
+        gc.set_threshold(YOUNG, *_heap.threshold[1:])
 
-    before, (young, *later) = gc.get_freeze_count(), gc.get_threshold()
+    if not _heap.runs:
+        _heap.frozen, _heap.threshold = gc.get_freeze_count(), gc.get_threshold()
+    _heap.runs += 1
     try:
         yield freeze
     finally:
-        gc.set_threshold(young, *later)
-        if not before:
-            gc.unfreeze()
+        _heap.runs -= 1
+        if not _heap.runs:
+            gc.set_threshold(*_heap.threshold)
+            if not _heap.frozen:
+                gc.unfreeze()
 
 
 @asynccontextmanager

@@ -56,6 +56,33 @@ async def test_signal_handlers_and_the_frozen_heap_are_given_back(environment: M
     assert gc.get_threshold() == threshold
 
 
+async def test_of_two_workers_in_one_loop_the_last_to_end_gives_the_frozen_heap_back(
+    environment: Mapping[str, str],
+) -> None:
+    def lasting(until: asyncio.Event) -> App:
+        @asynccontextmanager
+        async def held(_environment: Mapping[str, str], _clients: Clients) -> AsyncIterator[tuple[Worker[Any], ...]]:
+            yield ()
+            started.release()
+            await until.wait()
+
+        return App("lasting", (), held)
+
+    gc.unfreeze()
+    started, threshold, ends = asyncio.Semaphore(0), gc.get_threshold(), [asyncio.Event(), asyncio.Event()]
+    async with asyncio.timeout(10):
+        runs = [asyncio.create_task(process.run(lasting(each), environment, stop=asyncio.Event())) for each in ends]
+        for _ in ends:
+            await started.acquire()
+        ends[0].set()
+        await runs[0]
+        assert gc.get_threshold() != threshold, "the other goes on"
+        assert gc.get_freeze_count()
+        ends[1].set()
+        await runs[1]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (threshold, 0)
+
+
 async def test_a_process_that_ends_says_so_in_its_heartbeat(monkeypatch: pytest.MonkeyPatch, aws: Aws) -> None:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
