@@ -86,6 +86,7 @@ fmt: setup  ## let ruff repair and format
 
 types: setup  ## mypy, strict
 	@$(RUN)/mypy
+	@$(RUN)/mypy examples
 
 types-infra: setup-infra  ## mypy over the CDK app
 	@$(RUN)/mypy --python-executable .infra/bin/python infra

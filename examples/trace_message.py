@@ -22,10 +22,14 @@ ENDS = re.compile("message_(done|hidden|buried)")
 
 def send(order: dict[str, object], correlation: str) -> str:
     """Put it into the queue; its message id."""
-    said = {"correlation-id": {"DataType": "String", "StringValue": correlation}}
     sqs = boto3.client("sqs")
     url = os.environ["POINTS_QUEUE_URL"]
-    return sqs.send_message(QueueUrl=url, MessageBody=json.dumps(order), MessageAttributes=said)["MessageId"]
+    sent = sqs.send_message(
+        QueueUrl=url,
+        MessageBody=json.dumps(order),
+        MessageAttributes={"correlation-id": {"DataType": "String", "StringValue": correlation}},
+    )
+    return sent["MessageId"]
 
 
 def wait_for(log: Path, message_id: str, seconds: float = 30.0) -> None:

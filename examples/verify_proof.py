@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,9 +65,9 @@ def continues(first: int, first_root: bytes, second: int, second_root: bytes, pa
     return sn == 0 and (old, new) == (first_root, second_root)
 
 
-def signed(body: bytes, pem: bytes) -> dict:
+def signed(body: bytes, pem: bytes) -> dict[str, Any]:
     """The digest, if one of the keys signed it. Raises ValueError."""
-    digest = json.loads(body)
+    digest: dict[str, Any] = json.loads(body)
     signature = digest.pop("signature") or {}
     statement = json.dumps(digest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     for block in re.findall(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", pem, re.DOTALL):
@@ -74,8 +75,14 @@ def signed(body: bytes, pem: bytes) -> dict:
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         if hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest() != signature.get("key"):
             continue
-        extra = () if isinstance(key, ed25519.Ed25519PublicKey) else (ec.ECDSA(hashes.SHA256()),)
-        key.verify(base64.b64decode(signature["value"]), SIGNED + statement, *extra)
+        value = base64.b64decode(signature["value"])
+        match key:
+            case ed25519.Ed25519PublicKey():
+                key.verify(value, SIGNED + statement)
+            case ec.EllipticCurvePublicKey():
+                key.verify(value, SIGNED + statement, ec.ECDSA(hashes.SHA256()))
+            case _:
+                raise ValueError("a key of another kind than the archive signs with")
         return digest
     raise ValueError("no key of yours signed the digest")
 
@@ -104,4 +111,4 @@ if __name__ == "__main__":
     try:
         print(main(*sys.argv[1:]))
     except (ValueError, KeyError, TypeError, InvalidSignature) as error:
-        sys.exit(f"NOT PROVEN: {error or type(error).__name__}")
+        sys.exit(f"NOT PROVEN: {str(error) or type(error).__name__}")

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.message.fields import WORDS, in_words
+
 BODY_BUDGET: Final = 16 * 1_048_576
 """Bytes; with what the worst of these bodies becomes while it is read, a process stays inside of 512 MiB."""
 
@@ -135,28 +137,10 @@ def _given(model: type[Settings], environment: Mapping[str, str]) -> dict[str, s
     return {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
 
 
-_WORDS: Final = {
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_parsing": "must be true or false",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "enum": "must be {expected}",
-    "string_pattern_mismatch": "must look like {pattern}",
-    "string_too_short": "must have {min_length} characters or more",
-    "string_too_long": "must have {max_length} characters or fewer",
-}
-"""Pydantic's kinds of faults that an operator meets, in our words."""
-
-
 def _safe_text(fault: Mapping[str, Any], given: Mapping[str, str]) -> str:
-    """In words, or only the kind where the text quotes the value, as pydantic's of a time zone does."""
+    """In words, or without any where the text quotes the value, as pydantic's of a time zone does."""
     text, place = str(fault["msg"]).removeprefix("Value error, "), fault["loc"]
-    if words := _WORDS.get(str(fault["type"])):
-        return words.format(**fault.get("ctx", {}))  # the limits of the field
+    if fault["type"] in WORDS:
+        return in_words(fault)
     values = [given.get(str(place[0]), "")] if place else list(given.values())
-    return str(fault["type"]) if any(value and value in text for value in values) else text
+    return in_words(fault) if any(value and value in text for value in values) else text

@@ -8,6 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from shared.message.delivery import Delivery
+from shared.message.fields import in_words
 from shared.outcome import Reject
 from workers.roster import WORKERS
 
@@ -46,8 +47,8 @@ def check(body: str, *, queue: str) -> bool:
         read = getattr(import_module(module), function)
         read(body if name == "uploads" else Delivery(queue=name, message_id="", receipt_handle="", body=body))
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        places = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in faults)
+        faults = error.errors(include_url=False, include_input=False)
+        places = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {in_words(fault)}" for fault in faults)
         raise NotMended(f"{name} would refuse this body: {places}") from None
     except Reject as error:
         raise NotMended(f"{name} would refuse this body: {error.why}") from None

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from pydantic import AliasChoices, AwareDatetime, Field, ValidationError
 
 from shared.message.envelope import BusEvent, Wire, document
+from shared.message.fields import in_words
 from shared.message.parsing import MOST_RECORDS
 from shared.outcome import Reject
 
@@ -229,5 +230,5 @@ def _fault(error: Reject | ValidationError) -> str:
     """Pydantic's own text would quote the input; places and kinds of faults do not."""
     if isinstance(error, Reject):
         return error.why
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'record'}: {fault['type']}" for fault in faults)
+    faults = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'record'}: {in_words(fault)}" for fault in faults)

@@ -7,9 +7,11 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from fleet.planner.work import read
 from tests.bench.agenda import EXTRAS, Extent, sections
 from tests.bench.picture import picture
 from tests.bench.plan import ROUNDS, Row, rows
@@ -21,6 +23,7 @@ from tests.bench.whole.aims import aims, concerns
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
 TABLES = FOLDER / "figures.md"
+WORK = ROOT / "fleet" / "planner" / "work.json"
 
 
 def say(text: str) -> None:
@@ -102,12 +105,13 @@ def keep(new: Found) -> None:
 
 
 def write(kept: dict[str, Any]) -> None:
-    """The pictures and both pages."""
+    """The pictures, both pages and what the planner reads where it is given no file."""
     found, about = rows_of(kept), kept["about"] | {"taken": kept.get("taken", {})}
     for each in ROUNDS:
         if each.name in PICTURES and found.get(each.name):
             (FOLDER / f"{each.name}.svg").write_text(picture(each.title, found[each.name]))
     put(TABLES, figures(found, kept["extras"], about))
+    WORK.write_text(json.dumps(asdict(read(json.dumps(kept))), indent=2) + "\n")
     if found.get(FIRST):
         put(PAGE, first(found, kept["extras"], about))
 

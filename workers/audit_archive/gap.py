@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared import Delivery, Image, Reject, StreamRecord, document
+from shared.message.fields import in_words
 from workers.audit_archive.event import (
     EVENT_ID,
     SEQUENCE,
@@ -209,5 +210,5 @@ def _time(seconds: object) -> datetime | None:
 
 def _explained(error: ValidationError) -> str:
     """Fields and kinds of faults, without a word of the payload: below the model's own fields names may be keys of it."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{fault['loc'][0] if fault['loc'] else 'body'}: {fault['type']}" for fault in faults)[:300]
+    faults = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{fault['loc'][0] if fault['loc'] else 'body'}: {in_words(fault)}" for fault in faults)[:300]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fleet.planner.work import Work
 
 HERE = Path(__file__).resolve().parents[2] / "planner"
-BENCHMARK = Path("docs") / "performance" / "runs.json"
 VERSION = 1
 
 
@@ -32,9 +31,7 @@ VERSION = 1
 @click.option(
     "--benchmark",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=BENCHMARK,
-    show_default=True,
-    help="What `make bench` wrote: the work of a message is read there.",
+    help="What `make bench` wrote, docs/performance/runs.json: the work of a message is read there. [default: the figures of this release]",
 )
 @click.option(
     "--invocations",
@@ -45,21 +42,24 @@ VERSION = 1
     help="Of Lambda at once in the account and region; a new account may have 10.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def planner(*, file: Path | None, benchmark: Path, invocations: int, as_json: bool, **given: str | None) -> None:
+def planner(*, file: Path | None, benchmark: Path | None, invocations: int, as_json: bool, **given: str | None) -> None:
     """Say what a traffic needs and costs, behind both doors: rates of the queues, concurrency, capacity units, money a month.
 
     A RATE is a number per second, minute, hour, day or month. An option wins over the file. Asks nothing of AWS.
     """
     from fleet.planner.plan import dearer_from, plan
     from fleet.planner.traffic import UnknownTraffic, per_second, read
-    from fleet.planner.work import NoBenchmark
+    from fleet.planner.work import NoBenchmark, Work
     from fleet.planner.work import read as read_work
 
     try:
         written = read(text_of(file)) if file else {}
         said = written | {name: value for name, value in given.items() if value is not None}
         rates = {name: per_second(name, value) for name, value in said.items()}
-        work = read_work(text_of(benchmark, hint="; --benchmark names a file that `make bench` wrote"))
+        if benchmark:
+            work = read_work(text_of(benchmark, hint="; --benchmark names a file that `make bench` wrote"))
+        else:
+            work = Work(**orjson.loads((HERE / "work.json").read_bytes()))
     except (UnknownTraffic, NoBenchmark) as error:
         raise Misconfigured(str(error)) from error
     if not any(rates.values()):

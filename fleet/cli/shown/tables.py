@@ -8,21 +8,26 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-WIDE = 180  # columns where nobody's terminal limits them
 LEGIBLE = 10
 """Characters of a folded column below which nobody reads it."""
 GAP = 3  # between two columns
+UNLIMITED = 1_000_000
 
 
 def show(table: Table) -> None:
-    """On stdout; without any escape sequence where colour is unwanted."""
+    """On stdout; without any escape sequence where colour is unwanted. What no terminal limits is as wide as it is: nothing is folded."""
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    width = None if sys.stdout.isatty() else WIDE
+    width = None if sys.stdout.isatty() else _whole(table)
     if plain:
         console = Console(color_system=None, force_terminal=False, highlight=False, width=width)
     else:
         console = Console(highlight=False, width=width)
     console.print(fitted(table, console.width))
+
+
+def _whole(table: Table) -> int:
+    """The columns that it takes with no cell folded."""
+    return Console(width=UNLIMITED).measure(table).maximum
 
 
 def fitted(made: Table, width: int) -> Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.message.fields import in_words
 from shared.outcome import (
     USED_UP,
     Contended,
@@ -134,8 +135,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, (Reject, Later, Unavailable)):
         return _why(error)[:300]
     if isinstance(error, ValidationError):
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        return checked_text("; ".join(f"{_place(fault)}: {fault['type']}" for fault in faults))[:300]
+        faults = error.errors(include_url=False, include_input=False)
+        return checked_text("; ".join(f"{_place(fault)}: {in_words(fault)}" for fault in faults))[:300]
     code = code_of(error)
     return _type(error) if code == _type(error) else f"{_type(error)} {code}"
 

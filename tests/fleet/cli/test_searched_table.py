@@ -23,3 +23,9 @@ def test_an_event_s_id_is_whole(
     assert EVENT_ID in said
     assert "fleet-sessions-dev" in said
     assert "for machines" not in said
+
+
+def test_what_goes_into_a_pipe_is_folded_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    long = '{"PK":{"S":"DELIVERY#msg_' + "d" * 200 + '"}}'
+    show(Answer(COLUMNS, [(*ROW[:5], long, "")]), "table")
+    assert long in capsys.readouterr().out

@@ -58,6 +58,16 @@ def test_a_file_holds_lines_of_yaml() -> None:
             read(text)
 
 
+def test_without_a_file_the_figures_of_the_committed_benchmark_count_from_whatever_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("--uploads", "1e6/day", "--json")
+    with_file = run(*given).output
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(fleet, ["planner", *given])
+    assert (done.exit_code, done.output) == (0, with_file)
+
+
 def test_the_work_of_a_message_is_the_benchmarks_own() -> None:
     runs = json.loads(RUNS.read_text())
     work = read_work(RUNS.read_text())

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
 import pytest
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, field_validator
 
-from shared.message.fields import mistyped
+from shared.message.fields import in_words, mistyped
 
 
 class Terms(TypedDict, total=False):
@@ -69,3 +70,37 @@ def test_the_field_of_another_type_is_named_with_its_annotation(name: str, value
 def test_of_a_mapping_what_is_given_is_looked_at() -> None:
     assert mistyped(Terms, {"names": ("a",)}) is None
     assert mistyped(Terms, {"rate": None, "names": "a"}) == ("names", "tuple[str, ...]")
+
+
+class Refusing(BaseModel):
+    status: Literal["PENDING", "SENT"] = "SENT"
+    count: int = Field(default=1, ge=1, lt=10)
+    names: list[str] = Field(default=[], max_length=2)
+    at: AwareDatetime | None = None
+    own: str = ""
+
+    @field_validator("own")
+    @classmethod
+    def _no_text(cls, given: str) -> str:
+        raise ValueError(f"{given} is refused")
+
+
+@pytest.mark.parametrize(
+    ("field_", "given", "words"),
+    [
+        ("status", "canary", "must be 'PENDING' or 'SENT'"),
+        ("count", 0, "must be at least 1"),
+        ("count", 10, "must be less than 10"),
+        ("count", "canary", "must be a whole number"),
+        ("names", "canary", "must be a list"),
+        ("names", ["canary"] * 3, "must have 2 entries or fewer"),
+        ("at", "2026-11-21T09:00:00", "must be a time with its offset from UTC"),
+        ("own", "canary", "cannot be so"),
+    ],
+)
+def test_what_pydantic_refuses_is_told_in_our_words_and_never_by_what_was_given(
+    field_: str, given: object, words: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Refusing.model_validate({field_: given})
+    assert [in_words(fault) for fault in refused.value.errors(include_url=False, include_input=False)] == [words]

@@ -70,7 +70,7 @@ def test_a_record_that_is_refused_names_what_of_it_can_be_read() -> None:
     assert isinstance(nameless, Refused)
     assert (nameless.gap.table, nameless.gap.account, nameless.gap.event_id, nameless.gap.keys) == ("", "", "", None)
     assert nameless.gap.at == datetime(1970, 1, 2, tzinfo=UTC)
-    assert nameless.error.why.startswith("event_id: string_type; ")
+    assert nameless.error.why.startswith("event_id: must be a text; ")
     assert isinstance(read(broken(Keys={"a": 1}, ApproximateCreationDateTime=1e300)), Refused)
 
 

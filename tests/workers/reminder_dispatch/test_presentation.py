@@ -22,7 +22,7 @@ async def test_a_push_is_shown_as_its_row_says() -> None:
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"sond": "default"}, "push.sond: extra forbidden"),
+        ({"sond": "default"}, "push.sond: unknown field"),
         ({"sound": ""}, "push.sound: "),
         ({"badge": Decimal("1.5")}, "push.badge: "),
         ({"badge": Decimal(-1)}, "push.badge: "),

@@ -170,7 +170,7 @@ async def test_more_devices_than_a_row_could_tell_of_are_refused_before_any_is_a
     many = [PUSHED.format(number) for number in range(MOST_TOKENS + 1)]
     of = world(daily(tokens=many))
     assert await of.dispatch(due()) == [None]
-    assert (of.store[due()]["reason"], of.notes) == ("tokens: too long", [])
+    assert (of.store[due()]["reason"], of.notes) == ("tokens: must have 1000 entries or fewer", [])
 
 
 def test_an_order_is_written_in_characters_that_sqs_takes() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from shared import Wire
+from shared.message.fields import in_words
 from workers.reminder_dispatch.channels.email.letter import Letter
 from workers.reminder_dispatch.channels.push.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours
@@ -247,9 +248,9 @@ def _read(model: type[Model], row: Row) -> Model:
     try:
         return model.model_validate(row)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
-        reason = f"{where}: {fault['type'].replace('_', ' ')}"
+        reason = f"{where}: {in_words(fault)}"
     raise Malformed(reason)  # outside the handler: pydantic's error knows the values
 
 

@@ -11,6 +11,7 @@ import structlog
 from pydantic import Field, ValidationError
 
 from shared import Wire
+from shared.message.fields import in_words
 from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField, checked_key
 
 log = structlog.get_logger()
@@ -63,8 +64,9 @@ async def open_session(event: Event, sessions: Sessions) -> dict[str, Any]:
     except WrongField as error:
         return _answer(400, {"message": str(error), "field": error.field})
     except ValidationError as error:
-        field = ".".join(str(each) for each in error.errors()[0]["loc"]) or "body"
-        return _answer(400, {"message": f"{field}: {error.errors()[0]['msg']}", "field": field})
+        fault = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(each) for each in fault["loc"]) or "body"
+        return _answer(400, {"message": f"{field}: {in_words(fault)}", "field": field})
     log.info("session_opened", session_id=opened.session_id)
     return _answer(201, known)
 

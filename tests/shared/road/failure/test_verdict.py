@@ -138,12 +138,12 @@ def test_an_error_with_a_strange_response_is_told_by_its_type(response: object) 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"number": CANARY}, "number: int_parsing"),
+        ({"number": CANARY}, "number: must be a whole number"),
         ({}, "number: missing"),
-        ({"number": 1, CANARY: 2}, "body: extra_forbidden"),
-        ({"number": 1, "prices": {CANARY: "free"}}, "prices.*: float_parsing"),
-        ({"number": 1, "lines": [1, CANARY]}, "lines.1: int_parsing"),
-        (CANARY, "body: model_type"),
+        ({"number": 1, CANARY: 2}, "body: unknown field"),
+        ({"number": 1, "prices": {CANARY: "free"}}, "prices.*: must be a number"),
+        ({"number": 1, "lines": [1, CANARY]}, "lines.1: must be a whole number"),
+        (CANARY, "body: must be an object"),
     ],
 )
 def test_a_validation_error_is_told_by_field_and_kind_and_never_by_content(given: object, expected: str) -> None:
