@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.backoff import Backoff
     from shared.bus import BusEntry, EventBus, NotPut
     from shared.clients import Clients
+    from shared.configuration.blocking import blocking
     from shared.configuration.secret import Secret
     from shared.lambda_door.entry import make_lambda_handler
     from shared.lambda_door.function import make_function
@@ -73,6 +74,7 @@ __all__ = [
     "Unavailable",
     "Wire",
     "Worker",
+    "blocking",
     "bus_event",
     "code_of",
     "correlation_id",
@@ -98,6 +100,7 @@ _HOMES = {
     "EventBus": "shared.bus",
     "NotPut": "shared.bus",
     "Clients": "shared.clients",
+    "blocking": "shared.configuration.blocking",
     "Secret": "shared.configuration.secret",
     "make_function": "shared.lambda_door.function",
     "make_lambda_handler": "shared.lambda_door.entry",
