@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from fleet.cli import COMMANDS, fleet
 from fleet.cli.command import Command
+from fleet.typed import ENV_FILE
 from shared.settings import SettingsError
 from workers import roster
 
@@ -165,8 +166,12 @@ def test_a_variable_that_is_set_wins_over_the_file(tmp_path: Path, monkeypatch: 
     file = tmp_path / "dev.env"
     file.write_text("AUDIT_QUEUE_URL=from-the-file\nSTAND_INS_PORT=a lot\n")
     monkeypatch.setenv("STAND_INS_PORT", "more than there are")
-    monkeypatch.setenv("AUDIT_QUEUE_URL", "")
-    monkeypatch.delenv("AUDIT_QUEUE_URL")  # set and unset: what the file sets is forgotten after this test
+    for name in (
+        "AUDIT_QUEUE_URL",
+        ENV_FILE,
+    ):  # set and unset: what the file sets, and that there is one, is forgotten after this test
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     result = called("stand-ins", "--env-file", str(file))
     assert result.exit_code == 2
     assert "SESSIONS_TABLE_NAME is not set" in result.stderr
