@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shared.message.verbatim import json_members, sorted_json
     from shared.outcome import Contended, Later, Reject, Unavailable, code_of
     from shared.road.once import KeyReused
-    from shared.settings import Settings, SettingsError, read_settings
+    from shared.settings import Settings, SettingsError, in_words, read_settings
     from shared.sqs.sender import Message, NotSent, Send
     from shared.worker import BatchResult, Each, FairShares, Fifo, Limits, Once, Together, Worker
 
@@ -79,6 +79,7 @@ __all__ = [
     "code_of",
     "correlation_id",
     "document",
+    "in_words",
     "json_members",
     "make_function",
     "make_lambda_handler",
@@ -117,6 +118,7 @@ _HOMES = {
     "code_of": "shared.outcome",
     "correlation_id": "shared.message.correlation",
     "document": "shared.message.envelope",
+    "in_words": "shared.settings",
     "mistyped": "shared.message.fields",
     "padded_sequencer": "shared.message.s3_events",
     "s3_changes": "shared.message.s3_events",

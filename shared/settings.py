@@ -8,8 +8,6 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.message.fields import WORDS, in_words
-
 BODY_BUDGET: Final = 16 * 1_048_576
 """Bytes; with what the worst of these bodies becomes while it is read, a process stays inside of 512 MiB."""
 
@@ -135,6 +133,50 @@ def meaning(name: str) -> str:
 
 def _given(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
     return {field: environment[field.upper()] for field in model.model_fields if environment.get(field.upper())}
+
+
+WORDS: Final = {
+    "missing": "missing",
+    "extra_forbidden": "unknown field",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "mapping_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "json_invalid": "must be JSON",
+    "json_type": "must be JSON",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "too_short": "must have {min_length} entries or more",
+    "too_long": "must have {max_length} entries or fewer",
+    "datetime_type": "must be a time such as 2026-11-21T09:00:00Z",
+    "datetime_parsing": "must be a time such as 2026-11-21T09:00:00Z",
+    "datetime_from_date_parsing": "must be a time such as 2026-11-21T09:00:00Z",
+    "timezone_aware": "must be a time with its offset from UTC",
+}
+"""Pydantic's kinds of faults, in our words; what is filled in are the field's own limits."""
+
+
+def in_words(fault: Mapping[str, Any]) -> str:
+    """One of the faults of a ValidationError, never with a word of what was given: pydantic's own texts may quote it."""
+    return WORDS.get(str(fault["type"]), "cannot be so").format(**fault.get("ctx", {}))
 
 
 def _safe_text(fault: Mapping[str, Any], given: Mapping[str, str]) -> str:

@@ -8,8 +8,8 @@ import orjson
 from pydantic import ValidationError
 
 from shared.message.delivery import Delivery
-from shared.message.fields import in_words
 from shared.outcome import Reject
+from shared.settings import in_words
 from workers.roster import WORKERS
 
 _OF_THE_FOUR = {

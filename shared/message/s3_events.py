@@ -11,9 +11,9 @@ from urllib.parse import unquote_plus
 from pydantic import AliasChoices, AwareDatetime, Field, ValidationError
 
 from shared.message.envelope import BusEvent, Wire, document
-from shared.message.fields import in_words
 from shared.message.parsing import MOST_RECORDS
 from shared.outcome import Reject
+from shared.settings import in_words
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 """Times that no object has would overflow when they are told in UTC, and take the records beside theirs along."""

@@ -85,7 +85,7 @@ def test_the_schedule_of_the_page_is_the_worker_s() -> None:
 
 async def test_the_client_s_example_registers_an_endpoint(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "webhook-worker.md").read_text()
-    code, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     for name, value in (aws.environment | {"WEBHOOKS_TABLE_NAME": aws.table_like("webhooks")}).items():
         monkeypatch.setenv(name, value)
     scope: dict[str, Any] = {}

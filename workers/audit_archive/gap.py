@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared import Delivery, Image, Reject, StreamRecord, document
-from shared.message.fields import in_words
+from shared import Delivery, Image, Reject, StreamRecord, document, in_words
 from workers.audit_archive.event import (
     EVENT_ID,
     SEQUENCE,

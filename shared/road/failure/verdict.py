@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.message.fields import in_words
 from shared.outcome import (
     USED_UP,
     Contended,
@@ -27,6 +26,7 @@ from shared.outcome import (
     describe_outage,
     is_outage,
 )
+from shared.settings import in_words
 from shared.worker import Worker
 
 FIRST_RETRY_SECONDS = 1.0

@@ -8,7 +8,8 @@ from typing import Any, Literal, TypedDict
 import pytest
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, field_validator
 
-from shared.message.fields import in_words, mistyped
+from shared.message.fields import mistyped
+from shared.settings import in_words
 
 
 class Terms(TypedDict, total=False):

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
-from shared import Wire
-from shared.message.fields import in_words
+from shared import Wire, in_words
 from workers.reminder_dispatch.channels.email.letter import Letter
 from workers.reminder_dispatch.channels.push.presentation import Presentation
 from workers.reminder_dispatch.schedule.quiet import QuietHours

@@ -10,8 +10,7 @@ import orjson
 import structlog
 from pydantic import Field, ValidationError
 
-from shared import Wire
-from shared.message.fields import in_words
+from shared import Wire, in_words
 from workers.upload_notification.client import NoSuchSession, Opening, Refused, Sessions, WrongField, checked_key
 
 log = structlog.get_logger()
