@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-COLUMNS = 180
+COLUMNS = 260  # wider than any table here, which a file shows as wide as it is
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,11 @@ def test_an_edited_letter_is_a_new_message_and_the_original_is_archived(
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [('{"reminderId": ""}', "string_too_short"), ("no json", "not JSON"), ('{"dueAt": "never"}', "missing")],
+    [
+        ('{"reminderId": ""}', "must have 1 characters or more"),
+        ("no json", "not JSON"),
+        ('{"dueAt": "never"}', "missing"),
+    ],
 )
 def test_a_body_that_the_worker_would_refuse_is_not_sent(
     body: str, why: str, ground: Ground, cli: Lines, archive: str
