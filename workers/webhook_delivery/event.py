@@ -102,6 +102,11 @@ class DeliveryJob(Wire):
         return self.model_copy(update=new | {"nonce": nonce})
 
 
+def place_of(endpoint_id: str) -> str:
+    """An endpoint's place in the table's order: a page may begin behind it."""
+    return f"ENDPOINT#{endpoint_id}"
+
+
 def published(delivery: Delivery) -> Published:
     """Decode a bus event. Raises Reject (also without a tenant: the rule sends none such) or ValidationError."""
     event, detail = _bus_event(delivery.body)

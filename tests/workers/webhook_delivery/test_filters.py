@@ -1,5 +1,6 @@
 """Which events an endpoint takes beside their type, and what is sent along with them."""
 
+import asyncio
 import json
 import time
 import weakref
@@ -7,12 +8,13 @@ import weakref
 from structlog.testing import capture_logs
 
 from tests.fakes import FakeSender, delivery
+from tests.virtual_time import virtual
 from tests.workers.webhook_delivery.fakes import Clock, FakeStore, endpoint, job
 from tests.workers.webhook_delivery.table import InDynamoDb
 from tests.workers.webhook_delivery.world import World
 from workers.webhook_delivery.client import Endpoints, Registration
-from workers.webhook_delivery.event import Published, delivery_job
-from workers.webhook_delivery.fan_out import fan_out
+from workers.webhook_delivery.event import Published, delivery_job, job_or_event
+from workers.webhook_delivery.fan_out import SECONDS, fan_out
 from workers.webhook_delivery.filters import Content, Filter
 from workers.webhook_delivery.rules import STANDARD_WEBHOOKS, Page, Subscription
 from workers.webhook_delivery.store.table import DynamoDbStore
@@ -117,6 +119,33 @@ async def test_only_those_whose_filter_fits_get_a_job() -> None:
         event, subscriptions=subscriptions, keep=store.keep, send=send, schedule=STANDARD_WEBHOOKS, now=Clock()
     )
     assert [delivery_job(delivery(each.body)).endpoint_id for each in send.sent] == ["all", "paid", "large"]
+
+
+def test_patterns_that_take_too_long_go_on_behind_the_last_endpoint_that_was_asked() -> None:
+    asks = Filter('{"detail": {"status": ["paid"]}}')
+    listed = [Subscription(each, ("*",), enabled=True, filter=asks) for each in ("a", "b", "c")]
+
+    async def slow(_tenant: str, after: str) -> Page:
+        await asyncio.sleep(SECONDS + 1)  # as long as patterns of a few earlier endpoints over a list of 120,000
+        return Page(tuple(each for each in listed if f"ENDPOINT#{each.endpoint_id}" > after), "ENDPOINT#d")
+
+    async def part(given: Published) -> tuple[str, Published]:
+        send = FakeSender()
+        await fan_out(
+            given, subscriptions=slow, keep=FakeStore().keep, send=send, schedule=STANDARD_WEBHOOKS, now=Clock()
+        )
+        taker, goes_on = send.sent
+        following = job_or_event(delivery(goes_on.body))
+        assert isinstance(following, Published)
+        return delivery_job(delivery(taker.body)).endpoint_id, following
+
+    event = Published(eventId="msg_1", eventType="a", tenantId="t", payload='{"type":"a","data":{"status":"paid"}}')
+    asked = []
+    for after in ("ENDPOINT#a", "ENDPOINT#b", "ENDPOINT#d"):
+        taker, event = virtual(part(event))
+        asked.append(taker)
+        assert event.after == after
+    assert (asked, event.taken) == (["a", "b", "c"], 3)
 
 
 async def test_headers_go_along_and_never_over_ours() -> None:

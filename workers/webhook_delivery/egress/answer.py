@@ -91,6 +91,8 @@ async def _headers(incoming: Incoming, found: dict[bytes, list[bytes]]) -> None:
 
 async def _body(incoming: Incoming, answer: Answer, headers: dict[bytes, list[bytes]]) -> None:
     """Raises BadAnswer where the body's length contradicts itself, or the status."""
+    if answer.status == 101:
+        raise BadAnswer("another protocol, whose bytes are no body")
     coding, lengths = headers.get(b"transfer-encoding"), set(headers.get(b"content-length", ()))
     if answer.status in {204, 304}:
         if coding or (answer.status == 204 and lengths - {b"0"}) or incoming.buffer:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from workers.webhook_delivery.egress.rate import FASTEST, SLOWEST
-from workers.webhook_delivery.event import LONGEST_NAME
+from workers.webhook_delivery.event import LONGEST_NAME, place_of
 from workers.webhook_delivery.filters import Filter, PatternError, read_pattern
 from workers.webhook_delivery.life import KINDS, STEPS, Change, Life, Owed
 from workers.webhook_delivery.rules import Endpoint, Page, Subscription
@@ -63,7 +63,7 @@ def page(answer: Item) -> Page:
 
 
 def endpoint_key(tenant_id: str, endpoint_id: str) -> Item:
-    return {"PK": string(f"TENANT#{tenant_id}"), "SK": string(f"ENDPOINT#{endpoint_id}")}
+    return {"PK": string(f"TENANT#{tenant_id}"), "SK": string(place_of(endpoint_id))}
 
 
 def subscription(item: Item) -> Subscription:
