@@ -169,11 +169,14 @@ def expunge(*, tenant: str, webhook_id: str, endpoint_ids: tuple[str, ...], yes:
     A job that is still to be attempted carries a copy of its own until it has ended; where that is its delivery's first attempt, expunge once more when it has begun.
     """
     if not yes:
-        tell(f"would expunge the payload of {webhook_id}; act with --yes")
+        if as_json:
+            print_json({"webhook_id": webhook_id, "acted": False})
+        else:
+            tell(f"would expunge the payload of {webhook_id}; act with --yes")
         return
     count = with_client(lambda webhooks: webhooks.deliveries.expunge(tenant, webhook_id, *endpoint_ids))
     if as_json:
-        print_json({"webhook_id": webhook_id, "expunged": count})
+        print_json({"webhook_id": webhook_id, "acted": True, "expunged": count})
     else:
         tell(f"expunged in {count} places")
     if not count:

@@ -158,7 +158,10 @@ def remove(*, tenant: str, endpoint_id: str, yes: bool, as_json: bool) -> None:
     """Its secrets are gone for good; the record of its deliveries stays. Ends with 3 where there is no such endpoint."""
     if not yes:
         found = with_client(lambda webhooks: webhooks.endpoints.show(tenant, endpoint_id))
-        tell(f"would remove {found.endpoint_id}, {_state(found)}; act with --yes")
+        if as_json:
+            print_json({"endpoint_id": found.endpoint_id, "removed": False})
+        else:
+            tell(f"would remove {found.endpoint_id}, {_state(found)}; act with --yes")
         return
     with_client(lambda webhooks: webhooks.endpoints.remove(tenant, endpoint_id))
     _done(endpoint_id, "removed", as_json=as_json)

@@ -93,6 +93,7 @@ def test_the_life_of_an_endpoint(lines: Lines, tmp_path: Path) -> None:
     assert "disabled (asked for it)" in lines("endpoint", "show", "ep-1").stdout
     lines("endpoint", "enable", "ep-1")
     assert "would remove ep-1, enabled" in lines("endpoint", "remove", "ep-1").stdout
+    assert json.loads(lines("endpoint", "remove", "ep-1", "--json").stdout)["removed"] is False
     lines("endpoint", "remove", "ep-1", "--yes")
     lines("endpoint", "list", exits=3)
 
@@ -178,6 +179,7 @@ def test_what_failed_is_looked_at_and_sent_again(lines: Lines, aws: Aws) -> None
         assert json.loads(recovered.stdout)["sent"] == 1
     assert sorted(json.loads(body)["attempt"] for body in aws.bodies(queue)) == [2, 3, 3]
     assert "would expunge" in lines("expunge", "msg_1").stdout
+    assert json.loads(lines("expunge", "msg_1", "--json").stdout)["acted"] is False
     assert "expunged in 1 places" in lines("expunge", "msg_1", "--yes").stdout
     lines("expunge", "msg_1", "--yes", exits=3)
     lines("resend", "msg_1", *at, exits=5)
